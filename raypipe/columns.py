@@ -1,0 +1,64 @@
+"""Column names, table schemas, and the check at the door.
+
+Every table that raypipe reads or writes is named here once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from raypipe.errors import InputError
+
+FOLLOWER = "followerId"
+FOLLOWING = "followingId"
+NEIGHBOUR = "neighbourId"
+RANK = "rank"
+SCORE = "score"
+SOURCE = "source"
+
+FOLLOW_RELATIONS = "follow_relations"
+SCORES = "scores"
+FOLLOWING_COUNT = "following_count"
+
+FOLLOWS_SCHEMA = pa.schema([(FOLLOWER, pa.string()), (FOLLOWING, pa.string())])
+
+NEIGHBOURS_SCHEMA = pa.schema(
+    [(FOLLOWER, pa.string()), (RANK, pa.int32()), (NEIGHBOUR, pa.string()), (SCORE, pa.float64())]
+)
+
+RECOMMENDATIONS_SCHEMA = pa.schema(
+    [
+        (FOLLOWER, pa.string()),
+        (RANK, pa.int32()),
+        (FOLLOWING, pa.string()),
+        (SCORE, pa.float64()),
+        (SOURCE, pa.string()),
+    ]
+)
+
+QUARANTINE_SCHEMA = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.string())])
+
+
+def check_columns(found: Iterable[str], expected: Iterable[str], where: str) -> None:
+    """Check that every expected column is there.
+
+    Raises:
+        InputError: naming the missing columns, those that were found, and the cure.
+
+    Example:
+        >>> check_columns(["followerId", "followingId", "since"], FOLLOWS_SCHEMA.names, "a.csv")
+        >>> check_columns(["src", "dst"], FOLLOWS_SCHEMA.names, "a.csv")
+        Traceback (most recent call last):
+        ...
+        raypipe.errors.InputError: a.csv: no column followerId, followingId; found src, dst; name \
+them under input.columns
+    """
+    found = list(found)
+    missing = [name for name in expected if name not in found]
+    if missing:
+        raise InputError(
+            f"{where}: no column {', '.join(missing)}; found {', '.join(found) or 'none'}; "
+            "name them under input.columns"
+        )

@@ -1,0 +1,270 @@
+"""One YAML file, one model: what a run is told.
+
+Keys that are not known are refused. What is given on the command line wins over the file; what is
+not given never does. Paths are relative to the folder in which the command is started.
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import io
+import json
+from fractions import Fraction
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from raypipe.errors import ConfigError
+
+#: Marks a field that changes how fast a run is, never what comes out. Such fields stay out of
+#: the config hash, so that a run repeated on another engine is known to be the same run.
+SPEED_ONLY = {"speed_only": True}
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ColumnsConfig(Section):
+    """What the two columns are called in the input (a position, from 0, where there is no header)."""
+
+    followerId: str | int = Field("followerId", description="Column of the account that follows.")
+    followingId: str | int = Field("followingId", description="Column of the account followed.")
+
+
+class InputConfig(Section):
+    """Where the follows are, and how to read them."""
+
+    follows: str | None = Field(
+        None, description="A file, a folder or a glob: CSV (.csv, .gz, .zst) or Parquet."
+    )
+    format: Literal["auto", "csv", "parquet"] = Field(
+        "auto", description="auto: Parquet where the name ends in .parquet or .pq, else CSV."
+    )
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(
+        ",", description="One character between the values of a CSV row."
+    )
+    header: bool = Field(True, description="Does the first row of a CSV file name the columns?")
+    comment: str | None = Field(
+        None, min_length=1, description="CSV rows that start with this mark are skipped."
+    )
+    columns: ColumnsConfig = Field(ColumnsConfig(), description="The columns' names in the input.")
+    carry: list[str] | Literal["all"] = Field(
+        [], description="Further columns to keep for the transform; all others are dropped."
+    )
+    transform: str | None = Field(
+        None,
+        pattern=r"^[\w.]+:\w+$",
+        description="module:function, your own Pandas-style step: frame in, frame out.",
+    )
+    max_bad_fraction: float = Field(
+        0.01, ge=0, le=1, description="Fail when a larger share of the rows is in quarantine."
+    )
+
+
+class SimilarConfig(Section):
+    """Phase 2: accounts with similar follow sets."""
+
+    neighbours: int = Field(10, ge=1, le=1000, description="Neighbours kept per account.")
+    threshold: float = Field(
+        0.1, ge=0, lt=1, description="Only a Tanimoto similarity above this makes a neighbour."
+    )
+    min_follows: int = Field(
+        3, ge=1, description="An account with fewer follows gets phase 1 (popular) alone."
+    )
+
+    @property
+    def threshold_fraction(self) -> tuple[int, int]:
+        """The threshold as written, as an exact (numerator, denominator)."""
+        fraction = Fraction(str(self.threshold))
+        return fraction.numerator, fraction.denominator
+
+    @field_validator("threshold")
+    @classmethod
+    def _short_enough_to_be_exact(cls, value: float) -> float:
+        if Fraction(str(value)).denominator > 10**9:
+            raise ValueError("at most 9 decimal places")
+        return value
+
+
+class AudienceConfig(Section):
+    """Who gets recommendations."""
+
+    accounts: str | None = Field(
+        None,
+        description="A CSV or Parquet file of account ids (column accountId, or the first column): "
+        "only these get recommendations. Ids that are in no follow get phase 1.",
+    )
+    min_follows: int = Field(0, ge=0, description="Only accounts with at least so many follows.")
+
+
+class CandidatesConfig(Section):
+    """Who may be recommended."""
+
+    min_followers: int = Field(
+        0, ge=0, description="Only accounts with at least so many followers."
+    )
+
+
+class RecommendationsConfig(Section):
+    """What a list looks like."""
+
+    per_account: int = Field(10, ge=1, le=1000, description="Recommendations per account.")
+
+
+class RunConfig(Section):
+    """Everything that a nightly run is told."""
+
+    input: InputConfig = Field(InputConfig(), description="Where the follows are.")
+    frames: Literal["auto", "pandas", "modin"] = Field(
+        "auto",
+        json_schema_extra=SPEED_ONLY,
+        description="The frames that the follows are read into. Affects speed only.",
+    )
+    cluster: str = Field(
+        "auto",
+        min_length=1,
+        json_schema_extra=SPEED_ONLY,
+        description="auto: start Ray where it pays; none; local; or a Ray address. "
+        "Affects speed only.",
+    )
+    shards: int | None = Field(
+        None,
+        ge=1,
+        json_schema_extra=SPEED_ONLY,
+        description="Number of Ray tasks to cut the accounts into; null: by estimated work. "
+        "Affects speed only.",
+    )
+    audience: AudienceConfig = Field(AudienceConfig(), description="Who gets recommendations.")
+    candidates: CandidatesConfig = Field(CandidatesConfig(), description="Who may be recommended.")
+    similar: SimilarConfig = Field(SimilarConfig(), description="Phase 2.")
+    recommendations: RecommendationsConfig = Field(
+        RecommendationsConfig(), description="What a list looks like."
+    )
+    seed: int = Field(0, ge=0, description="Of every random choice; phases 1 and 2 make none.")
+
+    def digest(self) -> str:
+        """First 8 hex digits of the SHA-256 over every field that can change the result.
+
+        Example:
+            >>> RunConfig().digest() == RunConfig(frames="modin", cluster="none").digest()
+            True
+            >>> RunConfig().digest() == RunConfig(seed=1).digest()
+            False
+        """
+        speed_only = {
+            name
+            for name, field in type(self).model_fields.items()
+            if field.json_schema_extra == SPEED_ONLY
+        }
+        values = self.model_dump(mode="json", exclude=speed_only)
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def load_config(path: Path | None = None, overrides: dict[str, Any] | None = None) -> RunConfig:
+    """Read a config file and lay the overrides of the command line over it.
+
+    Args:
+        path: a YAML file; None for the defaults.
+        overrides: dotted key to value, as ``{"similar.neighbours": 50}``; these win.
+
+    Raises:
+        ConfigError: the file cannot be read, is not YAML, or holds a key or value that is refused.
+    """
+    tree = _read_yaml(path) if path else {}
+    for key, value in (overrides or {}).items():
+        _lay_over(tree, key, value)
+    try:
+        return RunConfig.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(f"{path or 'config'}: {_first_problem(error)}") from None
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Split ``section.key=value``; the value is read as YAML.
+
+    Raises:
+        ConfigError: there is no key, no ``=``, or the value is not YAML.
+
+    Example:
+        >>> parse_setting("similar.threshold=0.2")
+        ('similar.threshold', 0.2)
+        >>> parse_setting("input.carry=[since, trust]")
+        ('input.carry', ['since', 'trust'])
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {text}: expected section.key=value, as similar.neighbours=50")
+    try:
+        return key.strip(), _yaml().load(value)
+    except YAMLError:
+        raise ConfigError(f"--set {text}: the value is not YAML; quote it") from None
+
+
+def to_yaml(config: BaseModel) -> str:
+    """The config as YAML that :func:`load_config` reads back to an equal config."""
+    out = io.StringIO()
+    _yaml().dump(config.model_dump(mode="json"), out)
+    return out.getvalue()
+
+
+def _yaml() -> YAML:
+    yaml = YAML(typ="safe", pure=True)  # YAML 1.2, refuses duplicate keys, makes no objects
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False
+    return yaml
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = _yaml().load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text") from None
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}:" if mark else ""
+        problem = getattr(error, "problem", None) or "cannot be parsed"
+        raise ConfigError(f"{path}:{line} not YAML: {' '.join(problem.split())}") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: found a {type(tree).__name__}, expected sections of keys")
+    return tree
+
+
+def _lay_over(tree: dict[str, Any], key: str, value: Any) -> None:
+    *sections, last = key.split(".")
+    for section in sections:
+        tree = tree.setdefault(section, {})
+        if not isinstance(tree, dict):
+            raise ConfigError(f"{key}: {section} is a value, not a section")
+    tree[last] = value
+
+
+def _first_problem(error: ValidationError) -> str:
+    """One line for the first thing that pydantic objects to."""
+    problem = error.errors()[0]
+    place = [str(part) for part in problem["loc"]]
+    key = ".".join(place)
+    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    if problem["type"] == "extra_forbidden":
+        known = _keys_at(place[:-1])
+        near = difflib.get_close_matches(place[-1], known, n=1)
+        cure = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+        return f"{key}: unknown key; {cure}{more}"
+    return f"{key}: found {problem['input']!r}; {problem['msg'].lower()}{more}"
+
+
+def _keys_at(place: list[str]) -> list[str]:
+    model: type[BaseModel] = RunConfig
+    for section in place:
+        model = model.model_fields[section].annotation  # sections are plain models
+    return list(model.model_fields)
