@@ -1,0 +1,35 @@
+"""Fixtures that several test modules share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+
+
+def real_data() -> Path | None:
+    """The folder of the real graphs: RAYPIPE_TEST_DATA, or shared/data beside the project."""
+    folder = Path(os.environ.get("RAYPIPE_TEST_DATA", ROOT.parent / "shared" / "data"))
+    return folder if folder.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def data() -> Path:
+    """The real graphs; skips where they are not, as in a stranger's clone, and fails in CI."""
+    folder = real_data()
+    if folder is None:
+        reason = "no real graphs here; set RAYPIPE_TEST_DATA to a folder that holds them"
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def ray_cluster():
+    """A local Ray with two CPUs, one a module."""
+    from raypipe import cluster
+
+    with cluster.connect("local"):
+        yield

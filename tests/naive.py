@@ -1,0 +1,88 @@
+"""The oracle: the whole recommender in Python sets, slow and obvious.
+
+Kernels, frame engines and the Ray face are all compared with this file. Follows are a list of
+(follower, followee) pairs of strings; scores are exact fractions until the last moment.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from fractions import Fraction
+
+
+def follow_sets(pairs):
+    """Account -> set of accounts it follows; every account seen has an entry."""
+    follows = defaultdict(set)
+    for follower, followee in pairs:
+        follows[follower]
+        follows[followee]
+        if follower != followee:
+            follows[follower].add(followee)
+    return dict(follows)
+
+
+def tanimoto(a, b):
+    """Tanimoto similarity of two lists taken as sets, as an exact fraction."""
+    a, b = set(a), set(b)
+    union = len(a | b)
+    return Fraction(len(a & b), union) if union else Fraction(0)
+
+
+def best(scored, k):
+    """The one tie rule: score descending, then id ascending."""
+    return sorted(scored, key=lambda pair: (-pair[1], pair[0]))[:k]
+
+
+def neighbours(follows, account, k=10, threshold=Fraction(1, 10)):
+    """The k accounts most similar to ``account``: [(neighbour, score)], score > threshold."""
+    mine = follows[account]
+    scored = [
+        (other, tanimoto(mine, theirs)) for other, theirs in follows.items() if other != account
+    ]
+    return best([(other, score) for other, score in scored if score > threshold], k)
+
+
+def popularity(follows):
+    """Every account with its number of followers, best first."""
+    followers = dict.fromkeys(follows, 0)
+    for followees in follows.values():
+        for followee in followees:
+            followers[followee] += 1
+    return best(followers.items(), len(followers))
+
+
+def similar(follows, account, k=10, threshold=Fraction(1, 10)):
+    """Whom the neighbours follow, scored by summed similarity: {candidate: score}.
+
+    Sums run over the neighbours from best to worst, in floats, as the kernel does.
+    """
+    scores = defaultdict(float)
+    for neighbour, score in neighbours(follows, account, k, threshold):
+        for followee in follows[neighbour]:
+            scores[followee] += float(score)
+    return dict(scores)
+
+
+def recommend(follows, account, n=10, k=10, threshold=Fraction(1, 10), min_follows=3, min_followers=0):
+    """The published list of one account: [(candidate, score, source)], best first."""
+    followers = dict(popularity(follows))
+
+    def eligible(candidate):
+        return (
+            candidate != account
+            and candidate not in follows[account]
+            and followers[candidate] >= min_followers
+        )
+
+    chosen = []
+    if len(follows[account]) >= min_follows:
+        scores = similar(follows, account, k, threshold)
+        scored = [(candidate, score) for candidate, score in scores.items() if eligible(candidate)]
+        chosen = [(candidate, score, "similar") for candidate, score in best(scored, n)]
+    taken = {candidate for candidate, _, _ in chosen}
+    for candidate, count in popularity(follows):
+        if len(chosen) == n:
+            break
+        if eligible(candidate) and candidate not in taken:
+            chosen.append((candidate, float(count), "popular"))
+    return chosen
