@@ -1,0 +1,47 @@
+"""The seam between frames and the code that makes or takes them.
+
+A :class:`FrameEngine` makes a frame out of blocks of the input and hands its partitions to a
+function. The pandas engine stands here; the Modin engine is in :mod:`raypipe.cluster`, because it
+needs Ray. Everything between the two calls is Pandas-style code that does not know which it is on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+import pandas as pd
+
+Frame: TypeAlias = Any  # a pandas.DataFrame or a modin.pandas.DataFrame: the same API
+Block = TypeVar("Block")
+Report = TypeVar("Report")
+Result = TypeVar("Result")
+
+
+class FrameEngine(Protocol):
+    """What a kind of frames must be able to do."""
+
+    name: str
+
+    def load(
+        self, read_block: Callable[[Block], tuple[pd.DataFrame, Report]], blocks: Sequence[Block]
+    ) -> tuple[Frame, list[Report]]:
+        """Read every block, and lay the parts below each other in the order of ``blocks``."""
+
+    def map_partitions(
+        self, function: Callable[[pd.DataFrame], Result], frame: Frame
+    ) -> list[Result]:
+        """Call ``function`` on each row partition (a pandas frame), results in row order."""
+
+
+class PandasEngine:
+    """One pandas frame in this process."""
+
+    name = "pandas"
+
+    def load(self, read_block, blocks):
+        parts, reports = zip(*map(read_block, blocks), strict=True)
+        return pd.concat(parts, ignore_index=True, copy=False), list(reports)
+
+    def map_partitions(self, function, frame):
+        return [function(frame)]
