@@ -1,0 +1,76 @@
+"""May this candidate be shown to this account? Pure; every refusal has a reason, and is counted."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+import numpy as np
+from numba import njit
+
+from raypipe.candidates import Candidates
+from raypipe.graph import FollowGraph
+
+
+class FilterReason(IntEnum):
+    """Why a candidate is not shown; the first that holds, in this order."""
+
+    ELIGIBLE = 0
+    SELF = 1
+    ALREADY_FOLLOWED = 2
+    TOO_FEW_FOLLOWERS = 3
+
+
+def filter_reasons(
+    graph: FollowGraph, accounts: np.ndarray, candidates: Candidates, min_followers: int
+) -> np.ndarray:
+    """uint8[candidates]: the :class:`FilterReason` of each candidate.
+
+    Example:
+        >>> import pandas as pd
+        >>> from raypipe.graph import build_graph, encode
+        >>> frame = pd.DataFrame({"followerId": list("aa"), "followingId": list("bc")})
+        >>> graph, _ = build_graph([encode(frame)])
+        >>> every = Candidates(np.array([0, 3]), np.arange(3, dtype=np.int32), np.zeros(3))
+        >>> [FilterReason(r).name for r in filter_reasons(graph, np.array([0]), every, 0)]
+        ['SELF', 'ALREADY_FOLLOWED', 'ALREADY_FOLLOWED']
+    """
+    return _filter_reasons(
+        accounts,
+        candidates.indptr,
+        candidates.codes,
+        *graph.followees,
+        graph.followers.indptr,
+        min_followers,
+    )
+
+
+def at_most_refused(graph: FollowGraph, accounts: np.ndarray) -> np.ndarray:
+    """int64[m]: how many candidates can be refused to each account for what the account is or does.
+
+    A source that is asked for so many more than are wanted brings enough.
+    """
+    return graph.followees.degrees[accounts] + 1
+
+
+def count_reasons(reasons: np.ndarray) -> dict[str, int]:
+    """How many candidates each reason kept out, by name; those shown are not counted."""
+    counts = np.bincount(reasons, minlength=len(FilterReason))
+    return {reason.name: int(counts[reason]) for reason in FilterReason if reason}
+
+
+@njit(cache=True, nogil=True)
+def _filter_reasons(accounts, indptr, codes, followees_indptr, followees, followers_indptr, least):
+    reasons = np.zeros(len(codes), dtype=np.uint8)
+    for i in range(len(accounts)):
+        account = accounts[i]
+        mine = followees[followees_indptr[account] : followees_indptr[account + 1]]
+        for at in range(indptr[i], indptr[i + 1]):
+            code = codes[at]
+            place = np.searchsorted(mine, code)
+            if code == account:
+                reasons[at] = FilterReason.SELF
+            elif place < len(mine) and mine[place] == code:
+                reasons[at] = FilterReason.ALREADY_FOLLOWED
+            elif followers_indptr[code + 1] - followers_indptr[code] < least:
+                reasons[at] = FilterReason.TOO_FEW_FOLLOWERS
+    return reasons

@@ -1,0 +1,146 @@
+"""One shard of accounts, from follows to ranked recommendations. Runs inside a task."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from raypipe import ranking
+from raypipe.candidates import popular, similar
+from raypipe.columns import RANK, SCORE, SOURCE
+from raypipe.config import RunConfig
+from raypipe.eligibility import FilterReason, at_most_refused, count_reasons, filter_reasons
+from raypipe.graph import FollowGraph
+from raypipe.kernels.neighbourhood import union_sizes
+from raypipe.kernels.tanimoto import Neighbours, SimilarityIndex, top_neighbours
+
+#: The ladder, highest phase first: a source that has too little to go by is filled up by the next.
+LADDER = (similar.NAME, popular.NAME)
+
+_REFUSED_SCHEMA = pa.schema(
+    [(SOURCE, pa.string()), ("reason", pa.string()), ("candidates", pa.int64())]
+)
+
+#: Candidates held at a time; bounds a task's memory to about 20 bytes times this.
+_BATCH = 2_000_000
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every shard needs, put into the object store once.
+
+    Attributes:
+        graph, index, popularity: the follows; the same, prepared for neighbour search and for
+            popular.
+        accounts: int32, the audience, ascending; a shard is a range of its positions.
+    """
+
+    graph: FollowGraph
+    index: SimilarityIndex
+    popularity: np.ndarray
+    accounts: np.ndarray
+    config: RunConfig
+
+
+@dataclass(frozen=True)
+class ShardResult:
+    """The lists of one shard, accounts as codes.
+
+    Attributes:
+        shard: (start, stop), positions in the audience.
+        tables: ``neighbours``: account, rank, other, score; ``recommendations``: account, rank,
+            other, score, source (its place in LADDER); ``refused``: source, reason, candidates.
+    """
+
+    shard: tuple[int, int]
+    tables: dict[str, pa.Table]
+
+
+def recommend_shard(work: Work, shard: tuple[int, int]) -> ShardResult:
+    """Neighbours, then candidates, then who may be shown, then the n best, of one shard."""
+    config = work.config
+    accounts = work.accounts[slice(*shard)]
+    near = top_neighbours(
+        work.index, accounts, config.similar.neighbours, config.similar.threshold_fraction
+    )
+    batches = [
+        _recommend_batch(work, accounts[batch], Neighbours(*(array[batch] for array in near)))
+        for batch in _batches(work.graph, accounts, near)
+    ]
+    lists = ranking.Recommendations(
+        *(np.concatenate(arrays) for arrays in zip(*(lists for lists, _ in batches), strict=True))
+    )
+    refused = sum((counts for _, counts in batches), Counter())
+    tables = {
+        "neighbours": _long_table(accounts, near.counts, near.codes, near.scores),
+        "recommendations": _long_table(
+            accounts, lists.counts, lists.codes, lists.scores, lists.sources
+        ),
+        "refused": pa.table(
+            {
+                SOURCE: [source for source, _ in refused],
+                "reason": [reason for _, reason in refused],
+                "candidates": list(refused.values()),
+            },
+            _REFUSED_SCHEMA,
+        ),
+    }
+    return ShardResult(shard, tables)
+
+
+def _recommend_batch(
+    work: Work, accounts: np.ndarray, near: Neighbours
+) -> tuple[ranking.Recommendations, Counter[tuple[str, str]]]:
+    """The lists of some accounts, and how many candidates were refused by (source, reason)."""
+    config, graph = work.config, work.graph
+    n = config.recommendations.per_account
+    warm = graph.followees.degrees[accounts] >= config.similar.min_follows
+    warm_near = near._replace(counts=np.where(warm, near.counts, 0).astype(np.int32))
+    sources = {
+        similar.NAME: similar.similar(graph, warm_near),
+        popular.NAME: popular.popular(graph, work.popularity, n + at_most_refused(graph, accounts)),
+    }
+    ladder = []
+    refused: Counter[tuple[str, str]] = Counter()
+    for name in LADDER:
+        reasons = filter_reasons(graph, accounts, sources[name], config.candidates.min_followers)
+        ladder.append((sources[name], reasons == FilterReason.ELIGIBLE))
+        refused.update({(name, reason): n for reason, n in count_reasons(reasons).items()})
+    return ranking.rank(ladder, n), refused
+
+
+def _batches(graph: FollowGraph, accounts: np.ndarray, near: Neighbours) -> Iterator[slice]:
+    """Ranges of the shard with at most _BATCH candidates each, or one account."""
+    sizes = union_sizes(graph.followees, near.counts, near.codes) + at_most_refused(graph, accounts)
+    done = np.concatenate([[0], np.cumsum(sizes)])
+    start = 0
+    while start < len(accounts):
+        stop = int(np.searchsorted(done, done[start] + _BATCH, side="right")) - 1
+        stop = max(stop, start + 1)
+        yield slice(start, stop)
+        start = stop
+
+
+def _long_table(
+    accounts: np.ndarray,
+    counts: np.ndarray,
+    codes: np.ndarray,
+    scores: np.ndarray,
+    sources: np.ndarray | None = None,
+) -> pa.Table:
+    """Lists of up to n as one row an entry."""
+    used = np.arange(codes.shape[1]) < counts[:, None]
+    ranks = np.broadcast_to(np.arange(1, codes.shape[1] + 1, dtype=np.int32), codes.shape)
+    columns = {
+        "account": np.repeat(accounts.astype(np.int32), counts),
+        RANK: ranks[used],
+        "other": codes[used],
+        SCORE: scores[used],
+    }
+    if sources is not None:
+        columns[SOURCE] = sources[used]
+    return pa.table(columns)
