@@ -1,0 +1,185 @@
+"""What CSV and Parquet blocks share: the columns to read, the check of every row, the report.
+
+A block is a piece of one input file that can be read by itself. Reading it gives a frame of its
+good rows and a report that says how many rows it had and why the others are in quarantine.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from raypipe.columns import FOLLOWER, FOLLOWING, QUARANTINE_SCHEMA
+from raypipe.errors import MissingInputError
+
+#: Text in a frame: pandas strings whose characters stay where Arrow has put them.
+STRING = pd.StringDtype("pyarrow")
+
+Reason = tuple[int, str]  # (row, why it is in quarantine); rows are counted from 1
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column to read: its name in the frame, and where and what it is in the file."""
+
+    name: str
+    position: int
+    label: str
+    type: pa.DataType
+
+    @property
+    def is_id(self) -> bool:
+        """Is it one of the two ids of a follow?"""
+        return self.name in (FOLLOWER, FOLLOWING)
+
+
+@dataclass(frozen=True)
+class BlockReport:
+    """What came of reading a block.
+
+    Attributes:
+        rows: records in the block, those in quarantine included.
+        bad: (row, reason) of those in quarantine, ascending; row counts from 1 in the block.
+    """
+
+    rows: int
+    bad: Sequence[Reason]
+
+
+def is_text(kind: pa.DataType) -> bool:
+    """Is it a type of characters or bytes, of any width?"""
+    return any(
+        check(kind)
+        for check in (
+            pa.types.is_string,
+            pa.types.is_large_string,
+            pa.types.is_string_view,
+            pa.types.is_binary,
+            pa.types.is_large_binary,
+            pa.types.is_binary_view,
+        )
+    )
+
+
+def check_rows(
+    arrays: Sequence[pa.ChunkedArray], columns: Sequence[Column]
+) -> tuple[pa.Table, list[tuple[int, str]]]:
+    """Turn raw columns into those of the frame, and take out the rows that are not follows.
+
+    Args:
+        arrays: one for each of ``columns``, all equally long, of any type that Arrow can cast.
+        columns: what they are to become.
+
+    Returns:
+        The good rows, and (index from 0, reason) of every other row, ascending.
+
+    Example:
+        >>> ids = pa.chunked_array([[b"ann", b"", b"caf\\xe9"]])
+        >>> good, bad = check_rows([ids], [Column("followerId", 0, "src", pa.large_string())])
+        >>> good.to_pylist()
+        [{'followerId': 'ann'}]
+        >>> bad
+        [(1, 'empty id in column src'), (2, 'column src is not UTF-8')]
+    """
+    reasons: dict[int, list[str]] = {}
+    checked = {}
+    for array, column in zip(arrays, columns, strict=True):
+        checked[column.name], faults = _check_column(array, column)
+        for reason, mask in faults:
+            for index in np.flatnonzero(mask).tolist():
+                reasons.setdefault(index, []).append(reason)
+    table = pa.table(checked)
+    if not reasons:
+        return table, []
+    good = np.ones(table.num_rows, dtype=bool)
+    good[list(reasons)] = False
+    return table.filter(pa.array(good)), [
+        (index, "; ".join(reasons[index])) for index in sorted(reasons)
+    ]
+
+
+def to_frame(table: pa.Table) -> pd.DataFrame:
+    """The table as a pandas frame backed by Arrow, without a copy."""
+    return table.to_pandas(
+        types_mapper=lambda kind: STRING if pa.types.is_large_string(kind) else pd.ArrowDtype(kind)
+    )
+
+
+def empty_frame(columns: Sequence[Column]) -> pd.DataFrame:
+    """A frame with these columns and no row."""
+    return to_frame(pa.schema([(column.name, column.type) for column in columns]).empty_table())
+
+
+def quarantine_table(file: str, reasons: Sequence[Reason]) -> pa.Table:
+    """Rows of one file as a table of columns.QUARANTINE_SCHEMA.
+
+    Example:
+        >>> quarantine_table("a.csv", [(7, "found 3 values, expected 2")]).to_pylist()
+        [{'file': 'a.csv', 'row': 7, 'reason': 'found 3 values, expected 2'}]
+    """
+    rows, texts = zip(*reasons, strict=True) if reasons else ((), ())
+    return pa.table([[file] * len(rows), list(rows), list(texts)], schema=QUARANTINE_SCHEMA)
+
+
+def unreadable(path: str, error: OSError) -> MissingInputError:
+    """The error for a file that the system will not open or read."""
+    return MissingInputError(
+        f"{path}: cannot be read: {os.strerror(error.errno)}; let this user read it"
+    )
+
+
+def _check_column(
+    array: pa.ChunkedArray, column: Column
+) -> tuple[pa.ChunkedArray, list[tuple[str, np.ndarray]]]:
+    """The column in its final type, and a mask of the faulty rows for each kind of fault."""
+    if pa.types.is_dictionary(array.type):
+        array = array.cast(array.type.value_type)
+    if not pa.types.is_large_string(column.type):
+        return array.cast(column.type), []
+    if is_text(array.type):
+        array, broken = _decode(array)
+    else:
+        array, broken = array.cast(pa.large_string()), None
+    faults = [] if broken is None else [(f"column {column.label} is not UTF-8", broken)]
+    if column.is_id:
+        faults.extend(_missing_ids(array, column.label, broken))
+    return array, faults
+
+
+def _decode(array: pa.ChunkedArray) -> tuple[pa.ChunkedArray, np.ndarray | None]:
+    """Bytes as text; where they are not UTF-8, an empty text and True in the mask."""
+    raw = array.cast(pa.large_binary())
+    try:
+        return raw.cast(pa.large_string()), None
+    except pa.ArrowInvalid:
+        broken = np.concatenate([_not_utf8(chunk) for chunk in raw.chunks])
+    return pc.if_else(pa.array(broken), b"", raw).cast(pa.large_string()), broken
+
+
+def _not_utf8(raw: pa.Array) -> np.ndarray:
+    unchecked = pc.cast(raw, options=pc.CastOptions(pa.large_string(), allow_invalid_utf8=True))
+    plain = pc.fill_null(pc.string_is_ascii(unchecked), True).to_numpy(zero_copy_only=False)
+    broken = np.zeros(len(raw), dtype=bool)
+    for index in np.flatnonzero(~plain).tolist():
+        try:
+            raw[index].as_py().decode("utf-8")
+        except UnicodeDecodeError:
+            broken[index] = True
+    return broken
+
+
+def _missing_ids(
+    array: pa.ChunkedArray, label: str, broken: np.ndarray | None
+) -> Iterator[tuple[str, np.ndarray]]:
+    if array.null_count:
+        yield f"null id in column {label}", array.is_null().to_numpy()
+    empty = pc.equal(pc.binary_length(array), 0)
+    if pc.any(empty).as_py():
+        mask = pc.fill_null(empty, False).to_numpy()
+        yield f"empty id in column {label}", mask if broken is None else mask & ~broken

@@ -1,0 +1,154 @@
+"""Lines of CSV: where they are, how many values each holds, and which of them are no row.
+
+Everything here works on bytes and arrays of positions, for a text of whole lines.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+import numpy as np
+
+LF, CR, QUOTE = b'\n\r"'
+OPEN_QUOTE = 'a quote (") is not closed'
+
+
+def find_lines(text: bytes) -> tuple[np.ndarray, np.ndarray]:
+    """Where each line that is not empty starts and stops, in bytes, without its line end.
+
+    Each CR and each LF ends a line: the empty line that this makes of a CR LF is none.
+    """
+    data = np.frombuffer(text, dtype=np.uint8)
+    ends = np.flatnonzero((data == LF) | (data == CR))
+    starts, stops = np.append(0, ends + 1), np.append(ends, len(data))
+    keep = stops > starts
+    return starts[keep], stops[keep]
+
+
+def split_values(line: bytes, delimiter: str) -> list[bytes] | None:
+    """The values of one line, as Arrow would split it; None where a quote is not closed.
+
+    A quote counts only at the start of a value; there, two quotes stand for one.
+
+    Example:
+        >>> split_values(b'a,"b,""c",5" disk', ",")
+        [b'a', b'b,"c', b'5" disk']
+        >>> split_values(b'a,"b', ",") is None
+        True
+    """
+    pattern = _value_pattern(delimiter)
+    values, position = [], 0
+    while True:
+        match = pattern.match(line, position)
+        if match is None:
+            return None
+        position = match.end()
+        quoted, rest = match.groups()
+        values.append((quoted or b"").replace(b'""', b'"') + rest)
+        if position == len(line):
+            return values
+        position += 1
+
+
+def closes_quotes(text: bytes, delimiter: str) -> bool:
+    """Is each quote at an edge of a value, and closed in the line in which it is opened?
+
+    False is not yet a fault: a value may hold quotes.
+
+    Example:
+        >>> closes_quotes(b'"a",b\\n', ","), closes_quotes(b'"a,b\\n"', ",")
+        (True, False)
+    """
+    if b'"' not in text:
+        return True
+    data = np.frombuffer(text, dtype=np.uint8)
+    quotes, ends = np.flatnonzero(data == QUOTE), np.flatnonzero((data == LF) | (data == CR))
+    opens = np.arange(len(quotes)) % 2 == 0
+    return (
+        len(quotes) % 2 == 0
+        and not (np.searchsorted(quotes, ends) % 2).any()
+        and bool(_at_edges(data, quotes, opens, delimiter).all())
+    )
+
+
+def without_broken(
+    text: bytes, delimiter: str, width: int
+) -> tuple[bytes, list[tuple[int, str]], int]:
+    """Take out the lines that do not hold ``width`` values.
+
+    Returns:
+        The other lines; (row from 1, reason) of each that was taken out; bytes of the longest line.
+
+    Example:
+        >>> without_broken(b'a,b\\nc\\n"d,e\\n', ",", 2)
+        (b'a,b\\n\\n\\n', [(2, 'found 1 values, expected 2'), (3, 'a quote (") is not closed')], 6)
+    """
+    starts, stops = find_lines(text)
+    found = count_values(text, starts, stops, delimiter)
+    broken = np.flatnonzero(found != width)
+    reasons = [
+        (row + 1, f"found {count} values, expected {width}" if count else OPEN_QUOTE)
+        for row, count in zip(broken.tolist(), found[broken].tolist(), strict=True)
+    ]
+    longest = int((stops - starts).max(initial=0)) + len("\r\n")
+    return _without(text, starts[broken], stops[broken]), reasons, longest
+
+
+def without_comments(text: bytes, mark: bytes) -> bytes:
+    """The text without the lines that start with ``mark``."""
+    if not text.startswith(mark) and b"\n" + mark not in text and b"\r" + mark not in text:
+        return text
+    starts, stops = find_lines(text)
+    comments = [text.startswith(mark, start) for start in starts.tolist()]
+    return _without(text, starts[comments], stops[comments])
+
+
+def count_values(text: bytes, starts: np.ndarray, stops: np.ndarray, delimiter: str) -> np.ndarray:
+    """Number of values of each line; 0 where a quote is not closed.
+
+    Example:
+        >>> text = b'a,b\\n"a,b",c\\n"a'
+        >>> count_values(text, *find_lines(text), ",").tolist()
+        [2, 2, 0]
+    """
+    data, lines = np.frombuffer(text, dtype=np.uint8), np.arange(len(starts))
+    delimiters, quotes = np.flatnonzero(data == ord(delimiter)), np.flatnonzero(data == QUOTE)
+    line_of_delimiter = np.repeat(lines, _count_between(delimiters, starts, stops))
+    line_of_quote = np.repeat(lines, _count_between(quotes, starts, stops))
+    first_quote = np.searchsorted(quotes, starts)
+    # In a line whose quotes open and close at the edges of values, a delimiter is a value's end
+    # where an even number of quotes is before it. Other lines are few, and looked at one by one.
+    before = np.searchsorted(quotes, delimiters) - first_quote[line_of_delimiter]
+    found = np.bincount(line_of_delimiter[before % 2 == 0], minlength=len(lines)) + 1
+    opens = (np.arange(len(quotes)) - first_quote[line_of_quote]) % 2 == 0
+    odd = np.bincount(line_of_quote, minlength=len(lines)) % 2 == 1
+    odd[line_of_quote[~_at_edges(data, quotes, opens, delimiter)]] = True
+    for line in np.flatnonzero(odd).tolist():
+        found[line] = len(split_values(text[starts[line] : stops[line]], delimiter) or ())
+    return found
+
+
+def _at_edges(
+    data: np.ndarray, quotes: np.ndarray, opens: np.ndarray, delimiter: str
+) -> np.ndarray:
+    """For each quote: is a delimiter, a line end or the end of the text on its outer side?"""
+    edge = np.isin(np.arange(256), [ord(delimiter), LF, CR])
+    outer = np.where(opens, quotes - 1, quotes + 1)
+    return (outer < 0) | (outer == len(data)) | edge[data[outer % len(data)]]
+
+
+def _count_between(positions: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
+    return np.searchsorted(positions, stops) - np.searchsorted(positions, starts)
+
+
+def _without(text: bytes, starts: np.ndarray, stops: np.ndarray) -> bytes:
+    edges = zip([0, *stops.tolist()], [*starts.tolist(), len(text)], strict=True)
+    return b"".join(text[start:stop] for start, stop in edges)
+
+
+@lru_cache
+def _value_pattern(delimiter: str) -> re.Pattern[bytes]:
+    # The second quote of a pair is no end: (?!").
+    plain = b"([^" + re.escape(delimiter.encode()) + b"]*)"
+    return re.compile(rb'(?:"([^"]*(?:""[^"]*)*)"(?!")|(?!"))' + plain, re.DOTALL)

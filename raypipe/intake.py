@@ -1,0 +1,239 @@
+"""READ: input files -> a checked frame of follows, and a quarantine for the rows that are none.
+
+Rows of the files = rows of the frame + rows in quarantine, whatever is wrong with them, and
+whatever the engine and the size of the blocks. Ids stay what they are in the file: text.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, Literal
+
+import pandas as pd
+import pyarrow as pa
+
+from raypipe.blocks import BlockReport, quarantine_table, unreadable
+from raypipe.columns import QUARANTINE_SCHEMA
+from raypipe.config import InputConfig
+from raypipe.csv_blocks import CsvBlock, Dialect, read_csv_block
+from raypipe.errors import InputError, TooManyBadRows
+from raypipe.frames import Frame, FrameEngine
+from raypipe.input_files import (
+    Block,
+    InputFile,
+    choose_columns,
+    csv_dialect,
+    cut_file,
+    list_files,
+    open_files,
+)
+from raypipe.parquet_blocks import read_parquet_block
+from raypipe.transform import run_transform, source_file
+
+#: Bytes of text in a block: large enough that a Ray task pays, small enough to fit many times.
+BLOCK_BYTES = 64 << 20
+
+#: Bytes of a pandas frame for a byte of the file, by the end of its name. Measured on 2 M rows of
+#: 36-character ids (drawn at random; sorted) and 8 M rows of short numbers, and rounded up:
+#:   .csv .parquet  1.2, 1.2, 3.5   2.3, 36, 14
+#:   .gz  .zst      3.3, 12, 15     3.8, 21, 13
+#: Sorted Parquet stands apart: with 36, most other Parquet would be taken for too big.
+EXPANSION = {".gz": 15.0, ".zst": 21.0, ".parquet": 14.0, ".pq": 14.0}
+CSV_EXPANSION = 3.5
+#: A frame may take so much of the memory: while it is read, 1.7 to 3.1 times its size is needed.
+MEMORY_SHARE = 0.3
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What was read.
+
+    Attributes:
+        frame: pandas or Modin; columns followerId, followingId (text), then those carried.
+        quarantine: columns.QUARANTINE_SCHEMA, in the order of the files and their rows.
+        counts: rows_in (of the files), quarantined, and dropped_by_transform: rows the transform
+            removed minus rows it added. rows_in = rows of the frame + the other two.
+        files: (path, bytes) of each file, in the order in which they were read.
+    """
+
+    frame: Frame
+    quarantine: pa.Table
+    counts: dict[str, int]
+    files: list[tuple[str, int]]
+
+
+def input_digest(config: InputConfig) -> str:
+    """SHA-256 (hex) over what the frame is made of: the files' content and the transform's file.
+
+    The names of the files do not count, their order does.
+
+    Raises:
+        ConfigError, MissingInputError: as :func:`list_files`; or there is no such transform.
+    """
+    paths = list_files(config)
+    if config.transform:
+        paths.append(source_file(config.transform))
+    digests = [_file_digest(path) for path in paths]
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
+
+
+def read_follows(
+    config: InputConfig, engine: FrameEngine, block_bytes: int = BLOCK_BYTES
+) -> Intake:
+    """Read the input files into a frame of follows.
+
+    Args:
+        config: where the files are and how to read them.
+        engine: makes the frame: pandas or Modin.
+        block_bytes: size of the blocks in which files are read. Affects speed only.
+
+    Raises:
+        ConfigError: the config and the files cannot go together.
+        MissingInputError: there is no such input, or it cannot be read.
+        TooManyBadRows: with the quarantine in its attribute ``quarantine``.
+        InputError: a file or what the transform returned is not what it should be.
+    """
+    dialect = csv_dialect(config)
+    files = open_files(config, dialect)
+    cuts = [
+        (file.path, block)
+        for file, columns in zip(files, choose_columns(files, config), strict=True)
+        for block in cut_file(file, columns, block_bytes)
+    ]
+    if not cuts:
+        raise _no_rows(config, files)
+    paths, blocks = zip(*cuts, strict=True)
+    read = partial(read_block, dialect=dialect, block_bytes=block_bytes)
+    frame, reports = engine.load(read, blocks)
+    rows_in = sum(report.rows for report in reports)
+    if not rows_in:
+        raise _no_rows(config, files)
+    quarantine = _gather_quarantine(paths, reports)
+    check_bad_fraction(quarantine, rows_in, config.max_bad_fraction)
+    if config.transform:
+        frame, missing = run_transform(config.transform, frame)
+        quarantine = pa.concat_tables([quarantine, missing])
+        check_bad_fraction(quarantine, len(frame) + len(quarantine), config.max_bad_fraction)
+        if not len(frame):
+            raise InputError(f"{config.transform}: returned no rows; expected follows")
+    counts = {
+        "rows_in": rows_in,
+        "quarantined": len(quarantine),
+        "dropped_by_transform": rows_in - len(quarantine) - len(frame),
+    }
+    return Intake(frame, quarantine, counts, [(file.path, file.size) for file in files])
+
+
+def read_block(
+    block: Block, dialect: Dialect, block_bytes: int
+) -> tuple[pd.DataFrame, BlockReport]:
+    """Read one block, of either format; runs in this process or in a Ray task."""
+    if isinstance(block, CsvBlock):
+        return read_csv_block(block, dialect, block_bytes)
+    return read_parquet_block(block)
+
+
+def check_bad_fraction(quarantine: pa.Table, rows: int, limit: float) -> None:
+    """Check that not too many of the rows are in quarantine.
+
+    Raises:
+        TooManyBadRows: with the quarantine in its attribute.
+
+    Example:
+        >>> from raypipe.blocks import quarantine_table
+        >>> bad = quarantine_table("a.csv", [(7, "found 3 values, expected 2")])
+        >>> check_bad_fraction(bad, 100, 0.01)
+        >>> check_bad_fraction(bad, 10, 0.01)
+        Traceback (most recent call last):
+        ...
+        raypipe.errors.TooManyBadRows: 1 of 10 rows (10 %) are in quarantine, more than \
+max_bad_fraction 1 %: a.csv row 7: found 3 values, expected 2; mend them or raise \
+input.max_bad_fraction
+    """
+    bad = len(quarantine)
+    if bad <= limit * rows:
+        return
+    first = [
+        f"{row['file']} row {row['row']}: {row['reason']}" for row in quarantine[:3].to_pylist()
+    ]
+    raise TooManyBadRows(
+        f"{bad} of {rows} rows ({100 * bad / rows:.4g} %) are in quarantine, more than "
+        f"max_bad_fraction {100 * limit:.4g} %: {'; '.join(first)}{'; ...' if bad > 3 else ''}; "
+        "mend them or raise input.max_bad_fraction",
+        quarantine,
+    )
+
+
+def choose_frames(
+    files: Sequence[tuple[Any, int]], memory: int, cluster: str
+) -> tuple[Literal["pandas", "modin"], str]:
+    """Decide between pandas and Modin, and say why.
+
+    On one machine pandas on Arrow read every input that fits sooner than Modin does (159 MB of CSV:
+    under 1 s against 6.9 s), so Modin is for what does not fit.
+
+    Args:
+        files: (path, bytes) of each input file.
+        memory: bytes that are available to this process.
+        cluster: as in the config; ``none`` leaves only pandas.
+
+    Example:
+        >>> choose_frames([("a.csv", 12_000_000)], 20_000_000_000, "auto")
+        ('pandas', 'frames: pandas (12 MB of input, about 42 MB as a frame, 20 GB free; Modin pays \
+only where that does not fit)')
+        >>> choose_frames([("a.gz", 800_000_000)], 20_000_000_000, "auto")
+        ('modin', 'frames: modin (800 MB of input, about 12 GB as a frame, 20 GB free: too little \
+for pandas)')
+    """
+    total = sum(size for _, size in files)
+    frame = sum(size * _expansion(str(path)) for path, size in files)
+    sizes = f"{_bytes(total)} of input, about {_bytes(frame)} as a frame, {_bytes(memory)} free"
+    if frame <= memory * MEMORY_SHARE:
+        return "pandas", f"frames: pandas ({sizes}; Modin pays only where that does not fit)"
+    if cluster == "none":
+        return "pandas", f"frames: pandas ({sizes}; cluster is none, so Modin cannot run)"
+    return "modin", f"frames: modin ({sizes}: too little for pandas)"
+
+
+def _file_digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    try:
+        with open(path, "rb") as file:
+            while piece := file.read(1 << 20):
+                digest.update(piece)
+    except OSError as error:
+        raise unreadable(str(path), error) from None
+    return digest.hexdigest()
+
+
+def _gather_quarantine(paths: Sequence[str], reports: Iterable[BlockReport]) -> pa.Table:
+    """The quarantine of all blocks, with rows counted from the start of each file."""
+    before: dict[str, int] = {}
+    tables = [QUARANTINE_SCHEMA.empty_table()]
+    for path, report in zip(paths, reports, strict=True):
+        start = before.get(path, 0)
+        tables.append(quarantine_table(path, [(start + row, why) for row, why in report.bad]))
+        before[path] = start + report.rows
+    return pa.concat_tables(tables).combine_chunks()
+
+
+def _no_rows(config: InputConfig, files: Sequence[InputFile]) -> InputError:
+    count = "1 file" if len(files) == 1 else f"{len(files)} files"
+    return InputError(f"{config.follows}: found no rows in {count}; expected follows")
+
+
+def _expansion(path: str) -> float:
+    return next((f for end, f in EXPANSION.items() if path.lower().endswith(end)), CSV_EXPANSION)
+
+
+def _bytes(count: float) -> str:
+    """A size in words, with units of 1000."""
+    units = ["bytes", "kB", "MB", "GB", "TB"]
+    while count >= 999.5 and len(units) > 1:
+        count /= 1000
+        units.pop(0)
+    return f"{count:.3g} {units[0]}"
