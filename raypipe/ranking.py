@@ -36,8 +36,8 @@ def rank(ladder: Sequence[tuple[Candidates, np.ndarray]], n: int) -> Recommendat
         n: length of a full list.
 
     Example:
-        >>> leading = Candidates(np.array([0, 1]), np.array([5], dtype=np.int32), np.array([0.5]))
-        >>> filler = Candidates(np.array([0, 2]), np.array([5, 9], dtype=np.int32), np.array([7., 6.]))
+        >>> leading = Candidates(np.array([0, 1]), np.array([5], np.int32), np.array([0.5]))
+        >>> filler = Candidates(np.array([0, 2]), np.array([5, 9], np.int32), np.array([7., 6.]))
         >>> lists = rank([(leading, np.array([True])), (filler, np.array([True, True]))], 3)
         >>> lists.codes.tolist(), lists.sources.tolist()
         ([[5, 9, -1]], [[0, 1, 0]])

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from raypipe.candidates import Candidates
 from raypipe.graph import FollowGraph
 from raypipe.kernels.neighbourhood import weighted_union
@@ -24,6 +22,7 @@ def similar(graph: FollowGraph, neighbours: Neighbours) -> Candidates:
         User-based collaborative filtering: Resnick et al. (1994), "GroupLens", CSCW.
 
     Example:
+        >>> import numpy as np
         >>> import pandas as pd
         >>> from raypipe.graph import build_graph, encode
         >>> from raypipe.kernels.tanimoto import build_index, top_neighbours

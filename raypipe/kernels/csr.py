@@ -60,7 +60,8 @@ def transpose(rows: Adjacency) -> Adjacency:
     """The same pairs by column: row ``j`` holds every ``i`` whose row holds ``j``, ascending.
 
     Example:
-        >>> transpose(Adjacency(np.array([0, 2, 2]), np.array([0, 1], dtype=np.int32))).codes.tolist()
+        >>> rows = Adjacency(np.array([0, 2, 2]), np.array([0, 1], dtype=np.int32))
+        >>> transpose(rows).codes.tolist()
         [0, 0]
     """
     return Adjacency(*_transpose(rows.indptr, rows.codes, len(rows.indptr) - 1))

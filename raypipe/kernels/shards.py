@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 
 
@@ -29,7 +31,7 @@ def cut(work: np.ndarray, shards: int) -> list[tuple[int, int]]:
     before = np.maximum(after - 1, 0)
     nearer = np.where(goals - done[before] < done[after] - goals, before, after)
     bounds = np.unique(np.concatenate([[0], nearer, [len(work)]])).tolist()
-    return list(zip(bounds, bounds[1:], strict=False))
+    return list(pairwise(bounds))
 
 
 def heaviest_first(shards: list[tuple[int, int]], work: np.ndarray) -> list[tuple[int, int]]:

@@ -1,4 +1,4 @@
-"""The one tie rule: score descending, then code ascending, wherever the best of something is kept."""
+"""The one tie rule, wherever the best of something is kept: score descending, code ascending."""
 
 from __future__ import annotations
 

@@ -1,0 +1,225 @@
+"""Ray: connect, run shards, and Modin frames. Nothing below the faces imports Ray but this file.
+
+Algorithms are plain functions that get ``run_shards`` handed in; without Ray it is the builtin
+``map``, with Ray it is :func:`run_shards` here. Importing this file costs a second, so it is
+imported only where Ray is really wanted.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+import pandas as pd
+
+from raypipe.errors import ClusterError, RaypipeError
+from raypipe.frames import Frame
+
+# Read by Ray when it starts. Retries after running out of memory are unlimited by default: a shard
+# that is too big would be tried for ever.
+os.environ.setdefault("RAY_task_oom_retries", "2")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+
+import ray
+from ray import exceptions
+
+Shard = TypeVar("Shard")
+Result = TypeVar("Result")
+
+_ATTEMPTS = 3
+_POLL_SECONDS = 5.0
+_FETCH_SECONDS = 120.0
+#: A task is one thread: parallelism comes from the number of tasks.
+_WORKER_ENV = {
+    "NUMBA_NUM_THREADS": "1",
+    "OMP_NUM_THREADS": "1",
+    "PYTHONWARNINGS": "ignore::FutureWarning",
+}
+
+
+@contextmanager
+def connect(address: str) -> Iterator[int]:
+    """Be connected to Ray; yields its number of CPUs.
+
+    Args:
+        address: ``local`` for a Ray of our own, that ends with the block (with the process, if
+            Modin was used) and listens on the loopback interface only; else the address of a
+            cluster. A Ray that this process is connected to already is used, and left running.
+
+    Raises:
+        ClusterError: nobody answers there, or Ray cannot start.
+    """
+    ours = not ray.is_initialized()
+    if ours:
+        where = {"_node_ip_address": "127.0.0.1"} if address == "local" else {}
+        try:
+            ray.init(
+                address=address,
+                include_dashboard=False if where else None,
+                log_to_driver=False,
+                logging_level="ERROR",
+                runtime_env={"env_vars": _WORKER_ENV},
+                **where,
+            )
+        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+            reason = " ".join(str(error).split())[:200]
+            raise ClusterError(
+                f"no Ray at {address!r} ({reason}); start one there, or set cluster: none"
+            ) from error
+    try:
+        yield max(1, int(ray.cluster_resources().get("CPU", 1)))
+    finally:
+        # Modin keeps references into the Ray it was first used with, and fails on any other one: a
+        # Ray that it has seen stays until the process ends.
+        if ours and "modin.pandas" not in sys.modules:
+            ray.shutdown()
+
+
+def run_shards(
+    function: Callable[[Shard], Result], shards: Iterable[Shard], deadline: float = 3600.0
+) -> Iterator[Result]:
+    """``map(function, shards)`` over Ray tasks; results come as they are ready, in any order.
+
+    What ``function`` holds (as ``functools.partial`` does) goes into the object store once; arrays
+    in it reach the tasks read-only and without a copy. At most two tasks a CPU are in flight.
+
+    Args:
+        deadline: seconds after which an attempt is given up, and a fresh one is made.
+
+    Raises:
+        RaypipeError: what a task raised on purpose.
+        ClusterError: a shard failed in each of its attempts, or with an unexpected error.
+    """
+    shared = ray.put(function)
+    in_flight = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
+    waiting = deque((shard, 1) for shard in shards)
+    running: dict[ray.ObjectRef, tuple[Shard, int, float]] = {}
+    try:
+        while waiting or running:
+            while waiting and len(running) < in_flight:
+                shard, attempt = waiting.popleft()
+                running[_call.remote(shared, shard)] = (shard, attempt, time.monotonic())
+            for ref, failure in _finished(list(running), running, deadline):
+                shard, attempt, _ = running.pop(ref)
+                if failure is None:
+                    try:
+                        yield _fetch(ref)
+                        continue
+                    except _LOST as error:
+                        failure = error
+                if attempt == _ATTEMPTS:
+                    raise ClusterError(
+                        f"shard {shard} failed {attempt} times, at last with "
+                        f"{type(failure).__name__}; give its tasks more memory, or set more shards"
+                    ) from failure
+                waiting.appendleft((shard, attempt + 1))
+    finally:
+        for ref in running:
+            ray.cancel(ref, force=True)
+
+
+class ModinEngine:
+    """A Modin frame, its row partitions made and taken by Ray tasks."""
+
+    name = "modin"
+
+    def load(self, read_block, blocks):
+        from modin.distributed.dataframe.pandas import from_partitions
+
+        import_modin()
+        reader = ray.put(read_block)
+        refs = [_read.options(num_returns=2).remote(reader, block) for block in blocks]
+        reports = _gather([report for _, report in refs])
+        frame = from_partitions([part for part, _ in refs], axis=0)
+        return frame.reset_index(drop=True), reports
+
+    def map_partitions(
+        self, function: Callable[[pd.DataFrame], Result], frame: Frame
+    ) -> list[Result]:
+        from modin.distributed.dataframe.pandas import unwrap_partitions
+
+        shared = ray.put(function)
+        parts = unwrap_partitions(frame, axis=0)
+        return _gather([_call.remote(shared, part) for part in parts])
+
+
+def import_modin() -> Any:
+    """``modin.pandas`` on the Ray that runs; imported earlier it would start a Ray of its own."""
+    import modin.config
+
+    modin.config.Engine.put("Ray")
+    modin.config.CpuCount.put(max(1, int(ray.cluster_resources().get("CPU", 1))))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import modin.pandas
+    return modin.pandas
+
+
+@ray.remote(max_retries=_ATTEMPTS)
+def _call(function, shard):
+    return function(shard)
+
+
+@ray.remote(max_retries=_ATTEMPTS)
+def _read(read_block, block):
+    part, report = read_block(block)
+    return part, report
+
+
+#: The result, or the worker that was to make it, is gone; a fresh attempt may go well.
+_LOST = (
+    exceptions.WorkerCrashedError,
+    exceptions.ObjectLostError,
+    exceptions.NodeDiedError,
+    exceptions.OutOfMemoryError,
+    exceptions.GetTimeoutError,
+    exceptions.TaskCancelledError,
+    exceptions.RaySystemError,
+)
+
+
+def _finished(
+    refs: Sequence[ray.ObjectRef],
+    running: dict[ray.ObjectRef, tuple[Any, int, float]],
+    deadline: float,
+) -> Iterator[tuple[ray.ObjectRef, Exception | None]]:
+    """Those that are ready, and those past their deadline, with what is wrong with them."""
+    ready, pending = ray.wait(list(refs), num_returns=1, timeout=_POLL_SECONDS)
+    for ref in ready:
+        yield ref, None
+    for ref in pending:
+        if time.monotonic() - running[ref][2] > deadline:
+            ray.cancel(ref, force=True)
+            yield ref, TimeoutError(f"no answer in {deadline:.0f} s")
+
+
+def _gather(refs: list[ray.ObjectRef], deadline: float = 3600.0) -> list[Any]:
+    """The results of all tasks, in the order of ``refs``."""
+    give_up = time.monotonic() + deadline
+    pending = refs
+    while pending:
+        _, pending = ray.wait(pending, num_returns=len(pending), timeout=_POLL_SECONDS)
+        if pending and time.monotonic() > give_up:
+            raise ClusterError(
+                f"{len(pending)} of {len(refs)} frame tasks gave no answer in {deadline:.0f} s; "
+                "look at the cluster: ray status"
+            )
+    return [_fetch(ref) for ref in refs]
+
+
+def _fetch(ref: ray.ObjectRef) -> Any:
+    """The result of a task. A bare ``ray.get`` can wait for ever on a link that was cut."""
+    try:
+        return ray.get(ref, timeout=_FETCH_SECONDS)
+    except exceptions.RayTaskError as error:
+        if isinstance(error.cause, RaypipeError):
+            raise error.cause from None
+        cause = f"{type(error.cause).__name__}: {error.cause}"
+        raise ClusterError(f"a task failed: {' '.join(cause.split())[:300]}") from error

@@ -1,0 +1,102 @@
+"""Which frames, and whether Ray: decided from the size of the work, with the reason said.
+
+Nothing here changes what comes out of a run, only how soon.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from typing import Any, NamedTuple
+
+import psutil
+
+from raypipe.config import RunConfig
+from raypipe.errors import ConfigError
+from raypipe.frames import FrameEngine, PandasEngine
+from raypipe.intake import choose_frames
+
+#: Seconds until the first task of a local Ray has its answer; measured 5 to 10 on two cores.
+RAY_START_SECONDS = 8.0
+
+RunShards = Callable[[Callable, Iterable], Iterator]
+
+
+class Runner(NamedTuple):
+    """How shards are run.
+
+    Attributes:
+        run_shards: the builtin ``map``, or its equal over Ray tasks.
+        cpus: how many shards run at a time.
+        reason: why, in words for the user.
+    """
+
+    run_shards: RunShards
+    cpus: int
+    reason: str
+
+
+def frame_engine(
+    config: RunConfig, files: list[tuple[Any, int]], stack: ExitStack
+) -> tuple[FrameEngine, str]:
+    """The frames to read into, and why. Starts Ray, until ``stack`` closes, where Modin needs it.
+
+    Raises:
+        ConfigError: Modin is asked for, and Ray forbidden.
+        ClusterError: Ray cannot be reached.
+    """
+    name, reason = config.frames, f"frames: {config.frames} (config)"
+    if name == "auto":
+        name, reason = choose_frames(files, psutil.virtual_memory().available, config.cluster)
+    if name == "pandas":
+        return PandasEngine(), reason
+    if config.cluster == "none":
+        raise ConfigError("frames: modin runs on Ray, but cluster is none; set cluster: local")
+    from raypipe import cluster  # starts nothing, but takes a second to import
+
+    stack.enter_context(cluster.connect(_address(config) or "local"))
+    return cluster.ModinEngine(), reason
+
+
+def runner(config: RunConfig, seconds: float, stack: ExitStack) -> Runner:
+    """How to run the shards: on Ray where it is asked for, or where it pays.
+
+    Args:
+        seconds: predicted, of the work on one CPU.
+        stack: a Ray that is started here ends with it.
+
+    Raises:
+        ClusterError: Ray cannot be reached.
+    """
+    address = _address(config)
+    if config.cluster == "auto" and address is None:
+        address, reason = _worth_it(seconds)
+    else:
+        reason = f"cluster: {config.cluster}" + (" (RAY_ADDRESS is set)" if address else "")
+        reason = reason if config.cluster == "auto" else f"cluster: {config.cluster} (config)"
+    if address is None:
+        return Runner(map, 1, reason)
+    from raypipe import cluster
+
+    cpus = stack.enter_context(cluster.connect(address))
+    return Runner(cluster.run_shards, cpus, f"{reason}; {cpus} CPUs")
+
+
+def _address(config: RunConfig) -> str | None:
+    """Where Ray is to be, None for no Ray; for ``auto``, where the environment says."""
+    if config.cluster == "none":
+        return None
+    return os.environ.get("RAY_ADDRESS") if config.cluster == "auto" else config.cluster
+
+
+def _worth_it(seconds: float) -> tuple[str | None, str]:
+    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    saved = seconds * (1 - 1 / cpus)
+    about = f"about {seconds:.1f} s of work"
+    if saved > RAY_START_SECONDS:
+        return "local", f"cluster: local ({about}; {cpus} CPUs save {saved:.0f} s)"
+    return None, (
+        f"cluster: none ({about}; {cpus} CPUs would save {saved:.1f} s, "
+        f"Ray takes {RAY_START_SECONDS:.0f} s to start)"
+    )

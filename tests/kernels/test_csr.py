@@ -1,0 +1,41 @@
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raypipe.kernels.csr import Adjacency, adjacency, transpose
+
+PAIRS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=80)
+
+
+def as_sets(rows: Adjacency) -> set[tuple[int, int]]:
+    return {(row, int(code)) for row in range(len(rows.indptr) - 1) for code in rows.row(row)}
+
+
+def build(pairs):
+    array = np.array(pairs, dtype=np.int32).reshape(-1, 2)
+    array.flags.writeable = False  # as Ray hands arrays out
+    return adjacency(array[:, 0], array[:, 1], 10)
+
+
+@given(PAIRS)
+def test_holds_the_pairs_and_counts_what_it_drops(pairs):
+    rows, self_pairs, repeats = build(pairs)
+    assert as_sets(rows) == {(a, b) for a, b in pairs if a != b}
+    assert self_pairs == sum(a == b for a, b in pairs)
+    assert len(rows.codes) + self_pairs + repeats == len(pairs)
+    assert rows.codes.dtype == np.int32
+    assert rows.indptr.dtype == np.int64
+    for row in range(10):
+        assert (np.diff(rows.row(row)) > 0).all()
+
+
+@given(PAIRS)
+def test_transpose_turns_every_pair_around_and_back(pairs):
+    rows, _, _ = build(pairs)
+    turned = transpose(rows)
+    assert as_sets(turned) == {(b, a) for a, b in as_sets(rows)}
+    again = transpose(turned)
+    assert np.array_equal(again.codes, rows.codes)
+    assert np.array_equal(again.indptr, rows.indptr)

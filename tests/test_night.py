@@ -1,0 +1,319 @@
+"""The whole night: same bytes however it is run, safe to kill, safe to repeat."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+from raypipe import pipeline
+from raypipe.config import load_config
+from raypipe.demo import demo_follows
+from raypipe.errors import ClusterError, ConfigError, TooManyBadRows, UnknownAccountError
+from raypipe.pipeline import run_night
+from raypipe.runs import RunStore
+from tests import naive
+
+DATE = "2026-03-01"
+
+
+@pytest.fixture(scope="module")
+def demo_rows() -> list[tuple[str, str]]:
+    return [row for row in demo_follows(accounts=300) if all(row)]
+
+
+@pytest.fixture
+def follows(tmp_path, demo_rows) -> Path:
+    path = tmp_path / "follows.csv"
+    lines = ["followerId,followingId", *(",".join(row) for row in demo_rows)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture
+def store(tmp_path) -> RunStore:
+    return RunStore(tmp_path / "runs")
+
+
+def config_for(follows: Path, **settings):
+    overrides = {"input.follows": str(follows), "cluster": "none", "frames": "pandas"}
+    return load_config(None, overrides | {k.replace("__", "."): v for k, v in settings.items()})
+
+
+def published(run) -> dict[str, bytes]:
+    """Every byte that readers see of the lists."""
+    folders = ("recommendations", "neighbours", "graph")
+    return {
+        str(path.relative_to(run.path)): path.read_bytes()
+        for folder in folders
+        for path in sorted((run.path / folder).iterdir())
+    }
+
+
+def test_publishes_what_the_oracle_says(follows, store, demo_rows):
+    run = run_night(config_for(follows), store, DATE).run
+    assert store.current() == run
+    assert store.verify(run) == []
+    sets = naive.follow_sets(demo_rows)
+    found: dict[str, list] = {account: [] for account in sets}
+    for row in pq.read_table(run.path / "recommendations").to_pylist():
+        found[row["followerId"]].append((row["followingId"], row["score"], row["source"]))
+        assert row["rank"] == len(found[row["followerId"]])
+    assert found == {account: naive.recommend(sets, account) for account in sets}
+    neighbours = pq.read_table(run.path / "neighbours").to_pylist()
+    assert [(row["followerId"], row["neighbourId"], row["score"]) for row in neighbours] == [
+        (account, other, float(score))
+        for account in sorted(sets)
+        for other, score in naive.neighbours(sets, account)
+    ]
+
+
+def test_manifest_adds_up(follows, store, demo_rows):
+    with follows.open("a") as file:
+        file.write("jazz-0001,jazz-0001\n,jazz-0001\njazz-0001\n" + "star-01,star-02\n" * 2)
+    run = run_night(config_for(follows), store, DATE).run
+    manifest = json.loads((run.path / "manifest.json").read_text())
+    rows = manifest["counts"]["rows"]
+    sets = naive.follow_sets([*demo_rows, ("star-01", "star-02")])
+    assert rows["rows_in"] == len(demo_rows) + 5
+    assert rows["quarantined"] == 2
+    assert rows["rows_used"] == sum(map(len, sets.values()))
+    assert rows["self_follows"] == 1 + sum(a == b for a, b in demo_rows)
+    assert rows["rows_in"] == sum(rows.values()) - rows["rows_in"]
+    assert sum(manifest["counts"]["recommendations"].values()) == sum(
+        part["rows"] for part in manifest["parts"]["recommendations"]
+    )
+    assert [stage["stage"] for stage in manifest["stages"]] == [
+        "read", "graph", "prepare", "recommend", "write",
+    ]  # fmt: skip
+    assert all(stage["peak_memory_mb"] > 10 for stage in manifest["stages"])
+    assert set(manifest["versions"]) >= {"raypipe", "python", "ray", "modin", "numpy"}
+    quarantine = pq.read_table(run.path / "quarantine.parquet").to_pylist()
+    reasons = [row["reason"] for row in quarantine]
+    assert reasons == ["empty id in column followerId", "found 1 values, expected 2"]
+    assert load_config(run.path / "config.yaml") == config_for(follows)
+
+
+def test_same_bytes_whatever_runs_it(follows, store, ray_cluster):
+    """pandas and Modin frames; 1, 2 and 7 shards; with and without Ray."""
+    runs = {}
+    for frames, cluster, shards in [
+        ("pandas", "none", 1),
+        ("pandas", "none", 2),
+        ("pandas", "none", 7),
+        ("pandas", "local", 7),
+        ("modin", "local", 2),
+    ]:
+        other = RunStore(store.root.with_name(f"{frames}-{cluster}-{shards}"))
+        config = config_for(follows, frames=frames, cluster=cluster, shards=shards)
+        run = run_night(config, other, DATE).run
+        assert run.manifest["counts"]["shards"] == shards
+        runs[frames, cluster, shards] = published(run)
+    first = runs.pop(("pandas", "none", 1))
+    assert len(first) == 7
+    for how, found in runs.items():
+        assert found == first, how
+
+
+def test_a_second_run_changes_nothing(follows, store):
+    config = config_for(follows)
+    first = run_night(config, store, DATE)
+    before = {path: path.stat().st_mtime_ns for path in store.root.rglob("*") if path.is_file()}
+    again = run_night(config_for(follows, shards=3), store, DATE)
+    assert (first.new, again.new) == (True, False)
+    assert again.run == first.run
+    after = {path: path.stat().st_mtime_ns for path in store.root.rglob("*") if path.is_file()}
+    changed = {
+        path.name for path in before.keys() | after.keys() if before.get(path) != after.get(path)
+    }
+    assert changed <= {".lock", ".lock.owner"}
+
+
+def test_other_input_of_the_same_date_is_another_run(follows, store):
+    first = run_night(config_for(follows), store, DATE).run
+    with follows.open("a") as file:
+        file.write("newcomer,star-01\n")
+    second = run_night(config_for(follows), store, DATE).run
+    assert second.id == f"{first.id}.2"
+    assert store.current() == second
+    assert len(second.recommendations("newcomer")) == 10
+    with pytest.raises(UnknownAccountError, match="newcomer"):
+        first.recommendations("newcomer")
+
+
+def test_a_rerun_does_not_undo_a_rollback(follows, store):
+    first = run_night(config_for(follows), store, "2026-03-01").run
+    second = run_night(config_for(follows), store, "2026-03-02").run
+    store.rollback()
+    assert not run_night(config_for(follows), store, "2026-03-02").new
+    assert store.current() == first != second
+
+
+def test_too_many_bad_rows_publish_nothing_and_are_kept(follows, store):
+    before = run_night(config_for(follows), store, DATE).run
+    with follows.open("a") as file:
+        file.write("lonely\n" * 100)
+    with pytest.raises(
+        TooManyBadRows, match=r"100 of .* all of them: .*quarantine\.parquet"
+    ) as error:
+        run_night(config_for(follows), store, DATE)
+    assert store.current() == before
+    kept = Path(str(error.value).rpartition(": ")[2])
+    assert len(pq.read_table(kept)) == 100
+
+
+def test_audience(follows, store, tmp_path, demo_rows):
+    chosen = tmp_path / "active.csv"
+    chosen.write_text("accountId,seen\nstar-01,x\njazz-0001,x\nstranger,x\n")
+    config = config_for(follows, audience__accounts=str(chosen))
+    run = run_night(config, store, DATE).run
+    recommendations = pq.read_table(run.path / "recommendations").to_pandas()
+    assert sorted(set(recommendations.followerId)) == ["jazz-0001", "star-01", "stranger"]
+    sets = naive.follow_sets(demo_rows)
+    mine = recommendations[recommendations.followerId == "jazz-0001"]
+    expected = naive.recommend(sets, "jazz-0001")
+    assert list(mine.followingId) == [candidate for candidate, _, _ in expected]
+    popular = recommendations[recommendations.followerId == "stranger"]
+    assert list(popular.followingId) == [name for name, _ in naive.popularity(sets)[:10]]
+    assert set(popular.source) == {"popular"}
+
+    config = config_for(follows, audience__min_follows=20)
+    run = run_night(config, store, DATE).run
+    recommended = set(pq.read_table(run.path / "recommendations")["followerId"].to_pylist())
+    assert recommended == {account for account, followees in sets.items() if len(followees) >= 20}
+
+
+def test_min_followers(follows, store, demo_rows):
+    run = run_night(config_for(follows, candidates__min_followers=30), store, DATE).run
+    sets = naive.follow_sets(demo_rows)
+    followers = dict(naive.popularity(sets))
+    found = pq.read_table(run.path / "recommendations")["followingId"].to_pylist()
+    assert min(followers[account] for account in found) >= 30
+    assert run.manifest["counts"]["refused"]["similar"]["TOO_FEW_FOLLOWERS"] > 0
+
+
+TRANSFORM = """
+def without_stars(frame):
+    return frame[~frame["followingId"].str.startswith("star-")]
+"""
+
+
+@pytest.mark.parametrize("frames", ["pandas", "modin"])
+def test_the_users_own_step(frames, follows, store, demo_rows, tmp_path, monkeypatch, request):
+    (tmp_path / "my_steps.py").write_text(TRANSFORM)
+    monkeypatch.chdir(tmp_path)
+    request.getfixturevalue("ray_cluster")
+    config = config_for(
+        follows, input__transform="my_steps:without_stars", frames=frames, cluster="local"
+    )
+    run = run_night(config, store, DATE).run
+    rows = run.manifest["counts"]["rows"]
+    assert rows["dropped_by_transform"] == sum(b.startswith("star-") for _, b in demo_rows)
+    kept = [row for row in demo_rows if not row[1].startswith("star-")]
+    assert rows["rows_used"] == sum(map(len, naive.follow_sets(kept).values()))
+
+
+def test_modin_without_ray_is_refused(follows, store):
+    with pytest.raises(ConfigError, match="frames: modin runs on Ray, but cluster is none"):
+        run_night(config_for(follows, frames="modin"), store, DATE)
+
+
+def test_what_a_task_raises_is_one_line(follows, store, ray_cluster, monkeypatch):
+    from raypipe import cluster
+
+    def fail(shard):
+        raise ZeroDivisionError("of course")
+
+    with pytest.raises(ClusterError, match="a task failed: ZeroDivisionError: of course"):
+        list(cluster.run_shards(fail, [1, 2]))
+
+
+class Killed(BaseException):
+    """Stands for a kill: nothing of raypipe catches it."""
+
+
+def test_goes_on_from_the_shards_that_were_finished(follows, store, monkeypatch):
+    config = config_for(follows, shards=7)
+    done = []
+    real = pipeline.recommend_shard
+
+    def dies_after_three(work, shard):
+        if len(done) == 3:
+            raise Killed
+        done.append(shard)
+        return real(work, shard)
+
+    monkeypatch.setattr(pipeline, "recommend_shard", dies_after_three)
+    with pytest.raises(Killed):
+        run_night(config, store, DATE)
+    first = list(done)
+    done.clear()
+    monkeypatch.setattr(
+        pipeline, "recommend_shard", lambda *args: (done.append(args[1]), real(*args))[1]
+    )
+    run = run_night(config, store, DATE).run
+    assert len(first) == 3
+    assert len(done) == 4
+    assert not set(first) & set(done)
+    whole = run_night(config, RunStore(store.root.with_name("whole")), DATE).run
+    assert published(run) == published(whole)
+
+
+class KillAt:
+    """Progress that ends the process, as kill -9 does, when a stage begins or moves."""
+
+    def __init__(self, moment: int) -> None:
+        self.left = moment
+
+    def stage(self, name, total=None):
+        self._tick()
+
+    def advance(self, work):
+        self._tick()
+
+    def say(self, text):
+        self._tick()
+
+    def _tick(self):
+        self.left -= 1
+        if self.left < 0:
+            os._exit(137)
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_killed_at_each_step_readers_see_old_or_new(follows, store):
+    old = run_night(config_for(follows), store, "2026-02-28").run
+    config = config_for(follows, shards=2)
+    fresh = published(run_night(config, RunStore(store.root.with_name("fresh")), DATE).run)
+    moment = 0
+    while True:
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                run_night(config, store, DATE, KillAt(moment))
+                status = 0
+            finally:
+                os._exit(status)
+        _, status = os.waitpid(child, 0)
+        seen = store.current()
+        assert store.verify(seen) == []
+        if os.waitstatus_to_exitcode(status) == 0:
+            break
+        assert os.waitstatus_to_exitcode(status) == 137
+        assert seen == old
+        moment += 1
+    assert moment >= 9  # five stages, two reasons, two shards
+    assert published(seen) == fresh
+    assert seen != old
+
+
+def test_frames_are_strings_for_the_users_step(follows):
+    from raypipe.follows import follows_dataframe
+
+    frame = follows_dataframe(follows)
+    assert all(pd.api.types.is_string_dtype(dtype) for dtype in frame.dtypes)
