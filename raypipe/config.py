@@ -10,6 +10,7 @@ import difflib
 import hashlib
 import io
 import json
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -32,7 +33,7 @@ class Section(BaseModel):
 
 
 class ColumnsConfig(Section):
-    """What the two columns are called in the input (a position, from 0, where there is no header)."""
+    """What the two columns are called in the input; their places, from 0, without a header."""
 
     followerId: str | int = Field("followerId", description="Column of the account that follows.")
     followingId: str | int = Field("followingId", description="Column of the account followed.")
@@ -252,19 +253,24 @@ def _lay_over(tree: dict[str, Any], key: str, value: Any) -> None:
 def _first_problem(error: ValidationError) -> str:
     """One line for the first thing that pydantic objects to."""
     problem = error.errors()[0]
-    place = [str(part) for part in problem["loc"]]
-    key = ".".join(place)
-    more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+    keys, known = _walk(problem["loc"])
+    key = ".".join(keys)
     if problem["type"] == "extra_forbidden":
-        known = _keys_at(place[:-1])
-        near = difflib.get_close_matches(place[-1], known, n=1)
+        near = difflib.get_close_matches(keys[-1], known, n=1)
         cure = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
-        return f"{key}: unknown key; {cure}{more}"
-    return f"{key}: found {problem['input']!r}; {problem['msg'].lower()}{more}"
+        return f"{key}: unknown key; {cure}"
+    if problem["type"] == "model_type":
+        return f"{key}: found {problem['input']!r}; expected a section of keys"
+    return f"{key}: found {problem['input']!r}; {problem['msg'].lower()}"
 
 
-def _keys_at(place: list[str]) -> list[str]:
-    model: type[BaseModel] = RunConfig
-    for section in place:
-        model = model.model_fields[section].annotation  # sections are plain models
-    return list(model.model_fields)
+def _walk(place: Sequence[str | int]) -> tuple[list[str], list[str]]:
+    """The part of pydantic's place that is keys of the file, and the keys known at the last one."""
+    model, keys, known = RunConfig, [], list(RunConfig.model_fields)
+    for part in place:
+        keys.append(str(part))
+        known = list(model.model_fields)
+        model = model.model_fields[part].annotation if part in known else None
+        if not (isinstance(model, type) and issubclass(model, Section)):
+            break
+    return keys, known

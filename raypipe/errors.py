@@ -11,8 +11,8 @@
     └── ClusterError             exit 69   Ray could not be reached, or a task failed for good
 
 The exit codes are those of BSD's sysexits.h, so that whoever wears the pager can tell "mend the
-data" (65, 66) from "try again" (75). The CLI prints ``str(error)`` as one line, without a traceback.
-A message says what was found, what was expected, and the cure.
+data" (65, 66) from "try again" (75). The CLI prints ``str(error)`` as one line, without a
+traceback. A message says what was found, what was expected, and the cure.
 """
 
 from __future__ import annotations

@@ -93,6 +93,7 @@ def follows_dataframe(path: str | Path, engine: FrameEngine | None = None) -> Fr
         InputError: there is no such input, or more than 1 % of its rows are broken.
     """
     from raypipe.intake import read_follows
+
     return read_follows(InputConfig(follows=str(path)), engine or PandasEngine()).frame
 
 
@@ -104,7 +105,7 @@ def follower_statistics(df: Frame) -> Frame:
 
 
 def follow_metadata_statistics(df: Frame) -> pd.Series:
-    """``describe()`` of the number of follows per follower: count, mean, std, min, quartiles, max."""
+    """``describe()`` of the number of follows per follower: count, mean, std, min, and so on."""
     return follower_statistics(df).describe()
 
 

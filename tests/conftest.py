@@ -6,6 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Times vary on shared machines, and the first call of a kernel compiles it.
+settings.register_profile("raypipe", deadline=None, derandomize=os.environ.get("CI") == "true")
+settings.load_profile("raypipe")
 
 ROOT = Path(__file__).parents[1]
 

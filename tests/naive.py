@@ -63,7 +63,9 @@ def similar(follows, account, k=10, threshold=Fraction(1, 10)):
     return dict(scores)
 
 
-def recommend(follows, account, n=10, k=10, threshold=Fraction(1, 10), min_follows=3, min_followers=0):
+def recommend(
+    follows, account, n=10, k=10, threshold=Fraction(1, 10), min_follows=3, min_followers=0
+):
     """The published list of one account: [(candidate, score, source)], best first."""
     followers = dict(popularity(follows))
 

@@ -1,0 +1,374 @@
+"""The command line: parse, call, print. Heavy imports wait until a command needs them."""
+
+from __future__ import annotations
+
+import datetime
+import signal
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from typer.core import TyperGroup
+
+from raypipe import __version__
+from raypipe.errors import RaypipeError
+
+
+class _Group(TyperGroup):
+    """Turns what a user has to mend into one line and an exit code."""
+
+    def invoke(self, ctx: typer.Context) -> object:
+        try:
+            return super().invoke(ctx)
+        except RaypipeError as error:
+            typer.echo(f"raypipe: {error}", err=True)
+            raise typer.Exit(error.exit_code) from None
+
+
+app = typer.Typer(
+    cls=_Group,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Accounts you may want to follow, for every account, every night.",
+    epilog="Start with: raypipe demo && raypipe run configs/quickstart.yaml",
+)
+runs_app = typer.Typer(no_args_is_help=True, help="Look at finished runs, go back, clear away.")
+config_app = typer.Typer(no_args_is_help=True, help="Look at a config before it runs.")
+app.add_typer(runs_app, name="runs")
+app.add_typer(config_app, name="config")
+
+RunsDir = Annotated[
+    Path,
+    typer.Option("--runs-dir", envvar="RAYPIPE_RUNS_DIR", help="Where the runs are."),
+]
+RunId = Annotated[str | None, typer.Argument(metavar="RUN", help="The published one if not given.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Config = Annotated[
+    Path | None,
+    typer.Argument(help="A YAML file; without it, the defaults hold.", metavar="CONFIG"),
+]
+Follows = Annotated[
+    str | None, typer.Option("--follows", help="input.follows: a file, a folder or a glob.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Wins over the file; may repeat."),
+]
+DEFAULT_RUNS = Path("runs")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"raypipe {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    pass
+
+
+@app.command(epilog="Example: raypipe run configs/nightly.yaml --set similar.neighbours=50")
+def run(
+    config: Config = None,
+    follows: Follows = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    date: Annotated[
+        datetime.datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Of the run; today if not given."),
+    ] = None,
+    settings: Settings = None,
+    json: Json = False,
+) -> None:
+    """Turn follows into published recommendations, once for a date, a config and an input.
+
+    The same command again changes nothing; after a kill it goes on where it was.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    settled = _load(config, follows, settings)
+    day = (date or datetime.datetime.now()).date().isoformat()
+
+    from raypipe.pipeline import run_night
+    from raypipe.runs import RunStore
+    from raypipe.show import Bars, print_json
+
+    with Bars() as bars:
+        outcome = run_night(settled, RunStore(runs_dir), day, bars)
+    if json:
+        print_json({"new": outcome.new, **outcome.run.manifest})
+    else:
+        _print_run(outcome.run, outcome.new)
+
+
+@app.command(epilog="Example: raypipe demo --accounts 20000 --out demo/follows.csv")
+def demo(
+    out: Annotated[Path, typer.Option(help="The CSV file to write.")] = Path("demo/follows.csv"),
+    accounts: Annotated[int, typer.Option(min=100, help="Accounts of the network.")] = 5000,
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal files.")] = 0,
+    json: Json = False,
+) -> None:
+    """Make a small network to try things on: communities, hubs, newcomers, some dirt."""
+    from raypipe.demo import write_demo
+    from raypipe.show import print_json
+
+    rows = write_demo(out, accounts, seed)
+    if json:
+        print_json({"file": str(out), "rows": rows})
+    else:
+        typer.echo(f"{out}: {rows:,} rows")
+
+
+@app.command(epilog="Example: raypipe recommend jazz-0042 --k 3")
+def recommend(
+    account: Annotated[str, typer.Argument(help="The account's id, as it stands in the input.")],
+    k: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """Whom an account may want to follow, as published last. Does not start Ray."""
+    from raypipe.runs import RunStore
+
+    found = RunStore(runs_dir).current()
+    _print_rows(found.recommendations(account, k), f"{account}, run {found.id}", json)
+
+
+@app.command(epilog="Example: raypipe similar jazz-0042")
+def similar(
+    account: Annotated[str, typer.Argument(help="The account's id, as it stands in the input.")],
+    k: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """The accounts whose follow sets are most like an account's, with their similarity."""
+    from raypipe.runs import RunStore
+
+    found = RunStore(runs_dir).current()
+    _print_rows(found.neighbours(account, k), f"{account}, run {found.id}", json)
+
+
+@app.command(epilog="Example: raypipe stats --png degrees.png")
+def stats(
+    png: Annotated[
+        Path | None, typer.Option(help="Also draw the distribution of follows and followers.")
+    ] = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """What the published graph looks like, in numbers and as a picture."""
+    from raypipe.runs import RunStore
+    from raypipe.show import print_facts, print_json, print_table
+
+    found = RunStore(runs_dir).current()
+    statistics = found.statistics()
+    if png:
+        from raypipe.graph import load_graph
+        from raypipe.plots import plot_degrees
+
+        plot_degrees(load_graph(found.path / "graph"), png)
+    if json:
+        print_json(statistics)
+        return
+    plain = {name: value for name, value in statistics.items() if not isinstance(value, dict)}
+    described = {name: value for name, value in statistics.items() if isinstance(value, dict)}
+    print_facts({name.replace("_", " "): value for name, value in plain.items()}, f"run {found.id}")
+    keys = list(next(iter(described.values())))
+    print_table(
+        ["", *(name.replace("_", " ") for name in described)],
+        ([key, *(_whole(values[key]) for values in described.values())] for key in keys),
+    )
+    if png:
+        typer.echo(f"picture: {png}")
+
+
+@runs_app.command("list", epilog="Example: raypipe runs list --json")
+def runs_list(runs_dir: RunsDir = DEFAULT_RUNS, json: Json = False) -> None:
+    """All finished runs, newest first; * marks the published one."""
+    from raypipe.runs import RunStore
+    from raypipe.show import print_json, print_table
+
+    store = RunStore(runs_dir)
+    published = store.current_id()
+    rows = [
+        {
+            "run": run.id,
+            "published": run.id == published,
+            "created": run.manifest.get("created"),
+            "accounts": run.manifest.get("counts", {}).get("graph", {}).get("accounts"),
+            "problem": run.problem,
+        }
+        for run in store.runs()
+    ]
+    if json:
+        print_json(rows)
+    elif not rows:
+        typer.echo(f"no runs in {runs_dir}; start with: raypipe run CONFIG")
+    else:
+        print_table(
+            ["", "run", "created", "accounts", "problem"],
+            (("*" if row.pop("published") else "", *row.values()) for row in rows),
+        )
+
+
+@runs_app.command("show", epilog="Example: raypipe runs show 2026-03-01-1a2b3c4d --verify")
+def runs_show(
+    run_id: RunId = None,
+    verify: Annotated[bool, typer.Option(help="Read every file and compare its SHA-256.")] = False,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """One run: counts by stage, seconds, memory, engines, versions."""
+    from raypipe.errors import RunError
+    from raypipe.runs import RunStore
+    from raypipe.show import print_json
+
+    store = RunStore(runs_dir)
+    found = store.get(run_id) if run_id else store.current()
+    if verify and (problems := store.verify(found)):
+        raise RunError(f"run {found.id}: {'; '.join(problems)}; go back: raypipe runs rollback")
+    if json:
+        print_json(found.manifest)
+    else:
+        _print_run(found, new=None)
+        if verify:
+            typer.echo(f"verified: {len(found.manifest['files'])} files are as written")
+
+
+@runs_app.command("rollback", epilog="Example: raypipe runs rollback")
+def runs_rollback(
+    run_id: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="The one published before if not given.")
+    ] = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """Publish an earlier run again."""
+    from raypipe.runs import RunStore
+    from raypipe.show import print_json
+
+    found = RunStore(runs_dir).rollback(run_id)
+    if json:
+        print_json({"run": found.id})
+    else:
+        typer.echo(f"published: {found.id}")
+
+
+@runs_app.command("prune", epilog="Example: raypipe runs prune --keep 14")
+def runs_prune(
+    keep: Annotated[int, typer.Option(help="Newest runs to keep.")],
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """Delete old runs; never the published one nor the one that a rollback would go to."""
+    from raypipe.runs import RunStore
+    from raypipe.show import print_json
+
+    removed = [run.id for run in RunStore(runs_dir).prune(keep)]
+    if json:
+        print_json({"removed": removed})
+    else:
+        typer.echo(f"removed {len(removed)} runs" + "".join(f"\n  {run_id}" for run_id in removed))
+
+
+@config_app.command("show", epilog="Example: raypipe config show configs/nightly.yaml")
+def config_show(
+    config: Config = None, follows: Follows = None, settings: Settings = None, json: Json = False
+) -> None:
+    """Print what holds after the file, --follows and --set: every key with its value."""
+    from raypipe.config import to_yaml
+    from raypipe.show import print_json
+
+    settled = _load(config, follows, settings)
+    if json:
+        print_json(settled.model_dump(mode="json"))
+    else:
+        typer.echo(to_yaml(settled), nl=False)
+
+
+@config_app.command("check", epilog="Example: raypipe config check configs/nightly.yaml")
+def config_check(
+    config: Config = None, follows: Follows = None, settings: Settings = None, json: Json = False
+) -> None:
+    """Check a config and that its input is there, without reading it."""
+    settled = _load(config, follows, settings)
+
+    from raypipe.audience import read_accounts
+    from raypipe.input_files import list_files
+    from raypipe.show import print_json
+    from raypipe.transform import load_function
+
+    files = list_files(settled.input)
+    if settled.input.transform:
+        load_function(settled.input.transform)
+    read_accounts(settled.audience)
+    if json:
+        print_json({"digest": settled.digest(), "files": [str(path) for path in files]})
+    else:
+        typer.echo(f"good: {len(files)} input files, config {settled.digest()}")
+
+
+def _load(config: Path | None, follows: str | None, settings: list[str] | None):
+    from raypipe.config import load_config, parse_setting
+
+    overrides = dict(parse_setting(setting) for setting in settings or ())
+    if follows is not None:
+        overrides["input.follows"] = follows
+    return load_config(config, overrides)
+
+
+def _whole(number: float) -> float | int:
+    return int(number) if float(number).is_integer() else number
+
+
+def _print_rows(table, title: str, json: bool) -> None:
+    from raypipe.show import print_json, print_table
+
+    rows = table.to_pylist()
+    if json:
+        print_json(rows)
+    elif not rows:
+        typer.echo(f"{title}: none")
+    else:
+        names = table.column_names[1:]
+        print_table(names, ([row[name] for name in names] for row in rows), title)
+
+
+def _print_run(run, new: bool | None) -> None:
+    from raypipe.show import print_facts, print_line, print_table
+
+    counts, engines = run.manifest["counts"], run.manifest["engines"]
+    if new is False:
+        typer.echo("nothing to do: this input has been run with this config and date before")
+    print_table(
+        ["stage", "seconds", "peak MB"],
+        ((s["stage"], s["seconds"], s["peak_memory_mb"]) for s in run.manifest["stages"]),
+        title=f"run {run.id}",
+    )
+    rows, graph, recommended = counts["rows"], counts["graph"], counts["recommendations"]
+    print_facts(
+        {
+            "rows in": rows["rows_in"],
+            "= used": rows["rows_used"],
+            "+ duplicates": rows["duplicates"],
+            "+ self-follows": rows["self_follows"],
+            "+ quarantined": rows["quarantined"],
+            "+ dropped by transform": rows["dropped_by_transform"],
+            "accounts": graph["accounts"],
+            "accounts with lists": counts["audience"],
+            "neighbours": counts["neighbours"],
+            "recommendations": sum(recommended.values()),
+            **{f"from {source}": count for source, count in recommended.items()},
+        }
+    )
+    for line in (*engines.values(), f"result: {run.path}"):
+        print_line(line)
+
+
+def main() -> None:
+    """Entry point."""
+    app()

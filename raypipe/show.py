@@ -1,0 +1,112 @@
+"""How things look in a terminal: tables, progress bars, byte counts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+
+def print_json(value: Any) -> None:
+    """JSON on standard output, for programs."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None
+) -> None:
+    """A table on standard output, for people; numbers to the right."""
+    rows = [list(row) for row in rows]
+    table = Table(title=title, title_justify="left", header_style="bold")
+    for place, name in enumerate(columns):
+        number = rows and all(isinstance(row[place], int | float) for row in rows)
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(text(value) for value in row))
+    Console().print(table)
+
+
+def print_facts(facts: dict[str, Any], title: str | None = None) -> None:
+    """Names and values below each other."""
+    table = Table(title=title, title_justify="left", show_header=False, box=None)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in facts.items():
+        table.add_row(name, text(value))
+    Console().print(table)
+
+
+def print_line(line: str, console: Console | None = None) -> None:
+    """A line for people: folded at the edge of a terminal, left whole in a log."""
+    console = console or Console()
+    console.print(line, highlight=False, markup=False, soft_wrap=not console.is_terminal)
+
+
+def text(value: Any) -> str:
+    """A value as people write it.
+
+    Example:
+        >>> text(1234567), text(0.5), text(1234.5), text(None), text("a")
+        ('1,234,567', '0.500', '1,234.5', '-', 'a')
+    """
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.3f}" if abs(value) < 10 else f"{value:,.1f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)
+
+
+class Bars(AbstractContextManager):
+    """Progress bars on standard error; without a terminal, one plain line a stage.
+
+    Implements :class:`raypipe.progress.Progress`.
+    """
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._bars = Progress(
+            SpinnerColumn(finished_text="[green]✓"),
+            TextColumn("{task.description:<10}"),
+            BarColumn(bar_width=30),
+            TimeElapsedColumn(),
+            console=self._console,
+        )
+        self._task = None
+
+    def __enter__(self) -> Bars:
+        if self._console.is_terminal:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._console.is_terminal:
+            if not any(error):
+                self._finish()
+            self._bars.stop()
+
+    def stage(self, name: str, total: float | None = None) -> None:
+        """Start a bar; it moves to and fro where the total is not known."""
+        if not self._console.is_terminal:
+            print_line(f"{name} ...", self._console)
+            return
+        self._finish()
+        self._task = self._bars.add_task(name, total=total)
+
+    def advance(self, work: float) -> None:
+        """Move the current bar."""
+        if self._task is not None:
+            self._bars.advance(self._task, work)
+
+    def say(self, text: str) -> None:
+        """A line above the bars."""
+        print_line(text, self._console)
+
+    def _finish(self) -> None:
+        if self._task is not None:
+            self._bars.update(self._task, total=1, completed=1)

@@ -1,0 +1,28 @@
+"""`python -m tests.benchmarks [NAME ...]`: all of them, or those named."""
+
+from __future__ import annotations
+
+import sys
+
+from tests.benchmarks import commands, nights, reading, similarity
+from tests.conftest import real_data
+
+BENCHMARKS = {
+    "nights": lambda: nights.bench(_data()),
+    "reading": reading.bench,
+    "similarity": lambda: similarity.bench(_data()),
+    "commands": commands.bench,
+}
+
+
+def _data():
+    data = real_data()
+    if data is None:
+        sys.exit("no real graphs here; set RAYPIPE_TEST_DATA to a folder that holds them")
+    return data
+
+
+for name in sys.argv[1:] or BENCHMARKS:
+    if name not in BENCHMARKS:
+        sys.exit(f"no benchmark {name}; there are: {', '.join(BENCHMARKS)}")
+    BENCHMARKS[name]()

@@ -1,0 +1,204 @@
+"""The command line, as people and programs use it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from raypipe import columns
+from raypipe.cli import app
+from tests.bad_inputs import BAD_INPUTS
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    """Every test starts in an empty folder, in a terminal 80 columns wide."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.delenv("RAYPIPE_RUNS_DIR", raising=False)
+
+
+def raypipe(*words: object):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+@pytest.fixture
+def night():
+    """A published run of the demo network in ./runs."""
+    raypipe("demo", "--accounts", 300)
+    result = raypipe("run", "--follows", "demo/follows.csv", "--date", "2026-03-01", "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def as_json(*words: object):
+    result = raypipe(*words, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def test_run_says_what_it_did(night):
+    shown = raypipe("runs", "show").stdout
+    assert f"run {night['run']}" in shown
+    assert f"{night['counts']['rows']['rows_in']:,}" in shown
+    again = raypipe("run", "--follows", "demo/follows.csv", "--date", "2026-03-01")
+    assert again.exit_code == 0
+    assert "nothing to do" in again.stdout
+    table = [line for line in shown.splitlines() if not line.startswith(("frames: ", "cluster: "))]
+    assert max(map(len, table)) <= 80
+
+
+def test_recommend_and_similar(night):
+    rows = as_json("recommend", "star-01")
+    assert [list(row) for row in rows] == [columns.RECOMMENDATIONS_SCHEMA.names] * 10
+    assert [row["rank"] for row in rows] == list(range(1, 11))
+    assert as_json("recommend", "star-01", "--k", 3) == rows[:3]
+    near = as_json("similar", "jazz-0001")
+    assert [list(row) for row in near] == [columns.NEIGHBOURS_SCHEMA.names] * len(near)
+    shown = raypipe("recommend", "star-01", "--k", 1).stdout
+    assert rows[0]["followingId"] in shown
+    assert rows[0]["source"] in shown
+    assert raypipe("similar", "star-01").stdout == f"star-01, run {night['run']}: none\n"
+
+
+def test_recommend_starts_neither_ray_nor_numba_nor_pandas(night):
+    code = (
+        "import sys; from raypipe.cli import app\n"
+        "try: app(['recommend', 'star-01'])\n"
+        "finally: print({'ray', 'modin', 'numba'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stdout.splitlines()[-1] == "set()"
+
+
+def test_stats(night):
+    statistics = as_json("stats", "--png", "degrees.png")
+    assert statistics["accounts"] == night["counts"]["graph"]["accounts"]
+    assert Path("degrees.png").read_bytes().startswith(b"\x89PNG")
+    shown = raypipe("stats").stdout
+    assert f"{statistics['follows']:,}" in shown
+    assert "followers per followee" in shown
+
+
+def test_runs(night):
+    second = as_json("run", "--follows", "demo/follows.csv", "--date", "2026-03-02")
+    third = as_json("run", "--follows", "demo/follows.csv", "--date", "2026-03-03")
+    assert [row["run"] for row in as_json("runs", "list")] == [
+        third["run"], second["run"], night["run"],
+    ]  # fmt: skip
+    assert as_json("runs", "rollback") == {"run": second["run"]}
+    assert [row["published"] for row in as_json("runs", "list")] == [False, True, False]
+    assert as_json("runs", "rollback", night["run"]) == {"run": night["run"]}
+    assert as_json("runs", "show", "--verify")["run"] == night["run"]
+    assert as_json("runs", "prune", "--keep", 1) == {"removed": [second["run"]]}
+    assert as_json("runs", "rollback", third["run"]) == {"run": third["run"]}
+    assert f"* | {third['run']}" in raypipe("runs", "list").stdout.translate(
+        str.maketrans("│", "|")
+    )
+    victim = Path("runs", third["run"], "statistics.json")
+    victim.write_text(victim.read_text().replace("1", "2"))
+    damaged = raypipe("runs", "show", "--verify")
+    assert damaged.exit_code == 73
+    assert "sha256 differs: statistics.json" in damaged.stderr
+
+
+def test_runs_dir_by_option_and_by_environment(night, monkeypatch):
+    elsewhere = as_json(
+        "run", "--follows", "demo/follows.csv", "--runs-dir", "other", "--date", "2026-03-09"
+    )
+    monkeypatch.setenv("RAYPIPE_RUNS_DIR", "other")
+    assert [row["run"] for row in as_json("runs", "list")] == [elsewhere["run"]]
+    assert [row["run"] for row in as_json("runs", "list", "--runs-dir", "runs")] == [night["run"]]
+
+
+def test_config_show_and_check(night):
+    Path("c.yaml").write_text("similar: {neighbours: 7}\ninput: {follows: demo/follows.csv}\n")
+    shown = as_json("config", "show", "c.yaml", "--set", "similar.threshold=0.2")
+    assert (shown["similar"]["neighbours"], shown["similar"]["threshold"]) == (7, 0.2)
+    assert "neighbours: 7" in raypipe("config", "show", "c.yaml").stdout
+    assert as_json("config", "check", "c.yaml")["files"] == ["demo/follows.csv"]
+    missing = raypipe("config", "check", "c.yaml", "--follows", "none.csv")
+    assert (missing.exit_code, missing.stderr) == (
+        66, "raypipe: none.csv: found no such file or folder; mend input.follows\n",
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "message"),
+    [
+        (["recommend", "a"], 73, "nothing is published in runs; start with: raypipe run CONFIG"),
+        (["similar", "a"], 73, "nothing is published in runs; start with: raypipe run CONFIG"),
+        (["stats"], 73, "nothing is published in runs; start with: raypipe run CONFIG"),
+        (["runs", "show", "zzz"], 73, "zzz"),
+        (["runs", "rollback"], 73, "nothing is published in runs; start with: raypipe run CONFIG"),
+        (["runs", "prune", "--keep", 0], 78, "keep 0: expected 1 or more"),
+        (["run"], 78, "input.follows: not set; expected a file, a folder or a glob"),
+        (["run", "none.yaml"], 78, "none.yaml: cannot be read: No such file or directory"),
+        (["run", "--set", "x"], 78, "--set x: expected section.key=value"),
+        (["run", "--set", "cluster=2"], 78, "cluster: found 2; input should be a valid string"),
+    ],
+)  # fmt: skip
+def test_mistakes_are_one_line(words, exit_code, message):
+    result = raypipe(*words)
+    assert result.exit_code == exit_code
+    assert result.stderr.startswith("raypipe: ")
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
+
+
+def test_unknown_account_is_named(night):
+    result = raypipe("recommend", "nobody")
+    assert result.exit_code == 67
+    assert result.stderr.startswith(f"raypipe: account 'nobody' is not in run {night['run']}")
+
+
+@pytest.mark.parametrize("bad", BAD_INPUTS, ids=lambda bad: bad.name)
+def test_bad_inputs_are_one_line_and_publish_nothing(bad, tmp_path):
+    words = ["run", "--runs-dir", "runs"]
+    for key, value in bad.make(tmp_path).items():
+        words += ["--set", f"{key}={json.dumps(value)}"]
+    result = raypipe(*words)
+    lines = [line for line in result.stderr.splitlines() if line.startswith("raypipe: ")]
+    assert result.exit_code == bad.error.exit_code
+    assert len(lines) == 1
+    message, _, kept = lines[0].removeprefix("raypipe: ").partition("; all of them: ")
+    assert bad.is_said_by(message, tmp_path), message
+    assert not kept or Path(kept).is_file()
+    assert "Traceback" not in result.output
+    assert not Path("runs", "CURRENT.json").exists()
+
+
+def commands() -> list[list[str]]:
+    return [
+        [], ["run"], ["demo"], ["recommend"], ["similar"], ["stats"], ["runs"], ["config"],
+        *(["runs", name] for name in ("list", "show", "rollback", "prune")),
+        *(["config", name] for name in ("show", "check")),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", commands(), ids=" ".join)
+def test_help_fits_and_shows_an_example(words):
+    result = raypipe(*words, "--help")
+    assert result.exit_code == 0
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    if words not in ([], ["runs"], ["config"]):
+        assert f"Example: raypipe {' '.join(words)}" in result.stdout
+        assert "--json" in result.stdout
+    assert ("--runs-dir" in result.stdout) == (
+        words[:1] in (["run"], ["recommend"], ["similar"], ["stats"], ["runs"])
+        and words != ["runs"]
+    )
+
+
+def test_version():
+    assert raypipe("--version").stdout == "raypipe 0.1.0\n"
