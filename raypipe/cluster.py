@@ -8,6 +8,7 @@ imported only where Ray is really wanted.
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import time
 import warnings
@@ -34,6 +35,7 @@ Shard = TypeVar("Shard")
 Result = TypeVar("Result")
 
 _ATTEMPTS = 3
+_CONNECT_SECONDS = 10.0
 _POLL_SECONDS = 5.0
 _FETCH_SECONDS = 120.0
 #: A task is one thread: parallelism comes from the number of tasks.
@@ -60,6 +62,7 @@ def connect(address: str) -> Iterator[int]:
     if ours:
         where = {"_node_ip_address": "127.0.0.1"} if address == "local" else {}
         try:
+            _check_reachable(address)
             ray.init(
                 address=address,
                 include_dashboard=False if where else None,
@@ -74,7 +77,7 @@ def connect(address: str) -> Iterator[int]:
                 f"no Ray at {address!r} ({reason}); start one there, or set cluster: none"
             ) from error
     try:
-        yield max(1, int(ray.cluster_resources().get("CPU", 1)))
+        yield _cpus()
     finally:
         # Modin keeps references into the Ray it was first used with, and fails on any other one: a
         # Ray that it has seen stays until the process ends.
@@ -88,7 +91,8 @@ def run_shards(
     """``map(function, shards)`` over Ray tasks; results come as they are ready, in any order.
 
     What ``function`` holds (as ``functools.partial`` does) goes into the object store once; arrays
-    in it reach the tasks read-only and without a copy. At most two tasks a CPU are in flight.
+    in it reach the tasks read-only and without a copy. As many tasks are in flight as there are
+    CPUs, so that none waits in Ray's queue while its deadline runs.
 
     Args:
         deadline: seconds after which an attempt is given up, and a fresh one is made.
@@ -98,7 +102,7 @@ def run_shards(
         ClusterError: a shard failed in each of its attempts, or with an unexpected error.
     """
     shared = ray.put(function)
-    in_flight = 2 * max(1, int(ray.cluster_resources().get("CPU", 1)))
+    in_flight = _cpus()
     waiting = deque((shard, 1) for shard in shards)
     running: dict[ray.ObjectRef, tuple[Shard, int, float]] = {}
     try:
@@ -155,11 +159,22 @@ def import_modin() -> Any:
     import modin.config
 
     modin.config.Engine.put("Ray")
-    modin.config.CpuCount.put(max(1, int(ray.cluster_resources().get("CPU", 1))))
+    modin.config.CpuCount.put(_cpus())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import modin.pandas
     return modin.pandas
+
+
+def _cpus() -> int:
+    return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+def _check_reachable(address: str) -> None:
+    """Ask the port first: Ray itself tries for minutes where nobody answers."""
+    host, _, port = address.rpartition(":")
+    if "://" not in address and port.isdigit():
+        socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
 
 
 @ray.remote(max_retries=_ATTEMPTS)
@@ -191,7 +206,7 @@ def _finished(
     deadline: float,
 ) -> Iterator[tuple[ray.ObjectRef, Exception | None]]:
     """Those that are ready, and those past their deadline, with what is wrong with them."""
-    ready, pending = ray.wait(list(refs), num_returns=1, timeout=_POLL_SECONDS)
+    ready, pending = ray.wait(list(refs), num_returns=1, timeout=min(_POLL_SECONDS, deadline))
     for ref in ready:
         yield ref, None
     for ref in pending:

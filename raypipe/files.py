@@ -22,8 +22,8 @@ from raypipe.errors import RunError
 _CHUNK = 1 << 20
 
 _CURES = {
-    errno.ENOSPC: "free some space (raypipe prune removes old runs), then run it again",
-    errno.EDQUOT: "free some space (raypipe prune removes old runs), then run it again",
+    errno.ENOSPC: "free some space (raypipe runs prune removes old runs), then run it again",
+    errno.EDQUOT: "free some space (raypipe runs prune removes old runs), then run it again",
     errno.EACCES: "give this user the right to, or name another folder",
     errno.EPERM: "give this user the right to, or name another folder",
     errno.EROFS: "mount it writable, or name another folder",

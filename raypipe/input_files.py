@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypeAlias
@@ -21,6 +22,8 @@ Block: TypeAlias = CsvBlock | ParquetBlock
 
 PARQUET_ENDINGS = (".parquet", ".pq")
 CSV_ENDINGS = (".csv", ".tsv", ".txt", ".gz", ".zst")
+#: Names that start so are notes that tools leave: .crc files, _SUCCESS, a volume's lost+found.
+HIDDEN = (".", "_", "lost+found")
 DELIMITERS = ",\t;| "  # the usual ones, to guess what went wrong
 
 
@@ -28,7 +31,8 @@ def list_files(config: InputConfig) -> list[Path]:
     """The input files, sorted by path.
 
     A folder is searched with all its folders, for names that end as CSV or Parquet do (for any
-    name, where ``format`` is not auto). Names that start with "." or "_" are left out.
+    name, where ``format`` is not auto). Links to folders are not followed, and what is hidden is
+    left out: names that start with "." or "_".
 
     Raises:
         ConfigError: input.follows is not set.
@@ -40,7 +44,7 @@ def list_files(config: InputConfig) -> list[Path]:
     try:
         files = _find_files(place, config.format)
     except OSError as error:
-        raise unreadable(str(place), error) from None
+        raise unreadable(str(error.filename or place), error) from None
     if files:
         return files
     if place.is_dir():
@@ -120,17 +124,23 @@ def _find_files(place: Path, format: str) -> list[Path]:
 
 
 def _files_in(folder: Path, format: str) -> list[Path]:
-    endings = CSV_ENDINGS + PARQUET_ENDINGS
-    return [
-        path
-        for path in folder.rglob("*")
-        if path.is_file() and (format != "auto" or path.name.lower().endswith(endings))
-    ]
+    def fail(error: OSError) -> None:
+        raise error  # a folder that cannot be listed must not be taken for an empty one
+
+    endings, found = CSV_ENDINGS + PARQUET_ENDINGS, []
+    for parent, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = [name for name in folders if not name.startswith(HIDDEN)]
+        found += [
+            Path(parent, name)
+            for name in names
+            if format != "auto" or name.lower().endswith(endings)
+        ]
+    return found
 
 
 def _is_hidden(path: Path, place: Path) -> bool:
-    """Does a name on the way start as those of _SUCCESS and .crc do, and did nobody ask for it?"""
-    return any(part.startswith((".", "_")) and part not in place.parts for part in path.parts)
+    """Is a name on the way hidden, and did nobody ask for it?"""
+    return any(part.startswith(HIDDEN) and part not in place.parts for part in path.parts)
 
 
 def _open_file(path: Path, config: InputConfig, dialect: Dialect) -> InputFile:
@@ -190,9 +200,12 @@ def _find(file: InputFile, wanted: Iterable[str | int], key: str, config: InputC
             f"{_cure(file, key, config)}"
         )
     for name in wanted:
-        if file.names.count(name) > 1:
+        label = file.names[known[name]]
+        count = file.names.count(label)
+        # In CSV a position tells such columns apart; Parquet is read by name.
+        if count > 1 and (name == label or isinstance(file, ParquetFile)):
             raise InputError(
-                f"{file.path}: column {name} is there {file.names.count(name)} times; "
+                f"{file.path}: column {label} is there {count} times; "
                 "expected once: rename or remove the others"
             )
     return [known[name] for name in wanted]

@@ -31,14 +31,14 @@ class ParquetFile:
     Attributes:
         path, size: as listed; bytes on disk.
         names, types: of all columns; dictionaries count as what they hold, any text as text.
-        groups: uncompressed bytes of each row group that has rows, by its index.
+        groups: uncompressed bytes of each row group.
     """
 
     path: str
     size: int
     names: tuple[str, ...]
     types: tuple[pa.DataType, ...]
-    groups: tuple[tuple[int, int], ...]
+    groups: tuple[int, ...]
     header: bool = True  # a Parquet file names its columns
 
 
@@ -65,10 +65,11 @@ def open_parquet(path: str, size: int) -> ParquetFile:
         _check_magic(path)
     with _errors_named(path), pq.ParquetFile(path) as file:
         schema, metadata = file.schema_arrow, file.metadata
-        sizes = [metadata.row_group(group) for group in range(metadata.num_row_groups)]
-    groups = ((i, group.total_byte_size) for i, group in enumerate(sizes) if group.num_rows)
+        groups = tuple(
+            metadata.row_group(group).total_byte_size for group in range(metadata.num_row_groups)
+        )
     return ParquetFile(
-        path, size, tuple(schema.names), tuple(map(_plain_type, schema.types)), tuple(groups)
+        path, size, tuple(schema.names), tuple(map(_plain_type, schema.types)), groups
     )
 
 
@@ -78,7 +79,7 @@ def cut_parquet(
     """Put row groups together to blocks of about ``block_bytes`` (uncompressed)."""
     path, columns = os.path.abspath(file.path), tuple(columns)
     blocks, groups, total = [], [], 0
-    for group, size in file.groups:
+    for group, size in enumerate(file.groups):
         if groups and total + size > block_bytes:
             blocks.append(ParquetBlock(path, tuple(groups), columns))
             groups, total = [], 0

@@ -92,7 +92,7 @@ class Run:
         except (OSError, pa.ArrowException) as error:
             raise RunError(
                 f"run {self.id}: its {kind} cannot be read ({' '.join(str(error).split())}); "
-                "go back to another run: raypipe rollback"
+                "go back to another run: raypipe runs rollback"
             ) from error
         if not known:
             raise UnknownAccountError(

@@ -118,7 +118,7 @@ class RunStore:
         if run.problem:
             raise RunError(
                 f"{self.root}: the published run {current} {run.problem}; "
-                f"go back to another: raypipe rollback RUN ({self._known()})"
+                f"go back to another: raypipe runs rollback RUN ({self._known()})"
             )
         return run
 
@@ -128,7 +128,6 @@ class RunStore:
         Raises:
             RunError: there is none, or it is damaged.
         """
-        check_run_id(run_id)
         run = self._load(run_id)
         if not run.path.is_dir():
             near = difflib.get_close_matches(run_id, [run.id for run in self.runs()], n=1)
@@ -263,7 +262,7 @@ class RunStore:
             if previous is None:
                 raise RunError(
                     f"{self.root}: nothing was published before {current}; "
-                    f"name a run: raypipe rollback RUN ({self._known()})"
+                    f"name a run: raypipe runs rollback RUN ({self._known()})"
                 )
             return self.publish(previous, "rollback")
 
@@ -348,7 +347,7 @@ class RunStore:
         except ValueError:
             raise RunError(
                 f'{self._current_path}: found {_excerpt(data)}, expected {{"current": RUN, '
-                '"history": [...]}; move it away, then: raypipe rollback RUN '
+                '"history": [...]}; move it away, then: raypipe runs rollback RUN '
                 f"({self._known()})"
             ) from None
 

@@ -42,7 +42,7 @@ def run_transform(spec: str, frame: Frame) -> tuple[Frame, pa.Table]:
         raise InputError(f"{spec}: returned a {_kind(result)}, expected a {_kind(frame)}")
     _check_columns(spec, list(result.columns))
     with _errors_named(spec):  # Modin computes late, so the function may fail here
-        result = _ids_first(spec, result.reset_index(drop=True))
+        result = _ids_first(spec, result)
         return _without_missing_ids(spec, result)
 
 
@@ -77,7 +77,9 @@ def _find_module(spec: str) -> Path:
     module_name = spec.partition(":")[0]
     try:
         found = importlib.util.find_spec(module_name)
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if not f"{module_name}.".startswith(f"{error.name}."):
+            raise  # a package on the way lacks something else
         found = None
     if found is None or not found.has_location:
         raise ConfigError(
@@ -90,7 +92,6 @@ def _find_module(spec: str) -> Path:
 @contextmanager
 def _current_folder_importable() -> Iterator[None]:
     folder = str(Path.cwd())
-    importlib.invalidate_caches()
     sys.path.insert(0, folder)
     try:
         yield
@@ -151,7 +152,8 @@ def _holds_text(frame: Frame, column: str) -> bool:
 
 
 def _is_text_or_missing(value: object) -> bool:
-    return isinstance(value, str) or value is None or value is pd.NA or value != value
+    missing = value is None or value is pd.NA or (isinstance(value, float) and value != value)
+    return missing or isinstance(value, str)
 
 
 def _without_missing_ids(spec: str, frame: Frame) -> tuple[Frame, pa.Table]:

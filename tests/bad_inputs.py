@@ -53,11 +53,13 @@ def written(content: str | bytes, name: str = "follows.csv", **settings: Any) ->
     return make
 
 
-def parquet(table: dict[str, Any], **settings: Any) -> Make:
+def parquet(table: dict[str, Any] | pa.Table, **settings: Any) -> Make:
     """An input of one Parquet file."""
 
     def make(tmp: Path) -> dict[str, Any]:
-        pq.write_table(pa.table(table), tmp / "follows.parquet")
+        pq.write_table(
+            table if isinstance(table, pa.Table) else pa.table(table), tmp / "follows.parquet"
+        )
         return overrides(tmp / "follows.parquet", settings)
 
     return make
@@ -85,8 +87,11 @@ def transform(module: str, code: str, function: str = "step") -> Make:
 
     def make(tmp: Path) -> dict[str, Any]:
         sys.modules.pop(module, None)  # of an earlier test, from another folder
-        (tmp / f"{module}.py").write_text(code)
-        return written(HEADER + "ann,bob\n", transform=f"{module}:{function}")(tmp)
+        path = tmp / f"{module}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(code)
+        spec = f"{module}:{function}".replace("/__init__:", ".")
+        return written(HEADER + "ann,bob\n", transform=spec)(tmp)
 
     return make
 
@@ -97,13 +102,17 @@ def overrides(place: Path | None, settings: dict[str, Any]) -> dict[str, Any]:
     return {"input.follows": str(place) if place else None, **found}
 
 
-def locked(tmp: Path) -> dict[str, Any]:
-    """A file that this user may not read."""
-    if os.geteuid() == 0:
-        pytest.skip("root may read every file")
-    found = written(HEADER + "ann,bob\n")(tmp)
-    (tmp / "follows.csv").chmod(0)
-    return found
+def locked(name: str, pattern: str) -> Make:
+    """A file or folder that this user may not read."""
+
+    def make(tmp: Path) -> dict[str, Any]:
+        if os.geteuid() == 0:
+            pytest.skip("root may read everything")
+        found = folder({"a.csv": HEADER, "sub/b.csv": HEADER}, pattern)(tmp)
+        (tmp / "in" / name).chmod(0)
+        return found
+
+    return make
 
 
 MANY = (HEADER + "".join(f"account-{n * n},account-{n}\n" for n in range(20_000))).encode()
@@ -147,10 +156,16 @@ BAD_INPUTS = [
         ".csv, .tsv, .txt, .gz, .zst, .parquet, .pq, or set input.format",
     ),
     BadInput(
-        "no permission",
-        locked,
+        "file without permission",
+        locked("a.csv", "*.csv"),
         MissingInputError,
-        FILE + ": cannot be read: Permission denied; let this user read it",
+        "{tmp}/in/a.csv: cannot be read: Permission denied; let this user read it",
+    ),
+    BadInput(
+        "folder without permission",
+        locked("sub", ""),
+        MissingInputError,
+        "{tmp}/in/sub: cannot be read: Permission denied; let this user read it",
     ),
     # what it is
     BadInput(
@@ -332,6 +347,16 @@ BAD_INPUTS = [
         FILE + ": column followerId is there 2 times; expected once: rename or remove the others",
     ),
     BadInput(
+        "Parquet with a column twice",
+        parquet(
+            pa.table([["ann"], ["bob"], ["x"]], names=["a", "followingId", "a"]),
+            columns={"followerId": 0},
+        ),
+        InputError,
+        "{tmp}/follows.parquet: column a is there 2 times; expected once: "
+        "rename or remove the others",
+    ),
+    BadInput(
         "wrong delimiter",
         written("followerId;followingId\nann;bob\n"),
         InputError,
@@ -427,6 +452,19 @@ BAD_INPUTS = [
         ConfigError,
         "no_such_module:step: found no module no_such_module in the current folder or among those "
         "installed; mend input.transform",
+    ),
+    BadInput(
+        "transform: no such module in a package",
+        written(HEADER + "ann,bob\n", transform="no_such_package.steps:step"),
+        ConfigError,
+        "no_such_package.steps:step: found no module no_such_package.steps in the current folder "
+        "or among those installed; mend input.transform",
+    ),
+    BadInput(
+        "transform: package that raises",
+        transform("raising_package/__init__", "import no_such_package\n", "steps:step"),
+        InputError,
+        "raising_package.steps:step: ModuleNotFoundError: No module named 'no_such_package'",
     ),
     BadInput(
         "transform: no such function",

@@ -128,6 +128,21 @@ def test_parquet_types_of_ids(kind, block_bytes, tmp_path):
     assert intake.frame.dtypes.tolist() == [STRING, STRING]
 
 
+def test_parquet_dictionary_of_what_is_not_utf_8(tmp_path):
+    ids = pa.array([b"a", b"\xff", b"a"], pa.binary()).dictionary_encode()
+    intake = read(write_parquet(tmp_path / "a.pq", {FOLLOWER: ids, FOLLOWING: ["b", "b", "b"]}))
+    assert pairs(intake) == [("a", "b"), ("a", "b")]
+    assert quarantined(intake) == [(2, "column followerId is not UTF-8")]
+
+
+def test_parquet_columns_with_odd_names(tmp_path):
+    table = {"a.b": ["ann"], "a": [{"b": "x"}], "": ["bob"]}
+    path = write_parquet(tmp_path / "a.pq", table)
+    columns = {"followerId": "a.b", "followingId": ""}
+    frame = read(path, columns=columns, carry="all").frame
+    assert frame.to_dict("list") == {FOLLOWER: ["ann"], FOLLOWING: ["bob"], "a": [{"b": "x"}]}
+
+
 def test_parquet_that_is_damaged_inside(tmp_path):
     path = write_parquet(tmp_path / "a.parquet", {FOLLOWER: ["ann"] * 99, FOLLOWING: ["bob"] * 99})
     data = bytearray(path.read_bytes())

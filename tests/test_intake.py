@@ -218,6 +218,7 @@ def test_input_digest_is_of_the_content(tmp_path, monkeypatch):
     (tmp_path / "digested.py").write_text("x = 2")
     assert input_digest(configured("one", transform="digested:step")) not in (same, with_transform)
     (tmp_path / "one" / "one0.csv").write_text("2")
+    (tmp_path / "one" / "one1.csv").write_text("1")
     swapped = input_digest(configured("one"))
     (tmp_path / "one" / "one0.csv").write_text("12")
     (tmp_path / "one" / "one1.csv").write_text("")
@@ -239,7 +240,7 @@ def blank(frame):
         ("a.csv", {"carry": "all"}),
         ("a.csv", {"carry": "all", "transform": "steps_of_modin:blank"}),
         ("a.csv", {"transform": "steps_of_modin:others"}),
-        ("*.csv", {"comment": "#"}),
+        ("[bc].*", {"comment": "#"}),
     ],
 )
 def test_modin_reads_the_same(place, settings, tmp_path, monkeypatch, ray_cluster):
@@ -251,6 +252,7 @@ def test_modin_reads_the_same(place, settings, tmp_path, monkeypatch, ray_cluste
     rows = "ann,BOB,1\nbob,bob,2\ncat,,3\ncat,bob,4\n"
     (tmp_path / "a.csv").write_text("followerId,followingId,since\n" + rows)
     (tmp_path / "b.csv").write_bytes(BROKEN)
+    write_parquet(tmp_path / "c.pq", {FOLLOWING: [1, None, 3], FOLLOWER: ["a", "b", "c"]}, 1)
     expected = read(place, 1, **settings)
     intake = read(place, 1, ModinEngine(), **settings)
     assert type(intake.frame).__module__.startswith("modin.")

@@ -13,7 +13,7 @@ import pytest
 from raypipe import pipeline
 from raypipe.config import load_config
 from raypipe.demo import demo_follows
-from raypipe.errors import ClusterError, ConfigError, TooManyBadRows, UnknownAccountError
+from raypipe.errors import ConfigError, TooManyBadRows, UnknownAccountError
 from raypipe.pipeline import run_night
 from raypipe.runs import RunStore
 from tests import naive
@@ -220,16 +220,6 @@ def test_the_users_own_step(frames, follows, store, demo_rows, tmp_path, monkeyp
 def test_modin_without_ray_is_refused(follows, store):
     with pytest.raises(ConfigError, match="frames: modin runs on Ray, but cluster is none"):
         run_night(config_for(follows, frames="modin"), store, DATE)
-
-
-def test_what_a_task_raises_is_one_line(follows, store, ray_cluster, monkeypatch):
-    from raypipe import cluster
-
-    def fail(shard):
-        raise ZeroDivisionError("of course")
-
-    with pytest.raises(ClusterError, match="a task failed: ZeroDivisionError: of course"):
-        list(cluster.run_shards(fail, [1, 2]))
 
 
 class Killed(BaseException):

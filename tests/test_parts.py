@@ -125,7 +125,7 @@ ID_TYPES = [pa.string(), pa.large_string(), pa.dictionary(pa.int32(), pa.string(
 
 @settings(max_examples=40, deadline=None)
 @given(
-    st.lists(st.text(max_size=3), max_size=30).map(sorted),
+    st.lists(st.text("aé\U0001f600", max_size=2), max_size=30).map(sorted),
     st.lists(st.integers(0, 30), max_size=5).map(sorted),
     st.sampled_from(ID_TYPES),
     st.integers(1, 8),

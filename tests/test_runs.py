@@ -115,6 +115,7 @@ def test_runs_are_listed_newest_first(store):
         finish(store, A, word)
     (store.root / "notes").mkdir()
     (store.root / "2026-03-99-0a1b2c3d").mkdir()
+    (store.root / "2026-03-03-0a1b2c3d").write_text("a file")
     # The date decides, then the time of creation, then the number (.11 after .9).
     assert ids(store.runs()) == [B, *(f"{A}.{n}" for n in range(11, 1, -1)), A]
     manifest = store.root / A / "manifest.json"
@@ -177,7 +178,7 @@ def test_rollback_with_nothing_before(store):
     nightly(store, A)
     assert refusal(store.rollback) == (
         f"{store.root}: nothing was published before {A}; "
-        f"name a run: raypipe rollback RUN (finished: {A})"
+        f"name a run: raypipe runs rollback RUN (finished: {A})"
     )
 
 
@@ -268,6 +269,10 @@ DAMAGES = {
         lambda run: (run / "manifest.json").write_text("[1, 2]"),
         "has a manifest.json that does not describe its files",
     ),
+    "manifest without a time": (
+        lambda run: (run / "manifest.json").write_text('{"files": {}, "created": 5}'),
+        "has a manifest.json that does not describe its files",
+    ),
     "manifest is a folder": (
         lambda run: ((run / "manifest.json").unlink(), (run / "manifest.json").mkdir()),
         "has no readable manifest.json: Is a directory",
@@ -315,7 +320,9 @@ def test_verify_reads_every_byte(store):
         "sha256 differs: graph/ids.arrow",
     ]
     assert f"run {A}: its recommendations cannot be read" in refusal(run.recommendations, "d")
-    assert "; go back to another run: raypipe rollback" in refusal(run.recommendations, "quiet")
+    assert "; go back to another run: raypipe runs rollback" in refusal(
+        run.recommendations, "quiet"
+    )
 
 
 @pytest.mark.parametrize(
@@ -355,8 +362,8 @@ def test_garbage_in_current_json(published, garbage):
     message = refusal(published.current)
     assert message.startswith(f"{published.root / 'CURRENT.json'}: found ")
     assert message.endswith(
-        'expected {"current": RUN, "history": [...]}; move it away, then: raypipe rollback RUN '
-        f"(finished: {C}, {B}, {A})"
+        'expected {"current": RUN, "history": [...]}; move it away, then: '
+        f"raypipe runs rollback RUN (finished: {C}, {B}, {A})"
     )
     for write in (lambda: finish(published, D), published.rollback, lambda: published.prune(1)):
         assert refusal(write) == message
@@ -370,7 +377,7 @@ def test_current_run_is_gone(published):
     shutil.rmtree(published.root / C)
     assert refusal(published.current) == (
         f"{published.root}: the published run {C} is gone; "
-        f"go back to another: raypipe rollback RUN (finished: {B}, {A})"
+        f"go back to another: raypipe runs rollback RUN (finished: {B}, {A})"
     )
     assert published.rollback().id == B
 

@@ -12,6 +12,7 @@ from raypipe.errors import InputError
 from tests.reading import pairs, quarantined, read
 
 STEPS = """
+import pandas as pd
 import helper_of_steps
 def lower(frame):
     return frame.assign(followerId=frame["followerId"].str.lower())
@@ -20,12 +21,12 @@ def others(frame):
 def twice(frame):
     return frame.take([0, 1, 2, 0, 1, 2])
 def blank(frame):
-    frame["followerId"] = frame["followerId"].map({"ann": "", "bob": None, "cat": "cat"}.get)
+    frame["followerId"] = frame["followerId"].map({"ann": "", "bob": pd.NA, "cat": "cat"}.get)
     return frame[["since", "followingId", "followerId"]].take([2, 1, 0, 2])
 def category(frame):
     return frame.astype({"followerId": "category"})
 def late(frame):
-    from helper_of_steps import late
+    import late_helper_of_steps
     return frame
 """
 
@@ -34,10 +35,11 @@ def late(frame):
 def steps(tmp_path, monkeypatch):
     """A follows file and a module of transforms in the current folder."""
     monkeypatch.chdir(tmp_path)
-    for module in ("steps", "helper_of_steps"):
+    for module in ("steps", "helper_of_steps", "late_helper_of_steps"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     (tmp_path / "steps.py").write_text(STEPS)
-    (tmp_path / "helper_of_steps.py").write_text("late = 1")
+    (tmp_path / "helper_of_steps.py").touch()
+    (tmp_path / "late_helper_of_steps.py").touch()
     (tmp_path / "a.csv").write_text(
         "followerId,followingId,since\nann,BOB,1\nbob,bob,2\ncat,,3\ncat,bob,4\n"
     )
@@ -68,11 +70,9 @@ def test_transform(step, expected, dropped, steps):
 
 def test_ids_that_a_transform_loses_go_to_quarantine(steps):
     intake = read(steps, transform="steps:blank", carry="all")
-    assert intake.frame.to_dict("list") == {
-        FOLLOWER: ["cat"] * 2,
-        FOLLOWING: ["bob"] * 2,
-        "since": ["4"] * 2,
-    }
+    assert intake.frame.columns.tolist() == [FOLLOWER, FOLLOWING, "since"]
+    assert intake.frame.dtypes.tolist() == [STRING] * 3
+    assert intake.frame.values.tolist() == [["cat", "bob", "4"]] * 2
     assert intake.quarantine.to_pylist() == [
         {"file": str(steps), "row": 3, "reason": "empty id in column followingId"},
         {"file": "steps:blank", "row": 2, "reason": "null id in column followerId"},
@@ -80,6 +80,25 @@ def test_ids_that_a_transform_loses_go_to_quarantine(steps):
     ]
     assert intake.counts == {"rows_in": 4, "quarantined": 3, "dropped_by_transform": -1}
     assert intake.counts["rows_in"] == len(intake.frame) + 3 - 1
+
+
+@pytest.mark.parametrize(
+    "kind", ["object", "'string'", "pd.StringDtype('python')", "pd.ArrowDtype(pa.string())"]
+)
+def test_text_of_any_kind(kind, steps):
+    with open("steps.py", "a") as code:
+        code.write(
+            "import pyarrow as pa\n"
+            "def text(frame):\n"
+            f"    frame = frame.astype({{'followerId': {kind}}})\n"
+            "    return frame.replace({'followerId': {'bob': None}})\n"
+        )
+    intake = read(steps, transform="steps:text")
+    assert pairs(intake) == [("ann", "BOB"), ("cat", "bob")]
+    assert intake.quarantine[1:].to_pylist() == [
+        {"file": "steps:text", "row": 2, "reason": "null id in column followerId"}
+    ]
+    assert intake.frame.dtypes.tolist() == [STRING, STRING]
 
 
 def test_ids_of_another_type_than_text(steps):

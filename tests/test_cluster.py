@@ -1,0 +1,118 @@
+"""Ray: tasks that die, hang or raise; arrays that are shared; where nobody answers."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from functools import partial
+
+import numpy as np
+import pytest
+
+from raypipe import cluster
+from raypipe.errors import ClusterError, UnknownAccountError
+from raypipe.frames import PandasEngine
+from tests.strategies import frame_of
+
+
+def add(array, number):
+    return float(array.sum()) + number, array.flags.writeable
+
+
+def test_shards_come_all_and_share_arrays_without_a_copy(ray_cluster):
+    array = np.ones(1_000_000)
+    found = sorted(cluster.run_shards(partial(add, array), range(9)))
+    assert found == [(1e6 + number, False) for number in range(9)]
+
+
+def test_no_shards_no_results(ray_cluster):
+    assert list(cluster.run_shards(abs, [])) == []
+
+
+def first_time(marker, shard) -> bool:
+    """True for the first attempt at a shard."""
+    path = marker / str(shard)
+    if path.exists():
+        return False
+    path.touch()
+    return True
+
+
+def dies_once(marker, shard):
+    if first_time(marker, shard):
+        os._exit(1)
+    return shard
+
+
+def hangs_once(marker, shard):
+    if first_time(marker, shard) and shard == 2:
+        threading.Event().wait()
+    return shard
+
+
+@pytest.mark.parametrize("function", [dies_once, hangs_once])
+def test_a_lost_attempt_is_made_again(function, tmp_path, ray_cluster):
+    found = cluster.run_shards(partial(function, tmp_path), [1, 2, 3], deadline=8.0)
+    assert sorted(found) == [1, 2, 3]
+    assert len(list(tmp_path.iterdir())) == 3
+
+
+def hangs(shard):
+    threading.Event().wait()
+
+
+def test_a_shard_that_always_hangs_is_given_up(ray_cluster):
+    with pytest.raises(ClusterError, match=r"shard 7 failed 3 times, at last with TimeoutError"):
+        list(cluster.run_shards(hangs, [7], deadline=0.5))
+
+
+def raises(error, shard):
+    raise error
+
+
+def test_what_a_task_raises_on_purpose_arrives_as_it_is(ray_cluster):
+    error = UnknownAccountError("account 'x' is not among the 2")
+    with pytest.raises(UnknownAccountError, match="account 'x' is not among the 2"):
+        list(cluster.run_shards(partial(raises, error), [1]))
+
+
+def test_what_a_task_does_not_expect_is_one_line(ray_cluster):
+    error = ZeroDivisionError("of\ncourse")
+    with pytest.raises(ClusterError, match="a task failed: ZeroDivisionError: of course"):
+        list(cluster.run_shards(partial(raises, error), [1]))
+
+
+def size(part):
+    return len(part)
+
+
+def halves(frame, block):
+    middle = len(frame) // 2
+    return (frame[:middle] if block == 0 else frame[middle:]), block
+
+
+def test_both_engines_load_and_map_alike(ray_cluster):
+    frame = frame_of([(str(row), "x") for row in range(11)])
+    for engine in (PandasEngine(), cluster.ModinEngine()):
+        loaded, reports = engine.load(partial(halves, frame), [0, 1])
+        assert reports == [0, 1]
+        assert list(loaded["followerId"]) == list(frame["followerId"])
+        assert list(loaded.index) == list(range(11))
+        assert sum(engine.map_partitions(size, loaded)) == 11
+
+
+def test_an_address_where_nobody_answers_is_one_line():
+    """In a process of its own: this one is connected already."""
+    code = (
+        "from raypipe import cluster\n"
+        "from raypipe.errors import ClusterError\n"
+        "try:\n"
+        "    with cluster.connect('127.0.0.1:1'): pass\n"
+        "except ClusterError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.startswith("no Ray at '127.0.0.1:1' (")
+    assert done.stdout.endswith("; start one there, or set cluster: none\n")
+    assert done.stdout.count("\n") == 1
