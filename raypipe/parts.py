@@ -86,7 +86,7 @@ def read_account(
     schema = PART_SCHEMAS[kind]
     filled = [part for part in parts if part["rows"]]
     place = bisect_left(filled, account, key=lambda part: part["last"])
-    if place == len(filled) or account < filled[place]["first"]:
+    if place == len(filled):
         return schema.empty_table()
     with pq.ParquetFile(folder / filled[place]["file"]) as file:
         groups = [
@@ -142,15 +142,13 @@ def _may_hold(statistics: Any, account: str) -> bool:
 def _cut(tables: Iterable[pa.Table], schema: pa.Schema, part_rows: int) -> Iterator[pa.Table]:
     """Cut the stream of rows between accounts; where, depends on the rows alone."""
     waiting = schema.empty_table()
-    whole = True
     for table in tables:
-        rows = table.select(schema.names).cast(schema).replace_schema_metadata(None)
+        rows = table.select(schema.names).cast(schema)
         waiting = pa.concat_tables([waiting, rows])
         while end := _part_end(waiting.column(FOLLOWER), part_rows):
             yield waiting.slice(0, end).combine_chunks()
-            waiting, whole = waiting.slice(end), False
-    if len(waiting) or whole:
-        yield waiting.combine_chunks()
+            waiting = waiting.slice(end)
+    yield waiting.combine_chunks()
 
 
 def _part_end(accounts: pa.ChunkedArray, part_rows: int) -> int | None:

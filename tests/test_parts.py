@@ -159,6 +159,21 @@ def test_same_rows_same_bytes_and_every_account_is_found(accounts, cuts, id_type
             ]
 
 
+def test_same_bytes_where_a_group_fills_many_pages(tmp_path):
+    """Ids of 300 bytes: how rows come in decides where Arrow ends a page, if it is let to."""
+    accounts = [f"{row:0300d}" for row in range(20_000)]
+    table = pa.table(
+        [accounts, [1] * len(accounts), accounts[::-1], [0.5] * len(accounts)],
+        schema=NEIGHBOURS_SCHEMA,
+    )
+    cut = [table.slice(start, 777) for start in range(0, len(table), 777)]
+    infos = write_parts(tmp_path / "one", "neighbours", [table], part_rows=9_999)
+    assert write_parts(tmp_path / "other", "neighbours", cut, part_rows=9_999) == infos
+    for info in infos:
+        one, other = ((tmp_path / way / info["file"]).read_bytes() for way in ("one", "other"))
+        assert one == other
+
+
 @pytest.mark.parametrize("id_type", [pa.string(), pa.large_string()])
 @pytest.mark.parametrize("ids", [[], ["b"], ["a", "b", "c", "é"]])
 def test_holds_id(tmp_path, ids, id_type):
