@@ -298,9 +298,9 @@ def config_check(
     settled = _load(config, follows, settings)
 
     from raypipe.audience import read_accounts
-    from raypipe.input_files import list_files
+    from raypipe.intake.files import list_files
+    from raypipe.intake.transform import load_function
     from raypipe.show import print_json
-    from raypipe.transform import load_function
 
     files = list_files(settled.input)
     if settled.input.transform:

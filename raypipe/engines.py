@@ -15,7 +15,7 @@ import psutil
 from raypipe.config import RunConfig
 from raypipe.errors import ConfigError
 from raypipe.frames import FrameEngine, PandasEngine
-from raypipe.intake import choose_frames
+from raypipe.intake.read import choose_frames
 
 #: Seconds until the first task of a local Ray has its answer; measured 5 to 10 on two cores.
 RAY_START_SECONDS = 8.0

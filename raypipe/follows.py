@@ -92,7 +92,7 @@ def follows_dataframe(path: str | Path, engine: FrameEngine | None = None) -> Fr
     Raises:
         InputError: there is no such input, or more than 1 % of its rows are broken.
     """
-    from raypipe.intake import read_follows
+    from raypipe.intake.read import read_follows
 
     return read_follows(InputConfig(follows=str(path)), engine or PandasEngine()).frame
 

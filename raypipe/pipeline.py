@@ -28,8 +28,8 @@ from raypipe.config import RunConfig, to_yaml
 from raypipe.engines import frame_engine, runner
 from raypipe.errors import RunError, TooManyBadRows
 from raypipe.graph import FollowGraph, build_graph, encode, save_graph
-from raypipe.input_files import list_files
-from raypipe.intake import input_digest, read_follows
+from raypipe.intake.files import list_files
+from raypipe.intake.read import input_digest, read_follows
 from raypipe.kernels.shards import cut, heaviest_first
 from raypipe.kernels.tanimoto import build_index, work
 from raypipe.meter import Meter

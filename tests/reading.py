@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 from raypipe.columns import FOLLOWER, FOLLOWING
 from raypipe.config import load_config
 from raypipe.frames import PandasEngine
-from raypipe.intake import read_follows
+from raypipe.intake.read import read_follows
 
 PACK = {
     "": bytes,

@@ -16,19 +16,9 @@ FLOORS = (
     ("__init__", "errors"),
     ("columns", "files", "progress", "meter", "kernels/*"),
     ("config",),
-    ("frames", "graph", "blocks", "csv_lines", "history", "staging", "parts", "show", "demo"),
-    (
-        "csv_lines",
-        "csv_blocks",
-        "parquet_blocks",
-        "transform",
-        "statistics",
-        "audience",
-        "plots",
-        "run",
-    ),
-    ("input_files", "cluster", "runs"),
-    ("intake",),
+    ("frames", "graph", "history", "staging", "parts", "show", "demo"),
+    ("statistics", "audience", "plots", "run"),
+    ("intake/*", "cluster", "runs"),
     ("follows", "engines", "candidates/*"),
     ("eligibility",),
     ("ranking",),
@@ -37,8 +27,8 @@ FLOORS = (
     ("cli",),
     ("__main__",),
 )
-#: Within these, files may import each other: kernels build on kernels.
-OPEN = ("kernels/*",)
+#: Within these, files may import each other.
+OPEN = ("kernels/*", "intake/*")
 #: The only files that may import Ray or Modin.
 RAY = ("cluster",)
 

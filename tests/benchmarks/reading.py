@@ -16,7 +16,7 @@ from raypipe import cluster
 from raypipe.config import InputConfig
 from raypipe.frames import FrameEngine, PandasEngine
 from raypipe.graph import FollowGraph, build_graph, encode
-from raypipe.intake import read_follows
+from raypipe.intake.read import read_follows
 from raypipe.show import print_table
 from tests.benchmarks.timing import in_turns
 

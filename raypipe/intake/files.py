@@ -10,12 +10,18 @@ from typing import TypeAlias
 
 import pyarrow as pa
 
-from raypipe.blocks import Column, unreadable
 from raypipe.columns import FOLLOWER, FOLLOWING
 from raypipe.config import InputConfig
-from raypipe.csv_blocks import CsvBlock, CsvFile, Dialect, cut_csv, open_csv
 from raypipe.errors import ConfigError, InputError, MissingInputError
-from raypipe.parquet_blocks import ParquetBlock, ParquetFile, can_be_id, cut_parquet, open_parquet
+from raypipe.intake.blocks import Column, unreadable
+from raypipe.intake.csv_blocks import CsvBlock, CsvFile, Dialect, cut_csv, open_csv
+from raypipe.intake.parquet_blocks import (
+    ParquetBlock,
+    ParquetFile,
+    can_be_id,
+    cut_parquet,
+    open_parquet,
+)
 
 InputFile: TypeAlias = CsvFile | ParquetFile
 Block: TypeAlias = CsvBlock | ParquetBlock

@@ -22,7 +22,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from raypipe.blocks import (
+from raypipe.errors import InputError
+from raypipe.intake.blocks import (
     BlockReport,
     Column,
     Reason,
@@ -31,7 +32,7 @@ from raypipe.blocks import (
     to_frame,
     unreadable,
 )
-from raypipe.csv_lines import (
+from raypipe.intake.csv_lines import (
     OPEN_QUOTE,
     closes_quotes,
     find_lines,
@@ -39,7 +40,6 @@ from raypipe.csv_lines import (
     without_broken,
     without_comments,
 )
-from raypipe.errors import InputError
 
 BOM = b"\xef\xbb\xbf"
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from raypipe.blocks import STRING, Column
 from raypipe.columns import FOLLOWER, FOLLOWING, QUARANTINE_SCHEMA
-from raypipe.csv_blocks import Dialect, parse_text
+from raypipe.intake.blocks import STRING, Column
+from raypipe.intake.csv_blocks import Dialect, parse_text
 from tests.reading import (
     BROKEN,
     BROKEN_GOOD,
@@ -131,7 +131,7 @@ def test_quarantine(block_bytes, line_end, pack, tmp_path):
 
 @pytest.mark.parametrize("name", DIALECTS)
 def test_a_header_that_comes_in_pieces(name, tmp_path, monkeypatch):
-    monkeypatch.setattr("raypipe.csv_blocks.HEAD_BYTES", 1)
+    monkeypatch.setattr("raypipe.intake.csv_blocks.HEAD_BYTES", 1)
     text, settings, expected = DIALECTS[name]
     (tmp_path / "a.csv").write_bytes(text.encode())
     assert pairs(read(tmp_path / "a.csv", **settings)) == expected
@@ -194,7 +194,7 @@ COLUMNS = [Column(name, at, "src", pa.large_string()) for at, name in enumerate(
 
 def parse(text, parse_bytes):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("raypipe.csv_blocks.PARSE_BYTES", parse_bytes)
+        patch.setattr("raypipe.intake.csv_blocks.PARSE_BYTES", parse_bytes)
         table, bad, rows = parse_text(text.encode(), Dialect(), 2, COLUMNS)
     return list(zip(*table.to_pydict().values(), strict=True)), bad, rows
 

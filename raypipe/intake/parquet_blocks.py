@@ -11,7 +11,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raypipe.blocks import (
+from raypipe.errors import InputError
+from raypipe.intake.blocks import (
     BlockReport,
     Column,
     check_rows,
@@ -19,7 +20,6 @@ from raypipe.blocks import (
     to_frame,
     unreadable,
 )
-from raypipe.errors import InputError
 
 MAGIC = b"PAR1"
 

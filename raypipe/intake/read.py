@@ -16,13 +16,13 @@ from typing import Any, Literal
 import pandas as pd
 import pyarrow as pa
 
-from raypipe.blocks import BlockReport, quarantine_table, unreadable
 from raypipe.columns import QUARANTINE_SCHEMA
 from raypipe.config import InputConfig
-from raypipe.csv_blocks import CsvBlock, Dialect, read_csv_block
 from raypipe.errors import InputError, TooManyBadRows
 from raypipe.frames import Frame, FrameEngine
-from raypipe.input_files import (
+from raypipe.intake.blocks import BlockReport, quarantine_table, unreadable
+from raypipe.intake.csv_blocks import CsvBlock, Dialect, read_csv_block
+from raypipe.intake.files import (
     Block,
     InputFile,
     choose_columns,
@@ -31,8 +31,8 @@ from raypipe.input_files import (
     list_files,
     open_files,
 )
-from raypipe.parquet_blocks import read_parquet_block
-from raypipe.transform import run_transform, source_file
+from raypipe.intake.parquet_blocks import read_parquet_block
+from raypipe.intake.transform import run_transform, source_file
 
 #: Bytes of text in a block: large enough that a Ray task pays, small enough to fit many times.
 BLOCK_BYTES = 64 << 20
@@ -144,7 +144,7 @@ def check_bad_fraction(quarantine: pa.Table, rows: int, limit: float) -> None:
         TooManyBadRows: with the quarantine in its attribute.
 
     Example:
-        >>> from raypipe.blocks import quarantine_table
+        >>> from raypipe.intake.blocks import quarantine_table
         >>> bad = quarantine_table("a.csv", [(7, "found 3 values, expected 2")])
         >>> check_bad_fraction(bad, 100, 0.01)
         >>> check_bad_fraction(bad, 10, 0.01)

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from raypipe.blocks import STRING, is_text, quarantine_table
 from raypipe.columns import FOLLOWER, FOLLOWING
 from raypipe.errors import ConfigError, InputError
 from raypipe.frames import Frame
+from raypipe.intake.blocks import STRING, is_text, quarantine_table
 
 
 def run_transform(spec: str, frame: Frame) -> tuple[Frame, pa.Table]:

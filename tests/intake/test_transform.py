@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from raypipe.blocks import STRING
 from raypipe.columns import FOLLOWER, FOLLOWING
 from raypipe.errors import InputError
+from raypipe.intake.blocks import STRING
 from tests.reading import pairs, quarantined, read
 
 STEPS = """

@@ -18,7 +18,7 @@ from raypipe.columns import FOLLOWER, FOLLOWING, QUARANTINE_SCHEMA
 from raypipe.config import load_config
 from raypipe.errors import TooManyBadRows
 from raypipe.frames import PandasEngine
-from raypipe.intake import choose_frames, input_digest, read_follows
+from raypipe.intake.read import choose_frames, input_digest, read_follows
 from tests.bad_inputs import BAD_INPUTS
 from tests.reading import (
     BROKEN,

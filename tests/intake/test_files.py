@@ -6,10 +6,10 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from raypipe.blocks import STRING
 from raypipe.columns import FOLLOWER, FOLLOWING
 from raypipe.errors import InputError
-from raypipe.intake import list_files
+from raypipe.intake.blocks import STRING
+from raypipe.intake.read import list_files
 from tests.reading import configured, pairs, quarantined, read, write_parquet
 
 
