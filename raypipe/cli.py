@@ -365,7 +365,7 @@ def _print_run(run, new: bool | None) -> None:
             **{f"from {source}": count for source, count in recommended.items()},
         }
     )
-    for line in (*engines.values(), f"result: {run.path}"):
+    for line in (engines["frames"], engines["cluster"], f"result: {run.path}"):
         print_line(line)
 
 
