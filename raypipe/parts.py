@@ -83,11 +83,10 @@ def read_account(
     Raises:
         OSError, pyarrow.ArrowException: the part is gone or damaged.
     """
-    schema = PART_SCHEMAS[kind]
     filled = [part for part in parts if part["rows"]]
     place = bisect_left(filled, account, key=lambda part: part["last"])
     if place == len(filled):
-        return schema.empty_table()
+        return PART_SCHEMAS[kind].empty_table()
     with pq.ParquetFile(folder / filled[place]["file"]) as file:
         groups = [
             group
@@ -96,7 +95,7 @@ def read_account(
         ]
         rows = file.read_row_groups(groups, use_threads=False)
     start, stop = _places(rows.column(FOLLOWER), account)
-    return rows.slice(start, stop - start).slice(0, k).cast(schema)
+    return rows.slice(start, stop - start).slice(0, k)
 
 
 def holds_id(path: Path, account: str) -> bool:
@@ -115,8 +114,11 @@ def holds_id(path: Path, account: str) -> bool:
 def _places(ids: pa.ChunkedArray, account: str) -> tuple[int, int]:
     """Where the account stands in sorted ids: from, and up to."""
     rows = range(len(ids))
-    start = bisect_left(rows, account, key=lambda row: ids[row].as_py())
-    return start, bisect_right(rows, account, lo=start, key=lambda row: ids[row].as_py())
+
+    def id_at(row: int) -> str:
+        return ids[row].as_py()
+
+    return bisect_left(rows, account, key=id_at), bisect_right(rows, account, key=id_at)
 
 
 def _write_part(path: Path, part: pa.Table) -> None:

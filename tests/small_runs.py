@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import warnings
 
 import pyarrow as pa
+import pytest
 
 from raypipe.columns import RECOMMENDATIONS_SCHEMA
+from raypipe.errors import RunError
 from raypipe.files import disk_errors
 from raypipe.parts import write_parts
 
+NAMES = [f"2026-03-0{day}-0a1b2c3d" for day in range(1, 5)]
 ACCOUNTS = ("a", "b", "c", "d")
 SHARDS = {"0-2": ("a", "b"), "2-4": ("c", "d")}
 
@@ -91,3 +95,20 @@ def in_child(function):
 def exit_code(pid):
     """Wait for the child's end."""
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+
+
+def rewrite_manifest(run, **changes):
+    tree = json.loads((run / "manifest.json").read_bytes())
+    (run / "manifest.json").write_text(json.dumps({**tree, **changes}))
+
+
+def ids(runs):
+    return [run.id for run in runs]
+
+
+def refusal(function, *args, error=RunError):
+    """The message of the one-line error that the call raises."""
+    with pytest.raises(error) as caught:
+        function(*args)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)

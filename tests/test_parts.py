@@ -167,8 +167,8 @@ def test_same_bytes_where_a_group_fills_many_pages(tmp_path):
         schema=NEIGHBOURS_SCHEMA,
     )
     cut = [table.slice(start, 777) for start in range(0, len(table), 777)]
-    infos = write_parts(tmp_path / "one", "neighbours", [table], part_rows=9_999)
-    assert write_parts(tmp_path / "other", "neighbours", cut, part_rows=9_999) == infos
+    infos = write_parts(tmp_path / "one", "neighbours", [table], part_rows=12_000)
+    assert write_parts(tmp_path / "other", "neighbours", cut, part_rows=12_000) == infos
     for info in infos:
         one, other = ((tmp_path / way / info["file"]).read_bytes() for way in ("one", "other"))
         assert one == other

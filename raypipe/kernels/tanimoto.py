@@ -7,8 +7,13 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 HUBS = 64
-BLOCK = 32
-TILE = 512
+BLOCK = 128
+TILE = 1024
+SHORT = 64
+LP = 1.1
+CP = 0.45
+SP = 0.06
+PP = 0.02
 
 
 class SimilarityIndex(NamedTuple):
@@ -171,7 +176,7 @@ def _rows(index, rows, order, k, num, den):
     longest = index.size_start.size - 2
     big = index.size_start[min(256, longest + 1)]
     count = np.zeros(groups + TILE, np.uint8)
-    big_count = np.zeros(groups - big + BLOCK, np.int32)
+    big_count = np.zeros(groups - big + TILE, np.int32)
     starts = np.empty(longest + 1, np.int64)
     stops = np.empty(longest + 1, np.int64)
     plane_work = np.zeros(index.planes.shape[0], np.int64)
@@ -276,10 +281,11 @@ def _search(index, g, room, num, den, count, big_count, big, starts, stops, limi
     longest = size_start.size - 2
     low = num * m // den + 1
     high = longest if num == 0 else min(longest, (m * den - 1) // num)
-    lo = size_start[low]
-    hi = size_start[high + 1]
+    lo = np.uint32(size_start[low])
+    hi = np.uint32(size_start[high + 1])
     a = members[index.member_ptr[g]]
     found = 0
+    p, q = num, den
     row = index.indices[index.indptr[a] : index.indptr[a + 1]]
     planes = index.planes
     plane_work[:] = 0
@@ -289,21 +295,22 @@ def _search(index, g, room, num, den, count, big_count, big, starts, stops, limi
         stops[j] = list_ptr[row[j] + 1]
     for j in range(m):
         begin, stop = starts[j], stops[j]
-        if lists[begin] < lo:
-            begin = _clip(lists, begin, stop, lo)
-            starts[j] = begin
-        if stop > begin and lists[stop - 1] >= hi:
-            stop = _clip(lists, begin, stop, hi)
-            stops[j] = stop
+        if stop - begin > SHORT:
+            if lists[begin] < lo:
+                begin = _clip(lists, begin, stop, lo)
+                starts[j] = begin
+            if stop > begin and lists[stop - 1] >= hi:
+                stop = _clip(lists, begin, stop, hi)
+                stops[j] = stop
+            plane = index.plane_of[row[j]]
+            if plane != 255:
+                plane_work[plane] += stop - begin
         postings += stop - begin
-        plane = index.plane_of[row[j]]
-        if plane != 255:
-            plane_work[plane] += stop - begin
-    span = hi - lo
-    by_lists = 1.4 * postings
-    by_scan = 0.4 * postings + 0.05 * span
+    span = np.uint32(hi - lo)
+    by_lists = LP * postings
+    by_scan = CP * postings + SP * span
     for plane in range(planes.shape[0]):
-        saved = 0.4 * plane_work[plane] - 0.03 * span
+        saved = CP * plane_work[plane] - PP * span
         if saved > 0:
             by_scan -= saved
         else:
@@ -311,26 +318,30 @@ def _search(index, g, room, num, den, count, big_count, big, starts, stops, limi
     wide = m > 255 and hi > big
     by_list = by_lists <= by_scan and not wide
     split = min(hi, big) if m > 255 else hi
+    tail = max(lo, big)
     if not by_list:
         for plane in range(planes.shape[0]):
             if plane_work[plane] > 0:
-                bits = planes[plane, g]
-                if split > lo:
-                    _count_plane(count[lo:split], planes[plane, lo:split], bits)
-                if wide:
-                    _count_plane(big_count[max(lo, big) - big : hi - big], planes[plane, max(lo, big) : hi], bits)
-    for j in range(m):
-        plane = index.plane_of[row[j]]
-        if not by_list and plane != 255 and plane_work[plane] > 0:
-            continue
-        begin, stop = starts[j], stops[j]
+                _count_plane(count[lo:hi], planes[plane, lo:hi], planes[plane, g])
+    if wide:
+        _carry(count[tail:hi], big_count[tail - big : hi - big])
+    chunk = 255 if wide else m
+    for first in range(0, m, chunk):
+        for j in range(first, min(first + chunk, m)):
+            begin, stop = starts[j], stops[j]
+            plane = index.plane_of[row[j]]
+            if plane != 255 and plane_work[plane] != 0 and not by_list:
+                continue
+            if stop - begin > SHORT:
+                for b in lists[begin:stop]:
+                    count[b] += 1
+            else:
+                # unsigned: both sides of the range fall on the spare counter at hi
+                for b in lists[begin:stop]:
+                    count[lo + min(np.uint32(b - lo), span)] += 1
         if wide:
-            cut = _clip(lists, begin, stop, big)
-            for b in lists[cut:stop]:
-                big_count[b - big] += 1
-            stop = cut
-        for b in lists[begin:stop]:
-            count[b] += 1
+            _carry(count[tail:hi], big_count[tail - big : hi - big])
+    count[hi] = 0
     if by_list:
         top = min(m, 256)
         _set_limits(limit, m, top, num, den, 1, size_start)
@@ -341,17 +352,24 @@ def _search(index, g, room, num, den, count, big_count, big, starts, stops, limi
                 if b < limit[o] and b != g:
                     u = m + np.int64(index.group_size[b]) - np.int64(o)
                     found = _offer(best, room, found, np.int64(o), u, np.int64(members[index.member_ptr[b]]), np.int64(b))
-                    if found == room:
-                        _set_limits(limit, m, top, best[room - 1, 0], best[room - 1, 1], 0, size_start)
+                    if found == room and (best[room - 1, 0] != p or best[room - 1, 1] != q):
+                        p, q = best[room - 1, 0], best[room - 1, 1]
+                        _set_limits(limit, m, top, p, q, 0, size_start)
         return found
     if split > lo:
-        found = _scan(index, g, lo, split, 0, count, np.uint8(255), m, room, found, num, den, best)
+        found = _scan(index, g, np.int64(lo), np.int64(split), 0, count, m, room, found, num, den, best)
         count[lo:split] = 0
     if wide:
-        begin = max(lo, big)
-        found = _scan(index, g, begin, hi, big, big_count, np.int32(2**31-1), m, room, found, num, den, best)
-        big_count[begin - big : hi - big] = 0
+        found = _scan(index, g, np.int64(tail), np.int64(hi), big, big_count, m, room, found, num, den, best)
+        big_count[tail - big : hi - big] = 0
     return found
+
+
+@njit(nogil=True, cache=True)
+def _carry(count, big_count):
+    for i in range(count.size):
+        big_count[i] += count[i]
+        count[i] = 0
 
 
 @njit(nogil=True, cache=True)
@@ -361,51 +379,50 @@ def _count_plane(count, plane, bits):
 
 
 @njit(nogil=True, cache=True)
-def _scan(index, g, lo, hi, base, count, ceiling, m, room, found, num, den, best):
+def _scan(index, g, lo, hi, base, count, m, room, found, num, den, best):
     group_size = index.group_size
     p, q, strict = num, den, 1
     if found == room:
         p, q, strict = best[room - 1, 0], best[room - 1, 1], 0
     ratio = p / (p + q) * (1 - 1e-9)
-    tile = lo
-    while tile < hi:
+    for tile in range(lo, hi, TILE):
         # sizes ascend, so what the first of a tile needs is the least that any of it needs
         need = np.int64((m + group_size[tile]) * ratio) + 1
         if need > m:
             break
-        end = min(tile + TILE, hi)
-        if _any_at_least(count[tile - base : end - base], _cast(min(need, ceiling), ceiling)):
-            for start in range(tile, end, BLOCK):
-                need = np.int64((m + group_size[start]) * ratio) + 1
-                stop = min(start + BLOCK, end)
-                c = count[start - base : stop - base]
-                hit = _any_at_least(c, _cast(min(need, ceiling), ceiling))
-                if not hit:
-                    continue
-                for x in range(stop - start):
-                    b = start + x
-                    o = np.int64(c[x])
-                    if o >= need and b != g:
-                        u = m + np.int64(group_size[b]) - o
-                        if o * q - p * u >= strict:
-                            found = _offer(best, room, found, o, u, np.int64(index.members[index.member_ptr[b]]), np.int64(b))
-                            if found == room:
-                                p, q, strict = best[room - 1, 0], best[room - 1, 1], 0
-                                ratio = p / (p + q) * (1 - 1e-9)
-        tile = end
+        if _tile_top(count[tile - base : tile - base + TILE]) < need:
+            continue
+        for block in range(tile, min(tile + TILE, hi), BLOCK):
+            need = np.int64((m + group_size[block]) * ratio) + 1
+            c = count[block - base : block - base + BLOCK]
+            if _block_top(c) < need:
+                continue
+            for x in range(BLOCK):
+                b = block + x
+                o = np.int64(c[x])
+                if o >= need and b != g:
+                    u = m + np.int64(group_size[b]) - o
+                    if o * q - p * u >= strict:
+                        found = _offer(best, room, found, o, u, np.int64(index.members[index.member_ptr[b]]), np.int64(b))
+                        if found == room:
+                            p, q, strict = best[room - 1, 0], best[room - 1, 1], 0
+                            ratio = p / (p + q) * (1 - 1e-9)
     return found
 
 
 @njit(nogil=True, cache=True)
-def _any_at_least(count, need):
-    hit = np.uint8(0)
-    for c in count:
-        hit |= np.uint8(c >= need)
-    return hit != 0
+def _tile_top(count):
+    top = count[0]
+    for x in range(TILE):
+        c = count[x]
+        top = c if c > top else top
+    return top
 
 
-@intrinsic
-def _cast(typingctx, value, like):
-    def codegen(context, builder, signature, args):
-        return context.cast(builder, args[0], signature.args[0], signature.return_type)
-    return like(value, like), codegen
+@njit(nogil=True, cache=True)
+def _block_top(count):
+    top = count[0]
+    for x in range(BLOCK):
+        c = count[x]
+        top = c if c > top else top
+    return top
