@@ -95,7 +95,7 @@ def run(
     day = (date or datetime.datetime.now()).date().isoformat()
 
     from raypipe.pipeline import run_night
-    from raypipe.runs import RunStore
+    from raypipe.runs.store import RunStore
     from raypipe.show import Bars, print_json
 
     with Bars() as bars:
@@ -132,7 +132,7 @@ def recommend(
     json: Json = False,
 ) -> None:
     """Whom an account may want to follow, as published last. Does not start Ray."""
-    from raypipe.runs import RunStore
+    from raypipe.runs.store import RunStore
 
     found = RunStore(runs_dir).current()
     _print_rows(found.recommendations(account, k), f"{account}, run {found.id}", json)
@@ -146,7 +146,7 @@ def similar(
     json: Json = False,
 ) -> None:
     """The accounts whose follow sets are most like an account's, with their similarity."""
-    from raypipe.runs import RunStore
+    from raypipe.runs.store import RunStore
 
     found = RunStore(runs_dir).current()
     _print_rows(found.neighbours(account, k), f"{account}, run {found.id}", json)
@@ -161,7 +161,7 @@ def stats(
     json: Json = False,
 ) -> None:
     """What the published graph looks like, in numbers and as a picture."""
-    from raypipe.runs import RunStore
+    from raypipe.runs.store import RunStore
     from raypipe.show import print_facts, print_json, print_table
 
     found = RunStore(runs_dir).current()
@@ -174,13 +174,21 @@ def stats(
     if json:
         print_json(statistics)
         return
-    plain = {name: value for name, value in statistics.items() if not isinstance(value, dict)}
-    described = {name: value for name, value in statistics.items() if isinstance(value, dict)}
-    print_facts({name.replace("_", " "): value for name, value in plain.items()}, f"run {found.id}")
-    keys = list(next(iter(described.values())))
+    plain = (
+        "accounts",
+        "follows",
+        "wedges",
+        "accounts_without_follows",
+        "accounts_without_followers",
+    )
+    print_facts({name.replace("_", " "): statistics[name] for name in plain}, f"run {found.id}")
+    described = ("follows_per_follower", "followers_per_followee")
     print_table(
         ["", *(name.replace("_", " ") for name in described)],
-        ([key, *(_whole(values[key]) for values in described.values())] for key in keys),
+        (
+            [key, *(_whole(statistics[name][key]) for name in described)]
+            for key in ("count", "mean", "std", "min", "25%", "50%", "75%", "max")
+        ),
     )
     if png:
         typer.echo(f"picture: {png}")
@@ -189,7 +197,7 @@ def stats(
 @runs_app.command("list", epilog="Example: raypipe runs list --json")
 def runs_list(runs_dir: RunsDir = DEFAULT_RUNS, json: Json = False) -> None:
     """All finished runs, newest first; * marks the published one."""
-    from raypipe.runs import RunStore
+    from raypipe.runs.store import RunStore
     from raypipe.show import print_json, print_table
 
     store = RunStore(runs_dir)
@@ -224,7 +232,7 @@ def runs_show(
 ) -> None:
     """One run: counts by stage, seconds, memory, engines, versions."""
     from raypipe.errors import RunError
-    from raypipe.runs import RunStore
+    from raypipe.runs.store import RunStore
     from raypipe.show import print_json
 
     store = RunStore(runs_dir)
@@ -248,7 +256,7 @@ def runs_rollback(
     json: Json = False,
 ) -> None:
     """Publish an earlier run again."""
-    from raypipe.runs import RunStore
+    from raypipe.runs.store import RunStore
     from raypipe.show import print_json
 
     found = RunStore(runs_dir).rollback(run_id)
@@ -265,7 +273,7 @@ def runs_prune(
     json: Json = False,
 ) -> None:
     """Delete old runs; never the published one nor the one that a rollback would go to."""
-    from raypipe.runs import RunStore
+    from raypipe.runs.store import RunStore
     from raypipe.show import print_json
 
     removed = [run.id for run in RunStore(runs_dir).prune(keep)]

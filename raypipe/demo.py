@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from raypipe.columns import FOLLOWS_SCHEMA
-from raypipe.files import write_atomic
+from raypipe.disk import write_atomic
 
 TOPICS = (
     "astro", "bees", "birds", "bread", "chess", "cycling", "films", "fungi", "gardens", "history",

@@ -6,7 +6,6 @@ follows --intake--> frame --encode--> FollowGraph --shards--> lists --parts--> r
 from __future__ import annotations
 
 import hashlib
-import json
 import platform
 from collections import Counter
 from collections.abc import Iterator
@@ -14,7 +13,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -25,6 +23,7 @@ from raypipe.audience import audience, read_accounts
 from raypipe.candidates.popular import by_popularity
 from raypipe.columns import FOLLOWER, FOLLOWING, NEIGHBOUR, RANK, SCORE, SOURCE
 from raypipe.config import RunConfig, to_yaml
+from raypipe.disk import disk_errors, to_json
 from raypipe.engines import frame_engine, runner
 from raypipe.errors import RunError, TooManyBadRows
 from raypipe.graph import FollowGraph, build_graph, encode, save_graph
@@ -33,11 +32,11 @@ from raypipe.intake.read import input_digest, read_follows
 from raypipe.kernels.shards import cut, heaviest_first
 from raypipe.kernels.tanimoto import build_index, work
 from raypipe.meter import Meter
-from raypipe.parts import write_parts
 from raypipe.progress import Progress, Silent
 from raypipe.recommend import LADDER, Work, recommend_shard
-from raypipe.runs import Run, RunStore
-from raypipe.staging import Staging
+from raypipe.runs.parts import write_parts
+from raypipe.runs.staging import Staging
+from raypipe.runs.store import Run, RunStore
 from raypipe.statistics import graph_statistics
 
 #: Units of ``kernels.tanimoto.work`` that one CPU does in a second.
@@ -132,10 +131,11 @@ def _compute(config: RunConfig, staging: Staging, store: RunStore, progress: Pro
             )
             for kind in ("neighbours", "recommendations")
         }
-        (staging.path / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
-        (staging.path / "statistics.json").write_text(json.dumps(statistics, indent=2) + "\n")
-        pq.write_table(intake.quarantine, staging.path / "quarantine.parquet")
-        save_graph(graph, staging.path / "graph")
+        with disk_errors(f"{staging.path}: cannot be written"):
+            (staging.path / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
+            (staging.path / "statistics.json").write_bytes(to_json(statistics))
+            pq.write_table(intake.quarantine, staging.path / "quarantine.parquet")
+            save_graph(graph, staging.path / "graph")
 
     progress.stage("publish")
     return store.finish(
@@ -171,7 +171,8 @@ def _read(config, engine, staging):
         return read_follows(config.input, engine)
     except TooManyBadRows as error:
         path = staging.scratch / "quarantine.parquet"
-        pq.write_table(error.quarantine, path)
+        with disk_errors(f"{path}: cannot be written"):
+            pq.write_table(error.quarantine, path)
         raise TooManyBadRows(f"{error}; all of them: {path}", error.quarantine) from None
 
 
@@ -187,8 +188,9 @@ def _digest_of_inputs(config: RunConfig) -> str:
     """Of everything that the result depends on, besides date and config."""
     digest = hashlib.sha256(f"raypipe {raypipe.__version__}\n".encode())
     digest.update(input_digest(config.input).encode())
-    if config.audience.accounts and Path(config.audience.accounts).is_file():
-        digest.update(Path(config.audience.accounts).read_bytes())
+    accounts = read_accounts(config.audience)
+    if accounts is not None:
+        digest.update("\n".join(accounts.to_pylist()).encode())
     return digest.hexdigest()
 
 

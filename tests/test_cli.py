@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from raypipe import columns
 from raypipe.cli import app
-from tests.bad_inputs import BAD_INPUTS
+from tests.intake.bad_inputs import BAD_INPUTS
 
 ROOT = Path(__file__).parents[1]
 

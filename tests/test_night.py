@@ -15,7 +15,7 @@ from raypipe.config import load_config
 from raypipe.demo import demo_follows
 from raypipe.errors import ConfigError, TooManyBadRows, UnknownAccountError
 from raypipe.pipeline import run_night
-from raypipe.runs import RunStore
+from raypipe.runs.store import RunStore
 from tests import naive
 
 DATE = "2026-03-01"

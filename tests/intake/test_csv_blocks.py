@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from raypipe.columns import FOLLOWER, FOLLOWING, QUARANTINE_SCHEMA
 from raypipe.intake.blocks import STRING, Column
 from raypipe.intake.csv_blocks import Dialect, parse_text
-from tests.reading import (
+from tests.intake.reading import (
     BROKEN,
     BROKEN_GOOD,
     BROKEN_ROWS,

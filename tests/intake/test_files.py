@@ -10,7 +10,7 @@ from raypipe.columns import FOLLOWER, FOLLOWING
 from raypipe.errors import InputError
 from raypipe.intake.blocks import STRING
 from raypipe.intake.read import list_files
-from tests.reading import configured, pairs, quarantined, read, write_parquet
+from tests.intake.reading import configured, pairs, quarantined, read, write_parquet
 
 
 def test_list_files(tmp_path):

@@ -19,8 +19,8 @@ from raypipe.config import load_config
 from raypipe.errors import TooManyBadRows
 from raypipe.frames import PandasEngine
 from raypipe.intake.read import choose_frames, input_digest, read_follows
-from tests.bad_inputs import BAD_INPUTS
-from tests.reading import (
+from tests.intake.bad_inputs import BAD_INPUTS
+from tests.intake.reading import (
     BROKEN,
     ID_LOOKALIKES,
     PACK,

@@ -9,7 +9,7 @@ import pytest
 from raypipe.columns import FOLLOWER, FOLLOWING
 from raypipe.errors import InputError
 from raypipe.intake.blocks import STRING
-from tests.reading import pairs, quarantined, read
+from tests.intake.reading import pairs, quarantined, read
 
 STEPS = """
 import pandas as pd

@@ -12,8 +12,8 @@ from unittest import mock
 import pytest
 
 from raypipe.errors import RunError
-from raypipe.runs import RunStore
-from tests.small_runs import exit_code, expected, finish, in_child, nightly, seen
+from raypipe.runs.store import RunStore
+from tests.runs.small_runs import exit_code, expected, finish, in_child, nightly, seen
 
 FIRST, OLD, NEW = (f"2026-03-0{day}-0a1b2c3d" for day in (1, 2, 3))
 KILLED = 137

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 
 from raypipe.columns import RECOMMENDATIONS_SCHEMA
+from raypipe.disk import disk_errors
 from raypipe.errors import RunError
-from raypipe.files import disk_errors
-from raypipe.parts import write_parts
+from raypipe.runs.parts import write_parts
 
 NAMES = [f"2026-03-0{day}-0a1b2c3d" for day in range(1, 5)]
 ACCOUNTS = ("a", "b", "c", "d")

@@ -3,7 +3,7 @@
     runs/
         CURRENT.json             {"current": run id, "history": [{"run", "at", "action"}, ...]}
         .lock, .lock.owner       held by the one writer; who that is
-        .staging/<run id>/       a run that is not finished (raypipe.staging)
+        .staging/<run id>/       a run that is not finished (raypipe.runs.staging)
         .trash/                  what is being deleted
         <date>-<config hash>/    a finished run; never changed. Also <date>-<config hash>.2, .3 ...
             manifest.json        every file with its size and SHA-256
@@ -30,8 +30,7 @@ from typing import Any, Literal
 
 from filelock import FileLock, Timeout
 
-from raypipe.errors import ConfigError, RunError, RunsLockedError
-from raypipe.files import (
+from raypipe.disk import (
     disk_errors,
     fsync_folder,
     fsync_tree,
@@ -41,9 +40,10 @@ from raypipe.files import (
     utc_now,
     write_atomic,
 )
-from raypipe.history import History, check_run_id, is_run_id
-from raypipe.run import MANIFEST, Run, load_run, manifest_problem, verify_run
-from raypipe.staging import Staging
+from raypipe.errors import ConfigError, RunError, RunsLockedError
+from raypipe.runs.history import History, check_run_id, is_run_id
+from raypipe.runs.run import MANIFEST, Run, load_run, manifest_problem, verify_run
+from raypipe.runs.staging import Staging
 
 
 @dataclass(frozen=True)

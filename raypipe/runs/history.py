@@ -7,8 +7,8 @@ import json
 import re
 from dataclasses import dataclass
 
+from raypipe.disk import to_json, utc_now
 from raypipe.errors import RunError
-from raypipe.files import to_json, utc_now
 
 _RUN_ID = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9a-z]+(\.[0-9]+)?")
 _ACTIONS = ("publish", "rollback")

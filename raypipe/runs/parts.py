@@ -16,7 +16,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from raypipe.columns import FOLLOWER, NEIGHBOURS_SCHEMA, RANK, RECOMMENDATIONS_SCHEMA
-from raypipe.files import disk_errors
+from raypipe.disk import disk_errors
 
 #: Kind of a published table, which is also its folder in the run, to its columns.
 PART_SCHEMAS = {"neighbours": NEIGHBOURS_SCHEMA, "recommendations": RECOMMENDATIONS_SCHEMA}

@@ -10,9 +10,9 @@ from typing import Any
 
 import pyarrow as pa
 
+from raypipe.disk import disk_errors, list_tree, sha256_file
 from raypipe.errors import RunError, UnknownAccountError
-from raypipe.files import disk_errors, list_tree, sha256_file
-from raypipe.parts import holds_id, read_account
+from raypipe.runs.parts import holds_id, read_account
 
 MANIFEST = "manifest.json"
 

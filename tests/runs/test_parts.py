@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raypipe import parts
 from raypipe.columns import NEIGHBOURS_SCHEMA, RECOMMENDATIONS_SCHEMA
-from raypipe.parts import holds_id, read_account, write_parts
+from raypipe.runs import parts
+from raypipe.runs.parts import holds_id, read_account, write_parts
 
 RECOMMENDATIONS = pa.table(
     {

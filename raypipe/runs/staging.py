@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
+from raypipe.disk import disk_errors, sha256_file, to_json, write_atomic
 from raypipe.errors import RunError
-from raypipe.files import disk_errors, sha256_file, to_json, write_atomic
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 

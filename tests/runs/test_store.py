@@ -9,8 +9,8 @@ import sys
 import pytest
 
 from raypipe.errors import ConfigError, UnknownAccountError
-from raypipe.runs import RunStore
-from tests.small_runs import (
+from raypipe.runs.store import RunStore
+from tests.runs.small_runs import (
     NAMES,
     digest,
     expected,
@@ -241,7 +241,7 @@ def test_prune_zero_is_refused(published):
 
 def test_a_reader_needs_nothing_heavy(published):
     code = (
-        "import sys; from pathlib import Path; from raypipe.runs import RunStore\n"
+        "import sys; from pathlib import Path; from raypipe.runs.store import RunStore\n"
         "rows = RunStore(Path(sys.argv[1])).current().recommendations('a')\n"
         "heavy = {'ray', 'modin', 'numba', 'pandas', 'pydantic', 'pyarrow.dataset'}\n"
         "print(rows.num_rows, sorted(heavy & set(sys.modules)))"

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 from raypipe.errors import RunsLockedError
-from raypipe.runs import RunStore
-from tests.small_runs import (
+from raypipe.runs.store import RunStore
+from tests.runs.small_runs import (
     NAMES,
     digest,
     exit_code,
