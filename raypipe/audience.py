@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
@@ -15,38 +16,32 @@ from raypipe.graph import FollowGraph
 
 ACCOUNT = "accountId"
 
+_CURE = "audience.accounts names a CSV or Parquet file with a column accountId"
+
 
 def read_accounts(config: AudienceConfig) -> pa.Array | None:
-    """The ids in the audience file, or None where the config names none.
+    """The distinct ids in the audience file, as large_string; None where the config names none.
 
     Raises:
         MissingInputError: there is no such file.
-        InputError: it cannot be read, or holds no ids.
+        InputError: it cannot be read, or its column is not one of ids.
     """
     if config.accounts is None:
         return None
     path = Path(config.accounts)
     try:
-        if path.suffix in {".parquet", ".pq"}:
-            table = pa.parquet.read_table(path)
-        else:
-            names = pa.csv.open_csv(path).schema.names
-            types = pa.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
-            table = pa.csv.read_csv(path, convert_options=types)
-        column = table[ACCOUNT if ACCOUNT in table.column_names else table.column_names[0]]
-        ids = column.cast(pa.large_string()).combine_chunks().unique().drop_null()
+        ids = _read_column(path)
     except FileNotFoundError:
-        raise MissingInputError(
-            f"{path}: no such file; audience.accounts names a CSV or Parquet file of account ids"
-        ) from None
+        raise MissingInputError(f"{path}: found no such file; {_CURE}") from None
     except (OSError, pa.ArrowException) as error:
-        raise InputError(
-            f"{path}: not a table of account ids ({' '.join(str(error).split())[:160]}); "
-            "audience.accounts names a CSV or Parquet file"
-        ) from None
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(f"{path}: cannot be read ({reason}); {_CURE}") from None
     if len(ids) == 0:
-        raise InputError(f"{path}: holds no account ids; give some, or leave audience.accounts out")
-    return ids
+        raise InputError(f"{path}: holds no accounts; give some, or leave audience.accounts out")
+    empty = pc.sum(pc.equal(ids.fill_null(""), "")).as_py()
+    if empty:
+        raise InputError(f"{path}: {empty} of {len(ids)} rows have no {ACCOUNT}; take them out")
+    return ids.unique()
 
 
 def audience(graph: FollowGraph, ids: pa.Array | None, min_follows: int) -> np.ndarray:
@@ -64,4 +59,33 @@ def audience(graph: FollowGraph, ids: pa.Array | None, min_follows: int) -> np.n
         [0, 1]
     """
     codes = np.arange(graph.accounts) if ids is None else np.sort(graph.codes(ids))
-    return codes[graph.followees.degrees[codes] >= min_follows].astype(np.int32)
+    return codes[graph.followees.degrees_of(codes) >= min_follows].astype(np.int32)
+
+
+def _read_column(path: Path) -> pa.Array:
+    if path.suffix in {".parquet", ".pq"}:
+        column = _only_ids(path, pa.parquet.ParquetFile(path).schema_arrow)
+        return (
+            pa.parquet.read_table(path, columns=[column])
+            .column(0)
+            .cast(pa.large_string())
+            .combine_chunks()
+        )
+    with pa.csv.open_csv(path) as stream:
+        column = _only_ids(path, stream.schema, text=True)
+    convert = pa.csv.ConvertOptions(
+        column_types={column: pa.large_string()}, include_columns=[column]
+    )
+    return pa.csv.read_csv(path, convert_options=convert).column(0).combine_chunks()
+
+
+def _only_ids(path: Path, schema: pa.Schema, text: bool = False) -> str:
+    """The name of the column of ids, if the file has one, and it holds ids."""
+    if ACCOUNT not in schema.names:
+        found = ", ".join(schema.names[:8])
+        raise InputError(f"{path}: no column {ACCOUNT}; found {found}; name it so")
+    kind = schema.field(ACCOUNT).type
+    is_id = pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    if not (text or is_id):
+        raise InputError(f"{path}: column {ACCOUNT} is of type {kind}; expected text or integers")
+    return ACCOUNT

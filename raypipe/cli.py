@@ -98,12 +98,15 @@ def run(
     from raypipe.runs.store import RunStore
     from raypipe.show import Bars, print_json
 
+    store = RunStore(runs_dir)
     with Bars() as bars:
-        outcome = run_night(settled, RunStore(runs_dir), day, bars)
+        outcome = run_night(settled, store, day, bars)
     if json:
         print_json({"new": outcome.new, **outcome.run.manifest})
     else:
-        _print_run(outcome.run, outcome.new)
+        _print_run(outcome.run)
+        if not outcome.new:
+            _print_nothing_to_do(outcome.run, store)
 
 
 @app.command(epilog="Example: raypipe demo --accounts 20000 --out demo/follows.csv")
@@ -242,7 +245,7 @@ def runs_show(
     if json:
         print_json(found.manifest)
     else:
-        _print_run(found, new=None)
+        _print_run(found)
         if verify:
             typer.echo(f"verified: {len(found.manifest['files'])} files are as written")
 
@@ -346,12 +349,21 @@ def _print_rows(table, title: str, json: bool) -> None:
         print_table(names, ([row[name] for name in names] for row in rows), title)
 
 
-def _print_run(run, new: bool | None) -> None:
+def _print_nothing_to_do(run, store) -> None:
+    from raypipe.show import print_line
+
+    print_line("nothing to do: this input has been run with this config and date before")
+    if store.current_id() != run.id:
+        print_line(
+            f"published is {store.current_id()}; to publish this one again: "
+            f"raypipe runs rollback {run.id}"
+        )
+
+
+def _print_run(run) -> None:
     from raypipe.show import print_facts, print_line, print_table
 
     counts, engines = run.manifest["counts"], run.manifest["engines"]
-    if new is False:
-        typer.echo("nothing to do: this input has been run with this config and date before")
     print_table(
         ["stage", "seconds", "peak MB"],
         ((s["stage"], s["seconds"], s["peak_memory_mb"]) for s in run.manifest["stages"]),

@@ -135,9 +135,9 @@ class ModinEngine:
     name = "modin"
 
     def load(self, read_block, blocks):
+        import_modin()
         from modin.distributed.dataframe.pandas import from_partitions
 
-        import_modin()
         reader = ray.put(read_block)
         refs = [_read.options(num_returns=2).remote(reader, block) for block in blocks]
         reports = _gather([report for _, report in refs])
@@ -216,17 +216,24 @@ def _finished(
 
 
 def _gather(refs: list[ray.ObjectRef], deadline: float = 3600.0) -> list[Any]:
-    """The results of all tasks, in the order of ``refs``."""
-    give_up = time.monotonic() + deadline
-    pending = refs
+    """The results of all tasks, in the order of ``refs``; one ends every ``deadline`` seconds."""
+    pending, last = refs, time.monotonic()
     while pending:
-        _, pending = ray.wait(pending, num_returns=len(pending), timeout=_POLL_SECONDS)
-        if pending and time.monotonic() > give_up:
+        ready, pending = ray.wait(pending, num_returns=1, timeout=_POLL_SECONDS)
+        if ready:
+            last = time.monotonic()
+        elif time.monotonic() - last > deadline:
             raise ClusterError(
                 f"{len(pending)} of {len(refs)} frame tasks gave no answer in {deadline:.0f} s; "
                 "look at the cluster: ray status"
             )
-    return [_fetch(ref) for ref in refs]
+    try:
+        return [_fetch(ref) for ref in refs]
+    except _LOST as error:
+        raise ClusterError(
+            f"a frame task was lost ({type(error).__name__}); give the workers more memory, "
+            "or set frames: pandas"
+        ) from error
 
 
 def _fetch(ref: ray.ObjectRef) -> Any:

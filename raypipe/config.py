@@ -10,12 +10,21 @@ import difflib
 import hashlib
 import io
 import json
+import os
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
@@ -24,6 +33,8 @@ from raypipe.errors import ConfigError
 #: Marks a field that changes how fast a run is, never what comes out. Such fields stay out of
 #: the config hash, so that a run repeated on another engine is known to be the same run.
 SPEED_ONLY = {"speed_only": True}
+
+_OPENERS = ("[", "{", "'", '"')
 
 
 class Section(BaseModel):
@@ -39,10 +50,13 @@ class ColumnsConfig(Section):
     followingId: str | int = Field("followingId", description="Column of the account followed.")
 
 
+Place = Annotated[str, AfterValidator(os.path.normpath)]  # so that ./a.csv is a.csv
+
+
 class InputConfig(Section):
     """Where the follows are, and how to read them."""
 
-    follows: str | None = Field(
+    follows: Place | None = Field(
         None, description="A file, a folder or a glob: CSV (.csv, .gz, .zst) or Parquet."
     )
     format: Literal["auto", "csv", "parquet"] = Field(
@@ -62,11 +76,17 @@ class InputConfig(Section):
     transform: str | None = Field(
         None,
         pattern=r"^[\w.]+:\w+$",
-        description="module:function, your own Pandas-style step: frame in, frame out.",
+        description="module:function, your own Pandas-style step: frame in, frame out. A changed "
+        "module makes a new run; what it imports is not looked at.",
     )
     max_bad_fraction: float = Field(
         0.01, ge=0, le=1, description="Fail when a larger share of the rows is in quarantine."
     )
+
+    @field_validator("delimiter", mode="before")
+    @classmethod
+    def _tab_as_people_write_it(cls, value: Any) -> Any:
+        return "\t" if value == "\\t" else value
 
 
 class SimilarConfig(Section):
@@ -97,10 +117,10 @@ class SimilarConfig(Section):
 class AudienceConfig(Section):
     """Who gets recommendations."""
 
-    accounts: str | None = Field(
+    accounts: Place | None = Field(
         None,
-        description="A CSV or Parquet file of account ids (column accountId, or the first column): "
-        "only these get recommendations. Ids that are in no follow get phase 1.",
+        description="A CSV or Parquet file with a column accountId: only these get "
+        "recommendations. Ids that are in no follow get phase 1.",
     )
     min_follows: int = Field(0, ge=0, description="Only accounts with at least so many follows.")
 
@@ -130,9 +150,9 @@ class RunConfig(Section):
     )
     cluster: str = Field(
         "auto",
-        min_length=1,
+        pattern=r"^(auto|none|local|.+:[0-9]+.*)$",
         json_schema_extra=SPEED_ONLY,
-        description="auto: start Ray where it pays; none; local; or a Ray address. "
+        description="auto: start Ray where it pays; none; local; or a Ray address, host:port. "
         "Affects speed only.",
     )
     shards: int | None = Field(
@@ -150,11 +170,24 @@ class RunConfig(Section):
     )
     seed: int = Field(0, ge=0, description="Of every random choice; phases 1 and 2 make none.")
 
+    @model_validator(mode="before")
+    @classmethod
+    def _an_empty_section_means_its_defaults(cls, tree: Any) -> Any:
+        if not isinstance(tree, dict):
+            return tree
+        return {key: value for key, value in tree.items() if value is not None}
+
+    @model_validator(mode="after")
+    def _modin_needs_ray(self) -> RunConfig:
+        if self.frames == "modin" and self.cluster == "none":
+            raise ValueError("frames: modin runs on Ray, but cluster is none; set cluster: local")
+        return self
+
     def digest(self) -> str:
         """First 8 hex digits of the SHA-256 over every field that can change the result.
 
         Example:
-            >>> RunConfig().digest() == RunConfig(frames="modin", cluster="none").digest()
+            >>> RunConfig().digest() == RunConfig(frames="modin", cluster="local").digest()
             True
             >>> RunConfig().digest() == RunConfig(seed=1).digest()
             False
@@ -198,14 +231,21 @@ def parse_setting(text: str) -> tuple[str, Any]:
         ('similar.threshold', 0.2)
         >>> parse_setting("input.carry=[since, trust]")
         ('input.carry', ['since', 'trust'])
+        >>> parse_setting("input.comment=#")
+        ('input.comment', '#')
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
         raise ConfigError(f"--set {text}: expected section.key=value, as similar.neighbours=50")
     try:
-        return key.strip(), _yaml().load(value)
+        loaded = _yaml().load(value)
     except YAMLError:
-        raise ConfigError(f"--set {text}: the value is not YAML; quote it") from None
+        if value[:1] in _OPENERS:
+            raise ConfigError(f"--set {text}: the value is not YAML; quote it") from None
+        loaded = None
+    # A mark such as # | , or ; alone is nothing to YAML, but is what was meant.
+    nothing = loaded in (None, "") and value not in ("", "null", "~", "''", '""')
+    return key.strip(), value if nothing else loaded
 
 
 def to_yaml(config: BaseModel) -> str:
@@ -244,7 +284,9 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 def _lay_over(tree: dict[str, Any], key: str, value: Any) -> None:
     *sections, last = key.split(".")
     for section in sections:
-        tree = tree.setdefault(section, {})
+        if tree.get(section) is None:
+            tree[section] = {}
+        tree = tree[section]
         if not isinstance(tree, dict):
             raise ConfigError(f"{key}: {section} is a value, not a section")
     tree[last] = value
@@ -261,6 +303,10 @@ def _first_problem(error: ValidationError) -> str:
         return f"{key}: unknown key; {cure}"
     if problem["type"] == "model_type":
         return f"{key}: found {problem['input']!r}; expected a section of keys"
+    if not keys:
+        return problem["msg"].removeprefix("Value error, ")
+    if key == "cluster":
+        return f"cluster: found {problem['input']!r}; expected auto, none, local or HOST:PORT"
     return f"{key}: found {problem['input']!r}; {problem['msg'].lower()}"
 
 

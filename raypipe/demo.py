@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from raypipe.columns import FOLLOWS_SCHEMA
-from raypipe.disk import write_atomic
+from raypipe.disk import disk_errors, write_atomic
 
 TOPICS = (
     "astro", "bees", "birds", "bread", "chess", "cycling", "films", "fungi", "gardens", "history",
@@ -60,11 +60,16 @@ def demo_follows(accounts: int = 5000, seed: int = 0) -> list[tuple[str, str]]:
 
 
 def write_demo(path: Path, accounts: int = 5000, seed: int = 0) -> int:
-    """Write :func:`demo_follows` as CSV; returns the number of rows."""
+    """Write :func:`demo_follows` as CSV; returns the number of rows.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
     rows = demo_follows(accounts, seed)
     lines = [",".join(FOLLOWS_SCHEMA.names), *(",".join(row) for row in rows)]
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomic(path, ("\n".join(lines) + "\n").encode())
+    with disk_errors(f"{path}: cannot be written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, ("\n".join(lines) + "\n").encode())
     return len(rows)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 from raypipe.candidates import Candidates
-from raypipe.graph import FollowGraph
+from raypipe.kernels.csr import Adjacency
 
 
 class FilterReason(IntEnum):
@@ -21,9 +21,19 @@ class FilterReason(IntEnum):
 
 
 def filter_reasons(
-    graph: FollowGraph, accounts: np.ndarray, candidates: Candidates, min_followers: int
+    followees: Adjacency,
+    followers: np.ndarray,
+    accounts: np.ndarray,
+    candidates: Candidates,
+    min_followers: int,
 ) -> np.ndarray:
     """uint8[candidates]: the :class:`FilterReason` of each candidate.
+
+    Args:
+        followees: whom every account follows.
+        followers: int32[n], number of followers of every account.
+        accounts: int32[m], to whom the candidates would be shown.
+        min_followers: a candidate needs so many.
 
     Example:
         >>> import pandas as pd
@@ -31,25 +41,22 @@ def filter_reasons(
         >>> frame = pd.DataFrame({"followerId": list("aa"), "followingId": list("bc")})
         >>> graph, _ = build_graph([encode(frame)])
         >>> every = Candidates(np.array([0, 3]), np.arange(3, dtype=np.int32), np.zeros(3))
-        >>> [FilterReason(r).name for r in filter_reasons(graph, np.array([0]), every, 0)]
+        >>> followers = graph.followers.degrees
+        >>> reasons = filter_reasons(graph.followees, followers, np.array([0]), every, 0)
+        >>> [FilterReason(reason).name for reason in reasons]
         ['SELF', 'ALREADY_FOLLOWED', 'ALREADY_FOLLOWED']
     """
     return _filter_reasons(
-        accounts,
-        candidates.indptr,
-        candidates.codes,
-        *graph.followees,
-        graph.followers.indptr,
-        min_followers,
+        accounts, candidates.indptr, candidates.codes, *followees, followers, min_followers
     )
 
 
-def at_most_refused(graph: FollowGraph, accounts: np.ndarray) -> np.ndarray:
+def at_most_refused(followees: Adjacency, accounts: np.ndarray) -> np.ndarray:
     """int64[m]: how many candidates can be refused to each account for what the account is or does.
 
     A source that is asked for so many more than are wanted brings enough.
     """
-    return graph.followees.degrees[accounts] + 1
+    return followees.degrees_of(accounts) + 1
 
 
 def count_reasons(reasons: np.ndarray) -> dict[str, int]:
@@ -59,7 +66,7 @@ def count_reasons(reasons: np.ndarray) -> dict[str, int]:
 
 
 @njit(cache=True, nogil=True)
-def _filter_reasons(accounts, indptr, codes, followees_indptr, followees, followers_indptr, least):
+def _filter_reasons(accounts, indptr, codes, followees_indptr, followees, followers, least):
     reasons = np.zeros(len(codes), dtype=np.uint8)
     for i in range(len(accounts)):
         account = accounts[i]
@@ -71,6 +78,6 @@ def _filter_reasons(accounts, indptr, codes, followees_indptr, followees, follow
                 reasons[at] = FilterReason.SELF
             elif place < len(mine) and mine[place] == code:
                 reasons[at] = FilterReason.ALREADY_FOLLOWED
-            elif followers_indptr[code + 1] - followers_indptr[code] < least:
+            elif followers[code] < least:
                 reasons[at] = FilterReason.TOO_FEW_FOLLOWERS
     return reasons

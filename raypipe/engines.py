@@ -8,17 +8,19 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
 
 from raypipe.config import RunConfig
-from raypipe.errors import ConfigError
 from raypipe.frames import FrameEngine, PandasEngine
 from raypipe.intake.read import choose_frames
 
 #: Seconds until the first task of a local Ray has its answer; measured 5 to 10 on two cores.
 RAY_START_SECONDS = 8.0
+
+_CGROUP = Path("/sys/fs/cgroup")
 
 RunShards = Callable[[Callable, Iterable], Iterator]
 
@@ -43,26 +45,24 @@ def frame_engine(
     """The frames to read into, and why. Starts Ray, until ``stack`` closes, where Modin needs it.
 
     Raises:
-        ConfigError: Modin is asked for, and Ray forbidden.
         ClusterError: Ray cannot be reached.
     """
     name, reason = config.frames, f"frames: {config.frames} (config)"
     if name == "auto":
-        name, reason = choose_frames(files, psutil.virtual_memory().available, config.cluster)
+        name, reason = choose_frames(files, _memory_available(), config.cluster)
     if name == "pandas":
         return PandasEngine(), reason
-    if config.cluster == "none":
-        raise ConfigError("frames: modin runs on Ray, but cluster is none; set cluster: local")
     from raypipe import cluster  # starts nothing, but takes a second to import
 
     stack.enter_context(cluster.connect(_address(config) or "local"))
     return cluster.ModinEngine(), reason
 
 
-def runner(config: RunConfig, seconds: float, stack: ExitStack) -> Runner:
+def runner(config: RunConfig, engine: FrameEngine, seconds: float, stack: ExitStack) -> Runner:
     """How to run the shards: on Ray where it is asked for, or where it pays.
 
     Args:
+        engine: what the frames are read into; where it is Modin, Ray is there already.
         seconds: predicted, of the work on one CPU.
         stack: a Ray that is started here ends with it.
 
@@ -70,11 +70,14 @@ def runner(config: RunConfig, seconds: float, stack: ExitStack) -> Runner:
         ClusterError: Ray cannot be reached.
     """
     address = _address(config)
-    if config.cluster == "auto" and address is None:
-        address, reason = _worth_it(seconds)
+    if config.cluster != "auto":
+        reason = f"cluster: {config.cluster} (config)"
+    elif address:
+        reason = f"cluster: {address} (RAY_ADDRESS is set)"
+    elif engine.name == "modin":
+        address, reason = "local", "cluster: local (Modin has started it)"
     else:
-        reason = f"cluster: {config.cluster}" + (" (RAY_ADDRESS is set)" if address else "")
-        reason = reason if config.cluster == "auto" else f"cluster: {config.cluster} (config)"
+        address, reason = _worth_it(seconds)
     if address is None:
         return Runner(map, 1, reason)
     from raypipe import cluster
@@ -87,7 +90,19 @@ def _address(config: RunConfig) -> str | None:
     """Where Ray is to be, None for no Ray; for ``auto``, where the environment says."""
     if config.cluster == "none":
         return None
-    return os.environ.get("RAY_ADDRESS") if config.cluster == "auto" else config.cluster
+    return (os.environ.get("RAY_ADDRESS") or None) if config.cluster == "auto" else config.cluster
+
+
+def _memory_available() -> int:
+    """Bytes; in a container, what its limit leaves."""
+    available = psutil.virtual_memory().available
+    try:
+        limit, used = (
+            int((_CGROUP / name).read_text()) for name in ("memory.max", "memory.current")
+        )
+    except (OSError, ValueError):  # no cgroup v2, or its limit is "max"
+        return available
+    return min(available, max(0, limit - used))
 
 
 def _worth_it(seconds: float) -> tuple[str | None, str]:

@@ -139,16 +139,18 @@ def generate_similarity_scores(
     """The ``limit`` best Tanimoto scores above ``threshold`` against every row of ``dfr``.
 
     Returns:
-        A float series, ascending, indexed by row of ``dfr``. The account itself is in it, with 1.0.
-        Of equal scores the earlier row is the better one: it is kept first, and stands last.
+        A float series, ascending, indexed by row of ``dfr``. The account itself is always in it,
+        last, with 1.0. Of other equal scores the earlier row is the better one.
 
     Raises:
         UnknownAccountError: naming the id, where it follows nobody.
     """
     mine = set(get_followers_by_id(dfr, followerId))
     scores = dfr[FOLLOW_RELATIONS].apply(lambda theirs: tanimoto(mine, theirs)).rename(SCORES)
-    above = scores[scores > threshold].astype("float64")
-    return above.sort_values(ascending=False, kind="stable").head(limit).iloc[::-1]
+    others = scores.where(dfr[FOLLOWER] != followerId, float("inf"))  # the account itself is first
+    above = others[others > threshold].astype("float64")
+    best = above.sort_values(ascending=False, kind="stable").head(limit)
+    return best.clip(upper=1.0).iloc[::-1]
 
 
 def return_similarity_scores_with_ids(dfr: Frame, scores: Frame) -> Frame:

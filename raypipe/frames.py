@@ -21,6 +21,7 @@ Report = TypeVar("Report")
 Result = TypeVar("Result")
 
 
+_CPUS = os.cpu_count() or 1
 _ROWS_WORTH_A_THREAD = 200_000
 
 
@@ -46,12 +47,13 @@ class PandasEngine:
     name = "pandas"
 
     def load(self, read_block, blocks):
-        parts, reports = zip(*map(read_block, blocks), strict=True)
+        # Threads, because Arrow's and NumPy's work does not hold the interpreter.
+        with ThreadPoolExecutor(_CPUS) as pool:
+            parts, reports = zip(*pool.map(read_block, blocks), strict=True)
         return pd.concat(parts, ignore_index=True, copy=False), list(reports)
 
     def map_partitions(self, function, frame):
-        # Threads, because what is mapped is Arrow's work, which does not hold the interpreter.
-        parts = max(1, min(os.cpu_count() or 1, len(frame) // _ROWS_WORTH_A_THREAD))
+        parts = max(1, min(_CPUS, len(frame) // _ROWS_WORTH_A_THREAD))
         bounds = [len(frame) * part // parts for part in range(parts + 1)]
         slices = [frame.iloc[slice(*ends)] for ends in pairwise(bounds)]
         with ThreadPoolExecutor(parts) as pool:

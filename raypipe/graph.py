@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from raypipe.columns import FOLLOWER, FOLLOWING
 from raypipe.errors import InputError, RunError, UnknownAccountError
-from raypipe.kernels.csr import Adjacency, adjacency, transpose
+from raypipe.kernels.csr import Adjacency, Pairs, adjacency, transpose
 
 _MAX_ACCOUNTS = np.iinfo(np.int32).max
 
@@ -130,11 +130,12 @@ def build_graph(
     ids, code_of = _number(seen)
     if len(ids) > _MAX_ACCOUNTS:
         raise InputError(f"found {len(ids):,} accounts, expected at most {_MAX_ACCOUNTS:,}")
-    maps = np.split(code_of, np.cumsum([len(part.ids) for part in parts]))
-    none = np.empty(0, np.int32)
-    followers = np.concatenate([none, *(m[p.followers] for m, p in zip(maps, parts, strict=False))])
-    followees = np.concatenate([none, *(m[p.followees] for m, p in zip(maps, parts, strict=False))])
-    rows, self_follows, duplicates = adjacency(followers, followees, len(ids))
+    codes_of_parts = np.split(code_of, np.cumsum([len(part.ids) for part in parts]))
+    pairs = [
+        Pairs(part.followers, part.followees, codes)
+        for part, codes in zip(parts, codes_of_parts[: len(parts)], strict=True)
+    ]
+    rows, self_follows, duplicates = adjacency(pairs, len(ids))
     graph = FollowGraph(ids, rows, transpose(rows), _fingerprint(ids, rows))
     return graph, DroppedRows(duplicates, self_follows)
 
@@ -171,6 +172,15 @@ def load_graph(folder: Path) -> FollowGraph:
     return FollowGraph(ids, fingerprint=table.schema.metadata[b"fingerprint"].decode(), **sides)
 
 
+def digest_of_ids(ids: pa.LargeStringArray) -> bytes:
+    """SHA-256 over ids in their order; where one ends and the next begins counts too."""
+    ids = pa.concat_arrays([ids])  # a slice would bring the bytes of its neighbours
+    lengths = pc.binary_length(ids).to_numpy(zero_copy_only=False)
+    digest = hashlib.sha256(np.ascontiguousarray(lengths, np.int64))
+    digest.update(np.frombuffer(ids.buffers()[2] or b"", np.uint8)[: lengths.sum()])
+    return digest.digest()
+
+
 def _number(seen: pa.ChunkedArray) -> tuple[pa.LargeStringArray, np.ndarray]:
     """Sorted distinct ids, and for each seen id its int32 place among them."""
     encoded = seen.combine_chunks().dictionary_encode()
@@ -182,9 +192,7 @@ def _number(seen: pa.ChunkedArray) -> tuple[pa.LargeStringArray, np.ndarray]:
 
 def _fingerprint(ids: pa.LargeStringArray, rows: Adjacency) -> str:
     digest = hashlib.sha256(b"FollowGraph 1")
-    lengths = pc.binary_length(ids).to_numpy()
-    text = np.frombuffer(ids.buffers()[2] or b"", np.uint8)[: lengths.sum()]
-    for array in (lengths, text, *rows):
-        digest.update(len(array).to_bytes(8, "little"))
+    digest.update(digest_of_ids(ids))
+    for array in rows:
         digest.update(np.ascontiguousarray(array))
     return digest.hexdigest()

@@ -13,6 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,26 +21,25 @@ import pyarrow.parquet as pq
 
 import raypipe
 from raypipe.audience import audience, read_accounts
-from raypipe.candidates.popular import by_popularity
 from raypipe.columns import FOLLOWER, FOLLOWING, NEIGHBOUR, RANK, SCORE, SOURCE
 from raypipe.config import RunConfig, to_yaml
 from raypipe.disk import disk_errors, to_json
 from raypipe.engines import frame_engine, runner
-from raypipe.errors import RunError, TooManyBadRows
-from raypipe.graph import FollowGraph, build_graph, encode, save_graph
+from raypipe.errors import InputError, RunError, TooManyBadRows
+from raypipe.frames import FrameEngine
+from raypipe.graph import FollowGraph, build_graph, digest_of_ids, encode, save_graph
 from raypipe.intake.files import list_files
 from raypipe.intake.read import input_digest, read_follows
 from raypipe.kernels.shards import cut, heaviest_first
-from raypipe.kernels.tanimoto import build_index, work
 from raypipe.meter import Meter
 from raypipe.progress import Progress, Silent
-from raypipe.recommend import LADDER, Work, recommend_shard
+from raypipe.recommend import LADDER, estimate_work, prepare, recommend_shard
 from raypipe.runs.parts import write_parts
 from raypipe.runs.staging import Staging
 from raypipe.runs.store import Run, RunStore
 from raypipe.statistics import graph_statistics
 
-#: Units of ``kernels.tanimoto.work`` that one CPU does in a second.
+#: Units of ``recommend.estimate_work`` that one CPU does in a second.
 WORK_PER_SECOND = 1.5e8
 #: A shard is about so long: short enough to be even, long enough that a task's cost does not show.
 SHARD_SECONDS = 2.0
@@ -49,7 +49,7 @@ _PACKAGES = ("ray", "modin", "pandas", "numpy", "numba", "pyarrow")
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of a run: the published run, and whether this call made it."""
+    """What came of a run: the finished run, and whether this call made or published it."""
 
     run: Run
     new: bool
@@ -70,127 +70,145 @@ def run_night(
         RaypipeError: one of :mod:`raypipe.errors`; nothing is published then.
     """
     name = f"{date}-{config.digest()}"
-    digest = _digest_of_inputs(config)
+    stages = _Stages(progress or Silent())
     with store.lock():
+        with stages.stage("check"):
+            accounts = read_accounts(config.audience)
+            before = _state_of_files(config)
+            digest = _digest_of_inputs(config, accounts)
         found = store.find(name, digest)
         if found and store.was_published(found):
             return Outcome(found, new=False)
-        run = found or _compute(
-            config, store.open_staging(name, digest), store, progress or Silent()
-        )
-        return Outcome(store.publish(run), new=True)
+        if found is None:
+            staging = store.open_staging(name, digest)
+            manifest = _compute(config, accounts, staging, stages)
+            if _state_of_files(config) != before:
+                raise InputError(f"{config.input.follows}: changed while it was read; run it again")
+            stages.progress.stage("publish")
+            found = store.finish(staging, manifest)
+        return Outcome(store.publish(found), new=True)
 
 
-def _compute(config: RunConfig, staging: Staging, store: RunStore, progress: Progress) -> Run:
-    meter = Meter()
-
-    @contextmanager
-    def stage(name: str, total: float | None = None) -> Iterator[None]:
-        progress.stage(name, total)
-        with meter.stage(name):
-            yield
-
+def _compute(
+    config: RunConfig, accounts: pa.Array | None, staging: Staging, stages: _Stages
+) -> dict[str, Any]:
+    """Everything between the input and a finished run; returns what its manifest says."""
     with ExitStack() as stack:
-        with stage("read"):
+        with stages.stage("read"):
             files = [(path, path.stat().st_size) for path in list_files(config.input)]
             engine, why_frames = frame_engine(config, files, stack)
-            progress.say(why_frames)
-            intake = _read(config, engine, staging)
+            stages.progress.say(why_frames)
+            parts, quarantine, counts = _read(config, engine, staging)
 
-        with stage("graph"):
-            accounts = read_accounts(config.audience)
-            further = () if accounts is None else accounts
-            graph, dropped = build_graph(engine.map_partitions(encode, intake.frame), further)
-            rows = _add_up({**intake.counts, **dropped._asdict(), "rows_used": graph.follows})
+        with stages.stage("graph"):
+            graph, dropped = build_graph(parts, () if accounts is None else accounts)
+            del parts
+            rows = _add_up({**counts, **dropped._asdict(), "rows_used": graph.follows})
             statistics = graph_statistics(graph)
 
-        with stage("prepare"):
-            index = build_index(*graph.followees, *graph.followers)
+        with stages.stage("prepare"):
             chosen = audience(graph, accounts, config.audience.min_follows)
-            cost = work(index)[chosen]
-            night = Work(graph, index, by_popularity(graph), chosen, config)
+            night = prepare(graph, chosen, config)
+            cost = estimate_work(night)
             predicted = float(cost.sum()) / WORK_PER_SECOND
-            run_shards, cpus, why_cluster = runner(config, predicted, stack)
-            progress.say(why_cluster)
+            run_shards, cpus, why_cluster = runner(config, engine, predicted, stack)
+            stages.progress.say(why_cluster)
 
-        with stage("recommend", total=float(cost.sum())):
+        with stages.stage("recommend", total=float(cost.sum())):
             shards = cut(cost, config.shards or max(cpus, round(predicted / SHARD_SECONDS)))
             kept = set(staging.shards())
             todo = [shard for shard in heaviest_first(shards, cost) if _name(shard) not in kept]
             for shard in set(shards) - set(todo):
-                progress.advance(float(cost[slice(*shard)].sum()))
+                stages.progress.advance(float(cost[slice(*shard)].sum()))
             for result in run_shards(partial(recommend_shard, night), todo):
                 staging.save_shard(_name(result.shard), result.tables)
-                progress.advance(float(cost[slice(*result.shard)].sum()))
+                stages.progress.advance(float(cost[slice(*result.shard)].sum()))
 
-    with stage("write"):
-        results = [staging.load_shard(_name(shard)) for shard in shards]
+    with stages.stage("write"):
+        names = [_name(shard) for shard in shards]
         parts = {
             kind: write_parts(
-                staging.path, kind, (_with_ids(r[kind], graph, kind) for r in results)
+                staging.path,
+                kind,
+                (_with_ids(staging.load_shard(name)[kind], graph, kind) for name in names),
             )
             for kind in ("neighbours", "recommendations")
         }
         with disk_errors(f"{staging.path}: cannot be written"):
             (staging.path / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
             (staging.path / "statistics.json").write_bytes(to_json(statistics))
-            pq.write_table(intake.quarantine, staging.path / "quarantine.parquet")
+            pq.write_table(quarantine, staging.path / "quarantine.parquet")
             save_graph(graph, staging.path / "graph")
 
-    progress.stage("publish")
-    return store.finish(
-        staging,
-        {
-            "config_digest": config.digest(),
-            "fingerprint": graph.fingerprint,
-            "seed": config.seed,
-            "counts": {
-                "rows": rows,
-                "graph": {key: statistics[key] for key in ("accounts", "follows", "wedges")},
-                "audience": len(chosen),
-                "neighbours": sum(len(r["neighbours"]) for r in results),
-                "recommendations": _by_source(results),
-                "refused": _refused(results),
-                "shards": len(shards),
-            },
-            "parts": parts,
-            "inputs": [{"file": str(path), "bytes": size} for path, size in files],
-            "engines": {"frames": why_frames, "cluster": why_cluster},
-            "stages": meter.stages,
-            "versions": {
-                "raypipe": raypipe.__version__,
-                "python": platform.python_version(),
-                **{package: version(package) for package in _PACKAGES},
-            },
+    return {
+        "config_digest": config.digest(),
+        "fingerprint": graph.fingerprint,
+        "seed": config.seed,
+        "counts": {
+            "rows": rows,
+            "graph": {key: statistics[key] for key in ("accounts", "follows", "wedges")},
+            "audience": len(chosen),
+            "neighbours": sum(part["rows"] for part in parts["neighbours"]),
+            **_count_lists(staging, names),
+            "shards": len(shards),
         },
-    )
+        "parts": parts,
+        "inputs": [{"file": str(path), "bytes": size} for path, size in files],
+        "engines": {"frames": why_frames, "cluster": why_cluster},
+        "stages": stages.meter.stages,
+        "versions": {
+            "raypipe": raypipe.__version__,
+            "python": platform.python_version(),
+            **{package: version(package) for package in _PACKAGES},
+        },
+    }
 
 
-def _read(config, engine, staging):
+class _Stages:
+    """The stages of a run: each is measured, and told to whoever watches."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.meter = Meter()
+
+    @contextmanager
+    def stage(self, name: str, total: float | None = None) -> Iterator[None]:
+        self.progress.stage(name, total)
+        with self.meter.stage(name):
+            yield
+
+
+def _read(config: RunConfig, engine: FrameEngine, staging: Staging):
+    """The encoded parts of the frame, the quarantine and the counts; the frame itself is let go."""
     try:
-        return read_follows(config.input, engine)
+        intake = read_follows(config.input, engine)
     except TooManyBadRows as error:
         path = staging.scratch / "quarantine.parquet"
         with disk_errors(f"{path}: cannot be written"):
             pq.write_table(error.quarantine, path)
         raise TooManyBadRows(f"{error}; all of them: {path}", error.quarantine) from None
+    return engine.map_partitions(encode, intake.frame), intake.quarantine, intake.counts
 
 
 def _add_up(rows: dict[str, int]) -> dict[str, int]:
     """Check that no row is lost: this must hold always, so it is checked always."""
-    accounted = sum(rows.values()) - rows["rows_in"]
-    if accounted != rows["rows_in"]:
+    if sum(rows.values()) != 2 * rows["rows_in"]:
         raise RunError(f"rows do not add up: {rows}; this is a defect of raypipe, please report it")
     return rows
 
 
-def _digest_of_inputs(config: RunConfig) -> str:
+def _state_of_files(config: RunConfig) -> list[tuple[str, int, int]]:
+    """What tells cheaply that an input file was written to."""
+    paths = list_files(config.input)
+    return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+
+
+def _digest_of_inputs(config: RunConfig, accounts: pa.Array | None) -> str:
     """Of everything that the result depends on, besides date and config."""
     digest = hashlib.sha256(f"raypipe {raypipe.__version__}\n".encode())
     digest.update(input_digest(config.input).encode())
-    accounts = read_accounts(config.audience)
     if accounts is not None:
-        digest.update("\n".join(accounts.to_pylist()).encode())
+        digest.update(digest_of_ids(accounts))
     return digest.hexdigest()
 
 
@@ -212,15 +230,17 @@ def _with_ids(table: pa.Table, graph: FollowGraph, kind: str) -> pa.Table:
     return pa.table(columns)
 
 
-def _by_source(results: list[dict[str, pa.Table]]) -> dict[str, int]:
-    sources = [result["recommendations"][SOURCE].to_numpy() for result in results]
-    counts = sum((np.bincount(source, minlength=len(LADDER)) for source in sources), 0)
-    return {name: int(count) for name, count in zip(LADDER, counts, strict=True)}
-
-
-def _refused(results: list[dict[str, pa.Table]]) -> dict[str, dict[str, int]]:
-    counts: dict[str, Counter[str]] = {name: Counter() for name in LADDER}
-    for result in results:
-        for row in result["refused"].to_pylist():
-            counts[row[SOURCE]][row["reason"]] += row["candidates"]
-    return {name: dict(reasons) for name, reasons in counts.items()}
+def _count_lists(staging: Staging, names: list[str]) -> dict[str, dict]:
+    """Recommendations by source, and refused candidates by source and reason."""
+    recommended = np.zeros(len(LADDER), np.int64)
+    refused: dict[str, Counter[str]] = {source: Counter() for source in LADDER}
+    for name in names:
+        tables = staging.load_shard(name)
+        sources = tables["recommendations"][SOURCE].to_numpy()
+        recommended += np.bincount(sources, minlength=len(LADDER))
+        for row in tables["refused"].to_pylist():
+            refused[row[SOURCE]][row["reason"]] += row["candidates"]
+    return {
+        "recommendations": dict(zip(LADDER, recommended.tolist(), strict=True)),
+        "refused": {source: dict(reasons) for source, reasons in refused.items()},
+    }

@@ -7,6 +7,8 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
+from raypipe.disk import disk_errors
+from raypipe.errors import InputError
 from raypipe.graph import FollowGraph
 
 
@@ -15,10 +17,16 @@ def plot_degrees(graph: FollowGraph, path: Path) -> None:
 
     Both axes are logarithmic; a straight line is a power law, and its far end are the hubs.
 
+    Raises:
+        InputError: the graph has no follows.
+        RunError: the picture cannot be written.
+
     Source:
         Clauset, Shalizi and Newman (2009), "Power-law distributions in empirical data", on why the
         cumulative distribution and not a histogram.
     """
+    if not graph.follows:
+        raise InputError("the graph has no follows: nothing to draw")
     figure = Figure(figsize=(8, 5), dpi=120, layout="constrained")
     axes = figure.add_subplot()
     for name, degrees in (("follows", graph.followees), ("followers", graph.followers)):
@@ -33,7 +41,8 @@ def plot_degrees(graph: FollowGraph, path: Path) -> None:
     )
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(path, format="png")
+    with disk_errors(f"{path}: cannot be written"):
+        figure.savefig(path, format="png")
 
 
 def at_least(degrees: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

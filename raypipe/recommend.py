@@ -15,8 +15,15 @@ from raypipe.columns import RANK, SCORE, SOURCE
 from raypipe.config import RunConfig
 from raypipe.eligibility import FilterReason, at_most_refused, count_reasons, filter_reasons
 from raypipe.graph import FollowGraph
+from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.neighbourhood import union_sizes
-from raypipe.kernels.tanimoto import Neighbours, SimilarityIndex, top_neighbours
+from raypipe.kernels.tanimoto import (
+    Neighbours,
+    SimilarityIndex,
+    build_index,
+    top_neighbours,
+    work,
+)
 
 #: The ladder, highest phase first: a source that has too little to go by is filled up by the next.
 LADDER = (similar.NAME, popular.NAME)
@@ -25,25 +32,47 @@ _REFUSED_SCHEMA = pa.schema(
     [(SOURCE, pa.string()), ("reason", pa.string()), ("candidates", pa.int64())]
 )
 
-#: Candidates held at a time; bounds a task's memory to about 20 bytes times this.
+#: Candidates held at a time, at about 20 bytes each; a single account may have more.
 _BATCH = 2_000_000
 
 
 @dataclass(frozen=True)
-class Work:
+class Night:
     """What every shard needs, put into the object store once.
 
     Attributes:
-        graph, index, popularity: the follows; the same, prepared for neighbour search and for
-            popular.
+        followees: whom every account follows.
+        followers: int32[n], number of followers of every account.
+        index: the follows prepared for neighbour search.
+        popularity: int32, accounts that somebody follows, most followers first.
         accounts: int32, the audience, ascending; a shard is a range of its positions.
+        config: of the run.
     """
 
-    graph: FollowGraph
+    followees: Adjacency
+    followers: np.ndarray
     index: SimilarityIndex
     popularity: np.ndarray
     accounts: np.ndarray
     config: RunConfig
+
+
+def prepare(graph: FollowGraph, accounts: np.ndarray, config: RunConfig) -> Night:
+    """What the shards of a night need of its graph."""
+    return Night(
+        followees=graph.followees,
+        followers=graph.followers.degrees.astype(np.int32),
+        index=build_index(*graph.followees, *graph.followers),
+        popularity=popular.by_popularity(graph),
+        accounts=accounts,
+        config=config,
+    )
+
+
+def estimate_work(night: Night) -> np.ndarray:
+    """float64[audience]: what each account costs, in units that only compare accounts."""
+    per_list = 20.0 * night.config.recommendations.per_account
+    return work(night.index)[night.accounts] + per_list
 
 
 @dataclass(frozen=True)
@@ -60,16 +89,16 @@ class ShardResult:
     tables: dict[str, pa.Table]
 
 
-def recommend_shard(work: Work, shard: tuple[int, int]) -> ShardResult:
+def recommend_shard(night: Night, shard: tuple[int, int]) -> ShardResult:
     """Neighbours, then candidates, then who may be shown, then the n best, of one shard."""
-    config = work.config
-    accounts = work.accounts[slice(*shard)]
+    config = night.config
+    accounts = night.accounts[slice(*shard)]
     near = top_neighbours(
-        work.index, accounts, config.similar.neighbours, config.similar.threshold_fraction
+        night.index, accounts, config.similar.neighbours, config.similar.threshold_fraction
     )
     batches = [
-        _recommend_batch(work, accounts[batch], Neighbours(*(array[batch] for array in near)))
-        for batch in _batches(work.graph, accounts, near)
+        _recommend_batch(night, accounts[batch], Neighbours(*(array[batch] for array in near)))
+        for batch in _batches(night, accounts, near)
     ]
     lists = ranking.Recommendations(
         *(np.concatenate(arrays) for arrays in zip(*(lists for lists, _ in batches), strict=True))
@@ -93,29 +122,37 @@ def recommend_shard(work: Work, shard: tuple[int, int]) -> ShardResult:
 
 
 def _recommend_batch(
-    work: Work, accounts: np.ndarray, near: Neighbours
+    night: Night, accounts: np.ndarray, near: Neighbours
 ) -> tuple[ranking.Recommendations, Counter[tuple[str, str]]]:
     """The lists of some accounts, and how many candidates were refused by (source, reason)."""
-    config, graph = work.config, work.graph
+    config = night.config
     n = config.recommendations.per_account
-    warm = graph.followees.degrees[accounts] >= config.similar.min_follows
+    warm = night.followees.degrees_of(accounts) >= config.similar.min_follows
     warm_near = near._replace(counts=np.where(warm, near.counts, 0).astype(np.int32))
+    wanted = n + at_most_refused(night.followees, accounts)
     sources = {
-        similar.NAME: similar.similar(graph, warm_near),
-        popular.NAME: popular.popular(graph, work.popularity, n + at_most_refused(graph, accounts)),
+        similar.NAME: similar.similar(night.followees, warm_near),
+        popular.NAME: popular.popular(night.popularity, night.followers, wanted),
     }
     ladder = []
     refused: Counter[tuple[str, str]] = Counter()
     for name in LADDER:
-        reasons = filter_reasons(graph, accounts, sources[name], config.candidates.min_followers)
+        reasons = filter_reasons(
+            night.followees,
+            night.followers,
+            accounts,
+            sources[name],
+            config.candidates.min_followers,
+        )
         ladder.append((sources[name], reasons == FilterReason.ELIGIBLE))
-        refused.update({(name, reason): n for reason, n in count_reasons(reasons).items()})
+        refused.update({(name, reason): count for reason, count in count_reasons(reasons).items()})
     return ranking.rank(ladder, n), refused
 
 
-def _batches(graph: FollowGraph, accounts: np.ndarray, near: Neighbours) -> Iterator[slice]:
+def _batches(night: Night, accounts: np.ndarray, near: Neighbours) -> Iterator[slice]:
     """Ranges of the shard with at most _BATCH candidates each, or one account."""
-    sizes = union_sizes(graph.followees, near.counts, near.codes) + at_most_refused(graph, accounts)
+    sizes = union_sizes(night.followees, near.counts, near.codes)
+    sizes += at_most_refused(night.followees, accounts) + night.config.recommendations.per_account
     done = np.concatenate([[0], np.cumsum(sizes)])
     start = 0
     while start < len(accounts):

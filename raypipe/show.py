@@ -11,6 +11,10 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
+from rich.text import Text
+
+#: Longer values are cut for people; JSON holds them whole.
+_WIDEST = 200
 
 
 def print_json(value: Any) -> None:
@@ -23,22 +27,22 @@ def print_table(
 ) -> None:
     """A table on standard output, for people; numbers to the right."""
     rows = [list(row) for row in rows]
-    table = Table(title=title, title_justify="left", header_style="bold")
+    table = Table(title=_title(title), title_justify="left", header_style="bold")
     for place, name in enumerate(columns):
         number = rows and all(isinstance(row[place], int | float) for row in rows)
         table.add_column(name, justify="right" if number else "left", overflow="fold")
     for row in rows:
-        table.add_row(*(text(value) for value in row))
+        table.add_row(*(Text(text(value)) for value in row))
     Console().print(table)
 
 
 def print_facts(facts: dict[str, Any], title: str | None = None) -> None:
     """Names and values below each other."""
-    table = Table(title=title, title_justify="left", show_header=False, box=None)
+    table = Table(title=_title(title), title_justify="left", show_header=False, box=None)
     table.add_column()
     table.add_column(justify="right")
     for name, value in facts.items():
-        table.add_row(name, text(value))
+        table.add_row(name, Text(text(value)))
     Console().print(table)
 
 
@@ -54,12 +58,22 @@ def text(value: Any) -> str:
     Example:
         >>> text(1234567), text(0.5), text(1234.5), text(None), text("a")
         ('1,234,567', '0.500', '1,234.5', '-', 'a')
+        >>> print(text("two" + chr(10) + "lines"))
+        two\\nlines
     """
     if value is None:
         return "-"
     if isinstance(value, float):
         return f"{value:,.3f}" if abs(value) < 10 else f"{value:,.1f}"
-    return f"{value:,}" if isinstance(value, int) else str(value)
+    if isinstance(value, int):
+        return f"{value:,}"
+    plain = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+    return plain if len(plain) <= _WIDEST else f"{plain[:_WIDEST]}..."
+
+
+def _title(title: str | None) -> Text | None:
+    """Ids stand in titles: nothing in them is markup."""
+    return None if title is None else Text(text(title), style="italic")
 
 
 class Bars(AbstractContextManager):

@@ -43,8 +43,8 @@ def neighbours(follows, account, k=10, threshold=Fraction(1, 10)):
 
 
 def popularity(follows):
-    """Every account with its number of followers, best first."""
-    followers = dict.fromkeys(follows, 0)
+    """Every account that somebody follows, with its number of followers, best first."""
+    followers = defaultdict(int)
     for followees in follows.values():
         for followee in followees:
             followers[followee] += 1
@@ -67,7 +67,7 @@ def recommend(
     follows, account, n=10, k=10, threshold=Fraction(1, 10), min_follows=3, min_followers=0
 ):
     """The published list of one account: [(candidate, score, source)], best first."""
-    followers = dict(popularity(follows))
+    followers = defaultdict(int, popularity(follows))
 
     def eligible(candidate):
         return (

@@ -80,6 +80,53 @@ def test_recommend_starts_neither_ray_nor_numba_nor_pandas(night):
     assert done.stdout.splitlines()[-1] == "set()"
 
 
+def test_ids_are_shown_as_they_are():
+    """They are neither markup nor commands to the terminal."""
+    odd = "[red]\x1b[31m[/x]"
+    Path("odd.csv").write_text(f"followerId,followingId\na,{odd}\nb,{odd}\nb,c\n{odd},c\n")
+    as_json("run", "--follows", "odd.csv")
+    shown = raypipe("recommend", "c").stdout
+    assert r"[red]\x1b[31m[/x]" in shown
+    assert "\x1b" not in shown
+    assert as_json("recommend", "c")[0]["followingId"] == odd
+    assert "[red]" in raypipe("recommend", odd).stdout
+
+
+def test_a_rerun_says_what_is_published(night):
+    second = as_json("run", "--follows", "demo/follows.csv", "--date", "2026-03-02")
+    raypipe("runs", "rollback")
+    again = raypipe("run", "--follows", "demo/follows.csv", "--date", "2026-03-02")
+    assert f"published is {night['run']}" in " ".join(again.stdout.split())
+    assert f"raypipe runs rollback {second['run']}" in " ".join(again.stdout.split())
+
+
+def test_a_terminated_run_cleans_up():
+    """SIGTERM, as Kubernetes sends it: exit code 143, and the lock is free."""
+    raypipe("demo", "--accounts", 300)
+    command = [sys.executable, "-m", "raypipe", "run", "--follows", "demo/follows.csv"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr.readline() == "check ...\n"
+        process.terminate()
+        assert process.wait(timeout=30) == 143
+    assert raypipe("run", "--follows", "demo/follows.csv").exit_code == 0
+
+
+def test_stats_of_a_graph_without_follows():
+    Path("self.csv").write_text("followerId,followingId\na,a\n")
+    raypipe("run", "--follows", "self.csv")
+    assert as_json("stats")["follows"] == 0
+    result = raypipe("stats", "--png", "x.png")
+    assert (result.exit_code, result.stderr) == (
+        65, "raypipe: the graph has no follows: nothing to draw\n",
+    )  # fmt: skip
+
+
+def test_a_picture_that_cannot_be_written(night):
+    result = raypipe("stats", "--png", "no/such/folder.png")
+    assert result.exit_code == 73
+    assert result.stderr.startswith("raypipe: no/such/folder.png: cannot be written")
+
+
 def test_stats(night):
     statistics = as_json("stats", "--png", "degrees.png")
     assert statistics["accounts"] == night["counts"]["graph"]["accounts"]
@@ -144,15 +191,17 @@ def test_config_show_and_check(night):
         (["run"], 78, "input.follows: not set; expected a file, a folder or a glob"),
         (["run", "none.yaml"], 78, "none.yaml: cannot be read: No such file or directory"),
         (["run", "--set", "x"], 78, "--set x: expected section.key=value"),
-        (["run", "--set", "cluster=2"], 78, "cluster: found 2; input should be a valid string"),
+        (["run", "--set", "cluster=2"], 78, "cluster: found 2; expected auto, none, local or"),
+        (["demo", "--out", "/dev/null/f.csv"], 73, "/dev/null/f.csv: cannot be written"),
     ],
 )  # fmt: skip
 def test_mistakes_are_one_line(words, exit_code, message):
     result = raypipe(*words)
     assert result.exit_code == exit_code
-    assert result.stderr.startswith("raypipe: ")
-    assert message in result.stderr
-    assert result.stderr.count("\n") == 1
+    line = result.stderr.removeprefix("check ...\n")
+    assert line.startswith("raypipe: ")
+    assert message in line
+    assert line.count("\n") == 1
     assert result.stdout == ""
 
 

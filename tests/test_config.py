@@ -82,6 +82,8 @@ def test_threshold_is_exact():
         ("frames: polars\n", "frames: found 'polars'; input should be 'auto', 'pandas' or 'modin'"),
         ("input:\n  transform: my_step\n", "input.transform: found 'my_step'; string should match"),
         ("input:\n  carry: 3\n", "input.carry: found 3; input should be a valid list"),
+        ("cluster: locl\n", "cluster: found 'locl'; expected auto, none, local or HOST:PORT"),
+        ("frames: modin\ncluster: none\n", "frames: modin runs on Ray, but cluster is none"),
         ("similar: {threshold: 0.12345678912}\n", "at most 9 decimal places"),
         (
             "similar: {neighbours: ten}\n",
@@ -105,6 +107,30 @@ def test_unreadable_configs(tmp_path):
     (tmp_path / "latin.yaml").write_bytes(b"input: \xe9\n")
     with pytest.raises(ConfigError, match="is not UTF-8 text"):
         load_config(tmp_path / "latin.yaml")
+
+
+@pytest.mark.parametrize(
+    ("setting", "key", "value"),
+    [
+        ("input.comment=#", "comment", "#"),
+        ("input.delimiter=,", "delimiter", ","),
+        ("input.delimiter=|", "delimiter", "|"),
+        ("input.delimiter=\\t", "delimiter", "\t"),
+        ("input.delimiter=\t", "delimiter", "\t"),
+        ("input.transform=null", "transform", None),
+        ("input.follows=./a//b.csv", "follows", "a/b.csv"),
+    ],
+)
+def test_settings_that_are_marks(setting, key, value):
+    config = load_config(None, dict([parse_setting(setting)]))
+    assert getattr(config.input, key) == value
+
+
+def test_empty_sections_mean_their_defaults(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("input:\nsimilar:\n")
+    assert load_config(path) == RunConfig()
+    assert load_config(path, {"input.follows": "a"}).input.follows == "a"
 
 
 @pytest.mark.parametrize("setting", ["similar.neighbours", "=3", "a=[1"])

@@ -130,8 +130,8 @@ def test_similarity_scores(df):
 
 def test_of_equal_scores_the_earlier_row_is_kept(frame_class):
     dfr = follows.follow_relations_df(frame_class(frame_of([(name, "hub") for name in "dbca"])))
-    scores = follows.generate_similarity_scores(dfr, "c", limit=3)
-    assert list(scores.index) == [2, 1, 0]
+    assert list(follows.generate_similarity_scores(dfr, "c", limit=3).index) == [1, 0, 2]
+    assert list(follows.generate_similarity_scores(dfr, "d", limit=2).index) == [0, 3]
 
 
 def test_missing_columns_are_named(frame_class):
@@ -167,7 +167,9 @@ def test_scores_are_those_of_the_sets(rows, account, limit, threshold):
         (row, float(naive.tanimoto(followees[account], followees[name])))
         for row, name in enumerate(sorted(followees))
     ]
-    expected = naive.best([pair for pair in scored if pair[1] > threshold], limit)
+    own = sorted(followees).index(account)
+    others = [(row, score) for row, score in scored if score > threshold and row != own]
+    expected = [(own, 1.0), *naive.best(others, limit - 1)]
     found = follows.generate_similarity_scores(dfr, account, limit, threshold)
     assert list(found.items()) == expected[::-1]
 

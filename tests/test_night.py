@@ -13,7 +13,7 @@ import pytest
 from raypipe import pipeline
 from raypipe.config import load_config
 from raypipe.demo import demo_follows
-from raypipe.errors import ConfigError, TooManyBadRows, UnknownAccountError
+from raypipe.errors import ConfigError, InputError, TooManyBadRows, UnknownAccountError
 from raypipe.pipeline import run_night
 from raypipe.runs.store import RunStore
 from tests import naive
@@ -88,7 +88,7 @@ def test_manifest_adds_up(follows, store, demo_rows):
         part["rows"] for part in manifest["parts"]["recommendations"]
     )
     assert [stage["stage"] for stage in manifest["stages"]] == [
-        "read", "graph", "prepare", "recommend", "write",
+        "check", "read", "graph", "prepare", "recommend", "write",
     ]  # fmt: skip
     assert all(stage["peak_memory_mb"] > 10 for stage in manifest["stages"])
     assert set(manifest["versions"]) >= {"raypipe", "python", "ray", "modin", "numpy"}
@@ -187,6 +187,45 @@ def test_audience(follows, store, tmp_path, demo_rows):
     assert recommended == {account for account, followees in sets.items() if len(followees) >= 20}
 
 
+def test_another_audience_is_another_run(follows, store, tmp_path):
+    chosen = tmp_path / "active.csv"
+    config = config_for(follows, audience__accounts=str(chosen))
+    found = []
+    for ids in ("star-01", "star-02"):
+        chosen.write_text(f"accountId\n{ids}\n")
+        found.append(run_night(config, store, DATE))
+    assert [outcome.new for outcome in found] == [True, True]
+    assert found[0].run.id != found[1].run.id
+
+
+def test_another_version_is_another_run(follows, store, monkeypatch):
+    first = run_night(config_for(follows), store, DATE)
+    monkeypatch.setattr("raypipe.__version__", "0.0.9")
+    second = run_night(config_for(follows), store, DATE)
+    assert second.new
+    assert second.run.id != first.run.id
+
+
+def test_an_audience_of_nobody_publishes_empty_lists(follows, store):
+    run = run_night(config_for(follows, audience__min_follows=10**6), store, DATE).run
+    assert run.manifest["counts"]["recommendations"] == {"similar": 0, "popular": 0}
+    assert len(run.recommendations("star-01")) == 0
+
+
+def test_rows_that_are_all_bad_publish_an_empty_graph(follows, store):
+    follows.write_text("followerId,followingId\n,a\na,\n")
+    run = run_night(config_for(follows, input__max_bad_fraction=1), store, DATE).run
+    assert run.manifest["counts"]["rows"]["quarantined"] == 2
+    assert run.manifest["counts"]["graph"]["accounts"] == 0
+
+
+def test_only_self_follows_recommend_nobody(follows, store):
+    follows.write_text("followerId,followingId\na,a\nb,b\n")
+    run = run_night(config_for(follows), store, DATE).run
+    assert run.manifest["counts"]["recommendations"] == {"similar": 0, "popular": 0}
+    assert len(run.recommendations("a")) == 0
+
+
 def test_min_followers(follows, store, demo_rows):
     run = run_night(config_for(follows, candidates__min_followers=30), store, DATE).run
     sets = naive.follow_sets(demo_rows)
@@ -217,9 +256,9 @@ def test_the_users_own_step(frames, follows, store, demo_rows, tmp_path, monkeyp
     assert rows["rows_used"] == sum(map(len, naive.follow_sets(kept).values()))
 
 
-def test_modin_without_ray_is_refused(follows, store):
+def test_modin_without_ray_is_refused(follows):
     with pytest.raises(ConfigError, match="frames: modin runs on Ray, but cluster is none"):
-        run_night(config_for(follows, frames="modin"), store, DATE)
+        config_for(follows, frames="modin")
 
 
 class Killed(BaseException):
@@ -253,6 +292,10 @@ def test_goes_on_from_the_shards_that_were_finished(follows, store, monkeypatch)
     assert published(run) == published(whole)
 
 
+def raise_killed(*args):
+    raise Killed
+
+
 class KillAt:
     """Progress that ends the process, as kill -9 does, when a stage begins or moves."""
 
@@ -272,6 +315,21 @@ class KillAt:
         self.left -= 1
         if self.left < 0:
             os._exit(137)
+
+
+def test_killed_between_finished_and_published(follows, store, monkeypatch):
+    """The run is there, nobody has seen it: the next start publishes it as it is."""
+    config = config_for(follows)
+    with monkeypatch.context() as patch:
+        patch.setattr(RunStore, "publish", raise_killed)
+        with pytest.raises(Killed):
+            run_night(config, store, DATE)
+    (finished,) = store.runs()
+    assert store.current_id() is None
+    monkeypatch.setattr(pipeline, "_compute", raise_killed)
+    outcome = run_night(config, store, DATE)
+    assert (outcome.run.id, outcome.new) == (finished.id, True)
+    assert store.current() == finished
 
 
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
@@ -297,7 +355,7 @@ def test_killed_at_each_step_readers_see_old_or_new(follows, store):
         assert os.waitstatus_to_exitcode(status) == 137
         assert seen == old
         moment += 1
-    assert moment >= 9  # five stages, two reasons, two shards
+    assert moment >= 11  # seven stages, two reasons, two shards
     assert published(seen) == fresh
     assert seen != old
 
@@ -307,3 +365,25 @@ def test_frames_are_strings_for_the_users_step(follows):
 
     frame = follows_dataframe(follows)
     assert all(pd.api.types.is_string_dtype(dtype) for dtype in frame.dtypes)
+
+
+class ChangesTheInput(KillAt):
+    """Somebody writes to the follows while they are read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def stage(self, name, total=None):
+        if name == "graph":
+            with self.path.open("a") as file:
+                file.write("late,star-01\n")
+
+    def _tick(self):
+        pass
+
+
+def test_an_input_that_changes_while_it_is_read_is_refused(follows, store):
+    with pytest.raises(InputError, match="changed while it was read; run it again"):
+        run_night(config_for(follows), store, DATE, ChangesTheInput(follows))
+    assert store.current_id() is None
+    assert run_night(config_for(follows), store, DATE).new

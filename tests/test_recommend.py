@@ -16,20 +16,15 @@ from raypipe.candidates.popular import by_popularity
 from raypipe.config import load_config
 from raypipe.eligibility import FilterReason
 from raypipe.kernels.tanimoto import build_index, top_neighbours
-from raypipe.recommend import LADDER, Work, recommend_shard
+from raypipe.recommend import LADDER, Night, prepare, recommend_shard
 from tests import naive
 from tests.strategies import graph_of, pairs
 
 
-def work_on(graph, accounts=None, **settings) -> Work:
+def work_on(graph, accounts=None, **settings) -> Night:
     accounts = np.arange(graph.accounts) if accounts is None else accounts
-    return Work(
-        graph,
-        build_index(*graph.followees, *graph.followers),
-        by_popularity(graph),
-        np.array(accounts, dtype=np.int32),
-        load_config(None, {key.replace("__", "."): value for key, value in settings.items()}),
-    )
+    config = load_config(None, {key.replace("__", "."): value for key, value in settings.items()})
+    return prepare(graph, np.array(accounts, dtype=np.int32), config)
 
 
 def lists_of(table, ids) -> dict[str, list[tuple]]:
@@ -116,12 +111,12 @@ def test_every_refusal_is_counted():
 
 
 def bring_popular(graph, accounts, wanted):
-    return popular.popular(graph, by_popularity(graph), wanted)
+    return popular.popular(by_popularity(graph), graph.followers.degrees, wanted)
 
 
 def bring_similar(graph, accounts, wanted):
     index = build_index(*graph.followees, *graph.followers)
-    return similar.similar(graph, top_neighbours(index, accounts, 10, (1, 10)))
+    return similar.similar(graph.followees, top_neighbours(index, accounts, 10, (1, 10)))
 
 
 def oracle_popular(follows, account):

@@ -7,6 +7,7 @@ Source: Gustavson (1978), "Two fast algorithms for sparse matrices", ACM TOMS 4(
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -26,34 +27,62 @@ class Adjacency(NamedTuple):
 
     @property
     def degrees(self) -> np.ndarray:
-        """int64[n]: length of each row."""
+        """int64[n]: length of every row; for some rows, :meth:`degrees_of` costs less."""
         return np.diff(self.indptr)
+
+    def degrees_of(self, rows: np.ndarray) -> np.ndarray:
+        """int64, of the shape of ``rows``: length of each of them."""
+        return self.indptr[rows + 1] - self.indptr[rows]
 
     def row(self, code: int) -> np.ndarray:
         """The codes of one row, as a view."""
         return self.codes[self.indptr[code] : self.indptr[code + 1]]
 
 
-def adjacency(rows: np.ndarray, columns: np.ndarray, n: int) -> tuple[Adjacency, int, int]:
-    """Pairs of codes as sorted rows, without self-pairs and without repeats.
+class Pairs(NamedTuple):
+    """Some pairs, in codes of their own.
+
+    Attributes:
+        rows, columns: int32[pairs], places in ``code_of``.
+        code_of: int32[...], the code that each place stands for.
+    """
+
+    rows: np.ndarray
+    columns: np.ndarray
+    code_of: np.ndarray
+
+
+def adjacency(parts: Sequence[Pairs], n: int) -> tuple[Adjacency, int, int]:
+    """Pairs as sorted rows, without self-pairs and without repeats.
 
     Args:
-        rows, columns: int32[pairs], each in [0, n).
+        parts: in any number and order; their codes are translated on the way, not in a copy.
         n: number of rows, and of columns.
 
     Returns:
         The rows, the number of self-pairs dropped, and the number of repeats dropped.
 
     Example:
-        >>> pairs = np.array([[2, 1], [0, 2], [0, 1], [0, 2], [1, 1]], dtype=np.int32)
-        >>> rows, self_pairs, repeats = adjacency(pairs[:, 0], pairs[:, 1], 3)
-        >>> rows.row(0).tolist(), rows.row(2).tolist(), self_pairs, repeats
+        >>> rows, columns = np.array([[2, 0, 0, 0, 1], [1, 2, 1, 2, 1]], dtype=np.int32)
+        >>> found, self_pairs, repeats = adjacency([Pairs(rows, columns, np.arange(3))], 3)
+        >>> found.row(0).tolist(), found.row(2).tolist(), self_pairs, repeats
         ([1, 2], [1], 1, 1)
     """
-    by_column, self_pairs = _group(columns, rows, n)
-    indptr, codes = _transpose(by_column.indptr, by_column.codes, n)
+    indptr = np.zeros(n + 1, dtype=np.int64)
+    self_pairs = sum(_count(indptr, *part) for part in parts)
+    np.cumsum(indptr, out=indptr)
+    codes = np.empty(indptr[-1], dtype=np.int32)
+    free = indptr[:-1].copy()
+    for part in parts:
+        _fill(codes, free, *part)
+    indptr, codes = _transpose(indptr, codes, n)
+    pairs = len(codes)
     kept = _drop_repeats(indptr, codes)
-    return Adjacency(indptr, codes[:kept].copy()), self_pairs, len(codes) - kept
+    return (
+        Adjacency(indptr, codes if kept == pairs else codes[:kept].copy()),
+        self_pairs,
+        pairs - kept,
+    )
 
 
 def transpose(rows: Adjacency) -> Adjacency:
@@ -67,29 +96,25 @@ def transpose(rows: Adjacency) -> Adjacency:
     return Adjacency(*_transpose(rows.indptr, rows.codes, len(rows.indptr) - 1))
 
 
-def _group(keys: np.ndarray, values: np.ndarray, n: int) -> tuple[Adjacency, int]:
-    indptr, codes, self_pairs = _group_kernel(keys, values, n)
-    return Adjacency(indptr, codes), self_pairs
+@njit(cache=True, nogil=True)
+def _count(indptr, rows, columns, code_of):
+    """Count the pairs of each column one place to the right; returns the number of self-pairs."""
+    self_pairs = 0
+    for i in range(len(rows)):
+        if code_of[rows[i]] == code_of[columns[i]]:
+            self_pairs += 1
+        else:
+            indptr[code_of[columns[i]] + 1] += 1
+    return self_pairs
 
 
 @njit(cache=True, nogil=True)
-def _group_kernel(keys, values, n):
-    indptr = np.zeros(n + 1, dtype=np.int64)
-    self_pairs = 0
-    for i in range(len(keys)):
-        if keys[i] == values[i]:
-            self_pairs += 1
-        else:
-            indptr[keys[i] + 1] += 1
-    for i in range(n):
-        indptr[i + 1] += indptr[i]
-    free = indptr[:-1].copy()
-    codes = np.empty(indptr[n], dtype=np.int32)
-    for i in range(len(keys)):
-        if keys[i] != values[i]:
-            codes[free[keys[i]]] = values[i]
-            free[keys[i]] += 1
-    return indptr, codes, self_pairs
+def _fill(codes, free, rows, columns, code_of):
+    for i in range(len(rows)):
+        row, column = code_of[rows[i]], code_of[columns[i]]
+        if row != column:
+            codes[free[column]] = row
+            free[column] += 1
 
 
 @njit(cache=True, nogil=True)

@@ -43,7 +43,7 @@ def weighted_union(
 def union_sizes(rows: Adjacency, counts: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
     """int64[m]: an upper bound for the size of each account's union, to cut batches by."""
     used = np.arange(neighbours.shape[1]) < counts[:, None]
-    return np.where(used, rows.degrees[neighbours], 0).sum(axis=1)
+    return np.where(used, rows.degrees_of(neighbours), 0).sum(axis=1)
 
 
 @njit(cache=True, nogil=True)

@@ -1,3 +1,31 @@
+"""Exact nearest neighbours by Tanimoto similarity of follow sets: count, bound, keep the best.
+
+    T(a, b) = |F(a) & F(b)| / |F(a) | F(b)|,    F(a): the accounts that a follows
+
+The overlap of a set with all others is counted at once: for each followee, walk the list of the
+groups that follow it and add one to the counter of each. All else is about walking less and
+looking at fewer counters, and every bound here is a consequence of the definition:
+
+* Length. A set of size s has overlap <= min(m, s) with one of size m, so T > t needs
+  t m < s < m / t. Groups are sorted by size: this is one range of counters and of each list.
+* Need. T >= p / q means overlap (p + q) >= p (m + s). The need grows with s, so the need of the
+  smallest set of a tile of counters holds for the whole tile, and the largest counter of a tile
+  tells whether to look into it. It also grows as the k-th best rises.
+* Counters of one byte. An overlap beyond 255 takes two sets of more than 255; when the account
+  asked for has one, the counters of the other large sets are carried over into wider ones before
+  they can overflow. The counters of a million groups stay in the cache of a core.
+* Planes. A hub's list may hold half of all groups. Where the lists of the hubs of a plane are
+  longer than the plane, the bits of all eight are counted for 64 groups at a time instead.
+
+Short ranges of counters are looked at in order; where few groups were touched, the lists are
+walked a second time instead, which also clears the counters. Both choices are made per account by
+predicted time and change nothing else. Similarities are compared as integers, cross-multiplied.
+
+Source:
+    Bayardo, Ma, Srikant (2007), "Scaling up all pairs similarity search", WWW; Xiao, Wang, Lin,
+    Shang (2009), "Top-k set similarity joins", ICDE.
+"""
+
 from __future__ import annotations
 
 from typing import NamedTuple
@@ -6,423 +34,459 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-HUBS = 64
-BLOCK = 128
-TILE = 1024
+from raypipe.kernels.similarity_index import HUBS, TILE, SimilarityIndex, build_index, wedges
+
+__all__ = ["Neighbours", "SimilarityIndex", "build_index", "top_neighbours", "wedges", "work"]
+
+# Below this, clamping every entry of a list is cheaper than two binary searches.
 SHORT = 64
-LP = 1.1
-CP = 0.45
-SP = 0.06
-PP = 0.02
+# Counters looked at together inside a tile that holds a candidate.
+BLOCK = 128
+# Nanoseconds: to count an entry, to count and walk it again, to look at a counter, to count a
+# group in a plane. Only their ratios matter, and only for speed.
+COUNT = 0.45
+WALK = 1.1
+LOOK = 0.06
+PLANE = 0.02
+# Nanoseconds of a search, of each of its lists, and of writing a row; for `work` alone.
+SEARCH = 300
+CLIP = 50
+WRITE = 400
 
-
-class SimilarityIndex(NamedTuple):
-    indptr: np.ndarray
-    indices: np.ndarray
-    group_of: np.ndarray  # int32[n]: group of an account, -1 without follows
-    members: np.ndarray  # int32[<=n] accounts by (group, code)
-    member_ptr: np.ndarray  # int32[g+1]
-    group_size: np.ndarray  # int32[g]
-    size_start: np.ndarray  # int32[max size + 2]: first group with at least s follows
-    list_ptr: np.ndarray  # int64[n+1]
-    lists: np.ndarray  # uint32[<=E]
-    plane_of: np.ndarray  # uint8[n]
-    planes: np.ndarray  # uint8[p, g]
+# Columns of the table of the best groups.
+OVERLAP, UNION, FIRST, GROUP = range(4)
 
 
 class Neighbours(NamedTuple):
+    """The nearest neighbours of m accounts, best first, ties by code; unused places hold -1 or 0.
+
+    Attributes:
+        counts: int32[m], neighbours found.
+        codes: int32[m, k].
+        overlaps: int32[m, k], number of common followees.
+        scores: float64[m, k], overlap / union.
+    """
+
     counts: np.ndarray
     codes: np.ndarray
     overlaps: np.ndarray
     scores: np.ndarray
 
 
-def build_index(indptr, indices, t_indptr, t_indices):
-    sizes = np.diff(indptr)
-    group_of, first, mult = _group(indptr, indices)
-    # groups by (size, first code)
-    order = np.argsort(sizes[first], kind="stable")
-    rank = np.empty(len(order), np.int32)
-    rank[order] = np.arange(len(order), dtype=np.int32)
-    has = np.flatnonzero(sizes > 0).astype(np.int32)
-    group_of[has] = rank[group_of[has]]
-    members = has[np.argsort(group_of[has], kind="stable")]
-    member_ptr = np.zeros(len(order) + 1, np.int32)
-    np.cumsum(mult[order], out=member_ptr[1:])
-    group_size = sizes[first][order].astype(np.int32)
-    longest = int(group_size[-1]) if len(order) else 0
-    size_start = np.searchsorted(group_size, np.arange(longest + 2)).astype(np.int32)
-    list_ptr, lists = _posting(indptr, indices, members[member_ptr[:-1]])
-    length = np.diff(list_ptr)
-    hubs = np.argsort(-length, kind="stable")[:HUBS]
-    plane_of = np.full(len(sizes), 255, np.uint8)
-    planes = np.zeros(((len(hubs) + 7) // 8, len(order) + BLOCK), np.uint8)
-    for i, hub in enumerate(hubs):
-        plane_of[hub] = i // 8
-        planes[i // 8, lists[list_ptr[hub] : list_ptr[hub + 1]]] |= np.uint8(1 << i % 8)
-    return SimilarityIndex(
-        indptr, indices, group_of, members, member_ptr, group_size, size_start,
-        list_ptr, lists, plane_of, planes,
+class _Scratch(NamedTuple):
+    """What one search needs and leaves clean: all counters are zero between searches."""
+
+    count: np.ndarray  # uint8[groups + TILE]
+    wide: np.ndarray  # int32[groups of more than 255 + TILE]
+    starts: np.ndarray  # int64[largest set]
+    stops: np.ndarray  # int64[largest set]
+    plane_work: np.ndarray  # int64[planes]
+    limit: np.ndarray  # uint32[256]
+    best: np.ndarray  # int64[k, 4]
+
+
+def top_neighbours(
+    index: SimilarityIndex, rows: np.ndarray, k: int, threshold: tuple[int, int]
+) -> Neighbours:
+    """The k other accounts most similar to each of some accounts, above a threshold.
+
+        T(a, b) = |F(a) & F(b)| / |F(a) | F(b)| > numerator / denominator
+
+    The list of an account does not depend on which others are asked for, nor on their order.
+
+    Args:
+        rows: int[m], codes of accounts.
+        k: at least 1.
+        threshold: (numerator, denominator), an exact fraction in [0, 1).
+
+    Raises:
+        ValueError: k or threshold out of range.
+
+    Example:
+        >>> follows = np.array([0, 1, 3, 3]), np.array([2, 0, 2], dtype=np.int32)
+        >>> followers = np.array([0, 1, 1, 3]), np.array([1, 0, 1], dtype=np.int32)
+        >>> near = top_neighbours(build_index(*follows, *followers), np.array([0]), 10, (1, 10))
+        >>> near.codes[0, : near.counts[0]].tolist(), near.scores[0, 0].item()
+        ([1], 0.5)
+    """
+    numerator, denominator = threshold
+    if k < 1:
+        raise ValueError(f"k must be at least 1, not {k}")
+    if not 0 <= numerator < denominator <= 2**31:
+        raise ValueError(f"threshold must be a fraction in [0, 1) of 32-bit integers: {threshold}")
+    rows = np.asarray(rows, dtype=np.int32)
+    # Members of a group come together, so that its search runs once.
+    order = np.argsort(index.group_of[rows], kind="stable")
+    found = Neighbours(
+        np.zeros(len(rows), dtype=np.int32),
+        np.full((len(rows), k), -1, dtype=np.int32),
+        np.zeros((len(rows), k), dtype=np.int32),
+        np.zeros((len(rows), k), dtype=np.float64),
+    )
+    _search_all(index, rows, order, k, numerator, denominator, found)
+    return found
+
+
+@njit(nogil=True, cache=True)
+def _search_all(index, rows, order, k, p, q, found):
+    scratch = _new_scratch(index, k)
+    searched = -1
+    places = 0
+    n_best = 0
+    for i in order:
+        group = index.group_of[rows[i]]
+        if group < 0:
+            continue
+        if group != searched:
+            searched = group
+            # The others in the group are the only ones of similarity 1: they come first.
+            others = index.member_ptr[group + 1] - index.member_ptr[group] - 1
+            places = max(0, k - others)
+            n_best = _search(index, group, places, p, q, scratch) if places else 0
+        _write(index, rows[i], group, scratch.best, n_best, found, i)
+
+
+@njit(nogil=True, cache=True)
+def _new_scratch(index, k):
+    largest = len(index.size_start) - 2
+    groups = len(index.set_ptr) - 1
+    large = index.size_start[min(256, largest + 1)]
+    return _Scratch(
+        np.zeros(groups + TILE, dtype=np.uint8),
+        np.zeros(groups - large + TILE, dtype=np.int32),
+        np.empty(largest, dtype=np.int64),
+        np.empty(largest, dtype=np.int64),
+        np.zeros(len(index.planes), dtype=np.int64),
+        np.zeros(256, dtype=np.uint32),
+        np.zeros((k, 4), dtype=np.int64),
     )
 
 
 @njit(nogil=True, cache=True)
-def _group(indptr, indices):
-    n = indptr.size - 1
-    bits = 1
-    while (1 << bits) < 2 * n:
-        bits += 1
-    slot = np.full(1 << bits, -1, np.int32)
-    wrap = np.int64((1 << bits) - 1)
-    group_of = np.full(n, -1, np.int32)
-    first = np.empty(n, np.int32)
-    mult = np.zeros(n, np.int32)
-    key = np.empty(n, np.uint64)
-    found = 0
-    for a in range(n):
-        row = indices[indptr[a] : indptr[a + 1]]
-        if row.size == 0:
-            continue
-        h = np.uint64(row.size)
-        for f in row:
-            h = (h ^ np.uint64(f)) * np.uint64(0x9E3779B97F4A7C15)
-            h ^= h >> np.uint64(29)
-        at = np.int64(h & np.uint64(wrap))
-        while True:
-            g = slot[at]
-            if g < 0:
-                slot[at] = found
-                group_of[a] = found
-                first[found] = a
-                key[found] = h
-                mult[found] = 1
-                found += 1
-                break
-            if key[g] == h:
-                b = first[g]
-                other = indices[indptr[b] : indptr[b + 1]]
-                if other.size == row.size and np.all(other == row):
-                    group_of[a] = g
-                    mult[g] += 1
-                    break
-            at = (at + 1) & wrap
-    return group_of, first[:found].copy(), mult[:found].copy()
+def _search(index, group, places, p, q, scratch):
+    """The best other groups, into scratch.best; returns how many."""
+    count, wide, starts, stops, plane_work, _, best = scratch
+    row = index.sets[index.set_ptr[group] : index.set_ptr[group + 1]]
+    m = len(row)
+    largest = len(index.size_start) - 2
+    lo = np.int64(index.size_start[p * m // q + 1])
+    hi = np.int64(index.size_start[(largest if p == 0 else min(largest, (m * q - 1) // p)) + 1])
+    large = np.int64(index.size_start[min(256, largest + 1)])
+    is_wide = m > 255 and hi > large
+
+    entries = _clip(index, row, lo, hi, starts, stops, plane_work)
+    by_lists = WALK * entries
+    by_tiles = COUNT * entries + LOOK * (hi - lo)
+    for plane in range(len(plane_work)):
+        saved = COUNT * plane_work[plane] - PLANE * (hi - lo)
+        by_tiles -= max(saved, 0.0)
+        plane_work[plane] = saved > 0
+    if by_lists <= by_tiles and not is_wide:
+        plane_work[:] = 0
+        _count(index.lists, row, starts, stops, plane_work, lo, hi, count)
+        return _walk(index, group, starts, stops, places, p, q, scratch)
+
+    for plane in range(len(plane_work)):
+        if plane_work[plane]:
+            _count_plane(count[lo:hi], index.planes[plane, lo:hi], index.planes[plane, group])
+    if not is_wide:
+        _count(index.lists, row, starts, stops, plane_work, lo, hi, count)
+        n_best = _look(index, group, lo, hi, 0, count, places, 0, p, q, best)
+        count[lo:hi] = 0
+        return n_best
+    middle = max(lo, large)
+    for i in range(0, m, 255):
+        _carry(count[middle:hi], wide[middle - large : hi - large])
+        part = slice(i, min(i + 255, m))
+        _count(index.lists, row[part], starts[part], stops[part], plane_work, lo, hi, count)
+    _carry(count[middle:hi], wide[middle - large : hi - large])
+    n_best = _look(index, group, lo, middle, 0, count, places, 0, p, q, best)
+    n_best = _look(index, group, middle, hi, large, wide, places, n_best, p, q, best)
+    count[lo:middle] = 0
+    wide[middle - large : hi - large] = 0
+    return n_best
 
 
 @njit(nogil=True, cache=True)
-def _posting(indptr, indices, first):
-    n = indptr.size - 1
-    ptr = np.zeros(n + 1, np.int64)
-    for a in first:
-        for f in indices[indptr[a] : indptr[a + 1]]:
-            ptr[f + 1] += 1
-    for f in range(n):
-        ptr[f + 1] += ptr[f]
-    at = ptr[:-1].copy()
-    lists = np.empty(ptr[n], np.uint32)
-    for g in range(first.size):
-        a = first[g]
-        for f in indices[indptr[a] : indptr[a + 1]]:
-            lists[at[f]] = g
-            at[f] += 1
-    return ptr, lists
-
-
-def wedges(index):
-    total = np.zeros(len(index.indices) + 1, np.int64)
-    np.cumsum(np.bincount(index.indices, minlength=len(index.indptr) - 1)[index.indices], out=total[1:])
-    return total[index.indptr[1:]] - total[index.indptr[:-1]]
-
-
-def work(index):
-    return wedges(index) + 100
-
-
-def top_neighbours(index, rows, k, threshold):
-    rows = np.asarray(rows, np.int32)
-    num, den = threshold
-    order = np.argsort(index.group_of[rows], kind="stable").astype(np.int32)
-    return Neighbours(*_rows(index, rows, order, k, num, den))
-
-
-@intrinsic
-def popcount(typingctx, byte):
-    def codegen(context, builder, signature, args):
-        return builder.ctpop(args[0])
-    return types.uint8(types.uint8), codegen
+def _clip(index, row, lo, hi, starts, stops, plane_work):
+    """The part of each list within [lo, hi), short lists whole; returns the number of entries."""
+    list_ptr, lists = index.list_ptr, index.lists
+    # A loop of its own: the loads do not wait for one another.
+    for i in range(len(row)):
+        starts[i] = list_ptr[row[i]]
+        stops[i] = list_ptr[row[i] + 1]
+    plane_work[:] = 0
+    entries = 0
+    for i in range(len(row)):
+        start, stop = starts[i], stops[i]
+        if stop - start > SHORT:
+            if lists[start] < lo:
+                start = starts[i] = _lower_bound(lists, start, stop, lo)
+            if start < stop and lists[stop - 1] >= hi:
+                stop = stops[i] = _lower_bound(lists, start, stop, hi)
+        if row[i] < HUBS:
+            plane_work[row[i] // 8] += stop - start
+        entries += stop - start
+    return entries
 
 
 @njit(nogil=True, cache=True)
-def _clip(lists, begin, stop, value):
-    """First position in lists[begin:stop] holding at least value."""
-    left = stop - begin
+def _lower_bound(lists, start, stop, group):
+    """First position in lists[start:stop], not empty, whose group is not below the given."""
+    left = stop - start
     while left > 1:
         half = left >> 1
-        begin = begin + half if lists[begin + half - 1] < value else begin
+        # A conditional move: a branch here would be mispredicted half of the time.
+        start = start + half if lists[start + half - 1] < group else start
         left -= half
-    if left == 1 and lists[begin] < value:
-        begin += 1
-    return begin
+    return start + 1 if lists[start] < group else start
 
 
 @njit(nogil=True, cache=True)
-def _rows(index, rows, order, k, num, den):
-    m_rows = rows.size
-    counts = np.zeros(m_rows, np.int32)
-    codes = np.full((m_rows, k), -1, np.int32)
-    overlaps = np.zeros((m_rows, k), np.int32)
-    scores = np.zeros((m_rows, k), np.float64)
-    groups = index.group_size.size
-    longest = index.size_start.size - 2
-    big = index.size_start[min(256, longest + 1)]
-    count = np.zeros(groups + TILE, np.uint8)
-    big_count = np.zeros(groups - big + TILE, np.int32)
-    starts = np.empty(longest + 1, np.int64)
-    stops = np.empty(longest + 1, np.int64)
-    plane_work = np.zeros(index.planes.shape[0], np.int64)
-    limit = np.zeros(257, np.uint32)
-    best = np.zeros((k + 1, 4), np.int64)
-    last = -1
-    found = 0
-    for i in order:
-        g = index.group_of[rows[i]]
-        if g < 0:
+def _count(lists, row, starts, stops, planes_done, lo, hi, count):
+    """Add one to the counter of each entry of each list whose plane was not counted."""
+    low, span = np.uint32(lo), np.uint32(hi - lo)
+    for i in range(len(row)):
+        if row[i] < HUBS and planes_done[row[i] // 8]:
             continue
-        if g != last:
-            last = g
-            room = k - min(k, index.member_ptr[g + 1] - index.member_ptr[g] - 1)
-            found = 0
-            if room > 0:
-                found = _search(index, g, room, num, den, count, big_count, big, starts, stops, limit, plane_work, best)
-        _expand(index, rows[i], g, k, found, best, i, counts, codes, overlaps, scores)
-    return counts, codes, overlaps, scores
-
-
-@njit(nogil=True, cache=True)
-def _expand(index, a, g, k, found, best, i, counts, codes, overlaps, scores):
-    at = 0
-    size = index.group_size[g]
-    for b in index.members[index.member_ptr[g] : index.member_ptr[g + 1]]:
-        if at == k:
-            break
-        if b != a:
-            codes[i, at] = b
-            overlaps[i, at] = size
-            scores[i, at] = 1.0
-            at += 1
-    j = 0
-    while j < found and at < k:
-        begin = at
-        o, u = best[j, 0], best[j, 1]
-        while j < found and best[j, 0] * u == o * best[j, 1]:
-            h = best[j, 3]
-            taken = 0
-            for b in index.members[index.member_ptr[h] : index.member_ptr[h + 1]]:
-                if taken == k:
-                    break
-                taken += 1
-                # insertion by code among [begin, at)
-                if at < k:
-                    p = at
-                    at += 1
-                elif codes[i, k - 1] > b:
-                    p = k - 1
-                else:
-                    break
-                while p > begin and codes[i, p - 1] > b:
-                    codes[i, p] = codes[i, p - 1]
-                    overlaps[i, p] = overlaps[i, p - 1]
-                    scores[i, p] = scores[i, p - 1]
-                    p -= 1
-                codes[i, p] = b
-                overlaps[i, p] = best[j, 0]
-                scores[i, p] = best[j, 0] / best[j, 1]
-            j += 1
-    counts[i] = at
-
-
-@njit(nogil=True, cache=True)
-def _offer(best, room, found, o, u, first, g):
-    at = found
-    while at > 0:
-        ours = o * best[at - 1, 1]
-        theirs = best[at - 1, 0] * u
-        if ours < theirs or (ours == theirs and first > best[at - 1, 2]):
-            break
-        at -= 1
-    if at == room:
-        return found
-    if found < room:
-        found += 1
-    for j in range(found - 1, at, -1):
-        for c in range(4):
-            best[j, c] = best[j - 1, c]
-    best[at, 0] = o
-    best[at, 1] = u
-    best[at, 2] = first
-    best[at, 3] = g
-    return found
-
-
-@njit(nogil=True, cache=True)
-def _set_limits(limit, m, top, p, q, strict, size_start):
-    """limit[o]: groups from here on are too large for overlap o to enter."""
-    longest = size_start.size - 2
-    limit[0] = 0
-    for o in range(1, top + 1):
-        s = longest if p == 0 else min(longest, (o * (p + q) - strict) // p - m)
-        limit[o] = size_start[max(s, 0) + 1]
-
-
-@njit(nogil=True, cache=True)
-def _search(index, g, room, num, den, count, big_count, big, starts, stops, limit, plane_work, best):
-    m = np.int64(index.group_size[g])
-    lists, list_ptr, size_start, members = index.lists, index.list_ptr, index.size_start, index.members
-    longest = size_start.size - 2
-    low = num * m // den + 1
-    high = longest if num == 0 else min(longest, (m * den - 1) // num)
-    lo = np.uint32(size_start[low])
-    hi = np.uint32(size_start[high + 1])
-    a = members[index.member_ptr[g]]
-    found = 0
-    p, q = num, den
-    row = index.indices[index.indptr[a] : index.indptr[a + 1]]
-    planes = index.planes
-    plane_work[:] = 0
-    postings = 0
-    for j in range(m):
-        starts[j] = list_ptr[row[j]]
-        stops[j] = list_ptr[row[j] + 1]
-    for j in range(m):
-        begin, stop = starts[j], stops[j]
-        if stop - begin > SHORT:
-            if lists[begin] < lo:
-                begin = _clip(lists, begin, stop, lo)
-                starts[j] = begin
-            if stop > begin and lists[stop - 1] >= hi:
-                stop = _clip(lists, begin, stop, hi)
-                stops[j] = stop
-            plane = index.plane_of[row[j]]
-            if plane != 255:
-                plane_work[plane] += stop - begin
-        postings += stop - begin
-    span = np.uint32(hi - lo)
-    by_lists = LP * postings
-    by_scan = CP * postings + SP * span
-    for plane in range(planes.shape[0]):
-        saved = CP * plane_work[plane] - PP * span
-        if saved > 0:
-            by_scan -= saved
+        if stops[i] - starts[i] > SHORT:
+            for group in lists[starts[i] : stops[i]]:
+                count[group] += 1
         else:
-            plane_work[plane] = 0
-    wide = m > 255 and hi > big
-    by_list = by_lists <= by_scan and not wide
-    split = min(hi, big) if m > 255 else hi
-    tail = max(lo, big)
-    if not by_list:
-        for plane in range(planes.shape[0]):
-            if plane_work[plane] > 0:
-                _count_plane(count[lo:hi], planes[plane, lo:hi], planes[plane, g])
-    if wide:
-        _carry(count[tail:hi], big_count[tail - big : hi - big])
-    chunk = 255 if wide else m
-    for first in range(0, m, chunk):
-        for j in range(first, min(first + chunk, m)):
-            begin, stop = starts[j], stops[j]
-            plane = index.plane_of[row[j]]
-            if plane != 255 and plane_work[plane] != 0 and not by_list:
-                continue
-            if stop - begin > SHORT:
-                for b in lists[begin:stop]:
-                    count[b] += 1
-            else:
-                # unsigned: both sides of the range fall on the spare counter at hi
-                for b in lists[begin:stop]:
-                    count[lo + min(np.uint32(b - lo), span)] += 1
-        if wide:
-            _carry(count[tail:hi], big_count[tail - big : hi - big])
+            # In unsigned arithmetic both sides of the range land on the spare counter at hi.
+            for group in lists[starts[i] : stops[i]]:
+                count[low + min(np.uint32(group - low), span)] += 1
     count[hi] = 0
-    if by_list:
-        top = min(m, 256)
-        _set_limits(limit, m, top, num, den, 1, size_start)
-        for j in range(m):
-            for b in lists[starts[j] : stops[j]]:
-                o = count[b]
-                count[b] = 0
-                if b < limit[o] and b != g:
-                    u = m + np.int64(index.group_size[b]) - np.int64(o)
-                    found = _offer(best, room, found, np.int64(o), u, np.int64(members[index.member_ptr[b]]), np.int64(b))
-                    if found == room and (best[room - 1, 0] != p or best[room - 1, 1] != q):
-                        p, q = best[room - 1, 0], best[room - 1, 1]
-                        _set_limits(limit, m, top, p, q, 0, size_start)
-        return found
-    if split > lo:
-        found = _scan(index, g, np.int64(lo), np.int64(split), 0, count, m, room, found, num, den, best)
-        count[lo:split] = 0
-    if wide:
-        found = _scan(index, g, np.int64(tail), np.int64(hi), big, big_count, m, room, found, num, den, best)
-        big_count[tail - big : hi - big] = 0
-    return found
-
-
-@njit(nogil=True, cache=True)
-def _carry(count, big_count):
-    for i in range(count.size):
-        big_count[i] += count[i]
-        count[i] = 0
 
 
 @njit(nogil=True, cache=True)
 def _count_plane(count, plane, bits):
-    for j in range(count.size):
-        count[j] += popcount(plane[j] & bits)
+    for i in range(len(count)):
+        count[i] += _popcount(plane[i] & bits)
 
 
 @njit(nogil=True, cache=True)
-def _scan(index, g, lo, hi, base, count, m, room, found, num, den, best):
-    group_size = index.group_size
-    p, q, strict = num, den, 1
-    if found == room:
-        p, q, strict = best[room - 1, 0], best[room - 1, 1], 0
-    ratio = p / (p + q) * (1 - 1e-9)
+def _carry(count, wide):
+    for i in range(len(count)):
+        wide[i] += count[i]
+        count[i] = 0
+
+
+@intrinsic
+def _popcount(typingctx, byte):
+    """Number of bits set in a uint8; NumPy's bitwise_count is not known to Numba."""
+
+    def codegen(context, builder, signature, args):
+        return builder.ctpop(args[0])
+
+    return types.uint8(types.uint8), codegen
+
+
+@njit(nogil=True, cache=True)
+def _walk(index, group, starts, stops, places, p, q, scratch):
+    """Judge every group on the lists, and clear its counter so that it is judged once."""
+    count, limit, best = scratch.count, scratch.limit, scratch.best
+    set_ptr, members, member_ptr = index.set_ptr, index.members, index.member_ptr
+    m = set_ptr[group + 1] - set_ptr[group]
+    _set_limit(limit, m, p, q, 1, index.size_start)
+    own = np.uint32(group)
+    n_best = 0
+    # Rarest followee first: its followers are the likeliest to be similar, and raise the bound.
+    for i in range(m - 1, -1, -1):
+        for other in index.lists[starts[i] : stops[i]]:
+            counted = count[other]
+            count[other] = 0
+            if other < limit[counted] and other != own:
+                overlap = np.int64(counted)
+                union = m + set_ptr[other + 1] - set_ptr[other] - overlap
+                first = members[member_ptr[other]]
+                n_best = _offer(best, n_best, places, overlap, union, first, np.int64(other))
+                if n_best == places:
+                    if best[places - 1, OVERLAP] != p or best[places - 1, UNION] != q:
+                        p, q = best[places - 1, OVERLAP], best[places - 1, UNION]
+                        _set_limit(limit, m, p, q, 0, index.size_start)
+    return n_best
+
+
+@njit(nogil=True, cache=True)
+def _set_limit(limit, m, p, q, strict, size_start):
+    """limit[overlap]: groups from here on are too large to be similar enough with it.
+
+    T >= p / q, or T > p / q if strict, solved for the size: s <= (overlap (p + q) - strict) / p - m
+    """
+    largest = len(size_start) - 2
+    limit[0] = 0
+    for overlap in range(1, min(m, len(limit) - 1) + 1):
+        size = largest if p == 0 else min(largest, (overlap * (p + q) - strict) // p - m)
+        limit[overlap] = size_start[max(size, 0) + 1]
+
+
+@njit(nogil=True, cache=True)
+def _look(index, group, lo, hi, base, count, places, n_best, p, q, best):
+    """Judge the groups of [lo, hi) whose counter, at group - base, is large enough."""
+    set_ptr, members, member_ptr = index.set_ptr, index.members, index.member_ptr
+    m = set_ptr[group + 1] - set_ptr[group]
+    strict = 1
+    if n_best == places:
+        p, q, strict = best[places - 1, OVERLAP], best[places - 1, UNION], 0
+    ratio = _ratio(p, q)
     for tile in range(lo, hi, TILE):
-        # sizes ascend, so what the first of a tile needs is the least that any of it needs
-        need = np.int64((m + group_size[tile]) * ratio) + 1
+        need = _need(ratio, m + set_ptr[tile + 1] - set_ptr[tile])
         if need > m:
             break
         if _tile_top(count[tile - base : tile - base + TILE]) < need:
             continue
         for block in range(tile, min(tile + TILE, hi), BLOCK):
-            need = np.int64((m + group_size[block]) * ratio) + 1
-            c = count[block - base : block - base + BLOCK]
-            if _block_top(c) < need:
+            need = _need(ratio, m + set_ptr[block + 1] - set_ptr[block])
+            counters = count[block - base : block - base + BLOCK]
+            if _block_top(counters) < need:
                 continue
-            for x in range(BLOCK):
-                b = block + x
-                o = np.int64(c[x])
-                if o >= need and b != g:
-                    u = m + np.int64(group_size[b]) - o
-                    if o * q - p * u >= strict:
-                        found = _offer(best, room, found, o, u, np.int64(index.members[index.member_ptr[b]]), np.int64(b))
-                        if found == room:
-                            p, q, strict = best[room - 1, 0], best[room - 1, 1], 0
-                            ratio = p / (p + q) * (1 - 1e-9)
-    return found
+            for i in range(BLOCK):
+                overlap = np.int64(counters[i])
+                if overlap < need or block + i == group:
+                    continue
+                union = m + set_ptr[block + i + 1] - set_ptr[block + i] - overlap
+                if overlap * q - p * union >= strict:
+                    first = members[member_ptr[block + i]]
+                    n_best = _offer(best, n_best, places, overlap, union, first, block + i)
+                    if n_best == places:
+                        p, q, strict = best[places - 1, OVERLAP], best[places - 1, UNION], 0
+                        ratio = _ratio(p, q)
+    return n_best
 
 
 @njit(nogil=True, cache=True)
-def _tile_top(count):
-    top = count[0]
-    for x in range(TILE):
-        c = count[x]
-        top = c if c > top else top
+def _ratio(p, q):
+    """p / (p + q), a little less, so that rounding never asks for more than is needed."""
+    return p / (p + q) * (1 - 1e-9)
+
+
+@njit(nogil=True, cache=True)
+def _need(ratio, sizes):
+    """At most the least overlap that two sets of these sizes together need."""
+    return np.int64(sizes * ratio) + 1
+
+
+@njit(nogil=True, cache=True)
+def _tile_top(counters):
+    # A fixed length and a plain maximum: the compiler makes vectors of whole registers of it.
+    top = counters[0]
+    for i in range(TILE):
+        top = counters[i] if counters[i] > top else top
     return top
 
 
 @njit(nogil=True, cache=True)
-def _block_top(count):
-    top = count[0]
-    for x in range(BLOCK):
-        c = count[x]
-        top = c if c > top else top
+def _block_top(counters):
+    top = counters[0]
+    for i in range(BLOCK):
+        top = counters[i] if counters[i] > top else top
     return top
+
+
+@njit(nogil=True, cache=True)
+def _offer(best, n_best, places, overlap, union, first, group):
+    """Put a group in its place by similarity, then first member; returns how many there are."""
+    at = n_best
+    while at > 0:
+        ours = overlap * best[at - 1, UNION]
+        theirs = best[at - 1, OVERLAP] * union
+        if ours < theirs or (ours == theirs and first > best[at - 1, FIRST]):
+            break
+        at -= 1
+    if at == places:
+        return n_best
+    n_best = min(n_best + 1, places)
+    for i in range(n_best - 1, at, -1):
+        for column in range(4):
+            best[i, column] = best[i - 1, column]
+    best[at, OVERLAP] = overlap
+    best[at, UNION] = union
+    best[at, FIRST] = first
+    best[at, GROUP] = group
+    return n_best
+
+
+@njit(nogil=True, cache=True)
+def _write(index, account, group, best, n_best, found, i):
+    """Write the members of the account's own group, then of the best ones; returns how many.
+
+    The k best accounts are among the k first groups by (similarity, first member): an account
+    has its group's first member, at least, before it or equal to it.
+    """
+    codes, overlaps, scores = found.codes, found.overlaps, found.scores
+    k = codes.shape[1]
+    n = 0
+    for other in index.members[index.member_ptr[group] : index.member_ptr[group + 1]]:
+        if n == k:
+            break
+        if other != account:
+            codes[i, n] = other
+            overlaps[i, n] = index.set_ptr[group + 1] - index.set_ptr[group]
+            scores[i, n] = 1.0
+            n += 1
+    tied = n
+    for j in range(n_best):
+        overlap, union, tie = best[j, OVERLAP], best[j, UNION], best[j, GROUP]
+        if j and overlap * best[j - 1, UNION] != best[j - 1, OVERLAP] * union:
+            tied = n
+        if tied == k:
+            break
+        for other in index.members[index.member_ptr[tie] : index.member_ptr[tie + 1]]:
+            if n == k and other > codes[i, k - 1]:
+                break
+            n = min(n + 1, k)
+            at = n - 1
+            while at > tied and codes[i, at - 1] > other:
+                codes[i, at] = codes[i, at - 1]
+                overlaps[i, at] = overlaps[i, at - 1]
+                at -= 1
+            codes[i, at] = other
+            overlaps[i, at] = overlap
+            scores[i, n - 1] = overlap / union
+    found.counts[i] = n
+
+
+def work(index: SimilarityIndex, threshold: tuple[int, int] = (1, 10)) -> np.ndarray:
+    """Predicted nanoseconds of each account in `top_neighbours`, to cut shards of equal length.
+
+    Lists are taken to hold groups of each size in the same proportions as the whole graph does.
+    Members of a group share its search, so they share its cost.
+
+    Args:
+        threshold: as for `top_neighbours`.
+
+    Returns:
+        float64[n].
+
+    Example:
+        >>> follows = np.array([0, 1, 2, 2]), np.array([2, 2], dtype=np.int32)
+        >>> followers = np.array([0, 0, 0, 2]), np.array([0, 1], dtype=np.int32)
+        >>> cost = work(build_index(*follows, *followers))
+        >>> bool(cost[0] == cost[1] > cost[2])
+        True
+    """
+    p, q = threshold
+    sizes = np.diff(index.set_ptr)
+    largest = len(index.size_start) - 2
+    most = np.minimum((sizes * q - 1) // p, largest) if p else np.full_like(sizes, largest)
+    lo, hi = index.size_start[sizes * p // q + 1], index.size_start[most + 1]
+    share = (index.set_ptr[hi] - index.set_ptr[lo]) / max(len(index.sets), 1)
+    is_hub = index.sets < HUBS
+    lengths = np.diff(index.list_ptr)[index.sets]
+    hub_entries = share * _row_sums(index.set_ptr, np.where(is_hub, lengths, 0))
+    entries = share * _row_sums(index.set_ptr, lengths)
+    planes = np.minimum(_row_sums(index.set_ptr, is_hub), HUBS // 8)
+    by_planes = np.minimum(COUNT * hub_entries, PLANE * planes * (hi - lo))
+    by_tiles = COUNT * (entries - hub_entries) + by_planes + LOOK * (hi - lo)
+    search = SEARCH + CLIP * sizes + np.minimum(WALK * entries, by_tiles)
+    cost = np.full(len(index.group_of), float(WRITE))
+    follows = index.group_of >= 0
+    cost[follows] += (search / np.diff(index.member_ptr))[index.group_of[follows]]
+    return cost
+
+
+def _row_sums(ptr: np.ndarray, values: np.ndarray) -> np.ndarray:
+    total = np.zeros(len(values) + 1, dtype=np.int64)
+    np.cumsum(values, out=total[1:])
+    return total[ptr[1:]] - total[ptr[:-1]]

@@ -18,7 +18,7 @@ from raypipe.frames import FrameEngine, PandasEngine
 from raypipe.graph import FollowGraph, build_graph, encode
 from raypipe.intake.read import read_follows
 from raypipe.show import print_table
-from tests.benchmarks.timing import in_turns
+from tests.benchmarks.timing import one_by_one
 
 ROWS = 2_040_000
 ACCOUNTS = 100_000
@@ -39,7 +39,7 @@ def read_graph(path: Path, engine: FrameEngine) -> FollowGraph:
 
 
 def bench() -> None:
-    """Print seconds and rows a second of each way, in turns on a warm Ray."""
+    """Print seconds and rows a second of each way, on a warm Ray."""
     with tempfile.TemporaryDirectory() as folder, cluster.connect("local"):
         path = Path(folder) / "follows.csv"
         write_uuid_follows(path)
@@ -47,13 +47,12 @@ def bench() -> None:
         started = time.perf_counter()
         modin = cluster.import_modin()
         modin_start = time.perf_counter() - started
-        seconds = in_turns(
+        seconds = one_by_one(
             {
                 "pandas/Arrow, to the graph": lambda: read_graph(path, PandasEngine()),
                 "Modin, to the graph": lambda: read_graph(path, cluster.ModinEngine()),
                 "Modin's own read_csv, no graph": lambda: len(modin.read_csv(path, dtype=str)),
             },
-            rounds=3,
         )
         same = (
             read_graph(path, PandasEngine()).fingerprint

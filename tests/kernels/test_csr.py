@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raypipe.kernels.csr import Adjacency, adjacency, transpose
+from raypipe.kernels.csr import Adjacency, Pairs, adjacency, transpose
 
 PAIRS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=80)
 
@@ -16,7 +16,16 @@ def as_sets(rows: Adjacency) -> set[tuple[int, int]]:
 def build(pairs):
     array = np.array(pairs, dtype=np.int32).reshape(-1, 2)
     array.flags.writeable = False  # as Ray hands arrays out
-    return adjacency(array[:, 0], array[:, 1], 10)
+    cut = len(array) // 3
+    numbers = np.arange(10, dtype=np.int32)
+    backwards = array * -1 + 9  # a part may number its codes in its own way
+    return adjacency(
+        [
+            Pairs(array[:cut, 0], array[:cut, 1], numbers),
+            Pairs(backwards[cut:, 0], backwards[cut:, 1], numbers[::-1].copy()),
+        ],
+        10,
+    )
 
 
 @given(PAIRS)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raypipe.kernels.csr import adjacency
+from raypipe.kernels.csr import Pairs, adjacency
 from raypipe.kernels.neighbourhood import union_sizes, weighted_union
 from raypipe.kernels.shards import cut, heaviest_first
 from raypipe.kernels.topk import best_of_rows, fill_up
@@ -18,7 +18,7 @@ from tests import naive
 def test_weighted_union_is_the_sum_over_sets(data):
     pairs = data.draw(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=60))
     array = np.array(pairs, dtype=np.int32).reshape(-1, 2)
-    rows, _, _ = adjacency(array[:, 0], array[:, 1], 10)
+    rows, _, _ = adjacency([Pairs(array[:, 0], array[:, 1], np.arange(10))], 10)
     lists = data.draw(st.lists(st.lists(st.integers(0, 9), max_size=4, unique=True), max_size=5))
     counts = np.array([len(one) for one in lists], dtype=np.int32)
     neighbours = np.zeros((len(lists), 4), dtype=np.int32)
@@ -43,7 +43,8 @@ def test_weighted_union_is_the_sum_over_sets(data):
 
 def test_weighted_union_of_rows_that_fill_the_table():
     everyone = np.arange(5000, dtype=np.int32)
-    rows, _, _ = adjacency(np.repeat(np.int32([5000, 5001]), 5000), np.tile(everyone, 2), 5002)
+    hubs = np.repeat(np.int32([5000, 5001]), 5000)
+    rows, _, _ = adjacency([Pairs(hubs, np.tile(everyone, 2), np.arange(5002))], 5002)
     indptr, codes, scores = weighted_union(
         rows, np.array([2, 1]), np.int32([[5000, 5001], [5001, 0]]), np.array([[0.5, 0.25], [1, 0]])
     )

@@ -1,0 +1,113 @@
+"""Which frames, and whether Ray: by the size of the work, with the reason said."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+
+from raypipe import engines
+from raypipe.config import load_config
+from raypipe.frames import PandasEngine
+from raypipe.meter import Meter
+
+PANDAS = PandasEngine()
+
+
+@pytest.fixture(autouse=True)
+def two_cpus(monkeypatch):
+    monkeypatch.delenv("RAY_ADDRESS", raising=False)
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: {0, 1}, raising=False)
+
+
+def choose(seconds, engine=PANDAS, **settings):
+    with ExitStack() as stack:
+        return engines.runner(load_config(None, settings), engine, seconds, stack)
+
+
+def test_small_work_does_not_start_ray():
+    runner = choose(1.0)
+    assert (runner.run_shards, runner.cpus) == (map, 1)
+    assert runner.reason == (
+        "cluster: none (about 1.0 s of work; 2 CPUs would save 0.5 s, Ray takes 8 s to start)"
+    )
+
+
+def test_large_work_does(ray_cluster):
+    from raypipe import cluster
+
+    runner = choose(60.0)
+    assert runner.run_shards is cluster.run_shards
+    assert runner.reason.startswith("cluster: local (about 60.0 s of work; 2 CPUs save 30 s)")
+
+
+def test_ray_that_modin_has_started_is_used(ray_cluster):
+    from raypipe import cluster
+
+    runner = choose(1.0, cluster.ModinEngine())
+    assert runner.run_shards is cluster.run_shards
+    assert runner.reason.startswith("cluster: local (Modin has started it)")
+
+
+def test_none_is_never_ray():
+    assert choose(1e6, cluster="none").run_shards is map
+
+
+@pytest.mark.parametrize(
+    ("environment", "config", "address"),
+    [
+        ("10.0.0.1:6379", "auto", "10.0.0.1:6379"),
+        ("", "auto", None),
+        (None, "auto", None),
+        ("10.0.0.1:6379", "none", None),
+        ("10.0.0.1:6379", "local", "local"),
+        ("10.0.0.1:6379", "10.0.0.2:6379", "10.0.0.2:6379"),
+    ],
+)
+def test_address(environment, config, address, monkeypatch):
+    if environment is not None:
+        monkeypatch.setenv("RAY_ADDRESS", environment)
+    assert engines._address(load_config(None, {"cluster": config})) == address
+
+
+def test_frames_by_what_fits(monkeypatch, ray_cluster):
+    def name(bytes_of_input, available, **settings):
+        monkeypatch.setattr(engines, "_memory_available", lambda: available)
+        with ExitStack() as stack:
+            files = [("f.csv", bytes_of_input)]
+            engine, reason = engines.frame_engine(load_config(None, settings), files, stack)
+        assert reason.startswith(f"frames: {engine.name} (")
+        return engine.name
+
+    assert name(10**6, 10**10) == "pandas"
+    assert name(10**10, 10**10) == "modin"
+    assert name(10**10, 10**10, cluster="none") == "pandas"
+    assert name(10**6, 10**10, frames="modin") == "modin"
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "expected"),
+    [("1000", "400", 600), ("400", "1000", 0), ("max", "400", 5000), (None, None, 5000)],
+)
+def test_memory_of_a_container(limit, used, expected, tmp_path, monkeypatch):
+    monkeypatch.setattr(engines, "_CGROUP", tmp_path)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: type("M", (), {"available": 5000}))
+    if limit:
+        (tmp_path / "memory.max").write_text(limit)
+        (tmp_path / "memory.current").write_text(used)
+    assert engines._memory_available() == expected
+
+
+def test_the_meter_sees_a_peak_in_the_middle():
+    import numpy as np
+
+    meter = Meter()
+    with meter.stage("before"):
+        pass
+    with meter.stage("peak"):
+        for _ in range(10):
+            held = np.ones(40_000_000)  # 320 MB
+            held = held[:1].copy()
+    before, peak = (stage["peak_memory_mb"] for stage in meter.stages)
+    assert held[0] == 1
+    assert before + 200 < peak < before + 1000
