@@ -8,6 +8,7 @@ imported only where Ray is really wanted.
 from __future__ import annotations
 
 import os
+import secrets
 import socket
 import sys
 import time
@@ -22,11 +23,16 @@ import pandas as pd
 from raypipe.errors import ClusterError, RaypipeError
 from raypipe.frames import Frame
 
-# Read by Ray when it starts. Retries after running out of memory are unlimited by default: a shard
-# that is too big would be tried for ever.
+# Read by Ray when it is imported. Retries after running out of memory are unlimited by default: a
+# shard that is too big would be tried for ever.
 os.environ.setdefault("RAY_task_oom_retries", "2")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+if not os.environ.get("RAY_ADDRESS"):
+    # A Ray of our own listens on every interface, and who may submit a task may run anything
+    # (CVE-2023-48022): only this process and those it starts know the token.
+    os.environ.setdefault("RAY_AUTH_MODE", "token")
+    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 import ray
 from ray import exceptions
@@ -52,24 +58,23 @@ def connect(address: str) -> Iterator[int]:
 
     Args:
         address: ``local`` for a Ray of our own, that ends with the block (with the process, if
-            Modin was used) and listens on the loopback interface only; else the address of a
-            cluster. A Ray that this process is connected to already is used, and left running.
+            Modin was used) and lets nobody else in; else the address of a cluster. A Ray that this
+            process is connected to already is used, and left running.
 
     Raises:
         ClusterError: nobody answers there, or Ray cannot start.
     """
     ours = not ray.is_initialized()
     if ours:
-        where = {"_node_ip_address": "127.0.0.1"} if address == "local" else {}
+        own = {"include_dashboard": False} if address == "local" else {}
         try:
             _check_reachable(address)
             ray.init(
                 address=address,
-                include_dashboard=False if where else None,
                 log_to_driver=False,
                 logging_level="ERROR",
                 runtime_env={"env_vars": _WORKER_ENV},
-                **where,
+                **own,
             )
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             reason = " ".join(str(error).split())[:200]

@@ -9,6 +9,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from types import ModuleType
 from typing import Any, NamedTuple
 
 import psutil
@@ -52,9 +53,9 @@ def frame_engine(
         name, reason = choose_frames(files, _memory_available(), config.cluster)
     if name == "pandas":
         return PandasEngine(), reason
-    from raypipe import cluster  # starts nothing, but takes a second to import
-
-    stack.enter_context(cluster.connect(_address(config) or "local"))
+    address = _address(config) or "local"
+    cluster = _import_cluster(address)
+    stack.enter_context(cluster.connect(address))
     return cluster.ModinEngine(), reason
 
 
@@ -80,10 +81,18 @@ def runner(config: RunConfig, engine: FrameEngine, seconds: float, stack: ExitSt
         address, reason = _worth_it(seconds)
     if address is None:
         return Runner(map, 1, reason)
-    from raypipe import cluster
-
+    cluster = _import_cluster(address)
     cpus = stack.enter_context(cluster.connect(address))
     return Runner(cluster.run_shards, cpus, f"{reason}; {cpus} CPUs")
+
+
+def _import_cluster(address: str) -> ModuleType:
+    """The module that holds Ray: it starts nothing, but takes a second to import."""
+    if address != "local":
+        os.environ["RAY_ADDRESS"] = address  # read there: this Ray will not be our own
+    from raypipe import cluster
+
+    return cluster
 
 
 def _address(config: RunConfig) -> str | None:

@@ -116,3 +116,17 @@ def test_an_address_where_nobody_answers_is_one_line():
     assert done.stdout.startswith("no Ray at '127.0.0.1:1' (")
     assert done.stdout.endswith("; start one there, or set cluster: none\n")
     assert done.stdout.count("\n") == 1
+
+
+def test_nobody_else_is_let_in(ray_cluster):
+    """Who does not know the token of a local Ray is refused, though its ports are open."""
+    import ray
+
+    address = ray.get_runtime_context().gcs_address
+    stranger = {name: v for name, v in os.environ.items() if not name.startswith("RAY_")}
+    code = f"import ray; ray.init(address={address!r})"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=stranger, capture_output=True, text=True, check=False
+    )
+    assert done.returncode != 0
+    assert "Unauthenticated" in done.stderr

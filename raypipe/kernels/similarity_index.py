@@ -11,9 +11,8 @@ Three renumberings, each made once per graph:
   a byte per group: one vector instruction then counts eight hubs for 64 groups.
 
 Source:
-    Lists sorted by size for the length filter: Bayardo, Ma, Srikant (2007), "Scaling up all pairs
-    similarity search", WWW. Bit planes for frequent items: the vertical bitmaps of Burdick et al.
-    (2001), "MAFIA", ICDE.
+    Sets by size, for the length filter: Bayardo, Ma, Srikant (2007), "Scaling up all pairs
+    similarity search", WWW. Bits for frequent items: Burdick et al. (2001), "MAFIA", ICDE.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
+#: More pay on no graph measured; a row pays only for the planes that it uses.
 HUBS = 64
-TILE = 1024
 
 
 class SimilarityIndex(NamedTuple):
     """A follow graph of n accounts in g groups; plain arrays, made once, shared read-only.
 
-    Takes 8 bytes per follow of a distinct set, and per account 8 bytes for its code, 8 as a
-    followee and at most 8 + 4 + HUBS / 8 as a group.
+    Takes 8 bytes per follow of a distinct set and, per account, 8 bytes for its code, 8 as a
+    followee and at most 16 + HUBS / 8 as a group.
 
     Attributes:
         group_of: int32[n], group of each account, -1 if it follows nobody.
@@ -42,8 +41,7 @@ class SimilarityIndex(NamedTuple):
         list_ptr: int64[ranks + 1].
         lists: uint32[follows], groups that follow each rank, ascending.
         size_start: int32[largest set + 2], first group with at least so many followees.
-        planes: uint8[HUBS / 8, g + TILE], bit r % 8 of planes[r // 8, group]: follows rank r.
-            The last TILE columns are zero, so that whole tiles may be read.
+        planes: uint8[HUBS / 8, g], bit r % 8 of planes[r // 8, group]: follows rank r.
     """
 
     group_of: np.ndarray
@@ -97,7 +95,7 @@ def build_index(
     sets = _sets(leader, set_ptr, ranked, t_indptr, t_indices)
     list_ptr = _starts(np.bincount(sets, minlength=len(ranked)))
     lists = _lists(set_ptr, sets, list_ptr)
-    planes = np.zeros((HUBS // 8, len(first) + TILE), dtype=np.uint8)
+    planes = np.zeros((HUBS // 8, len(first)), dtype=np.uint8)
     for hub in range(min(HUBS, len(ranked))):
         planes[hub // 8, lists[list_ptr[hub] : list_ptr[hub + 1]]] |= np.uint8(1 << hub % 8)
     return SimilarityIndex(

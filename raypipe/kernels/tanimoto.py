@@ -14,12 +14,12 @@ looking at fewer counters, and every bound here is a consequence of the definiti
 * Counters of one byte. An overlap beyond 255 takes two sets of more than 255; when the account
   asked for has one, the counters of the other large sets are carried over into wider ones before
   they can overflow. The counters of a million groups stay in the cache of a core.
-* Planes. A hub's list may hold half of all groups. Where the lists of the hubs of a plane are
-  longer than the plane, the bits of all eight are counted for 64 groups at a time instead.
+* Planes. The list of a hub may hold half of all groups. Where the lists of eight hubs take longer
+  to walk, a vector instruction counts their bits, one byte a group, for 64 groups at a time.
 
-Short ranges of counters are looked at in order; where few groups were touched, the lists are
-walked a second time instead, which also clears the counters. Both choices are made per account by
-predicted time and change nothing else. Similarities are compared as integers, cross-multiplied.
+The counters of the range are then looked at in order or, where few were touched, found again by a
+second walk over the lists. Both choices are made for each account by predicted time, and change
+nothing else. Similarities are compared as integers, cross-multiplied.
 
 Source:
     Bayardo, Ma, Srikant (2007), "Scaling up all pairs similarity search", WWW; Xiao, Wang, Lin,
@@ -34,25 +34,16 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from raypipe.kernels.similarity_index import HUBS, TILE, SimilarityIndex, build_index, wedges
+from raypipe.kernels.search_cost import COUNT, LOOK, PLANE, WALK, work
+from raypipe.kernels.similarity_index import SimilarityIndex, build_index, wedges
 
 __all__ = ["Neighbours", "SimilarityIndex", "build_index", "top_neighbours", "wedges", "work"]
 
-# Below this, clamping every entry of a list is cheaper than two binary searches.
+# Up to this length, clamping every entry of a list is cheaper than two binary searches.
 SHORT = 64
-# Counters looked at together inside a tile that holds a candidate.
+# Counters looked at together, and again inside a tile that holds a candidate.
+TILE = 1024
 BLOCK = 128
-# Nanoseconds: to count an entry, to count and walk it again, to look at a counter, to count a
-# group in a plane. Only their ratios matter, and only for speed.
-COUNT = 0.45
-WALK = 1.1
-LOOK = 0.06
-PLANE = 0.02
-# Nanoseconds of a search, of each of its lists, and of writing a row; for `work` alone.
-SEARCH = 300
-CLIP = 50
-WRITE = 400
-
 # Columns of the table of the best groups.
 OVERLAP, UNION, FIRST, GROUP = range(4)
 
@@ -165,46 +156,59 @@ def _new_scratch(index, k):
 @njit(nogil=True, cache=True)
 def _search(index, group, places, p, q, scratch):
     """The best other groups, into scratch.best; returns how many."""
-    count, wide, starts, stops, plane_work, _, best = scratch
+    count, _, starts, stops, plane_work, _, best = scratch
     row = index.sets[index.set_ptr[group] : index.set_ptr[group + 1]]
     m = len(row)
     largest = len(index.size_start) - 2
     lo = np.int64(index.size_start[p * m // q + 1])
     hi = np.int64(index.size_start[(largest if p == 0 else min(largest, (m * q - 1) // p)) + 1])
-    large = np.int64(index.size_start[min(256, largest + 1)])
-    is_wide = m > 255 and hi > large
+    is_wide = m > 255
 
     entries = _clip(index, row, lo, hi, starts, stops, plane_work)
-    by_lists = WALK * entries
-    by_tiles = COUNT * entries + LOOK * (hi - lo)
-    for plane in range(len(plane_work)):
-        saved = COUNT * plane_work[plane] - PLANE * (hi - lo)
-        by_tiles -= max(saved, 0.0)
-        plane_work[plane] = saved > 0
-    if by_lists <= by_tiles and not is_wide:
+    by_lists = _choose(entries, hi - lo, plane_work)
+    if by_lists and not is_wide:
         plane_work[:] = 0
         _count(index.lists, row, starts, stops, plane_work, lo, hi, count)
         return _walk(index, group, starts, stops, places, p, q, scratch)
-
     for plane in range(len(plane_work)):
         if plane_work[plane]:
             _count_plane(count[lo:hi], index.planes[plane, lo:hi], index.planes[plane, group])
-    if not is_wide:
-        _count(index.lists, row, starts, stops, plane_work, lo, hi, count)
-        n_best = _look(index, group, lo, hi, 0, count, places, 0, p, q, best)
-        count[lo:hi] = 0
-        return n_best
+    if is_wide:
+        return _search_wide(index, group, row, lo, hi, places, p, q, scratch)
+    _count(index.lists, row, starts, stops, plane_work, lo, hi, count)
+    n_best = _look(index, group, lo, hi, 0, count, places, 0, p, q, best)
+    count[lo:hi] = 0
+    return n_best
+
+
+@njit(nogil=True, cache=True)
+def _search_wide(index, group, row, lo, hi, places, p, q, scratch):
+    """Finish a search in which some overlaps may not fit a byte; the planes are counted."""
+    count, wide, starts, stops, plane_work, _, best = scratch
+    large = len(count) - len(wide)
     middle = max(lo, large)
-    for i in range(0, m, 255):
-        _carry(count[middle:hi], wide[middle - large : hi - large])
-        part = slice(i, min(i + 255, m))
+    carried = wide[middle - large : hi - large]
+    _carry(count[middle:hi], carried)
+    for i in range(0, len(row), 255):
+        part = slice(i, min(i + 255, len(row)))
         _count(index.lists, row[part], starts[part], stops[part], plane_work, lo, hi, count)
-    _carry(count[middle:hi], wide[middle - large : hi - large])
+        _carry(count[middle:hi], carried)
     n_best = _look(index, group, lo, middle, 0, count, places, 0, p, q, best)
     n_best = _look(index, group, middle, hi, large, wide, places, n_best, p, q, best)
     count[lo:middle] = 0
-    wide[middle - large : hi - large] = 0
+    carried[:] = 0
     return n_best
+
+
+@njit(nogil=True, cache=True)
+def _choose(entries, span, plane_work):
+    """Whether to walk the lists again; marks, in plane_work, the planes to count if not."""
+    by_tiles = COUNT * entries + LOOK * span
+    for plane in range(len(plane_work)):
+        saved = COUNT * plane_work[plane] - PLANE * span
+        by_tiles -= max(saved, 0.0)
+        plane_work[plane] = saved > 0
+    return WALK * entries <= by_tiles
 
 
 @njit(nogil=True, cache=True)
@@ -216,6 +220,7 @@ def _clip(index, row, lo, hi, starts, stops, plane_work):
         starts[i] = list_ptr[row[i]]
         stops[i] = list_ptr[row[i] + 1]
     plane_work[:] = 0
+    hubs = 8 * len(plane_work)
     entries = 0
     for i in range(len(row)):
         start, stop = starts[i], stops[i]
@@ -224,7 +229,7 @@ def _clip(index, row, lo, hi, starts, stops, plane_work):
                 start = starts[i] = _lower_bound(lists, start, stop, lo)
             if start < stop and lists[stop - 1] >= hi:
                 stop = stops[i] = _lower_bound(lists, start, stop, hi)
-        if row[i] < HUBS:
+        if row[i] < hubs:
             plane_work[row[i] // 8] += stop - start
         entries += stop - start
     return entries
@@ -245,9 +250,10 @@ def _lower_bound(lists, start, stop, group):
 @njit(nogil=True, cache=True)
 def _count(lists, row, starts, stops, planes_done, lo, hi, count):
     """Add one to the counter of each entry of each list whose plane was not counted."""
+    hubs = 8 * len(planes_done)
     low, span = np.uint32(lo), np.uint32(hi - lo)
     for i in range(len(row)):
-        if row[i] < HUBS and planes_done[row[i] // 8]:
+        if row[i] < hubs and planes_done[row[i] // 8]:
             continue
         if stops[i] - starts[i] > SHORT:
             for group in lists[starts[i] : stops[i]]:
@@ -301,10 +307,10 @@ def _walk(index, group, starts, stops, places, p, q, scratch):
                 union = m + set_ptr[other + 1] - set_ptr[other] - overlap
                 first = members[member_ptr[other]]
                 n_best = _offer(best, n_best, places, overlap, union, first, np.int64(other))
-                if n_best == places:
-                    if best[places - 1, OVERLAP] != p or best[places - 1, UNION] != q:
-                        p, q = best[places - 1, OVERLAP], best[places - 1, UNION]
-                        _set_limit(limit, m, p, q, 0, index.size_start)
+                last = places - 1
+                if n_best > last and (best[last, OVERLAP] != p or best[last, UNION] != q):
+                    p, q = best[last, OVERLAP], best[last, UNION]
+                    _set_limit(limit, m, p, q, 0, index.size_start)
     return n_best
 
 
@@ -409,10 +415,10 @@ def _offer(best, n_best, places, overlap, union, first, group):
 
 @njit(nogil=True, cache=True)
 def _write(index, account, group, best, n_best, found, i):
-    """Write the members of the account's own group, then of the best ones; returns how many.
+    """Write row i: the other members of the account's own group, then those of the best groups.
 
-    The k best accounts are among the k first groups by (similarity, first member): an account
-    has its group's first member, at least, before it or equal to it.
+    No member comes before the first of its group, so the k best accounts are all in the k best
+    groups by (similarity, first member). Tied groups are merged by code.
     """
     codes, overlaps, scores = found.codes, found.overlaps, found.scores
     k = codes.shape[1]
@@ -445,48 +451,3 @@ def _write(index, account, group, best, n_best, found, i):
             overlaps[i, at] = overlap
             scores[i, n - 1] = overlap / union
     found.counts[i] = n
-
-
-def work(index: SimilarityIndex, threshold: tuple[int, int] = (1, 10)) -> np.ndarray:
-    """Predicted nanoseconds of each account in `top_neighbours`, to cut shards of equal length.
-
-    Lists are taken to hold groups of each size in the same proportions as the whole graph does.
-    Members of a group share its search, so they share its cost.
-
-    Args:
-        threshold: as for `top_neighbours`.
-
-    Returns:
-        float64[n].
-
-    Example:
-        >>> follows = np.array([0, 1, 2, 2]), np.array([2, 2], dtype=np.int32)
-        >>> followers = np.array([0, 0, 0, 2]), np.array([0, 1], dtype=np.int32)
-        >>> cost = work(build_index(*follows, *followers))
-        >>> bool(cost[0] == cost[1] > cost[2])
-        True
-    """
-    p, q = threshold
-    sizes = np.diff(index.set_ptr)
-    largest = len(index.size_start) - 2
-    most = np.minimum((sizes * q - 1) // p, largest) if p else np.full_like(sizes, largest)
-    lo, hi = index.size_start[sizes * p // q + 1], index.size_start[most + 1]
-    share = (index.set_ptr[hi] - index.set_ptr[lo]) / max(len(index.sets), 1)
-    is_hub = index.sets < HUBS
-    lengths = np.diff(index.list_ptr)[index.sets]
-    hub_entries = share * _row_sums(index.set_ptr, np.where(is_hub, lengths, 0))
-    entries = share * _row_sums(index.set_ptr, lengths)
-    planes = np.minimum(_row_sums(index.set_ptr, is_hub), HUBS // 8)
-    by_planes = np.minimum(COUNT * hub_entries, PLANE * planes * (hi - lo))
-    by_tiles = COUNT * (entries - hub_entries) + by_planes + LOOK * (hi - lo)
-    search = SEARCH + CLIP * sizes + np.minimum(WALK * entries, by_tiles)
-    cost = np.full(len(index.group_of), float(WRITE))
-    follows = index.group_of >= 0
-    cost[follows] += (search / np.diff(index.member_ptr))[index.group_of[follows]]
-    return cost
-
-
-def _row_sums(ptr: np.ndarray, values: np.ndarray) -> np.ndarray:
-    total = np.zeros(len(values) + 1, dtype=np.int64)
-    np.cumsum(values, out=total[1:])
-    return total[ptr[1:]] - total[ptr[:-1]]
