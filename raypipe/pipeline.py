@@ -6,6 +6,7 @@ follows --intake--> frame --encode--> FollowGraph --shards--> lists --parts--> r
 from __future__ import annotations
 
 import hashlib
+import json
 import platform
 from collections import Counter
 from collections.abc import Iterator
@@ -23,7 +24,7 @@ import raypipe
 from raypipe.audience import audience, read_accounts
 from raypipe.columns import FOLLOWER, FOLLOWING, NEIGHBOUR, RANK, SCORE, SOURCE
 from raypipe.config import RunConfig, to_yaml
-from raypipe.disk import disk_errors, to_json
+from raypipe.disk import disk_errors, to_json, write_atomic
 from raypipe.engines import frame_engine, runner
 from raypipe.errors import InputError, RunError, TooManyBadRows
 from raypipe.frames import FrameEngine
@@ -32,15 +33,14 @@ from raypipe.intake.files import list_files
 from raypipe.intake.read import input_digest, read_follows
 from raypipe.kernels.shards import cut, heaviest_first
 from raypipe.meter import Meter
+from raypipe.plan import measure_cost
 from raypipe.progress import Progress, Silent
-from raypipe.recommend import LADDER, estimate_work, prepare, recommend_shard
+from raypipe.recommend import LADDER, prepare, recommend_shard
 from raypipe.runs.parts import write_parts
 from raypipe.runs.staging import Staging
 from raypipe.runs.store import Run, RunStore
 from raypipe.statistics import graph_statistics
 
-#: Units of ``recommend.estimate_work`` that one CPU does in a second.
-WORK_PER_SECOND = 1.5e8
 #: A shard is about so long: short enough to be even, long enough that a task's cost does not show.
 SHARD_SECONDS = 2.0
 
@@ -109,13 +109,13 @@ def _compute(
         with stages.stage("prepare"):
             chosen = audience(graph, accounts, config.audience.min_follows)
             night = prepare(graph, chosen, config)
-            cost = estimate_work(night)
-            predicted = float(cost.sum()) / WORK_PER_SECOND
+            cost = measure_cost(night)
+            predicted = float(cost.sum())
             run_shards, cpus, why_cluster = runner(config, engine, predicted, stack)
             stages.progress.say(why_cluster)
 
-        with stages.stage("recommend", total=float(cost.sum())):
-            shards = cut(cost, config.shards or max(cpus, round(predicted / SHARD_SECONDS)))
+        with stages.stage("recommend", total=predicted):
+            shards = _cut_once(staging, cost, config.shards or max(cpus, predicted / SHARD_SECONDS))
             kept = set(staging.shards())
             todo = [shard for shard in heaviest_first(shards, cost) if _name(shard) not in kept]
             for shard in set(shards) - set(todo):
@@ -155,6 +155,7 @@ def _compute(
         "parts": parts,
         "inputs": [{"file": str(path), "bytes": size} for path, size in files],
         "engines": {"frames": why_frames, "cluster": why_cluster},
+        "predicted": {"recommend_seconds": round(predicted / cpus, 3)},
         "stages": stages.meter.stages,
         "versions": {
             "raypipe": raypipe.__version__,
@@ -210,6 +211,20 @@ def _digest_of_inputs(config: RunConfig, accounts: pa.Array | None) -> str:
     if accounts is not None:
         digest.update(digest_of_ids(accounts))
     return digest.hexdigest()
+
+
+def _cut_once(staging: Staging, cost: np.ndarray, shards: float) -> list[tuple[int, int]]:
+    """The shards of this run: cut by cost, and as they were cut before where a kill has left some.
+
+    Costs are measured, and would cut a second start's shards a little elsewhere.
+    """
+    path = staging.scratch / "shards.json"
+    if path.is_file():
+        return [tuple(shard) for shard in json.loads(path.read_text())]
+    ranges = cut(cost, round(shards))
+    with disk_errors(f"{path}: cannot be written"):
+        write_atomic(path, to_json(ranges))
+    return ranges
 
 
 def _name(shard: tuple[int, int]) -> str:

@@ -23,6 +23,7 @@ FLOORS = (
     ("eligibility",),
     ("ranking",),
     ("recommend",),
+    ("plan",),
     ("pipeline",),
     ("cli",),
     ("__main__",),

@@ -21,7 +21,7 @@ from tests import naive
 from tests.strategies import graph_of, pairs
 
 
-def work_on(graph, accounts=None, **settings) -> Night:
+def night_on(graph, accounts=None, **settings) -> Night:
     accounts = np.arange(graph.accounts) if accounts is None else accounts
     config = load_config(None, {key.replace("__", "."): value for key, value in settings.items()})
     return prepare(graph, np.array(accounts, dtype=np.int32), config)
@@ -49,7 +49,7 @@ def lists_of(table, ids) -> dict[str, list[tuple]]:
 )
 def test_equals_the_oracle(rows, n, k, threshold, min_follows, min_followers):
     graph = graph_of(rows)
-    work = work_on(
+    work = night_on(
         graph,
         recommendations__per_account=n,
         similar__neighbours=k,
@@ -76,8 +76,8 @@ def test_equals_the_oracle(rows, n, k, threshold, min_follows, min_followers):
 def test_an_account_gets_the_same_whoever_is_asked_with_it(data):
     graph = graph_of(data.draw(pairs.filter(len)))
     accounts = data.draw(st.sets(st.integers(0, graph.accounts - 1), min_size=1))
-    whole = recommend_shard(work_on(graph), (0, graph.accounts)).tables
-    part = recommend_shard(work_on(graph, sorted(accounts)), (0, len(accounts))).tables
+    whole = recommend_shard(night_on(graph), (0, graph.accounts)).tables
+    part = recommend_shard(night_on(graph, sorted(accounts)), (0, len(accounts))).tables
     for name in ("neighbours", "recommendations"):
         mine = np.isin(whole[name]["account"].to_numpy(), sorted(accounts))
         assert part[name].equals(whole[name].filter(mine))
@@ -86,16 +86,16 @@ def test_an_account_gets_the_same_whoever_is_asked_with_it(data):
 def test_batches_do_not_show(monkeypatch):
     rng = np.random.default_rng(0)
     graph = graph_of([(f"{a}", f"{b}") for a, b in rng.integers(0, 50, (600, 2))])
-    whole = recommend_shard(work_on(graph), (0, graph.accounts)).tables
+    whole = recommend_shard(night_on(graph), (0, graph.accounts)).tables
     monkeypatch.setattr(recommend, "_BATCH", 50)
-    assert recommend_shard(work_on(graph), (0, graph.accounts)).tables == whole
+    assert recommend_shard(night_on(graph), (0, graph.accounts)).tables == whole
 
 
 def test_every_refusal_is_counted():
     # a and b are alike; a's candidates from b: x, y (followed), a itself, z (one follower).
     rows = [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y"), ("b", "a"), ("b", "z"), ("c", "a")]
     graph = graph_of(rows)
-    work = work_on(
+    work = night_on(
         graph, [graph.code("a")], similar__min_follows=2, candidates__min_followers=2,
         recommendations__per_account=1,
     )  # fmt: skip
@@ -185,7 +185,7 @@ def test_real_accounts_equal_the_oracle(data, name, some):
     follows, ids = naive.follow_sets(rows), graph.ids.to_pylist()
     by_size = np.argsort(graph.followees.degrees, kind="stable")
     asked = np.unique(np.append(by_size[:: len(by_size) // some], by_size[-1]))
-    tables = recommend_shard(work_on(graph, asked), (0, len(asked))).tables
+    tables = recommend_shard(night_on(graph, asked), (0, len(asked))).tables
     found = lists_of(tables["recommendations"], ids)
     near = lists_of(tables["neighbours"], ids)
     for account in map(ids.__getitem__, asked):
