@@ -32,7 +32,7 @@ lint: $(VENV)/installed  ## style and format, as ruff sees them
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
 bench: $(VENV)/installed  ## the figures in the README, measured on this machine
-	$(BIN)/python -m pip install --quiet '.[bench]'
+	$(BIN)/python -m pip install --quiet --no-build-isolation -e '.[bench]'
 	$(BIN)/python -m tests.benchmarks
 
 lock:  ## pin and hash every dependency again (needs uv)

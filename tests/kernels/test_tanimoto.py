@@ -101,6 +101,7 @@ SHAPES = {
     "many lists longer than SHORT": skewed(4, 600, 30000, 1),
     "one hub": np.column_stack([np.arange(1, 300), np.zeros(299, np.int64)]),
     "two hubs": np.array([(a, a % 2) for a in range(2, 300)] + [(a, 1) for a in range(2, 9)]),
+    "nested sets": np.array([(300 + a, b) for a in range(250) for b in range(a + 1)]),
     "nobody follows": EMPTY,
 }
 
@@ -131,6 +132,22 @@ def test_the_shapes_take_every_way():
             ways.update("long" if length > tanimoto.SHORT else "short" for length in stops - starts)
             ways.add("many tiles" if groups > tanimoto.TILE else "one tile")
     assert ways == {"lists", "planes", "tiles", "long", "short", "many tiles", "one tile"}
+
+
+@given(st.lists(st.integers(0, 30), min_size=1, max_size=40), st.integers(0, 31))
+def test_lower_bound_is_where_the_value_would_go(values, value):
+    array = np.array([0, *sorted(values), 99], np.uint32)
+    found = tanimoto._lower_bound(array, 1, len(array) - 1, value)
+    assert found == 1 + np.searchsorted(array[1:-1], value)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int32])
+def test_every_counter_of_a_tile_is_looked_at(dtype):
+    for place in range(tanimoto.TILE):
+        counters = np.zeros(tanimoto.TILE, dtype)
+        counters[place] = 255
+        assert tanimoto._tile_top(counters) == 255
+        assert tanimoto._block_top(counters[: tanimoto.BLOCK]) == 255 * (place < tanimoto.BLOCK)
 
 
 @pytest.mark.parametrize("size", [254, 255, 256, 300, 700])
