@@ -132,3 +132,28 @@ def test_real_graphs_have_their_published_sizes(data, folder, accounts, follows,
     assert dropped == (0, self_follows)
     halves = [encode(frame[len(frame) // 2 :]), encode(frame[: len(frame) // 2])]
     assert build_graph(halves)[0].fingerprint == graph.fingerprint
+
+
+def as_csv(rows):
+    return "\n".join(["followerId,followingId", *map(",".join, rows)]) + "\n"
+
+
+def test_one_file_and_twenty_of_any_order_are_one_graph(tmp_path, ray_cluster):
+    """Through both engines: what is read is the content, not its cut."""
+    from raypipe.cluster import ModinEngine
+    from raypipe.config import InputConfig
+    from raypipe.demo import demo_follows
+    from raypipe.frames import PandasEngine
+    from raypipe.intake.read import read_follows
+
+    rows = [row for row in demo_follows(accounts=200) if all(row)]
+    (tmp_path / "twenty").mkdir()
+    (tmp_path / "one.csv").write_text(as_csv(rows))
+    shuffled = [rows[place] for place in np.random.default_rng(0).permutation(len(rows))]
+    for number in range(20):
+        (tmp_path / "twenty" / f"{number}.csv").write_text(as_csv(shuffled[number::20]))
+    for engine in (PandasEngine(), ModinEngine()):
+        for name in ("one.csv", "twenty"):
+            intake = read_follows(InputConfig(follows=str(tmp_path / name)), engine)
+            graph, _ = build_graph(engine.map_partitions(encode, intake.frame))
+            assert graph.fingerprint == graph_of(rows).fingerprint, (engine.name, name)
