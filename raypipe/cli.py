@@ -109,6 +109,35 @@ def run(
             _print_nothing_to_do(outcome.run, store)
 
 
+@app.command(epilog="Example: raypipe plan configs/nightly.yaml --nodes 4 --cpus 16")
+def plan(
+    config: Config = None,
+    follows: Follows = None,
+    settings: Settings = None,
+    nodes: Annotated[int, typer.Option(min=1, help="Machines, each as fast as this one.")] = 1,
+    cpus: Annotated[
+        int | None, typer.Option(min=1, help="CPUs of each; as many as here if not given.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """What a night will cost: reads the follows, times a sample of the accounts, runs nothing.
+
+    Seconds by stage, memory by part, and the accounts whose followers cost most.
+    """
+    settled = _load(config, follows, settings)
+
+    from raypipe.engines import cpus_here
+    from raypipe.plan import plan_night
+    from raypipe.show import Bars, print_json
+
+    with Bars() as bars:
+        planned = plan_night(settled, nodes, cpus or cpus_here(), bars)
+    if json:
+        print_json(planned)
+    else:
+        _print_plan(planned)
+
+
 @app.command(epilog="Example: raypipe demo --accounts 20000 --out demo/follows.csv")
 def demo(
     out: Annotated[Path, typer.Option(help="The CSV file to write.")] = Path("demo/follows.csv"),
@@ -347,6 +376,25 @@ def _print_rows(table, title: str, json: bool) -> None:
     else:
         names = table.column_names[1:]
         print_table(names, ([row[name] for name in names] for row in rows), title)
+
+
+def _print_plan(planned: dict) -> None:
+    from raypipe.show import print_facts, print_table
+
+    print_facts(planned["counts"])
+    print_table(
+        ["stage", "seconds"],
+        ((name.replace("_", " "), float(value)) for name, value in planned["seconds"].items()),
+        f"{planned['nodes']} nodes of {planned['cpus']} CPUs",
+    )
+    print_table(
+        ["memory of a node", "MB"],
+        ((name.replace("_", " "), value / 1e6) for name, value in planned["memory_bytes"].items()),
+    )
+    print_table(
+        ["costliest", "followers", "share of wedges"],
+        ((hub["account"], hub["followers"], hub["share_of_wedges"]) for hub in planned["hubs"]),
+    )
 
 
 def _print_nothing_to_do(run, store) -> None:

@@ -114,8 +114,15 @@ def _memory_available() -> int:
     return min(available, max(0, limit - used))
 
 
+def cpus_here() -> int:
+    """CPUs that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
 def _worth_it(seconds: float) -> tuple[str | None, str]:
-    cpus = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cpus = cpus_here()
     saved = seconds * (1 - 1 / cpus)
     about = f"about {seconds:.1f} s of work"
     if saved > RAY_START_SECONDS:

@@ -14,6 +14,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ import raypipe
 from raypipe.audience import audience, read_accounts
 from raypipe.columns import FOLLOWER, FOLLOWING, NEIGHBOUR, RANK, SCORE, SOURCE
 from raypipe.config import RunConfig, to_yaml
+from raypipe.cost import measure_cost
 from raypipe.disk import disk_errors, to_json, write_atomic
 from raypipe.engines import frame_engine, runner
 from raypipe.errors import InputError, RunError, TooManyBadRows
@@ -33,9 +35,8 @@ from raypipe.intake.files import list_files
 from raypipe.intake.read import input_digest, read_follows
 from raypipe.kernels.shards import cut, heaviest_first
 from raypipe.meter import Meter
-from raypipe.plan import measure_cost
 from raypipe.progress import Progress, Silent
-from raypipe.recommend import LADDER, prepare, recommend_shard
+from raypipe.recommend import LADDER, Night, prepare, recommend_shard
 from raypipe.runs.parts import write_parts
 from raypipe.runs.staging import Staging
 from raypipe.runs.store import Run, RunStore
@@ -70,7 +71,7 @@ def run_night(
         RaypipeError: one of :mod:`raypipe.errors`; nothing is published then.
     """
     name = f"{date}-{config.digest()}"
-    stages = _Stages(progress or Silent())
+    stages = Stages(progress or Silent())
     with store.lock():
         with stages.stage("check"):
             accounts = read_accounts(config.audience)
@@ -89,30 +90,74 @@ def run_night(
         return Outcome(store.publish(found), new=True)
 
 
+@dataclass(frozen=True)
+class Loaded:
+    """A night that is read and prepared, and not yet worked.
+
+    Attributes:
+        graph: the follows.
+        night: what the shards need.
+        cost: float64[audience], predicted seconds of one CPU.
+        rows: what became of the rows of the input, by name.
+        quarantine: columns.QUARANTINE_SCHEMA.
+        statistics: of the graph.
+        files: (path, bytes) of the input.
+        engine: what the frames were read into, and why.
+    """
+
+    graph: FollowGraph
+    night: Night
+    cost: np.ndarray
+    rows: dict[str, int]
+    quarantine: pa.Table
+    statistics: dict[str, Any]
+    files: list[tuple[Path, int]]
+    engine: FrameEngine
+    why_frames: str
+
+
+def load(
+    config: RunConfig,
+    accounts: pa.Array | None,
+    stages: Stages,
+    stack: ExitStack,
+    bad_rows: Path | None = None,
+) -> Loaded:
+    """Read the follows, build their graph, and measure what the night will cost.
+
+    Args:
+        accounts: what ``audience.read_accounts`` gave.
+        stack: a Ray that is started ends with it.
+        bad_rows: where the quarantine is written if it is too large to go on.
+    """
+    with stages.stage("read"):
+        files = [(path, path.stat().st_size) for path in list_files(config.input)]
+        engine, why_frames = frame_engine(config, files, stack)
+        stages.progress.say(why_frames)
+        parts, quarantine, counts = _read(config, engine, bad_rows)
+
+    with stages.stage("graph"):
+        graph, dropped = build_graph(parts, () if accounts is None else accounts)
+        del parts
+        rows = _add_up({**counts, **dropped._asdict(), "rows_used": graph.follows})
+        statistics = graph_statistics(graph)
+
+    with stages.stage("prepare"):
+        night = prepare(graph, audience(graph, accounts, config.audience.min_follows), config)
+        cost = measure_cost(night)
+    return Loaded(graph, night, cost, rows, quarantine, statistics, files, engine, why_frames)
+
+
 def _compute(
-    config: RunConfig, accounts: pa.Array | None, staging: Staging, stages: _Stages
+    config: RunConfig, accounts: pa.Array | None, staging: Staging, stages: Stages
 ) -> dict[str, Any]:
     """Everything between the input and a finished run; returns what its manifest says."""
     with ExitStack() as stack:
-        with stages.stage("read"):
-            files = [(path, path.stat().st_size) for path in list_files(config.input)]
-            engine, why_frames = frame_engine(config, files, stack)
-            stages.progress.say(why_frames)
-            parts, quarantine, counts = _read(config, engine, staging)
-
-        with stages.stage("graph"):
-            graph, dropped = build_graph(parts, () if accounts is None else accounts)
-            del parts
-            rows = _add_up({**counts, **dropped._asdict(), "rows_used": graph.follows})
-            statistics = graph_statistics(graph)
-
-        with stages.stage("prepare"):
-            chosen = audience(graph, accounts, config.audience.min_follows)
-            night = prepare(graph, chosen, config)
-            cost = measure_cost(night)
-            predicted = float(cost.sum())
-            run_shards, cpus, why_cluster = runner(config, engine, predicted, stack)
-            stages.progress.say(why_cluster)
+        loaded = load(config, accounts, stages, stack, staging.scratch / "quarantine.parquet")
+        graph, cost = loaded.graph, loaded.cost
+        predicted = float(cost.sum())
+        run_shards, cpus, why_cluster = runner(config, loaded.engine, predicted, stack)
+        stages.progress.say(why_cluster)
 
         with stages.stage("recommend", total=predicted):
             shards = _cut_once(staging, cost, config.shards or max(cpus, predicted / SHARD_SECONDS))
@@ -120,7 +165,7 @@ def _compute(
             todo = [shard for shard in heaviest_first(shards, cost) if _name(shard) not in kept]
             for shard in set(shards) - set(todo):
                 stages.progress.advance(float(cost[slice(*shard)].sum()))
-            for result in run_shards(partial(recommend_shard, night), todo):
+            for result in run_shards(partial(recommend_shard, loaded.night), todo):
                 staging.save_shard(_name(result.shard), result.tables)
                 stages.progress.advance(float(cost[slice(*result.shard)].sum()))
 
@@ -136,8 +181,8 @@ def _compute(
         }
         with disk_errors(f"{staging.path}: cannot be written"):
             (staging.path / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
-            (staging.path / "statistics.json").write_bytes(to_json(statistics))
-            pq.write_table(quarantine, staging.path / "quarantine.parquet")
+            (staging.path / "statistics.json").write_bytes(to_json(loaded.statistics))
+            pq.write_table(loaded.quarantine, staging.path / "quarantine.parquet")
             save_graph(graph, staging.path / "graph")
 
     return {
@@ -145,16 +190,16 @@ def _compute(
         "fingerprint": graph.fingerprint,
         "seed": config.seed,
         "counts": {
-            "rows": rows,
-            "graph": {key: statistics[key] for key in ("accounts", "follows", "wedges")},
-            "audience": len(chosen),
+            "rows": loaded.rows,
+            "graph": {key: loaded.statistics[key] for key in ("accounts", "follows", "wedges")},
+            "audience": len(cost),
             "neighbours": sum(part["rows"] for part in parts["neighbours"]),
             **_count_lists(staging, names),
             "shards": len(shards),
         },
         "parts": parts,
-        "inputs": [{"file": str(path), "bytes": size} for path, size in files],
-        "engines": {"frames": why_frames, "cluster": why_cluster},
+        "inputs": [{"file": str(path), "bytes": size} for path, size in loaded.files],
+        "engines": {"frames": loaded.why_frames, "cluster": why_cluster},
         "predicted": {"recommend_seconds": round(predicted / cpus, 3)},
         "stages": stages.meter.stages,
         "versions": {
@@ -165,7 +210,7 @@ def _compute(
     }
 
 
-class _Stages:
+class Stages:
     """The stages of a run: each is measured, and told to whoever watches."""
 
     def __init__(self, progress: Progress) -> None:
@@ -179,15 +224,16 @@ class _Stages:
             yield
 
 
-def _read(config: RunConfig, engine: FrameEngine, staging: Staging):
+def _read(config: RunConfig, engine: FrameEngine, bad_rows: Path | None):
     """The encoded parts of the frame, the quarantine and the counts; the frame itself is let go."""
     try:
         intake = read_follows(config.input, engine)
     except TooManyBadRows as error:
-        path = staging.scratch / "quarantine.parquet"
-        with disk_errors(f"{path}: cannot be written"):
-            pq.write_table(error.quarantine, path)
-        raise TooManyBadRows(f"{error}; all of them: {path}", error.quarantine) from None
+        if bad_rows is None:
+            raise
+        with disk_errors(f"{bad_rows}: cannot be written"):
+            pq.write_table(error.quarantine, bad_rows)
+        raise TooManyBadRows(f"{error}; all of them: {bad_rows}", error.quarantine) from None
     return engine.map_partitions(encode, intake.frame), intake.quarantine, intake.counts
 
 

@@ -1,60 +1,96 @@
-"""What a night will cost, before it runs: measured on a sample of its own accounts."""
+"""What a night will cost, before it runs: seconds, memory, and the accounts that cost most."""
 
 from __future__ import annotations
 
-import time
-from dataclasses import replace
+from contextlib import ExitStack
+from typing import Any
 
 import numpy as np
 
-from raypipe.recommend import Night, estimate_work, recommend_shard
+from raypipe.audience import read_accounts
+from raypipe.config import RunConfig
+from raypipe.graph import FollowGraph
+from raypipe.pipeline import Loaded, Stages, load
+from raypipe.progress import Progress, Silent
 
-#: Accounts are drawn from so many classes of equal estimated work: a few accounts can cost as much
-#: as all others, and an even draw would miss them.
-_CLASSES = 8
-#: Accounts of a class measured at first; four times as many, as long as that takes no time.
-_SAMPLE = 64
-#: Seconds of measuring, all classes together, from which on no larger sample is drawn.
-_ENOUGH_SECONDS = 0.5
+#: Rows of Parquet made of checkpoints, written and hashed in a second; measured with UUIDs.
+ROWS_WRITTEN_PER_SECOND = 1e6
+#: Bytes of a worker that its index and graph are not part of: its imports, and the candidates that
+#: it holds at a time. Measured.
+WORKER_BYTES = 300e6
+_HUBS = 5
 
 
-def measure_cost(night: Night) -> np.ndarray:
-    """Seconds of one CPU that each account of the audience will take: float64[audience].
+def plan_night(
+    config: RunConfig, nodes: int, cpus: int, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Read and prepare a night, measure a sample of its accounts, and predict the rest.
 
-    The accounts are put into classes of equal total estimated work; in each class the seconds per
-    unit of estimate are measured on a random sample, drawn with the config's seed.
+    Args:
+        nodes: machines that the shards would run on, each like this one.
+        cpus: of each machine.
 
-    Source:
-        The separate ratio estimator of Cochran (1977), "Sampling Techniques", chapter 6.
+    Returns:
+        JSON values: ``counts``, ``seconds`` by stage, ``memory_bytes`` by part, ``hubs``. Seconds
+        of read, graph and prepare are measured; those of recommend and write are predicted.
+
+    Raises:
+        RaypipeError: what a run would raise for the same input.
     """
-    estimate = estimate_work(night)
-    cost = np.zeros(len(estimate))
-    if not len(estimate):
-        return cost
-    rng = np.random.default_rng(night.config.seed)
-    order = np.argsort(estimate, kind="stable")
-    done = np.cumsum(estimate[order])
-    _seconds_of(night, order[:1])  # compiles, or loads what was compiled before
-    bounds = np.searchsorted(done, done[-1] * np.arange(1, _CLASSES) / _CLASSES)
-    for members in np.split(order, bounds):
-        if len(members):
-            sample = rng.permutation(members)
-            cost[members] = estimate[members] * _seconds_per_unit(night, sample, estimate)
-    return cost
+    stages = Stages(progress or Silent())
+    with ExitStack() as stack:
+        loaded = load(config, read_accounts(config.audience), stages, stack)
+    measured = {stage["stage"]: stage["seconds"] for stage in stages.meter.stages}
+    one_cpu = float(loaded.cost.sum())
+    lists = config.similar.neighbours + config.recommendations.per_account
+    return {
+        "counts": {
+            **{key: loaded.statistics[key] for key in ("accounts", "follows", "wedges")},
+            "audience": len(loaded.cost),
+        },
+        "seconds": {
+            **measured,
+            "recommend_on_one_cpu": round(one_cpu, 3),
+            "recommend": round(max(one_cpu / (nodes * cpus), loaded.cost.max(initial=0.0)), 3),
+            "write": round(len(loaded.cost) * lists / ROWS_WRITTEN_PER_SECOND, 3),
+        },
+        "nodes": nodes,
+        "cpus": cpus,
+        "memory_bytes": memory_by_part(loaded, cpus),
+        "hubs": costly_hubs(loaded.graph),
+    }
 
 
-def _seconds_per_unit(night: Night, sample: np.ndarray, estimate: np.ndarray) -> float:
-    size = _SAMPLE
-    while True:
-        drawn = sample[:size]
-        seconds = _seconds_of(night, drawn)
-        if size >= len(sample) or seconds > _ENOUGH_SECONDS / _CLASSES:
-            return seconds / float(estimate[drawn].sum())
-        size *= 4
+def memory_by_part(loaded: Loaded, cpus: int) -> dict[str, int]:
+    """Bytes that a night holds on one machine, by part; graph and index are there once."""
+    graph, index = loaded.graph, loaded.night.index
+    sides = (*graph.followees, *graph.followers)
+    return {
+        "ids": graph.ids.nbytes,
+        "follows": sum(array.nbytes for array in sides),
+        "similarity_index": sum(array.nbytes for array in index),
+        "workers": int(cpus * (WORKER_BYTES + 4 * graph.accounts)),
+    }
 
 
-def _seconds_of(night: Night, positions: np.ndarray) -> float:
-    some = replace(night, accounts=np.sort(night.accounts[positions]))
-    started = time.perf_counter()
-    recommend_shard(some, (0, len(positions)))
-    return time.perf_counter() - started
+def costly_hubs(graph: FollowGraph) -> list[dict[str, Any]]:
+    """The most followed accounts: each adds the square of its followers to the wedges.
+
+    Example:
+        >>> import pandas as pd
+        >>> from raypipe.graph import build_graph, encode
+        >>> frame = pd.DataFrame({"followerId": list("abc"), "followingId": list("xxy")})
+        >>> costly_hubs(build_graph([encode(frame)])[0])[0]
+        {'account': 'x', 'followers': 2, 'share_of_wedges': 0.8}
+    """
+    followers = graph.followers.degrees
+    wedges = float(np.dot(followers, followers)) or 1.0
+    first = np.argsort(-followers, kind="stable")[:_HUBS]
+    return [
+        {
+            "account": graph.ids[int(code)].as_py(),
+            "followers": int(followers[code]),
+            "share_of_wedges": round(float(followers[code]) ** 2 / wedges, 4),
+        }
+        for code in first
+    ]

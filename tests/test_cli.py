@@ -127,6 +127,22 @@ def test_a_picture_that_cannot_be_written(night):
     assert result.stderr.startswith("raypipe: no/such/folder.png: cannot be written")
 
 
+def test_plan_says_what_a_night_will_cost(night):
+    planned = as_json("plan", "--follows", "demo/follows.csv", "--nodes", 2, "--cpus", 4)
+    assert planned["counts"] == {**night["counts"]["graph"], "audience": 320}
+    seconds = planned["seconds"]
+    assert list(seconds) == [
+        "read", "graph", "prepare", "recommend_on_one_cpu", "recommend", "write",
+    ]  # fmt: skip
+    assert seconds["recommend_on_one_cpu"] / 8 <= seconds["recommend"] + 1e-3
+    assert planned["hubs"][0]["account"] == "star-01"
+    assert planned["memory_bytes"]["follows"] > 2 * 4 * night["counts"]["graph"]["follows"]
+    shown = raypipe("plan", "--follows", "demo/follows.csv").stdout
+    assert "1 nodes of" in shown
+    assert "star-01" in shown
+    assert as_json("runs", "list")[0]["run"] == night["run"]  # nothing was run
+
+
 def test_stats(night):
     statistics = as_json("stats", "--png", "degrees.png")
     assert statistics["accounts"] == night["counts"]["graph"]["accounts"]
@@ -229,7 +245,8 @@ def test_bad_inputs_are_one_line_and_publish_nothing(bad, tmp_path):
 
 def commands() -> list[list[str]]:
     return [
-        [], ["run"], ["demo"], ["recommend"], ["similar"], ["stats"], ["runs"], ["config"],
+        [], ["runs"], ["config"],
+        *([name] for name in ("run", "plan", "demo", "recommend", "similar", "stats")),
         *(["runs", name] for name in ("list", "show", "rollback", "prune")),
         *(["config", name] for name in ("show", "check")),
     ]  # fmt: skip

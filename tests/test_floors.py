@@ -23,8 +23,9 @@ FLOORS = (
     ("eligibility",),
     ("ranking",),
     ("recommend",),
-    ("plan",),
+    ("cost",),
     ("pipeline",),
+    ("plan",),
     ("cli",),
     ("__main__",),
 )
