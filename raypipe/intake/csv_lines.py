@@ -10,7 +10,8 @@ from functools import lru_cache
 
 import numpy as np
 
-LF, CR, QUOTE = b'\n\r"'
+from raypipe.kernels.quotes import CR, LF, QUOTE, quotes_close
+
 OPEN_QUOTE = 'a quote (") is not closed'
 
 
@@ -62,14 +63,7 @@ def closes_quotes(text: bytes, delimiter: str) -> bool:
     """
     if b'"' not in text:
         return True
-    data = np.frombuffer(text, dtype=np.uint8)
-    quotes, ends = np.flatnonzero(data == QUOTE), np.flatnonzero((data == LF) | (data == CR))
-    opens = np.arange(len(quotes)) % 2 == 0
-    return (
-        len(quotes) % 2 == 0
-        and not (np.searchsorted(quotes, ends) % 2).any()
-        and bool(_at_edges(data, quotes, opens, delimiter).all())
-    )
+    return quotes_close(np.frombuffer(text, dtype=np.uint8), ord(delimiter))
 
 
 def without_broken(

@@ -39,7 +39,7 @@ def work(index: SimilarityIndex, threshold: tuple[int, int] = (1, 10)) -> np.nda
         True
     """
     p, q = threshold
-    sizes = np.diff(index.set_ptr)
+    sizes = index.sizes.astype(np.int64)
     largest = len(index.size_start) - 2
     most = np.minimum((sizes * q - 1) // p, largest) if p else np.full_like(sizes, largest)
     lo, hi = index.size_start[sizes * p // q + 1], index.size_start[most + 1]

@@ -30,10 +30,12 @@ class SimilarityIndex(NamedTuple):
     """A follow graph of n accounts in g groups; plain arrays, made once, shared read-only.
 
     Takes 8 bytes per follow of a distinct set and, per account, 8 bytes for its code, 8 as a
-    followee and at most 16 + HUBS / 8 as a group.
+    followee and at most 24 + HUBS / 8 as a group.
 
     Attributes:
         group_of: int32[n], group of each account, -1 if it follows nobody.
+        sizes: int32[g], number of followees.
+        first: int32[g], code of the first member.
         member_ptr: int64[g + 1].
         members: int32[accounts that follow], codes by group, ascending within each.
         set_ptr: int64[g + 1].
@@ -45,6 +47,8 @@ class SimilarityIndex(NamedTuple):
     """
 
     group_of: np.ndarray
+    sizes: np.ndarray
+    first: np.ndarray
     member_ptr: np.ndarray
     members: np.ndarray
     set_ptr: np.ndarray
@@ -76,30 +80,41 @@ def build_index(
     """
     if len(indptr) != len(t_indptr) or len(indices) != len(t_indices):
         raise ValueError("the graph and its transpose differ in accounts or follows")
-    sizes = np.diff(indptr)
+    degrees = np.diff(indptr)
     set_of, first = _equal_sets(indptr, indices)
-    order = np.argsort(sizes[first], kind="stable")
-    group_of = np.full(len(sizes), -1, dtype=np.int32)
-    following = np.flatnonzero(sizes).astype(np.int32)
+    order = np.argsort(degrees[first], kind="stable")
+    first = first[order]
+    group_of = np.full(len(degrees), -1, dtype=np.int32)
+    following = np.flatnonzero(degrees).astype(np.int32)
     group_of[following] = np.argsort(order)[set_of[following]]
     members = following[np.argsort(group_of[following], kind="stable")]
     member_ptr = _starts(np.bincount(group_of[following], minlength=len(first)))
 
-    sizes = sizes[first[order]]
+    sizes = degrees[first].astype(np.int32)
     set_ptr = _starts(sizes)
     size_start = np.searchsorted(sizes, np.arange(sizes.max(initial=0) + 2)).astype(np.int32)
     followers = np.diff(t_indptr)
     ranked = np.argsort(-followers, kind="stable")[: np.count_nonzero(followers)]
-    leader = np.full(len(group_of), -1, dtype=np.int32)
-    leader[first[order]] = np.arange(len(first), dtype=np.int32)
-    sets = _sets(leader, set_ptr, ranked, t_indptr, t_indices)
+    leads = np.full(len(degrees), -1, dtype=np.int32)
+    leads[first] = np.arange(len(first), dtype=np.int32)
+    sets = _sets(leads, set_ptr, ranked, t_indptr, t_indices)
     list_ptr = _starts(np.bincount(sets, minlength=len(ranked)))
     lists = _lists(set_ptr, sets, list_ptr)
     planes = np.zeros((HUBS // 8, len(first)), dtype=np.uint8)
     for hub in range(min(HUBS, len(ranked))):
         planes[hub // 8, lists[list_ptr[hub] : list_ptr[hub + 1]]] |= np.uint8(1 << hub % 8)
     return SimilarityIndex(
-        group_of, member_ptr, members, set_ptr, sets, list_ptr, lists, size_start, planes
+        group_of=group_of,
+        sizes=sizes,
+        first=first,
+        member_ptr=member_ptr,
+        members=members,
+        set_ptr=set_ptr,
+        sets=sets,
+        list_ptr=list_ptr,
+        lists=lists,
+        size_start=size_start,
+        planes=planes,
     )
 
 
@@ -155,14 +170,14 @@ def _hash(row):
 
 
 @njit(nogil=True, cache=True)
-def _sets(leader, set_ptr, ranked, t_indptr, t_indices):
+def _sets(leads, set_ptr, ranked, t_indptr, t_indices):
     """Followees of each group; walking them by rank leaves every set sorted without a sort."""
     free = set_ptr[:-1].copy()
     sets = np.empty(set_ptr[-1], dtype=np.int32)
     for rank in range(len(ranked)):
         followee = ranked[rank]
         for follower in t_indices[t_indptr[followee] : t_indptr[followee + 1]]:
-            group = leader[follower]
+            group = leads[follower]
             if group >= 0:
                 sets[free[group]] = rank
                 free[group] += 1

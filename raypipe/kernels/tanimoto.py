@@ -48,6 +48,10 @@ BLOCK = 128
 OVERLAP, UNION, FIRST, GROUP = range(4)
 
 
+# Called once per search: to pass the arrays of an index takes as long as a short search.
+_once = njit(nogil=True, cache=True, inline="always")
+
+
 class Neighbours(NamedTuple):
     """The nearest neighbours of m accounts, best first, ties by code; unused places hold -1 or 0.
 
@@ -140,7 +144,7 @@ def _search_all(index, rows, order, k, p, q, found):
 @njit(nogil=True, cache=True)
 def _new_scratch(index, k):
     largest = len(index.size_start) - 2
-    groups = len(index.set_ptr) - 1
+    groups = len(index.sizes)
     large = index.size_start[min(256, largest + 1)]
     return _Scratch(
         np.zeros(groups + TILE, dtype=np.uint8),
@@ -153,7 +157,7 @@ def _new_scratch(index, k):
     )
 
 
-@njit(nogil=True, cache=True)
+@_once
 def _search(index, group, places, p, q, scratch):
     """The best other groups, into scratch.best; returns how many."""
     count, _, starts, stops, plane_work, _, best = scratch
@@ -211,7 +215,7 @@ def _choose(entries, span, plane_work):
     return WALK * entries <= by_tiles
 
 
-@njit(nogil=True, cache=True)
+@_once
 def _clip(index, row, lo, hi, starts, stops, plane_work):
     """The part of each list within [lo, hi), short lists whole; returns the number of entries."""
     list_ptr, lists = index.list_ptr, index.lists
@@ -247,7 +251,7 @@ def _lower_bound(lists, start, stop, group):
     return start + 1 if lists[start] < group else start
 
 
-@njit(nogil=True, cache=True)
+@_once
 def _count(lists, row, starts, stops, planes_done, lo, hi, count):
     """Add one to the counter of each entry of each list whose plane was not counted."""
     hubs = 8 * len(planes_done)
@@ -288,12 +292,12 @@ def _popcount(typingctx, byte):
     return types.uint8(types.uint8), codegen
 
 
-@njit(nogil=True, cache=True)
+@_once
 def _walk(index, group, starts, stops, places, p, q, scratch):
     """Judge every group on the lists, and clear its counter so that it is judged once."""
     count, limit, best = scratch.count, scratch.limit, scratch.best
-    set_ptr, members, member_ptr = index.set_ptr, index.members, index.member_ptr
-    m = set_ptr[group + 1] - set_ptr[group]
+    sizes, first = index.sizes, index.first
+    m = np.int64(sizes[group])
     _set_limit(limit, m, p, q, 1, index.size_start)
     own = np.uint32(group)
     n_best = 0
@@ -304,13 +308,16 @@ def _walk(index, group, starts, stops, places, p, q, scratch):
             count[other] = 0
             if other < limit[counted] and other != own:
                 overlap = np.int64(counted)
-                union = m + set_ptr[other + 1] - set_ptr[other] - overlap
-                first = members[member_ptr[other]]
-                n_best = _offer(best, n_best, places, overlap, union, first, np.int64(other))
+                union = m + sizes[other] - overlap
+                at = np.int64(other)
+                n_best = _offer(best, n_best, places, overlap, union, first[at], at)
                 last = places - 1
-                if n_best > last and (best[last, OVERLAP] != p or best[last, UNION] != q):
-                    p, q = best[last, OVERLAP], best[last, UNION]
-                    _set_limit(limit, m, p, q, 0, index.size_start)
+                if n_best > last:
+                    if best[last, OVERLAP] != p or best[last, UNION] != q:
+                        p, q = best[last, OVERLAP], best[last, UNION]
+                        _set_limit(limit, m, p, q, 0, index.size_start)
+                    # Of the same size and overlap: a later group has a later first member.
+                    limit[p] = best[last, GROUP]
     return n_best
 
 
@@ -330,20 +337,20 @@ def _set_limit(limit, m, p, q, strict, size_start):
 @njit(nogil=True, cache=True)
 def _look(index, group, lo, hi, base, count, places, n_best, p, q, best):
     """Judge the groups of [lo, hi) whose counter, at group - base, is large enough."""
-    set_ptr, members, member_ptr = index.set_ptr, index.members, index.member_ptr
-    m = set_ptr[group + 1] - set_ptr[group]
+    sizes, first = index.sizes, index.first
+    m = np.int64(sizes[group])
     strict = 1
     if n_best == places:
         p, q, strict = best[places - 1, OVERLAP], best[places - 1, UNION], 0
     ratio = _ratio(p, q)
     for tile in range(lo, hi, TILE):
-        need = _need(ratio, m + set_ptr[tile + 1] - set_ptr[tile])
+        need = _need(ratio, m + sizes[tile])
         if need > m:
             break
         if _tile_top(count[tile - base : tile - base + TILE]) < need:
             continue
         for block in range(tile, min(tile + TILE, hi), BLOCK):
-            need = _need(ratio, m + set_ptr[block + 1] - set_ptr[block])
+            need = _need(ratio, m + sizes[block])
             counters = count[block - base : block - base + BLOCK]
             if _block_top(counters) < need:
                 continue
@@ -351,10 +358,10 @@ def _look(index, group, lo, hi, base, count, places, n_best, p, q, best):
                 overlap = np.int64(counters[i])
                 if overlap < need or block + i == group:
                     continue
-                union = m + set_ptr[block + i + 1] - set_ptr[block + i] - overlap
+                union = m + sizes[block + i] - overlap
                 if overlap * q - p * union >= strict:
-                    first = members[member_ptr[block + i]]
-                    n_best = _offer(best, n_best, places, overlap, union, first, block + i)
+                    at = block + i
+                    n_best = _offer(best, n_best, places, overlap, union, first[at], at)
                     if n_best == places:
                         p, q, strict = best[places - 1, OVERLAP], best[places - 1, UNION], 0
                         ratio = _ratio(p, q)
@@ -413,7 +420,7 @@ def _offer(best, n_best, places, overlap, union, first, group):
     return n_best
 
 
-@njit(nogil=True, cache=True)
+@_once
 def _write(index, account, group, best, n_best, found, i):
     """Write row i: the other members of the account's own group, then those of the best groups.
 
@@ -428,7 +435,7 @@ def _write(index, account, group, best, n_best, found, i):
             break
         if other != account:
             codes[i, n] = other
-            overlaps[i, n] = index.set_ptr[group + 1] - index.set_ptr[group]
+            overlaps[i, n] = index.sizes[group]
             scores[i, n] = 1.0
             n += 1
     tied = n
