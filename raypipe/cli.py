@@ -56,6 +56,8 @@ Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Wins over the file; may repeat."),
 ]
+Account = Annotated[str, typer.Argument(help="The account's id, as it stands in the input.")]
+AtMost = Annotated[int | None, typer.Option(min=1, help="At most so many.")]
 DEFAULT_RUNS = Path("runs")
 
 
@@ -95,6 +97,7 @@ def run(
     day = (date or datetime.datetime.now()).date().isoformat()
 
     from raypipe.pipeline import run_night
+    from raypipe.reports import print_nothing_to_do, print_run
     from raypipe.runs.store import RunStore
     from raypipe.show import Bars, print_json
 
@@ -104,9 +107,9 @@ def run(
     if json:
         print_json({"new": outcome.new, **outcome.run.manifest})
     else:
-        _print_run(outcome.run)
+        print_run(outcome.run)
         if not outcome.new:
-            _print_nothing_to_do(outcome.run, store)
+            print_nothing_to_do(outcome.run, store.current_id())
 
 
 @app.command(epilog="Example: raypipe plan configs/nightly.yaml --nodes 4 --cpus 16")
@@ -128,6 +131,7 @@ def plan(
 
     from raypipe.engines import cpus_here
     from raypipe.plan import plan_night
+    from raypipe.reports import print_plan
     from raypipe.show import Bars, print_json
 
     with Bars() as bars:
@@ -135,7 +139,7 @@ def plan(
     if json:
         print_json(planned)
     else:
-        _print_plan(planned)
+        print_plan(planned)
 
 
 @app.command(epilog="Example: raypipe demo --accounts 20000 --out demo/follows.csv")
@@ -158,8 +162,8 @@ def demo(
 
 @app.command(epilog="Example: raypipe recommend jazz-0042 --k 3")
 def recommend(
-    account: Annotated[str, typer.Argument(help="The account's id, as it stands in the input.")],
-    k: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    account: Account,
+    k: AtMost = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
@@ -167,13 +171,13 @@ def recommend(
     from raypipe.runs.store import RunStore
 
     found = RunStore(runs_dir).current()
-    _print_rows(found.recommendations(account, k), f"{account}, run {found.id}", json)
+    _print_list(found.recommendations(account, k), f"{account}, run {found.id}", json)
 
 
 @app.command(epilog="Example: raypipe similar jazz-0042")
 def similar(
-    account: Annotated[str, typer.Argument(help="The account's id, as it stands in the input.")],
-    k: Annotated[int | None, typer.Option(min=1, help="At most so many.")] = None,
+    account: Account,
+    k: AtMost = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
@@ -181,7 +185,7 @@ def similar(
     from raypipe.runs.store import RunStore
 
     found = RunStore(runs_dir).current()
-    _print_rows(found.neighbours(account, k), f"{account}, run {found.id}", json)
+    _print_list(found.neighbours(account, k), f"{account}, run {found.id}", json)
 
 
 @app.command(epilog="Example: raypipe stats --png degrees.png")
@@ -193,8 +197,9 @@ def stats(
     json: Json = False,
 ) -> None:
     """What the published graph looks like, in numbers and as a picture."""
+    from raypipe.reports import print_statistics
     from raypipe.runs.store import RunStore
-    from raypipe.show import print_facts, print_json, print_table
+    from raypipe.show import print_json
 
     found = RunStore(runs_dir).current()
     statistics = found.statistics()
@@ -206,22 +211,7 @@ def stats(
     if json:
         print_json(statistics)
         return
-    plain = (
-        "accounts",
-        "follows",
-        "wedges",
-        "accounts_without_follows",
-        "accounts_without_followers",
-    )
-    print_facts({name.replace("_", " "): statistics[name] for name in plain}, f"run {found.id}")
-    described = ("follows_per_follower", "followers_per_followee")
-    print_table(
-        ["", *(name.replace("_", " ") for name in described)],
-        (
-            [key, *(_whole(statistics[name][key]) for name in described)]
-            for key in ("count", "mean", "std", "min", "25%", "50%", "75%", "max")
-        ),
-    )
+    print_statistics(statistics, f"run {found.id}")
     if png:
         typer.echo(f"picture: {png}")
 
@@ -264,6 +254,7 @@ def runs_show(
 ) -> None:
     """One run: counts by stage, seconds, memory, engines, versions."""
     from raypipe.errors import RunError
+    from raypipe.reports import print_run
     from raypipe.runs.store import RunStore
     from raypipe.show import print_json
 
@@ -274,7 +265,7 @@ def runs_show(
     if json:
         print_json(found.manifest)
     else:
-        _print_run(found)
+        print_run(found)
         if verify:
             typer.echo(f"verified: {len(found.manifest['files'])} files are as written")
 
@@ -361,80 +352,14 @@ def _load(config: Path | None, follows: str | None, settings: list[str] | None):
     return load_config(config, overrides)
 
 
-def _whole(number: float) -> float | int:
-    return int(number) if float(number).is_integer() else number
+def _print_list(rows, title: str, json: bool) -> None:
+    from raypipe.reports import print_rows
+    from raypipe.show import print_json
 
-
-def _print_rows(table, title: str, json: bool) -> None:
-    from raypipe.show import print_json, print_table
-
-    rows = table.to_pylist()
     if json:
-        print_json(rows)
-    elif not rows:
-        typer.echo(f"{title}: none")
+        print_json(rows.to_pylist())
     else:
-        names = table.column_names[1:]
-        print_table(names, ([row[name] for name in names] for row in rows), title)
-
-
-def _print_plan(planned: dict) -> None:
-    from raypipe.show import print_facts, print_table
-
-    print_facts(planned["counts"])
-    print_table(
-        ["stage", "seconds"],
-        ((name.replace("_", " "), float(value)) for name, value in planned["seconds"].items()),
-        f"{planned['nodes']} nodes of {planned['cpus']} CPUs",
-    )
-    print_table(
-        ["memory of a node", "MB"],
-        ((name.replace("_", " "), value / 1e6) for name, value in planned["memory_bytes"].items()),
-    )
-    print_table(
-        ["costliest", "followers", "share of wedges"],
-        ((hub["account"], hub["followers"], hub["share_of_wedges"]) for hub in planned["hubs"]),
-    )
-
-
-def _print_nothing_to_do(run, store) -> None:
-    from raypipe.show import print_line
-
-    print_line("nothing to do: this input has been run with this config and date before")
-    if store.current_id() != run.id:
-        print_line(
-            f"published is {store.current_id()}; to publish this one again: "
-            f"raypipe runs rollback {run.id}"
-        )
-
-
-def _print_run(run) -> None:
-    from raypipe.show import print_facts, print_line, print_table
-
-    counts, engines = run.manifest["counts"], run.manifest["engines"]
-    print_table(
-        ["stage", "seconds", "peak MB"],
-        ((s["stage"], s["seconds"], s["peak_memory_mb"]) for s in run.manifest["stages"]),
-        title=f"run {run.id}",
-    )
-    rows, graph, recommended = counts["rows"], counts["graph"], counts["recommendations"]
-    print_facts(
-        {
-            "rows in": rows["rows_in"],
-            "= used": rows["rows_used"],
-            "+ duplicates": rows["duplicates"],
-            "+ self-follows": rows["self_follows"],
-            "+ quarantined": rows["quarantined"],
-            "+ dropped by transform": rows["dropped_by_transform"],
-            "accounts": graph["accounts"],
-            "accounts with lists": counts["audience"],
-            "neighbours": counts["neighbours"],
-            "recommendations": sum(recommended.values()),
-            **{f"from {source}": count for source, count in recommended.items()},
-        }
-    )
-    for line in (engines["frames"], engines["cluster"], f"result: {run.path}"):
-        print_line(line)
+        print_rows(rows, title)
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ import numpy as np
 from raypipe.audience import read_accounts
 from raypipe.config import RunConfig
 from raypipe.graph import FollowGraph
-from raypipe.pipeline import Loaded, Stages, load
+from raypipe.loading import Loaded, Stages, load
 from raypipe.progress import Progress, Silent
 
 #: Rows of Parquet made of checkpoints, written and hashed in a second; measured with UUIDs.

@@ -24,8 +24,8 @@ FLOORS = (
     ("ranking",),
     ("recommend",),
     ("cost",),
-    ("pipeline",),
-    ("plan",),
+    ("loading", "checkpoints"),
+    ("pipeline", "plan", "reports"),
     ("cli",),
     ("__main__",),
 )

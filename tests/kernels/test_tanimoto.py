@@ -94,7 +94,17 @@ def test_equals_the_oracle_whoever_is_asked_for(graph, k, threshold, data):
     assert_equals_oracle(near, follows_of(pairs, n), accounts, k, threshold)
 
 
+def ties_in_many_lists():
+    """Account 0 follows 1, 2, 3: ties on each list, codes interleaved, the best on the last two."""
+    ties = [(10 + i, 1 + i % 3) for i in range(60)] + [(90 + i, 3) for i in range(20)]
+    best = [(110 + i, followee) for i in range(4) for followee in (2, 3)]
+    apart = [(account, 1000 + account) for account, _ in [*ties, *best]]
+    others = [(200 + i, 2000 + i + step) for i in range(1200) for step in (0, 1)]
+    return np.array([(0, 1), (0, 2), (0, 3), *ties, *best, *apart, *others])
+
+
 SHAPES = {
+    "ties in many lists": ties_in_many_lists(),
     "dense with hubs": skewed(1, 150, 6000, 3),
     "long ties": skewed(2, 300, 500, 6, copies=60),
     "sparse": skewed(3, 4000, 9000, 2),

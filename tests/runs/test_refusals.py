@@ -27,19 +27,6 @@ from tests.runs.small_runs import (
 A, B, C, D = NAMES
 
 
-@pytest.fixture
-def store(tmp_path):
-    return RunStore(tmp_path / "runs")
-
-
-@pytest.fixture
-def published(store):
-    """A, B and C, published in this order."""
-    for name in (A, B, C):
-        nightly(store, name, name, keep=9)
-    return store
-
-
 DAMAGES = {
     "no manifest": (
         lambda run: (run / "manifest.json").unlink(),

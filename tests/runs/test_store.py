@@ -9,7 +9,6 @@ import sys
 import pytest
 
 from raypipe.errors import ConfigError, UnknownAccountError
-from raypipe.runs.store import RunStore
 from tests.runs.small_runs import (
     NAMES,
     digest,
@@ -23,19 +22,6 @@ from tests.runs.small_runs import (
 )
 
 A, B, C, D = NAMES
-
-
-@pytest.fixture
-def store(tmp_path):
-    return RunStore(tmp_path / "runs")
-
-
-@pytest.fixture
-def published(store):
-    """A, B and C, published in this order."""
-    for name in (A, B, C):
-        nightly(store, name, name, keep=9)
-    return store
 
 
 def test_a_run_is_finished_then_published(store):

@@ -1,0 +1,74 @@
+"""The shards of a run: cut once, kept as they are finished, and made into published tables."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from raypipe.columns import FOLLOWER, FOLLOWING, NEIGHBOUR, RANK, SCORE, SOURCE
+from raypipe.disk import disk_errors, to_json, write_atomic
+from raypipe.graph import FollowGraph
+from raypipe.kernels.shards import cut
+from raypipe.recommend import LADDER
+from raypipe.runs.staging import Staging
+
+Shard = tuple[int, int]
+
+#: The tables of a shard that are published, and what their second account is called there.
+PUBLISHED = {"neighbours": NEIGHBOUR, "recommendations": FOLLOWING}
+
+
+def cut_once(staging: Staging, cost: np.ndarray, shards: float) -> list[Shard]:
+    """The shards of this run: cut by cost, and as they were cut before where a kill has left some.
+
+    Costs are measured, and would cut a second start's shards a little elsewhere.
+    """
+    path = staging.scratch / "shards.json"
+    if path.is_file():
+        return [tuple(shard) for shard in json.loads(path.read_text())]
+    ranges = cut(cost, round(shards))
+    with disk_errors(f"{path}: cannot be written"):
+        write_atomic(path, to_json(ranges))
+    return ranges
+
+
+def shard_name(shard: Shard) -> str:
+    """Under which a finished shard is kept."""
+    return f"{shard[0]:010d}-{shard[1]:010d}"
+
+
+def published_tables(
+    staging: Staging, shards: list[Shard], graph: FollowGraph, kind: str
+) -> Iterator[pa.Table]:
+    """One table a shard, in the order of the accounts: codes back to ids, columns as published."""
+    for shard in shards:
+        table = staging.load_shard(shard_name(shard))[kind]
+        columns = {
+            FOLLOWER: graph.ids.take(table["account"]),
+            RANK: table[RANK],
+            PUBLISHED[kind]: graph.ids.take(table["other"]),
+            SCORE: table[SCORE],
+        }
+        if SOURCE in table.column_names:
+            columns[SOURCE] = pa.array(LADDER).take(table[SOURCE])
+        yield pa.table(columns)
+
+
+def count_lists(staging: Staging, shards: list[Shard]) -> dict[str, dict]:
+    """Recommendations by source, and refused candidates by source and reason."""
+    recommended = np.zeros(len(LADDER), np.int64)
+    refused: dict[str, Counter[str]] = {source: Counter() for source in LADDER}
+    for shard in shards:
+        tables = staging.load_shard(shard_name(shard))
+        sources = tables["recommendations"][SOURCE].to_numpy()
+        recommended += np.bincount(sources, minlength=len(LADDER))
+        for row in tables["refused"].to_pylist():
+            refused[row[SOURCE]][row["reason"]] += row["candidates"]
+    return {
+        "recommendations": dict(zip(LADDER, recommended.tolist(), strict=True)),
+        "refused": {source: dict(reasons) for source, reasons in refused.items()},
+    }

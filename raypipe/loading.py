@@ -1,0 +1,137 @@
+"""The night up to where its work starts: read the follows, build the graph, predict the cost."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import raypipe
+from raypipe.audience import audience
+from raypipe.config import RunConfig
+from raypipe.cost import measure_cost
+from raypipe.disk import disk_errors
+from raypipe.engines import frame_engine
+from raypipe.errors import RunError, TooManyBadRows
+from raypipe.frames import FrameEngine
+from raypipe.graph import FollowGraph, build_graph, digest_of_ids, encode
+from raypipe.intake.files import list_files
+from raypipe.intake.read import input_digest, read_follows
+from raypipe.meter import Meter
+from raypipe.progress import Progress
+from raypipe.recommend import Night, prepare
+from raypipe.statistics import graph_statistics
+
+
+class Stages:
+    """The stages of a run: each is measured, and told to whoever watches."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self.meter = Meter()
+
+    @contextmanager
+    def stage(self, name: str, total: float | None = None) -> Iterator[None]:
+        self.progress.stage(name, total)
+        with self.meter.stage(name):
+            yield
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A night that is read and prepared, and not yet worked.
+
+    Attributes:
+        graph: the follows.
+        night: what the shards need.
+        cost: float64[audience], predicted seconds of one CPU.
+        rows: what became of the rows of the input, by name.
+        quarantine: columns.QUARANTINE_SCHEMA.
+        statistics: of the graph.
+        files: (path, bytes) of the input.
+        engine: what the frames were read into, and why.
+    """
+
+    graph: FollowGraph
+    night: Night
+    cost: np.ndarray
+    rows: dict[str, int]
+    quarantine: pa.Table
+    statistics: dict[str, Any]
+    files: list[tuple[Path, int]]
+    engine: FrameEngine
+    why_frames: str
+
+
+def load(
+    config: RunConfig,
+    accounts: pa.Array | None,
+    stages: Stages,
+    stack: ExitStack,
+    bad_rows: Path | None = None,
+) -> Loaded:
+    """Read the follows, build their graph, and measure what the night will cost.
+
+    Args:
+        accounts: what ``audience.read_accounts`` gave.
+        stack: a Ray that is started ends with it.
+        bad_rows: where the quarantine is written if it is too large to go on.
+    """
+    with stages.stage("read"):
+        files = [(path, path.stat().st_size) for path in list_files(config.input)]
+        engine, why_frames = frame_engine(config, files, stack)
+        stages.progress.say(why_frames)
+        parts, quarantine, counts = _read(config, engine, bad_rows)
+
+    with stages.stage("graph"):
+        graph, dropped = build_graph(parts, () if accounts is None else accounts)
+        del parts
+        rows = _add_up({**counts, **dropped._asdict(), "rows_used": graph.follows})
+        statistics = graph_statistics(graph)
+
+    with stages.stage("prepare"):
+        night = prepare(graph, audience(graph, accounts, config.audience.min_follows), config)
+        cost = measure_cost(night)
+    return Loaded(graph, night, cost, rows, quarantine, statistics, files, engine, why_frames)
+
+
+def state_of_files(config: RunConfig) -> list[tuple[str, int, int]]:
+    """What tells cheaply that an input file was written to."""
+    paths = list_files(config.input)
+    return [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in paths]
+
+
+def digest_of_inputs(config: RunConfig, accounts: pa.Array | None) -> str:
+    """Of everything that the result depends on, besides date and config."""
+    digest = hashlib.sha256(f"raypipe {raypipe.__version__}\n".encode())
+    digest.update(input_digest(config.input).encode())
+    if accounts is not None:
+        digest.update(digest_of_ids(accounts))
+    return digest.hexdigest()
+
+
+def _read(config: RunConfig, engine: FrameEngine, bad_rows: Path | None):
+    """The encoded parts of the frame, the quarantine and the counts; the frame itself is let go."""
+    try:
+        intake = read_follows(config.input, engine)
+    except TooManyBadRows as error:
+        if bad_rows is None:
+            raise
+        with disk_errors(f"{bad_rows}: cannot be written"):
+            pq.write_table(error.quarantine, bad_rows)
+        raise TooManyBadRows(f"{error}; all of them: {bad_rows}", error.quarantine) from None
+    return engine.map_partitions(encode, intake.frame), intake.quarantine, intake.counts
+
+
+def _add_up(rows: dict[str, int]) -> dict[str, int]:
+    """Check that no row is lost: this must hold always, so it is checked always."""
+    if sum(rows.values()) != 2 * rows["rows_in"]:
+        raise RunError(f"rows do not add up: {rows}; this is a defect of raypipe, please report it")
+    return rows

@@ -1,0 +1,93 @@
+"""What people read after a command: runs, plans, statistics, lists."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pyarrow as pa
+
+from raypipe.runs.run import Run
+from raypipe.show import print_facts, print_line, print_table
+
+
+def print_rows(rows: pa.Table, title: str) -> None:
+    """The rows of one account, without the column that names it."""
+    names = rows.column_names[1:]
+    if len(rows):
+        print_table(names, ([row[name] for name in names] for row in rows.to_pylist()), title)
+    else:
+        print_line(f"{title}: none")
+
+
+def print_plan(planned: dict[str, Any]) -> None:
+    """What ``plan.plan_night`` returned."""
+    print_facts(planned["counts"])
+    print_table(
+        ["stage", "seconds"],
+        ((name.replace("_", " "), float(value)) for name, value in planned["seconds"].items()),
+        f"{planned['nodes']} nodes of {planned['cpus']} CPUs",
+    )
+    print_table(
+        ["memory of a node", "MB"],
+        ((name.replace("_", " "), value / 1e6) for name, value in planned["memory_bytes"].items()),
+    )
+    print_table(
+        ["costliest", "followers", "share of wedges"],
+        ((hub["account"], hub["followers"], hub["share_of_wedges"]) for hub in planned["hubs"]),
+    )
+
+
+def print_nothing_to_do(run: Run, published: str | None) -> None:
+    """That the run was there already, and which one readers see if it is not this one."""
+    print_line("nothing to do: this input has been run with this config and date before")
+    if published != run.id:
+        print_line(
+            f"published is {published}; to publish this one again: raypipe runs rollback {run.id}"
+        )
+
+
+def print_run(run: Run) -> None:
+    """What a run read, made and took."""
+    counts, engines = run.manifest["counts"], run.manifest["engines"]
+    print_table(
+        ["stage", "seconds", "peak MB"],
+        ((s["stage"], s["seconds"], s["peak_memory_mb"]) for s in run.manifest["stages"]),
+        title=f"run {run.id}",
+    )
+    rows, graph, recommended = counts["rows"], counts["graph"], counts["recommendations"]
+    print_facts(
+        {
+            "rows in": rows["rows_in"],
+            "= used": rows["rows_used"],
+            "+ duplicates": rows["duplicates"],
+            "+ self-follows": rows["self_follows"],
+            "+ quarantined": rows["quarantined"],
+            "+ dropped by transform": rows["dropped_by_transform"],
+            "accounts": graph["accounts"],
+            "accounts with lists": counts["audience"],
+            "neighbours": counts["neighbours"],
+            "recommendations": sum(recommended.values()),
+            **{f"from {source}": count for source, count in recommended.items()},
+        }
+    )
+    for line in (engines["frames"], engines["cluster"], f"result: {run.path}"):
+        print_line(line)
+
+
+def print_statistics(statistics: dict[str, Any], title: str) -> None:
+    """What ``statistics.graph_statistics`` said."""
+    without = ("accounts_without_follows", "accounts_without_followers")
+    plain = ("accounts", "follows", "wedges", *without)
+    print_facts({name.replace("_", " "): statistics[name] for name in plain}, title)
+    described = ("follows_per_follower", "followers_per_followee")
+    print_table(
+        ["", *(name.replace("_", " ") for name in described)],
+        (
+            [key, *(_whole(statistics[name][key]) for name in described)]
+            for key in ("count", "mean", "std", "min", "25%", "50%", "75%", "max")
+        ),
+    )
+
+
+def _whole(number: float) -> float | int:
+    return int(number) if float(number).is_integer() else number
