@@ -168,7 +168,11 @@ class RunConfig(Section):
     recommendations: RecommendationsConfig = Field(
         RecommendationsConfig(), description="What a list looks like."
     )
-    seed: int = Field(0, ge=0, description="Of every random choice; phases 1 and 2 make none.")
+    seed: int = Field(
+        0,
+        ge=0,
+        description="Of every random choice: so far, which accounts the cost is measured on.",
+    )
 
     @model_validator(mode="before")
     @classmethod

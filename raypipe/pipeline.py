@@ -65,27 +65,31 @@ def run_night(
     with store.lock():
         with stages.stage("check"):
             accounts = read_accounts(config.audience)
-            before = state_of_files(config)
+            state = state_of_files(config)
             digest = digest_of_inputs(config, accounts)
         found = store.find(name, digest)
         if found and store.was_published(found):
             return Outcome(found, new=False)
         if found is None:
             staging = store.open_staging(name, digest)
-            manifest = _compute(config, accounts, staging, stages)
-            if state_of_files(config) != before:
-                raise InputError(f"{config.input.follows}: changed while it was read; run it again")
+            manifest = _compute(config, accounts, state, staging, stages)
             stages.progress.stage("publish")
             found = store.finish(staging, manifest)
         return Outcome(store.publish(found), new=True)
 
 
 def _compute(
-    config: RunConfig, accounts: pa.Array | None, staging: Staging, stages: Stages
+    config: RunConfig,
+    accounts: pa.Array | None,
+    state: list[tuple[str, int, int]],
+    staging: Staging,
+    stages: Stages,
 ) -> dict[str, Any]:
     """Everything between the input and a finished run; returns what its manifest says."""
     with ExitStack() as stack:
         loaded = load(config, accounts, stages, stack, staging.scratch / "quarantine.parquet")
+        if state_of_files(config) != state:  # before a checkpoint is kept under the old digest
+            raise InputError(f"{config.input.follows}: changed while it was read; run it again")
         cost = loaded.cost
         predicted = float(cost.sum())
         run_shards, cpus, why_cluster = runner(config, loaded.engine, predicted, stack)
