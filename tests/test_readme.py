@@ -122,6 +122,11 @@ def test_the_users_own_step(place):
     assert '"rows_used": 2' in shell("raypipe runs show --json --runs-dir dated", place)
 
 
+def test_nothing_is_left_to_fill_in():
+    assert not re.search(r"@[A-Z]+@|TODO", README)
+    assert re.search(r"=+ \d+ passed, .* in [\d.]+s", README)
+
+
 def test_the_two_commands_are_shown_early():
     first = README.splitlines()[:40]
     assert any(line.startswith("$ make run") for line in first)
