@@ -140,9 +140,8 @@ def test_missing_columns_are_named(frame_class):
         follows.follower_statistics(frame)
 
 
-def test_the_example_runs_as_written(frame_class):
-    if frame_class is pd.DataFrame:
-        pytest.skip("pytest runs the pandas example as a doctest")
+def test_the_example_runs_as_written_on_modin_too(ray_cluster):
+    """On pandas, pytest runs it as the doctest that it is."""
     text = follows.__doc__.replace("import pandas as pd", "import modin.pandas as pd")
     test = doctest.DocTestParser().get_doctest(text, dict(vars(follows)), "modin", None, 0)
     report: list[str] = []
