@@ -88,8 +88,11 @@ def runner(config: RunConfig, engine: FrameEngine, seconds: float, stack: ExitSt
 
 def _import_cluster(address: str) -> ModuleType:
     """The module that holds Ray: it starts nothing, but takes a second to import."""
-    if address != "local":
-        os.environ["RAY_ADDRESS"] = address  # read there: this Ray will not be our own
+    # Read there: only a Ray of our own, at no address, is given a token of our own.
+    if address == "local":
+        os.environ.pop("RAY_ADDRESS", None)
+    else:
+        os.environ["RAY_ADDRESS"] = address
     from raypipe import cluster
 
     return cluster

@@ -31,7 +31,12 @@ from raypipe.statistics import graph_statistics
 
 
 class Stages:
-    """The stages of a run: each is measured, and told to whoever watches."""
+    """The stages of a run: each is measured, and told to whoever watches.
+
+    Attributes:
+        progress: who watches.
+        meter: what was measured so far.
+    """
 
     def __init__(self, progress: Progress) -> None:
         self.progress = progress
@@ -56,7 +61,7 @@ class Loaded:
         quarantine: columns.QUARANTINE_SCHEMA.
         statistics: of the graph.
         files: (path, bytes) of the input.
-        engine: what the frames were read into, and why.
+        engine, why_frames: what the frames were read into, and why.
     """
 
     graph: FollowGraph

@@ -12,6 +12,7 @@ from raypipe.config import RunConfig
 from raypipe.graph import FollowGraph
 from raypipe.loading import Loaded, Stages, load
 from raypipe.progress import Progress, Silent
+from raypipe.statistics import wedges
 
 #: Rows of Parquet made of checkpoints, written and hashed in a second; measured with UUIDs.
 ROWS_WRITTEN_PER_SECOND = 1e6
@@ -84,13 +85,13 @@ def costly_hubs(graph: FollowGraph) -> list[dict[str, Any]]:
         {'account': 'x', 'followers': 2, 'share_of_wedges': 0.8}
     """
     followers = graph.followers.degrees
-    wedges = float(np.dot(followers, followers)) or 1.0
+    all_wedges = wedges(graph) or 1
     first = np.argsort(-followers, kind="stable")[:_HUBS]
     return [
         {
             "account": graph.ids[int(code)].as_py(),
             "followers": int(followers[code]),
-            "share_of_wedges": round(float(followers[code]) ** 2 / wedges, 4),
+            "share_of_wedges": round(float(followers[code]) ** 2 / all_wedges, 4),
         }
         for code in first
     ]

@@ -72,7 +72,8 @@ def prepare(graph: FollowGraph, accounts: np.ndarray, config: RunConfig) -> Nigh
 def estimate_work(night: Night) -> np.ndarray:
     """float64[audience]: what each account costs, in units that only compare accounts."""
     per_list = 20.0 * night.config.recommendations.per_account
-    return work(night.index)[night.accounts] + per_list
+    of_search = work(night.index, night.config.similar.threshold_fraction)
+    return of_search[night.accounts] + per_list
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 
 import pytest
@@ -111,3 +112,12 @@ def test_the_meter_sees_a_peak_in_the_middle():
     before, peak = (stage["peak_memory_mb"] for stage in meter.stages)
     assert held[0] == 1
     assert before + 200 < peak < before + 1000
+
+
+def test_what_the_module_that_holds_ray_is_told(monkeypatch):
+    """Its token is for a Ray of our own: RAY_ADDRESS of somebody else's must not keep it away."""
+    monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")
+    engines._import_cluster("local")
+    assert "RAY_ADDRESS" not in os.environ
+    engines._import_cluster("10.0.0.2:6379")
+    assert os.environ["RAY_ADDRESS"] == "10.0.0.2:6379"
