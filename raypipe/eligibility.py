@@ -61,23 +61,28 @@ def at_most_refused(followees: Adjacency, accounts: np.ndarray) -> np.ndarray:
 
 def count_reasons(reasons: np.ndarray) -> dict[str, int]:
     """How many candidates each reason kept out, by name; those shown are not counted."""
-    counts = np.bincount(reasons, minlength=len(FilterReason))
-    return {reason.name: int(counts[reason]) for reason in FilterReason if reason}
+    return {
+        reason.name: int(np.count_nonzero(reasons == reason)) for reason in FilterReason if reason
+    }
 
 
 @njit(cache=True, nogil=True)
 def _filter_reasons(accounts, indptr, codes, followees_indptr, followees, followers, least):
     reasons = np.zeros(len(codes), dtype=np.uint8)
+    is_followed = np.zeros(len(followers), dtype=np.bool_)  # one flag read instead of a search
     for i in range(len(accounts)):
         account = accounts[i]
         mine = followees[followees_indptr[account] : followees_indptr[account + 1]]
+        for code in mine:
+            is_followed[code] = True
         for at in range(indptr[i], indptr[i + 1]):
             code = codes[at]
-            place = np.searchsorted(mine, code)
             if code == account:
                 reasons[at] = FilterReason.SELF
-            elif place < len(mine) and mine[place] == code:
+            elif is_followed[code]:
                 reasons[at] = FilterReason.ALREADY_FOLLOWED
             elif followers[code] < least:
                 reasons[at] = FilterReason.TOO_FEW_FOLLOWERS
+        for code in mine:
+            is_followed[code] = False
     return reasons

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +17,7 @@ class Recommendations(NamedTuple):
         counts: int32[m], length of each list.
         codes: int32[m, n], whom to recommend.
         scores: float64[m, n].
-        sources: uint8[m, n], place of the source on the ladder that was handed in.
+        sources: uint8[m, n], place of the source on the ladder.
     """
 
     counts: np.ndarray
@@ -27,25 +26,35 @@ class Recommendations(NamedTuple):
     sources: np.ndarray
 
 
-def rank(ladder: Sequence[tuple[Candidates, np.ndarray]], n: int) -> Recommendations:
-    """The n best candidates of the first source, filled up from the second, and so on.
+def empty_lists(m: int, n: int) -> Recommendations:
+    """Lists of m accounts, to hold up to n recommendations each, that hold none yet."""
+    return Recommendations(
+        np.zeros(m, np.int32),
+        np.full((m, n), -1, np.int32),
+        np.zeros((m, n)),
+        np.zeros((m, n), np.uint8),
+    )
+
+
+def fill_from(
+    lists: Recommendations, place: int, candidates: Candidates, eligible: np.ndarray
+) -> Recommendations:
+    """The lists, filled up with the best candidates of the next source of the ladder.
 
     Args:
-        ladder: for each source, leading one first, its candidates and a bool[candidates] that says
-            which of them are eligible. All speak of the same m accounts.
-        n: length of a full list.
+        place: of that source on the ladder.
+        candidates: of the same m accounts.
+        eligible: bool[candidates], who of them may be shown.
 
     Example:
-        >>> leading = Candidates(np.array([0, 1]), np.array([5], np.int32), np.array([0.5]))
-        >>> filler = Candidates(np.array([0, 2]), np.array([5, 9], np.int32), np.array([7., 6.]))
-        >>> lists = rank([(leading, np.array([True])), (filler, np.array([True, True]))], 3)
+        >>> some = Candidates(np.array([0, 1]), np.array([5], np.int32), np.array([0.5]))
+        >>> more = Candidates(np.array([0, 2]), np.array([5, 9], np.int32), np.array([7., 6.]))
+        >>> lists = fill_from(empty_lists(1, 3), 0, some, np.array([True]))
+        >>> lists = fill_from(lists, 1, more, np.array([True, True]))
         >>> lists.codes.tolist(), lists.sources.tolist()
         ([[5, 9, -1]], [[0, 1, 0]])
     """
-    first, *others = (best_of_rows(*candidates, eligible, n) for candidates, eligible in ladder)
-    lists, sources = first, np.zeros(first[1].shape, np.uint8)
-    for place, more in enumerate(others, start=1):
-        filled = fill_up(lists, more)
-        sources[(lists[1] < 0) & (filled[1] >= 0)] = place
-        lists = filled
-    return Recommendations(*lists, sources)
+    best = best_of_rows(*candidates, eligible, lists.codes.shape[1])
+    filled = fill_up(lists[:3], best)
+    is_new = (lists.codes < 0) & (filled[1] >= 0)
+    return Recommendations(*filled, np.where(is_new, np.uint8(place), lists.sources))

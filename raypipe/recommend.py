@@ -130,24 +130,21 @@ def _recommend_batch(
     n = config.recommendations.per_account
     warm = night.followees.degrees_of(accounts) >= config.similar.min_follows
     warm_near = near._replace(counts=np.where(warm, near.counts, 0).astype(np.int32))
-    wanted = n + at_most_refused(night.followees, accounts)
     sources = {
-        similar.NAME: similar.similar(night.followees, warm_near),
-        popular.NAME: popular.popular(night.popularity, night.followers, wanted),
+        similar.NAME: lambda _: similar.similar(night.followees, warm_near),
+        popular.NAME: lambda wanted: popular.popular(night.popularity, night.followers, wanted),
     }
-    ladder = []
+    lists = ranking.empty_lists(len(accounts), n)
     refused: Counter[tuple[str, str]] = Counter()
-    for name in LADDER:
+    enough = n + at_most_refused(night.followees, accounts)
+    for place, name in enumerate(LADDER):
+        candidates = sources[name](np.where(lists.counts < n, enough, 0))
         reasons = filter_reasons(
-            night.followees,
-            night.followers,
-            accounts,
-            sources[name],
-            config.candidates.min_followers,
+            night.followees, night.followers, accounts, candidates, config.candidates.min_followers
         )
-        ladder.append((sources[name], reasons == FilterReason.ELIGIBLE))
+        lists = ranking.fill_from(lists, place, candidates, reasons == FilterReason.ELIGIBLE)
         refused.update({(name, reason): count for reason, count in count_reasons(reasons).items()})
-    return ranking.rank(ladder, n), refused
+    return lists, refused
 
 
 def _batches(night: Night, accounts: np.ndarray, near: Neighbours) -> Iterator[slice]:
