@@ -22,7 +22,7 @@ Shard = tuple[int, int]
 PUBLISHED = {"neighbours": NEIGHBOUR, "recommendations": FOLLOWING}
 
 
-def cut_once(staging: Staging, cost: np.ndarray, shards: float) -> list[Shard]:
+def cut_once(staging: Staging, cost: np.ndarray, shards: int) -> list[Shard]:
     """The shards of this run: cut by cost, and as they were cut before where a kill has left some.
 
     Costs are measured, and would cut a second start's shards a little elsewhere.
@@ -30,7 +30,7 @@ def cut_once(staging: Staging, cost: np.ndarray, shards: float) -> list[Shard]:
     path = staging.scratch / "shards.json"
     if path.is_file():
         return [tuple(shard) for shard in json.loads(path.read_text())]
-    ranges = cut(cost, round(shards))
+    ranges = cut(cost, shards)
     with disk_errors(f"{path}: cannot be written"):
         write_atomic(path, to_json(ranges))
     return ranges

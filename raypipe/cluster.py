@@ -90,6 +90,15 @@ def connect(address: str) -> Iterator[int]:
             ray.shutdown()
 
 
+def start_workers(warm_up: Callable[[object], None]) -> None:
+    """Let as many workers as there are CPUs start, and each call ``warm_up``; returns at once.
+
+    A worker takes seconds to start and to import; shards that come later find it ready.
+    """
+    for number in range(_cpus()):
+        _call.remote(warm_up, number)
+
+
 def run_shards(
     function: Callable[[Shard], Result], shards: Iterable[Shard], deadline: float = 3600.0
 ) -> Iterator[Result]:
@@ -110,25 +119,31 @@ def run_shards(
     in_flight = _cpus()
     waiting = deque((shard, 1) for shard in shards)
     running: dict[ray.ObjectRef, tuple[Shard, int, float]] = {}
+
+    def submit() -> None:
+        while waiting and len(running) < in_flight:
+            shard, attempt = waiting.popleft()
+            running[_call.remote(shared, shard)] = (shard, attempt, time.monotonic())
+
     try:
-        while waiting or running:
-            while waiting and len(running) < in_flight:
-                shard, attempt = waiting.popleft()
-                running[_call.remote(shared, shard)] = (shard, attempt, time.monotonic())
+        submit()
+        while running:
             for ref, failure in _finished(list(running), running, deadline):
                 shard, attempt, _ = running.pop(ref)
-                if failure is None:
-                    try:
-                        yield _fetch(ref)
-                        continue
-                    except _LOST as error:
-                        failure = error
-                if attempt == _ATTEMPTS:
+                try:
+                    result = None if failure else _fetch(ref)
+                except _LOST as error:
+                    failure = error
+                if failure and attempt == _ATTEMPTS:
                     raise ClusterError(
                         f"shard {shard} failed {attempt} times, at last with "
                         f"{type(failure).__name__}; give its tasks more memory, or set more shards"
                     ) from failure
-                waiting.appendleft((shard, attempt + 1))
+                if failure:
+                    waiting.appendleft((shard, attempt + 1))
+                submit()  # before the caller has its turn: no CPU waits for it
+                if not failure:
+                    yield result
     finally:
         for ref in running:
             ray.cancel(ref, force=True)

@@ -59,13 +59,20 @@ def frame_engine(
     return cluster.ModinEngine(), reason
 
 
-def runner(config: RunConfig, engine: FrameEngine, seconds: float, stack: ExitStack) -> Runner:
+def runner(
+    config: RunConfig,
+    engine: FrameEngine,
+    seconds: float,
+    stack: ExitStack,
+    warm_up: Callable[[object], None],
+) -> Runner:
     """How to run the shards: on Ray where it is asked for, or where it pays.
 
     Args:
         engine: what the frames are read into; where it is Modin, Ray is there already.
-        seconds: predicted, of the work on one CPU.
+        seconds: estimated, of the work on one CPU.
         stack: a Ray that is started here ends with it.
+        warm_up: what Ray's workers do as they start, while the caller goes on.
 
     Raises:
         ClusterError: Ray cannot be reached.
@@ -83,6 +90,7 @@ def runner(config: RunConfig, engine: FrameEngine, seconds: float, stack: ExitSt
         return Runner(map, 1, reason)
     cluster = _import_cluster(address)
     cpus = stack.enter_context(cluster.connect(address))
+    cluster.start_workers(warm_up)
     return Runner(cluster.run_shards, cpus, f"{reason}; {cpus} CPUs")
 
 

@@ -1,4 +1,4 @@
-"""The night up to where its work starts: read the follows, build the graph, predict the cost."""
+"""The night up to where its work starts: read the follows, build the graph, prepare the search."""
 
 from __future__ import annotations
 
@@ -9,14 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 import raypipe
 from raypipe.audience import audience
 from raypipe.config import RunConfig
-from raypipe.cost import measure_cost
 from raypipe.disk import disk_errors
 from raypipe.engines import frame_engine
 from raypipe.errors import RunError, TooManyBadRows
@@ -56,7 +54,6 @@ class Loaded:
     Attributes:
         graph: the follows.
         night: what the shards need.
-        cost: float64[audience], predicted seconds of one CPU.
         rows: what became of the rows of the input, by name.
         quarantine: columns.QUARANTINE_SCHEMA.
         statistics: of the graph.
@@ -66,7 +63,6 @@ class Loaded:
 
     graph: FollowGraph
     night: Night
-    cost: np.ndarray
     rows: dict[str, int]
     quarantine: pa.Table
     statistics: dict[str, Any]
@@ -82,7 +78,7 @@ def load(
     stack: ExitStack,
     bad_rows: Path | None = None,
 ) -> Loaded:
-    """Read the follows, build their graph, and measure what the night will cost.
+    """Read the follows, build their graph, and prepare what the shards need.
 
     Args:
         accounts: what ``audience.read_accounts`` gave.
@@ -103,8 +99,7 @@ def load(
 
     with stages.stage("prepare"):
         night = prepare(graph, audience(graph, accounts, config.audience.min_follows), config)
-        cost = measure_cost(night)
-    return Loaded(graph, night, cost, rows, quarantine, statistics, files, engine, why_frames)
+    return Loaded(graph, night, rows, quarantine, statistics, files, engine, why_frames)
 
 
 def state_of_files(config: RunConfig) -> list[tuple[str, int, int]]:

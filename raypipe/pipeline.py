@@ -19,6 +19,7 @@ import raypipe
 from raypipe.audience import read_accounts
 from raypipe.checkpoints import PUBLISHED, count_lists, cut_once, published_tables, shard_name
 from raypipe.config import RunConfig, to_yaml
+from raypipe.cost import estimate_cost, measure_cost
 from raypipe.disk import disk_errors, to_json
 from raypipe.engines import runner
 from raypipe.errors import InputError
@@ -26,7 +27,7 @@ from raypipe.graph import save_graph
 from raypipe.kernels.shards import heaviest_first
 from raypipe.loading import Stages, digest_of_inputs, load, state_of_files
 from raypipe.progress import Progress, Silent
-from raypipe.recommend import recommend_shard
+from raypipe.recommend import recommend_shard, warm_up
 from raypipe.runs.parts import write_parts
 from raypipe.runs.run import Run
 from raypipe.runs.staging import Staging
@@ -90,14 +91,16 @@ def _compute(
         loaded = load(config, accounts, stages, stack, staging.scratch / "quarantine.parquet")
         if state_of_files(config) != state:  # before a checkpoint is kept under the old digest
             raise InputError(f"{config.input.follows}: changed while it was read; run it again")
-        cost = loaded.cost
-        predicted = float(cost.sum())
-        run_shards, cpus, why_cluster = runner(config, loaded.engine, predicted, stack)
-        stages.progress.say(why_cluster)
+        with stages.stage("plan"):
+            estimate = estimate_cost(loaded.night)
+            run_shards, cpus, why_cluster = runner(config, loaded.engine, estimate, stack, warm_up)
+            stages.progress.say(why_cluster)
+            cost = measure_cost(loaded.night)
+            predicted = float(cost.sum())
 
         with stages.stage("recommend", total=predicted):
-            wanted = config.shards or max(cpus, predicted / SHARD_SECONDS)
-            shards = cut_once(staging, cost, wanted)
+            rounds = max(1, round(predicted / cpus / SHARD_SECONDS))
+            shards = cut_once(staging, cost, config.shards or cpus * rounds)
             kept = set(staging.shards())
             todo = [
                 shard for shard in heaviest_first(shards, cost) if shard_name(shard) not in kept

@@ -9,6 +9,7 @@ import numpy as np
 
 from raypipe.audience import read_accounts
 from raypipe.config import RunConfig
+from raypipe.cost import measure_cost
 from raypipe.graph import FollowGraph
 from raypipe.loading import Loaded, Stages, load
 from raypipe.progress import Progress, Silent
@@ -33,7 +34,7 @@ def plan_night(
 
     Returns:
         JSON values: ``counts``, ``seconds`` by stage, ``memory_bytes`` by part, ``hubs``. Seconds
-        of read, graph and prepare are measured; those of recommend and write are predicted.
+        of read, graph, prepare and plan are measured; those of recommend and write are predicted.
 
     Raises:
         RaypipeError: what a run would raise for the same input.
@@ -41,19 +42,21 @@ def plan_night(
     stages = Stages(progress or Silent())
     with ExitStack() as stack:
         loaded = load(config, read_accounts(config.audience), stages, stack)
+        with stages.stage("plan"):
+            cost = measure_cost(loaded.night)
     measured = {stage["stage"]: stage["seconds"] for stage in stages.meter.stages}
-    one_cpu = float(loaded.cost.sum())
+    one_cpu = float(cost.sum())
     lists = config.similar.neighbours + config.recommendations.per_account
     return {
         "counts": {
             **{key: loaded.statistics[key] for key in ("accounts", "follows", "wedges")},
-            "audience": len(loaded.cost),
+            "audience": len(cost),
         },
         "seconds": {
             **measured,
             "recommend_on_one_cpu": round(one_cpu, 3),
-            "recommend": round(max(one_cpu / (nodes * cpus), loaded.cost.max(initial=0.0)), 3),
-            "write": round(len(loaded.cost) * lists / ROWS_WRITTEN_PER_SECOND, 3),
+            "recommend": round(max(one_cpu / (nodes * cpus), cost.max(initial=0.0)), 3),
+            "write": round(len(cost) * lists / ROWS_WRITTEN_PER_SECOND, 3),
         },
         "nodes": nodes,
         "cpus": cpus,

@@ -15,7 +15,7 @@ from raypipe.columns import RANK, SCORE, SOURCE
 from raypipe.config import RunConfig
 from raypipe.eligibility import FilterReason, at_most_refused, count_reasons, filter_reasons
 from raypipe.graph import FollowGraph
-from raypipe.kernels.csr import Adjacency
+from raypipe.kernels.csr import Adjacency, transpose
 from raypipe.kernels.neighbourhood import union_sizes
 from raypipe.kernels.tanimoto import (
     Neighbours,
@@ -70,10 +70,17 @@ def prepare(graph: FollowGraph, accounts: np.ndarray, config: RunConfig) -> Nigh
 
 
 def estimate_work(night: Night) -> np.ndarray:
-    """float64[audience]: what each account costs, in units that only compare accounts."""
+    """float64[audience]: nanoseconds of each account, on a machine that may not be this one."""
     per_list = 20.0 * night.config.recommendations.per_account
     of_search = work(night.index, night.config.similar.threshold_fraction)
     return of_search[night.accounts] + per_list
+
+
+def warm_up(_: object = None) -> None:
+    """Import, and load what was compiled: for a worker to do before its first shard comes."""
+    rows = Adjacency(np.array([0, 1, 2, 2]), np.array([2, 2], np.int32))
+    graph = FollowGraph(pa.array("abc", pa.large_string()), rows, transpose(rows), "")
+    recommend_shard(prepare(graph, np.arange(3, dtype=np.int32), RunConfig()), (0, 3))
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,38 @@ def test_no_shards_no_results(ray_cluster):
     assert list(cluster.run_shards(abs, [])) == []
 
 
+def tell(pipe, shard):
+    """Write the shard's number to a named pipe."""
+    with open(pipe, "w") as told:
+        told.write(f"{shard}\n")
+    return shard
+
+
+@pytest.fixture
+def pipe(tmp_path):
+    """A named pipe: to read from it is to wait, without a clock, until somebody has told."""
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with open(os.open(path, os.O_RDWR)) as told:
+        yield path, told
+
+
+@pytest.mark.timeout(60)
+def test_the_next_shard_runs_while_the_caller_has_its_turn(pipe, ray_cluster):
+    path, told = pipe
+    results = cluster.run_shards(partial(tell, path), range(3))
+    next(results)
+    assert {told.readline() for _ in range(3)} == {"0\n", "1\n", "2\n"}
+    assert len(list(results)) == 2
+
+
+@pytest.mark.timeout(60)
+def test_each_worker_warms_up(pipe, ray_cluster):
+    path, told = pipe
+    cluster.start_workers(partial(tell, path))
+    assert {told.readline() for _ in range(2)} == {"0\n", "1\n"}
+
+
 def first_time(marker, shard) -> bool:
     """True for the first attempt at a shard."""
     path = marker / str(shard)

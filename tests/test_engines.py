@@ -23,7 +23,7 @@ def two_cpus(monkeypatch):
 
 def choose(seconds, engine=PANDAS, **settings):
     with ExitStack() as stack:
-        return engines.runner(load_config(None, settings), engine, seconds, stack)
+        return engines.runner(load_config(None, settings), engine, seconds, stack, print)
 
 
 def test_small_work_does_not_start_ray():

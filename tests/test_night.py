@@ -88,7 +88,7 @@ def test_manifest_adds_up(follows, store, demo_rows):
         part["rows"] for part in manifest["parts"]["recommendations"]
     )
     assert [stage["stage"] for stage in manifest["stages"]] == [
-        "check", "read", "graph", "prepare", "recommend", "write",
+        "check", "read", "graph", "prepare", "plan", "recommend", "write",
     ]  # fmt: skip
     assert all(stage["peak_memory_mb"] > 10 for stage in manifest["stages"])
     assert set(manifest["versions"]) >= {"raypipe", "python", "ray", "modin", "numpy"}
