@@ -13,7 +13,7 @@ from raypipe.columns import FOLLOWER, FOLLOWING, NEIGHBOUR, RANK, SCORE, SOURCE
 from raypipe.disk import disk_errors, to_json, write_atomic
 from raypipe.graph import FollowGraph
 from raypipe.kernels.shards import cut
-from raypipe.recommend import LADDER
+from raypipe.ladder import SOURCES
 from raypipe.runs.staging import Staging
 
 Shard = tuple[int, int]
@@ -54,21 +54,21 @@ def published_tables(
             SCORE: table[SCORE],
         }
         if SOURCE in table.column_names:
-            columns[SOURCE] = pa.array(LADDER).take(table[SOURCE])
+            columns[SOURCE] = pa.array(SOURCES).take(table[SOURCE])
         yield pa.table(columns)
 
 
 def count_lists(staging: Staging, shards: list[Shard]) -> dict[str, dict]:
     """Recommendations by source, and refused candidates by source and reason."""
-    recommended = np.zeros(len(LADDER), np.int64)
-    refused: dict[str, Counter[str]] = {source: Counter() for source in LADDER}
+    recommended = np.zeros(len(SOURCES), np.int64)
+    refused: dict[str, Counter[str]] = {source: Counter() for source in SOURCES}
     for shard in shards:
         tables = staging.load_shard(shard_name(shard))
         sources = tables["recommendations"][SOURCE].to_numpy()
-        recommended += np.bincount(sources, minlength=len(LADDER))
+        recommended += np.bincount(sources, minlength=len(SOURCES))
         for row in tables["refused"].to_pylist():
             refused[row[SOURCE]][row["reason"]] += row["candidates"]
     return {
-        "recommendations": dict(zip(LADDER, recommended.tolist(), strict=True)),
+        "recommendations": dict(zip(SOURCES, recommended.tolist(), strict=True)),
         "refused": {source: dict(reasons) for source, reasons in refused.items()},
     }

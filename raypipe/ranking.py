@@ -17,7 +17,7 @@ class Recommendations(NamedTuple):
         counts: int32[m], length of each list.
         codes: int32[m, n], whom to recommend.
         scores: float64[m, n].
-        sources: uint8[m, n], place of the source on the ladder.
+        sources: uint8[m, n], place of the source among all sources.
     """
 
     counts: np.ndarray
@@ -36,13 +36,19 @@ def empty_lists(m: int, n: int) -> Recommendations:
     )
 
 
+def put(lists: Recommendations, rows: np.ndarray, some: Recommendations) -> None:
+    """Write the lists of some accounts, in place, into those of all."""
+    for whole, part in zip(lists, some, strict=True):
+        whole[rows] = part
+
+
 def fill_from(
     lists: Recommendations, place: int, candidates: Candidates, eligible: np.ndarray
 ) -> Recommendations:
     """The lists, filled up with the best candidates of the next source of the ladder.
 
     Args:
-        place: of that source on the ladder.
+        place: of that source among all.
         candidates: of the same m accounts.
         eligible: bool[candidates], who of them may be shown.
 

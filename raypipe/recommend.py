@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from raypipe import ranking
-from raypipe.candidates import popular, similar
+from raypipe.candidates import Source, popular, similar
 from raypipe.columns import RANK, SCORE, SOURCE
 from raypipe.config import RunConfig
 from raypipe.eligibility import FilterReason, at_most_refused, count_reasons, filter_reasons
@@ -24,9 +24,7 @@ from raypipe.kernels.tanimoto import (
     top_neighbours,
     work,
 )
-
-#: The ladder, highest phase first: a source that has too little to go by is filled up by the next.
-LADDER = (similar.NAME, popular.NAME)
+from raypipe.ladder import SOURCES, Rung, fixed_ladder, rungs_of
 
 _REFUSED_SCHEMA = pa.schema(
     [(SOURCE, pa.string()), ("reason", pa.string()), ("candidates", pa.int64())]
@@ -44,7 +42,8 @@ class Night:
         followees: whom every account follows.
         followers: int32[n], number of followers of every account.
         index: the follows prepared for neighbour search.
-        popularity: int32, accounts that somebody follows, most followers first.
+        sources: by name, those that are ready for any account; similar needs its neighbours first.
+        ladder: which of the sources lead for whom.
         accounts: int32, the audience, ascending; a shard is a range of its positions.
         config: of the run.
     """
@@ -52,7 +51,8 @@ class Night:
     followees: Adjacency
     followers: np.ndarray
     index: SimilarityIndex
-    popularity: np.ndarray
+    sources: dict[str, Source]
+    ladder: tuple[Rung, ...]
     accounts: np.ndarray
     config: RunConfig
 
@@ -63,7 +63,8 @@ def prepare(graph: FollowGraph, accounts: np.ndarray, config: RunConfig) -> Nigh
         followees=graph.followees,
         followers=graph.followers.degrees.astype(np.int32),
         index=build_index(*graph.followees, *graph.followers),
-        popularity=popular.by_popularity(graph),
+        sources={popular.NAME: popular.Popular.of(graph)},
+        ladder=fixed_ladder(config),
         accounts=accounts,
         config=config,
     )
@@ -90,7 +91,7 @@ class ShardResult:
     Attributes:
         shard: (start, stop), positions in the audience.
         tables: ``neighbours``: account, rank, other, score; ``recommendations``: account, rank,
-            other, score, source (its place in LADDER); ``refused``: source, reason, candidates.
+            other, score, source (its place in SOURCES); ``refused``: source, reason, candidates.
     """
 
     shard: tuple[int, int]
@@ -133,24 +134,36 @@ def _recommend_batch(
     night: Night, accounts: np.ndarray, near: Neighbours
 ) -> tuple[ranking.Recommendations, Counter[tuple[str, str]]]:
     """The lists of some accounts, and how many candidates were refused by (source, reason)."""
-    config = night.config
-    n = config.recommendations.per_account
-    warm = night.followees.degrees_of(accounts) >= config.similar.min_follows
-    warm_near = near._replace(counts=np.where(warm, near.counts, 0).astype(np.int32))
-    sources = {
-        similar.NAME: lambda _: similar.similar(night.followees, warm_near),
-        popular.NAME: lambda wanted: popular.popular(night.popularity, night.followers, wanted),
-    }
+    lists = ranking.empty_lists(len(accounts), night.config.recommendations.per_account)
+    refused: Counter[tuple[str, str]] = Counter()
+    rungs = rungs_of(night.ladder, night.followees.degrees_of(accounts))
+    for rung in np.unique(rungs):
+        members = np.flatnonzero(rungs == rung)
+        theirs = Neighbours(*(array[members] for array in near))
+        sources = {**night.sources, similar.NAME: similar.Similar(night.followees, theirs)}
+        climbing = [sources[name] for name in night.ladder[rung].sources]
+        some, counts = _climb(night, accounts[members], climbing)
+        ranking.put(lists, members, some)
+        refused += counts
+    return lists, refused
+
+
+def _climb(
+    night: Night, accounts: np.ndarray, sources: list[Source]
+) -> tuple[ranking.Recommendations, Counter[tuple[str, str]]]:
+    """The same for accounts of one rung: each source fills up what those before have left short."""
+    n = night.config.recommendations.per_account
+    least = night.config.candidates.min_followers
     lists = ranking.empty_lists(len(accounts), n)
     refused: Counter[tuple[str, str]] = Counter()
     enough = n + at_most_refused(night.followees, accounts)
-    for place, name in enumerate(LADDER):
-        candidates = sources[name](np.where(lists.counts < n, enough, 0))
-        reasons = filter_reasons(
-            night.followees, night.followers, accounts, candidates, config.candidates.min_followers
-        )
-        lists = ranking.fill_from(lists, place, candidates, reasons == FilterReason.ELIGIBLE)
-        refused.update({(name, reason): count for reason, count in count_reasons(reasons).items()})
+    for source in sources:
+        candidates = source(accounts, np.where(lists.counts < n, enough, 0))
+        reasons = filter_reasons(night.followees, night.followers, accounts, candidates, least)
+        eligible = reasons == FilterReason.ELIGIBLE
+        lists = ranking.fill_from(lists, SOURCES.index(source.name), candidates, eligible)
+        for reason, count in count_reasons(reasons).items():
+            refused[source.name, reason] = count
     return lists, refused
 
 

@@ -20,7 +20,7 @@ FLOORS = (
     ("statistics", "audience", "plots"),
     ("intake/*", "cluster"),
     ("follows", "engines", "candidates/*"),
-    ("eligibility",),
+    ("eligibility", "ladder"),
     ("ranking",),
     ("recommend",),
     ("cost",),

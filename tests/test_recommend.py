@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -11,12 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raypipe import recommend
-from raypipe.candidates import popular, similar
-from raypipe.candidates.popular import by_popularity
+from raypipe.candidates.popular import Popular
+from raypipe.candidates.similar import Similar
 from raypipe.config import load_config
 from raypipe.eligibility import FilterReason
 from raypipe.kernels.tanimoto import build_index, top_neighbours
-from raypipe.recommend import LADDER, Night, prepare, recommend_shard
+from raypipe.ladder import SOURCES, Rung
+from raypipe.recommend import Night, prepare, recommend_shard
 from tests import naive
 from tests.strategies import graph_of, pairs
 
@@ -33,7 +35,7 @@ def lists_of(table, ids) -> dict[str, list[tuple]]:
     for row in table.to_pylist():
         entry = (ids[row["other"]], row["score"])
         if "source" in row:
-            entry += (LADDER[row["source"]],)
+            entry += (SOURCES[row["source"]],)
         lists[ids[row["account"]]].append(entry)
         assert row["rank"] == len(lists[ids[row["account"]]])
     return lists
@@ -91,6 +93,27 @@ def test_batches_do_not_show(monkeypatch):
     assert recommend_shard(night_on(graph), (0, graph.accounts)).tables == whole
 
 
+@given(pairs.filter(len))
+def test_each_rung_asks_its_own_sources_in_their_order(rows):
+    graph = graph_of(rows)
+    rungs = (Rung(0, ("similar",)), Rung(1, ("popular", "similar")), Rung(2, ("popular",)))
+    night = replace(night_on(graph, recommendations__per_account=3), ladder=rungs)
+    found = lists_of(
+        recommend_shard(night, (0, graph.accounts)).tables["recommendations"],
+        graph.ids.to_pylist(),
+    )
+    follows = naive.follow_sets(rows)
+    for account, mine in follows.items():
+        names = rungs[min(len(mine), 2)].sources
+        expected = []
+        for name in names:
+            scores = UNDER_CONTRACT[name][1](follows, account)
+            taken = mine | {account} | {candidate for candidate, _, _ in expected}
+            more = {other: score for other, score in scores.items() if other not in taken}
+            expected += [(*pair, name) for pair in naive.best(more.items(), 3 - len(expected))]
+        assert found[account] == expected
+
+
 def test_every_refusal_is_counted():
     # a and b are alike; a's candidates from b: x, y (followed), a itself, z (one follower).
     rows = [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y"), ("b", "a"), ("b", "z"), ("c", "a")]
@@ -110,27 +133,30 @@ def test_every_refusal_is_counted():
     assert counts["popular", "TOO_FEW_FOLLOWERS"] == 1
 
 
-def bring_popular(graph, accounts, wanted):
-    return popular.popular(by_popularity(graph), graph.followers.degrees, wanted)
+def make_popular(graph, accounts):
+    return Popular.of(graph)
 
 
-def bring_similar(graph, accounts, wanted):
+def make_similar(graph, accounts):
     index = build_index(*graph.followees, *graph.followers)
-    return similar.similar(graph.followees, top_neighbours(index, accounts, 10, (1, 10)))
+    return Similar(graph.followees, top_neighbours(index, accounts, 10, (1, 10)))
 
 
 def oracle_popular(follows, account):
     return {other: float(count) for other, count in naive.popularity(follows)}
 
 
-SOURCES = {"popular": (bring_popular, oracle_popular), "similar": (bring_similar, naive.similar)}
+UNDER_CONTRACT = {
+    "popular": (make_popular, oracle_popular),
+    "similar": (make_similar, naive.similar),
+}
 
 
-@pytest.mark.parametrize("source", SOURCES)
+@pytest.mark.parametrize("name", UNDER_CONTRACT)
 @given(st.data())
-def test_contract_of_every_source(source, data):
+def test_contract_of_every_source(name, data):
     """Scores are the oracle's; none comes twice; the ``wanted`` best are there."""
-    bring, oracle = SOURCES[source]
+    make, oracle = UNDER_CONTRACT[name]
     rows = data.draw(pairs.filter(len))
     graph = graph_of(rows)
     follows, ids = naive.follow_sets(rows), graph.ids.to_pylist()
@@ -141,7 +167,10 @@ def test_contract_of_every_source(source, data):
         data.draw(st.lists(st.integers(0, 9), min_size=len(accounts), max_size=len(accounts)))
     )
 
-    found = bring(graph, accounts, wanted)
+    source = make(graph, accounts)
+    found = source(accounts, wanted)
+
+    assert source.name == name
 
     assert found.codes.dtype == np.int32
     assert found.scores.dtype == np.float64
@@ -158,8 +187,8 @@ def test_contract_of_every_source(source, data):
         assert dict(best).items() <= scores.items()
 
 
-def test_every_source_on_the_ladder_is_under_contract():
-    assert set(LADDER) == set(SOURCES)
+def test_every_source_is_under_contract():
+    assert set(UNDER_CONTRACT) == set(SOURCES)
 
 
 def test_every_reason_but_eligible_is_refused_somewhere():

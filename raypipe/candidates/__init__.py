@@ -1,14 +1,12 @@
 """Sources of candidates, one file a source; none imports another.
 
-A source is a function of the graph and of some accounts. It brings every candidate it has, or at
-least the ``wanted[i]`` best ones of account ``i``, without asking who may be shown to whom: that is
-:mod:`raypipe.eligibility`'s question. The sum over an account runs in a fixed order, so that the
-answer does not depend on which accounts are asked together.
+A source is made from the graph, holds plain arrays, and travels to the tasks. What it brings does
+not depend on which accounts are asked together: sums over an account run in a fixed order.
 """
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 
@@ -25,3 +23,23 @@ class Candidates(NamedTuple):
     indptr: np.ndarray
     codes: np.ndarray
     scores: np.ndarray
+
+
+class Source(Protocol):
+    """One way to find candidates.
+
+    Attributes:
+        name: as it is published beside each recommendation.
+    """
+
+    name: str
+
+    def __call__(self, accounts: np.ndarray, wanted: np.ndarray) -> Candidates:
+        """All candidates of some accounts, or at least the ``wanted[i]`` best of account i.
+
+        Who may be shown to whom is not asked here: that is :mod:`raypipe.eligibility`'s question.
+
+        Args:
+            accounts: int32[m].
+            wanted: int64[m]; 0 for an account that needs none.
+        """

@@ -1,0 +1,48 @@
+"""The ladder: which sources lead for whom. An account stands on a rung by its number of follows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from raypipe.candidates import popular, similar
+from raypipe.config import RunConfig
+
+#: All sources; a recommendation is kept with the place of its source here.
+SOURCES = (similar.NAME, popular.NAME)
+
+
+class Rung(NamedTuple):
+    """What accounts get that have enough follows for this rung and too few for the next.
+
+    Attributes:
+        min_follows: follows that an account needs.
+        sources: names, leading one first; each fills up what the one before left short.
+    """
+
+    min_follows: int
+    sources: tuple[str, ...]
+
+
+def fixed_ladder(config: RunConfig) -> tuple[Rung, ...]:
+    """The phases by number of follows, as the config says: lowest rung first.
+
+    Example:
+        >>> [rung.min_follows for rung in fixed_ladder(RunConfig())]
+        [0, 3]
+    """
+    return (
+        Rung(0, (popular.NAME,)),
+        Rung(config.similar.min_follows, (similar.NAME, popular.NAME)),
+    )
+
+
+def rungs_of(ladder: tuple[Rung, ...], follows: np.ndarray) -> np.ndarray:
+    """int64[m]: place on the ladder of accounts with so many follows.
+
+    Example:
+        >>> rungs_of((Rung(0, ("popular",)), Rung(3, ("similar",))), np.array([0, 2, 3])).tolist()
+        [0, 0, 1]
+    """
+    return np.searchsorted([rung.min_follows for rung in ladder], follows, side="right") - 1
