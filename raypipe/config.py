@@ -99,6 +99,12 @@ class SimilarConfig(Section):
     min_follows: int = Field(
         3, ge=1, description="An account with fewer follows gets phase 1 (popular) alone."
     )
+    max_followers_in_similarity: int | None = Field(
+        None,
+        ge=1,
+        description="Neighbours are not looked for among the followers of an account with more "
+        "followers: cheaper, but some are missed; the run says which share is found. null: exact.",
+    )
 
     @property
     def threshold_fraction(self) -> tuple[int, int]:
@@ -171,7 +177,7 @@ class RunConfig(Section):
     seed: int = Field(
         0,
         ge=0,
-        description="Of every random choice: so far, which accounts the cost is measured on.",
+        description="Of every random choice: which accounts cost and recall are measured on.",
     )
 
     @model_validator(mode="before")

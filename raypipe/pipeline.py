@@ -6,7 +6,7 @@ follows --intake--> frame --encode--> FollowGraph --shards--> lists --parts--> r
 from __future__ import annotations
 
 import platform
-from contextlib import ExitStack
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -27,6 +27,7 @@ from raypipe.graph import save_graph
 from raypipe.kernels.shards import heaviest_first
 from raypipe.loading import Stages, digest_of_inputs, load, state_of_files
 from raypipe.progress import Progress, Silent
+from raypipe.recall import similarity_facts
 from raypipe.recommend import recommend_shard, warm_up
 from raypipe.runs.parts import write_parts
 from raypipe.runs.run import Run
@@ -111,6 +112,9 @@ def _compute(
                 staging.save_shard(shard_name(result.shard), result.tables)
                 stages.progress.advance(float(cost[slice(*result.shard)].sum()))
 
+    with stages.stage("recall") if loaded.night.hubs_left_out else nullcontext():
+        similarity = similarity_facts(loaded.graph, loaded.night)
+
     with stages.stage("write"):
         parts = {
             kind: write_parts(
@@ -136,6 +140,7 @@ def _compute(
             **count_lists(staging, shards),
             "shards": len(shards),
         },
+        "similarity": similarity,
         "parts": parts,
         "inputs": [{"file": str(path), "bytes": size} for path, size in loaded.files],
         "engines": {"frames": loaded.why_frames, "cluster": why_cluster},

@@ -13,6 +13,7 @@ from raypipe.cost import measure_cost
 from raypipe.graph import FollowGraph
 from raypipe.loading import Loaded, Stages, load
 from raypipe.progress import Progress, Silent
+from raypipe.recall import similarity_facts
 from raypipe.statistics import wedges
 
 #: Rows of Parquet made of checkpoints, written and hashed in a second; measured with UUIDs.
@@ -33,8 +34,9 @@ def plan_night(
         cpus: of each machine.
 
     Returns:
-        JSON values: ``counts``, ``seconds`` by stage, ``memory_bytes`` by part, ``hubs``. Seconds
-        of read, graph, prepare and plan are measured; those of recommend and write are predicted.
+        JSON values: ``counts``, ``seconds`` by stage, ``memory_bytes`` by part, ``hubs``,
+        ``similarity`` as the run will report it. Seconds of read, graph, prepare and plan are
+        measured; those of recommend and write are predicted.
 
     Raises:
         RaypipeError: what a run would raise for the same input.
@@ -62,6 +64,7 @@ def plan_night(
         "cpus": cpus,
         "memory_bytes": memory_by_part(loaded, cpus),
         "hubs": costly_hubs(loaded.graph),
+        "similarity": similarity_facts(loaded.graph, loaded.night),
     }
 
 

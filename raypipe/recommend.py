@@ -15,6 +15,7 @@ from raypipe.columns import RANK, SCORE, SOURCE
 from raypipe.config import RunConfig
 from raypipe.eligibility import FilterReason, at_most_refused, count_reasons, filter_reasons
 from raypipe.graph import FollowGraph
+from raypipe.kernels.capped import capped_neighbours, without_hubs
 from raypipe.kernels.csr import Adjacency, transpose
 from raypipe.kernels.neighbourhood import union_sizes
 from raypipe.kernels.tanimoto import (
@@ -41,7 +42,9 @@ class Night:
     Attributes:
         followees: whom every account follows.
         followers: int32[n], number of followers of every account.
-        index: the follows prepared for neighbour search.
+        index: the follows prepared for neighbour search, without those of hubs left out.
+        hubs_left_out: accounts with more followers than the config lets into the search; where
+            there are none, the search is exact.
         sources: by name, those that are ready for any account; similar needs its neighbours first.
         ladder: which of the sources lead for whom.
         accounts: int32, the audience, ascending; a shard is a range of its positions.
@@ -51,6 +54,7 @@ class Night:
     followees: Adjacency
     followers: np.ndarray
     index: SimilarityIndex
+    hubs_left_out: int
     sources: dict[str, Source]
     ladder: tuple[Rung, ...]
     accounts: np.ndarray
@@ -59,10 +63,17 @@ class Night:
 
 def prepare(graph: FollowGraph, accounts: np.ndarray, config: RunConfig) -> Night:
     """What the shards of a night need of its graph."""
+    followers = graph.followers.degrees.astype(np.int32)
+    cap = config.similar.max_followers_in_similarity
+    is_hub = np.zeros(graph.accounts, bool) if cap is None else followers > cap
+    searched = graph.followees, graph.followers
+    if is_hub.any():
+        searched = without_hubs(graph.followees, is_hub)
     return Night(
         followees=graph.followees,
-        followers=graph.followers.degrees.astype(np.int32),
-        index=build_index(*graph.followees, *graph.followers),
+        followers=followers,
+        index=build_index(*searched[0], *searched[1]),
+        hubs_left_out=int(np.count_nonzero(is_hub)),
         sources={popular.NAME: popular.Popular.of(graph)},
         ladder=fixed_ladder(config),
         accounts=accounts,
@@ -84,6 +95,14 @@ def warm_up(_: object = None) -> None:
     recommend_shard(prepare(graph, np.arange(3, dtype=np.int32), RunConfig()), (0, 3))
 
 
+def nearest(night: Night, accounts: np.ndarray) -> Neighbours:
+    """The neighbours of some accounts, exact where no hub is left out."""
+    k, threshold = night.config.similar.neighbours, night.config.similar.threshold_fraction
+    if night.hubs_left_out:
+        return capped_neighbours(night.index, night.followees, accounts, k, threshold)
+    return top_neighbours(night.index, accounts, k, threshold)
+
+
 @dataclass(frozen=True)
 class ShardResult:
     """The lists of one shard, accounts as codes.
@@ -100,11 +119,8 @@ class ShardResult:
 
 def recommend_shard(night: Night, shard: tuple[int, int]) -> ShardResult:
     """Neighbours, then candidates, then who may be shown, then the n best, of one shard."""
-    config = night.config
     accounts = night.accounts[slice(*shard)]
-    near = top_neighbours(
-        night.index, accounts, config.similar.neighbours, config.similar.threshold_fraction
-    )
+    near = nearest(night, accounts)
     batches = [
         _recommend_batch(night, accounts[batch], Neighbours(*(array[batch] for array in near)))
         for batch in _batches(night, accounts, near)

@@ -35,6 +35,7 @@ def print_plan(planned: dict[str, Any]) -> None:
         ["costliest", "followers", "share of wedges"],
         ((hub["account"], hub["followers"], hub["share_of_wedges"]) for hub in planned["hubs"]),
     )
+    _print_similarity(planned["similarity"])
 
 
 def print_nothing_to_do(run: Run, published: str | None) -> None:
@@ -70,8 +71,29 @@ def print_run(run: Run) -> None:
             **{f"from {source}": count for source, count in recommended.items()},
         }
     )
+    _print_similarity(run.manifest["similarity"])
     for line in (engines["frames"], engines["cluster"], f"result: {run.path}"):
         print_line(line)
+
+
+def _print_similarity(facts: dict[str, Any]) -> None:
+    """What ``recall.similarity_facts`` returned; nothing where no cap was asked for."""
+    cap = facts["max_followers"]
+    if cap is None:
+        return
+    if not facts["hubs_left_out"]:
+        print_line(f"similarity: exact; nobody has more than {cap:,} followers")
+        return
+    found = "no neighbours in the sample"
+    if facts["sample"]:
+        found = (
+            f"{facts['recall']:.3f} of the exact neighbours are found "
+            f"[{facts['low']:.3f}, {facts['high']:.3f}; 95 %, {facts['sample']:,} accounts]"
+        )
+    print_line(
+        f"similarity: {facts['hubs_left_out']:,} accounts with more than {cap:,} followers left "
+        f"out, {facts['share_of_wedges_left']:.1%} of the wedges left; {found}"
+    )
 
 
 def print_statistics(statistics: dict[str, Any], title: str) -> None:

@@ -33,13 +33,30 @@ def best(scored, k):
     return sorted(scored, key=lambda pair: (-pair[1], pair[0]))[:k]
 
 
-def neighbours(follows, account, k=10, threshold=Fraction(1, 10)):
-    """The k accounts most similar to ``account``: [(neighbour, score)], score > threshold."""
-    mine = follows[account]
-    scored = [
-        (other, tanimoto(mine, theirs)) for other, theirs in follows.items() if other != account
-    ]
+def neighbours(follows, account, k=10, threshold=Fraction(1, 10), cap=None):
+    """The k accounts most similar to ``account``: [(neighbour, score)], score > threshold.
+
+    With a cap: the k most similar of the 2 k that are most similar without the accounts that have
+    more than ``cap`` followers.
+    """
+    others = follows.keys() - {account}
+    if cap is not None:
+        found = neighbours(without_hubs(follows, cap), account, 2 * k, threshold)
+        others = {other for other, _ in found}
+    scored = [(other, tanimoto(follows[account], follows[other])) for other in others]
     return best([(other, score) for other, score in scored if score > threshold], k)
+
+
+def without_hubs(follows, cap):
+    """The same follows, without those of accounts with more than ``cap`` followers."""
+    hubs = {account for account, followers in popularity(follows) if followers > cap}
+    return {account: followees - hubs for account, followees in follows.items()}
+
+
+def recall(exact, found):
+    """Share of the exact neighbours that are found; one as similar as the last of them is right."""
+    least = exact[-1][1]
+    return Fraction(sum(score >= least for _, score in found), len(exact))
 
 
 def popularity(follows):
@@ -51,20 +68,27 @@ def popularity(follows):
     return best(followers.items(), len(followers))
 
 
-def similar(follows, account, k=10, threshold=Fraction(1, 10)):
+def similar(follows, account, k=10, threshold=Fraction(1, 10), cap=None):
     """Whom the neighbours follow, scored by summed similarity: {candidate: score}.
 
     Sums run over the neighbours from best to worst, in floats, as the kernel does.
     """
     scores = defaultdict(float)
-    for neighbour, score in neighbours(follows, account, k, threshold):
+    for neighbour, score in neighbours(follows, account, k, threshold, cap):
         for followee in follows[neighbour]:
             scores[followee] += float(score)
     return dict(scores)
 
 
 def recommend(
-    follows, account, n=10, k=10, threshold=Fraction(1, 10), min_follows=3, min_followers=0
+    follows,
+    account,
+    n=10,
+    k=10,
+    threshold=Fraction(1, 10),
+    min_follows=3,
+    min_followers=0,
+    cap=None,
 ):
     """The published list of one account: [(candidate, score, source)], best first."""
     followers = defaultdict(int, popularity(follows))
@@ -78,7 +102,7 @@ def recommend(
 
     chosen = []
     if len(follows[account]) >= min_follows:
-        scores = similar(follows, account, k, threshold)
+        scores = similar(follows, account, k, threshold, cap)
         scored = [(candidate, score) for candidate, score in scores.items() if eligible(candidate)]
         chosen = [(candidate, score, "similar") for candidate, score in best(scored, n)]
     taken = {candidate for candidate, _, _ in chosen}

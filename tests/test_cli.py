@@ -143,6 +143,22 @@ def test_plan_says_what_a_night_will_cost(night):
     assert as_json("runs", "list")[0]["run"] == night["run"]  # nothing was run
 
 
+def test_plan_and_run_say_what_a_cap_on_hubs_costs(night):
+    words = ["--follows", "demo/follows.csv", "--set", "similar.max_followers_in_similarity=40"]
+    planned = as_json("plan", *words)["similarity"]
+    assert planned == as_json("run", *words)["similarity"]
+    assert planned["hubs_left_out"] > 0
+    assert 0 < planned["low"] <= planned["recall"] <= planned["high"] < 1
+    for command in ("plan", "run"):
+        shown = " ".join(raypipe(command, *words).stdout.split())
+        assert f"{planned['hubs_left_out']} accounts with more than 40 followers left out" in shown
+        assert f"{planned['recall']:.3f} of the exact neighbours are found" in shown
+    assert "exact neighbours" not in raypipe("runs", "show", night["run"]).stdout
+    words[-1] = "similar.max_followers_in_similarity=400"
+    shown = raypipe("plan", *words).stdout
+    assert "similarity: exact; nobody has more than 400 followers" in " ".join(shown.split())
+
+
 def test_stats(night):
     statistics = as_json("stats", "--png", "degrees.png")
     assert statistics["accounts"] == night["counts"]["graph"]["accounts"]

@@ -55,6 +55,7 @@ def test_digest_is_of_what_changes_the_result():
     for key, value in {
         "input.follows": "a.csv",
         "similar.neighbours": 11,
+        "similar.max_followers_in_similarity": 1000,
         "recommendations.per_account": 5,
         "audience.min_follows": 1,
         "candidates.min_followers": 1,
@@ -77,6 +78,10 @@ def test_threshold_is_exact():
         ("similar:\n  neighbors: 3\n", "similar.neighbors: unknown key; did you mean neighbours?"),
         ("zzz: 3\n", "zzz: unknown key; known: input, frames, cluster"),
         ("similar:\n  neighbours: 0\n", "similar.neighbours: found 0; input should be greater"),
+        (
+            "similar: {max_followers_in_similarity: 0}\n",
+            "similar.max_followers_in_similarity: found 0; input should be greater",
+        ),
         ("similar:\n  threshold: 1\n", "similar.threshold: found 1; input should be less than 1"),
         ("similar: 3\n", "similar: found 3; expected a section of keys"),
         ("frames: polars\n", "frames: found 'polars'; input should be 'auto', 'pandas' or 'modin'"),

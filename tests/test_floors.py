@@ -23,7 +23,7 @@ FLOORS = (
     ("eligibility", "ladder"),
     ("ranking",),
     ("recommend",),
-    ("cost",),
+    ("cost", "recall"),
     ("loading", "checkpoints"),
     ("pipeline", "plan", "reports"),
     ("cli",),

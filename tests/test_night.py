@@ -119,6 +119,64 @@ def test_same_bytes_whatever_runs_it(follows, store, ray_cluster):
         assert found == first, how
 
 
+CAP = 40
+
+
+def test_a_cap_on_hubs_finds_what_the_oracle_finds(follows, store, demo_rows):
+    config = config_for(follows, similar__max_followers_in_similarity=CAP)
+    run = run_night(config, store, DATE).run
+    sets = naive.follow_sets(demo_rows)
+    assert [
+        (row["followerId"], row["neighbourId"], row["score"])
+        for row in pq.read_table(run.path / "neighbours").to_pylist()
+    ] == [
+        (account, other, float(score))
+        for account in sorted(sets)
+        for other, score in naive.neighbours(sets, account, cap=CAP)
+    ]
+    recommended = pq.read_table(run.path / "recommendations").to_pylist()
+    assert [(row["followingId"], row["score"], row["source"]) for row in recommended] == [
+        row for account in sorted(sets) for row in naive.recommend(sets, account, cap=CAP)
+    ]
+    hubs = {account for account, followers in naive.popularity(sets) if followers > CAP}
+    from_similar = {row["followingId"] for row in recommended if row["source"] == "similar"}
+    assert hubs & from_similar  # a hub helps nobody to find neighbours, and is still recommended
+
+    pairs = [(naive.neighbours(sets, one), naive.neighbours(sets, one, cap=CAP)) for one in sets]
+    shares = [naive.recall(exact, found) for exact, found in pairs if exact]
+    similarity = run.manifest["similarity"]
+    assert (similarity["max_followers"], similarity["hubs_left_out"]) == (CAP, len(hubs))
+    assert similarity["sample"] == len(shares)
+    assert similarity["recall"] == round(float(sum(shares) / len(shares)), 4) < 1
+    assert [stage["stage"] for stage in run.manifest["stages"]][-2:] == ["recall", "write"]
+
+
+def test_a_cap_on_hubs_gives_the_same_however_it_is_run(follows, store, ray_cluster, monkeypatch):
+    monkeypatch.setattr("raypipe.recall._MOST", 50)
+    found = []
+    for cluster, shards in [("none", 1), ("none", 5), ("local", 3)]:
+        other = RunStore(store.root.with_name(f"{cluster}-{shards}"))
+        config = config_for(
+            follows, similar__max_followers_in_similarity=CAP, cluster=cluster, shards=shards
+        )
+        run = run_night(config, other, DATE).run
+        assert 0 < run.manifest["similarity"]["sample"] <= 50
+        found.append((published(run), run.manifest["similarity"]))
+    assert found[0] == found[1] == found[2]
+
+
+def test_a_cap_that_nobody_exceeds_changes_no_byte(follows, store, demo_rows):
+    most = naive.popularity(naive.follow_sets(demo_rows))[0][1]
+    exact = run_night(config_for(follows), store, DATE).run
+    config = config_for(follows, similar__max_followers_in_similarity=most)
+    capped = run_night(config, store, DATE).run
+    assert published(capped) == published(exact)
+    assert capped.id != exact.id
+    facts = {**exact.manifest["similarity"], "max_followers": most}
+    assert capped.manifest["similarity"] == facts
+    assert facts["recall"] == facts["low"] == 1
+
+
 def test_a_second_run_changes_nothing(follows, store):
     config = config_for(follows)
     first = run_night(config, store, DATE)

@@ -48,8 +48,9 @@ def lists_of(table, ids) -> dict[str, list[tuple]]:
     st.sampled_from([0.0, 0.1, 0.25, 0.5]),
     st.integers(1, 4),
     st.integers(0, 3),
+    st.sampled_from([None, 1, 2, 4]),
 )
-def test_equals_the_oracle(rows, n, k, threshold, min_follows, min_followers):
+def test_equals_the_oracle(rows, n, k, threshold, min_follows, min_followers, cap):
     graph = graph_of(rows)
     work = night_on(
         graph,
@@ -57,6 +58,7 @@ def test_equals_the_oracle(rows, n, k, threshold, min_follows, min_followers):
         similar__neighbours=k,
         similar__threshold=threshold,
         similar__min_follows=min_follows,
+        similar__max_followers_in_similarity=cap,
         candidates__min_followers=min_followers,
     )
     if not graph.accounts:
@@ -68,9 +70,9 @@ def test_equals_the_oracle(rows, n, k, threshold, min_follows, min_followers):
     found = lists_of(tables["recommendations"], ids)
     near = lists_of(tables["neighbours"], ids)
     for account in ids:
-        expected = naive.recommend(follows, account, n, k, exact, min_follows, min_followers)
+        expected = naive.recommend(follows, account, n, k, exact, min_follows, min_followers, cap)
         assert found[account] == expected
-        neighbours = naive.neighbours(follows, account, k, exact)
+        neighbours = naive.neighbours(follows, account, k, exact, cap)
         assert near[account] == [(other, float(score)) for other, score in neighbours]
 
 

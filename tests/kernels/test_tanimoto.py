@@ -48,9 +48,9 @@ def follows_of(pairs, n):
     return follows
 
 
-def assert_equals_oracle(near, follows, accounts, k, threshold):
+def assert_equals_oracle(near, follows, accounts, k, threshold, cap=None):
     for place, account in enumerate(accounts):
-        expected = naive.neighbours(follows, account, k, Fraction(*threshold))
+        expected = naive.neighbours(follows, account, k, Fraction(*threshold), cap)
         count = near.counts[place]
         codes = near.codes[place, :count].tolist()
         assert codes == [other for other, _ in expected]
