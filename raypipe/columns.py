@@ -17,6 +17,7 @@ NEIGHBOUR = "neighbourId"
 RANK = "rank"
 SCORE = "score"
 SOURCE = "source"
+TIMESTAMP = "timestamp"
 
 FOLLOW_RELATIONS = "follow_relations"
 SCORES = "scores"

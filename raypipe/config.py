@@ -44,10 +44,15 @@ class Section(BaseModel):
 
 
 class ColumnsConfig(Section):
-    """What the two columns are called in the input; their places, from 0, without a header."""
+    """What the columns are called in the input; their places, from 0, without a header."""
 
     followerId: str | int = Field("followerId", description="Column of the account that follows.")
     followingId: str | int = Field("followingId", description="Column of the account followed.")
+    timestamp: str | int | None = Field(
+        None,
+        description="Column of the time of the follow, kept in the frame as timestamp: seconds, or "
+        "a date as in ISO 8601. A split by time needs it.",
+    )
 
 
 Place = Annotated[str, AfterValidator(os.path.normpath)]  # so that ./a.csv is a.csv
@@ -70,6 +75,11 @@ class InputConfig(Section):
         None, min_length=1, description="CSV rows that start with this mark are skipped."
     )
     columns: ColumnsConfig = Field(ColumnsConfig(), description="The columns' names in the input.")
+    followee_prefix: str = Field(
+        "",
+        description="Put before the id of every followee, where it is of another kind than its "
+        "follower (a user and a place, say) and might have the same id. The transform sees it.",
+    )
     carry: list[str] | Literal["all"] = Field(
         [], description="Further columns to keep for the transform; all others are dropped."
     )

@@ -16,7 +16,7 @@ from typing import Any, Literal
 import pandas as pd
 import pyarrow as pa
 
-from raypipe.columns import QUARANTINE_SCHEMA
+from raypipe.columns import FOLLOWING, QUARANTINE_SCHEMA
 from raypipe.config import InputConfig
 from raypipe.errors import InputError, TooManyBadRows
 from raypipe.frames import Frame, FrameEngine
@@ -114,6 +114,8 @@ def read_follows(
         raise _no_rows(config, files)
     quarantine = _gather_quarantine(paths, reports)
     check_bad_fraction(quarantine, rows_in, config.max_bad_fraction)
+    if config.followee_prefix:
+        frame[FOLLOWING] = config.followee_prefix + frame[FOLLOWING]
     if config.transform:
         frame, missing = run_transform(config.transform, frame)
         quarantine = pa.concat_tables([quarantine, missing])
