@@ -142,6 +142,46 @@ def plan(
         print_plan(planned)
 
 
+@app.command(epilog="Example: raypipe evaluate configs/nightly.yaml --sources popular,similar")
+def evaluate(
+    config: Config = None,
+    follows: Follows = None,
+    settings: Settings = None,
+    sources: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="popular, similar; similar+popular: filled up by popular; ladder: the night's own "
+            "lists. If not given, each and the ladder.",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the evaluations.")] = Path("evaluations"),
+    json: Json = False,
+) -> None:
+    """How good the recommendations are: holds out follows, and looks who finds them again.
+
+    Leaves evaluation.json, evaluation.parquet (every account) and pictures in OUT/DATE-DIGEST.
+    """
+    settled = _load(config, follows, settings)
+
+    from raypipe.evaluation.evaluate import DEFAULT_SOURCES
+    from raypipe.evaluation.evaluate import evaluate as evaluate_sources
+    from raypipe.evaluation.record import as_json, save
+    from raypipe.evaluation.report import print_evaluation
+    from raypipe.show import Bars, print_json
+
+    names = DEFAULT_SOURCES if sources is None else sources.split(",")
+    day = datetime.date.today().isoformat()
+    with Bars() as bars:
+        found = evaluate_sources(settled, names, bars)
+        bars.stage("write")
+        place = save(found, out, day)
+    if json:
+        print_json({"folder": str(place), **as_json(found, day)})
+    else:
+        print_evaluation(found, place)
+
+
 @app.command(epilog="Example: raypipe demo --accounts 20000 --out demo/follows.csv")
 def demo(
     out: Annotated[Path, typer.Option(help="The CSV file to write.")] = Path("demo/follows.csv"),

@@ -25,12 +25,13 @@ FLOORS = (
     ("recommend",),
     ("cost", "recall"),
     ("loading", "checkpoints"),
+    ("evaluation/*",),
     ("pipeline", "plan", "reports"),
     ("cli",),
     ("__main__",),
 )
 #: Within these, files may import each other.
-OPEN = ("kernels/*", "intake/*", "runs/*")
+OPEN = ("kernels/*", "intake/*", "runs/*", "evaluation/*")
 #: The only files that may import Ray or Modin.
 RAY = ("cluster",)
 
