@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import commands, nights, reading, similarity
+from tests.benchmarks import caps, commands, nights, reading, similarity
 from tests.conftest import real_data
 
 BENCHMARKS = {
     "nights": lambda: nights.bench(_data()),
     "reading": reading.bench,
     "similarity": lambda: similarity.bench(_data()),
+    "caps": lambda: caps.bench(_data()),
     "commands": commands.bench,
 }
 
