@@ -71,7 +71,8 @@ def print_run(run: Run) -> None:
             **{f"from {source}": count for source, count in recommended.items()},
         }
     )
-    _print_similarity(run.manifest["similarity"])
+    if "similarity" in run.manifest:  # not in runs of an earlier raypipe
+        _print_similarity(run.manifest["similarity"])
     for line in (engines["frames"], engines["cluster"], f"result: {run.path}"):
         print_line(line)
 
