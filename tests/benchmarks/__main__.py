@@ -18,7 +18,7 @@ BENCHMARKS = {
             *("--threads", "1"),
         ]
     ),
-    "caps": lambda: caps.bench(_data()),
+    "caps": caps.bench,
     "commands": commands.bench,
 }
 

@@ -84,9 +84,9 @@ def community(accounts: int = 100_000, seed: int = 3) -> Graph:
     return graph_of(followers, np.minimum(followees, accounts - 1), accounts)
 
 
-def slashdot() -> Graph:
-    """The friend and foe links of Slashdot."""
-    pairs = _read("slashdot/follows.csv.gz")
+def network(path: str) -> Graph:
+    """A real graph between accounts."""
+    pairs = _read(path)
     return graph_of(*pairs, int(max(pairs[0].max(), pairs[1].max())) + 1)
 
 
@@ -98,11 +98,16 @@ def gowalla() -> Graph:
 
 
 def make(name: str) -> Graph:
-    """A graph by its name: slashdot, gowalla, community or rmat<scale>."""
+    """A graph by its name: wiki-vote, slashdot, gowalla, community or rmat<scale>."""
     scale = scale_of(name)
     if scale is not None:
         return rmat(scale)
-    makers = {"slashdot": slashdot, "gowalla": gowalla, "community": community}
+    makers = {
+        "wiki-vote": lambda: network("wiki-vote/follows.csv"),
+        "slashdot": lambda: network("slashdot/follows.csv.gz"),
+        "gowalla": gowalla,
+        "community": community,
+    }
     if name not in makers:
         raise SystemExit(f"no graph {name!r}; there are: {', '.join(makers)}, rmat12 to rmat20")
     return makers[name]()
