@@ -19,6 +19,10 @@ SCORE = "score"
 SOURCE = "source"
 
 FOLLOW_RELATIONS = "follow_relations"
+FOLLOWS = "follows"
+FOLLOWERS = "followers"
+ACCOUNTS = "accounts"
+
 SCORES = "scores"
 FOLLOWING_COUNT = "following_count"
 
@@ -37,6 +41,8 @@ RECOMMENDATIONS_SCHEMA = pa.schema(
         (SOURCE, pa.string()),
     ]
 )
+
+DEGREES_SCHEMA = pa.schema([(FOLLOWS, pa.int64()), (FOLLOWERS, pa.int64()), (ACCOUNTS, pa.int64())])
 
 QUARANTINE_SCHEMA = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.string())])
 
