@@ -20,6 +20,10 @@ SOURCE = "source"
 TIMESTAMP = "timestamp"
 
 FOLLOW_RELATIONS = "follow_relations"
+FOLLOWS = "follows"
+FOLLOWERS = "followers"
+ACCOUNTS = "accounts"
+
 SCORES = "scores"
 FOLLOWING_COUNT = "following_count"
 
@@ -38,6 +42,8 @@ RECOMMENDATIONS_SCHEMA = pa.schema(
         (SOURCE, pa.string()),
     ]
 )
+
+DEGREES_SCHEMA = pa.schema([(FOLLOWS, pa.int64()), (FOLLOWERS, pa.int64()), (ACCOUNTS, pa.int64())])
 
 QUARANTINE_SCHEMA = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.string())])
 
