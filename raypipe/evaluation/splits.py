@@ -159,9 +159,8 @@ def _why_nobody(follows: np.ndarray, test: int, config: EvaluationConfig) -> str
 def _lots(accounts, seed):
     lots = np.empty(len(accounts), dtype=np.uint64)
     for i in range(len(accounts)):
-        lots[i] = mix_pair(
-            seed, accounts[i], accounts[i]
-        )  # nobody follows itself: a lot of its own
+        # Nobody follows itself, so this lot is drawn for nothing else.
+        lots[i] = mix_pair(seed, accounts[i], accounts[i])
     return lots
 
 

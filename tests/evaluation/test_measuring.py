@@ -90,13 +90,15 @@ def test_the_ladder_is_what_the_night_shows():
     assert len(set(split.sizes)) > 1
 
 
-def test_coverage_by_hand():
-    """Three sizes; popular recommends to each account the most followed that it does not follow."""
-    config, split = split_of(random_rows(), **{"candidates.min_followers": 7})
+@pytest.mark.parametrize("least", [0, 7])
+def test_coverage_by_hand(least):
+    """Of three sizes; "zz" has no followers, and is in no catalogue."""
+    rows = [*random_rows(), ("zz", "01"), ("zz", "02")]
+    config, split = split_of(rows, **{"candidates.min_followers": least})
     measuring = measuring_of(split, config, ["popular", "similar"])
     found = measure_lists(measuring, shards=7)
     followers = np.bincount(split.train.followees.codes, minlength=split.train.accounts)
-    catalogue = set(np.flatnonzero(followers >= 7))
+    catalogue = set(np.flatnonzero(followers >= max(1, least)))
     assert 0 < len(catalogue) < split.train.accounts
     lists = lists_of(measuring.night, measuring.ladders, split.accounts)
     for source, codes in zip(found.sources, lists, strict=True):

@@ -129,6 +129,12 @@ def test_dates_are_seconds_since_1970():
         assert (found.times.tolist(), found.kind, found.odd) == (expected, "dates", None)
 
 
+def test_who_follows_itself_has_no_time():
+    frame = pd.DataFrame({"followerId": ["a", "b"], "followingId": ["b", "b"]})
+    part = encode_timed(frame.assign(timestamp=[9, 1]))
+    assert first_times(build_graph([part.follows])[0], [part]).tolist() == [9.0]
+
+
 def test_by_file():
     write("follows.csv", "a,b", "a,c", "b,c")
     write("test.csv", "a,d", "a,b", "a,d", "b,a", "new,c", "a,a")
