@@ -137,9 +137,13 @@ def _number(value: float | None, places: int = 3) -> str:
     Example:
         >>> [_number(value) for value in (0.0123, -0.5, 1.0, 12.345, 1234.5, None)]
         ['.012', '-.500', '1.00', '12.3', '1,234', '-']
+        >>> _number(0.0003), _number(0.0123, 4)
+        ('.0003', '.0123')
     """
     if value is None:
         return "-"
+    if 0 < abs(value) < 0.0005:
+        places = max(places, 4)
     if abs(value) < 0.9995:
         return f"{value:.{places}f}".replace("0.", ".", 1)
     return f"{value:,.{2 if abs(value) < 10 else 1 if abs(value) < 100 else 0}f}"
