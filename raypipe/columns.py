@@ -18,6 +18,11 @@ RANK = "rank"
 SCORE = "score"
 SOURCE = "source"
 
+USER = "userId"
+ITEM = "itemId"
+RATING = "rating"
+TIMESTAMP = "timestamp"
+
 FOLLOW_RELATIONS = "follow_relations"
 SCORES = "scores"
 FOLLOWING_COUNT = "following_count"
