@@ -18,19 +18,19 @@ FLOORS = (
     ("config",),
     ("frames", "graph", "runs/*", "show", "demo"),
     ("statistics", "audience", "plots"),
-    ("intake/*", "cluster"),
+    ("intake/*", "cluster", "ratings/*"),
     ("follows", "engines", "candidates/*"),
     ("eligibility", "ladder"),
     ("ranking",),
     ("recommend",),
     ("cost", "recall"),
     ("loading", "checkpoints"),
-    ("pipeline", "plan", "reports"),
+    ("pipeline", "plan", "reports", "rating_evaluation", "rating_report"),
     ("cli",),
     ("__main__",),
 )
 #: Within these, files may import each other.
-OPEN = ("kernels/*", "intake/*", "runs/*")
+OPEN = ("kernels/*", "intake/*", "ratings/*", "runs/*")
 #: The only files that may import Ray or Modin.
 RAY = ("cluster",)
 
