@@ -109,8 +109,9 @@ def _bootstrap_some(values: np.ndarray, resamples: int, seed: int) -> Means:
     tails = [(1 - LEVEL) / 2, (1 + LEVEL) / 2]
     low, high = np.full((2, values.shape[1]), np.nan)
     for column in np.flatnonzero(accounts >= 2):
-        drawn = means[:, column]
-        low[column], high[column] = np.quantile(drawn[~np.isnan(drawn)], tails)
+        known = means[~np.isnan(means[:, column]), column]
+        if len(known):  # few accounts with a value may be in no resample
+            low[column], high[column] = np.quantile(known, tails)
     return Means(accounts, _divide(_sums(filled), accounts.astype(np.float64)), low, high)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from raypipe.evaluation import intervals
@@ -40,7 +40,7 @@ def naive(values, resamples, seed):
         if some:
             means.append(sum(some) / len(some))
     mean = sum(known) / len(known) if known else np.nan
-    if len(known) < 2:
+    if len(known) < 2 or not means:
         return len(known), mean, np.nan, np.nan
     return len(known), mean, *np.quantile(means, [0.025, 0.975])
 
@@ -50,6 +50,7 @@ VALUES = st.lists(
 )
 
 
+@example([np.nan] * 3, [0.0, 0.0, np.nan], 1, 206526)  # the resample holds no value
 @given(VALUES, VALUES, st.integers(1, 30), st.integers(0, 2**32 - 1))
 def test_equal_the_draws_in_python(first, second, resamples, seed):
     m = min(len(first), len(second))
