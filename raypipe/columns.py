@@ -17,6 +17,10 @@ NEIGHBOUR = "neighbourId"
 RANK = "rank"
 SCORE = "score"
 SOURCE = "source"
+
+USER = "userId"
+ITEM = "itemId"
+RATING = "rating"
 TIMESTAMP = "timestamp"
 
 FOLLOW_RELATIONS = "follow_relations"

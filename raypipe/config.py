@@ -19,6 +19,7 @@ from typing import Annotated, Any, Literal
 from pydantic import (
     AfterValidator,
     BaseModel,
+    ByteSize,
     ConfigDict,
     Field,
     ValidationError,
@@ -55,14 +56,30 @@ class ColumnsConfig(Section):
     )
 
 
+class RatingColumnsConfig(Section):
+    """What the columns of ratings are called in the input; their places without a header."""
+
+    userId: str | int = Field("userId", description="Column of who rates.")
+    itemId: str | int = Field("itemId", description="Column of what is rated.")
+    rating: str | int = Field("rating", description="Column of the rating, a number.")
+    timestamp: str | int | None = Field(
+        None,
+        description="Column of the time, a number. Of several ratings of one item by one user the "
+        "newest counts; null: the one that stands last.",
+    )
+
+
 Place = Annotated[str, AfterValidator(os.path.normpath)]  # so that ./a.csv is a.csv
 
 
 class InputConfig(Section):
-    """Where the follows are, and how to read them."""
+    """Where the follows, or the ratings, are, and how to read them."""
 
     follows: Place | None = Field(
         None, description="A file, a folder or a glob: CSV (.csv, .gz, .zst) or Parquet."
+    )
+    ratings: Place | None = Field(
+        None, description="Ratings instead of follows, for evaluate: a file, a folder or a glob."
     )
     format: Literal["auto", "csv", "parquet"] = Field(
         "auto", description="auto: Parquet where the name ends in .parquet or .pq, else CSV."
@@ -79,6 +96,9 @@ class InputConfig(Section):
         "",
         description="Put before the id of every followee, where it is of another kind than its "
         "follower (a user and a place, say) and might have the same id. The transform sees it.",
+    )
+    rating_columns: RatingColumnsConfig = Field(
+        RatingColumnsConfig(), description="The columns' names in the input, for ratings."
     )
     carry: list[str] | Literal["all"] = Field(
         [], description="Further columns to keep for the transform; all others are dropped."
@@ -97,6 +117,26 @@ class InputConfig(Section):
     @classmethod
     def _tab_as_people_write_it(cls, value: Any) -> Any:
         return "\t" if value == "\\t" else value
+
+    @model_validator(mode="after")
+    def _follows_or_ratings(self) -> InputConfig:
+        if self.ratings is None:
+            return self
+        if self.follows is not None:
+            raise ValueError("follows and ratings are both set; expected one of the two")
+        if self.transform or self.carry:
+            raise ValueError("transform and carry are for follows; remove them, or set follows")
+        return self
+
+    @property
+    def kind(self) -> Literal["follows", "ratings"]:
+        """Which of the two is named; follows where none is."""
+        return "follows" if self.ratings is None else "ratings"
+
+    @property
+    def place(self) -> str | None:
+        """A file, a folder or a glob: where the data of this kind is."""
+        return self.follows if self.ratings is None else self.ratings
 
 
 class SimilarConfig(Section):
@@ -196,6 +236,11 @@ class EvaluationConfig(Section):
         1000, ge=100, le=100_000, description="Resamples of the accounts behind each interval."
     )
     folds: int = Field(5, ge=2, description="Of ratings: parts, each of which is held out once.")
+    algorithms: list[str] = Field(
+        [],
+        description="Of ratings: algorithms to measure beside factors.algorithm, each with its "
+        "defaults.",
+    )
 
     @property
     def share_fraction(self) -> tuple[int, int]:
@@ -221,6 +266,34 @@ class EvaluationConfig(Section):
         return self
 
 
+class RatingsConfig(Section):
+    """What a rating is."""
+
+    scale: tuple[float, float] = Field(
+        (1, 5), description="The lowest and the highest rating; any other one is in quarantine."
+    )
+
+    @field_validator("scale")
+    @classmethod
+    def _lowest_first(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not value[0] < value[1]:
+            raise ValueError("expected the lowest rating, then a higher one")
+        return value
+
+
+class FactorsConfig(Section):
+    """The model that is trained: an algorithm by name, with its own parameters."""
+
+    algorithm: str = Field(
+        "none",
+        description="For ratings SVD, SVDpp, NMF, KNNBasic, KNNWithMeans, KNNBaseline, SlopeOne, "
+        "CoClustering or BaselineOnly, as scikit-surprise calls them.",
+    )
+    parameters: dict[str, Any] = Field(
+        {}, description="Of the algorithm; its defaults hold for those not named."
+    )
+
+
 class RunConfig(Section):
     """Everything that a nightly run is told."""
 
@@ -244,12 +317,21 @@ class RunConfig(Section):
         description="Number of Ray tasks to cut the accounts into; null: by estimated work. "
         "Affects speed only.",
     )
+    memory_per_task: ByteSize | None = Field(
+        None,
+        gt=0,
+        json_schema_extra=SPEED_ONLY,
+        description="Most that a task may hold, as 2GB; where the similarity index of all accounts "
+        "is larger, it is built and searched in blocks; null: no limit. Affects speed only.",
+    )
     audience: AudienceConfig = Field(AudienceConfig(), description="Who gets recommendations.")
     candidates: CandidatesConfig = Field(CandidatesConfig(), description="Who may be recommended.")
     similar: SimilarConfig = Field(SimilarConfig(), description="Phase 2.")
     recommendations: RecommendationsConfig = Field(
         RecommendationsConfig(), description="What a list looks like."
     )
+    ratings: RatingsConfig = Field(RatingsConfig(), description="What a rating is.")
+    factors: FactorsConfig = Field(FactorsConfig(), description="The model that is trained.")
     evaluation: EvaluationConfig = Field(
         EvaluationConfig(), description="How the recommendations are measured."
     )
@@ -258,7 +340,8 @@ class RunConfig(Section):
         ge=0,
         le=2**32 - 1,
         description="Of every random choice: which accounts cost and recall are measured on, which "
-        "follows are held out, which accounts are drawn for an interval.",
+        "follows are held out, which accounts are drawn for an interval, the folds of ratings, "
+        "where a training starts.",
     )
 
     @model_validator(mode="before")
@@ -308,7 +391,28 @@ def load_config(path: Path | None = None, overrides: dict[str, Any] | None = Non
     try:
         return RunConfig.model_validate(tree)
     except ValidationError as error:
-        raise ConfigError(f"{path or 'config'}: {_first_problem(error)}") from None
+        raise ConfigError(f"{path or 'config'}: {_first_problem(error, RunConfig)}") from None
+
+
+def check_section(model: type[Section], values: dict[str, Any], key: str) -> Section:
+    """The values as a section that no field of :class:`RunConfig` names.
+
+    Args:
+        key: where they stand in the config.
+
+    Raises:
+        ConfigError: a key or value that is refused.
+
+    Example:
+        >>> check_section(SimilarConfig, {"neighbors": 3}, "similar")
+        Traceback (most recent call last):
+        ...
+        raypipe.errors.ConfigError: similar.neighbors: unknown key; did you mean neighbours?
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_first_problem(error, model, key)) from None
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
@@ -394,29 +498,30 @@ def _lay_over(tree: dict[str, Any], key: str, value: Any) -> None:
     tree[last] = value
 
 
-def _first_problem(error: ValidationError) -> str:
-    """One line for the first thing that pydantic objects to."""
+def _first_problem(error: ValidationError, model: type[BaseModel], above: str = "") -> str:
+    """One line for the first thing that pydantic objects to, in the section ``above``."""
     problem = error.errors()[0]
-    keys, known = _walk(problem["loc"])
-    key = ".".join(keys)
+    keys, known = _walk(problem["loc"], model)
+    key = ".".join([above, *keys] if above else keys)
+    message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
         near = difflib.get_close_matches(keys[-1], known, n=1)
-        cure = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+        cure = f"did you mean {near[0]}?" if near else f"known: {', '.join(known) or 'none'}"
         return f"{key}: unknown key; {cure}"
     if problem["type"] == "model_type":
         return f"{key}: found {problem['input']!r}; expected a section of keys"
     if not keys:
-        return problem["msg"].removeprefix("Value error, ")
+        return f"{above}: {message}" if above else message
     if problem["type"] == "value_error" and isinstance(problem["input"], dict):
-        return f"{key}: {problem['msg'].removeprefix('Value error, ')}"
+        return f"{key}: {message}"
     if key == "cluster":
         return f"cluster: found {problem['input']!r}; expected auto, none, local or HOST:PORT"
-    return f"{key}: found {problem['input']!r}; {problem['msg'].lower()}"
+    return f"{key}: found {problem['input']!r}; {message[:1].lower()}{message[1:]}"
 
 
-def _walk(place: Sequence[str | int]) -> tuple[list[str], list[str]]:
+def _walk(place: Sequence[str | int], model: type[BaseModel]) -> tuple[list[str], list[str]]:
     """The part of pydantic's place that is keys of the file, and the keys known at the last one."""
-    model, keys, known = RunConfig, [], list(RunConfig.model_fields)
+    keys, known = [], list(model.model_fields)
     for part in place:
         keys.append(str(part))
         known = list(model.model_fields)

@@ -50,7 +50,7 @@ def frame_engine(
     """
     name, reason = config.frames, f"frames: {config.frames} (config)"
     if name == "auto":
-        name, reason = choose_frames(files, _memory_available(), config.cluster)
+        name, reason = choose_frames(files, memory_available(), config.cluster)
     if name == "pandas":
         return PandasEngine(), reason
     address = _address(config) or "local"
@@ -113,7 +113,7 @@ def _address(config: RunConfig) -> str | None:
     return (os.environ.get("RAY_ADDRESS") or None) if config.cluster == "auto" else config.cluster
 
 
-def _memory_available() -> int:
+def memory_available() -> int:
     """Bytes; in a container, what its limit leaves."""
     available = psutil.virtual_memory().available
     try:

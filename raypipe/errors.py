@@ -8,7 +8,8 @@
     ├── UnknownAccountError      exit 67   an account that the data or the run does not hold
     ├── RunError                 exit 73   a run folder is missing, damaged or not usable
     │   └── RunsLockedError      exit 75   another process is writing; try again later
-    └── ClusterError             exit 69   Ray could not be reached, or a task failed for good
+    ├── ClusterError             exit 69   Ray could not be reached, or a task failed for good
+    └── TooLargeError            exit 71   the night needs more memory than there is, or is allowed
 
 The exit codes are those of BSD's sysexits.h, so that whoever wears the pager can tell "mend the
 data" (65, 66) from "try again" (75). The CLI prints ``str(error)`` as one line, without a
@@ -79,3 +80,9 @@ class ClusterError(RaypipeError):
     """Ray could not be reached, or a task failed for good."""
 
     exit_code = 69
+
+
+class TooLargeError(RaypipeError):
+    """The night needs more memory than there is, or than ``memory_per_task`` allows."""
+
+    exit_code = 71

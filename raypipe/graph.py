@@ -127,7 +127,7 @@ def build_graph(
     parts = list(parts)
     further = pa.array(further_accounts, pa.large_string())
     seen = pa.chunked_array([*(part.ids for part in parts), further], pa.large_string())
-    ids, code_of = _number(seen)
+    ids, code_of = number_ids(seen)
     if len(ids) > _MAX_ACCOUNTS:
         raise InputError(f"found {len(ids):,} accounts, expected at most {_MAX_ACCOUNTS:,}")
     codes_of_parts = np.split(code_of, np.cumsum([len(part.ids) for part in parts]))
@@ -155,6 +155,15 @@ def with_follows(graph: FollowGraph, keep: np.ndarray) -> FollowGraph:
     """
     rows = subset(graph.followees, keep)
     return FollowGraph(graph.ids, rows, transpose(rows), _fingerprint(graph.ids, rows))
+
+
+def number_ids(seen: pa.ChunkedArray) -> tuple[pa.LargeStringArray, np.ndarray]:
+    """Sorted distinct ids, and for each seen id its int32 place among them."""
+    encoded = seen.combine_chunks().dictionary_encode()
+    order = pc.sort_indices(encoded.dictionary).to_numpy()
+    place = np.empty(len(order), np.int32)
+    place[order] = np.arange(len(order), dtype=np.int32)
+    return encoded.dictionary.take(pa.array(order)), place[encoded.indices.to_numpy()]
 
 
 def save_graph(graph: FollowGraph, folder: Path) -> None:
@@ -196,15 +205,6 @@ def digest_of_ids(ids: pa.LargeStringArray) -> bytes:
     digest = hashlib.sha256(np.ascontiguousarray(lengths, np.int64))
     digest.update(np.frombuffer(ids.buffers()[2] or b"", np.uint8)[: lengths.sum()])
     return digest.digest()
-
-
-def _number(seen: pa.ChunkedArray) -> tuple[pa.LargeStringArray, np.ndarray]:
-    """Sorted distinct ids, and for each seen id its int32 place among them."""
-    encoded = seen.combine_chunks().dictionary_encode()
-    order = pc.sort_indices(encoded.dictionary).to_numpy()
-    place = np.empty(len(order), np.int32)
-    place[order] = np.arange(len(order), dtype=np.int32)
-    return encoded.dictionary.take(pa.array(order)), place[encoded.indices.to_numpy()]
 
 
 def _fingerprint(ids: pa.LargeStringArray, rows: Adjacency) -> str:

@@ -73,7 +73,7 @@ def test_address(environment, config, address, monkeypatch):
 
 def test_frames_by_what_fits(monkeypatch, ray_cluster):
     def name(bytes_of_input, available, **settings):
-        monkeypatch.setattr(engines, "_memory_available", lambda: available)
+        monkeypatch.setattr(engines, "memory_available", lambda: available)
         with ExitStack() as stack:
             files = [("f.csv", bytes_of_input)]
             engine, reason = engines.frame_engine(load_config(None, settings), files, stack)
@@ -96,7 +96,7 @@ def test_memory_of_a_container(limit, used, expected, tmp_path, monkeypatch):
     if limit:
         (tmp_path / "memory.max").write_text(limit)
         (tmp_path / "memory.current").write_text(used)
-    assert engines._memory_available() == expected
+    assert engines.memory_available() == expected
 
 
 def test_the_meter_sees_a_peak_in_the_middle():

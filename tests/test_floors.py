@@ -18,7 +18,7 @@ FLOORS = (
     ("config",),
     ("frames", "graph", "runs/*", "show", "demo"),
     ("statistics", "audience", "plots", "degrees"),
-    ("intake/*", "cluster"),
+    ("intake/*", "cluster", "ratings/*"),
     ("follows", "engines", "candidates/*"),
     ("eligibility", "ladder"),
     ("ranking",),
@@ -27,12 +27,13 @@ FLOORS = (
     ("degree_cost",),
     ("loading", "checkpoints"),
     ("evaluation/*",),
-    ("pipeline", "plan", "reports"),
+    ("pipeline", "plan", "reports", "rating_evaluation"),
+    ("rating_report", "rating_record"),
     ("cli",),
     ("__main__",),
 )
 #: Within these, files may import each other.
-OPEN = ("kernels/*", "intake/*", "runs/*", "evaluation/*")
+OPEN = ("kernels/*", "intake/*", "ratings/*", "runs/*", "evaluation/*")
 #: The only files that may import Ray or Modin.
 RAY = ("cluster",)
 

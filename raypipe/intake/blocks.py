@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raypipe.columns import FOLLOWER, FOLLOWING, QUARANTINE_SCHEMA
+from raypipe.columns import FOLLOWER, FOLLOWING, ITEM, QUARANTINE_SCHEMA, USER
 from raypipe.errors import MissingInputError
 
 #: Text in a frame: pandas strings whose characters stay where Arrow has put them.
@@ -26,17 +26,22 @@ Reason = tuple[int, str]  # (row, why it is in quarantine); rows are counted fro
 
 @dataclass(frozen=True)
 class Column:
-    """A column to read: its name in the frame, and where and what it is in the file."""
+    """A column to read: its name in the frame, and where and what it is in the file.
+
+    Attributes:
+        bounds: of a column of numbers; a row without a number from the one to the other is no row.
+    """
 
     name: str
     position: int
     label: str
     type: pa.DataType
+    bounds: tuple[float, float] | None = None
 
     @property
     def is_id(self) -> bool:
-        """Is it one of the two ids of a follow?"""
-        return self.name in (FOLLOWER, FOLLOWING)
+        """Is it one of the two ids of a follow or of a rating?"""
+        return self.name in (FOLLOWER, FOLLOWING, USER, ITEM)
 
 
 @dataclass(frozen=True)
@@ -140,6 +145,8 @@ def _check_column(
     """The column in its final type, and a mask of the faulty rows for each kind of fault."""
     if pa.types.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
+    if column.bounds:
+        return _check_numbers(array, column)
     if not pa.types.is_large_string(column.type):
         return array.cast(column.type), []
     if is_text(array.type):
@@ -150,6 +157,38 @@ def _check_column(
     if column.is_id:
         faults.extend(_missing_ids(array, column.label, broken))
     return array, faults
+
+
+def _check_numbers(
+    array: pa.ChunkedArray, column: Column
+) -> tuple[pa.ChunkedArray, list[tuple[str, np.ndarray]]]:
+    """The column as numbers, and the masks of the rows without one and of those out of bounds."""
+    numbers, (low, high) = _numbers(array), column.bounds
+    masks = {
+        f"column {column.label} is no number": np.isnan(numbers),
+        f"column {column.label} is outside {low:g} to {high:g}": (numbers < low) | (numbers > high),
+    }
+    faults = [(reason, mask) for reason, mask in masks.items() if mask.any()]
+    return pa.chunked_array([numbers]), faults
+
+
+def _numbers(array: pa.ChunkedArray) -> np.ndarray:
+    """float64: each value as a number, NaN where it is none."""
+    if pa.types.is_timestamp(array.type):
+        array = array.cast(pa.int64())
+    if not is_text(array.type):
+        return array.cast(pa.float64(), safe=False).to_numpy()
+    # Arrow's own cast stops at the first text that is no number, without saying where it is.
+    encoded = array.cast(pa.large_binary()).combine_chunks().dictionary_encode()
+    of_place = np.array([_number(text) for text in encoded.dictionary.to_pylist()] + [np.nan])
+    return of_place[encoded.indices.fill_null(len(of_place) - 1).to_numpy()]
+
+
+def _number(text: bytes) -> float:
+    try:
+        return float(text) if b"_" not in text else np.nan
+    except ValueError:
+        return np.nan
 
 
 def _decode(array: pa.ChunkedArray) -> tuple[pa.ChunkedArray, np.ndarray | None]:

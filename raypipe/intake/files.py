@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import glob
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
 from pathlib import Path
 from typing import TypeAlias
 
 import pyarrow as pa
 
-from raypipe.columns import FOLLOWER, FOLLOWING, TIMESTAMP
+from raypipe.columns import FOLLOWER, FOLLOWING, ITEM, RATING, TIMESTAMP, USER
 from raypipe.config import InputConfig
 from raypipe.errors import ConfigError, InputError, MissingInputError
 from raypipe.intake.blocks import Column, unreadable
@@ -19,6 +20,7 @@ from raypipe.intake.parquet_blocks import (
     ParquetBlock,
     ParquetFile,
     can_be_id,
+    can_be_number,
     cut_parquet,
     open_parquet,
 )
@@ -41,12 +43,12 @@ def list_files(config: InputConfig) -> list[Path]:
     left out: names that start with "." or "_".
 
     Raises:
-        ConfigError: input.follows is not set.
+        ConfigError: neither input.follows nor input.ratings is set.
         MissingInputError: there is no file.
     """
-    if not config.follows:
-        raise ConfigError("input.follows: not set; expected a file, a folder or a glob")
-    place = Path(config.follows)
+    if not config.place:
+        raise ConfigError(f"input.{config.kind}: not set; expected a file, a folder or a glob")
+    place = Path(config.place)
     try:
         files = _find_files(place, config.format)
     except OSError as error:
@@ -58,9 +60,9 @@ def list_files(config: InputConfig) -> list[Path]:
             f"{place}: found no input file in this folder; expected names that end in "
             f"{', '.join(CSV_ENDINGS + PARQUET_ENDINGS)}, or set input.format"
         )
-    if glob.has_magic(config.follows):
-        raise MissingInputError(f"{place}: found no file that matches; mend input.follows")
-    raise MissingInputError(f"{place}: found no such file or folder; mend input.follows")
+    if glob.has_magic(config.place):
+        raise MissingInputError(f"{place}: found no file that matches; mend input.{config.kind}")
+    raise MissingInputError(f"{place}: found no such file or folder; mend input.{config.kind}")
 
 
 def open_files(config: InputConfig, dialect: Dialect) -> list[InputFile]:
@@ -72,14 +74,22 @@ def open_files(config: InputConfig, dialect: Dialect) -> list[InputFile]:
     return [_open_file(path, config, dialect) for path in list_files(config)]
 
 
-def choose_columns(files: Sequence[InputFile], config: InputConfig) -> list[tuple[Column, ...]]:
+def choose_columns(
+    files: Sequence[InputFile],
+    config: InputConfig,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+) -> list[tuple[Column, ...]]:
     """For each file the columns to read, those of the frame in the same order for all.
 
     A carried column has the type that it has in all files, or is text where they differ.
 
+    Args:
+        bounds: of the columns of numbers, by their names in the frame.
+
     Raises:
-        ConfigError, InputError: a column is missing, is there twice, or cannot hold ids.
+        ConfigError, InputError: a column is missing, is there twice, or cannot hold what it is to.
     """
+    bounds = bounds or {}
     positions = [_positions(file, config) for file in files]
     names = list(positions[0])
     for file, at in zip(files, positions, strict=True):
@@ -91,9 +101,12 @@ def choose_columns(files: Sequence[InputFile], config: InputConfig) -> list[tupl
     types = {}
     for name in names:
         found = {file.types[at[name]] for file, at in zip(files, positions, strict=True)}
-        types[name] = _common_type(name, found)
+        types[name] = pa.float64() if name in bounds else _common_type(name, found)
     return [
-        tuple(Column(name, at[name], file.names[at[name]], types[name]) for name in names)
+        tuple(
+            Column(name, at[name], file.names[at[name]], types[name], bounds.get(name))
+            for name in names
+        )
         for file, at in zip(files, positions, strict=True)
     ]
 
@@ -165,24 +178,30 @@ def _open_file(path: Path, config: InputConfig, dialect: Dialect) -> InputFile:
 
 def _positions(file: InputFile, config: InputConfig) -> dict[str, int]:
     """Where in the file each column of the frame is."""
-    ids = {name: getattr(config.columns, name) for name in (FOLLOWER, FOLLOWING)}
-    if not file.header:  # the default names stand for the first two columns
-        ids = {
-            name: position if ids[name] == name else ids[name] for position, name in enumerate(ids)
+    key, labels = _labels(config)
+    if not file.header:  # the default names stand for the first columns
+        labels = {
+            name: position if label == name else label
+            for position, (name, label) in enumerate(labels.items())
         }
-    at = dict(zip(ids, _find(file, ids.values(), "columns", config), strict=True))
-    if at[FOLLOWER] == at[FOLLOWING]:
-        raise ConfigError(
-            f"input.columns: {FOLLOWER} and {FOLLOWING} are both {ids[FOLLOWER]}; "
-            "expected two columns"
-        )
-    for name, position in at.items():
-        if not can_be_id(file.types[position]):
-            raise InputError(
-                f"{file.path}: column {file.names[position]} is {file.types[position]}, "
-                f"expected text or whole numbers as {name}; write it as text"
+    at = dict(zip(labels, _find(file, labels.values(), key, config), strict=True))
+    for first, second in combinations(at, 2):
+        if at[first] == at[second]:
+            raise ConfigError(
+                f"input.{key}: {first} and {second} are both {labels[first]}; expected two columns"
             )
-    if config.columns.timestamp is not None:
+    for name, position in at.items():
+        kind = file.types[position]
+        if name in (RATING, TIMESTAMP):
+            holds, expected, cure = can_be_number(kind), "numbers", "a number"
+        else:
+            holds, expected, cure = can_be_id(kind), "text or whole numbers", "text"
+        if not holds:
+            raise InputError(
+                f"{file.path}: column {file.names[position]} is {kind}, "
+                f"expected {expected} as {name}; write it as {cure}"
+            )
+    if config.kind == "follows" and config.columns.timestamp is not None:
         (at[TIMESTAMP],) = _find(file, [config.columns.timestamp], "columns", config)
     carry = config.carry
     if carry == "all":
@@ -194,6 +213,15 @@ def _positions(file: InputFile, config: InputConfig) -> dict[str, int]:
                 "expected other columns"
             )
     return at | dict(zip(carry, _find(file, carry, "carry", config), strict=True))
+
+
+def _labels(config: InputConfig) -> tuple[str, dict[str, str | int]]:
+    """The key of the config that names the columns, and what each of the frame is called there."""
+    if config.kind == "follows":
+        return "columns", {name: getattr(config.columns, name) for name in (FOLLOWER, FOLLOWING)}
+    labels = {name: getattr(config.rating_columns, name) for name in (USER, ITEM, RATING)}
+    time = config.rating_columns.timestamp
+    return "rating_columns", labels if time is None else {**labels, TIMESTAMP: time}
 
 
 def _find(file: InputFile, wanted: Iterable[str | int], key: str, config: InputConfig) -> list[int]:
@@ -222,7 +250,7 @@ def _find(file: InputFile, wanted: Iterable[str | int], key: str, config: InputC
 
 def _common_type(name: str, found: set[pa.DataType]) -> pa.DataType:
     text = pa.large_string()
-    if name in (FOLLOWER, FOLLOWING):
+    if name in (FOLLOWER, FOLLOWING, USER, ITEM):
         return text
     if len(found) > 1:
         for kind in found:

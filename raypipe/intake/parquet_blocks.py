@@ -106,6 +106,12 @@ def can_be_id(kind: pa.DataType) -> bool:
     return is_text(kind) or pa.types.is_integer(kind)
 
 
+def can_be_number(kind: pa.DataType) -> bool:
+    """May a column of this type hold numbers? A time counts as one."""
+    number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return is_text(kind) or number or pa.types.is_timestamp(kind)
+
+
 def _plain_type(kind: pa.DataType) -> pa.DataType:
     if pa.types.is_dictionary(kind):
         kind = kind.value_type

@@ -1,4 +1,4 @@
-"""READ: input files -> a checked frame of follows, and a quarantine for the rows that are none.
+"""READ: input files -> a checked frame of follows or ratings, and a quarantine for other rows.
 
 Rows of the files = rows of the frame + rows in quarantine, whatever is wrong with them, and
 whatever the engine and the size of the blocks. Ids stay what they are in the file: text.
@@ -7,7 +7,8 @@ whatever the engine and the size of the blocks. Ids stay what they are in the fi
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -16,10 +17,10 @@ from typing import Any, Literal
 import pandas as pd
 import pyarrow as pa
 
-from raypipe.columns import FOLLOWING, QUARANTINE_SCHEMA
+from raypipe.columns import FOLLOWING, QUARANTINE_SCHEMA, RATING, TIMESTAMP
 from raypipe.config import InputConfig
-from raypipe.errors import InputError, TooManyBadRows
-from raypipe.frames import Frame, FrameEngine
+from raypipe.errors import ConfigError, InputError, TooManyBadRows
+from raypipe.frames import Frame, FrameEngine, PandasEngine
 from raypipe.intake.blocks import BlockReport, quarantine_table, unreadable
 from raypipe.intake.csv_blocks import CsvBlock, Dialect, read_csv_block
 from raypipe.intake.files import (
@@ -53,7 +54,8 @@ class Intake:
     """What was read.
 
     Attributes:
-        frame: pandas or Modin; columns followerId, followingId (text), then those carried.
+        frame: pandas or Modin; columns followerId, followingId (text), then those carried. Of
+            ratings: pandas; userId, itemId (text), rating (float64), timestamp if it is named.
         quarantine: columns.QUARANTINE_SCHEMA, in the order of the files and their rows.
         counts: rows_in (of the files), quarantined, and dropped_by_transform: rows the transform
             removed minus rows it added. rows_in = rows of the frame + the other two.
@@ -97,23 +99,11 @@ def read_follows(
         TooManyBadRows: with the quarantine in its attribute ``quarantine``.
         InputError: a file or what the transform returned is not what it should be.
     """
-    dialect = csv_dialect(config)
-    files = open_files(config, dialect)
-    cuts = [
-        (file.path, block)
-        for file, columns in zip(files, choose_columns(files, config), strict=True)
-        for block in cut_file(file, columns, block_bytes)
-    ]
-    if not cuts:
-        raise _no_rows(config, files)
-    paths, blocks = zip(*cuts, strict=True)
-    read = partial(read_block, dialect=dialect, block_bytes=block_bytes)
-    frame, reports = engine.load(read, blocks)
-    rows_in = sum(report.rows for report in reports)
-    if not rows_in:
-        raise _no_rows(config, files)
-    quarantine = _gather_quarantine(paths, reports)
-    check_bad_fraction(quarantine, rows_in, config.max_bad_fraction)
+    if config.kind == "ratings":
+        raise ConfigError(
+            "input.ratings: this needs follows; set input.follows, or use raypipe evaluate"
+        )
+    frame, quarantine, rows_in, files = _read_files(config, engine, block_bytes, None)
     if config.followee_prefix:
         frame[FOLLOWING] = config.followee_prefix + frame[FOLLOWING]
     if config.transform:
@@ -127,7 +117,27 @@ def read_follows(
         "quarantined": len(quarantine),
         "dropped_by_transform": rows_in - len(quarantine) - len(frame),
     }
-    return Intake(frame, quarantine, counts, [(file.path, file.size) for file in files])
+    return Intake(frame, quarantine, counts, files)
+
+
+def read_ratings(
+    config: InputConfig, scale: tuple[float, float], block_bytes: int = BLOCK_BYTES
+) -> Intake:
+    """Read the input files into a pandas frame of ratings.
+
+    Args:
+        scale: the lowest and the highest rating; a row with any other, or with none, goes to
+            quarantine.
+        block_bytes: size of the blocks in which files are read. Affects speed only.
+
+    Raises:
+        ConfigError, MissingInputError, TooManyBadRows, InputError: as :func:`read_follows`.
+    """
+    if config.kind == "follows":
+        raise ConfigError("input.ratings: not set; expected a file, a folder or a glob")
+    bounds = {RATING: scale, TIMESTAMP: (-math.inf, math.inf)}
+    frame, quarantine, rows_in, files = _read_files(config, PandasEngine(), block_bytes, bounds)
+    return Intake(frame, quarantine, {"rows_in": rows_in, "quarantined": len(quarantine)}, files)
 
 
 def read_block(
@@ -201,6 +211,33 @@ for pandas)')
     return "modin", f"frames: modin ({sizes}: too little for pandas)"
 
 
+def _read_files(
+    config: InputConfig,
+    engine: FrameEngine,
+    block_bytes: int,
+    bounds: Mapping[str, tuple[float, float]] | None,
+) -> tuple[Frame, pa.Table, int, list[tuple[str, int]]]:
+    """The good rows, the quarantine, the number of all rows, and (path, bytes) of the files."""
+    dialect = csv_dialect(config)
+    files = open_files(config, dialect)
+    cuts = [
+        (file.path, block)
+        for file, columns in zip(files, choose_columns(files, config, bounds), strict=True)
+        for block in cut_file(file, columns, block_bytes)
+    ]
+    if not cuts:
+        raise _no_rows(config, files)
+    paths, blocks = zip(*cuts, strict=True)
+    read = partial(read_block, dialect=dialect, block_bytes=block_bytes)
+    frame, reports = engine.load(read, blocks)
+    rows_in = sum(report.rows for report in reports)
+    if not rows_in:
+        raise _no_rows(config, files)
+    quarantine = _gather_quarantine(paths, reports)
+    check_bad_fraction(quarantine, rows_in, config.max_bad_fraction)
+    return frame, quarantine, rows_in, [(file.path, file.size) for file in files]
+
+
 def _file_digest(path: Path) -> str:
     digest = hashlib.sha256()
     try:
@@ -225,7 +262,7 @@ def _gather_quarantine(paths: Sequence[str], reports: Iterable[BlockReport]) -> 
 
 def _no_rows(config: InputConfig, files: Sequence[InputFile]) -> InputError:
     count = "1 file" if len(files) == 1 else f"{len(files)} files"
-    return InputError(f"{config.follows}: found no rows in {count}; expected follows")
+    return InputError(f"{config.place}: found no rows in {count}; expected {config.kind}")
 
 
 def _expansion(path: str) -> float:

@@ -1,0 +1,152 @@
+"""The SVD of ratings by stochastic gradient descent, one epoch at a time.
+
+The updates are those of scikit-surprise's SVD, in the same order and without a rounding of its
+own: the same numbers come out, several times sooner, out of plain arrays instead of Python lists,
+and a training can stop after any epoch and go on.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+
+class SvdState(NamedTuple):
+    """What is trained.
+
+    Attributes:
+        user_biases: float64[users].
+        item_biases: float64[items].
+        user_factors: float64[users, d].
+        item_factors: float64[items, d].
+    """
+
+    user_biases: np.ndarray
+    item_biases: np.ndarray
+    user_factors: np.ndarray
+    item_factors: np.ndarray
+
+
+class Steps(NamedTuple):
+    """A number for each kind of what is trained: learning rates, or weights of the penalty."""
+
+    user_biases: float
+    item_biases: float
+    user_factors: float
+    item_factors: float
+
+
+def start_svd(
+    users: int, items: int, factors: int, mean: float, deviation: float, seed: int
+) -> SvdState:
+    """Biases of zero and normally distributed factors, drawn as scikit-surprise draws them.
+
+    Args:
+        mean, deviation: of the normal distribution.
+        seed: below 2**32.
+
+    Example:
+        >>> start_svd(2, 1, 3, 0.0, 0.1, seed=0).user_factors.round(3).tolist()
+        [[0.176, 0.04, 0.098], [0.224, 0.187, -0.098]]
+    """
+    draw = np.random.RandomState(seed).normal
+    return SvdState(
+        np.zeros(users),
+        np.zeros(items),
+        draw(mean, deviation, (users, factors)),
+        draw(mean, deviation, (items, factors)),
+    )
+
+
+def svd_epoch(
+    state: SvdState,
+    users: np.ndarray,
+    items: np.ndarray,
+    ratings: np.ndarray,
+    mean: float,
+    rates: Steps,
+    penalties: Steps,
+    biased: bool = True,
+) -> None:
+    """One pass of gradient descent over the ratings, in their order; changes ``state`` in place.
+
+        error = rating - (mean + b_u + b_i + q_i . p_u)
+        b_u += rate * (error - penalty * b_u)             and b_i likewise, where ``biased``
+        p_u += rate * (error * q_i - penalty * p_u)       and q_i likewise
+
+    Args:
+        users, items: int32[r], who rated and what.
+        ratings: float64[r].
+        mean: of all ratings; 0 where not ``biased``.
+
+    Source:
+        Koren, Bell, Volinsky (2009), "Matrix factorization techniques for recommender systems",
+        equation 5, as in scikit-surprise's SVD.
+
+    Example:
+        >>> state = start_svd(1, 1, 2, 0.0, 0.0, seed=0)
+        >>> one, step = np.zeros(1, np.int32), Steps(0.5, 0.5, 0.5, 0.5)
+        >>> svd_epoch(state, one, one, np.array([5.0]), 3.0, step, Steps(0, 0, 0, 0))
+        >>> state.user_biases.tolist(), state.item_biases.tolist()
+        ([1.0], [1.0])
+    """
+    _epoch(
+        users,
+        items,
+        ratings,
+        float(mean),
+        *state,
+        np.array(rates, np.float64),
+        np.array(penalties, np.float64),
+        bool(biased),
+    )
+
+
+@njit(cache=True, nogil=True)
+def estimate_ratings(
+    users: np.ndarray,
+    items: np.ndarray,
+    mean: float,
+    user_biases: np.ndarray,
+    item_biases: np.ndarray,
+    user_factors: np.ndarray,
+    item_factors: np.ndarray,
+) -> np.ndarray:
+    """float64[m]: mean + b_u + b_i + q_i . p_u, for pairs; what is unknown (-1) adds nothing."""
+    estimates = np.empty(len(users))
+    for at in range(len(users)):
+        u, i = users[at], items[at]
+        estimate = mean
+        if u >= 0:
+            estimate += user_biases[u]
+        if i >= 0:
+            estimate += item_biases[i]
+        if u >= 0 and i >= 0:
+            dot = 0.0
+            for f in range(user_factors.shape[1]):
+                dot += item_factors[i, f] * user_factors[u, f]
+            estimate += dot
+        estimates[at] = estimate
+    return estimates
+
+
+@njit(cache=True, nogil=True)
+def _epoch(users, items, ratings, mean, bu, bi, pu, qi, rates, penalties, biased):
+    rate_bu, rate_bi, rate_p, rate_q = rates
+    penalty_bu, penalty_bi, penalty_p, penalty_q = penalties
+    for at in range(len(users)):
+        u, i = users[at], items[at]
+        p, q = pu[u], qi[i]
+        dot = 0.0
+        for f in range(len(p)):
+            dot += q[f] * p[f]
+        error = ratings[at] - (mean + bu[u] + bi[i] + dot)
+        if biased:
+            bu[u] += rate_bu * (error - penalty_bu * bu[u])
+            bi[i] += rate_bi * (error - penalty_bi * bi[i])
+        for f in range(len(p)):
+            p_f, q_f = p[f], q[f]
+            p[f] += rate_p * (error * q_f - penalty_p * p_f)
+            q[f] += rate_q * (error * p_f - penalty_q * q_f)

@@ -1,0 +1,158 @@
+"""What a training will take, before it starts: memory and seconds, by algorithm.
+
+scikit-surprise holds every rating in two Python lists, and its neighbour methods and SlopeOne hold
+square matrices beside them: it is the matrices that outgrow a machine first.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from pydantic import ByteSize
+
+from raypipe.config import Section
+from raypipe.errors import TooLargeError
+from raypipe.ratings.algorithms import (
+    NMF,
+    SVD,
+    CoClustering,
+    KNNBasic,
+    SlopeOne,
+    SVDpp,
+)
+from raypipe.ratings.data import Ratings
+
+#: Of a rating in the two lists of a training, with what its making takes for a moment. Measured.
+LIST_BYTES = 200
+#: Of a rating in arrays: in each fold that learns from it, and in the one that holds it out.
+_LEARNED_BYTES, _HELD_OUT_BYTES = 20, 16
+#: Square matrices of 8 bytes an entry that each similarity holds at a time.
+_MATRICES = {"msd": 3, "cosine": 5, "pearson": 7, "pearson_baseline": 5}
+
+
+class Size(NamedTuple):
+    """Of ratings.
+
+    Attributes:
+        ratings, users, items: how many.
+        by_user, by_item: the squares of the ratings of each user, of each item, summed.
+    """
+
+    ratings: int
+    users: int
+    items: int
+    by_user: int
+    by_item: int
+
+
+def size_of(ratings: Ratings) -> Size:
+    """How large a training on all ratings is; that of a fold is a little smaller."""
+    users, items = (
+        np.bincount(codes, minlength=len(ids))
+        for codes, ids in ((ratings.users, ratings.user_ids), (ratings.items, ratings.item_ids))
+    )
+    return Size(len(ratings.values), len(users), len(items), int(users @ users), int(items @ items))
+
+
+def shared_bytes(size: Size, folds: int) -> int:
+    """What all tasks of a machine share: the folds."""
+    return size.ratings * (_LEARNED_BYTES * (folds - 1) + _HELD_OUT_BYTES)
+
+
+def training_bytes(parameters: Section, size: Size) -> int:
+    """What one training holds besides the folds, at most.
+
+    Example:
+        >>> size = Size(10_000_000, 100_000, 20_000, 0, 0)
+        >>> training_bytes(SVD(), size) // 10**6, training_bytes(CoClustering(), size) // 10**6
+        (96, 2001)
+        >>> training_bytes(KNNBasic(), size) // 10**9
+        242
+    """
+    ratings, users, items, *_ = size
+    if isinstance(parameters, SVD):
+        return 8 * (users + items) * (parameters.n_factors + 1)
+    held = LIST_BYTES * ratings + 16 * (users + items)
+    if isinstance(parameters, SVDpp):
+        return held + 8 * (users + 2 * items) * (parameters.n_factors + 1)
+    if isinstance(parameters, NMF):
+        return held + 8 * (users + items) * (3 * parameters.n_factors + 1)
+    if isinstance(parameters, KNNBasic):
+        return held + 8 * _MATRICES[parameters.sim_options.name] * _compared(parameters, size) ** 2
+    if isinstance(parameters, SlopeOne):
+        return held + 16 * items**2
+    return held
+
+
+def training_seconds(parameters: Section, size: Size, folds: int) -> float:
+    """Seconds of one CPU for one fold, as on the machine that this was measured on."""
+    ratings, _, items, by_user, by_item = size
+    of_test = 1 / folds
+    learned = 1 - of_test
+    if isinstance(parameters, SVD):
+        steps = parameters.n_epochs * (10 + parameters.n_factors)
+        return 1e-9 * ratings * learned * steps
+    if isinstance(parameters, SVDpp):
+        # each update goes over all ratings of its user
+        return 3e-9 * by_user * learned**2 * parameters.n_epochs * parameters.n_factors
+    if isinstance(parameters, NMF):
+        return 1e-9 * ratings * learned * parameters.n_epochs * (100 + 10 * parameters.n_factors)
+    if isinstance(parameters, KNNBasic):
+        pairs = by_item if parameters.sim_options.user_based else by_user
+        asked = 150e-9 * pairs * learned * of_test
+        return 15e-9 * pairs * learned**2 + asked + 10e-9 * _compared(parameters, size) ** 2
+    if isinstance(parameters, SlopeOne):
+        return (
+            30e-9 * by_user * learned**2 + 100e-9 * by_user * learned * of_test + 10e-9 * items**2
+        )
+    if isinstance(parameters, CoClustering):
+        clusters = parameters.n_cltr_u + parameters.n_cltr_i
+        return 50e-9 * ratings * learned * parameters.n_epochs * clusters
+    return 1e-6 * ratings
+
+
+def check_memory(name: str, parameters: Section, size: Size, limit: float, limited_by: str) -> None:
+    """Refuse a training that does not fit.
+
+    Args:
+        limit: bytes that a task may hold.
+        limited_by: who says so, for the message.
+
+    Raises:
+        TooLargeError: with what would fit.
+
+    Example:
+        >>> size = Size(10_000_000, 100_000, 20_000, 0, 0)
+        >>> check_memory("KNNBasic", KNNBasic(), size, 8e9, "memory_per_task")
+        Traceback (most recent call last):
+        ...
+        raypipe.errors.TooLargeError: KNNBasic: a training on 10,000,000 ratings of 100,000 users \
+and 20,000 items takes about 242.0GB, and memory_per_task leaves 8.0GB; take SVD, which takes \
+97.0MB, or fewer ratings
+    """
+    needed = training_bytes(parameters, size)
+    if needed <= limit:
+        return
+    svd = training_bytes(SVD(), size)
+    cure = (
+        f"take SVD, which takes {_text(svd)}, or fewer ratings"
+        if svd <= limit
+        else "take fewer ratings"
+    )
+    if isinstance(parameters, SVD):
+        cure = "lower n_factors, or take fewer ratings"
+    raise TooLargeError(
+        f"{name}: a training on {size.ratings:,} ratings of {size.users:,} users and "
+        f"{size.items:,} items takes about {_text(needed)}, and {limited_by} leaves "
+        f"{_text(max(0, limit))}; {cure}"
+    )
+
+
+def _compared(parameters: KNNBasic, size: Size) -> int:
+    """How many are compared with each other."""
+    return size.users if parameters.sim_options.user_based else size.items
+
+
+def _text(count: float) -> str:
+    return ByteSize(count).human_readable(decimal=True)

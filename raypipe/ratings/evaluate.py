@@ -1,0 +1,99 @@
+"""How well an algorithm does on ratings that it has not seen: by k-fold cross-validation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from raypipe.config import RunConfig, Section
+from raypipe.ratings.algorithms import SVD, check_parameters
+from raypipe.ratings.data import Fold, FoldedRatings
+from raypipe.ratings.measures import MEASURES, measure_estimates
+from raypipe.ratings.training import Estimate, clip, estimate_fold, svd_by_epoch
+
+Measured = dict[str, float | None]
+
+
+def evaluate_fold(parameters: Section, data: FoldedRatings, fold: int, seed: int) -> Measured:
+    """The measures of one fold, with ``fit_seconds`` and ``test_seconds``.
+
+    Args:
+        parameters: of an algorithm; their class says which.
+        fold: from 0.
+    """
+    held_out = data.folds[fold].held_out
+    found = estimate_fold(parameters, data.folds[fold], data.scale, seed)
+    return {
+        **measure_estimates(held_out.values, found.estimates, held_out.indptr),
+        "fit_seconds": round(found.fit_seconds, 4),
+        "test_seconds": round(found.test_seconds, 4),
+    }
+
+
+def measure(config: RunConfig, data: FoldedRatings) -> Measured:
+    """RMSE, MAE and FCP of ``factors``, each the mean over the folds: what a sweep aims at.
+
+    Raises:
+        ConfigError: ``factors`` names no algorithm for ratings, or not with its parameters.
+
+    Example:
+        >>> import pandas as pd
+        >>> from raypipe.config import load_config
+        >>> from raypipe.ratings.data import build_ratings, fold_ratings
+        >>> frame = pd.DataFrame({"userId": list("aabb"), "itemId": list("xyxy"), "rating": 4.0})
+        >>> data = fold_ratings(build_ratings(frame, (1, 5))[0], folds=2, seed=0)
+        >>> measure(load_config(None, {"factors.algorithm": "BaselineOnly"}), data)
+        {'rmse': 0.0, 'mae': 0.0, 'fcp': None}
+    """
+    parameters = check_parameters(config.factors.algorithm, config.factors.parameters)
+    return mean_of_folds(
+        [evaluate_fold(parameters, data, fold, config.seed) for fold in range(len(data.folds))]
+    )
+
+
+def measure_by_epoch(
+    config: RunConfig, data: FoldedRatings, epochs: Sequence[int]
+) -> Iterator[tuple[int, Measured]]:
+    """As :func:`measure`, after each of some numbers of epochs: for a scheduler that stops early.
+
+    SVD goes on from where it stood; other algorithms with ``n_epochs`` are trained anew each time,
+    because scikit-surprise cannot go on. One without epochs is measured once.
+
+    Args:
+        epochs: ascending; instead of ``n_epochs``.
+
+    Yields:
+        Epochs done, and the measures.
+    """
+    parameters = check_parameters(config.factors.algorithm, config.factors.parameters)
+    if isinstance(parameters, SVD):
+        trainings = [
+            svd_by_epoch(parameters, fold.training, config.seed, epochs) for fold in data.folds
+        ]
+        for done, *estimates in zip(epochs, *trainings, strict=True):
+            pairs = zip(data.folds, estimates, strict=True)
+            yield done, mean_of_folds([_measure_svd(*pair, data.scale) for pair in pairs])
+    elif hasattr(parameters, "n_epochs"):
+        for done in epochs:
+            upto = {**config.factors.parameters, "n_epochs": done}
+            factors = config.factors.model_copy(update={"parameters": upto})
+            yield done, measure(config.model_copy(update={"factors": factors}), data)
+    else:
+        yield epochs[-1], measure(config, data)
+
+
+def mean_of_folds(measured: Sequence[dict[str, Any]]) -> Measured:
+    """The mean of each measure over the folds that have it; None where none has it."""
+    means = {}
+    for name in MEASURES:
+        values = [fold[name] for fold in measured if fold[name] is not None]
+        means[name] = float(np.mean(values)) if values else None
+    return means
+
+
+def _measure_svd(fold: Fold, estimate: Estimate, scale: tuple[float, float]) -> Measured:
+    held_out = fold.held_out
+    estimates = clip(estimate(held_out), scale, SVD.__name__)
+    return measure_estimates(held_out.values, estimates, held_out.indptr)
