@@ -76,7 +76,7 @@ def test_a_graph_is_made_once_and_comes_back_read_only(tmp_path, monkeypatch):
 
 
 def test_an_unknown_graph_is_refused():
-    with pytest.raises(SystemExit, match="no graph 'rmat'; there are: slashdot"):
+    with pytest.raises(SystemExit, match="no graph 'rmat'; there are: wiki-vote"):
         graphs.make("rmat")
 
 
