@@ -63,6 +63,26 @@ def test_each_worker_warms_up(pipe, ray_cluster):
     assert {told.readline() for _ in range(2)} == {"0\n", "1\n"}
 
 
+def test_nodes_tell_their_cpus_and_memory(ray_cluster):
+    ((cpus, memory),) = cluster.nodes()
+    assert cpus == 2
+    assert 1e6 < memory < 1e15
+
+
+@pytest.mark.timeout(60)
+def test_tasks_are_given_their_memory_and_no_more_run_than_are_told(ray_cluster):
+    """Two tasks would fit the CPUs; each is told to take 60 % of the memory, so one runs."""
+    ((_, memory),) = cluster.nodes()
+    results = cluster.run_shards(left_over, range(2), memory=int(0.6 * memory), in_flight=1)
+    assert [left < 0.41 * memory for left in results] == [True, True]
+
+
+def left_over(shard):
+    import ray
+
+    return ray.available_resources().get("memory", 0)
+
+
 def first_time(marker, shard) -> bool:
     """True for the first attempt at a shard."""
     path = marker / str(shard)
