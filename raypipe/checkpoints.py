@@ -10,10 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from raypipe.columns import FOLLOWER, FOLLOWING, NEIGHBOUR, RANK, SCORE, SOURCE
+from raypipe.cost import Cost, cut_shards
 from raypipe.disk import disk_errors, to_json, write_atomic
 from raypipe.graph import FollowGraph
-from raypipe.kernels.shards import cut
 from raypipe.ladder import SOURCES
+from raypipe.recommend import Night
 from raypipe.runs.staging import Staging
 
 Shard = tuple[int, int]
@@ -22,18 +23,22 @@ Shard = tuple[int, int]
 PUBLISHED = {"neighbours": NEIGHBOUR, "recommendations": FOLLOWING}
 
 
-def cut_once(staging: Staging, cost: np.ndarray, shards: int) -> list[Shard]:
+def cut_once(staging: Staging, night: Night, cost: Cost, cpus: int) -> list[Shard]:
     """The shards of this run: cut by cost, and as they were cut before where a kill has left some.
 
-    Costs are measured, and would cut a second start's shards a little elsewhere.
+    Costs are measured, and would cut a second start's shards a little elsewhere. Shards that were
+    cut for another ``memory_per_task`` are not for this one.
     """
     path = staging.scratch / "shards.json"
+    memory = night.config.memory_per_task
     if path.is_file():
-        return [tuple(shard) for shard in json.loads(path.read_text())]
-    ranges = cut(cost, shards)
+        before = json.loads(path.read_text())
+        if before["memory_per_task"] == memory:
+            return [tuple(shard) for shard in before["shards"]]
+    shards = cut_shards(night, cost, cpus)
     with disk_errors(f"{path}: cannot be written"):
-        write_atomic(path, to_json(ranges))
-    return ranges
+        write_atomic(path, to_json({"memory_per_task": memory, "shards": shards}))
+    return shards
 
 
 def shard_name(shard: Shard) -> str:

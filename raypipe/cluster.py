@@ -99,8 +99,18 @@ def start_workers(warm_up: Callable[[object], None]) -> None:
         _call.remote(warm_up, number)
 
 
+def nodes() -> list[tuple[int, float]]:
+    """CPUs, and bytes of memory for tasks, of each node that is there."""
+    found = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    return [(int(has.get("CPU", 0)), has.get("memory", 0.0)) for has in found]
+
+
 def run_shards(
-    function: Callable[[Shard], Result], shards: Iterable[Shard], deadline: float = 3600.0
+    function: Callable[[Shard], Result],
+    shards: Iterable[Shard],
+    deadline: float = 3600.0,
+    memory: int | None = None,
+    in_flight: int | None = None,
 ) -> Iterator[Result]:
     """``map(function, shards)`` over Ray tasks; results come as they are ready, in any order.
 
@@ -110,20 +120,23 @@ def run_shards(
 
     Args:
         deadline: seconds after which an attempt is given up, and a fresh one is made.
+        memory: bytes that Ray sets aside for a task on its node.
+        in_flight: how many tasks the nodes have room for, where that is not the number of CPUs.
 
     Raises:
         RaypipeError: what a task raised on purpose.
         ClusterError: a shard failed in each of its attempts, or with an unexpected error.
     """
     shared = ray.put(function)
-    in_flight = _cpus()
+    in_flight = in_flight or _cpus()
+    call = _call.options(memory=memory)
     waiting = deque((shard, 1) for shard in shards)
     running: dict[ray.ObjectRef, tuple[Shard, int, float]] = {}
 
     def submit() -> None:
         while waiting and len(running) < in_flight:
             shard, attempt = waiting.popleft()
-            running[_call.remote(shared, shard)] = (shard, attempt, time.monotonic())
+            running[call.remote(shared, shard)] = (shard, attempt, time.monotonic())
 
     try:
         submit()

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import time
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 
+from raypipe.block_cost import rates_in_blocks
 from raypipe.config import RunConfig
-from raypipe.recommend import Night, estimate_work, recommend_shard
+from raypipe.kernels.shards import cut_short
+from raypipe.memory import size
+from raypipe.recommend import Night, column_blocks, estimate_work, recommend_shard
 
 #: Rows of Parquet made of checkpoints, written and hashed in a second; measured with UUIDs.
 ROWS_WRITTEN_PER_SECOND = 1e6
@@ -19,6 +23,10 @@ CLASSES = 8
 _SAMPLE = 64
 #: Seconds of measuring, all classes together, from which on no larger sample is drawn.
 ENOUGH_SECONDS = 0.5
+#: A shard is about so long: short enough to be even, long enough that a task's cost does not show.
+SHARD_SECONDS = 2.0
+#: Where a shard builds column blocks, that should be no more of its time, if its memory allows.
+_BUILDING_SHARE = 0.1
 
 
 def estimate_cost(night: Night) -> float:
@@ -40,8 +48,24 @@ def write_seconds(accounts: int, config: RunConfig) -> float:
     return accounts * rows / ROWS_WRITTEN_PER_SECOND
 
 
-def measure_cost(night: Night) -> np.ndarray:
-    """Seconds of one CPU that each account of the audience will take: float64[audience].
+class Cost(NamedTuple):
+    """Predicted seconds of one CPU.
+
+    Attributes:
+        accounts: float64[audience], of each account.
+        building: of each shard besides, where it has to build column blocks; else 0.
+    """
+
+    accounts: np.ndarray
+    building: float
+
+    def of(self, shard: tuple[int, int]) -> float:
+        """Of a shard: a range of the audience."""
+        return float(self.accounts[slice(*shard)].sum()) + self.building
+
+
+def measure_cost(night: Night) -> Cost:
+    """What each account of the audience will take.
 
     The accounts are put into classes of equal total estimated work; in each class the seconds per
     unit of estimate are measured on a random sample, drawn with the config's seed.
@@ -52,17 +76,46 @@ def measure_cost(night: Night) -> np.ndarray:
     estimate = estimate_work(night)
     cost = np.zeros(len(estimate))
     if not len(estimate):
-        return cost
+        return Cost(cost, 0.0)
     rng = np.random.default_rng(night.config.seed)
     order = np.argsort(estimate, kind="stable")
     done = np.cumsum(estimate[order])
-    seconds_of(night, order[:1])  # compiles, or loads what was compiled before
     bounds = np.searchsorted(done, done[-1] * np.arange(1, CLASSES) / CLASSES)
-    for members in np.split(order, bounds):
-        if len(members):
-            sample = rng.permutation(members)
-            cost[members] = estimate[members] * _seconds_per_unit(night, sample, estimate)
-    return cost
+    classes = [rng.permutation(members) for members in np.split(order, bounds) if len(members)]
+    if column_blocks(night):
+        rates, building = rates_in_blocks(night, classes, estimate)
+    else:
+        seconds_of(night, order[[0, -1]])  # compiles, or loads what was compiled before
+        rates = [_seconds_per_unit(night, members, estimate) for members in classes]
+        building = 0.0
+    for members, rate in zip(classes, rates, strict=True):
+        cost[members] = estimate[members] * rate
+    return Cost(cost, building)
+
+
+def cut_shards(night: Night, cost: Cost, cpus: int) -> list[tuple[int, int]]:
+    """Ranges of the audience: of similar cost, as many to each CPU, none too large for its memory.
+
+    Every shard of column blocks costs their building besides, so there are no more shards than
+    CPUs, unless memory or time asks for more.
+    """
+    seconds = max(SHARD_SECONDS, cost.building / _BUILDING_SHARE)
+    rounds = max(1, round(float(cost.accounts.sum()) / cpus / seconds))
+    shards = night.config.shards or cpus * rounds
+    return cut_short(cost.accounts, shards, night.shard_accounts)
+
+
+def reason_of_blocks(night: Night, cost: Cost, shards: list[tuple[int, int]]) -> str | None:
+    """What column blocks mean for this night, in words for the user; None for one index."""
+    blocks = column_blocks(night)
+    if not blocks:
+        return None
+    building = len(shards) * cost.building
+    share = building / (building + float(cost.accounts.sum()))
+    return (
+        f"similarity: in column blocks (memory_per_task {size(night.config.memory_per_task)}): "
+        f"{len(blocks)}, built by each of {len(shards)} shards, {share:.0%} of the work"
+    )
 
 
 def _seconds_per_unit(night: Night, sample: np.ndarray, estimate: np.ndarray) -> float:
@@ -78,6 +131,6 @@ def _seconds_per_unit(night: Night, sample: np.ndarray, estimate: np.ndarray) ->
 def seconds_of(night: Night, positions: np.ndarray) -> float:
     """Seconds that some accounts of the audience take, given by their places in it."""
     some = replace(night, accounts=np.sort(night.accounts[positions]))
-    started = time.perf_counter()
+    started = time.thread_time()
     recommend_shard(some, (0, len(positions)))
-    return time.perf_counter() - started
+    return time.thread_time() - started

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -17,6 +18,7 @@ import psutil
 from raypipe.config import RunConfig
 from raypipe.frames import FrameEngine, PandasEngine
 from raypipe.intake.read import choose_frames
+from raypipe.memory import tasks_at_a_time
 
 #: Seconds until the first task of a local Ray has its answer; measured 5 to 10 on two cores.
 RAY_START_SECONDS = 8.0
@@ -76,6 +78,7 @@ def runner(
 
     Raises:
         ClusterError: Ray cannot be reached.
+        TooLargeError: it has no node with ``memory_per_task``.
     """
     address = _address(config)
     if config.cluster != "auto":
@@ -90,8 +93,14 @@ def runner(
         return Runner(map, 1, reason)
     cluster = _import_cluster(address)
     cpus = stack.enter_context(cluster.connect(address))
+    memory = config.memory_per_task
+    if memory is None:
+        cluster.start_workers(warm_up)
+        return Runner(cluster.run_shards, cpus, f"{reason}; {cpus} CPUs")
+    tasks = tasks_at_a_time(cluster.nodes(), memory)
     cluster.start_workers(warm_up)
-    return Runner(cluster.run_shards, cpus, f"{reason}; {cpus} CPUs")
+    run_shards = partial(cluster.run_shards, memory=memory, in_flight=tasks)
+    return Runner(run_shards, tasks, f"{reason}; {cpus} CPUs, memory for {tasks} tasks at a time")
 
 
 def _import_cluster(address: str) -> ModuleType:

@@ -16,7 +16,7 @@ import raypipe
 from raypipe.audience import audience
 from raypipe.config import RunConfig
 from raypipe.disk import disk_errors
-from raypipe.engines import frame_engine
+from raypipe.engines import frame_engine, memory_available
 from raypipe.errors import RunError, TooManyBadRows
 from raypipe.frames import FrameEngine
 from raypipe.graph import FollowGraph, build_graph, digest_of_ids, encode
@@ -98,7 +98,8 @@ def load(
         statistics = graph_statistics(graph)
 
     with stages.stage("prepare"):
-        night = prepare(graph, audience(graph, accounts, config.audience.min_follows), config)
+        asked = audience(graph, accounts, config.audience.min_follows)
+        night = prepare(graph, asked, config, memory_available())
     return Loaded(graph, night, rows, quarantine, statistics, files, engine, why_frames)
 
 

@@ -19,7 +19,7 @@ import raypipe
 from raypipe.audience import read_accounts
 from raypipe.checkpoints import PUBLISHED, count_lists, cut_once, published_tables, shard_name
 from raypipe.config import RunConfig, to_yaml
-from raypipe.cost import estimate_cost, measure_cost, write_seconds
+from raypipe.cost import estimate_cost, measure_cost, reason_of_blocks, write_seconds
 from raypipe.disk import disk_errors, to_json
 from raypipe.engines import runner
 from raypipe.errors import InputError
@@ -33,9 +33,6 @@ from raypipe.runs.parts import write_parts
 from raypipe.runs.run import Run
 from raypipe.runs.staging import Staging
 from raypipe.runs.store import RunStore
-
-#: A shard is about so long: short enough to be even, long enough that a task's cost does not show.
-SHARD_SECONDS = 2.0
 
 _PACKAGES = ("ray", "modin", "pandas", "numpy", "numba", "pyarrow")
 
@@ -97,20 +94,24 @@ def _compute(
             run_shards, cpus, why_cluster = runner(config, loaded.engine, estimate, stack, warm_up)
             stages.progress.say(why_cluster)
             cost = measure_cost(loaded.night)
-            predicted = float(cost.sum())
+            shards = cut_once(staging, loaded.night, cost, cpus)
+            predicted = sum(map(cost.of, shards))
+            why_blocks = reason_of_blocks(loaded.night, cost, shards)
+            if why_blocks:
+                stages.progress.say(why_blocks)
 
         with stages.stage("recommend", total=predicted):
-            rounds = max(1, round(predicted / cpus / SHARD_SECONDS))
-            shards = cut_once(staging, cost, config.shards or cpus * rounds)
             kept = set(staging.shards())
             todo = [
-                shard for shard in heaviest_first(shards, cost) if shard_name(shard) not in kept
+                shard
+                for shard in heaviest_first(shards, cost.accounts)
+                if shard_name(shard) not in kept
             ]
             for shard in set(shards) - set(todo):
-                stages.progress.advance(float(cost[slice(*shard)].sum()))
+                stages.progress.advance(cost.of(shard))
             for result in run_shards(partial(recommend_shard, loaded.night), todo):
                 staging.save_shard(shard_name(result.shard), result.tables)
-                stages.progress.advance(float(cost[slice(*result.shard)].sum()))
+                stages.progress.advance(cost.of(result.shard))
 
     with stages.stage("recall") if loaded.night.hubs_left_out else nullcontext():
         similarity = similarity_facts(loaded.graph, loaded.night)
@@ -135,7 +136,7 @@ def _compute(
         "counts": {
             "rows": loaded.rows,
             "graph": {key: loaded.statistics[key] for key in ("accounts", "follows", "wedges")},
-            "audience": len(cost),
+            "audience": len(cost.accounts),
             "neighbours": sum(part["rows"] for part in parts["neighbours"]),
             **count_lists(staging, shards),
             "shards": len(shards),
@@ -143,9 +144,13 @@ def _compute(
         "similarity": similarity,
         "parts": parts,
         "inputs": [{"file": str(path), "bytes": size} for path, size in loaded.files],
-        "engines": {"frames": loaded.why_frames, "cluster": why_cluster},
+        "engines": {
+            "frames": loaded.why_frames,
+            "cluster": why_cluster,
+            **({"similarity": why_blocks} if why_blocks else {}),
+        },
         **_predicted_and_actual(
-            stages.meter.stages, predicted / cpus, write_seconds(len(cost), config)
+            stages.meter.stages, predicted / cpus, write_seconds(len(cost.accounts), config)
         ),
         "stages": stages.meter.stages,
         "versions": {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Any
 
@@ -9,15 +10,16 @@ import numpy as np
 
 from raypipe.audience import read_accounts
 from raypipe.config import RunConfig
-from raypipe.cost import measure_cost, write_seconds
+from raypipe.cost import cut_shards, measure_cost, write_seconds
 from raypipe.degree_cost import measure_degrees
 from raypipe.degrees import Degrees, without_hubs
 from raypipe.errors import ConfigError
 from raypipe.graph import FollowGraph
-from raypipe.kernels.similarity_index import HUBS
 from raypipe.loading import Stages, load
+from raypipe.memory import TASK_BYTES, Sizes, blocks_needed, index_bytes, room_of_a_task
 from raypipe.progress import Progress, Silent
 from raypipe.recall import similarity_facts
+from raypipe.recommend import Night, column_blocks
 from raypipe.statistics import wedges
 
 #: Where there are only degrees: seconds of a CPU to read a row of CSV and number its ids, and of
@@ -30,9 +32,6 @@ PREPARE_SECONDS = 0.15e-6
 ID_BYTES = 44
 #: While it is read, a frame takes so many times its size: 1.4 to 3.1 were measured.
 FRAME_PEAK = 2
-#: Bytes of a worker that its index and graph are not part of: its imports, and the candidates that
-#: it holds at a time. Measured.
-WORKER_BYTES = 300e6
 _HUBS = 5
 
 
@@ -46,9 +45,9 @@ def plan_night(
         cpus: of each machine.
 
     Returns:
-        JSON values: ``counts``, ``seconds`` by stage, ``memory_bytes`` by part, ``hubs``,
-        ``similarity`` as the run will report it. Seconds of read, graph, prepare and plan are
-        measured; those of recommend and write are predicted.
+        JSON values: ``counts``, ``column_blocks`` (0: one index), ``seconds`` by stage,
+        ``memory_bytes`` by part, ``hubs``, ``similarity`` as the run will report it. Seconds of
+        read, graph, prepare and plan are measured; those of recommend and write are predicted.
 
     Raises:
         RaypipeError: what a run would raise for the same input.
@@ -59,16 +58,20 @@ def plan_night(
         with stages.stage("plan"):
             cost = measure_cost(loaded.night)
     graph = loaded.graph
+    blocks = column_blocks(loaded.night)
+    one_cpu = sum(map(cost.of, cut_shards(loaded.night, cost, nodes * cpus)))
+    longest = float(cost.accounts.max(initial=0.0)) + cost.building
     return {
         "counts": {
             **{key: loaded.statistics[key] for key in ("accounts", "follows", "wedges")},
-            "audience": len(cost),
+            "audience": len(cost.accounts),
         },
+        "column_blocks": len(blocks),
         "seconds": _seconds(
             {stage["stage"]: stage["seconds"] for stage in stages.meter.stages},
-            float(cost.sum()),
-            max(cost.sum() / (nodes * cpus), cost.max(initial=0.0)),
-            write_seconds(len(cost), config),
+            one_cpu,
+            max(one_cpu / (nodes * cpus), longest),
+            write_seconds(len(cost.accounts), config),
         ),
         "nodes": nodes,
         "cpus": cpus,
@@ -77,9 +80,10 @@ def plan_night(
             graph.follows,
             loaded.rows["rows_in"],
             graph.ids.nbytes / max(1, graph.accounts),
-            sum(array.nbytes for array in loaded.night.index),
+            sum(array.nbytes for array in _shared_index(loaded.night)),
             nodes,
             cpus,
+            config.memory_per_task if blocks else None,
         ),
         "hubs": costly_hubs(graph),
         "similarity": similarity_facts(graph, loaded.night),
@@ -92,10 +96,13 @@ def plan_degrees(
     """What :func:`plan_night` says, of a network of which only the degrees are known.
 
     A part of a network with these degrees is drawn, and searches in it are timed. Reading, graph
-    and index are predicted from rates that were measured elsewhere; hubs have no ids.
+    and index are predicted from rates that were measured elsewhere; hubs have no ids. Where the
+    index is to be built in column blocks, their building is predicted so too, for each shard; that
+    the search of several blocks takes longer than that of one index is not.
 
     Raises:
         ConfigError: the audience is a list of ids.
+        TooLargeError: ``memory_per_task`` is too little for this network.
     """
     if config.audience.accounts is not None:
         raise ConfigError(
@@ -107,7 +114,12 @@ def plan_degrees(
         cost = measure_degrees(degrees, config)
     sizes, accounts = degrees.of_follows
     audience = int(accounts[sizes >= config.audience.min_follows].sum())
-    one_cpu = float(cost @ accounts)
+    searched = sizes_of_degrees(degrees, config)
+    room = room_of_a_task(searched, audience, config)
+    blocks = 0 if room.block is None else blocks_needed(searched, room.block)
+    prepare = degrees.follows * PREPARE_SECONDS
+    shards = max(nodes * cpus, -(-audience // room.shard)) if blocks else 0
+    one_cpu = float(cost @ accounts) + shards * prepare
     return {
         "counts": {
             "accounts": degrees.accounts,
@@ -115,15 +127,16 @@ def plan_degrees(
             "wedges": degrees.wedges,
             "audience": audience,
         },
+        "column_blocks": blocks,
         "seconds": _seconds(
             {
                 "read": degrees.follows * READ_SECONDS / (nodes * cpus),
                 "graph": degrees.follows * GRAPH_SECONDS,
-                "prepare": degrees.follows * PREPARE_SECONDS,
+                "prepare": 0.0 if blocks else prepare,
                 "plan": stages.meter.stages[-1]["seconds"],
             },
             one_cpu,
-            max(one_cpu / (nodes * cpus), cost.max()),
+            max(one_cpu / (nodes * cpus), cost.max() + (prepare if blocks else 0.0)),
             write_seconds(audience, config),
         ),
         "nodes": nodes,
@@ -133,9 +146,10 @@ def plan_degrees(
             degrees.follows,
             degrees.follows,
             ID_BYTES,
-            index_bytes(without_hubs(degrees, config.similar.max_followers_in_similarity)),
+            4 * searched.following if blocks else index_bytes(searched),
             nodes,
             cpus,
+            config.memory_per_task if blocks else None,
         ),
         "hubs": hubs_of_degrees(degrees),
         "similarity": similarity_of_degrees(degrees, config.similar.max_followers_in_similarity),
@@ -147,9 +161,10 @@ def memory_by_part(
     follows: int,
     rows: int,
     id_bytes: float,
-    index_bytes: int,
+    shared_index: int,
     nodes: int,
     cpus: int,
+    task_bytes: int | None = None,
 ) -> dict[str, int]:
     """Bytes that a night holds on one machine, by part.
 
@@ -159,29 +174,31 @@ def memory_by_part(
     Args:
         rows: of the input.
         id_bytes: of one id.
-        index_bytes: of the similarity index.
+        shared_index: of the similarity index, as far as the workers share it.
+        task_bytes: of a worker with column blocks; None where there is one index.
     """
     return {
         "frame": int(rows * 2 * id_bytes * FRAME_PEAK / nodes),
         "ids": int(accounts * id_bytes),
         "follows": 2 * (8 * (accounts + 1) + 4 * follows),
-        "similarity_index": index_bytes,
-        "workers": int(cpus * (WORKER_BYTES + 4 * accounts)),
+        "similarity_index": shared_index,
+        "workers": int(cpus * (task_bytes or TASK_BYTES + 4 * accounts)),
     }
 
 
-def index_bytes(degrees: Degrees) -> int:
-    """Bytes of the similarity index where no two accounts have the same follow set."""
-    sizes, accounts = degrees.of_follows
-    following = int(accounts[sizes > 0].sum())
-    followees = int(degrees.of_followers.accounts[degrees.of_followers.numbers > 0].sum())
-    of_groups = (4 + 4 + 8 + 4 + 8 + HUBS // 8) * following + 16
-    return (
-        8 * degrees.follows
-        + 4 * degrees.accounts
-        + of_groups
-        + 8 * (followees + 1)
-        + 4 * (int(sizes[-1]) + 2)
+def sizes_of_degrees(degrees: Degrees, config: RunConfig) -> Sizes:
+    """What the memory depends on; hubs that the config leaves out of the search are left out."""
+    searched = without_hubs(degrees, config.similar.max_followers_in_similarity)
+    numbers, accounts = searched.of_follows
+    k = config.similar.neighbours
+    before = np.cumsum(accounts[::-1]) - accounts[::-1]
+    return Sizes(
+        accounts=searched.accounts,
+        following=int(accounts[numbers > 0].sum()),
+        followed=int(searched.of_followers.accounts[searched.of_followers.numbers > 0].sum()),
+        follows=searched.follows,
+        largest=int(numbers[-1]),
+        together=int(numbers[::-1] @ np.clip(k - before, 0, accounts[::-1])),
     )
 
 
@@ -221,6 +238,14 @@ def similarity_of_degrees(degrees: Degrees, cap: int | None) -> dict[str, Any]:
         "high": 1.0,
         "sample": 0,
     }
+
+
+def _shared_index(night: Night) -> Sequence[np.ndarray]:
+    """What the tasks of a machine share to find neighbours, besides the graph."""
+    blocks = column_blocks(night)
+    if not blocks:
+        return night.index
+    return (*blocks, *(night.index.followees if night.hubs_left_out else ()))
 
 
 def _hubs(ids: list[str | None], followers: np.ndarray, all_wedges: int) -> list[dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,16 +17,12 @@ from raypipe.config import RunConfig
 from raypipe.eligibility import FilterReason, at_most_refused, count_reasons, filter_reasons
 from raypipe.graph import FollowGraph
 from raypipe.kernels.capped import capped_neighbours, without_hubs
+from raypipe.kernels.column_blocks import ColumnBlocks, neighbours_in, work_in_blocks
 from raypipe.kernels.csr import Adjacency, transpose
 from raypipe.kernels.neighbourhood import union_sizes
-from raypipe.kernels.tanimoto import (
-    Neighbours,
-    SimilarityIndex,
-    build_index,
-    top_neighbours,
-    work,
-)
+from raypipe.kernels.tanimoto import Neighbours, SimilarityIndex, build_index, work
 from raypipe.ladder import SOURCES, Rung, fixed_ladder, rungs_of
+from raypipe.memory import fit_tasks, refuse_what_is_too_large
 
 _REFUSED_SCHEMA = pa.schema(
     [(SOURCE, pa.string()), ("reason", pa.string()), ("candidates", pa.int64())]
@@ -42,48 +39,74 @@ class Night:
     Attributes:
         followees: whom every account follows.
         followers: int32[n], number of followers of every account.
-        index: the follows prepared for neighbour search, without those of hubs left out.
+        index: the follows prepared for neighbour search, without those of hubs left out; in blocks
+            that the tasks prepare, where a task may not hold the whole.
         hubs_left_out: accounts with more followers than the config lets into the search; where
             there are none, the search is exact.
         sources: by name, those that are ready for any account; similar needs its neighbours first.
         ladder: which of the sources lead for whom.
         accounts: int32, the audience, ascending; a shard is a range of its positions.
         config: of the run.
+        shard_accounts: at most so many in a shard, for the memory of a task; None: no limit.
     """
 
     followees: Adjacency
     followers: np.ndarray
-    index: SimilarityIndex
+    index: SimilarityIndex | ColumnBlocks
     hubs_left_out: int
     sources: dict[str, Source]
     ladder: tuple[Rung, ...]
     accounts: np.ndarray
     config: RunConfig
+    shard_accounts: int | None = None
 
 
-def prepare(graph: FollowGraph, accounts: np.ndarray, config: RunConfig) -> Night:
-    """What the shards of a night need of its graph."""
+def prepare(
+    graph: FollowGraph, accounts: np.ndarray, config: RunConfig, available: float = math.inf
+) -> Night:
+    """What the shards of a night need of its graph.
+
+    Args:
+        accounts: int32, the audience.
+        available: bytes of memory that are free here.
+
+    Raises:
+        TooLargeError: that is too little, or ``memory_per_task`` is; nothing is built then.
+    """
     followers = graph.followers.degrees.astype(np.int32)
     cap = config.similar.max_followers_in_similarity
     is_hub = np.zeros(graph.accounts, bool) if cap is None else followers > cap
     searched = graph.followees, graph.followers
     if is_hub.any():
         searched = without_hubs(graph.followees, is_hub)
+    fit = fit_tasks(*searched, len(accounts), config)
+    refuse_what_is_too_large(fit, available, config)
     return Night(
         followees=graph.followees,
         followers=followers,
-        index=build_index(*searched[0], *searched[1]),
+        index=ColumnBlocks(searched[0], fit.blocks)
+        if fit.blocks
+        else build_index(*searched[0], *searched[1]),
         hubs_left_out=int(np.count_nonzero(is_hub)),
         sources={popular.NAME: popular.Popular.of(graph)},
         ladder=fixed_ladder(config),
         accounts=accounts,
         config=config,
+        shard_accounts=fit.shard_accounts,
     )
+
+
+def column_blocks(night: Night) -> tuple[np.ndarray, ...]:
+    """int32[...] each, the accounts of a block; none where there is one index of all."""
+    return night.index.blocks if isinstance(night.index, ColumnBlocks) else ()
 
 
 def estimate_work(night: Night) -> np.ndarray:
     """float64[audience]: nanoseconds of each account, on a machine that may not be this one."""
-    of_search = work(night.index, night.config.similar.threshold_fraction)
+    if column_blocks(night):
+        of_search = work_in_blocks(night.index)
+    else:
+        of_search = work(night.index, night.config.similar.threshold_fraction)
     return of_search[night.accounts] + work_of_list(night.config)
 
 
@@ -104,7 +127,7 @@ def nearest(night: Night, accounts: np.ndarray) -> Neighbours:
     k, threshold = night.config.similar.neighbours, night.config.similar.threshold_fraction
     if night.hubs_left_out:
         return capped_neighbours(night.index, night.followees, accounts, k, threshold)
-    return top_neighbours(night.index, accounts, k, threshold)
+    return neighbours_in(night.index, accounts, k, threshold)
 
 
 @dataclass(frozen=True)
@@ -123,8 +146,12 @@ class ShardResult:
 
 def recommend_shard(night: Night, shard: tuple[int, int]) -> ShardResult:
     """Neighbours, then candidates, then who may be shown, then the n best, of one shard."""
+    return make_lists(night, shard, nearest(night, night.accounts[slice(*shard)]))
+
+
+def make_lists(night: Night, shard: tuple[int, int], near: Neighbours) -> ShardResult:
+    """What follows when the neighbours of a shard are there."""
     accounts = night.accounts[slice(*shard)]
-    near = nearest(night, accounts)
     lists, refused = recommend_to(night, accounts, near)
     tables = {
         "neighbours": _long_table(accounts, near.counts, near.codes, near.scores),

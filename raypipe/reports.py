@@ -27,6 +27,8 @@ def print_plan(planned: dict[str, Any]) -> None:
         ((name.replace("_", " "), float(value)) for name, value in planned["seconds"].items()),
         f"{planned['nodes']} nodes of {planned['cpus']} CPUs",
     )
+    if planned["column_blocks"]:
+        print_line(f"similarity: in column blocks: {planned['column_blocks']}, built by each shard")
     print_table(
         ["memory of a node", "MB"],
         ((name.replace("_", " "), value / 1e6) for name, value in planned["memory_bytes"].items()),
@@ -73,7 +75,7 @@ def print_run(run: Run) -> None:
     )
     if "similarity" in run.manifest:  # not in runs of an earlier raypipe
         _print_similarity(run.manifest["similarity"])
-    for line in (engines["frames"], engines["cluster"], f"result: {run.path}"):
+    for line in (*engines.values(), f"result: {run.path}"):
         print_line(line)
 
 

@@ -144,6 +144,49 @@ def test_plan_says_what_a_night_will_cost(night):
     assert as_json("runs", "list")[0]["run"] == night["run"]  # nothing was run
 
 
+def test_too_little_memory_is_one_line(night):
+    """The least that is asked for is enough; run and plan, of follows and of degrees, say it."""
+    raypipe("stats", "--degrees", "d.csv")
+    words = ["--set", "memory_per_task=100MB"]
+    said = set()
+    for command in (["run", "--date", "2026-03-02"], ["plan"]):
+        result = raypipe(*command, "--follows", "demo/follows.csv", *words)
+        assert (result.exit_code, result.stdout) == (71, "")
+        said.add(result.stderr.splitlines()[-1])
+    result = raypipe("plan", "--degrees", "d.csv", *words)
+    assert result.exit_code == 71
+    assert {result.stderr.splitlines()[-1]} == said
+    largest = as_json("stats")["follows_per_follower"]["max"]
+    (line,) = said
+    assert line == (
+        "raypipe: memory_per_task: found 100.0MB, expected 301MB or more: a task takes 300.0MB for "
+        f"itself and for 320 accounts, and 1.7KB to find neighbours for the {largest:.0f} follows "
+        "of one account"
+    )
+
+
+def test_plan_and_run_say_what_column_blocks_cost(night):
+    words = ["--follows", "demo/follows.csv", "--set", "memory_per_task=300.04MB"]
+    planned = as_json("plan", *words, "--nodes", 2, "--cpus", 4)
+    one = as_json("plan", *words[:2], "--nodes", 2, "--cpus", 4)
+    assert one["column_blocks"] == 0
+    assert planned["column_blocks"] > 1
+    assert planned["memory_bytes"]["workers"] == 4 * 300_040_000
+    assert planned["memory_bytes"]["similarity_index"] < one["memory_bytes"]["similarity_index"]
+    shown = " ".join(raypipe("plan", *words).stdout.split())
+    count = planned["column_blocks"]
+    assert f"similarity: in column blocks: {count}, built by each shard" in shown
+    result = raypipe("run", *words, "--date", "2026-03-02")
+    line = f"similarity: in column blocks (memory_per_task 300.0MB): {count}, built by each of "
+    assert line in " ".join(result.stdout.split())
+    assert line in " ".join(result.stderr.split())
+    raypipe("stats", "--degrees", "d.csv")
+    unseen = as_json("plan", "--degrees", "d.csv", *words[2:], "--nodes", 2, "--cpus", 4)
+    assert 1 < unseen["column_blocks"] <= count
+    assert unseen["memory_bytes"]["workers"] == planned["memory_bytes"]["workers"]
+    assert shape(unseen) == shape(planned)
+
+
 def test_plan_and_run_say_what_a_cap_on_hubs_costs(night):
     words = ["--follows", "demo/follows.csv", "--set", "similar.max_followers_in_similarity=40"]
     planned = as_json("plan", *words)["similarity"]

@@ -63,6 +63,23 @@ def test_each_worker_warms_up(pipe, ray_cluster):
     assert {told.readline() for _ in range(2)} == {"0\n", "1\n"}
 
 
+def test_nodes_tell_their_cpus_and_memory(ray_cluster):
+    ((cpus, memory),) = cluster.nodes()
+    assert cpus == 2
+    assert 1e6 < memory < 1e15
+
+
+@pytest.mark.timeout(60)
+def test_tasks_are_given_their_memory(ray_cluster):
+    assert set(cluster.run_shards(memory_given, range(2), memory=10**8, in_flight=1)) == {10**8}
+
+
+def memory_given(shard):
+    import ray
+
+    return ray.get_runtime_context().get_assigned_resources()["memory"]
+
+
 def first_time(marker, shard) -> bool:
     """True for the first attempt at a shard."""
     path = marker / str(shard)

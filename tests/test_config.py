@@ -50,7 +50,12 @@ def test_yaml_round_trip(tmp_path_factory, neighbours, threshold, follows):
 
 def test_digest_is_of_what_changes_the_result():
     base = RunConfig().digest()
-    for key, value in {"frames": "modin", "cluster": "local", "shards": 7}.items():
+    for key, value in {
+        "frames": "modin",
+        "cluster": "local",
+        "shards": 7,
+        "memory_per_task": "2GB",
+    }.items():
         assert load_config(None, {key: value}).digest() == base, key
     for key, value in {
         "input.follows": "a.csv",
@@ -64,6 +69,14 @@ def test_digest_is_of_what_changes_the_result():
         "seed": 1,
     }.items():
         assert load_config(None, {key: value}).digest() != base, key
+
+
+@pytest.mark.parametrize(
+    ("written", "bytes_"),
+    [("2GB", 2_000_000_000), ("1.5 GiB", 1_610_612_736), (300_000_000, 300_000_000), (None, None)],
+)
+def test_memory_is_written_as_people_write_it(written, bytes_):
+    assert load_config(None, {"memory_per_task": written}).memory_per_task == bytes_
 
 
 def test_threshold_is_exact():
@@ -86,6 +99,8 @@ def test_threshold_is_exact():
         ),
         ("similar:\n  threshold: 1\n", "similar.threshold: found 1; input should be less than 1"),
         ("similar: 3\n", "similar: found 3; expected a section of keys"),
+        ("memory_per_task: 2 apples\n", "memory_per_task: found '2 apples'; could not interpret"),
+        ("memory_per_task: 0\n", "memory_per_task: found 0; input should be greater than 0"),
         ("frames: polars\n", "frames: found 'polars'; input should be 'auto', 'pandas' or 'modin'"),
         ("input:\n  transform: my_step\n", "input.transform: found 'my_step'; string should match"),
         ("input:\n  carry: 3\n", "input.carry: found 3; input should be a valid list"),

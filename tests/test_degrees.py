@@ -23,7 +23,8 @@ from raypipe.degrees import (
 )
 from raypipe.errors import ConfigError, InputError, MissingInputError, RunError
 from raypipe.kernels.similarity_index import build_index
-from raypipe.plan import index_bytes, plan_degrees
+from raypipe.memory import index_bytes
+from raypipe.plan import plan_degrees, sizes_of_degrees
 from raypipe.statistics import wedges
 from tests.strategies import graph_of, pairs
 
@@ -290,7 +291,8 @@ def test_bytes_of_the_index():
     """As many as the real one has, where no two accounts have the same follow set."""
     graph = graph_of([("a", "b"), ("a", "c"), ("b", "c"), ("c", "d"), ("e", "b"), ("e", "d")])
     index = build_index(*graph.followees, *graph.followers)
-    assert index_bytes(degrees_of(graph)) == sum(array.nbytes for array in index)
+    sizes = sizes_of_degrees(degrees_of(graph), load_config())
+    assert index_bytes(sizes) == sum(array.nbytes for array in index)
 
 
 def test_an_audience_of_ids_is_refused(graph):

@@ -9,6 +9,7 @@ import pytest
 
 from raypipe import engines
 from raypipe.config import load_config
+from raypipe.errors import TooLargeError
 from raypipe.frames import PandasEngine
 from raypipe.meter import Meter
 
@@ -48,6 +49,21 @@ def test_ray_that_modin_has_started_is_used(ray_cluster):
     runner = choose(1.0, cluster.ModinEngine())
     assert runner.run_shards is cluster.run_shards
     assert runner.reason.startswith("cluster: local (Modin has started it)")
+
+
+def test_as_many_tasks_as_have_memory(ray_cluster, monkeypatch):
+    from raypipe import cluster
+
+    told = []
+    monkeypatch.setattr(cluster, "nodes", lambda: [(4, 7e9), (4, 30e9)])
+    monkeypatch.setattr(cluster, "run_shards", lambda *_, **how: told.append(how))
+    runner = choose(60.0, memory_per_task="3GB")
+    assert runner.cpus == 2 + 4
+    assert runner.reason.endswith("; 2 CPUs, memory for 6 tasks at a time")
+    runner.run_shards(abs, [1])
+    assert told == [{"memory": 3_000_000_000, "in_flight": 6}]
+    with pytest.raises(TooLargeError, match=r"no node has more than 30\.0GB for tasks"):
+        choose(60.0, memory_per_task="31GB")
 
 
 def test_none_is_never_ray():

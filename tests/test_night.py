@@ -13,7 +13,13 @@ import pytest
 from raypipe import pipeline
 from raypipe.config import load_config
 from raypipe.demo import demo_follows
-from raypipe.errors import ConfigError, InputError, TooManyBadRows, UnknownAccountError
+from raypipe.errors import (
+    ConfigError,
+    InputError,
+    TooLargeError,
+    TooManyBadRows,
+    UnknownAccountError,
+)
 from raypipe.pipeline import run_night
 from raypipe.runs.store import RunStore
 from tests import naive
@@ -149,6 +155,79 @@ def test_a_cap_on_hubs_finds_what_the_oracle_finds(follows, store, demo_rows):
     assert similarity["sample"] == len(shares)
     assert similarity["recall"] == round(float(sum(shares) / len(shares)), 4) < 1
     assert [stage["stage"] for stage in run.manifest["stages"]][-2:] == ["recall", "write"]
+
+
+#: Of a task, for the demo network of 300 accounts: enough for one index, one block, two, seven.
+MEMORY = ("400MB", "300.08MB", "300.05MB", "300.014MB")
+
+
+@pytest.mark.parametrize("cap", [None, CAP])
+def test_column_blocks_give_the_same_bytes(cap, follows, store, ray_cluster, monkeypatch):
+    """Whatever a task may hold, with and without Ray, with and without a cap on hubs."""
+    monkeypatch.setattr("raypipe.memory._FEWEST", 300)
+    settings = {"similar__max_followers_in_similarity": cap}
+    expected = run_night(config_for(follows, **settings), store, DATE).run
+    blocks = []
+    for memory, cluster in [*((memory, "none") for memory in MEMORY), ("300.05MB", "local")]:
+        other = RunStore(store.root.with_name(f"{memory}-{cluster}"))
+        config = config_for(follows, memory_per_task=memory, cluster=cluster, **settings)
+        run = run_night(config, other, DATE).run
+        assert run.id == expected.id
+        assert published(run) == published(expected)
+        assert run.manifest["similarity"] == expected.manifest["similarity"]
+        said = run.manifest["engines"].get("similarity", ": 0, ")
+        blocks.append(int(said.split(": ")[-1].split(",")[0]))
+        assert run.manifest["counts"]["shards"] >= min(2, blocks[-1])
+        assert "CPUs, memory for " in run.manifest["engines"]["cluster"] or cluster == "none"
+    assert blocks[0] == 0
+    assert 0 < blocks[1] < blocks[2] < blocks[3]
+    assert blocks[4] == blocks[2]
+
+
+def test_column_blocks_give_the_same_bytes_of_a_real_network(data, store):
+    follows = data / "advogato" / "follows.csv"
+    expected = run_night(config_for(follows), store, DATE).run
+    other = RunStore(store.root.with_name("blocks"))
+    run = run_night(config_for(follows, memory_per_task="301MB"), other, DATE).run
+    assert "in column blocks (memory_per_task 301.0MB): " in run.manifest["engines"]["similarity"]
+    assert published(run) == published(expected)
+
+
+def test_a_task_that_may_hold_too_little_is_refused_before_the_work(follows, store):
+    with pytest.raises(TooLargeError) as error:
+        run_night(config_for(follows, memory_per_task="299MB"), store, DATE)
+    assert str(error.value).startswith("memory_per_task: found 299.0MB, expected 301MB or more: ")
+    assert store.current_id() is None
+    assert run_night(config_for(follows, memory_per_task="301MB"), store, DATE).new
+
+
+def test_a_graph_that_does_not_fit_on_this_machine_is_refused(follows, store, monkeypatch):
+    monkeypatch.setattr("raypipe.loading.memory_available", lambda: 40_000)
+    with pytest.raises(TooLargeError, match=r"up to 48\.9KB while .* 40\.0KB are free on this"):
+        run_night(config_for(follows), store, DATE)
+    with pytest.raises(TooLargeError, match=r"a task of memory_per_task 300\.1MB takes 80\.0KB"):
+        run_night(config_for(follows, memory_per_task="300.08MB"), store, DATE)
+
+
+def test_a_second_start_with_other_memory_cuts_other_shards(follows, store, monkeypatch):
+    """What was finished for the first cut is of no use, and in nobody's way."""
+    cuts = []
+    real = pipeline.recommend_shard
+
+    def dies_after_two(work, shard):
+        cuts.append(shard)
+        if len(cuts) == 3:
+            raise Killed
+        return real(work, shard)
+
+    monkeypatch.setattr(pipeline, "recommend_shard", dies_after_two)
+    with pytest.raises(Killed):
+        run_night(config_for(follows, shards=4), store, DATE)
+    monkeypatch.setattr(pipeline, "recommend_shard", real)
+    run = run_night(config_for(follows, memory_per_task="300.02MB"), store, DATE).run
+    assert run.manifest["counts"]["shards"] > 5
+    whole = run_night(config_for(follows), RunStore(store.root.with_name("whole")), DATE).run
+    assert published(run) == published(whole)
 
 
 def test_a_cap_on_hubs_gives_the_same_however_it_is_run(follows, store, ray_cluster, monkeypatch):

@@ -25,7 +25,7 @@ from raypipe.evaluation.results import Row, differences_by_size, means_by_size
 from raypipe.ladder import SOURCES
 from raypipe.loading import Stages
 from raypipe.progress import Progress, Silent
-from raypipe.recommend import warm_up
+from raypipe.recommend import column_blocks, warm_up
 
 #: Lowest phase first, and at last what the night itself would show.
 DEFAULT_SOURCES = (*reversed(SOURCES), LADDER)
@@ -97,7 +97,9 @@ def evaluate(
             run_shards, cpus, why_cluster = runner(config, data.engine, seconds, stack, warm_up)
             stages.progress.say(why_cluster)
         with stages.stage("measure", total=seconds):
-            rounds = max(1, round(seconds / cpus / SHARD_SECONDS))
+            # Every shard builds all column blocks: no more shards than are needed.
+            blocks = column_blocks(measuring.night)
+            rounds = 1 if blocks else max(1, round(seconds / cpus / SHARD_SECONDS))
             shards = config.shards or cpus * rounds
             measures = measure_lists(measuring, run_shards, shards, stages.progress.advance)
     with stages.stage("intervals"):

@@ -14,7 +14,7 @@ from raypipe.evaluation.lists import LADDER, ladders_of, lists_of
 from raypipe.evaluation.metrics import COVERAGE, Popularity, check_names, coverage, metrics
 from raypipe.evaluation.splits import SIZES, Split
 from raypipe.kernels.csr import Adjacency, take
-from raypipe.kernels.shards import cut, heaviest_first
+from raypipe.kernels.shards import cut_short, heaviest_first
 from raypipe.ladder import Rung
 from raypipe.recommend import Night, estimate_work, prepare
 
@@ -137,7 +137,7 @@ def measure_lists(
     """
     night, lengths = measuring.night, measuring.lengths
     work = estimate_work(night) * 1e-9
-    todo = heaviest_first(cut(work, shards), work)
+    todo = heaviest_first(cut_short(work, shards, night.shard_accounts), work)
     names: tuple[str, ...] = ()
     parts: dict[int, np.ndarray] = {}
     shape = len(measuring.ladders), len(lengths), len(SIZES), len(night.followers)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba import njit
 
 from raypipe.kernels.similarity_index import HUBS, SimilarityIndex
 
@@ -44,11 +45,8 @@ def work(index: SimilarityIndex, threshold: tuple[int, int] = (1, 10)) -> np.nda
     most = np.minimum((sizes * q - 1) // p, largest) if p else np.full_like(sizes, largest)
     lo, hi = index.size_start[sizes * p // q + 1], index.size_start[most + 1]
     share = (index.set_ptr[hi] - index.set_ptr[lo]) / max(len(index.sets), 1)
-    is_hub = index.sets < HUBS
-    lengths = np.diff(index.list_ptr)[index.sets]
-    hub_entries = share * _row_sums(index.set_ptr, np.where(is_hub, lengths, 0))
-    entries = share * _row_sums(index.set_ptr, lengths)
-    search = _search(sizes, hi - lo, entries, hub_entries, _row_sums(index.set_ptr, is_hub))
+    entries, hub_entries, hubs = _sums(index.set_ptr, index.sets, np.diff(index.list_ptr))
+    search = _search(sizes, hi - lo, share * entries, share * hub_entries, hubs)
     cost = np.full(len(index.group_of), float(WRITE))
     follows = index.group_of >= 0
     cost[follows] += (search / np.diff(index.member_ptr))[index.group_of[follows]]
@@ -111,7 +109,17 @@ def _search(sizes, span, entries, hub_entries, hubs):
     return SEARCH + CLIP * sizes + np.minimum(WALK * entries, by_tiles)
 
 
-def _row_sums(ptr: np.ndarray, values: np.ndarray) -> np.ndarray:
-    total = np.zeros(len(values) + 1, dtype=np.int64)
-    np.cumsum(values, out=total[1:])
-    return total[ptr[1:]] - total[ptr[:-1]]
+@njit(nogil=True, cache=True)
+def _sums(set_ptr, sets, lengths):
+    """Of each group: entries of all its lists, of those of hubs, and its number of hubs."""
+    groups = len(set_ptr) - 1
+    entries = np.zeros(groups, dtype=np.int64)
+    hub_entries = np.zeros(groups, dtype=np.int64)
+    hubs = np.zeros(groups, dtype=np.int64)
+    for group in range(groups):
+        for rank in sets[set_ptr[group] : set_ptr[group + 1]]:
+            entries[group] += lengths[rank]
+            if rank < HUBS:
+                hub_entries[group] += lengths[rank]
+                hubs[group] += 1
+    return entries, hub_entries, hubs

@@ -34,6 +34,25 @@ def cut(work: np.ndarray, shards: int) -> list[tuple[int, int]]:
     return list(pairwise(bounds))
 
 
+def cut_short(work: np.ndarray, shards: int, most: int | None) -> list[tuple[int, int]]:
+    """:func:`cut`, into more ranges where one would be longer than ``most`` positions, if given.
+
+    Then half of what is shared out is work and half is length, so that neither is far from even.
+
+    Example:
+        >>> cut_short(np.array([8, 1, 1, 1, 1, 1]), 2, 3)
+        [(0, 1), (1, 3), (3, 6)]
+    """
+    ranges = cut(work, shards)
+    if most is None:
+        return ranges
+    both = work / max(work.sum(), 1e-300) + 1 / max(len(work), 1)
+    while max((stop - start for start, stop in ranges), default=0) > most:
+        shards = max(shards + 1 + shards // 16, -(-len(work) // most))
+        ranges = cut(both, shards)
+    return ranges
+
+
 def heaviest_first(shards: list[tuple[int, int]], work: np.ndarray) -> list[tuple[int, int]]:
     """The same shards, those with most work first, so that no long one starts last.
 

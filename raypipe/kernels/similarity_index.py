@@ -80,57 +80,94 @@ def build_index(
     """
     if len(indptr) != len(t_indptr) or len(indices) != len(t_indices):
         raise ValueError("the graph and its transpose differ in accounts or follows")
-    degrees = np.diff(indptr)
-    set_of, first = _equal_sets(indptr, indices)
-    order = np.argsort(degrees[first], kind="stable")
-    first = first[order]
-    group_of = np.full(len(degrees), -1, dtype=np.int32)
-    following = np.flatnonzero(degrees).astype(np.int32)
-    group_of[following] = np.argsort(order)[set_of[following]]
-    members = following[np.argsort(group_of[following], kind="stable")]
-    member_ptr = _starts(np.bincount(group_of[following], minlength=len(first)))
-
-    sizes = degrees[first].astype(np.int32)
-    set_ptr = _starts(sizes)
-    size_start = np.searchsorted(sizes, np.arange(sizes.max(initial=0) + 2)).astype(np.int32)
+    groups = group_equal_sets(indptr[:-1], indptr[1:], indices)
     followers = np.diff(t_indptr)
     ranked = np.argsort(-followers, kind="stable")[: np.count_nonzero(followers)]
-    leads = np.full(len(degrees), -1, dtype=np.int32)
-    leads[first] = np.arange(len(first), dtype=np.int32)
+    leads = np.full(len(followers), -1, dtype=np.int32)
+    leads[groups.first] = np.arange(len(groups.first), dtype=np.int32)
+    set_ptr = starts_of(groups.sizes)
     sets = _sets(leads, set_ptr, ranked, t_indptr, t_indices)
-    list_ptr = _starts(np.bincount(sets, minlength=len(ranked)))
-    lists = _lists(set_ptr, sets, list_ptr)
-    planes = np.zeros((HUBS // 8, len(first)), dtype=np.uint8)
-    for hub in range(min(HUBS, len(ranked))):
+    list_ptr = starts_of(count(sets, len(ranked)))
+    lists = turn(set_ptr, sets, list_ptr, np.empty(len(sets), dtype=np.uint32))
+    return lay_out(groups, set_ptr, sets, list_ptr, lists)
+
+
+class Groups(NamedTuple):
+    """Accounts by follow set; the fields are those of :class:`SimilarityIndex`."""
+
+    group_of: np.ndarray
+    sizes: np.ndarray
+    first: np.ndarray
+    member_ptr: np.ndarray
+    members: np.ndarray
+
+
+def group_equal_sets(starts: np.ndarray, stops: np.ndarray, indices: np.ndarray) -> Groups:
+    """Put accounts with the same follow set into one group, groups in order of size.
+
+    Args:
+        starts, stops: int64[n]: account i follows ``indices[starts[i]:stops[i]]``, ascending.
+    """
+    degrees = stops - starts
+    set_of, first = _equal_sets(starts, stops, indices)
+    order = np.argsort(degrees[first], kind="stable")
+    first = first[order]
+    place = np.empty(len(order), dtype=np.int32)
+    place[order] = np.arange(len(order), dtype=np.int32)
+    following = np.flatnonzero(degrees).astype(np.int32)
+    group_of = np.full(len(degrees), -1, dtype=np.int32)
+    group_of[following] = place[set_of[following]]
+    return Groups(
+        group_of=group_of,
+        sizes=degrees[first].astype(np.int32),
+        first=first,
+        member_ptr=starts_of(count(group_of[following], len(first))),
+        members=following[np.argsort(group_of[following], kind="stable")],
+    )
+
+
+def lay_out(
+    groups: Groups, set_ptr: np.ndarray, sets: np.ndarray, list_ptr: np.ndarray, lists: np.ndarray
+) -> SimilarityIndex:
+    """The index of groups, their sets and the lists of their followees; adds sizes and planes."""
+    largest = groups.sizes.max(initial=0)
+    planes = np.zeros((HUBS // 8, len(groups.first)), dtype=np.uint8)
+    for hub in range(min(HUBS, len(list_ptr) - 1)):
         planes[hub // 8, lists[list_ptr[hub] : list_ptr[hub + 1]]] |= np.uint8(1 << hub % 8)
     return SimilarityIndex(
-        group_of=group_of,
-        sizes=sizes,
-        first=first,
-        member_ptr=member_ptr,
-        members=members,
+        **groups._asdict(),
         set_ptr=set_ptr,
         sets=sets,
         list_ptr=list_ptr,
         lists=lists,
-        size_start=size_start,
+        size_start=np.searchsorted(groups.sizes, np.arange(largest + 2)).astype(np.int32),
         planes=planes,
     )
 
 
-def _starts(lengths: np.ndarray) -> np.ndarray:
+def starts_of(lengths: np.ndarray) -> np.ndarray:
+    """int64[len + 1]: where each of some rows starts and, at last, where the last one ends."""
     starts = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=starts[1:])
     return starts
 
 
 @njit(nogil=True, cache=True)
-def _equal_sets(indptr, indices):
+def count(codes, n):
+    """int64[n]: how often each code comes; np.bincount would copy the codes into 64 bits."""
+    counts = np.zeros(n, dtype=np.int64)
+    for code in codes:
+        counts[code] += 1
+    return counts
+
+
+@njit(nogil=True, cache=True)
+def _equal_sets(starts, stops, indices):
     """Number the distinct rows in order of appearance: the number of each row, first of each.
 
     Open addressing; a row joins a set only after comparison, so hash collisions cost time alone.
     """
-    n = len(indptr) - 1
+    n = len(starts)
     slots = 1
     while slots < 2 * n:
         slots *= 2
@@ -140,7 +177,7 @@ def _equal_sets(indptr, indices):
     first = np.empty(n, dtype=np.int32)
     found = 0
     for account in range(n):
-        row = indices[indptr[account] : indptr[account + 1]]
+        row = indices[starts[account] : stops[account]]
         if len(row) == 0:
             continue
         key = _hash(row)
@@ -154,7 +191,7 @@ def _equal_sets(indptr, indices):
                 found += 1
             elif keys[known] == key:
                 other = first[known]
-                if np.array_equal(indices[indptr[other] : indptr[other + 1]], row):
+                if np.array_equal(indices[starts[other] : stops[other]], row):
                     set_of[account] = known
             slot = (slot + 1) % slots
     return set_of, first[:found].copy()
@@ -185,15 +222,14 @@ def _sets(leads, set_ptr, ranked, t_indptr, t_indices):
 
 
 @njit(nogil=True, cache=True)
-def _lists(set_ptr, sets, list_ptr):
-    """Groups by followee; walking the groups in order leaves every list sorted."""
-    free = list_ptr[:-1].copy()
-    lists = np.empty(list_ptr[-1], dtype=np.uint32)
-    for group in range(len(set_ptr) - 1):
-        for rank in sets[set_ptr[group] : set_ptr[group + 1]]:
-            lists[free[rank]] = group
-            free[rank] += 1
-    return lists
+def turn(ptr, rows, turned_ptr, turned):
+    """The transpose, into ``turned``; walking the rows in order leaves every column sorted."""
+    free = turned_ptr[:-1].copy()
+    for row in range(len(ptr) - 1):
+        for column in rows[ptr[row] : ptr[row + 1]]:
+            turned[free[column]] = row
+            free[column] += 1
+    return turned
 
 
 def wedges(indptr: np.ndarray, indices: np.ndarray, t_indptr: np.ndarray) -> np.ndarray:
@@ -212,5 +248,13 @@ def wedges(indptr: np.ndarray, indices: np.ndarray, t_indptr: np.ndarray) -> np.
         >>> wedges(np.array([0, 1, 2, 2]), np.array([2, 2]), np.array([0, 0, 0, 2])).tolist()
         [2, 2, 0]
     """
-    total = _starts(np.diff(t_indptr)[indices])
-    return total[indptr[1:]] - total[indptr[:-1]]
+    return _wedges(indptr, indices, t_indptr)
+
+
+@njit(nogil=True, cache=True)
+def _wedges(indptr, indices, t_indptr):
+    total = np.zeros(len(indptr) - 1, dtype=np.int64)
+    for account in range(len(total)):
+        for followee in indices[indptr[account] : indptr[account + 1]]:
+            total[account] += t_indptr[followee + 1] - t_indptr[followee]
+    return total

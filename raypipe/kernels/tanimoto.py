@@ -112,19 +112,24 @@ def top_neighbours(
     rows = np.asarray(rows, dtype=np.int32)
     # Members of a group come together, so that its search runs once.
     order = np.argsort(index.group_of[rows], kind="stable")
-    found = Neighbours(
-        np.zeros(len(rows), dtype=np.int32),
-        np.full((len(rows), k), -1, dtype=np.int32),
-        np.zeros((len(rows), k), dtype=np.int32),
-        np.zeros((len(rows), k), dtype=np.float64),
-    )
+    found = no_neighbours(len(rows), k)
     _search_all(index, rows, order, k, numerator, denominator, found)
     return found
 
 
+def no_neighbours(accounts: int, k: int) -> Neighbours:
+    """Empty lists."""
+    return Neighbours(
+        np.zeros(accounts, dtype=np.int32),
+        np.full((accounts, k), -1, dtype=np.int32),
+        np.zeros((accounts, k), dtype=np.int32),
+        np.zeros((accounts, k), dtype=np.float64),
+    )
+
+
 @njit(nogil=True, cache=True)
 def _search_all(index, rows, order, k, p, q, found):
-    scratch = _new_scratch(index, k)
+    scratch = new_scratch(index, len(index.size_start) - 2, k)
     searched = -1
     places = 0
     n_best = 0
@@ -137,15 +142,19 @@ def _search_all(index, rows, order, k, p, q, found):
             # The others in the group are the only ones of similarity 1: they come first.
             others = index.member_ptr[group + 1] - index.member_ptr[group] - 1
             places = max(0, k - others)
-            n_best = _search(index, group, places, p, q, scratch) if places else 0
-        _write(index, rows[i], group, scratch.best, n_best, found, i)
+            n_best = 0
+            if places:
+                row = index.sets[index.set_ptr[group] : index.set_ptr[group + 1]]
+                bits = index.planes[:, group]
+                n_best = search(index, group, row, len(row), bits, places, p, q, 1, scratch)
+        write(index, rows[i], group, scratch.best, n_best, found, i)
 
 
 @njit(nogil=True, cache=True)
-def _new_scratch(index, k):
-    largest = len(index.size_start) - 2
+def new_scratch(index, largest, k):
+    """For searches of up to ``largest`` followees, with ``k`` places at most."""
     groups = len(index.sizes)
-    large = index.size_start[min(256, largest + 1)]
+    large = index.size_start[min(256, len(index.size_start) - 1)]
     return _Scratch(
         np.zeros(groups + TILE, dtype=np.uint8),
         np.zeros(groups - large + TILE, dtype=np.int32),
@@ -158,35 +167,45 @@ def _new_scratch(index, k):
 
 
 @_once
-def _search(index, group, places, p, q, scratch):
-    """The best other groups, into scratch.best; returns how many."""
-    count, _, starts, stops, plane_work, _, best = scratch
-    row = index.sets[index.set_ptr[group] : index.set_ptr[group + 1]]
-    m = len(row)
+def search(index, group, row, m, bits, places, p, q, strict, scratch):
+    """The best groups, into scratch.best; returns how many.
+
+    Args:
+        p, q, strict: only those with T > p / q, or with T >= p / q if not strict.
+        group: not to be found; -1 for none.
+        row: the followees asked for, as ranks, ascending; those that have no rank are left out.
+        m: number of followees asked for.
+        bits: uint8[planes], those of the followees that are hubs.
+        places: at least 1.
+    """
+    count, wide, starts, stops, plane_work, _, best = scratch
     largest = len(index.size_start) - 2
-    lo = np.int64(index.size_start[p * m // q + 1])
-    hi = np.int64(index.size_start[(largest if p == 0 else min(largest, (m * q - 1) // p)) + 1])
-    is_wide = m > 255
+    lo = np.int64(index.size_start[min((p * m + q - 1 + strict) // q, largest + 1)])
+    most = largest if p == 0 else min(largest, (m * q - strict) // p)
+    hi = np.int64(index.size_start[most + 1])
+    if lo >= hi:
+        return 0
+    is_wide = len(row) > 255 and hi > len(count) - len(wide)
 
     entries = _clip(index, row, lo, hi, starts, stops, plane_work)
     by_lists = _choose(entries, hi - lo, plane_work)
     if by_lists and not is_wide:
         plane_work[:] = 0
         _count(index.lists, row, starts, stops, plane_work, lo, hi, count)
-        return _walk(index, group, starts, stops, places, p, q, scratch)
+        return _walk(index, group, row, m, starts, stops, places, p, q, strict, scratch)
     for plane in range(len(plane_work)):
         if plane_work[plane]:
-            _count_plane(count[lo:hi], index.planes[plane, lo:hi], index.planes[plane, group])
+            _count_plane(count[lo:hi], index.planes[plane, lo:hi], bits[plane])
     if is_wide:
-        return _search_wide(index, group, row, lo, hi, places, p, q, scratch)
+        return _search_wide(index, group, row, m, lo, hi, places, p, q, strict, scratch)
     _count(index.lists, row, starts, stops, plane_work, lo, hi, count)
-    n_best = _look(index, group, lo, hi, 0, count, places, 0, p, q, best)
+    n_best = _look(index, group, m, lo, hi, 0, count, places, 0, p, q, strict, best)
     count[lo:hi] = 0
     return n_best
 
 
 @njit(nogil=True, cache=True)
-def _search_wide(index, group, row, lo, hi, places, p, q, scratch):
+def _search_wide(index, group, row, m, lo, hi, places, p, q, strict, scratch):
     """Finish a search in which some overlaps may not fit a byte; the planes are counted."""
     count, wide, starts, stops, plane_work, _, best = scratch
     large = len(count) - len(wide)
@@ -197,8 +216,8 @@ def _search_wide(index, group, row, lo, hi, places, p, q, scratch):
         part = slice(i, min(i + 255, len(row)))
         _count(index.lists, row[part], starts[part], stops[part], plane_work, lo, hi, count)
         _carry(count[middle:hi], carried)
-    n_best = _look(index, group, lo, middle, 0, count, places, 0, p, q, best)
-    n_best = _look(index, group, middle, hi, large, wide, places, n_best, p, q, best)
+    n_best = _look(index, group, m, lo, middle, 0, count, places, 0, p, q, strict, best)
+    n_best = _look(index, group, m, middle, hi, large, wide, places, n_best, p, q, strict, best)
     count[lo:middle] = 0
     carried[:] = 0
     return n_best
@@ -293,16 +312,15 @@ def _popcount(typingctx, byte):
 
 
 @_once
-def _walk(index, group, starts, stops, places, p, q, scratch):
+def _walk(index, group, row, m, starts, stops, places, p, q, strict, scratch):
     """Judge every group on the lists, and clear its counter so that it is judged once."""
     count, limit, best = scratch.count, scratch.limit, scratch.best
     sizes, first = index.sizes, index.first
-    m = np.int64(sizes[group])
-    _set_limit(limit, m, p, q, 1, index.size_start)
+    _set_limit(limit, m, p, q, strict, index.size_start)
     own = np.uint32(group)
     n_best = 0
     # Rarest followee first: its followers are the likeliest to be similar, and raise the bound.
-    for i in range(m - 1, -1, -1):
+    for i in range(len(row) - 1, -1, -1):
         for other in index.lists[starts[i] : stops[i]]:
             counted = count[other]
             count[other] = 0
@@ -335,11 +353,9 @@ def _set_limit(limit, m, p, q, strict, size_start):
 
 
 @njit(nogil=True, cache=True)
-def _look(index, group, lo, hi, base, count, places, n_best, p, q, best):
+def _look(index, group, m, lo, hi, base, count, places, n_best, p, q, strict, best):
     """Judge the groups of [lo, hi) whose counter, at group - base, is large enough."""
     sizes, first = index.sizes, index.first
-    m = np.int64(sizes[group])
-    strict = 1
     if n_best == places:
         p, q, strict = best[places - 1, OVERLAP], best[places - 1, UNION], 0
     ratio = _ratio(p, q)
@@ -421,23 +437,27 @@ def _offer(best, n_best, places, overlap, union, first, group):
 
 
 @_once
-def _write(index, account, group, best, n_best, found, i):
+def write(index, account, group, best, n_best, found, i):
     """Write row i: the other members of the account's own group, then those of the best groups.
 
     No member comes before the first of its group, so the k best accounts are all in the k best
     groups by (similarity, first member). Tied groups are merged by code.
+
+    Args:
+        group: of the account; -1 where the search did not know it: it may be among the best then.
     """
     codes, overlaps, scores = found.codes, found.overlaps, found.scores
     k = codes.shape[1]
     n = 0
-    for other in index.members[index.member_ptr[group] : index.member_ptr[group + 1]]:
-        if n == k:
-            break
-        if other != account:
-            codes[i, n] = other
-            overlaps[i, n] = index.sizes[group]
-            scores[i, n] = 1.0
-            n += 1
+    if group >= 0:
+        for other in index.members[index.member_ptr[group] : index.member_ptr[group + 1]]:
+            if n == k:
+                break
+            if other != account:
+                codes[i, n] = other
+                overlaps[i, n] = index.sizes[group]
+                scores[i, n] = 1.0
+                n += 1
     tied = n
     for j in range(n_best):
         overlap, union, tie = best[j, OVERLAP], best[j, UNION], best[j, GROUP]
@@ -448,6 +468,8 @@ def _write(index, account, group, best, n_best, found, i):
         for other in index.members[index.member_ptr[tie] : index.member_ptr[tie + 1]]:
             if n == k and other > codes[i, k - 1]:
                 break
+            if other == account:
+                continue
             n = min(n + 1, k)
             at = n - 1
             while at > tied and codes[i, at - 1] > other:
