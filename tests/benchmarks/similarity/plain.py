@@ -17,7 +17,7 @@ from tests.benchmarks.similarity.scores import no_neighbours
 
 _count, _look, _walk = tanimoto._count, tanimoto._look, tanimoto._walk
 _clip, _choose = tanimoto._clip, tanimoto._choose
-_search_wide, _write, _new_scratch = tanimoto._search_wide, tanimoto._write, tanimoto._new_scratch
+_search_wide, write, new_scratch = tanimoto._search_wide, tanimoto.write, tanimoto.new_scratch
 
 
 def plain_neighbours(
@@ -37,7 +37,7 @@ def plain_neighbours(
 
 @njit(nogil=True, cache=True)
 def _plain_all(index, rows, order, k, p, q, found):
-    scratch = _new_scratch(index, k)
+    scratch = new_scratch(index, len(index.size_start) - 2, k)
     count, _, starts, stops, planes_done, _, best = scratch
     groups = len(index.sizes)
     searched = -1
@@ -55,15 +55,15 @@ def _plain_all(index, rows, order, k, p, q, found):
                 stops[j] = index.list_ptr[row[j] + 1]
                 entries += stops[j] - starts[j]
             if len(row) > 255:
-                n_best = _search_wide(index, group, row, 0, groups, k, p, q, scratch)
+                n_best = _search_wide(index, group, row, len(row), 0, groups, k, p, q, 1, scratch)
             else:
                 _count(index.lists, row, starts, stops, planes_done, 0, groups, count)
                 if (WALK - COUNT) * entries < LOOK * groups:
-                    n_best = _walk(index, group, starts, stops, k, p, q, scratch)
+                    n_best = _walk(index, group, row, len(row), starts, stops, k, p, q, 1, scratch)
                 else:
-                    n_best = _look(index, group, 0, groups, 0, count, k, 0, p, q, best)
+                    n_best = _look(index, group, len(row), 0, groups, 0, count, k, 0, p, q, 1, best)
                     count[:groups] = 0
-        _write(index, rows[i], group, scratch.best, n_best, found, i)
+        write(index, rows[i], group, scratch.best, n_best, found, i)
 
 
 def roof(index: SimilarityIndex, groups: tuple[int, int]) -> np.ndarray:
@@ -118,7 +118,7 @@ def walked(index: SimilarityIndex, k: int, threshold: tuple[int, int]) -> Walked
 
 @njit(nogil=True, cache=True)
 def _walked(index, k, lo, hi):
-    _, _, starts, stops, plane_work, _, _ = _new_scratch(index, k)
+    _, _, starts, stops, plane_work, _, _ = new_scratch(index, len(index.size_start) - 2, k)
     counted = again = plane_bytes = 0
     for group in range(len(index.sizes)):
         if index.member_ptr[group + 1] - index.member_ptr[group] > k:
