@@ -8,7 +8,7 @@ FOLLOWS ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench lock clean
+.PHONY: help run test lint bench bench-similarity lock clean
 
 help:  ## show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,10 @@ lint: $(VENV)/installed  ## style and format, as ruff sees them
 bench: $(VENV)/installed  ## the figures in the README, measured on this machine
 	$(BIN)/python -m pip install --quiet --no-build-isolation -e '.[bench]'
 	$(BIN)/python -m tests.benchmarks
+
+bench-similarity: $(VENV)/installed  ## the neighbour search beside other libraries [ARGS=...]
+	$(BIN)/python -m pip install --quiet --no-build-isolation -e '.[bench]'
+	$(BIN)/python -m tests.benchmarks.similarity $(ARGS)
 
 lock:  ## pin and hash every dependency again (needs uv)
 	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --extra dev \

@@ -12,7 +12,7 @@ import typer
 from typer.core import TyperGroup
 
 from raypipe import __version__
-from raypipe.errors import RaypipeError
+from raypipe.errors import ConfigError, RaypipeError
 
 
 class _Group(TyperGroup):
@@ -121,21 +121,41 @@ def plan(
     cpus: Annotated[
         int | None, typer.Option(min=1, help="CPUs of each; as many as here if not given.")
     ] = None,
+    degrees: Annotated[
+        Path | None,
+        typer.Option(help="Plan from a degree table, for a network that is not here."),
+    ] = None,
+    accounts: Annotated[
+        int | None, typer.Option(min=1, help="With --degrees: as grown to so many accounts.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """What a night will cost: reads the follows, times a sample of the accounts, runs nothing.
 
     Seconds by stage, memory by part, and the accounts whose followers cost most.
+
+    A degree table (CSV or Parquet) has the columns follows, followers and, if wanted, accounts: how
+    many accounts have these numbers. Of a network that was run, raypipe stats --degrees writes it.
     """
     settled = _load(config, follows, settings)
+    if follows and degrees:
+        raise ConfigError("--follows and --degrees: found both; plan from one of them")
+    if accounts and not degrees:
+        raise ConfigError("--accounts: found no --degrees, of which to make so many accounts")
 
+    from raypipe.degrees import grown, read_degrees
     from raypipe.engines import cpus_here
-    from raypipe.plan import plan_night
+    from raypipe.plan import plan_degrees, plan_night
     from raypipe.reports import print_plan
     from raypipe.show import Bars, print_json
 
     with Bars() as bars:
-        planned = plan_night(settled, nodes, cpus or cpus_here(), bars)
+        if degrees:
+            table = read_degrees(degrees)
+            table = grown(table, accounts) if accounts else table
+            planned = plan_degrees(settled, table, nodes, cpus or cpus_here(), bars)
+        else:
+            planned = plan_night(settled, nodes, cpus or cpus_here(), bars)
     if json:
         print_json(planned)
     else:
@@ -193,6 +213,9 @@ def stats(
     png: Annotated[
         Path | None, typer.Option(help="Also draw the distribution of follows and followers.")
     ] = None,
+    degrees: Annotated[
+        Path | None, typer.Option(help="Also write them, as a table for raypipe plan --degrees.")
+    ] = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
@@ -203,17 +226,24 @@ def stats(
 
     found = RunStore(runs_dir).current()
     statistics = found.statistics()
-    if png:
+    if png or degrees:
+        from raypipe.degrees import write_degrees
         from raypipe.graph import load_graph
         from raypipe.plots import plot_degrees
 
-        plot_degrees(load_graph(found.path / "graph"), png)
+        graph = load_graph(found.path / "graph")
+        if png:
+            plot_degrees(graph, png)
+        if degrees:
+            write_degrees(graph, degrees)
     if json:
         print_json(statistics)
         return
     print_statistics(statistics, f"run {found.id}")
     if png:
         typer.echo(f"picture: {png}")
+    if degrees:
+        typer.echo(f"degrees: {degrees}")
 
 
 @runs_app.command("list", epilog="Example: raypipe runs list --json")

@@ -24,6 +24,10 @@ RATING = "rating"
 TIMESTAMP = "timestamp"
 
 FOLLOW_RELATIONS = "follow_relations"
+FOLLOWS = "follows"
+FOLLOWERS = "followers"
+ACCOUNTS = "accounts"
+
 SCORES = "scores"
 FOLLOWING_COUNT = "following_count"
 
@@ -42,6 +46,8 @@ RECOMMENDATIONS_SCHEMA = pa.schema(
         (SOURCE, pa.string()),
     ]
 )
+
+DEGREES_SCHEMA = pa.schema([(FOLLOWS, pa.int64()), (FOLLOWERS, pa.int64()), (ACCOUNTS, pa.int64())])
 
 QUARANTINE_SCHEMA = pa.schema([("file", pa.string()), ("row", pa.int64()), ("reason", pa.string())])
 

@@ -7,15 +7,18 @@ from dataclasses import replace
 
 import numpy as np
 
+from raypipe.config import RunConfig
 from raypipe.recommend import Night, estimate_work, recommend_shard
 
+#: Rows of Parquet made of checkpoints, written and hashed in a second; measured with UUIDs.
+ROWS_WRITTEN_PER_SECOND = 1e6
 #: Accounts are drawn from so many classes of equal estimated work: a few accounts can cost as much
 #: as all others, and an even draw would miss them.
-_CLASSES = 8
+CLASSES = 8
 #: Accounts of a class measured at first; four times as many, as long as that takes no time.
 _SAMPLE = 64
 #: Seconds of measuring, all classes together, from which on no larger sample is drawn.
-_ENOUGH_SECONDS = 0.5
+ENOUGH_SECONDS = 0.5
 
 
 def estimate_cost(night: Night) -> float:
@@ -24,6 +27,17 @@ def estimate_cost(night: Night) -> float:
     Comes at once, and is right within a factor of about two on another one.
     """
     return float(estimate_work(night).sum()) * 1e-9
+
+
+def write_seconds(accounts: int, config: RunConfig) -> float:
+    """Seconds that the driver takes to write the lists of so many accounts, all of them full.
+
+    Example:
+        >>> write_seconds(1_000_000, RunConfig())
+        20.0
+    """
+    rows = config.similar.neighbours + config.recommendations.per_account
+    return accounts * rows / ROWS_WRITTEN_PER_SECOND
 
 
 def measure_cost(night: Night) -> np.ndarray:
@@ -42,8 +56,8 @@ def measure_cost(night: Night) -> np.ndarray:
     rng = np.random.default_rng(night.config.seed)
     order = np.argsort(estimate, kind="stable")
     done = np.cumsum(estimate[order])
-    _seconds_of(night, order[:1])  # compiles, or loads what was compiled before
-    bounds = np.searchsorted(done, done[-1] * np.arange(1, _CLASSES) / _CLASSES)
+    seconds_of(night, order[:1])  # compiles, or loads what was compiled before
+    bounds = np.searchsorted(done, done[-1] * np.arange(1, CLASSES) / CLASSES)
     for members in np.split(order, bounds):
         if len(members):
             sample = rng.permutation(members)
@@ -55,13 +69,14 @@ def _seconds_per_unit(night: Night, sample: np.ndarray, estimate: np.ndarray) ->
     size = _SAMPLE
     while True:
         drawn = sample[:size]
-        seconds = _seconds_of(night, drawn)
-        if size >= len(sample) or seconds > _ENOUGH_SECONDS / _CLASSES:
+        seconds = seconds_of(night, drawn)
+        if size >= len(sample) or seconds > ENOUGH_SECONDS / CLASSES:
             return seconds / float(estimate[drawn].sum())
         size *= 4
 
 
-def _seconds_of(night: Night, positions: np.ndarray) -> float:
+def seconds_of(night: Night, positions: np.ndarray) -> float:
+    """Seconds that some accounts of the audience take, given by their places in it."""
     some = replace(night, accounts=np.sort(night.accounts[positions]))
     started = time.perf_counter()
     recommend_shard(some, (0, len(positions)))

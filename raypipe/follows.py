@@ -49,6 +49,7 @@ from raypipe.columns import (
     FOLLOWER,
     FOLLOWING,
     FOLLOWING_COUNT,
+    FOLLOWS,
     FOLLOWS_SCHEMA,
     SCORES,
     check_columns,
@@ -56,8 +57,6 @@ from raypipe.columns import (
 from raypipe.config import InputConfig
 from raypipe.errors import UnknownAccountError
 from raypipe.frames import Frame, FrameEngine, PandasEngine
-
-FOLLOWS = "follows"
 
 
 def tanimoto(list1: Iterable[str], list2: Iterable[str]) -> float:

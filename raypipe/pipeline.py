@@ -19,7 +19,7 @@ import raypipe
 from raypipe.audience import read_accounts
 from raypipe.checkpoints import PUBLISHED, count_lists, cut_once, published_tables, shard_name
 from raypipe.config import RunConfig, to_yaml
-from raypipe.cost import estimate_cost, measure_cost
+from raypipe.cost import estimate_cost, measure_cost, write_seconds
 from raypipe.disk import disk_errors, to_json
 from raypipe.engines import runner
 from raypipe.errors import InputError
@@ -144,11 +144,29 @@ def _compute(
         "parts": parts,
         "inputs": [{"file": str(path), "bytes": size} for path, size in loaded.files],
         "engines": {"frames": loaded.why_frames, "cluster": why_cluster},
-        "predicted": {"recommend_seconds": round(predicted / cpus, 3)},
+        **_predicted_and_actual(
+            stages.meter.stages, predicted / cpus, write_seconds(len(cost), config)
+        ),
         "stages": stages.meter.stages,
         "versions": {
             "raypipe": raypipe.__version__,
             "python": platform.python_version(),
             **{package: version(package) for package in _PACKAGES},
         },
+    }
+
+
+def _predicted_and_actual(
+    stages: list[dict[str, Any]], recommend: float, write: float
+) -> dict[str, dict[str, float]]:
+    """What was predicted as soon as the cost was measured, beside what it took in the end."""
+    seconds = {stage["stage"]: stage["seconds"] for stage in stages}
+    total = sum(seconds.values())
+    before = total - seconds["recommend"] - seconds["write"]
+    predicted = (recommend, write, before + recommend + write)
+    actual = (seconds["recommend"], seconds["write"], total)
+    names = ("recommend_seconds", "write_seconds", "total_seconds")
+    return {
+        key: {name: round(value, 3) for name, value in zip(names, values, strict=True)}
+        for key, values in (("predicted", predicted), ("actual", actual))
     }

@@ -15,8 +15,8 @@ from raypipe.recommend import Night, nearest
 
 #: Accounts of a sample: so many give a recall to 2 in 100, the fewest to 10 in 100.
 _MOST, _FEWEST = 2000, 100
-#: Between these, as many as have so many wedges together: a few seconds of counting.
-_WEDGES = 500_000_000
+#: Between these, as many as have so many wedges together: one to four seconds of counting.
+_WEDGES = 200_000_000
 
 
 class Recall(NamedTuple):

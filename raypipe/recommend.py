@@ -83,9 +83,13 @@ def prepare(graph: FollowGraph, accounts: np.ndarray, config: RunConfig) -> Nigh
 
 def estimate_work(night: Night) -> np.ndarray:
     """float64[audience]: nanoseconds of each account, on a machine that may not be this one."""
-    per_list = 20.0 * night.config.recommendations.per_account
     of_search = work(night.index, night.config.similar.threshold_fraction)
-    return of_search[night.accounts] + per_list
+    return of_search[night.accounts] + work_of_list(night.config)
+
+
+def work_of_list(config: RunConfig) -> float:
+    """Nanoseconds of making one list of recommendations, beside the search."""
+    return 20.0 * config.recommendations.per_account
 
 
 def warm_up(_: object = None) -> None:

@@ -71,7 +71,8 @@ def print_run(run: Run) -> None:
             **{f"from {source}": count for source, count in recommended.items()},
         }
     )
-    _print_similarity(run.manifest["similarity"])
+    if "similarity" in run.manifest:  # not in runs of an earlier raypipe
+        _print_similarity(run.manifest["similarity"])
     for line in (engines["frames"], engines["cluster"], f"result: {run.path}"):
         print_line(line)
 
@@ -84,7 +85,7 @@ def _print_similarity(facts: dict[str, Any]) -> None:
     if not facts["hubs_left_out"]:
         print_line(f"similarity: exact; nobody has more than {cap:,} followers")
         return
-    found = "no neighbours in the sample"
+    found = "which share of the exact neighbours is found is not known"
     if facts["sample"]:
         found = (
             f"{facts['recall']:.3f} of the exact neighbours are found "

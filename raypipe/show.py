@@ -29,7 +29,7 @@ def print_table(
     rows = [list(row) for row in rows]
     table = Table(title=_title(title), title_justify="left", header_style="bold")
     for place, name in enumerate(columns):
-        number = rows and all(isinstance(row[place], int | float) for row in rows)
+        number = rows and all(isinstance(row[place], int | float | None) for row in rows)
         table.add_column(name, justify="right" if number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(text(value)) for value in row))

@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from raypipe import columns
 from raypipe.cli import app
 from tests.intake.bad_inputs import BAD_INPUTS
+from tests.test_degrees import BAD_TABLES
 
 ROOT = Path(__file__).parents[1]
 
@@ -132,7 +133,7 @@ def test_plan_says_what_a_night_will_cost(night):
     assert planned["counts"] == {**night["counts"]["graph"], "audience": 320}
     seconds = planned["seconds"]
     assert list(seconds) == [
-        "read", "graph", "prepare", "plan", "recommend_on_one_cpu", "recommend", "write",
+        "read", "graph", "prepare", "plan", "recommend_on_one_cpu", "recommend", "write", "total",
     ]  # fmt: skip
     assert seconds["recommend_on_one_cpu"] / 8 <= seconds["recommend"] + 1e-3
     assert planned["hubs"][0]["account"] == "star-01"
@@ -157,6 +158,69 @@ def test_plan_and_run_say_what_a_cap_on_hubs_costs(night):
     words[-1] = "similar.max_followers_in_similarity=400"
     shown = raypipe("plan", *words).stdout
     assert "similarity: exact; nobody has more than 400 followers" in " ".join(shown.split())
+
+
+def shape(value):
+    """The keys of a JSON value, all the way down."""
+    if isinstance(value, dict):
+        return {key: shape(inner) for key, inner in value.items()}
+    return [shape(inner) for inner in value[:1]] if isinstance(value, list) else None
+
+
+def test_plan_from_degrees_says_the_same_things(night):
+    planned = as_json("plan", "--follows", "demo/follows.csv", "--nodes", 2, "--cpus", 4)
+    assert "degrees: d.csv" in raypipe("stats", "--degrees", "d.csv").stdout
+    unseen = as_json("plan", "--degrees", "d.csv", "--nodes", 2, "--cpus", 4)
+    assert shape(unseen) == shape(planned)
+    assert list(unseen["seconds"]) == list(planned["seconds"])
+    assert unseen["counts"] == planned["counts"]
+    assert unseen["similarity"] == planned["similarity"]
+    assert [{**hub, "account": None} for hub in planned["hubs"]] == unseen["hubs"]
+    assert unseen["memory_bytes"]["follows"] == planned["memory_bytes"]["follows"]
+    seconds = unseen["seconds"]
+    parts = (seconds[name] for name in seconds if name not in ("recommend_on_one_cpu", "total"))
+    assert seconds["total"] == pytest.approx(sum(parts), abs=0.01)
+    assert "1 nodes of" in raypipe("plan", "--degrees", "d.csv").stdout
+    accounts = 4 * planned["counts"]["accounts"]
+    grown = as_json("plan", "--degrees", "d.csv", "--accounts", accounts)["counts"]
+    assert grown["accounts"] == accounts
+    assert grown["follows"] == 4 * planned["counts"]["follows"]
+
+
+@pytest.mark.parametrize("bad", BAD_TABLES, ids=lambda bad: bad.name)
+def test_bad_degree_tables_are_one_line(bad, tmp_path):
+    result = raypipe("plan", "--degrees", bad.write(tmp_path))
+    lines = [line for line in result.stderr.splitlines() if line.startswith("raypipe: ")]
+    assert result.exit_code == bad.error.exit_code
+    assert len(lines) == 1
+    assert bad.words in lines[0]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--accounts", 5], "--accounts: found no --degrees, of which to make so many accounts"),
+        (["--degrees", "d.csv", "--follows", "f.csv"], "--follows and --degrees: found both"),
+    ],
+)
+def test_options_of_plan_that_do_not_go_together(words, message):
+    result = raypipe("plan", *words)
+    assert result.exit_code == 78
+    assert result.stderr.startswith(f"raypipe: {message}")
+
+
+def test_the_manifest_shows_predicted_beside_actual(night):
+    predicted, actual = night["predicted"], night["actual"]
+    assert set(predicted) == set(actual)
+    seconds = {stage["stage"]: stage["seconds"] for stage in night["stages"]}
+    assert actual["recommend_seconds"] == seconds["recommend"]
+    assert actual["write_seconds"] == seconds["write"]
+    assert actual["total_seconds"] == pytest.approx(sum(seconds.values()), abs=0.01)
+    rest = sum(seconds.values()) - seconds["recommend"] - seconds["write"]
+    assert predicted["write_seconds"] == round(night["counts"]["audience"] * 20 / 1e6, 3)
+    assert predicted["total_seconds"] == pytest.approx(
+        rest + predicted["recommend_seconds"] + predicted["write_seconds"], abs=0.01
+    )
 
 
 def test_stats(night):

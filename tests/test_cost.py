@@ -21,7 +21,7 @@ def test_the_estimate_of_each_class_is_scaled_by_what_its_sample_takes(night, mo
     estimate = cost.estimate_work(night)
     slower = np.where(estimate > np.median(estimate), 3e-6, 1e-6)
     truth = estimate * slower
-    monkeypatch.setattr(cost, "_seconds_of", lambda _, positions: truth[positions].sum())
+    monkeypatch.setattr(cost, "seconds_of", lambda _, positions: truth[positions].sum())
     seconds = cost.measure_cost(night)
     assert seconds.sum() == pytest.approx(truth.sum(), rel=0.1)
     assert (seconds > 0).all()
@@ -34,7 +34,7 @@ def test_equal_seeds_draw_equal_samples(night, monkeypatch):
         drawn.append(positions.tolist())
         return 1.0
 
-    monkeypatch.setattr(cost, "_seconds_of", note)
+    monkeypatch.setattr(cost, "seconds_of", note)
     cost.measure_cost(night)
     first = list(drawn)
     drawn.clear()

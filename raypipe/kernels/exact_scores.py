@@ -88,7 +88,8 @@ def _judge_candidates(indptr, codes, rows, counts, candidates, p, q, found):
             theirs = codes[indptr[other] : indptr[other + 1]]
             overlap = _overlap(mine, theirs)
             union = len(mine) + len(theirs) - overlap
-            _keep(found, i, unions, other, overlap, union, p, q)
+            if overlap * q > p * union:
+                _keep(found, i, unions, other, overlap, union)
 
 
 @njit(nogil=True, cache=True)
@@ -105,13 +106,19 @@ def _judge_all(indptr, codes, t_indptr, t_codes, rows, p, q, found):
                     touched[n_touched] = other
                     n_touched += 1
                 count[other] += 1
-        sizes = indptr[row + 1] - indptr[row]
+        count[row] = 0
+        size = indptr[row + 1] - indptr[row]
+        least, of, strict = p, q, 1  # what the last place of a full row asks for
         for other in touched[:n_touched]:
             overlap = np.int64(count[other])
             count[other] = 0
-            if other != row:
-                union = sizes + indptr[other + 1] - indptr[other] - overlap
-                _keep(found, i, unions, other, overlap, union, p, q)
+            if overlap * of < least * size:  # the union is no smaller than the set
+                continue
+            union = size + indptr[other + 1] - indptr[other] - overlap
+            if overlap * of - least * union >= strict:
+                _keep(found, i, unions, other, overlap, union)
+                if found.counts[i] == len(unions):
+                    least, of, strict = np.int64(found.overlaps[i, -1]), unions[-1], 0
 
 
 @njit(nogil=True, cache=True)
@@ -127,14 +134,12 @@ def _overlap(ours, theirs):
 
 
 @njit(nogil=True, cache=True)
-def _keep(found, i, unions, code, overlap, union, p, q):
-    """Put a code into its place in row i, by similarity, then code, if it is above p / q.
+def _keep(found, i, unions, code, overlap, union):
+    """Put a code into its place in row i, by similarity, then code, if there is one.
 
     Similarities are compared as integers, cross-multiplied; ``unions`` are those of row i so far.
     """
     counts, codes, overlaps, scores = found
-    if overlap * q <= p * union:
-        return
     at = counts[i]
     while at > 0:
         ours = overlap * unions[at - 1]

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import commands, nights, reading, similarity
+from tests.benchmarks import caps, commands, nights, reading
+from tests.benchmarks.similarity.__main__ import main as similarity
 from tests.conftest import real_data
 
 BENCHMARKS = {
     "nights": lambda: nights.bench(_data()),
     "reading": reading.bench,
-    "similarity": lambda: similarity.bench(_data()),
+    "similarity": lambda: similarity(
+        [
+            *("--graphs", "slashdot"),
+            *("--peers", "raypipe,sparse_dot_topn-full,scipy,sparse_dot_topn,implicit"),
+            *("--threads", "1"),
+        ]
+    ),
+    "caps": caps.bench,
     "commands": commands.bench,
 }
 

@@ -1,0 +1,194 @@
+"""The part of a random network that some searches look at: their follow sets and those lists.
+
+A network with given numbers of follows and of followers is drawn by pairing the ends of its follows
+at random. To time a search in it, it need not be drawn as a whole: a search reads the lists of its
+own followees, and counters, sizes and bits as long as the network. So a search in a network that is
+larger than this machine can hold can be timed here, cache misses included.
+
+What the numbers do not tell is who is alike. Accounts paired at random have hardly any neighbours,
+real ones have, and their candidates cost time: each account that is to be searched for is given
+*twins*, that share every second followee with it.
+
+Source:
+    The configuration model: Molloy and Reed (1995), "A critical point for random graphs with a
+    given degree sequence", Random Structures & Algorithms 6.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+
+from raypipe.kernels.csr import Adjacency
+from raypipe.kernels.similarity_index import HUBS, SimilarityIndex
+
+#: Rounds of drawing again what an account has drawn twice; then it follows the most followed.
+_ROUNDS = 20
+
+
+class DrawnPart(NamedTuple):
+    """A part of a network of g accounts that follow somebody, and some that follow nobody.
+
+    Attributes:
+        index: each account is a group of its own, in order of size; followees are ranks among those
+            that occur. Only leaders can be searched for.
+        rows: follow sets of leaders and twins, as ranks; those of all others are empty.
+        followers: int64[ranks], in the whole network.
+    """
+
+    index: SimilarityIndex
+    rows: Adjacency
+    followers: np.ndarray
+
+
+def draw_part(
+    sizes: np.ndarray,
+    idle: int,
+    followers: np.ndarray,
+    followees: np.ndarray,
+    share: float,
+    leaders: np.ndarray,
+    twins: int,
+    rng: np.random.Generator,
+) -> DrawnPart:
+    """Draw the follow sets of leaders and twins, and who else follows the leaders' followees.
+
+    Args:
+        sizes: int32[g], number of follows of each account, ascending, above 0.
+        idle: accounts that follow nobody; they come last.
+        followers, followees: int64[d], numbers of followers, descending, above 0, and how many
+            accounts have each.
+        share: of the followers, those that are among the g accounts.
+        leaders: int64, accounts to search for, ascending, more than ``twins`` apart.
+        twins: so many accounts after a leader are made like it.
+
+    Example:
+        >>> sizes, rng = np.full(1000, 3, dtype=np.int32), np.random.default_rng(0)
+        >>> part = draw_part(
+        ...     sizes, 0, np.array([60]), np.array([50]), 1.0, np.array([7]), 2, rng)
+        >>> np.diff(part.index.list_ptr)[part.rows.row(7)].tolist()
+        [60, 60, 60]
+    """
+    accounts, codes = _follow_sets(sizes, followers, followees, leaders, twins, rng)
+    hubs = np.arange(min(HUBS, followees.sum()))
+    occurring = np.union1d(hubs, codes)
+    followers = followers[np.searchsorted(np.cumsum(followees), occurring, side="right")]
+    ranks = np.searchsorted(occurring, codes)
+
+    is_read = np.zeros(len(occurring), dtype=bool)
+    is_read[hubs] = True
+    is_read[ranks[np.isin(accounts, leaders)]] = True
+    lengths = np.clip(np.round(followers * share), 1, len(sizes)).astype(np.int64)
+    list_ptr = _starts(np.where(is_read, lengths, 0))
+    lists = np.empty(list_ptr[-1], dtype=np.uint32)
+    _fill(list_ptr, lists, *_ends_by_size(sizes), rng)
+    known = is_read[ranks]
+    _enter(list_ptr, lists, ranks[known], accounts[known])
+    planes = np.zeros((HUBS // 8, len(sizes)), dtype=np.uint8)
+    for hub in hubs:
+        planes[hub // 8, lists[list_ptr[hub] : list_ptr[hub + 1]]] |= np.uint8(1 << hub % 8)
+
+    every = np.arange(len(sizes), dtype=np.int32)
+    indptr = _starts(np.bincount(accounts, minlength=len(sizes) + idle))
+    rows = Adjacency(indptr, ranks.astype(np.int32))
+    index = SimilarityIndex(
+        group_of=np.concatenate([every, np.full(idle, -1, dtype=np.int32)]),
+        sizes=sizes,
+        first=every,
+        member_ptr=np.arange(len(sizes) + 1),
+        members=every,
+        set_ptr=indptr[: len(sizes) + 1],
+        sets=rows.codes,
+        list_ptr=list_ptr,
+        lists=lists,
+        size_start=np.searchsorted(sizes, np.arange(sizes[-1] + 2)).astype(np.int32),
+        planes=planes,
+    )
+    return DrawnPart(index, rows, followers)
+
+
+def _follow_sets(sizes, followers, followees, leaders, twins, rng):
+    """(account, followee) of leaders and twins, sorted, without repeats: two int64 arrays."""
+    total = int(followees.sum())
+    of, followed = _distinct(sizes[leaders], followers, followees, rng)
+    keys = [leaders[of] * total + followed]
+    for twin in range(1, twins + 1):
+        is_there = leaders + twin < len(sizes)
+        kept = is_there[of] & (rng.random(len(of)) < 0.5)
+        wanted = np.where(is_there, sizes[np.minimum(leaders + twin, len(sizes) - 1)], 0)
+        more = np.maximum(wanted - np.bincount(of[kept], minlength=len(leaders)), 0)
+        own = np.repeat(leaders + twin, more)
+        keys.append((leaders[of[kept]] + twin) * total + followed[kept])
+        keys.append(own * total + _ends(len(own), followers, followees, rng))
+    keys = np.unique(np.concatenate(keys))
+    return keys // total, keys % total
+
+
+def _distinct(wanted, followers, followees, rng):
+    """So many distinct followees of each of some accounts, in proportion to their followers."""
+    total = int(followees.sum())
+    keys = np.repeat(np.arange(len(wanted)), wanted) * total
+    keys += _ends(len(keys), followers, followees, rng)
+    for _ in range(_ROUNDS):
+        drawn, at = np.unique(keys, return_index=True)
+        again = np.delete(keys, at) // total
+        if not len(again):
+            break
+        keys = np.concatenate([drawn, again * total + _ends(len(again), followers, followees, rng)])
+    keys = np.unique(keys)
+    missing = wanted - np.bincount(keys // total, minlength=len(wanted))
+    for account in np.flatnonzero(missing):
+        mine = keys[slice(*np.searchsorted(keys, [account * total, (account + 1) * total]))]
+        others = np.setdiff1d(np.arange(wanted[account]), mine % total)[: missing[account]]
+        keys = np.concatenate([keys, account * total + others])
+    keys = np.sort(keys)
+    return keys // total, keys % total
+
+
+def _ends(count, followers, followees, rng):
+    """Followees at random ends of follows; the most followed are those with the lowest numbers."""
+    upto = np.cumsum(followers * followees)
+    at = rng.integers(0, upto[-1], count)
+    row = np.searchsorted(upto, at, side="right")
+    first = np.cumsum(followees) - followees
+    return first[row] + (at - upto[row] + followers[row] * followees[row]) // followers[row]
+
+
+def _ends_by_size(sizes):
+    """Distinct sizes; the first account of each, and g; the first end of each, and all ends."""
+    distinct, first, counts = np.unique(sizes, return_index=True, return_counts=True)
+    ends = _starts(distinct.astype(np.int64) * counts)
+    return distinct, np.append(first, len(sizes)), ends
+
+
+def _starts(lengths: np.ndarray) -> np.ndarray:
+    starts = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=starts[1:])
+    return starts
+
+
+@njit(nogil=True, cache=True)
+def _fill(list_ptr, lists, sizes, first, ends, rng):
+    """Fill each list with accounts, ascending: one from each of so many equal parts of the ends."""
+    for rank in range(len(list_ptr) - 1):
+        length = list_ptr[rank + 1] - list_ptr[rank]
+        row = 0
+        last = np.int64(-1)
+        for i in range(length):
+            end = np.int64((i + rng.random()) * (ends[-1] / length))
+            while row + 1 < len(sizes) and end >= ends[row + 1]:
+                row += 1
+            account = first[row] + (end - ends[row]) // sizes[row]
+            # No account twice, and enough of them left for the rest of the list.
+            last = min(max(account, last + 1), first[-1] - length + i)
+            lists[list_ptr[rank] + i] = last
+
+
+@njit(nogil=True, cache=True)
+def _enter(list_ptr, lists, ranks, accounts):
+    """Put accounts, ascending, into lists that they belong to, each in the place of the next."""
+    for i in range(len(ranks)):
+        members = lists[list_ptr[ranks[i]] : list_ptr[ranks[i] + 1]]
+        members[min(np.searchsorted(members, accounts[i]), len(members) - 1)] = accounts[i]

@@ -1,0 +1,58 @@
+"""What max_followers_in_similarity costs and saves: the neighbour search, one thread, by cap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+
+from raypipe.config import load_config
+from raypipe.graph import FollowGraph
+from raypipe.recall import similarity_facts
+from raypipe.recommend import Night, nearest, prepare
+from raypipe.show import print_table
+from tests.benchmarks.similarity import graphs
+from tests.benchmarks.timing import in_turns
+
+GRAPHS = ("wiki-vote", "gowalla", "slashdot", "rmat17", "community")
+CAPS = (None, 10_000, 3_000, 1_000, 300, 100)
+COLUMNS = ("cap", "left out", "wedges left", "seconds", "of exact", "recall@10", "95 %", "sample")
+
+
+def bench() -> None:
+    """Print a table a graph: seconds of the search and recall, by cap."""
+    for name in GRAPHS:
+        made = graphs.make(name)
+        ids = pa.array(range(made.accounts)).cast(pa.large_string())
+        graph = FollowGraph(ids, made.followees, made.followers, "")
+        most = graph.followers.degrees.max()
+        nights = {cap: night_of(graph, cap) for cap in CAPS if cap is None or cap < most}
+        seconds = in_turns({cap: searching(night) for cap, night in nights.items()})
+        rows = [row(graph, night, seconds) for night in nights.values()]
+        title = f"{name}: {graph.accounts:,} accounts, {graph.follows:,} follows, most {most:,}"
+        print_table(COLUMNS, rows, title)
+
+
+def night_of(graph: FollowGraph, cap: int | None) -> Night:
+    config = load_config(None, {"similar.max_followers_in_similarity": cap})
+    return prepare(graph, np.arange(graph.accounts, dtype=np.int32), config)
+
+
+def searching(night: Night) -> Callable[[], object]:
+    return lambda: nearest(night, night.accounts)
+
+
+def row(graph: FollowGraph, night: Night, seconds: dict[int | None, float]) -> list[object]:
+    facts = similarity_facts(graph, night)
+    cap = facts["max_followers"]
+    return [
+        "exact" if cap is None else f"{cap:,}",
+        facts["hubs_left_out"],
+        f"{facts['share_of_wedges_left']:.1%}",
+        seconds[cap],
+        seconds[cap] / seconds[None],
+        facts["recall"],
+        f"{facts['low']:.3f} to {facts['high']:.3f}",
+        facts["sample"],
+    ]

@@ -1,0 +1,1 @@
+"""The neighbour search beside other libraries: one table, one run. `make bench-similarity`."""
