@@ -44,4 +44,4 @@ lock:  ## pin and hash every dependency again (needs uv)
 	    --custom-compile-command 'make lock' pyproject.toml -o requirements.lock
 
 clean:  ## remove the environment and the demo
-	rm -rf $(VENV) demo runs
+	rm -rf $(VENV) demo runs evaluations

@@ -149,6 +149,14 @@ def plan(
     from raypipe.reports import print_plan
     from raypipe.show import Bars, print_json
 
+    if settled.input.kind == "ratings":
+        from raypipe.rating_evaluation import plan_ratings
+        from raypipe.rating_report import print_rating_plan
+
+        with Bars() as bars:
+            planned = plan_ratings(settled, bars)
+        print_json(planned) if json else print_rating_plan(planned)
+        return
     with Bars() as bars:
         if degrees:
             table = read_degrees(degrees)
@@ -160,6 +168,72 @@ def plan(
         print_json(planned)
     else:
         print_plan(planned)
+
+
+@app.command(epilog="Example: raypipe evaluate configs/nightly.yaml --sources popular,similar")
+def evaluate(
+    config: Config = None,
+    follows: Follows = None,
+    settings: Settings = None,
+    sources: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="popular, similar; similar+popular: filled up by popular; ladder: the night's own "
+            "lists. If not given, each and the ladder.",
+        ),
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the evaluations.")] = Path("evaluations"),
+    json: Json = False,
+) -> None:
+    """How good the recommendations are: holds out follows, and looks who finds them again.
+
+    Leaves evaluation.json, evaluation.parquet (every account) and pictures in OUT/DATE-DIGEST.
+    Where the config names ratings, their algorithms are measured by k-fold RMSE, MAE and FCP.
+    """
+    settled = _load(config, follows, settings)
+    if settled.input.kind == "ratings":
+        if sources is not None:
+            raise ConfigError(
+                "--sources: found ratings, which have none; set evaluation.algorithms"
+            )
+        _evaluate_ratings(settled, out, json)
+        return
+
+    from raypipe.evaluation.evaluate import DEFAULT_SOURCES
+    from raypipe.evaluation.evaluate import evaluate as evaluate_sources
+    from raypipe.evaluation.record import as_json, save
+    from raypipe.evaluation.report import print_evaluation
+    from raypipe.show import Bars, print_json
+
+    names = DEFAULT_SOURCES if sources is None else sources.split(",")
+    day = datetime.date.today().isoformat()
+    with Bars() as bars:
+        found = evaluate_sources(settled, names, bars)
+        bars.stage("write")
+        place = save(found, out, day)
+    if json:
+        print_json({"folder": str(place), **as_json(found, day)})
+    else:
+        print_evaluation(found, place)
+
+
+def _evaluate_ratings(settled, out: Path, json: bool) -> None:
+    from raypipe.rating_evaluation import evaluate_ratings
+    from raypipe.rating_record import as_json, save_ratings
+    from raypipe.rating_report import print_rating_evaluation
+    from raypipe.show import Bars, print_json
+
+    day = datetime.date.today().isoformat()
+    with Bars() as bars:
+        found = evaluate_ratings(settled, bars)
+        bars.stage("write")
+        place = save_ratings(found, settled, out, day)
+    if json:
+        print_json({"folder": str(place), **as_json(found, settled, day)})
+    else:
+        print_rating_evaluation(found.facts)
+        typer.echo(f"result: {place}")
 
 
 @app.command(epilog="Example: raypipe demo --accounts 20000 --out demo/follows.csv")

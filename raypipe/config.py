@@ -45,10 +45,15 @@ class Section(BaseModel):
 
 
 class ColumnsConfig(Section):
-    """What the two columns are called in the input; their places, from 0, without a header."""
+    """What the columns are called in the input; their places, from 0, without a header."""
 
     followerId: str | int = Field("followerId", description="Column of the account that follows.")
     followingId: str | int = Field("followingId", description="Column of the account followed.")
+    timestamp: str | int | None = Field(
+        None,
+        description="Column of the time of the follow, kept in the frame as timestamp: seconds, or "
+        "a date as in ISO 8601. A split by time needs it.",
+    )
 
 
 class RatingColumnsConfig(Section):
@@ -87,6 +92,11 @@ class InputConfig(Section):
         None, min_length=1, description="CSV rows that start with this mark are skipped."
     )
     columns: ColumnsConfig = Field(ColumnsConfig(), description="The columns' names in the input.")
+    followee_prefix: str = Field(
+        "",
+        description="Put before the id of every followee, where it is of another kind than its "
+        "follower (a user and a place, say) and might have the same id. The transform sees it.",
+    )
     rating_columns: RatingColumnsConfig = Field(
         RatingColumnsConfig(), description="The columns' names in the input, for ratings."
     )
@@ -149,15 +159,12 @@ class SimilarConfig(Section):
     @property
     def threshold_fraction(self) -> tuple[int, int]:
         """The threshold as written, as an exact (numerator, denominator)."""
-        fraction = Fraction(str(self.threshold))
-        return fraction.numerator, fraction.denominator
+        return _as_written(self.threshold)
 
     @field_validator("threshold")
     @classmethod
     def _short_enough_to_be_exact(cls, value: float) -> float:
-        if Fraction(str(value)).denominator > 10**9:
-            raise ValueError("at most 9 decimal places")
-        return value
+        return _at_most_9_places(value)
 
 
 class AudienceConfig(Section):
@@ -183,6 +190,80 @@ class RecommendationsConfig(Section):
     """What a list looks like."""
 
     per_account: int = Field(10, ge=1, le=1000, description="Recommendations per account.")
+
+
+class SizesConfig(Section):
+    """The size of an account: how many it follows, without those that are held out."""
+
+    warm: int = Field(10, ge=1, description="An account with fewer follows is cold.")
+    hot: int = Field(50, ge=2, description="An account with at least so many follows is hot.")
+
+    @model_validator(mode="after")
+    def _ascending(self) -> SizesConfig:
+        if self.warm >= self.hot:
+            raise ValueError(f"warm is {self.warm} and hot is {self.hot}; expected warm below hot")
+        return self
+
+
+class EvaluationConfig(Section):
+    """How it is measured what the recommendations are worth."""
+
+    split: Literal["share", "time", "file"] = Field(
+        "share",
+        description="What is held out. share: of each account's follows. time: the newest of all "
+        "follows. file: what evaluation.test holds.",
+    )
+    share: float = Field(
+        0.2, gt=0, lt=1, description="How much is held out, where split is share or time."
+    )
+    test: Place | None = Field(
+        None, description="Follows to be predicted, for split: file; written as input.follows is."
+    )
+    min_follows: int = Field(
+        5, ge=2, description="An account with fewer follows, held-out ones included, stays out."
+    )
+    accounts: int | None = Field(
+        None, ge=1, description="Measure at most so many accounts, drawn with the seed; null: all."
+    )
+    k: list[Annotated[int, Field(ge=1, le=1000)]] = Field(
+        [10, 20], min_length=1, description="Lengths at which lists are measured."
+    )
+    metrics: list[str] | None = Field(
+        None, min_length=1, description="Names of metrics; null: all that the data can have."
+    )
+    sizes: SizesConfig = Field(SizesConfig(), description="Bounds of cold, warm and hot accounts.")
+    bootstrap: int = Field(
+        1000, ge=100, le=100_000, description="Resamples of the accounts behind each interval."
+    )
+    folds: int = Field(5, ge=2, description="Of ratings: parts, each of which is held out once.")
+    algorithms: list[str] = Field(
+        [],
+        description="Of ratings: algorithms to measure beside factors.algorithm, each with its "
+        "defaults.",
+    )
+
+    @property
+    def share_fraction(self) -> tuple[int, int]:
+        """The share as written, as an exact (numerator, denominator)."""
+        return _as_written(self.share)
+
+    @field_validator("share")
+    @classmethod
+    def _short_enough_to_be_exact(cls, value: float) -> float:
+        return _at_most_9_places(value)
+
+    @field_validator("k")
+    @classmethod
+    def _each_once_ascending(cls, value: list[int]) -> list[int]:
+        return sorted(set(value))
+
+    @model_validator(mode="after")
+    def _file_and_test_go_together(self) -> EvaluationConfig:
+        if self.split == "file" and self.test is None:
+            raise ValueError("split: file needs test, a file of the follows to be predicted")
+        if self.split != "file" and self.test is not None:
+            raise ValueError(f"test is set, but split is {self.split}; set split: file")
+        return self
 
 
 class RatingsConfig(Section):
@@ -211,17 +292,6 @@ class FactorsConfig(Section):
     parameters: dict[str, Any] = Field(
         {}, description="Of the algorithm; its defaults hold for those not named."
     )
-
-
-class EvaluationConfig(Section):
-    """How well a model does on what it has not seen."""
-
-    algorithms: list[str] = Field(
-        [],
-        description="Of ratings: algorithms to measure beside factors.algorithm, each with its "
-        "defaults.",
-    )
-    folds: int = Field(5, ge=2, description="Of ratings: parts, each of which is held out once.")
 
 
 class RunConfig(Section):
@@ -263,14 +333,15 @@ class RunConfig(Section):
     ratings: RatingsConfig = Field(RatingsConfig(), description="What a rating is.")
     factors: FactorsConfig = Field(FactorsConfig(), description="The model that is trained.")
     evaluation: EvaluationConfig = Field(
-        EvaluationConfig(), description="How well a model does on what it has not seen."
+        EvaluationConfig(), description="How the recommendations are measured."
     )
     seed: int = Field(
         0,
         ge=0,
         le=2**32 - 1,
-        description="Of every random choice: which accounts cost and recall are measured on, the "
-        "folds of ratings, where a training starts.",
+        description="Of every random choice: which accounts cost and recall are measured on, which "
+        "follows are held out, which accounts are drawn for an interval, the folds of ratings, "
+        "where a training starts.",
     )
 
     @model_validator(mode="before")
@@ -377,6 +448,17 @@ def to_yaml(config: BaseModel) -> str:
     out = io.StringIO()
     _yaml().dump(config.model_dump(mode="json"), out)
     return out.getvalue()
+
+
+def _as_written(value: float) -> tuple[int, int]:
+    fraction = Fraction(str(value))
+    return fraction.numerator, fraction.denominator
+
+
+def _at_most_9_places(value: float) -> float:
+    if _as_written(value)[1] > 10**9:
+        raise ValueError("at most 9 decimal places")
+    return value
 
 
 def _yaml() -> YAML:

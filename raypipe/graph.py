@@ -19,7 +19,7 @@ import pyarrow.compute as pc
 
 from raypipe.columns import FOLLOWER, FOLLOWING
 from raypipe.errors import InputError, RunError, UnknownAccountError
-from raypipe.kernels.csr import Adjacency, Pairs, adjacency, transpose
+from raypipe.kernels.csr import Adjacency, Pairs, adjacency, subset, transpose
 
 _MAX_ACCOUNTS = np.iinfo(np.int32).max
 
@@ -138,6 +138,23 @@ def build_graph(
     rows, self_follows, duplicates = adjacency(pairs, len(ids))
     graph = FollowGraph(ids, rows, transpose(rows), _fingerprint(ids, rows))
     return graph, DroppedRows(duplicates, self_follows)
+
+
+def with_follows(graph: FollowGraph, keep: np.ndarray) -> FollowGraph:
+    """The graph of the same accounts, their codes the same, with some of the follows.
+
+    Args:
+        keep: bool[follows], in the order of ``graph.followees.codes``.
+
+    Example:
+        >>> frame = pd.DataFrame({"followerId": list("bba"), "followingId": list("acb")})
+        >>> graph, _ = build_graph([encode(frame)])
+        >>> less = with_follows(graph, np.array([True, True, False]))
+        >>> less.ids.to_pylist(), less.follows, less.followers.degrees.tolist()
+        (['a', 'b', 'c'], 2, [1, 1, 0])
+    """
+    rows = subset(graph.followees, keep)
+    return FollowGraph(graph.ids, rows, transpose(rows), _fingerprint(graph.ids, rows))
 
 
 def number_ids(seen: pa.ChunkedArray) -> tuple[pa.LargeStringArray, np.ndarray]:

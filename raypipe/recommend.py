@@ -125,14 +125,7 @@ def recommend_shard(night: Night, shard: tuple[int, int]) -> ShardResult:
     """Neighbours, then candidates, then who may be shown, then the n best, of one shard."""
     accounts = night.accounts[slice(*shard)]
     near = nearest(night, accounts)
-    batches = [
-        _recommend_batch(night, accounts[batch], Neighbours(*(array[batch] for array in near)))
-        for batch in _batches(night, accounts, near)
-    ]
-    lists = ranking.Recommendations(
-        *(np.concatenate(arrays) for arrays in zip(*(lists for lists, _ in batches), strict=True))
-    )
-    refused = sum((counts for _, counts in batches), Counter())
+    lists, refused = recommend_to(night, accounts, near)
     tables = {
         "neighbours": _long_table(accounts, near.counts, near.codes, near.scores),
         "recommendations": _long_table(
@@ -148,6 +141,24 @@ def recommend_shard(night: Night, shard: tuple[int, int]) -> ShardResult:
         ),
     }
     return ShardResult(shard, tables)
+
+
+def recommend_to(
+    night: Night, accounts: np.ndarray, near: Neighbours
+) -> tuple[ranking.Recommendations, Counter[tuple[str, str]]]:
+    """The lists of some accounts, and how many candidates were refused by (source, reason).
+
+    Args:
+        near: the neighbours of the accounts.
+    """
+    batches = [
+        _recommend_batch(night, accounts[batch], Neighbours(*(array[batch] for array in near)))
+        for batch in _batches(night, accounts, near)
+    ]
+    lists = ranking.Recommendations(
+        *(np.concatenate(arrays) for arrays in zip(*(lists for lists, _ in batches), strict=True))
+    )
+    return lists, sum((counts for _, counts in batches), Counter())
 
 
 def _recommend_batch(

@@ -326,7 +326,7 @@ def test_bad_inputs_are_one_line_and_publish_nothing(bad, tmp_path):
 def commands() -> list[list[str]]:
     return [
         [], ["runs"], ["config"],
-        *([name] for name in ("run", "plan", "demo", "recommend", "similar", "stats")),
+        *([name] for name in ("run", "plan", "evaluate", "demo", "recommend", "similar", "stats")),
         *(["runs", name] for name in ("list", "show", "rollback", "prune")),
         *(["config", name] for name in ("show", "check")),
     ]  # fmt: skip

@@ -59,6 +59,8 @@ def test_digest_is_of_what_changes_the_result():
         "recommendations.per_account": 5,
         "audience.min_follows": 1,
         "candidates.min_followers": 1,
+        "input.followee_prefix": "place ",
+        "evaluation.k": [5],
         "seed": 1,
     }.items():
         assert load_config(None, {key: value}).digest() != base, key
@@ -90,6 +92,24 @@ def test_threshold_is_exact():
         ("cluster: locl\n", "cluster: found 'locl'; expected auto, none, local or HOST:PORT"),
         ("frames: modin\ncluster: none\n", "frames: modin runs on Ray, but cluster is none"),
         ("similar: {threshold: 0.12345678912}\n", "at most 9 decimal places"),
+        ("evaluation: {share: 0.12345678912}\n", "at most 9 decimal places"),
+        ("evaluation: {share: 0}\n", "evaluation.share: found 0; input should be greater than 0"),
+        ("evaluation: {k: []}\n", "evaluation.k: found []; list should have at least 1 item"),
+        ("evaluation: {k: [10, 0]}\n", "evaluation.k: found 0; input should be greater than"),
+        ("evaluation: {metrics: []}\n", "evaluation.metrics: found []; list should have at least"),
+        ("evaluation: {splt: time}\n", "evaluation.splt: unknown key; did you mean split?"),
+        (
+            "evaluation: {split: file}\n",
+            "evaluation: split: file needs test, a file of the follows to be predicted",
+        ),
+        (
+            "evaluation: {test: a.csv}\n",
+            "evaluation: test is set, but split is share; set split: file",
+        ),
+        (
+            "evaluation: {sizes: {warm: 50}}\n",
+            "evaluation.sizes: warm is 50 and hot is 50; expected warm below hot",
+        ),
         (
             "similar: {neighbours: ten}\n",
             "similar.neighbours: found 'ten'; input should be",
@@ -104,6 +124,14 @@ def test_bad_configs_say_what_is_wrong(tmp_path, text, message):
     assert message in str(error.value)
     assert str(error.value).startswith(str(path))
     assert "\n" not in str(error.value)
+
+
+def test_lengths_are_each_there_once_ascending():
+    assert load_config(None, {"evaluation.k": [20, 5, 20]}).evaluation.k == [5, 20]
+
+
+def test_a_share_is_exact():
+    assert load_config(None, {"evaluation.share": 0.29}).evaluation.share_fraction == (29, 100)
 
 
 def test_unreadable_configs(tmp_path):

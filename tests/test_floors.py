@@ -26,12 +26,14 @@ FLOORS = (
     ("cost", "recall"),
     ("degree_cost",),
     ("loading", "checkpoints"),
-    ("pipeline", "plan", "reports", "rating_evaluation", "rating_report"),
+    ("evaluation/*",),
+    ("pipeline", "plan", "reports", "rating_evaluation"),
+    ("rating_report", "rating_record"),
     ("cli",),
     ("__main__",),
 )
 #: Within these, files may import each other.
-OPEN = ("kernels/*", "intake/*", "ratings/*", "runs/*")
+OPEN = ("kernels/*", "intake/*", "ratings/*", "runs/*", "evaluation/*")
 #: The only files that may import Ray or Modin.
 RAY = ("cluster",)
 

@@ -201,13 +201,16 @@ def _positions(file: InputFile, config: InputConfig) -> dict[str, int]:
                 f"{file.path}: column {file.names[position]} is {kind}, "
                 f"expected {expected} as {name}; write it as {cure}"
             )
+    if config.kind == "follows" and config.columns.timestamp is not None:
+        (at[TIMESTAMP],) = _find(file, [config.columns.timestamp], "columns", config)
     carry = config.carry
     if carry == "all":
         carry = [name for i, name in enumerate(file.names) if i not in at.values()]
     for name in carry:
         if name in at:
             raise ConfigError(
-                f"input.carry: {name} is what an id is called in the frame; expected other columns"
+                f"input.carry: {name} is what a column of input.columns is called in the frame; "
+                "expected other columns"
             )
     return at | dict(zip(carry, _find(file, carry, "carry", config), strict=True))
 

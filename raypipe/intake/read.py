@@ -17,7 +17,7 @@ from typing import Any, Literal
 import pandas as pd
 import pyarrow as pa
 
-from raypipe.columns import QUARANTINE_SCHEMA, RATING, TIMESTAMP
+from raypipe.columns import FOLLOWING, QUARANTINE_SCHEMA, RATING, TIMESTAMP
 from raypipe.config import InputConfig
 from raypipe.errors import ConfigError, InputError, TooManyBadRows
 from raypipe.frames import Frame, FrameEngine, PandasEngine
@@ -104,6 +104,8 @@ def read_follows(
             "input.ratings: this needs follows; set input.follows, or use raypipe evaluate"
         )
     frame, quarantine, rows_in, files = _read_files(config, engine, block_bytes, None)
+    if config.followee_prefix:
+        frame[FOLLOWING] = config.followee_prefix + frame[FOLLOWING]
     if config.transform:
         frame, missing = run_transform(config.transform, frame)
         quarantine = pa.concat_tables([quarantine, missing])

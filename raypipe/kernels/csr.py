@@ -96,6 +96,59 @@ def transpose(rows: Adjacency) -> Adjacency:
     return Adjacency(*_transpose(rows.indptr, rows.codes, len(rows.indptr) - 1))
 
 
+def subset(rows: Adjacency, keep: np.ndarray) -> Adjacency:
+    """The same rows with some of their codes.
+
+    Args:
+        keep: bool[number of follows], in the order of ``rows.codes``.
+
+    Example:
+        >>> rows = Adjacency(np.array([0, 2, 3]), np.array([5, 7, 5], dtype=np.int32))
+        >>> some = subset(rows, np.array([False, True, True]))
+        >>> some.row(0).tolist(), some.row(1).tolist()
+        ([7], [5])
+    """
+    before = np.concatenate([[0], np.cumsum(keep, dtype=np.int64)])
+    return Adjacency(before[rows.indptr], rows.codes[keep])
+
+
+def take(rows: Adjacency, places: np.ndarray) -> Adjacency:
+    """Some of the rows, in the order of ``places``.
+
+    Example:
+        >>> rows = Adjacency(np.array([0, 2, 2, 3]), np.array([5, 7, 5], dtype=np.int32))
+        >>> take(rows, np.array([2, 0])).codes.tolist()
+        [5, 5, 7]
+    """
+    sizes = rows.degrees_of(places)
+    indptr = np.concatenate([[0], np.cumsum(sizes)])
+    at = np.arange(indptr[-1]) + np.repeat(rows.indptr[places] - indptr[:-1], sizes)
+    return Adjacency(indptr, rows.codes[at])
+
+
+def find(rows: Adjacency, pairs: Pairs) -> np.ndarray:
+    """int64[pairs]: where each pair stands in ``rows.codes``; -1 where it does not.
+
+    Example:
+        >>> rows = Adjacency(np.array([0, 2, 3]), np.array([0, 1, 1], dtype=np.int32))
+        >>> asked = Pairs(np.array([0, 1, 0]), np.array([1, 0, 1]), np.array([0, 1]))
+        >>> find(rows, asked).tolist()
+        [1, -1, 1]
+    """
+    return _find(rows.indptr, rows.codes, *pairs)
+
+
+@njit(cache=True, nogil=True)
+def _find(indptr, codes, rows, columns, code_of):
+    found = np.full(len(rows), -1, dtype=np.int64)
+    for i in range(len(rows)):
+        row, column = code_of[rows[i]], code_of[columns[i]]
+        at = indptr[row] + np.searchsorted(codes[indptr[row] : indptr[row + 1]], column)
+        if at < indptr[row + 1] and codes[at] == column:
+            found[i] = at
+    return found
+
+
 @njit(cache=True, nogil=True)
 def _count(indptr, rows, columns, code_of):
     """Count the pairs of each column one place to the right; returns the number of self-pairs."""

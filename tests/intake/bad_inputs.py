@@ -403,7 +403,8 @@ BAD_INPUTS = [
             "src,followingId,followerId\nann,bob,x\n", columns={"followerId": "src"}, carry="all"
         ),
         ConfigError,
-        "input.carry: followerId is what an id is called in the frame; expected other columns",
+        "input.carry: followerId is what a column of input.columns is called in the frame; "
+        "expected other columns",
     ),
     BadInput(
         "all carried, but not in all files",

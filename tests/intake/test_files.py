@@ -6,7 +6,7 @@ import pandas as pd
 import pyarrow as pa
 import pytest
 
-from raypipe.columns import FOLLOWER, FOLLOWING
+from raypipe.columns import FOLLOWER, FOLLOWING, TIMESTAMP
 from raypipe.errors import InputError
 from raypipe.intake.blocks import STRING
 from raypipe.intake.read import list_files
@@ -63,6 +63,34 @@ def test_carry(tmp_path):
     assert everything.columns.tolist() == [FOLLOWER, FOLLOWING, "since", "trust"]
     assert everything["since"].tolist() == ["007", ""]
     assert everything.dtypes.tolist() == [STRING] * 4
+
+
+def test_a_timestamp_is_kept_under_its_own_name(tmp_path):
+    (tmp_path / "a.csv").write_text("at,followingId,followerId,n\n007,bob,ann,1\n,cat,bob,2\n")
+    columns = {"timestamp": "at"}
+    frame = read(tmp_path / "a.csv", columns=columns).frame
+    assert frame.columns.tolist() == [FOLLOWER, FOLLOWING, TIMESTAMP]
+    assert frame[TIMESTAMP].tolist() == ["007", ""]
+    frame = read(tmp_path / "a.csv", columns=columns, carry="all").frame
+    assert frame.columns.tolist() == [FOLLOWER, FOLLOWING, TIMESTAMP, "n"]
+    (tmp_path / "b.csv").write_text("ann,bob,17\n")
+    frame = read(tmp_path / "b.csv", header=False, columns={"timestamp": 2}).frame
+    assert frame.to_dict("list") == {FOLLOWER: ["ann"], FOLLOWING: ["bob"], TIMESTAMP: ["17"]}
+    table = {FOLLOWER: ["ann"], FOLLOWING: ["bob"], "at": pa.array([5], pa.int64())}
+    frame = read(write_parquet(tmp_path / "c.parquet", table), columns=columns).frame
+    assert frame[TIMESTAMP].tolist() == [5]
+
+
+@pytest.mark.parametrize("block_bytes", [1, 1 << 26])
+def test_a_prefix_is_put_before_every_followee(block_bytes, tmp_path):
+    (tmp_path / "a.csv").write_text("followerId,followingId\n1,1\n2,\n,3\n1,é\n")
+    found = read(tmp_path / "a.csv", block_bytes, followee_prefix="place ")
+    assert pairs(found) == [("1", "place 1"), ("1", "place é")]
+    assert quarantined(found) == [
+        (2, "empty id in column followingId"),
+        (3, "empty id in column followerId"),
+    ]
+    assert found.frame.dtypes.tolist() == [STRING] * 2
 
 
 def test_carry_without_a_header(tmp_path):

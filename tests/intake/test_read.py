@@ -240,6 +240,7 @@ def blank(frame):
         ("a.csv", {"carry": "all"}),
         ("a.csv", {"carry": "all", "transform": "steps_of_modin:blank"}),
         ("a.csv", {"transform": "steps_of_modin:others"}),
+        ("a.csv", {"columns": {"timestamp": "since"}, "followee_prefix": "place "}),
         ("[bc].*", {"comment": "#"}),
     ],
 )

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raypipe.kernels.csr import Adjacency, Pairs, adjacency, transpose
+from raypipe.kernels.csr import Adjacency, Pairs, adjacency, find, subset, take, transpose
 
 PAIRS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=80)
 
@@ -48,3 +48,37 @@ def test_transpose_turns_every_pair_around_and_back(pairs):
     again = transpose(turned)
     assert np.array_equal(again.codes, rows.codes)
     assert np.array_equal(again.indptr, rows.indptr)
+
+
+@given(PAIRS, st.data())
+def test_some_of_the_codes_and_some_of_the_rows(pairs, data):
+    rows, _, _ = build(pairs)
+    n = len(rows.codes)
+    keep = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)), bool)
+    some = subset(rows, keep)
+    owner = np.repeat(np.arange(10), rows.degrees)
+    kept = {(int(a), int(b)) for a, b, k in zip(owner, rows.codes, keep, strict=True) if k}
+    assert as_sets(some) == kept
+    assert len(some.codes) == keep.sum()
+    assert some.codes.dtype == np.int32
+    assert (len(some.indptr), some.indptr.dtype) == (11, np.int64)
+
+    places = np.array(data.draw(st.lists(st.integers(0, 9), max_size=12)), np.int32)
+    taken = take(rows, places)
+    assert len(taken.indptr) == len(places) + 1
+    for i, place in enumerate(places):
+        assert taken.row(i).tolist() == rows.row(place).tolist()
+
+
+@given(PAIRS, PAIRS)
+def test_finds_the_pairs_that_are_there(pairs, asked):
+    rows, _, _ = build(pairs)
+    array = np.array(asked, dtype=np.int32).reshape(-1, 2)
+    array.flags.writeable = False
+    numbers = np.arange(9, -1, -1)
+    places = find(rows, Pairs(9 - array[:, 0], 9 - array[:, 1], numbers))
+    owner = np.repeat(np.arange(10), rows.degrees)
+    for (a, b), place in zip(asked, places, strict=True):
+        assert (place >= 0) == ((a, b) in as_sets(rows))
+        if place >= 0:
+            assert (owner[place], rows.codes[place]) == (a, b)

@@ -1,0 +1,114 @@
+"""The evaluation, on one screen: read, hold out, recommend from the rest, measure, compare.
+
+follows --> train, test --shards--> values by account --bootstrap--> means, intervals, verdicts
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow as pa
+
+from raypipe.audience import read_accounts
+from raypipe.config import RunConfig
+from raypipe.cost import estimate_cost
+from raypipe.engines import runner
+from raypipe.evaluation.lists import LADDER, check_sources
+from raypipe.evaluation.measuring import Measures, measure_lists, measuring_of
+from raypipe.evaluation.metrics import check_names
+from raypipe.evaluation.reading import digest_of_data, read_split
+from raypipe.evaluation.results import Row, differences_by_size, means_by_size
+from raypipe.ladder import SOURCES
+from raypipe.loading import Stages
+from raypipe.progress import Progress, Silent
+from raypipe.recommend import warm_up
+
+#: Lowest phase first, and at last what the night itself would show.
+DEFAULT_SOURCES = (*reversed(SOURCES), LADDER)
+#: A shard is about so long.
+SHARD_SECONDS = 2.0
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How good the recommendations of some sources are.
+
+    Attributes:
+        digest: of config, sources and input: equal ones give equal means, to the last bit.
+        ids: large_string[m], the accounts measured, in the order of ``measures.accounts``.
+        measures: by account.
+        means: rows of ``results.means_by_size``.
+        differences: rows of ``results.differences_by_size``.
+        facts: JSON values: split, config, engines, seconds by stage.
+    """
+
+    digest: str
+    ids: pa.LargeStringArray
+    measures: Measures
+    means: list[Row]
+    differences: list[Row]
+    facts: dict[str, Any]
+
+    @property
+    def longest(self) -> int:
+        """The largest length at which lists are measured."""
+        return self.facts["config"]["evaluation"]["k"][-1]
+
+    @property
+    def headline(self) -> str | None:
+        """The metric that decides: ndcg at the longest length, or else the first there is.
+
+        None where no metric has a value an account.
+        """
+        names = [name for name in self.measures.metrics if name.endswith(f"@{self.longest}")]
+        ndcg = f"ndcg@{self.longest}"
+        return ndcg if ndcg in names else next(iter(names), None)
+
+
+def evaluate(
+    config: RunConfig,
+    sources: Sequence[str] = DEFAULT_SOURCES,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Hold out a part of the follows, recommend from the others, and see what is found again.
+
+    Args:
+        sources: names of sources; ``a+b`` for a filled up by b; ``ladder`` for what a night shows.
+
+    Raises:
+        RaypipeError: one of :mod:`raypipe.errors`.
+    """
+    sources = check_sources(sources)
+    check_names(config.evaluation.metrics)
+    stages = Stages(progress or Silent())
+    with stages.stage("check"):
+        accounts = read_accounts(config.audience)
+        told = f"{config.digest()}\n{' '.join(sources)}\n{digest_of_data(config, accounts)}"
+        digest = hashlib.sha256(told.encode()).hexdigest()[:8]
+    with ExitStack() as stack:
+        data = read_split(config, accounts, stages, stack)
+        with stages.stage("prepare"):
+            measuring = measuring_of(data.split, config, sources)
+            seconds = estimate_cost(measuring.night)
+            run_shards, cpus, why_cluster = runner(config, data.engine, seconds, stack, warm_up)
+            stages.progress.say(why_cluster)
+        with stages.stage("measure", total=seconds):
+            rounds = max(1, round(seconds / cpus / SHARD_SECONDS))
+            shards = config.shards or cpus * rounds
+            measures = measure_lists(measuring, run_shards, shards, stages.progress.advance)
+    with stages.stage("intervals"):
+        resamples = config.evaluation.bootstrap
+        means = means_by_size(measures, resamples, config.seed)
+        differences = differences_by_size(measures, resamples, config.seed)
+    facts = {
+        "split": data.split.facts,
+        "config": config.model_dump(mode="json"),
+        "engines": {"frames": data.why_frames, "cluster": why_cluster},
+        "stages": stages.meter.stages,
+    }
+    ids = data.split.train.ids.take(pa.array(measures.accounts))
+    return Evaluation(digest, ids, measures, means, differences, facts)

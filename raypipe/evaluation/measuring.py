@@ -1,0 +1,199 @@
+"""How good the lists of each source are for every account of a split; over shards."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import nan
+
+import numpy as np
+
+from raypipe.config import RunConfig
+from raypipe.evaluation.lists import LADDER, ladders_of, lists_of
+from raypipe.evaluation.metrics import COVERAGE, Popularity, check_names, coverage, metrics
+from raypipe.evaluation.splits import SIZES, Split
+from raypipe.kernels.csr import Adjacency, take
+from raypipe.kernels.shards import cut, heaviest_first
+from raypipe.ladder import Rung
+from raypipe.recommend import Night, estimate_work, prepare
+
+#: Everybody, beside SIZES.
+ALL = "all"
+
+RunShards = Callable[[Callable, Iterable], Iterator]
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """What every shard needs, put into the object store once.
+
+    Attributes:
+        night: of the train graph; its audience are the accounts to be measured.
+        ladders: by source to be measured, the ladder on which it stands alone.
+        test: a row for each account of the graph.
+        sizes: uint8, of each account to be measured.
+        names: metrics.
+        lengths: at which they are taken, ascending.
+    """
+
+    night: Night
+    ladders: dict[str, tuple[Rung, ...]]
+    test: Adjacency
+    sizes: np.ndarray
+    names: tuple[str, ...]
+    lengths: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class ShardMeasures:
+    """What came of one shard of m accounts.
+
+    Attributes:
+        shard: (start, stop), positions among the accounts to be measured.
+        metrics: names with their lengths, as ``recall@10``.
+        values: float64[sources, metrics, m].
+        recommended: int32 codes, each once, by (source, length, size), these as places.
+    """
+
+    shard: tuple[int, int]
+    metrics: tuple[str, ...]
+    values: np.ndarray
+    recommended: dict[tuple[int, int, int], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Measures:
+    """How good the lists of some sources are.
+
+    Attributes:
+        sources: names, as they were asked for.
+        metrics: those with a value an account, with their lengths, as ``recall@10``.
+        values: float64[sources, metrics, m]; NaN where an account has no value.
+        accounts: int32[m], codes.
+        sizes: uint8[m], places in SIZES.
+        coverage: of the catalogue, by (source, metric, size); size is ALL or one of SIZES.
+    """
+
+    sources: tuple[str, ...]
+    metrics: tuple[str, ...]
+    values: np.ndarray
+    accounts: np.ndarray
+    sizes: np.ndarray
+    coverage: dict[tuple[str, str, str], float]
+
+
+def measuring_of(split: Split, config: RunConfig, sources: Sequence[str]) -> Measuring:
+    """What the shards need to measure these sources on a split.
+
+    Raises:
+        ConfigError: there is no such source or metric.
+    """
+    names, lengths = check_names(config.evaluation.metrics), tuple(config.evaluation.k)
+    lists = config.recommendations.model_copy(update={"per_account": lengths[-1]})
+    config = config.model_copy(update={"recommendations": lists})
+    night = prepare(split.train, split.accounts, config)
+    return Measuring(
+        night=night,
+        ladders=ladders_of(sources, night),
+        test=split.test,
+        sizes=split.sizes,
+        names=names,
+        lengths=lengths,
+    )
+
+
+def measure_shard(measuring: Measuring, shard: tuple[int, int]) -> ShardMeasures:
+    """Lists, then metrics, of one shard."""
+    night = measuring.night
+    accounts, sizes = night.accounts[slice(*shard)], measuring.sizes[slice(*shard)]
+    test = take(measuring.test, accounts)
+    popularity = Popularity(night.followers, int(np.count_nonzero(night.followees.degrees)))
+    found, recommended = [], {}
+    for place, codes in enumerate(lists_of(night, measuring.ladders, accounts)):
+        found.append(metrics(codes, test, popularity, measuring.names, measuring.lengths))
+        if COVERAGE in measuring.names:
+            for length, k in enumerate(measuring.lengths):
+                for size in np.unique(sizes).tolist():
+                    shown = np.unique(codes[sizes == size, :k])
+                    recommended[place, length, size] = shown[shown >= 0]
+    values = np.array([list(values.values()) for values in found])
+    values = values.reshape(len(found), len(found[0]), len(accounts))
+    return ShardMeasures(shard, tuple(found[0]), values, recommended)
+
+
+def measure_lists(
+    measuring: Measuring,
+    run_shards: RunShards = map,
+    shards: int = 1,
+    advance: Callable[[float], None] | None = None,
+) -> Measures:
+    """Measure the sources on all accounts of the split. The answer does not depend on the shards.
+
+    Args:
+        run_shards: the builtin ``map``, or its equal over Ray tasks.
+        shards: how many to cut the accounts into.
+        advance: is told how many seconds of work are done, as estimated.
+    """
+    night, lengths = measuring.night, measuring.lengths
+    work = estimate_work(night) * 1e-9
+    todo = heaviest_first(cut(work, shards), work)
+    names: tuple[str, ...] = ()
+    parts: dict[int, np.ndarray] = {}
+    shape = len(measuring.ladders), len(lengths), len(SIZES), len(night.followers)
+    recommended = np.zeros(shape if COVERAGE in measuring.names else (0, 0, 0, 0), np.bool_)
+    for done in run_shards(partial(measure_shard, measuring), todo):
+        names, parts[done.shard[0]] = done.metrics, done.values
+        for place, codes in done.recommended.items():
+            recommended[place][codes] = True
+        if advance:
+            advance(float(work[slice(*done.shard)].sum()))
+    return Measures(
+        sources=tuple(measuring.ladders),
+        metrics=names,
+        values=np.concatenate([parts[start] for start in sorted(parts)], axis=2),
+        accounts=night.accounts,
+        sizes=measuring.sizes,
+        coverage=_coverage(measuring, recommended),
+    )
+
+
+def measure(config: RunConfig, split: Split, source: str = LADDER) -> dict[str, float]:
+    """The mean of every metric over the accounts of a split, in this process: a sweep's objective.
+
+    Example:
+        >>> import pandas as pd
+        >>> from raypipe.config import load_config
+        >>> from raypipe.evaluation.splits import split_follows
+        >>> from raypipe.graph import build_graph, encode
+        >>> frame = pd.DataFrame({"followerId": list("aabb"), "followingId": list("xyxy")})
+        >>> graph, _ = build_graph([encode(frame)])
+        >>> config = load_config(None, {"evaluation.k": [1], "evaluation.min_follows": 2})
+        >>> held, everybody = np.array([False, True, False, False]), np.arange(4, dtype=np.int32)
+        >>> split = split_follows(graph, held, everybody, config.evaluation, config.seed)
+        >>> measure(config, split, "popular")["ndcg@1"]
+        1.0
+    """
+    found = measure_lists(measuring_of(split, config, [source]))
+    means = {
+        metric: float(np.mean(values[~np.isnan(values)])) if not np.isnan(values).all() else nan
+        for metric, values in zip(found.metrics, found.values[0], strict=True)
+    }
+    return means | {
+        metric: value for (_, metric, size), value in found.coverage.items() if size == ALL
+    }
+
+
+def _coverage(measuring: Measuring, recommended: np.ndarray) -> dict[tuple[str, str, str], float]:
+    """Of the catalogue: everybody with a follower in train, and as many as the config asks for."""
+    if COVERAGE not in measuring.names:
+        return {}
+    least = max(1, measuring.night.config.candidates.min_followers)
+    catalogue = measuring.night.followers >= least
+    found = {}
+    for source, by_length in zip(measuring.ladders, recommended, strict=True):
+        for k, by_size in zip(measuring.lengths, by_length, strict=True):
+            shown = {ALL: by_size.any(axis=0), **dict(zip(SIZES, by_size, strict=True))}
+            for size, codes in shown.items():
+                found[source, f"{COVERAGE}@{k}", size] = coverage(codes, catalogue)
+    return found

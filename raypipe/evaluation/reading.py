@@ -1,0 +1,191 @@
+"""From the config to a split: the follows, their times or the test file, and what is held out."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple, TypeVar
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from raypipe.audience import audience
+from raypipe.columns import TIMESTAMP
+from raypipe.config import InputConfig, RunConfig
+from raypipe.engines import frame_engine
+from raypipe.errors import ConfigError, InputError
+from raypipe.evaluation.splits import Split, hold_out_newest, hold_out_share, split_follows
+from raypipe.evaluation.times import encode_timed, first_times
+from raypipe.frames import FrameEngine
+from raypipe.graph import EncodedFollows, FollowGraph, build_graph, encode
+from raypipe.intake.files import list_files
+from raypipe.intake.read import input_digest, read_follows
+from raypipe.kernels.csr import Pairs, find
+from raypipe.loading import Stages, digest_of_inputs
+
+Part = TypeVar("Part")
+Ids = Sequence[str] | pa.Array
+
+
+@dataclass(frozen=True)
+class Data:
+    """What an evaluation knows of its input.
+
+    Attributes:
+        split: train and test.
+        engine, why_frames: what the frames were read into, and why.
+    """
+
+    split: Split
+    engine: FrameEngine
+    why_frames: str
+
+
+class HeldOut(NamedTuple):
+    """All follows, and which of them are test.
+
+    Attributes:
+        graph: all follows.
+        mask: bool[follows], True for test.
+        facts: JSON values that say how it was chosen.
+    """
+
+    graph: FollowGraph
+    mask: np.ndarray
+    facts: dict[str, Any]
+
+
+def read_split(
+    config: RunConfig, accounts: pa.Array | None, stages: Stages, stack: ExitStack
+) -> Data:
+    """Read the follows, and hold out a part of them as ``config.evaluation`` says.
+
+    Args:
+        accounts: what ``audience.read_accounts`` gave.
+        stack: a Ray that is started ends with it.
+
+    Raises:
+        ConfigError: a split by time, and no column of times is named.
+        InputError: an input is not what it should be, or nothing is left to measure.
+    """
+    if config.evaluation.split == "time" and config.input.columns.timestamp is None:
+        raise ConfigError(
+            "evaluation.split: time needs the time of each follow; name its column in "
+            "input.columns.timestamp, or set evaluation.split: share"
+        )
+    with stages.stage("read"):
+        files = [(path, path.stat().st_size) for path in list_files(config.input)]
+        engine, why_frames = frame_engine(config, files, stack)
+        stages.progress.say(why_frames)
+        hold_out = _HOLD_OUT[config.evaluation.split]
+        held = hold_out(config, engine, () if accounts is None else accounts)
+
+    with stages.stage("split"):
+        asked = audience(held.graph, accounts, config.audience.min_follows)
+        split = split_follows(held.graph, held.mask, asked, config.evaluation, config.seed)
+    return Data(replace(split, facts={**held.facts, **split.facts}), engine, why_frames)
+
+
+def digest_of_data(config: RunConfig, accounts: pa.Array | None) -> str:
+    """Of everything that an evaluation depends on, besides the config.
+
+    Raises:
+        ConfigError, InputError: there is no such input.
+    """
+    digest = hashlib.sha256(digest_of_inputs(config, accounts).encode())
+    if config.evaluation.split == "file":
+        with _test_file_named():
+            digest.update(input_digest(_test_input(config)).encode())
+    return digest.hexdigest()
+
+
+def _by_share(config: RunConfig, engine: FrameEngine, further: Ids) -> HeldOut:
+    graph, _ = build_graph(_read(config.input, engine, encode), further)
+    evaluation = config.evaluation
+    mask = hold_out_share(graph, evaluation.share_fraction, evaluation.min_follows, config.seed)
+    return HeldOut(graph, mask, {"split": "share", "share": evaluation.share})
+
+
+def _by_time(config: RunConfig, engine: FrameEngine, further: Ids) -> HeldOut:
+    parts = _read(config.input, engine, encode_timed)
+    graph, _ = build_graph([part.follows for part in parts], further)
+    times = first_times(graph, parts)
+    if not len(times):
+        return HeldOut(graph, np.zeros(0, np.bool_), {})
+    mask, last = hold_out_newest(times, config.evaluation.share_fraction)
+    dates = any(part.kind == "dates" for part in parts)
+    facts = {
+        "split": "time",
+        "share": config.evaluation.share,
+        "train_until": str(np.datetime64(round(last * 1e6), "us")) if dates else last,
+    }
+    return HeldOut(graph, mask, facts)
+
+
+def _by_file(config: RunConfig, engine: FrameEngine, further: Ids) -> HeldOut:
+    place = config.evaluation.test
+    train = _read(config.input, engine, encode)
+    with _test_file_named():
+        test = _read(_test_input(config), engine, encode)
+    graph, _ = build_graph([*train, *test], further)
+    in_train, in_test = _held(graph, train), _held(graph, test)
+    if not np.any(in_test & ~in_train):
+        raise InputError(
+            f"{place}: the test set is empty: each of its {np.count_nonzero(in_test):,} follows is "
+            "in input.follows too; expected others"
+        )
+    followers = np.repeat(np.arange(graph.accounts), graph.followees.degrees)
+    known = np.intersect1d(followers[in_train], followers[in_test])
+    if not len(known):
+        raise InputError(
+            f"{place}: none of its {len(np.unique(followers[in_test])):,} followers follows "
+            "anybody in input.follows; expected ids that are written alike"
+        )
+    facts = {"split": "file", "test": place, "already_in_train": int(np.sum(in_test & in_train))}
+    return HeldOut(graph, ~in_train, facts)
+
+
+_HOLD_OUT: dict[str, Callable[[RunConfig, FrameEngine, Ids], HeldOut]] = {
+    "share": _by_share,
+    "time": _by_time,
+    "file": _by_file,
+}
+
+
+def _test_input(config: RunConfig) -> InputConfig:
+    """The test file is written as the follows are."""
+    return config.input.model_copy(update={"follows": config.evaluation.test})
+
+
+@contextmanager
+def _test_file_named() -> Iterator[None]:
+    """What is wrong with the test file is to be mended there."""
+    try:
+        yield
+    except InputError as error:
+        raise type(error)(str(error).replace("input.follows", "evaluation.test")) from None
+
+
+def _read(
+    config: InputConfig, engine: FrameEngine, encode_part: Callable[[pd.DataFrame], Part]
+) -> list[Part]:
+    """The follows, part by part; the frame itself is let go."""
+    frame = read_follows(config, engine).frame
+    if encode_part is encode_timed and TIMESTAMP not in frame.columns:
+        raise InputError(
+            f"{config.transform}: returned no column {TIMESTAMP}, which a split by time needs; "
+            "keep it"
+        )
+    return engine.map_partitions(encode_part, frame)
+
+
+def _held(graph: FollowGraph, parts: Sequence[EncodedFollows]) -> np.ndarray:
+    """bool[follows of the graph]: is it in one of the parts?"""
+    mask = np.zeros(graph.follows, np.bool_)
+    for part in parts:
+        at = find(graph.followees, Pairs(part.followers, part.followees, graph.codes(part.ids)))
+        mask[at[at >= 0]] = True
+    return mask

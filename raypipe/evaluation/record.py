@@ -1,0 +1,105 @@
+"""An evaluation as files: what it came to as JSON, every value of every account as Parquet.
+
+evaluations/<date>-<digest>/
+    evaluation.json       means, intervals, differences; split, config, engines, versions
+    evaluation.parquet    accountId, size, source, metric, value
+    accuracy.png, beyond.png
+"""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+import raypipe
+from raypipe.audience import ACCOUNT
+from raypipe.columns import SOURCE
+from raypipe.disk import disk_errors, to_json, write_atomic
+from raypipe.evaluation.evaluate import Evaluation
+from raypipe.evaluation.plots import PICTURES, plot_metrics
+from raypipe.evaluation.splits import SIZES
+
+_TEXT = pa.dictionary(pa.int32(), pa.string())
+VALUES_SCHEMA = pa.schema(
+    [
+        (ACCOUNT, pa.string()),
+        ("size", _TEXT),
+        (SOURCE, _TEXT),
+        ("metric", _TEXT),
+        ("value", pa.float64()),
+    ]
+)
+_PACKAGES = ("ray", "modin", "pandas", "numpy", "numba", "pyarrow")
+
+
+def save(evaluation: Evaluation, folder: Path, date: str) -> Path:
+    """Write an evaluation; one of the same date and digest is replaced.
+
+    The JSON comes last: where it is, all is there.
+
+    Args:
+        folder: of all evaluations; made where it is not.
+        date: of the evaluation, as ``2026-03-01``.
+
+    Returns:
+        The folder of this one.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    place = folder / f"{date}-{evaluation.digest}"
+    with disk_errors(f"{place}: cannot be written"):
+        place.mkdir(parents=True, exist_ok=True)
+        (place / "evaluation.json").unlink(missing_ok=True)
+        _write_values(evaluation, place / "evaluation.parquet")
+        for name in PICTURES:
+            picture = place / f"{name}.png"
+            picture.unlink(missing_ok=True)
+            plot_metrics(evaluation, name, picture)
+        write_atomic(place / "evaluation.json", to_json(as_json(evaluation, date)))
+    return place
+
+
+def as_json(evaluation: Evaluation, date: str) -> dict[str, Any]:
+    """Everything but the values of the single accounts, as JSON values."""
+    return {
+        "date": date,
+        "digest": evaluation.digest,
+        "sources": list(evaluation.measures.sources),
+        "means": evaluation.means,
+        "differences": evaluation.differences,
+        **evaluation.facts,
+        "versions": {
+            "raypipe": raypipe.__version__,
+            "python": platform.python_version(),
+            **{package: version(package) for package in _PACKAGES},
+        },
+    }
+
+
+def _write_values(evaluation: Evaluation, path: Path) -> None:
+    """One row group for each source and metric, accounts in their order."""
+    measures = evaluation.measures
+    m = len(measures.accounts)
+    sizes = pa.DictionaryArray.from_arrays(pa.array(measures.sizes, pa.int32()), list(SIZES))
+
+    def same(names: tuple[str, ...], place: int) -> pa.DictionaryArray:
+        return pa.DictionaryArray.from_arrays(pa.array([place] * m, pa.int32()), list(names))
+
+    with pq.ParquetWriter(path, VALUES_SCHEMA, compression="zstd") as writer:
+        for i in range(len(measures.sources)):
+            for j in range(len(measures.metrics)):
+                columns = [
+                    evaluation.ids.cast(pa.string()),
+                    sizes,
+                    same(measures.sources, i),
+                    same(measures.metrics, j),
+                    pa.array(measures.values[i, j], from_pandas=True),
+                ]
+                table = pa.Table.from_arrays(columns, schema=VALUES_SCHEMA)
+                writer.write_table(table, row_group_size=max(1, m))

@@ -1,0 +1,174 @@
+"""``raypipe evaluate``, as people and programs use it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from raypipe.cli import app
+from raypipe.evaluation.metrics import LISTS, NAMES, RANKING
+
+SOURCES = ["popular", "similar", "ladder"]
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert CliRunner().invoke(app, ["demo", "--accounts", "300"]).exit_code == 0
+
+
+def evaluate(*words: object, follows="demo/follows.csv"):
+    settings = ["--set", "cluster=none", "--set", "evaluation.bootstrap=100"]
+    line = ["evaluate", "--follows", follows, *settings, *map(str, words)]
+    return CliRunner().invoke(app, line)
+
+
+def as_json(*words: object):
+    result = evaluate("--json", *words)
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def values_of(folder):
+    return pq.read_table(Path(folder, "evaluation.parquet")).to_pandas()
+
+
+def test_files_and_json_say_the_same():
+    said = as_json()
+    folder = Path(said.pop("folder"))
+    assert folder.parent == Path("evaluations")
+    assert folder.name == f"{said['date']}-{said['digest']}"
+    assert json.loads((folder / "evaluation.json").read_text()) == said
+    assert said["sources"] == SOURCES
+    values = values_of(folder)
+    accounts = said["split"]["accounts"]["measured"]
+    assert len(values) == accounts * 3 * 2 * len([*RANKING, *LISTS])
+    assert values.columns.tolist() == ["accountId", "size", "source", "metric", "value"]
+    assert values["size"].nunique() == 2  # of 300 accounts none follows 50
+    for row in said["means"]:
+        of_size = values[values["size"] == row["size"]] if row["size"] != "all" else values
+        some = of_size[(of_size.source == row["source"]) & (of_size.metric == row["metric"])]
+        if row["metric"].startswith("coverage"):
+            assert row["low"] is None
+        elif not len(some):
+            assert (row["accounts"], row["mean"]) == (0, None)
+        else:
+            assert row["accounts"] == some.value.notna().sum()
+            assert row["mean"] == pytest.approx(some.value.mean())
+    assert {row["metric"] for row in said["means"]} == {f"{n}@{k}" for n in NAMES for k in (10, 20)}
+    for picture in ("accuracy.png", "beyond.png"):
+        assert (folder / picture).read_bytes().startswith(b"\x89PNG")
+
+
+def test_shards_do_not_show():
+    one, many = (as_json("--set", f"shards={n}", "--out", f"out{n}") for n in (1, 7))
+    assert one["digest"] == many["digest"]
+    assert one["means"] == many["means"]
+    assert one["differences"] == many["differences"]
+    files = [Path(said["folder"], "evaluation.parquet").read_bytes() for said in (one, many)]
+    assert files[0] == files[1]
+
+
+def test_what_changes_the_digest():
+    quick = ["--set", "evaluation.metrics=[recall]"]
+    base = as_json(*quick)
+    assert as_json(*quick)["folder"] == base["folder"]
+    others = [
+        as_json(*quick, "--sources", "popular,similar"),
+        as_json(*quick, "--set", "seed=1"),
+        as_json(*quick, "--set", "similar.neighbours=3"),
+    ]
+    with open("demo/follows.csv", "a") as file:
+        file.write("jazz-0001,somebody-new\n")
+    others.append(as_json(*quick))
+    assert len({base["digest"], *(said["digest"] for said in others)}) == 5
+
+
+def test_a_table_in_80_columns():
+    sources = "popular,similar,similar+popular,ladder"
+    result = evaluate("--sources", sources)
+    assert result.exit_code == 0
+    lines = result.stdout.splitlines()
+    assert max(len(x) for x in lines if not x.startswith(("frames: ", "cluster: "))) <= 80
+    said = as_json("--sources", sources)
+    row = next(
+        row for row in said["means"]
+        if (row["size"], row["source"], row["metric"]) == ("all", "similar", "ndcg@20")
+    )  # fmt: skip
+    cell = " ".join(f"{row['mean']:.3f} {row['low']:.3f}-{row['high']:.3f}".split())
+    shown = [line.split("│") for line in lines if line.startswith("│ ndcg@20 ")]
+    assert [cells[1].strip() for cells in shown] == ["ndcg@20"] * 2  # three sources, then one
+    assert shown[0][3].strip() == cell.replace("0.", ".")
+    assert f"result: {said['folder']}" in result.stdout
+    for line in (
+        " accounts measured", " cold: fewer than 10 follows in train", "who leads by ndcg@20",
+    ):  # fmt: skip
+        assert any(shown.startswith(line) for shown in lines), line
+    assert "measure ...\n" in result.stderr
+    assert "write ...\n" in result.stderr
+
+
+def test_few_metrics_make_few_tables_and_pictures():
+    for metrics, pictures in (("[coverage]", ["beyond.png"]), ("[mrr]", ["accuracy.png"])):
+        folder = as_json("--set", f"evaluation.metrics={metrics}", "--out", metrics)["folder"]
+        assert sorted(path.name for path in Path(folder).glob("*.png")) == pictures
+        result = evaluate("--set", f"evaluation.metrics={metrics}", "--out", metrics)
+        assert result.exit_code == 0
+        assert ("who leads by mrr@20" in result.stdout) == (metrics == "[mrr]")
+    alone = evaluate("--sources", "popular")
+    assert alone.exit_code == 0
+    assert "who leads" not in alone.stdout
+
+
+def test_accounts_that_are_measured_are_drawn():
+    said = as_json("--set", "evaluation.accounts=20", "--set", "evaluation.k=[5]")
+    accounts = said["split"]["accounts"]
+    assert accounts["measured"] == 20
+    assert accounts["not_drawn"] > 0
+    assert values_of(said["folder"])["accountId"].nunique() == 20
+
+
+def test_who_is_measured_depends_on_the_seed_alone():
+    words = ["--set", "evaluation.accounts=20", "--set", "evaluation.metrics=[recall]"]
+    one, other, third = (
+        values_of(as_json(*words, "--set", setting)["folder"])
+        for setting in ("seed=1", "similar.neighbours=3", "seed=0")
+    )
+    assert np.array_equal(other["accountId"], third["accountId"])
+    assert not np.array_equal(one["accountId"], third["accountId"])
+
+
+@pytest.mark.parametrize(
+    ("words", "exit_code", "message"),
+    [
+        (["--sources", "populer"], 78, "no source 'populer'; did you mean popular?"),
+        (["--set", "evaluation.metrics=[rmse]"], 78, "evaluation.metrics: rmse needs ratings"),
+        (["--set", "evaluation.split=time"], 78, "evaluation.split: time needs the time of each"),
+        (["--set", "evaluation.min_follows=999"], 65, "nobody can be measured: of"),
+        (["--set", "evaluation.min_follows=1"], 78, "evaluation.min_follows: found 1; input shoul"),
+        (["--follows", "none.csv"], 66, "none.csv: found no such file or folder"),
+        (["--set", "evaluation.split=file"], 78, "evaluation: split: file needs test, a file of"),
+        (["--out", "/dev/null"], 73, "cannot be written: Not a directory"),
+    ],
+)
+def test_errors_are_one_line_with_an_exit_code(words, exit_code, message):
+    result = evaluate(*words)
+    assert result.exit_code == exit_code
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("raypipe: ")]
+    assert message in line
+    assert "Traceback" not in result.output
+
+
+def test_a_test_file_that_is_not_there():
+    given = ["--set", "evaluation.split=file", "--set", "evaluation.test=none.csv"]
+    result = evaluate(*given)
+    assert result.exit_code == 66
+    line = result.stderr.splitlines()[-1]
+    assert line == "raypipe: none.csv: found no such file or folder; mend evaluation.test"
