@@ -93,9 +93,9 @@ def evaluate_ratings(config: RunConfig, progress: Progress | None = None) -> Rat
     folds = config.evaluation.folds
     with ExitStack() as stack:
         with stages.stage("read"):
-            read = _read(config)
+            read = read_arrays(config)
         for name, parameters in chosen.items():
-            check_memory(name, parameters, read.size, *_limit(config, read.size, len(chosen)))
+            check_memory(name, parameters, read.size, *task_limit(config, read.size, len(chosen)))
         with stages.stage("folds"):
             data = fold_ratings(read.ratings, folds, config.seed)
         seconds = {
@@ -145,9 +145,9 @@ def plan_ratings(config: RunConfig, progress: Progress | None = None) -> dict[st
     chosen = chosen_algorithms(config)
     stages = Stages(progress or Silent())
     with stages.stage("read"):
-        read = _read(config)
+        read = read_arrays(config)
     folds, size = config.evaluation.folds, read.size
-    limit, limited_by = _limit(config, size, len(chosen))
+    limit, limited_by = task_limit(config, size, len(chosen))
     return {
         "counts": read.counts,
         "folds": folds,
@@ -186,7 +186,12 @@ def chosen_algorithms(config: RunConfig) -> dict[str, Section]:
     return chosen
 
 
-def _read(config: RunConfig) -> Read:
+def read_arrays(config: RunConfig) -> Read:
+    """The ratings that the config names.
+
+    Raises:
+        InputError: they are not what they should be.
+    """
     intake = read_ratings(config.input, config.ratings.scale)
     ratings, duplicates = build_ratings(intake.frame, config.ratings.scale)
     size = size_of(ratings)
@@ -200,7 +205,7 @@ def _read(config: RunConfig) -> Read:
     return Read(ratings, size, counts, intake.quarantine)
 
 
-def _limit(config: RunConfig, size: Size, algorithms: int) -> tuple[float, str]:
+def task_limit(config: RunConfig, size: Size, algorithms: int) -> tuple[float, str]:
     """Bytes that one training may hold, and what leaves no more."""
     folds = config.evaluation.folds
     tasks = 1 if config.cluster == "none" else min(cpus_here(), algorithms * folds)
