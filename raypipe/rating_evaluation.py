@@ -95,7 +95,7 @@ def evaluate_ratings(config: RunConfig, progress: Progress | None = None) -> Rat
         with stages.stage("read"):
             read = read_arrays(config)
         for name, parameters in chosen.items():
-            check_memory(name, parameters, read.size, *task_limit(config, read.size, len(chosen)))
+            check_memory(name, parameters, read.size, *_limit(config, read.size, len(chosen)))
         with stages.stage("folds"):
             data = fold_ratings(read.ratings, folds, config.seed)
         seconds = {
@@ -147,7 +147,7 @@ def plan_ratings(config: RunConfig, progress: Progress | None = None) -> dict[st
     with stages.stage("read"):
         read = read_arrays(config)
     folds, size = config.evaluation.folds, read.size
-    limit, limited_by = task_limit(config, size, len(chosen))
+    limit, limited_by = _limit(config, size, len(chosen))
     return {
         "counts": read.counts,
         "folds": folds,
@@ -205,7 +205,7 @@ def read_arrays(config: RunConfig) -> Read:
     return Read(ratings, size, counts, intake.quarantine)
 
 
-def task_limit(config: RunConfig, size: Size, algorithms: int) -> tuple[float, str]:
+def _limit(config: RunConfig, size: Size, algorithms: int) -> tuple[float, str]:
     """Bytes that one training may hold, and what leaves no more."""
     folds = config.evaluation.folds
     tasks = 1 if config.cluster == "none" else min(cpus_here(), algorithms * folds)
