@@ -16,7 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-from raypipe import cluster  # first: it sets what Ray reads when it is imported
+import raypipe.cluster  # noqa: F401  first: it sets what Ray reads when it is imported
 from raypipe.config import AshaConfig, ResourcesConfig
 from raypipe.errors import ClusterError, ConfigError
 from raypipe.sweeps.space import Settings

@@ -70,7 +70,7 @@ def plot_parallel(
     shown = [t for t in trials if t.state != "failed" and t.value(goal) is not None]
     values = [trial.value(goal) for trial in shown]
     bottom, top = _window(values, goal)
-    colours = ScalarMappable(Normalize(bottom, top), "viridis" if goal.more else "viridis_r")
+    colours = ScalarMappable(Normalize(bottom, top), "viridis_r" if goal.more else "viridis")
     won = best_trial(shown, goal)
     with matplotlib.rc_context(_FONT):
         figure = Figure(

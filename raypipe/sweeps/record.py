@@ -54,7 +54,7 @@ class Record:
         self.ended: dict[int, Trial] = {}
         with disk_errors(f"{self._path}: cannot be written"):
             lines = _whole_lines(self._path)
-            self._file = open(self._path, "ab")  # noqa: SIM115: closed in __exit__
+            self._file = open(self._path, "ab")  # noqa: SIM115
             if not lines:
                 self._add({"sweep": about})
                 fsync_folder(folder)

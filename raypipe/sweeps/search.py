@@ -6,7 +6,7 @@ from the trials that have ended: equal ones give equal proposals, so nothing of 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
