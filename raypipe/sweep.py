@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
@@ -219,8 +220,8 @@ def _try(
             resources=sweep.resources,
             concurrency=sweep.concurrency,
         )
-        watch = watch_trials(checked.goal, checked.count, record.ended.values())
-        with stages.stage("trials"), watch:
+        watched = watch_trials(checked.goal, checked.count, record.ended.values())
+        with stages.stage("trials"), watched as watch:
             run_trials(plan, data, folder / "tune", _Both(record, watch))
 
 
@@ -298,8 +299,6 @@ def _write(
     facts: dict[str, Any],
 ) -> None:
     """All files of a finished sweep; what says that it is finished comes last."""
-    import shutil
-
     goal = checked.goal
     settled = checked.objective.settled(config, best.settings, best.best_look(goal).epochs)
     again = facts["measured_again"]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -85,7 +86,10 @@ def run_trials(plan: Plan, data: Any, folder: Path, watch: Watch) -> None:
         ConfigError: no machine has what a trial takes.
         ClusterError: Tune gave up.
     """
-    _check_resources(plan.resources)
+    slots = _slots(plan.resources)
+    # Said to Tune too: else it starts one actor after the other, and short trials, which hand
+    # theirs on before the next one is there, take turns.
+    concurrency = min(slots, plan.concurrency or slots, len(plan.numbers))
     resources = {"cpu": plan.resources.cpus}
     if plan.resources.memory is not None:
         resources["memory"] = int(plan.resources.memory)
@@ -103,7 +107,7 @@ def run_trials(plan: Plan, data: Any, folder: Path, watch: Watch) -> None:
             num_samples=len(plan.numbers),
             search_alg=_Search(driver),
             scheduler=_scheduler(plan),
-            max_concurrent_trials=plan.concurrency,
+            max_concurrent_trials=concurrency,
             reuse_actors=True,
             trial_name_creator=lambda trial: trial.trial_id,
             trial_dirname_creator=lambda trial: trial.trial_id,
@@ -258,16 +262,22 @@ def _scheduler(plan: Plan) -> TrialScheduler:
     return scheduler
 
 
-def _check_resources(wanted: ResourcesConfig) -> None:
-    """Tune would wait for ever."""
+def _slots(wanted: ResourcesConfig) -> int:
+    """Trials that can run at a time. Where none can, Tune would wait for ever."""
     nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    for name, kind, value in (("cpus", "CPU", wanted.cpus), ("memory", "memory", wanted.memory)):
-        largest = max(node.get(kind, 0) for node in nodes)
-        if value is not None and value > largest:
+    asked = (("cpus", "CPU", wanted.cpus), ("memory", "memory", wanted.memory))
+    slots = [sys.maxsize] * len(nodes)
+    for name, kind, value in asked:
+        if value is None:
+            continue
+        there = [node.get(kind, 0) for node in nodes]
+        if value > max(there):
             raise ConfigError(
                 f"sweep.resources.{name}: found {value:g}, but the largest machine has "
-                f"{largest:g}; lower it"
+                f"{max(there):g}; lower it"
             )
+        slots = [min(slot, int(has // value)) for slot, has in zip(slots, there, strict=True)]
+    return sum(slots)
 
 
 def _one_line(error: Exception) -> str:

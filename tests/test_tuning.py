@@ -56,7 +56,9 @@ def test_a_trial_that_fails_does_not_stop_the_others(tmp_path, ray_cluster, capf
         ("failed", "it has no rmse"),
         ("finished", None),
     ]
-    assert capfd.readouterr() == ("", "")
+    out, err = capfd.readouterr()  # Ray itself tells of a worker that died
+    assert "Trial" not in out + err
+    assert "Traceback" not in out + err
 
 
 def test_asha_stops_what_does_worse_at_the_same_epochs(tmp_path, ray_cluster):
