@@ -55,7 +55,9 @@ def plot_progress(trials: Sequence[Trial], goal: Goal, path: Path) -> None:
                 ha="center",
             )
         margin = (top - bottom) * 0.12
-        axes.set(xlabel="trial", ylabel=goal.metric, ylim=(bottom - margin, top + margin))
+        cut = any(not bottom <= value <= top for value in values)
+        label = "trial (marks at the edge are worse than it)" if cut else "trial"
+        axes.set(xlabel=label, ylabel=goal.metric, ylim=(bottom - margin, top + margin))
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_title(f"{len(trials)} trials; {'more' if goal.more else 'less'} is better")
         axes.grid(alpha=0.3)
