@@ -236,6 +236,40 @@ def _evaluate_ratings(settled, out: Path, json: bool) -> None:
         typer.echo(f"result: {place}")
 
 
+@app.command(epilog="Example: raypipe sweep configs/sweep-movielens.yaml")
+def sweep(
+    config: Config = None,
+    follows: Follows = None,
+    settings: Settings = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the newest sweep of this config.")
+    ] = False,
+    sweeps_dir: Annotated[Path, typer.Option("--sweeps-dir", help="Where the sweeps are.")] = Path(
+        "sweeps"
+    ),
+    json: Json = False,
+) -> None:
+    """Try parameters on Ray Tune, and keep the best: section sweep of the config.
+
+    Leaves best.yaml, trials.parquet and pictures in SWEEPS/DATE-DIGEST. After a kill, --resume
+    goes on; no trial that has ended is lost or tried again.
+    """
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    settled = _load(config, follows, settings)
+
+    from raypipe.show import print_json
+    from raypipe.sweep import run_sweep
+    from raypipe.sweep_report import print_sweep
+    from raypipe.sweeps.watch import Lines, TrialTable
+
+    day = datetime.date.today().isoformat()
+    found = run_sweep(settled, sweeps_dir, day, TrialTable, resume, Lines())
+    if json:
+        print_json({"folder": str(found.folder), "new": found.new, **found.facts})
+    else:
+        print_sweep(found)
+
+
 @app.command(epilog="Example: raypipe demo --accounts 20000 --out demo/follows.csv")
 def demo(
     out: Annotated[Path, typer.Option(help="The CSV file to write.")] = Path("demo/follows.csv"),

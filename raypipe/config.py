@@ -294,6 +294,74 @@ class FactorsConfig(Section):
     )
 
 
+class AshaConfig(Section):
+    """Which trials of a sweep are stopped early: asynchronous successive halving over epochs."""
+
+    min_epochs: int = Field(5, ge=1, description="No trial is stopped before so many epochs.")
+    max_epochs: int = Field(
+        100, ge=1, description="Epochs of a trial that is never stopped; instead of n_epochs."
+    )
+    reduction: int = Field(
+        3,
+        ge=2,
+        description="At min_epochs, and each time that the epochs have grown so many times, one in "
+        "so many trials goes on.",
+    )
+
+    @model_validator(mode="after")
+    def _ascending(self) -> AshaConfig:
+        if self.min_epochs > self.max_epochs:
+            raise ValueError(f"min_epochs is above max_epochs, {self.max_epochs}; lower it")
+        return self
+
+    @property
+    def rungs(self) -> tuple[int, ...]:
+        """Epochs at which a trial is measured.
+
+        Example:
+            >>> AshaConfig(min_epochs=5, max_epochs=100, reduction=3).rungs
+            (5, 15, 45, 100)
+        """
+        found = [self.min_epochs]
+        while found[-1] * self.reduction < self.max_epochs:
+            found.append(found[-1] * self.reduction)
+        return tuple(sorted({*found, self.max_epochs}))
+
+
+class ResourcesConfig(Section):
+    """What a trial of a sweep takes; it waits until there is so much."""
+
+    cpus: float = Field(1, gt=0, description="CPUs; a trial computes in one thread.")
+    memory: ByteSize | None = Field(None, gt=0, description="As 2GB; null: it is not asked.")
+
+
+class SweepConfig(Section):
+    """Which parameters a sweep tries, and by what it picks the best."""
+
+    space: dict[str, dict[str, Any]] = Field(
+        {},
+        description="Key of this config to what it may be: {int: [20, 300], log: true}, "
+        "{float: [0.01, 0.1]}, {choice: [SVD, NMF]}; of search grid, {grid: [10, 50]}.",
+    )
+    trials: int | None = Field(
+        None, ge=1, description="How many; null: 20, and of search grid all points."
+    )
+    search: Literal["grid", "random", "optuna"] = Field(
+        "random", description="optuna: its tree-structured Parzen estimator."
+    )
+    scheduler: Literal["none", "asha"] = Field(
+        "none", description="asha: stop those early that do worse after as many epochs."
+    )
+    asha: AshaConfig = Field(AshaConfig(), description="Of scheduler: asha.")
+    objective: str | None = Field(
+        None, description="The metric that picks the best; null: rmse of ratings."
+    )
+    resources: ResourcesConfig = Field(ResourcesConfig(), description="What a trial takes.")
+    concurrency: int | None = Field(
+        None, ge=1, description="Trials at a time; null: as many as there are resources for."
+    )
+
+
 class RunConfig(Section):
     """Everything that a nightly run is told."""
 
@@ -334,6 +402,11 @@ class RunConfig(Section):
     factors: FactorsConfig = Field(FactorsConfig(), description="The model that is trained.")
     evaluation: EvaluationConfig = Field(
         EvaluationConfig(), description="How the recommendations are measured."
+    )
+    sweep: SweepConfig = Field(
+        SweepConfig(),
+        json_schema_extra=SPEED_ONLY,
+        description="What a sweep tries. Changes nothing but a sweep.",
     )
     seed: int = Field(
         0,
@@ -392,6 +465,28 @@ def load_config(path: Path | None = None, overrides: dict[str, Any] | None = Non
         return RunConfig.model_validate(tree)
     except ValidationError as error:
         raise ConfigError(f"{path or 'config'}: {_first_problem(error, RunConfig)}") from None
+
+
+def with_settings(config: RunConfig, settings: dict[str, Any]) -> RunConfig:
+    """The config with some of its values replaced.
+
+    Args:
+        settings: dotted key to value, as ``{"similar.neighbours": 50}``.
+
+    Raises:
+        ConfigError: a key or value that is refused.
+
+    Example:
+        >>> with_settings(RunConfig(), {"similar.neighbours": 50}).similar.neighbours
+        50
+    """
+    tree = config.model_dump()
+    for key, value in settings.items():
+        _lay_over(tree, key, value)
+    try:
+        return RunConfig.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_first_problem(error, RunConfig)) from None
 
 
 def check_section(model: type[Section], values: dict[str, Any], key: str) -> Section:

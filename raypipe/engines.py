@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import psutil
 
 from raypipe.config import RunConfig
+from raypipe.errors import ConfigError
 from raypipe.frames import FrameEngine, PandasEngine
 from raypipe.intake.read import choose_frames
 from raypipe.memory import tasks_at_a_time
@@ -101,6 +102,21 @@ def runner(
     cluster.start_workers(warm_up)
     run_shards = partial(cluster.run_shards, memory=memory, in_flight=tasks)
     return Runner(run_shards, tasks, f"{reason}; {cpus} CPUs, memory for {tasks} tasks at a time")
+
+
+def ray_for(config: RunConfig, stack: ExitStack) -> str:
+    """Connect to Ray, until ``stack`` closes, for work that needs it; returns where and why.
+
+    Raises:
+        ConfigError: the config forbids it.
+        ClusterError: Ray cannot be reached.
+    """
+    if config.cluster == "none":
+        raise ConfigError("cluster: none, but this runs on Ray; set cluster: local")
+    address = _address(config) or "local"
+    cpus = stack.enter_context(_import_cluster(address).connect(address))
+    why = "config" if config.cluster != "auto" else "it is needed"
+    return f"cluster: {address} ({why}); {cpus} CPUs"
 
 
 def _import_cluster(address: str) -> ModuleType:

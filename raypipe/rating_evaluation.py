@@ -93,7 +93,7 @@ def evaluate_ratings(config: RunConfig, progress: Progress | None = None) -> Rat
     folds = config.evaluation.folds
     with ExitStack() as stack:
         with stages.stage("read"):
-            read = _read(config)
+            read = read_arrays(config)
         for name, parameters in chosen.items():
             check_memory(name, parameters, read.size, *_limit(config, read.size, len(chosen)))
         with stages.stage("folds"):
@@ -145,7 +145,7 @@ def plan_ratings(config: RunConfig, progress: Progress | None = None) -> dict[st
     chosen = chosen_algorithms(config)
     stages = Stages(progress or Silent())
     with stages.stage("read"):
-        read = _read(config)
+        read = read_arrays(config)
     folds, size = config.evaluation.folds, read.size
     limit, limited_by = _limit(config, size, len(chosen))
     return {
@@ -186,7 +186,12 @@ def chosen_algorithms(config: RunConfig) -> dict[str, Section]:
     return chosen
 
 
-def _read(config: RunConfig) -> Read:
+def read_arrays(config: RunConfig) -> Read:
+    """The ratings that the config names.
+
+    Raises:
+        InputError: they are not what they should be.
+    """
     intake = read_ratings(config.input, config.ratings.scale)
     ratings, duplicates = build_ratings(intake.frame, config.ratings.scale)
     size = size_of(ratings)

@@ -29,14 +29,17 @@ FLOORS = (
     ("loading", "checkpoints"),
     ("evaluation/*",),
     ("pipeline", "plan", "reports", "rating_evaluation"),
-    ("rating_report", "rating_record"),
+    ("rating_report", "rating_record", "sweeps/*"),
+    ("tuning",),
+    ("sweep",),
+    ("sweep_report",),
     ("cli",),
     ("__main__",),
 )
 #: Within these, files may import each other.
-OPEN = ("kernels/*", "intake/*", "ratings/*", "runs/*", "evaluation/*")
+OPEN = ("kernels/*", "intake/*", "ratings/*", "runs/*", "evaluation/*", "sweeps/*")
 #: The only files that may import Ray or Modin.
-RAY = ("cluster",)
+RAY = ("cluster", "tuning")
 
 
 def modules() -> list[str]:

@@ -1,0 +1,147 @@
+"""Pictures of a sweep: its objective over the trials, and which parameters go with which value."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from raypipe.sweeps.space import Dimension
+from raypipe.sweeps.trials import Goal, Trial, best_so_far, best_trial
+
+_FONT = {"font.size": 9}
+_MARKS = {"finished": ("o", "tab:blue"), "stopped": ("v", "tab:gray")}
+
+
+def plot_progress(trials: Sequence[Trial], goal: Goal, path: Path) -> None:
+    """The value of each trial, by number, and the best so far as a line; failed ones as crosses.
+
+    Far worse values than most stand at the upper edge (the lower one where more is better).
+    """
+    trials = sorted(trials, key=lambda trial: trial.number)
+    values = [t.value(goal) for t in trials if t.state != "failed" and t.value(goal) is not None]
+    bottom, top = _window(values, goal)
+    with matplotlib.rc_context(_FONT):
+        figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
+        axes = figure.add_subplot()
+        for state, (mark, colour) in _MARKS.items():
+            shown = [(t.number, t.value(goal)) for t in trials if t.state == state]
+            shown = [(n, v) for n, v in shown if v is not None]
+            if shown:
+                numbers, found = zip(*shown, strict=True)
+                found = np.clip(found, bottom, top)
+                label = "stopped early" if state == "stopped" else state
+                axes.plot(numbers, found, mark, color=colour, label=label, ms=5, alpha=0.8)
+        failed = [trial.number for trial in trials if trial.state == "failed"]
+        if failed:
+            axes.plot(failed, [bottom if goal.more else top] * len(failed), "rx", label="failed")
+        best = [math.nan if value is None else value for value in best_so_far(trials, goal)]
+        numbers = [trial.number for trial in trials]
+        axes.step(numbers, best, where="post", color="tab:orange", label="best so far")
+        won = best_trial(trials, goal)
+        if won is not None:
+            axes.annotate(
+                f"trial {won.number}: {won.value(goal):.4f}",
+                (won.number, won.value(goal)),
+                xytext=(0, 12 if goal.more else -14),
+                textcoords="offset points",
+                ha="center",
+            )
+        margin = (top - bottom) * 0.12
+        cut = any(not bottom <= value <= top for value in values)
+        label = "trial (marks at the edge are worse than it)" if cut else "trial"
+        axes.set(xlabel=label, ylabel=goal.metric, ylim=(bottom - margin, top + margin))
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_title(f"{len(trials)} trials; {'more' if goal.more else 'less'} is better")
+        axes.grid(alpha=0.3)
+        axes.legend()
+        figure.savefig(path, format="png")
+
+
+def plot_parallel(
+    trials: Sequence[Trial], space: Sequence[Dimension], goal: Goal, path: Path
+) -> None:
+    """Every trial as a line over its parameters, coloured by its value; the best one thick."""
+    shown = [t for t in trials if t.state != "failed" and t.value(goal) is not None]
+    values = [trial.value(goal) for trial in shown]
+    bottom, top = _window(values, goal)
+    colours = ScalarMappable(Normalize(bottom, top), "viridis_r" if goal.more else "viridis")
+    won = best_trial(shown, goal)
+    with matplotlib.rc_context(_FONT):
+        figure = Figure(
+            figsize=(max(6, 1.7 * (len(space) + 1)), 4.5), dpi=120, layout="constrained"
+        )
+        axes = figure.add_subplot()
+        # The best on top of the others.
+        for trial in sorted(shown, key=lambda trial: trial.loss(goal), reverse=True):
+            heights = [_height(dimension, trial.settings) for dimension in space]
+            places = [(x, y) for x, y in enumerate(heights) if y is not None]
+            x, y = zip(*places, strict=True)
+            colour = colours.to_rgba(min(max(trial.value(goal), bottom), top))
+            width = 3 if trial is won else 1
+            axes.plot(x, y, color=colour, lw=width, alpha=0.85, marker="o", ms=width + 2)
+        for x, dimension in enumerate(space):
+            axes.axvline(x, color="black", lw=0.8, zorder=0)
+            for height, label in _ticks(dimension):
+                axes.annotate(
+                    label,
+                    (x, height),
+                    xytext=(5, 0),
+                    textcoords="offset points",
+                    va="center",
+                    bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
+                )
+        names = [dimension.key.rpartition(".")[2] for dimension in space]
+        logs = ["\n(log)" if dimension.log else "" for dimension in space]
+        axes.set_xticks(range(len(space)), [n + log for n, log in zip(names, logs, strict=True)])
+        axes.set(yticks=[], ylim=(-0.06, 1.06), xlim=(-0.2, len(space) - 1 + 0.5))
+        for side in ("top", "right", "left", "bottom"):
+            axes.spines[side].set_visible(False)
+        if won is not None:
+            axes.set_title(f"thick: trial {won.number}, {goal.metric} {won.value(goal):.4f}")
+        figure.colorbar(colours, ax=axes, label=goal.metric)
+        figure.savefig(path, format="png")
+
+
+def _window(values: Sequence[float], goal: Goal) -> tuple[float, float]:
+    """What is drawn to scale: from the best value to three times as far as the median is."""
+    if not values:
+        return 0.0, 1.0
+    best = max(values) if goal.more else min(values)
+    far = max(3 * abs(float(np.median(values)) - best), 1e-4)
+    bottom, top = (best - far, best) if goal.more else (best, best + far)
+    return max(bottom, min(values)), max(min(top, max(values)), bottom + 1e-4)
+
+
+def _height(dimension: Dimension, settings: dict[str, Any]) -> float | None:
+    """Where a setting stands on its axis, from 0 to 1; None where the trial has none."""
+    if dimension.key not in settings:
+        return None
+    return _place(dimension, settings[dimension.key])
+
+
+def _place(dimension: Dimension, value: Any) -> float:
+    if dimension.kind in ("choice", "grid"):
+        told = [(type(known), known) for known in dimension.values]
+        return told.index((type(value), value)) / max(1, len(told) - 1)
+    low, high = dimension.values
+    if dimension.log:
+        low, high, value = math.log(low), math.log(high), math.log(value)
+    return (value - low) / (high - low)
+
+
+def _ticks(dimension: Dimension) -> list[tuple[float, str]]:
+    if dimension.kind in ("choice", "grid"):
+        return [(_place(dimension, value), str(value)) for value in dimension.values]
+    low, high = dimension.values
+    middle = math.sqrt(low * high) if dimension.log else (low + high) / 2
+    if dimension.kind == "int":
+        middle = round(middle)
+    return [(_place(dimension, value), f"{value:.3g}") for value in (low, middle, high)]

@@ -1,0 +1,204 @@
+"""The search space: what each parameter may be, and the points that follow from it."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from raypipe.config import SweepConfig
+from raypipe.errors import ConfigError
+
+Settings = dict[str, Any]
+#: Does a trial with these settings have such a key? A parameter of another algorithm it has not.
+Has = Callable[[Settings, str], bool]
+
+RANGES, LISTS = ("int", "float"), ("choice", "grid")
+#: Of a random search and of Optuna, where no number of trials is given.
+DEFAULT_TRIALS = 20
+#: Random draws of one trial, until one is found that no other trial has.
+_DRAWS = 100
+
+
+@dataclass(frozen=True)
+class Dimension:
+    """One key of the config, and what it may be.
+
+    Attributes:
+        key: dotted.
+        kind: int, float, choice or grid.
+        values: of a range its two ends, which belong to it; of a list all values.
+        log: of a range: equal ratios are equally likely.
+    """
+
+    key: str
+    kind: str
+    values: tuple[Any, ...]
+    log: bool = False
+
+
+def parse_space(sweep: SweepConfig) -> tuple[Dimension, ...]:
+    """The dimensions, in the order of the config.
+
+    Raises:
+        ConfigError: there is none, or one is not what it should be.
+
+    Example:
+        >>> parse_space(SweepConfig(space={"similar.neighbours": {"int": [10, 50]}}))
+        (Dimension(key='similar.neighbours', kind='int', values=(10, 50), log=False),)
+        >>> parse_space(SweepConfig())
+        Traceback (most recent call last):
+        ...
+        raypipe.errors.ConfigError: sweep.space: has no points; expected at least one parameter, \
+as factors.parameters.n_factors: {int: [20, 300]}
+    """
+    if not sweep.space:
+        raise ConfigError(
+            "sweep.space: has no points; expected at least one parameter, as "
+            "factors.parameters.n_factors: {int: [20, 300]}"
+        )
+    space = tuple(_dimension(key, told) for key, told in sweep.space.items())
+    for dimension in space:
+        key, grid = f"sweep.space.{dimension.key}", sweep.search == "grid"
+        if grid and dimension.kind in RANGES:
+            raise ConfigError(
+                f"{key}: found a range, of which search: grid has no points; expected "
+                "{grid: [...]}, or set search: random"
+            )
+        if not grid and dimension.kind == "grid":
+            raise ConfigError(
+                f"{key}: found a grid, but search is {sweep.search}; expected choice, int or "
+                "float, or set search: grid"
+            )
+    return space
+
+
+def grid_points(space: Sequence[Dimension], has: Has) -> list[Settings]:
+    """Every combination of the values once, the last dimension's values beside each other.
+
+    Example:
+        >>> space = (Dimension("a", "grid", (1, 2)), Dimension("b", "grid", (3, 4)))
+        >>> grid_points(space, lambda settings, key: key == "a" or settings["a"] == 1)
+        [{'a': 1, 'b': 3}, {'a': 1, 'b': 4}, {'a': 2}]
+    """
+    combinations = itertools.product(*(dimension.values for dimension in space))
+    keys = [dimension.key for dimension in space]
+    values = (dict(zip(keys, combination, strict=True)) for combination in combinations)
+    return list(
+        _distinct(settle(space, has, lambda d, point=point: point[d.key]) for point in values)
+    )
+
+
+def random_points(space: Sequence[Dimension], has: Has, count: int, seed: int) -> list[Settings]:
+    """``count`` different points, or as many as are found; the first ones do not depend on it.
+
+    Example:
+        >>> space = (Dimension("a", "float", (0.01, 1.0), log=True), Dimension("b", "int", (1, 3)))
+        >>> points = random_points(space, lambda settings, key: True, 3, seed=0)
+        >>> points[:2] == random_points(space, lambda settings, key: True, 2, seed=0)
+        True
+    """
+    drawn = (
+        settle(space, has, lambda dimension, rng=rng: draw(dimension, rng))
+        for rng in (np.random.default_rng([seed, number]) for number in range(_DRAWS * count))
+    )
+    return list(itertools.islice(_distinct(drawn), count))
+
+
+def settle(space: Sequence[Dimension], has: Has, value: Callable[[Dimension], Any]) -> Settings:
+    """One point: a value for each dimension that it has, the algorithm's first."""
+    found: Settings = {}
+    for dimension in sorted(space, key=lambda dimension: dimension.key != "factors.algorithm"):
+        if has(found, dimension.key):
+            found[dimension.key] = value(dimension)
+    return found
+
+
+def draw(dimension: Dimension, rng: np.random.Generator) -> Any:
+    """A value, each equally likely; with ``log``, each ratio.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> sorted({draw(Dimension("a", "int", (1, 3), log=True), rng) for _ in range(50)})
+        [1, 2, 3]
+    """
+    if dimension.kind in LISTS:
+        return dimension.values[int(rng.integers(len(dimension.values)))]
+    low, high = dimension.values
+    if dimension.kind == "int" and not dimension.log:
+        return int(rng.integers(low, high + 1))
+    # Of whole numbers each gets the room from half below to half above.
+    margin = 0.5 if dimension.kind == "int" else 0.0
+    if dimension.log:
+        drawn = math.exp(rng.uniform(math.log(low - margin), math.log(high + margin)))
+    else:
+        drawn = rng.uniform(low, high)
+    drawn = min(max(drawn, low), high)
+    return round(drawn) if dimension.kind == "int" else float(drawn)
+
+
+def _dimension(key: str, told: dict[str, Any]) -> Dimension:
+    place = f"sweep.space.{key}"
+    known = [*RANGES, *LISTS, "log"]
+    for word in told:
+        if word not in known:
+            near = difflib.get_close_matches(word, known, n=1)
+            cure = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+            raise ConfigError(f"{place}.{word}: unknown key; {cure}")
+    kinds = [word for word in told if word != "log"]
+    if len(kinds) != 1:
+        found = " and ".join(kinds) or "none"
+        raise ConfigError(f"{place}: found {found}; expected one of int, float, choice and grid")
+    (kind,), log = kinds, told.get("log", False)
+    values = told[kind]
+    if not isinstance(log, bool):
+        raise ConfigError(f"{place}.log: found {log!r}; expected true or false")
+    if log and kind in LISTS:
+        raise ConfigError(f"{place}.log: is for int and float; leave it out")
+    if not isinstance(values, list):
+        raise ConfigError(f"{place}.{kind}: found {values!r}; expected a list")
+    if kind in LISTS:
+        return Dimension(key, kind, _check_list(place, kind, values))
+    return Dimension(key, kind, _check_range(place, kind, values, log), log)
+
+
+def _check_list(place: str, kind: str, values: list[Any]) -> tuple[Any, ...]:
+    if not values:
+        raise ConfigError(f"{place}.{kind}: has no points; expected at least one value")
+    for value in values:
+        if not isinstance(value, bool | int | float | str | None):
+            raise ConfigError(f"{place}.{kind}: found {value!r}; expected numbers or words")
+        if sum(value == other and type(value) is type(other) for other in values) > 1:
+            raise ConfigError(f"{place}.{kind}: found {value!r} twice; leave one out")
+    return tuple(values)
+
+
+def _check_range(place: str, kind: str, values: list[Any], log: bool) -> tuple[Any, ...]:
+    allowed = int if kind == "int" else int | float
+    numbers = [v for v in values if isinstance(v, allowed) and not isinstance(v, bool)]
+    if len(values) != 2 or len(numbers) != 2 or not all(map(math.isfinite, numbers)):
+        what = "whole numbers" if kind == "int" else "numbers"
+        raise ConfigError(f"{place}.{kind}: found {values!r}; expected two {what}")
+    low, high = values
+    if not low < high:
+        raise ConfigError(
+            f"{place}.{kind}: found {values!r}, which has no points between; expected the lowest "
+            "value, then a higher one"
+        )
+    if log and low <= 0:
+        raise ConfigError(f"{place}.{kind}: found {low}; with log: true expected more than 0")
+    return low, high
+
+
+def _distinct(points: Iterator[Settings]) -> Iterator[Settings]:
+    seen = set()
+    for point in points:
+        told = repr(sorted(point.items()))
+        if told not in seen:
+            seen.add(told)
+            yield point

@@ -1,0 +1,172 @@
+"""A sweep of SVD on MovieLens 100K beside scikit-surprise's GridSearchCV, on the same trials.
+
+Each search runs in a process of its own, one after the other. Memory is the largest sum, over the
+processes of a search, of what each holds of its own and its part of what several hold (PSS); that
+of the trials is without what driver and Ray hold: what another trial at a time would cost.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import psutil
+
+from raypipe.config import RunConfig, load_config
+from raypipe.show import print_table
+
+#: 24 points.
+GRID = {
+    "n_factors": [50, 100],
+    "lr_all": [0.005, 0.01],
+    "reg_all": [0.02, 0.05, 0.1],
+    "init_std_dev": [0.02, 0.1],
+}
+EPOCHS = 40
+#: Cuts of ASHA: one in three goes on after 5 epochs, and again after 15.
+ASHA = {"min_epochs": 5, "max_epochs": EPOCHS, "reduction": 3}
+SEARCHES = ("GridSearchCV(n_jobs=2)", "raypipe sweep", "raypipe sweep, asha")
+_SETTLE_SECONDS = 0.2
+
+
+class Found(NamedTuple):
+    """What a search came to."""
+
+    rmse: float
+    seconds: float
+    bytes: int
+    trial_bytes: int
+
+
+def grid_search(ratings: Path) -> float:
+    """scikit-surprise's own, on the same folds."""
+    from surprise import SVD
+    from surprise.model_selection import GridSearchCV, KFold
+
+    from raypipe.rating_evaluation import read_arrays
+    from tests.ratings.small_ratings import surprise_dataset
+
+    data = surprise_dataset(read_arrays(config_of(ratings, {})).ratings)
+    grid = {name: list(values) for name, values in GRID.items()}
+    grid |= {"n_epochs": [EPOCHS], "random_state": [0]}
+    search = GridSearchCV(SVD, grid, ["rmse"], cv=KFold(5, random_state=0), n_jobs=2)
+    search.fit(data)
+    return float(search.best_score["rmse"])
+
+
+def raypipe_sweep(ratings: Path, told: dict[str, Any]) -> float:
+    """The same trials as a sweep, Ray's start and the files that it leaves included."""
+    from raypipe.sweep import run_sweep
+    from raypipe.sweeps.watch import TrialTable
+
+    with tempfile.TemporaryDirectory() as folder:
+        config = config_of(ratings, told)
+        found = run_sweep(config, Path(folder), "2026-03-01", TrialTable)
+    return found.facts["best"]["measures"]["rmse"]
+
+
+def config_of(ratings: Path, told: dict[str, Any]) -> RunConfig:
+    """The grid as a config."""
+    space = {f"factors.parameters.{name}": {"grid": values} for name, values in GRID.items()}
+    epochs = {} if "sweep.scheduler" in told else {"n_epochs": EPOCHS}
+    settings = {
+        "input.ratings": str(ratings),
+        "input.rating_columns.timestamp": "timestamp",
+        "factors": {"algorithm": "SVD", "parameters": epochs},
+        "cluster": "local",
+        "sweep.search": "grid",
+        "sweep.space": space,
+    }
+    return load_config(None, {**settings, **told})
+
+
+def search(name: str, ratings: Path) -> float:
+    """Run one of :data:`SEARCHES` here; returns its best RMSE."""
+    if name == SEARCHES[0]:
+        return grid_search(ratings)
+    asha = {"sweep.scheduler": "asha", "sweep.asha": ASHA}
+    return raypipe_sweep(ratings, asha if name == SEARCHES[2] else {})
+
+
+def watched(command: list[str]) -> Found:
+    """Run a search as a process, and take its time and memory."""
+    started = time.perf_counter()
+    with tempfile.TemporaryFile("w+") as out:
+        process = subprocess.Popen(command, stdout=out, stderr=subprocess.DEVNULL)
+        largest, stop = [0, 0], threading.Event()
+        watching = threading.Thread(target=_watch, args=(process.pid, largest, stop))
+        watching.start()
+        code = process.wait()
+        seconds = time.perf_counter() - started
+        stop.set()
+        watching.join()
+        out.seek(0)
+        said = out.read()
+    if code:
+        sys.exit(f"{' '.join(command)} ended with {code}")
+    return Found(json.loads(said.splitlines()[-1]), seconds, *largest)
+
+
+def _watch(pid: int, largest: list[int], stop: threading.Event) -> None:
+    while not stop.wait(_SETTLE_SECONDS):
+        try:
+            main = psutil.Process(pid)
+            held = {p: (p.name(), _pss(p)) for p in [main, *main.children(recursive=True)]}
+        except psutil.Error:
+            continue
+        works = sum(size for name, size in held.values() if _is_trial(name))
+        others = [p for p in held if p != main]
+        if not any(_is_trial(held[p][0]) for p in others):  # joblib's workers are all there is
+            works = sum(held[p][1] for p in others if "ray" not in held[p][0])
+        largest[0] = max(largest[0], sum(size for _, size in held.values()))
+        largest[1] = max(largest[1], works)
+
+
+def _is_trial(name: str) -> bool:
+    return name.startswith("ray::") and "IDLE" not in name
+
+
+def _pss(process: psutil.Process) -> int:
+    try:
+        return process.memory_full_info().pss
+    except psutil.Error:
+        return 0
+
+
+def bench(data: Path, run: Callable[[list[str]], Found] = watched) -> None:
+    """Print the table, and the ratios that are wanted."""
+    ratings = data / "ml-100k" / "ratings.csv.gz"
+    found = {
+        name: run([sys.executable, "-m", "tests.benchmarks.sweeps", name, str(ratings)])
+        for name in SEARCHES
+    }
+    print_table(
+        ["24 trials of SVD", "best rmse", "seconds", "MB of all", "MB of the trials"],
+        (
+            [name, f"{f.rmse:.4f}", f.seconds, f.bytes / 1e6, f.trial_bytes / 1e6]
+            for name, f in found.items()
+        ),
+        "MovieLens 100K, 5 folds, 2 at a time",
+    )
+    theirs, ours, asha = found.values()
+    print_table(
+        ["raypipe beside GridSearchCV", "ratio", "wanted"],
+        [
+            ["times as fast", theirs.seconds / ours.seconds, "at least 1"],
+            ["times as fast with asha", theirs.seconds / asha.seconds, "at least 2.5"],
+            ["best rmse with asha, difference", asha.rmse - theirs.rmse, "at most 0.002"],
+            ["memory of all processes", ours.bytes / theirs.bytes, "at most 0.5"],
+            ["memory of the trials", ours.trial_bytes / theirs.trial_bytes, "at most 0.5"],
+        ],
+    )
+
+
+if __name__ == "__main__":
+    print(json.dumps(search(sys.argv[1], Path(sys.argv[2]))))
