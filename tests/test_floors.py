@@ -19,7 +19,8 @@ FLOORS = (
     ("frames", "graph", "runs/*", "show", "demo"),
     ("statistics", "audience", "plots", "degrees"),
     ("intake/*", "cluster", "ratings/*"),
-    ("follows", "engines", "candidates/*"),
+    ("follows", "engines", "factors/*"),
+    ("candidates/*",),
     ("eligibility", "ladder"),
     ("ranking",),
     ("recommend",),
@@ -33,7 +34,7 @@ FLOORS = (
     ("__main__",),
 )
 #: Within these, files may import each other.
-OPEN = ("kernels/*", "intake/*", "ratings/*", "runs/*", "evaluation/*")
+OPEN = ("kernels/*", "intake/*", "factors/*", "ratings/*", "runs/*", "evaluation/*")
 #: The only files that may import Ray or Modin.
 RAY = ("cluster",)
 
