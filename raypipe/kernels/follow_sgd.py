@@ -13,7 +13,7 @@ from numba import njit
 
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.mixing import STEP, mix, mix_pair
-from raypipe.kernels.sgd import Steps, SvdState, learn_one
+from raypipe.kernels.sgd import Steps, SvdState, learn
 
 #: Draws for one non-follow; who follows nearly everybody gets fewer non-follows.
 _ATTEMPTS = 10
@@ -103,8 +103,8 @@ def _follow_epoch(
         items, ratings = _account_ratings(
             account, indptr, codes, rejected_indptr, rejected, drawn_from, per_follow, seed, epoch
         )
-        for at in range(len(items)):
-            learn_one(account, items[at], ratings[at], 0.0, bu, bi, pu, qi, rates, penalties, False)
+        accounts = np.full(len(items), account, np.int32)
+        learn(accounts, items, ratings, 0.0, bu, bi, pu, qi, rates, penalties, False)
 
 
 @njit(cache=True, nogil=True)
