@@ -19,7 +19,8 @@ FLOORS = (
     ("frames", "graph", "memory", "runs/*", "show", "demo"),
     ("statistics", "audience", "plots", "degrees"),
     ("intake/*", "cluster", "ratings/*"),
-    ("follows", "engines", "candidates/*"),
+    ("follows", "engines", "factors/*"),
+    ("candidates/*",),
     ("eligibility", "ladder"),
     ("ranking",),
     ("recommend",),
@@ -37,7 +38,15 @@ FLOORS = (
     ("__main__",),
 )
 #: Within these, files may import each other.
-OPEN = ("kernels/*", "intake/*", "ratings/*", "runs/*", "evaluation/*", "sweeps/*")
+OPEN = (
+    "kernels/*",
+    "intake/*",
+    "factors/*",
+    "ratings/*",
+    "runs/*",
+    "evaluation/*",
+    "sweeps/*",
+)
 #: The only files that may import Ray or Modin.
 RAY = ("cluster", "tuning")
 

@@ -53,3 +53,22 @@ def surprise_dataset(ratings):
 
     frame = pd.DataFrame(rows_of(ratings), columns=["user", "item", "rating"])
     return Dataset.load_from_df(frame, Reader(rating_scale=ratings.scale))
+
+
+def surprise_trainset(n, epochs):
+    """A trainset of n users and n items that hands out other ratings in each epoch.
+
+    Args:
+        epochs: arrays of users, items and values for each epoch.
+    """
+    from surprise import Trainset
+
+    left = iter(epochs)
+
+    class Changing(Trainset):
+        def all_ratings(self):
+            return zip(*(array.tolist() for array in next(left)), strict=True)
+
+    changing = Changing({}, {}, n, n, 0, (0, 1), {}, {})
+    changing._global_mean = 0.0
+    return changing

@@ -1,0 +1,1 @@
+"""Models of who follows whom: accounts as numbers, learned from the follows."""
