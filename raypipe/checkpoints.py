@@ -1,10 +1,11 @@
-"""The shards of a run: cut once, kept as they are finished, and made into published tables."""
+"""What a run keeps for a second start: its ladder, its cut, its shards; and the tables of these."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -21,6 +22,20 @@ Shard = tuple[int, int]
 
 #: The tables of a shard that are published, and what their second account is called there.
 PUBLISHED = {"neighbours": NEIGHBOUR, "recommendations": FOLLOWING}
+
+
+def decide_once(staging: Staging, decide: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What was decided before a kill, else what ``decide`` returns: JSON values.
+
+    All shards of a run stand on one ladder, though the measuring may end in other bits elsewhere.
+    """
+    path = staging.scratch / "ladder.json"
+    if path.is_file():
+        return json.loads(path.read_text(encoding="utf-8"))
+    decided = decide()
+    with disk_errors(f"{path}: cannot be written"):
+        write_atomic(path, to_json(decided))
+    return decided
 
 
 def cut_once(staging: Staging, night: Night, cost: Cost, cpus: int) -> list[Shard]:

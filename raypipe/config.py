@@ -398,6 +398,12 @@ class RunConfig(Section):
     recommendations: RecommendationsConfig = Field(
         RecommendationsConfig(), description="What a list looks like."
     )
+    ladder: Literal["evidence", "fixed"] = Field(
+        "evidence",
+        description="Which phase leads. evidence: for accounts of each of evaluation.sizes the one "
+        "that finds held-out follows best, measured each night. fixed: phase 2 for all that have "
+        "similar.min_follows.",
+    )
     ratings: RatingsConfig = Field(RatingsConfig(), description="What a rating is.")
     factors: FactorsConfig = Field(FactorsConfig(), description="The model that is trained.")
     evaluation: EvaluationConfig = Field(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +25,16 @@ class Rung(NamedTuple):
     sources: tuple[str, ...]
 
 
+def phases(config: RunConfig) -> tuple[tuple[str, ...], ...]:
+    """The sources of each phase, phase 1 first: the one that leads, and what fills its lists up.
+
+    Example:
+        >>> phases(RunConfig())
+        (('popular',), ('similar', 'popular'))
+    """
+    return (popular.NAME,), (similar.NAME, popular.NAME)
+
+
 def fixed_ladder(config: RunConfig) -> tuple[Rung, ...]:
     """The phases by number of follows, as the config says: lowest rung first.
 
@@ -32,10 +42,18 @@ def fixed_ladder(config: RunConfig) -> tuple[Rung, ...]:
         >>> [rung.min_follows for rung in fixed_ladder(RunConfig())]
         [0, 3]
     """
-    return (
-        Rung(0, (popular.NAME,)),
-        Rung(config.similar.min_follows, (similar.NAME, popular.NAME)),
-    )
+    first, second = phases(config)[:2]
+    return Rung(0, first), Rung(config.similar.min_follows, second)
+
+
+def ladder_of(rungs: list[dict[str, Any]]) -> tuple[Rung, ...]:
+    """The ladder that a manifest tells of, as a list of each rung's ``_asdict()``.
+
+    Example:
+        >>> ladder_of([{"min_follows": 0, "sources": ["popular"]}])
+        (Rung(min_follows=0, sources=('popular',)),)
+    """
+    return tuple(Rung(rung["min_follows"], tuple(rung["sources"])) for rung in rungs)
 
 
 def rungs_of(ladder: tuple[Rung, ...], follows: np.ndarray) -> np.ndarray:

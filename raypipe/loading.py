@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -22,6 +23,7 @@ from raypipe.frames import FrameEngine
 from raypipe.graph import FollowGraph, build_graph, digest_of_ids, encode
 from raypipe.intake.files import list_files
 from raypipe.intake.read import input_digest, read_follows
+from raypipe.ladder import Rung
 from raypipe.meter import Meter
 from raypipe.progress import Progress
 from raypipe.recommend import Night, prepare
@@ -49,11 +51,11 @@ class Stages:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A night that is read and prepared, and not yet worked.
+    """A night that is read, and not yet prepared.
 
     Attributes:
         graph: the follows.
-        night: what the shards need.
+        audience: int32, the accounts that get lists, ascending.
         rows: what became of the rows of the input, by name.
         quarantine: columns.QUARANTINE_SCHEMA.
         statistics: of the graph.
@@ -62,7 +64,7 @@ class Loaded:
     """
 
     graph: FollowGraph
-    night: Night
+    audience: np.ndarray
     rows: dict[str, int]
     quarantine: pa.Table
     statistics: dict[str, Any]
@@ -78,7 +80,7 @@ def load(
     stack: ExitStack,
     bad_rows: Path | None = None,
 ) -> Loaded:
-    """Read the follows, build their graph, and prepare what the shards need.
+    """Read the follows, and build their graph.
 
     Args:
         accounts: what ``audience.read_accounts`` gave.
@@ -96,11 +98,20 @@ def load(
         del parts
         rows = _add_up({**counts, **dropped._asdict(), "rows_used": graph.follows})
         statistics = graph_statistics(graph)
-
-    with stages.stage("prepare"):
         asked = audience(graph, accounts, config.audience.min_follows)
-        night = prepare(graph, asked, config, memory_available())
-    return Loaded(graph, night, rows, quarantine, statistics, files, engine, why_frames)
+    return Loaded(graph, asked, rows, quarantine, statistics, files, engine, why_frames)
+
+
+def prepare_night(
+    loaded: Loaded, config: RunConfig, ladder: tuple[Rung, ...], stages: Stages
+) -> Night:
+    """What the shards need.
+
+    Raises:
+        TooLargeError: of memory; nothing is built then.
+    """
+    with stages.stage("prepare"):
+        return prepare(loaded.graph, loaded.audience, config, memory_available(), ladder)
 
 
 def state_of_files(config: RunConfig) -> list[tuple[str, int, int]]:

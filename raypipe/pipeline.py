@@ -1,6 +1,7 @@
-"""The nightly flow, on one screen: read, graph, recommend, write, publish.
+"""The nightly flow, on one screen: read, graph, ladder, recommend, write, publish.
 
-follows --intake--> frame --encode--> FollowGraph --shards--> lists --parts--> run --> published
+follows --intake--> frame --encode--> FollowGraph --evidence--> ladder
+FollowGraph, ladder --shards--> lists --parts--> run --> published
 """
 
 from __future__ import annotations
@@ -17,15 +18,24 @@ import pyarrow.parquet as pq
 
 import raypipe
 from raypipe.audience import read_accounts
-from raypipe.checkpoints import PUBLISHED, count_lists, cut_once, published_tables, shard_name
+from raypipe.checkpoints import (
+    PUBLISHED,
+    count_lists,
+    cut_once,
+    decide_once,
+    published_tables,
+    shard_name,
+)
 from raypipe.config import RunConfig, to_yaml
 from raypipe.cost import estimate_cost, measure_cost, reason_of_blocks, write_seconds
 from raypipe.disk import disk_errors, to_json
-from raypipe.engines import runner
+from raypipe.engines import Runner, runner
 from raypipe.errors import InputError
+from raypipe.evaluation.evidence import choose_ladder
 from raypipe.graph import save_graph
 from raypipe.kernels.shards import heaviest_first
-from raypipe.loading import Stages, digest_of_inputs, load, state_of_files
+from raypipe.ladder import ladder_of
+from raypipe.loading import Stages, digest_of_inputs, load, prepare_night, state_of_files
 from raypipe.progress import Progress, Silent
 from raypipe.recall import similarity_facts
 from raypipe.recommend import recommend_shard, warm_up
@@ -89,14 +99,21 @@ def _compute(
         loaded = load(config, accounts, stages, stack, staging.scratch / "quarantine.parquet")
         if state_of_files(config) != state:  # before a checkpoint is kept under the old digest
             raise InputError(f"{config.input.follows}: changed while it was read; run it again")
+
+        def run_on(seconds: float) -> Runner:
+            return runner(config, loaded.engine, seconds, stack, warm_up)
+
+        ladder = decide_once(
+            staging, lambda: choose_ladder(loaded.graph, loaded.audience, config, stages, run_on)
+        )
+        night = prepare_night(loaded, config, ladder_of(ladder["rungs"]), stages)
         with stages.stage("plan"):
-            estimate = estimate_cost(loaded.night)
-            run_shards, cpus, why_cluster = runner(config, loaded.engine, estimate, stack, warm_up)
+            run_shards, cpus, why_cluster = run_on(estimate_cost(night))
             stages.progress.say(why_cluster)
-            cost = measure_cost(loaded.night)
-            shards = cut_once(staging, loaded.night, cost, cpus)
+            cost = measure_cost(night)
+            shards = cut_once(staging, night, cost, cpus)
             predicted = sum(map(cost.of, shards))
-            why_blocks = reason_of_blocks(loaded.night, cost, shards)
+            why_blocks = reason_of_blocks(night, cost, shards)
             if why_blocks:
                 stages.progress.say(why_blocks)
 
@@ -109,12 +126,12 @@ def _compute(
             ]
             for shard in set(shards) - set(todo):
                 stages.progress.advance(cost.of(shard))
-            for result in run_shards(partial(recommend_shard, loaded.night), todo):
+            for result in run_shards(partial(recommend_shard, night), todo):
                 staging.save_shard(shard_name(result.shard), result.tables)
                 stages.progress.advance(cost.of(result.shard))
 
-    with stages.stage("recall") if loaded.night.hubs_left_out else nullcontext():
-        similarity = similarity_facts(loaded.graph, loaded.night)
+    with stages.stage("recall") if night.hubs_left_out else nullcontext():
+        similarity = similarity_facts(loaded.graph, night)
 
     with stages.stage("write"):
         parts = {
@@ -141,6 +158,7 @@ def _compute(
             **count_lists(staging, shards),
             "shards": len(shards),
         },
+        "ladder": ladder,
         "similarity": similarity,
         "parts": parts,
         "inputs": [{"file": str(path), "bytes": size} for path, size in loaded.files],

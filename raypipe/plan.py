@@ -13,9 +13,12 @@ from raypipe.config import RunConfig
 from raypipe.cost import cut_shards, measure_cost, write_seconds
 from raypipe.degree_cost import measure_degrees
 from raypipe.degrees import Degrees, without_hubs
+from raypipe.engines import Runner
 from raypipe.errors import ConfigError
+from raypipe.evaluation.evidence import FEWEST, MOST, choose_ladder, sizes_if_measured
 from raypipe.graph import FollowGraph
-from raypipe.loading import Stages, load
+from raypipe.ladder import ladder_of
+from raypipe.loading import Stages, load, prepare_night
 from raypipe.memory import TASK_BYTES, Sizes, blocks_needed, index_bytes, room_of_a_task
 from raypipe.progress import Progress, Silent
 from raypipe.recall import similarity_facts
@@ -28,6 +31,8 @@ from raypipe.statistics import wedges
 READ_SECONDS = 0.8e-6
 GRAPH_SECONDS = 0.2e-6
 PREPARE_SECONDS = 0.15e-6
+#: And to hold a share of the follows out, with a graph of the others.
+HOLD_OUT_SECONDS = 0.2e-6
 #: Bytes of an id where there are none: a UUID, and where it ends.
 ID_BYTES = 44
 #: While it is read, a frame takes so many times its size: 1.4 to 3.1 were measured.
@@ -47,7 +52,8 @@ def plan_night(
     Returns:
         JSON values: ``counts``, ``column_blocks`` (0: one index), ``seconds`` by stage,
         ``memory_bytes`` by part, ``hubs``, ``similarity`` as the run will report it. Seconds of
-        read, graph, prepare and plan are measured; those of recommend and write are predicted.
+        read, graph, evidence, prepare and plan are measured, in this process; those of recommend
+        and write are predicted.
 
     Raises:
         RaypipeError: what a run would raise for the same input.
@@ -55,11 +61,13 @@ def plan_night(
     stages = Stages(progress or Silent())
     with ExitStack() as stack:
         loaded = load(config, read_accounts(config.audience), stages, stack)
+        ladder = choose_ladder(loaded.graph, loaded.audience, config, stages, _in_this_process)
+        night = prepare_night(loaded, config, ladder_of(ladder["rungs"]), stages)
         with stages.stage("plan"):
-            cost = measure_cost(loaded.night)
+            cost = measure_cost(night)
     graph = loaded.graph
-    blocks = column_blocks(loaded.night)
-    one_cpu = sum(map(cost.of, cut_shards(loaded.night, cost, nodes * cpus)))
+    blocks = column_blocks(night)
+    one_cpu = sum(map(cost.of, cut_shards(night, cost, nodes * cpus)))
     longest = float(cost.accounts.max(initial=0.0)) + cost.building
     return {
         "counts": {
@@ -80,13 +88,13 @@ def plan_night(
             graph.follows,
             loaded.rows["rows_in"],
             graph.ids.nbytes / max(1, graph.accounts),
-            sum(array.nbytes for array in _shared_index(loaded.night)),
+            sum(array.nbytes for array in _shared_index(night)),
             nodes,
             cpus,
             config.memory_per_task if blocks else None,
         ),
         "hubs": costly_hubs(graph),
-        "similarity": similarity_facts(graph, loaded.night),
+        "similarity": similarity_facts(graph, night),
     }
 
 
@@ -115,6 +123,7 @@ def plan_degrees(
     sizes, accounts = degrees.of_follows
     audience = int(accounts[sizes >= config.audience.min_follows].sum())
     searched = sizes_of_degrees(degrees, config)
+    evidence = evidence_of_degrees(degrees, cost, config, nodes * cpus)
     room = room_of_a_task(searched, audience, config)
     blocks = 0 if room.block is None else blocks_needed(searched, room.block)
     prepare = degrees.follows * PREPARE_SECONDS
@@ -132,6 +141,7 @@ def plan_degrees(
             {
                 "read": degrees.follows * READ_SECONDS / (nodes * cpus),
                 "graph": degrees.follows * GRAPH_SECONDS,
+                **({} if evidence is None else {"evidence": evidence}),
                 "prepare": 0.0 if blocks else prepare,
                 "plan": stages.meter.stages[-1]["seconds"],
             },
@@ -154,6 +164,29 @@ def plan_degrees(
         "hubs": hubs_of_degrees(degrees),
         "similarity": similarity_of_degrees(degrees, config.similar.max_followers_in_similarity),
     }
+
+
+def evidence_of_degrees(
+    degrees: Degrees, cost: np.ndarray, config: RunConfig, cpus: int
+) -> float | None:
+    """Seconds of deciding by evidence which phase leads; None where the ladder is fixed.
+
+    Args:
+        cost: float64, of the length of ``degrees.of_follows``, seconds of each account.
+    """
+    numbers, accounts = degrees.of_follows
+    sizes = sizes_if_measured(numbers, config)
+    sizes[numbers < config.audience.min_follows] = -1
+    totals = np.bincount(sizes[sizes >= 0], accounts[sizes >= 0])
+    enough = np.flatnonzero(totals >= FEWEST)
+    if config.ladder == "fixed" or not len(enough):
+        return None
+    lists = sum(
+        min(1.0, MOST / totals[size]) * float(cost[sizes == size] @ accounts[sizes == size])
+        for size in enough
+    )
+    left = 1 - config.evaluation.share
+    return degrees.follows * (HOLD_OUT_SECONDS + left * PREPARE_SECONDS) + lists / cpus
 
 
 def memory_by_part(
@@ -238,6 +271,10 @@ def similarity_of_degrees(degrees: Degrees, cap: int | None) -> dict[str, Any]:
         "high": 1.0,
         "sample": 0,
     }
+
+
+def _in_this_process(_: float) -> Runner:
+    return Runner(map, 1, "")
 
 
 def _shared_index(night: Night) -> Sequence[np.ndarray]:

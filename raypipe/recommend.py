@@ -62,13 +62,18 @@ class Night:
 
 
 def prepare(
-    graph: FollowGraph, accounts: np.ndarray, config: RunConfig, available: float = math.inf
+    graph: FollowGraph,
+    accounts: np.ndarray,
+    config: RunConfig,
+    available: float = math.inf,
+    ladder: tuple[Rung, ...] | None = None,
 ) -> Night:
     """What the shards of a night need of its graph.
 
     Args:
         accounts: int32, the audience.
         available: bytes of memory that are free here.
+        ladder: which sources lead for whom; None: the phases by number of follows.
 
     Raises:
         TooLargeError: that is too little, or ``memory_per_task`` is; nothing is built then.
@@ -89,7 +94,7 @@ def prepare(
         else build_index(*searched[0], *searched[1]),
         hubs_left_out=int(np.count_nonzero(is_hub)),
         sources={popular.NAME: popular.Popular.of(graph)},
-        ladder=fixed_ladder(config),
+        ladder=ladder or fixed_ladder(config),
         accounts=accounts,
         config=config,
         shard_accounts=fit.shard_accounts,

@@ -6,6 +6,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from raypipe.ladder_report import print_ladder
 from raypipe.runs.run import Run
 from raypipe.show import print_facts, print_line, print_table
 
@@ -73,7 +74,9 @@ def print_run(run: Run) -> None:
             **{f"from {source}": count for source, count in recommended.items()},
         }
     )
-    if "similarity" in run.manifest:  # not in runs of an earlier raypipe
+    if "ladder" in run.manifest:  # not in runs of an earlier raypipe
+        print_ladder(run.manifest["ladder"])
+    if "similarity" in run.manifest:  # not in older ones either
         _print_similarity(run.manifest["similarity"])
     for line in (*engines.values(), f"result: {run.path}"):
         print_line(line)

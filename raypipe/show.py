@@ -71,6 +71,24 @@ def text(value: Any) -> str:
     return plain if len(plain) <= _WIDEST else f"{plain[:_WIDEST]}..."
 
 
+def short(value: float | None, places: int = 3) -> str:
+    """Three digits, of a number below 1 those behind the point, or as many as are asked for.
+
+    Example:
+        >>> [short(value) for value in (0.0123, -0.5, 1.0, 12.345, 1234.5, None)]
+        ['.012', '-.500', '1.00', '12.3', '1,234', '-']
+        >>> short(0.0003), short(0.0123, 4)
+        ('.0003', '.0123')
+    """
+    if value is None:
+        return "-"
+    if 0 < abs(value) < 0.0005:
+        places = max(places, 4)
+    if abs(value) < 0.9995:
+        return f"{value:.{places}f}".replace("0.", ".", 1)
+    return f"{value:,.{2 if abs(value) < 10 else 1 if abs(value) < 100 else 0}f}"
+
+
 def _title(title: str | None) -> Text | None:
     """Ids stand in titles: nothing in them is markup."""
     return None if title is None else Text(text(title), style="italic")

@@ -17,7 +17,7 @@ FLOORS = (
     ("columns", "disk", "progress", "meter", "kernels/*"),
     ("config",),
     ("frames", "graph", "memory", "runs/*", "show", "demo"),
-    ("statistics", "audience", "plots", "degrees"),
+    ("statistics", "audience", "plots", "degrees", "ladder_report"),
     ("intake/*", "cluster", "ratings/*"),
     ("follows", "engines", "factors/*"),
     ("candidates/*",),

@@ -13,24 +13,23 @@ from typing import Any
 
 import pyarrow as pa
 
-from raypipe.audience import read_accounts
+from raypipe.audience import audience, read_accounts
 from raypipe.config import RunConfig
 from raypipe.cost import estimate_cost
-from raypipe.engines import runner
+from raypipe.engines import Runner, runner
+from raypipe.evaluation.evidence import choose_ladder
 from raypipe.evaluation.lists import LADDER, check_sources
-from raypipe.evaluation.measuring import Measures, measure_lists, measuring_of
+from raypipe.evaluation.measuring import Measures, measure_lists, measuring_of, shards_of
 from raypipe.evaluation.metrics import check_names
 from raypipe.evaluation.reading import digest_of_data, read_split
 from raypipe.evaluation.results import Row, differences_by_size, means_by_size
-from raypipe.ladder import SOURCES
+from raypipe.ladder import SOURCES, ladder_of
 from raypipe.loading import Stages
 from raypipe.progress import Progress, Silent
-from raypipe.recommend import column_blocks, warm_up
+from raypipe.recommend import warm_up
 
 #: Lowest phase first, and at last what the night itself would show.
 DEFAULT_SOURCES = (*reversed(SOURCES), LADDER)
-#: A shard is about so long.
-SHARD_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,8 @@ class Evaluation:
         measures: by account.
         means: rows of ``results.means_by_size``.
         differences: rows of ``results.differences_by_size``.
-        facts: JSON values: split, config, engines, seconds by stage.
+        facts: JSON values: split, config, ladder (as it is where the night stands on train; None
+            where it was not asked for), engines, seconds by stage.
     """
 
     digest: str
@@ -91,16 +91,23 @@ def evaluate(
         digest = hashlib.sha256(told.encode()).hexdigest()[:8]
     with ExitStack() as stack:
         data = read_split(config, accounts, stages, stack)
+
+        def run_on(seconds: float) -> Runner:
+            return runner(config, data.engine, seconds, stack, warm_up)
+
+        ladder = None
+        if LADDER in sources:  # decided within train: the test follows are hidden from it, too
+            train = data.split.train
+            asked = audience(train, accounts, config.audience.min_follows)
+            ladder = choose_ladder(train, asked, config, stages, run_on)
         with stages.stage("prepare"):
-            measuring = measuring_of(data.split, config, sources)
+            rungs = ladder and ladder_of(ladder["rungs"])
+            measuring = measuring_of(data.split, config, sources, rungs)
             seconds = estimate_cost(measuring.night)
-            run_shards, cpus, why_cluster = runner(config, data.engine, seconds, stack, warm_up)
+            run_shards, cpus, why_cluster = run_on(seconds)
             stages.progress.say(why_cluster)
         with stages.stage("measure", total=seconds):
-            # Every shard builds all column blocks: no more shards than are needed.
-            blocks = column_blocks(measuring.night)
-            rounds = 1 if blocks else max(1, round(seconds / cpus / SHARD_SECONDS))
-            shards = config.shards or cpus * rounds
+            shards = shards_of(measuring.night, seconds, cpus)
             measures = measure_lists(measuring, run_shards, shards, stages.progress.advance)
     with stages.stage("intervals"):
         resamples = config.evaluation.bootstrap
@@ -109,6 +116,7 @@ def evaluate(
     facts = {
         "split": data.split.facts,
         "config": config.model_dump(mode="json"),
+        "ladder": ladder,
         "engines": {"frames": data.why_frames, "cluster": why_cluster},
         "stages": stages.meter.stages,
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from math import nan
+from math import inf, nan
 
 import numpy as np
 
@@ -16,10 +16,12 @@ from raypipe.evaluation.splits import SIZES, Split
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.shards import cut_short, heaviest_first
 from raypipe.ladder import Rung
-from raypipe.recommend import Night, estimate_work, prepare
+from raypipe.recommend import Night, column_blocks, estimate_work, prepare
 
 #: Everybody, beside SIZES.
 ALL = "all"
+#: A shard is about so long.
+SHARD_SECONDS = 2.0
 
 RunShards = Callable[[Callable, Iterable], Iterator]
 
@@ -83,16 +85,28 @@ class Measures:
     coverage: dict[tuple[str, str, str], float]
 
 
-def measuring_of(split: Split, config: RunConfig, sources: Sequence[str]) -> Measuring:
+def measuring_of(
+    split: Split,
+    config: RunConfig,
+    sources: Sequence[str],
+    ladder: tuple[Rung, ...] | None = None,
+    available: float = inf,
+) -> Measuring:
     """What the shards need to measure these sources on a split.
+
+    Args:
+        ladder: that LADDER stands for, decided without a look at the test follows; None: the phases
+            by number of follows.
+        available: bytes of memory that are free here.
 
     Raises:
         ConfigError: there is no such source or metric.
+        TooLargeError: that is too little, or ``memory_per_task`` is.
     """
     names, lengths = check_names(config.evaluation.metrics), tuple(config.evaluation.k)
     lists = config.recommendations.model_copy(update={"per_account": lengths[-1]})
     config = config.model_copy(update={"recommendations": lists})
-    night = prepare(split.train, split.accounts, config)
+    night = prepare(split.train, split.accounts, config, available, ladder)
     return Measuring(
         night=night,
         ladders=ladders_of(sources, night),
@@ -158,8 +172,17 @@ def measure_lists(
     )
 
 
+def shards_of(night: Night, seconds: float, cpus: int) -> int:
+    """Into how many shards to cut so many seconds of work."""
+    # Every shard builds all column blocks: no more shards than are needed.
+    rounds = 1 if column_blocks(night) else max(1, round(seconds / cpus / SHARD_SECONDS))
+    return night.config.shards or cpus * rounds
+
+
 def measure(config: RunConfig, split: Split, source: str = LADDER) -> dict[str, float]:
     """The mean of every metric over the accounts of a split, in this process: a sweep's objective.
+
+    The ladder is that of ``ladder: fixed``.
 
     Example:
         >>> import pandas as pd

@@ -11,7 +11,8 @@ from raypipe.evaluation.intervals import LEVEL
 from raypipe.evaluation.measuring import ALL
 from raypipe.evaluation.results import Row, leaders, only
 from raypipe.evaluation.splits import SIZES
-from raypipe.show import print_facts, print_line, print_table
+from raypipe.ladder_report import print_ladder
+from raypipe.show import print_facts, print_line, print_table, short
 
 #: Columns with an interval that fit beside a name.
 _ABREAST = 3
@@ -44,6 +45,8 @@ def print_evaluation(evaluation: Evaluation, place: Path) -> None:
         _print_metrics(evaluation, sources[start : start + _ABREAST])
     _print_sizes(evaluation)
     _print_leaders(evaluation)
+    if evaluation.facts["ladder"]:
+        print_ladder(evaluation.facts["ladder"])
     for line in (
         f"behind each mean: where {LEVEL:.0%} of the means of resampled accounts lie",
         *(evaluation.facts["engines"][key] for key in ("frames", "cluster")),
@@ -108,7 +111,7 @@ def _print_leaders(evaluation: Evaluation) -> None:
                     row["size"],
                     row["first"],
                     row["second"],
-                    *(_number(row[key], 4) for key in ("difference", "low", "high")),
+                    *(short(row[key], 4) for key in ("difference", "low", "high")),
                     {None: "-", "neither": "no"}.get(row["verdict"], "yes"),
                 ]
                 for row in rows
@@ -127,23 +130,5 @@ def _cell(row: Row) -> str:
         '5.30'
     """
     if row["mean"] is None or row["low"] is None:
-        return _number(row["mean"])
-    return f"{_number(row['mean'])} {_number(row['low'])}-{_number(row['high'])}"
-
-
-def _number(value: float | None, places: int = 3) -> str:
-    """Three digits, of a number below 1 those behind the point, or as many as are asked for.
-
-    Example:
-        >>> [_number(value) for value in (0.0123, -0.5, 1.0, 12.345, 1234.5, None)]
-        ['.012', '-.500', '1.00', '12.3', '1,234', '-']
-        >>> _number(0.0003), _number(0.0123, 4)
-        ('.0003', '.0123')
-    """
-    if value is None:
-        return "-"
-    if 0 < abs(value) < 0.0005:
-        places = max(places, 4)
-    if abs(value) < 0.9995:
-        return f"{value:.{places}f}".replace("0.", ".", 1)
-    return f"{value:,.{2 if abs(value) < 10 else 1 if abs(value) < 100 else 0}f}"
+        return short(row["mean"])
+    return f"{short(row['mean'])} {short(row['low'])}-{short(row['high'])}"

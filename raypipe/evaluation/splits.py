@@ -66,6 +66,29 @@ def hold_out_share(
     return _hold_out_share(*graph.followees, *share, min_follows, seed)
 
 
+def held_out_of(follows: np.ndarray, share: tuple[int, int]) -> np.ndarray:
+    """int64: how many :func:`hold_out_share` holds out of so many follows, of those with enough.
+
+    Example:
+        >>> held_out_of(np.array([2, 5, 11]), (1, 5)).tolist()
+        [1, 1, 2]
+    """
+    numerator, denominator = share
+    return np.maximum(1, follows * numerator // denominator)
+
+
+def draw_accounts(accounts: np.ndarray, most: int, seed: int) -> np.ndarray:
+    """At most so many of the accounts, ascending, each as likely as any other.
+
+    Example:
+        >>> draw_accounts(np.array([2, 3, 7], np.int32), 5, seed=0).tolist()
+        [2, 3, 7]
+    """
+    if len(accounts) <= most:
+        return accounts
+    return np.sort(accounts[np.argsort(_lots(accounts, seed), kind="stable")[:most]])
+
+
 def hold_out_newest(times: np.ndarray, share: tuple[int, int]) -> tuple[np.ndarray, float]:
     """The newest share of all follows, and the time of the last one that stays.
 
@@ -122,10 +145,8 @@ def split_follows(
     can_be = audience[enough & tested]
     if not len(can_be):
         raise InputError(_why_nobody(follows, len(test.codes), config))
-    accounts = can_be
-    if config.accounts is not None and config.accounts < len(can_be):
-        first = np.argsort(_lots(can_be, seed), kind="stable")[: config.accounts]
-        accounts = np.sort(can_be[first])
+    most = len(can_be) if config.accounts is None else config.accounts
+    accounts = draw_accounts(can_be, most, seed)
     bounds = [config.sizes.warm, config.sizes.hot]
     sizes = np.searchsorted(bounds, train.followees.degrees_of(accounts), side="right")
     facts = {
