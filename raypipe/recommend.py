@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -22,7 +23,7 @@ from raypipe.kernels.csr import Adjacency, transpose
 from raypipe.kernels.neighbourhood import union_sizes
 from raypipe.kernels.tanimoto import Neighbours, SimilarityIndex, build_index, work
 from raypipe.ladder import SOURCES, Rung, fixed_ladder, rungs_of
-from raypipe.memory import fit_tasks, refuse_what_is_too_large
+from raypipe.memory import Fit, fit_tasks, refuse_what_is_too_large
 
 _REFUSED_SCHEMA = pa.schema(
     [(SOURCE, pa.string()), ("reason", pa.string()), ("candidates", pa.int64())]
@@ -78,27 +79,57 @@ def prepare(
     Raises:
         TooLargeError: that is too little, or ``memory_per_task`` is; nothing is built then.
     """
-    followers = graph.followers.degrees.astype(np.int32)
-    cap = config.similar.max_followers_in_similarity
-    is_hub = np.zeros(graph.accounts, bool) if cap is None else followers > cap
-    searched = graph.followees, graph.followers
-    if is_hub.any():
-        searched = without_hubs(graph.followees, is_hub)
-    fit = fit_tasks(*searched, len(accounts), config)
-    refuse_what_is_too_large(fit, available, config)
+    found = searched_graph(graph, len(accounts), config, available)
     return Night(
         followees=graph.followees,
-        followers=followers,
-        index=ColumnBlocks(searched[0], fit.blocks)
-        if fit.blocks
-        else build_index(*searched[0], *searched[1]),
-        hubs_left_out=int(np.count_nonzero(is_hub)),
+        followers=graph.followers.degrees.astype(np.int32),
+        index=ColumnBlocks(found.followees, found.fit.blocks)
+        if found.fit.blocks
+        else build_index(*found.followees, *found.followers),
+        hubs_left_out=found.hubs_left_out,
         sources={popular.NAME: popular.Popular.of(graph)},
         ladder=ladder or fixed_ladder(config),
         accounts=accounts,
         config=config,
-        shard_accounts=fit.shard_accounts,
+        shard_accounts=found.fit.shard_accounts,
     )
+
+
+class Searched(NamedTuple):
+    """What neighbours are looked for in.
+
+    Attributes:
+        followees, followers: both sides of the graph, without the hubs that are left out.
+        hubs_left_out: how many these are.
+        fit: how it fits into the memory of tasks.
+    """
+
+    followees: Adjacency
+    followers: Adjacency
+    hubs_left_out: int
+    fit: Fit
+
+
+def searched_graph(
+    graph: FollowGraph, audience: int, config: RunConfig, available: float
+) -> Searched:
+    """What neighbours are looked for in, if its index is not too large to be built.
+
+    Args:
+        audience: number of accounts that get lists.
+        available: bytes of memory that are free here.
+
+    Raises:
+        TooLargeError: that is too little, or ``memory_per_task`` is.
+    """
+    cap = config.similar.max_followers_in_similarity
+    is_hub = np.zeros(graph.accounts, bool) if cap is None else graph.followers.degrees > cap
+    sides = graph.followees, graph.followers
+    if is_hub.any():
+        sides = without_hubs(graph.followees, is_hub)
+    fit = fit_tasks(*sides, audience, config)
+    refuse_what_is_too_large(fit, available, config)
+    return Searched(*sides, int(np.count_nonzero(is_hub)), fit)
 
 
 def column_blocks(night: Night) -> tuple[np.ndarray, ...]:

@@ -133,7 +133,8 @@ def test_plan_says_what_a_night_will_cost(night):
     assert planned["counts"] == {**night["counts"]["graph"], "audience": 320}
     seconds = planned["seconds"]
     assert list(seconds) == [
-        "read", "graph", "prepare", "plan", "recommend_on_one_cpu", "recommend", "write", "total",
+        "read", "graph", "evidence", "prepare", "plan",
+        "recommend_on_one_cpu", "recommend", "write", "total",
     ]  # fmt: skip
     assert seconds["recommend_on_one_cpu"] / 8 <= seconds["recommend"] + 1e-3
     assert planned["hubs"][0]["account"] == "star-01"

@@ -34,6 +34,7 @@ from raypipe.evaluation.splits import (
 from raypipe.graph import FollowGraph
 from raypipe.ladder import Rung, fixed_ladder, phases
 from raypipe.loading import Stages
+from raypipe.recommend import searched_graph
 
 #: The ndcg of an account varies by about .25 around the mean: of 100 accounts the mean is known to
 #: .05, which is less than popular and similar mostly differ by; of fewer, chance would lead.
@@ -77,6 +78,8 @@ def choose_ladder(
     values: Values = {}
     if enough:
         with stages.stage("evidence", total=1.0):
+            # What is refused for the night itself is refused before the work.
+            searched_graph(graph, len(audience), config, memory_available())
             split = _hold_out(graph, np.sort(np.concatenate(enough)), config)
             values = by_size(_measure_phases(split, config, stages, run_on))
     ladder, table = decide(values, list(map(len, can_be)), phases(config), config)
@@ -229,9 +232,7 @@ def _measure_phases(
             available=memory_available(),
         )
     except TooLargeError as error:
-        raise TooLargeError(
-            f"evidence for the ladder: {error}; ladder: fixed measures nothing"
-        ) from None
+        raise TooLargeError(f"evidence for the ladder: {error}; or set ladder: fixed") from None
     seconds = estimate_cost(measuring.night)
     run = run_on(seconds)
     return measure_lists(
