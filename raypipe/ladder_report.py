@@ -14,7 +14,7 @@ def print_ladder(facts: dict[str, Any]) -> None:
         sizes = [list(rows) for _, rows in groupby(facts["table"], lambda row: row["size"])]
         names = [row["sources"][0] for row in max(sizes, key=len)]
         print_table(
-            ["follows", "accounts", *names, "leads", "by"],
+            ["follows", "accounts", *names, "leads by"],
             (_line(rows, len(names)) for rows in sizes),
             f"who leads, by {facts['metric']} of follows held out",
         )
@@ -34,16 +34,18 @@ def _line(rows: list[dict[str, Any]], phases: int) -> list[Any]:
         >>> behind = {**about, **ahead, "sources": ["popular"], "ndcg": 0.05, "leads": False}
         >>> leads = {**about, **ahead, "sources": ["similar"], "ndcg": 0.11, "leads": True}
         >>> _line([behind, leads], 2)
-        ['3 to 9', 120, '.050', '.110', 'similar', '.060 .040-.080']
+        ['3 to 9', 120, '.050', '.110', 'similar .060 .040-.080']
     """
     leader = next(row for row in rows if row["leads"])
     least, most = leader["min_follows"], leader["max_follows"]
     means = [short(row["ndcg"]) for row in rows] if leader["accounts"] else ["-"] * phases
-    by = [short(leader[key]) for key in ("difference", "difference_low", "difference_high")]
+    by, low, high = (
+        short(leader[key]) for key in ("difference", "difference_low", "difference_high")
+    )
+    name = leader["sources"][0]
     return [
         f"{least} up" if most is None else f"{least} to {most}",
         leader["accounts"],
         *means,
-        leader["sources"][0],
-        f"{by[0]} {by[1]}-{by[2]}" if leader["accounts"] else "-",
+        f"{name} {by} {low}-{high}" if leader["accounts"] else name,
     ]

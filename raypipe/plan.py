@@ -92,6 +92,7 @@ def plan_night(
             nodes,
             cpus,
             config.memory_per_task if blocks else None,
+            config.evaluation.share if ladder["decided_by"] == "evidence" else None,
         ),
         "hubs": costly_hubs(graph),
         "similarity": similarity_facts(graph, night),
@@ -160,6 +161,7 @@ def plan_degrees(
             nodes,
             cpus,
             config.memory_per_task if blocks else None,
+            None if evidence is None else config.evaluation.share,
         ),
         "hubs": hubs_of_degrees(degrees),
         "similarity": similarity_of_degrees(degrees, config.similar.max_followers_in_similarity),
@@ -198,6 +200,7 @@ def memory_by_part(
     nodes: int,
     cpus: int,
     task_bytes: int | None = None,
+    held_out: float | None = None,
 ) -> dict[str, int]:
     """Bytes that a night holds on one machine, by part.
 
@@ -209,11 +212,16 @@ def memory_by_part(
         id_bytes: of one id.
         shared_index: of the similarity index, as far as the workers share it.
         task_bytes: of a worker with column blocks; None where there is one index.
+        held_out: share of the follows, while it is decided which phase leads: a graph of the others
+            is there too, and its index before that of all; None where the ladder is fixed.
     """
     return {
         "frame": int(rows * 2 * id_bytes * FRAME_PEAK / nodes),
         "ids": int(accounts * id_bytes),
         "follows": 2 * (8 * (accounts + 1) + 4 * follows),
+        "evidence": 0
+        if held_out is None
+        else int(3 * 8 * (accounts + 1) + 4 * follows * (2 - held_out)),
         "similarity_index": shared_index,
         "workers": int(cpus * (task_bytes or TASK_BYTES + 4 * accounts)),
     }

@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
@@ -105,6 +106,46 @@ def test_manifest_adds_up(follows, store, demo_rows):
     assert load_config(run.path / "config.yaml") == config_for(follows)
 
 
+def oracle_by(rungs, sets, account) -> list:
+    """The list of an account, where the phases of a ladder are 1 and 2."""
+    rung = max(
+        (rung for rung in rungs if rung["min_follows"] <= len(sets[account])),
+        key=lambda rung: rung["min_follows"],
+    )
+    return naive.recommend(sets, account, min_follows=0 if "similar" in rung["sources"] else 10**6)
+
+
+def test_the_ladder_that_evidence_decides_is_what_is_shown(tmp_path, store):
+    """Cold accounts follow anybody who is popular, warm ones who is in their half; none is hot."""
+    rng = np.random.default_rng(0)
+    pairs = [
+        (f"cold-{a}", f"b-{followee}")
+        for a in range(130)
+        for followee in (rng.random(8) ** 3 * 200).astype(int)
+    ] + [
+        (f"warm-{a}", f"half-{a % 2}-{followee}")
+        for a in range(130)
+        for followee in rng.integers(0, 40, 25)
+    ]
+    follows = tmp_path / "halves.csv"
+    follows.write_text("\n".join(["followerId,followingId", *(",".join(row) for row in pairs)]))
+    run = run_night(config_for(follows, ladder="evidence"), store, DATE).run
+    ladder = run.manifest["ladder"]
+    assert ladder["decided_by"] == "evidence"
+    rungs = ladder["rungs"]
+    assert rungs == [
+        {"min_follows": 0, "sources": ["popular"]},
+        {"min_follows": 10, "sources": ["similar", "popular"]},
+    ]
+    stages = [stage["stage"] for stage in run.manifest["stages"]]
+    assert stages[2:5] == ["graph", "evidence", "prepare"]
+    sets = naive.follow_sets(pairs)
+    shown = pq.read_table(run.path / "recommendations").to_pylist()
+    assert [(row["followingId"], row["score"], row["source"]) for row in shown] == [
+        row for account in sorted(sets) for row in oracle_by(rungs, sets, account)
+    ]
+
+
 def test_same_bytes_whatever_runs_it(follows, store, ray_cluster):
     """pandas and Modin frames; 1, 2 and 7 shards; with and without Ray."""
     runs = {}
@@ -116,12 +157,15 @@ def test_same_bytes_whatever_runs_it(follows, store, ray_cluster):
         ("modin", "local", 2),
     ]:
         other = RunStore(store.root.with_name(f"{frames}-{cluster}-{shards}"))
-        config = config_for(follows, frames=frames, cluster=cluster, shards=shards)
+        config = config_for(
+            follows, frames=frames, cluster=cluster, shards=shards, ladder="evidence"
+        )
         run = run_night(config, other, DATE).run
         assert run.manifest["counts"]["shards"] == shards
-        runs[frames, cluster, shards] = published(run)
+        assert run.manifest["ladder"]["decided_by"] == "evidence"
+        runs[frames, cluster, shards] = published(run) | {"ladder": run.manifest["ladder"]}
     first = runs.pop(("pandas", "none", 1))
-    assert len(first) == 7
+    assert len(first) == 8
     for how, found in runs.items():
         assert found == first, how
 
@@ -434,6 +478,20 @@ def raise_killed(*args):
     raise Killed
 
 
+def test_a_second_start_stands_on_the_ladder_of_the_first(follows, store, monkeypatch):
+    config = config_for(follows, shards=2, ladder="evidence")
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "recommend_shard", raise_killed)
+        with pytest.raises(Killed):
+            run_night(config, store, DATE)
+    monkeypatch.setattr(pipeline, "choose_ladder", raise_killed)
+    run = run_night(config, store, DATE).run
+    monkeypatch.undo()
+    whole = run_night(config, RunStore(store.root.with_name("whole")), DATE).run
+    assert run.manifest["ladder"] == whole.manifest["ladder"]
+    assert published(run) == published(whole)
+
+
 class KillAt:
     """Progress that ends the process, as kill -9 does, when a stage begins or moves."""
 
@@ -473,7 +531,7 @@ def test_killed_between_finished_and_published(follows, store, monkeypatch):
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_killed_at_each_step_readers_see_old_or_new(follows, store):
     old = run_night(config_for(follows), store, "2026-02-28").run
-    config = config_for(follows, shards=2)
+    config = config_for(follows, shards=2, ladder="evidence")
     fresh = published(run_night(config, RunStore(store.root.with_name("fresh")), DATE).run)
     moment = 0
     while True:
@@ -493,7 +551,7 @@ def test_killed_at_each_step_readers_see_old_or_new(follows, store):
         assert os.waitstatus_to_exitcode(status) == 137
         assert seen == old
         moment += 1
-    assert moment >= 11  # seven stages, two reasons, two shards
+    assert moment >= 11  # seven stages, two reasons, two shards; the ladder is kept
     assert published(seen) == fresh
     assert seen != old
 

@@ -86,7 +86,8 @@ def choose_ladder(
     if values:
         why = f"ladder: by ndcg on {config.evaluation.share:.0%} of the follows, held out"
         return _facts("evidence", why, ladder, table, config)
-    why = f"ladder: fixed ({_too_few(max(map(len, can_be)))} of any size)"
+    counts = ", ".join(f"{len(some)} {size}" for size, some in zip(SIZES, can_be, strict=True))
+    why = f"ladder: fixed ({counts} accounts could be measured; {FEWEST} of a size are needed)"
     return _facts("fixed", why, ladder, table, config)
 
 
@@ -207,7 +208,7 @@ def _follows_of(place: int, config: RunConfig) -> tuple[int, int | None]:
 
 
 def _too_few(count: int) -> str:
-    return f"{count} accounts can be measured, of {FEWEST} needed"
+    return f"{count} accounts could be measured, {FEWEST} are needed"
 
 
 def _hold_out(graph: FollowGraph, accounts: np.ndarray, config: RunConfig) -> Split:

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from raypipe.cli import app
+from raypipe.evaluation.evidence import choose_ladder
 from raypipe.evaluation.metrics import LISTS, NAMES, RANKING
 
 SOURCES = ["popular", "similar", "ladder"]
@@ -113,6 +114,32 @@ def test_a_table_in_80_columns():
         assert any(shown.startswith(line) for shown in lines), line
     assert "measure ...\n" in result.stderr
     assert "write ...\n" in result.stderr
+
+
+def test_the_ladder_is_decided_within_train(monkeypatch):
+    """As a night on the train follows would decide it; what it decides is what is measured."""
+    quick = ["--set", "evaluation.metrics=[ndcg]", "--set", "evaluation.k=[10]"]
+    seen = []
+
+    def watched(graph, *rest):
+        seen.append((graph.follows, choose_ladder(graph, *rest)))
+        return seen[-1][1]
+
+    monkeypatch.setattr("raypipe.evaluation.evaluate.choose_ladder", watched)
+    said = as_json(*quick, "--sources", "popular,similar+popular,ladder")
+    ((follows, facts),) = seen
+    assert follows == said["split"]["follows"]["train"]
+    assert said["ladder"] == facts
+    assert facts["decided_by"] == "evidence"
+    leads = {row["size"]: "+".join(row["sources"]) for row in facts["table"] if row["leads"]}
+    for size in ("cold", "warm"):
+        means = {row["source"]: row["mean"] for row in said["means"] if row["size"] == size}
+        assert means["ladder"] == means[leads[size]]
+    assert as_json(*quick, "--sources", "popular")["ladder"] is None
+    assert len(seen) == 1
+    fixed = as_json(*quick, "--sources", "ladder", "--set", "ladder=fixed")
+    assert fixed["ladder"]["decided_by"] == "fixed"
+    assert fixed["digest"] != said["digest"]
 
 
 def test_few_metrics_make_few_tables_and_pictures():

@@ -1,0 +1,269 @@
+"""Which phase leads: tables worked out by hand, and the same answer however it is measured."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from functools import partial
+
+import numpy as np
+import pytest
+
+from raypipe import engines
+from raypipe.config import load_config
+from raypipe.engines import Runner
+from raypipe.errors import TooLargeError
+from raypipe.evaluation import evidence
+from raypipe.evaluation.evidence import choose_ladder, decide, sizes_if_measured
+from raypipe.evaluation.measuring import measure_lists, measuring_of
+from raypipe.evaluation.results import difference_of, differences_by_size, means_by_size, only
+from raypipe.evaluation.splits import SIZES, hold_out_share, split_follows
+from raypipe.frames import PandasEngine
+from raypipe.ladder import Rung, fixed_ladder, ladder_of
+from raypipe.loading import Stages
+from raypipe.progress import Silent
+from raypipe.recommend import warm_up
+from tests.strategies import graph_of
+
+POPULAR, SIMILAR, FACTORS = ("popular",), ("similar", "popular"), ("factors", "popular")
+TWO, THREE = (POPULAR, SIMILAR), (POPULAR, SIMILAR, FACTORS)
+
+
+def config_of(**settings):
+    return load_config(None, {key.replace("__", "."): value for key, value in settings.items()})
+
+
+def values(*means: float, swing: float = 0.0) -> np.ndarray:
+    """100 accounts of each phase; those of the last one swing around their mean."""
+    found = np.repeat(np.array(means)[:, None], 100, axis=1)
+    found[-1] += np.where(np.arange(100) % 2, swing, -swing)
+    return found
+
+
+@pytest.mark.parametrize(
+    ("found", "leads", "why"),
+    [
+        (values(0.1, 0.2), SIMILAR, "larger mean"),
+        (values(0.2, 0.1), POPULAR, "larger mean"),
+        (values(0.2, 0.1999), POPULAR, "larger mean"),
+        (values(0.2, 0.2), SIMILAR, "equal means: as fixed"),
+        (values(0.1, 0.2, 0.3), FACTORS, "larger beyond the interval"),
+        (values(0.3, 0.2, 0.4), FACTORS, "larger beyond the interval"),
+        (values(0.1, 0.2, 0.2), SIMILAR, "larger mean"),
+        # The mean of 100 swings of .5 is known to .098: 1.96 * .5 / 10.
+        (values(0.1, 0.2, 0.25, swing=0.5), SIMILAR, "larger mean"),
+        (values(0.2, 0.1, 0.25, swing=0.5), POPULAR, "larger mean"),
+        (values(0.1, 0.2, 0.35, swing=0.5), FACTORS, "larger beyond the interval"),
+        # Better than phase 2, and not sure to be better than phase 1, which leads.
+        (values(0.3, 0.1, 0.35, swing=0.5), POPULAR, "larger mean"),
+    ],
+)
+def test_who_leads(found, leads, why):
+    of_phases = TWO if len(found) == 2 else THREE
+    ladder, rows = decide({"warm": found}, [0, 100, 0], of_phases, config_of())
+    assert dict((rung.min_follows, rung.sources) for rung in ladder).get(10, SIMILAR) == leads
+    rows = [row for row in rows if row["size"] == "warm"]
+    assert [row["phase"] for row in rows] == list(range(1, len(found) + 1))
+    (leader,) = (row for row in rows if row["leads"])
+    assert (tuple(leader["sources"]), leader["why"]) == (leads, why)
+
+
+def test_a_row_says_what_it_was_compared_with():
+    """Means .1, .3 and .2 to the last bit that a decimal has; all differences are certain."""
+    _, rows = decide({"cold": values(0.1, 0.3, 0.2)}, [100, 3, 0], THREE, config_of())
+    shown = ("phase", "ndcg", "against", "difference", "leads")
+    assert [tuple(row[key] for key in shown) for row in rows[:3]] == [
+        (1, pytest.approx(0.1), 2, pytest.approx(-0.2), False),
+        (2, pytest.approx(0.3), 3, pytest.approx(0.1), True),
+        (3, pytest.approx(0.2), 2, pytest.approx(-0.1), False),
+    ]
+    for row in rows[:3]:
+        assert row["low"] == pytest.approx(row["ndcg"]) == pytest.approx(row["high"])
+        assert row["difference_low"] == pytest.approx(row["difference"])
+        assert row["difference_high"] == pytest.approx(row["difference"])
+        assert (row["accounts"], row["min_follows"], row["max_follows"]) == (100, 3, 9)
+    assert [row["why"] for row in rows[:3]] == [
+        "smaller mean", "larger mean", "not larger beyond the interval",
+    ]  # fmt: skip
+    assert [(row["size"], row["accounts"], row["leads"], row["ndcg"]) for row in rows[3:]] == [
+        ("warm", 0, True, None), ("hot", 0, True, None),
+    ]  # fmt: skip
+    assert rows[3]["why"] == "3 accounts could be measured, 100 are needed"
+
+
+BEST = {POPULAR: values(0.2, 0.1, 0.1), SIMILAR: values(0.1, 0.2, 0.1), None: None}
+BEST[FACTORS] = values(0.1, 0.1, 0.2)
+
+
+@pytest.mark.parametrize(
+    ("best", "settings", "rungs"),
+    [
+        ((SIMILAR, SIMILAR, SIMILAR), {}, [(0, POPULAR), (3, SIMILAR)]),
+        ((POPULAR, POPULAR, POPULAR), {}, [(0, POPULAR)]),
+        ((POPULAR, SIMILAR, FACTORS), {}, [(0, POPULAR), (10, SIMILAR), (50, FACTORS)]),
+        (
+            (SIMILAR, POPULAR, SIMILAR),
+            {},
+            [(0, POPULAR), (3, SIMILAR), (10, POPULAR), (50, SIMILAR)],
+        ),
+        ((FACTORS, FACTORS, SIMILAR), {}, [(0, POPULAR), (3, FACTORS), (50, SIMILAR)]),
+        # What was not measured is as fixed: phase 2.
+        ((None, None, None), {}, [(0, POPULAR), (3, SIMILAR)]),
+        ((POPULAR, None, POPULAR), {}, [(0, POPULAR), (10, SIMILAR), (50, POPULAR)]),
+        ((FACTORS, FACTORS, FACTORS), {"similar__min_follows": 12}, [(0, POPULAR), (12, FACTORS)]),
+        # With similar.min_follows 60 an account is hot, or has phase 1.
+        ((None, None, FACTORS), {"similar__min_follows": 60}, [(0, POPULAR), (60, FACTORS)]),
+    ],
+)
+def test_rungs(best, settings, rungs):
+    config = config_of(**settings)
+    measured = {size: BEST[lead] for size, lead in zip(SIZES, best, strict=True) if lead}
+    ladder, rows = decide(measured, [100, 100, 100], THREE, config)
+    assert ladder == tuple(Rung(*rung) for rung in rungs)
+    if not measured:
+        assert ladder == fixed_ladder(config)
+    least = config.similar.min_follows
+    sizes = dict.fromkeys(row["size"] for row in rows)
+    assert list(sizes) == list(SIZES[sum(bound <= least for bound in (10, 50)) :])
+
+
+@pytest.mark.parametrize(
+    ("settings", "sizes"),
+    [
+        # Of 4, 5, 11, 12, 56, 62 follows 1, 1, 2, 2, 11, 12 are held out: 3, 4, 9, 10, 45, 50 left.
+        ({}, [-1, 0, 0, 1, 1, 2]),
+        ({"evaluation__min_follows": 12}, [-1, -1, -1, 1, 1, 2]),
+        ({"similar__min_follows": 10}, [-1, -1, -1, 1, 1, 2]),
+        # With a share of .5, 2, 3, 6, 6, 28 and 31 are left.
+        ({"evaluation__share": 0.5}, [-1, 0, 0, 0, 1, 1]),
+        ({"evaluation__sizes": {"warm": 46, "hot": 50}}, [-1, 0, 0, 0, 0, 2]),
+    ],
+)
+def test_sizes_if_measured(settings, sizes):
+    follows = np.array([4, 5, 11, 12, 56, 62])
+    assert sizes_if_measured(follows, config_of(**settings)).tolist() == sizes
+
+
+@pytest.fixture(scope="module")
+def graph():
+    """Two sizes with enough accounts; whom they follow depends on their own half of the network."""
+    rng = np.random.default_rng(3)
+    rows = []
+    for account in range(260):
+        half = account % 2
+        follows = 6 if account < 130 else 20
+        drawn = (rng.random(follows) ** 2 * 60).astype(int) * 2 + half
+        rows += [(f"{account:03}", f"{followee:03}") for followee in drawn]
+        rows += [(f"{account:03}", f"{int(rng.integers(260)):03}")]
+    return graph_of(rows)
+
+
+SETTINGS = {"evaluation.min_follows": 3, "evaluation.bootstrap": 100}
+
+
+def in_this_process(_: float) -> Runner:
+    return Runner(map, 1, "")
+
+
+def chosen(graph, run_on=in_this_process, **settings):
+    config = load_config(None, {**SETTINGS, **settings})
+    stages = Stages(Silent())
+    everybody = np.arange(graph.accounts, dtype=np.int32)
+    facts = choose_ladder(graph, everybody, config, stages, run_on)
+    return facts, [stage["stage"] for stage in stages.meter.stages]
+
+
+def test_the_table_is_what_evaluate_measures(graph):
+    """The same split, sources and intervals, by the way of the evaluation."""
+    facts, stages = chosen(graph)
+    assert (facts["decided_by"], facts["metric"], stages) == ("evidence", "ndcg@10", ["evidence"])
+    config = load_config(None, {**SETTINGS, "evaluation.k": [10]})
+    held = hold_out_share(graph, (1, 5), 3, config.seed)
+    everybody = np.arange(graph.accounts, dtype=np.int32)
+    split = split_follows(graph, held, everybody, config.evaluation, config.seed)
+    found = measure_lists(measuring_of(split, config, ["popular", "similar+popular"]))
+    means = means_by_size(found, 100, config.seed)
+    differences = differences_by_size(found, 100, config.seed)
+    measured = [row for row in facts["table"] if row["accounts"]]
+    assert [(row["size"], row["phase"]) for row in measured] == [
+        ("cold", 1), ("cold", 2), ("warm", 1), ("warm", 2),
+    ]  # fmt: skip
+    for row in measured:
+        about = {"size": row["size"], "metric": "ndcg@10"}
+        (mean,) = only(means, **about, source="+".join(row["sources"]))
+        assert (row["accounts"], row["ndcg"]) == (mean["accounts"], mean["mean"])
+        assert (row["low"], row["high"]) == (mean["low"], mean["high"])
+        names = ["popular", "similar+popular"]
+        this, other = names[row["phase"] - 1], names[row["against"] - 1]
+        by = difference_of(differences, *about.values(), this, other)
+        shown = [row[key] for key in ("difference", "difference_low", "difference_high")]
+        assert shown == pytest.approx([by["difference"], by["low"], by["high"]])
+    of_size = {size: found.values[:, 0, found.sizes == SIZES.index(size)] for size in SIZES[:2]}
+    assert ladder_of(facts["rungs"]) == decide(of_size, [0, 0, 0], TWO, config)[0]
+
+
+@pytest.mark.parametrize("settings", [{"shards": 7}, {"memory_per_task": "300.02MB"}])
+def test_the_same_however_it_is_cut(settings, graph, monkeypatch):
+    monkeypatch.setattr("raypipe.memory._FEWEST", 260)
+    expected, _ = chosen(graph)
+    done = []
+
+    def run_shards(function, shards):
+        done.extend(shards)
+        return map(function, reversed(list(shards)))
+
+    assert chosen(graph, lambda _: Runner(run_shards, 3, ""), **settings)[0] == expected
+    assert len(done) > 2
+
+
+def test_the_same_over_ray(graph, ray_cluster):
+    with ExitStack() as stack:
+        config = config_of(cluster="local")
+        run_on = partial(engines.runner, config, PandasEngine(), stack=stack, warm_up=warm_up)
+        assert chosen(graph, run_on)[0] == chosen(graph)[0]
+
+
+def raise_nothing_is_measured(*args, **kwargs):
+    raise AssertionError("something is measured")
+
+
+@pytest.mark.parametrize(
+    ("settings", "why"),
+    [
+        ({"ladder": "fixed"}, "ladder: fixed (config)"),
+        (
+            {"evaluation.min_follows": 1000},
+            "ladder: fixed (0 cold, 0 warm, 0 hot accounts could be measured; 100 of a size are "
+            "needed)",
+        ),
+    ],
+)
+def test_what_is_not_decided_by_evidence_costs_nothing(settings, why, graph, monkeypatch):
+    monkeypatch.setattr(evidence, "hold_out_share", raise_nothing_is_measured)
+    monkeypatch.setattr(evidence, "measuring_of", raise_nothing_is_measured)
+    facts, stages = chosen(graph, **settings)
+    assert (facts["decided_by"], facts["why"], stages) == ("fixed", why, [])
+    assert ladder_of(facts["rungs"]) == fixed_ladder(config_of())
+    assert not any(row["accounts"] for row in facts["table"])
+
+
+def test_at_most_so_many_of_a_size_are_measured(graph, monkeypatch):
+    monkeypatch.setattr(evidence, "MOST", 110)
+    facts, _ = chosen(graph)
+    assert {row["accounts"] for row in facts["table"]} == {110, 0}
+    assert chosen(graph)[0] == facts
+    assert chosen(graph, **{"seed": 1})[0] != facts
+
+
+def test_too_little_memory_names_the_fixed_ladder(graph, monkeypatch):
+    """Enough for the night, and too little for what is built beside it."""
+    free = iter([10**9, 1000])
+    monkeypatch.setattr(evidence, "memory_available", lambda: next(free))
+    with pytest.raises(TooLargeError, match=r"^evidence for the ladder: .* or set ladder: fixed$"):
+        chosen(graph)
+
+
+def test_what_is_refused_for_the_night_is_refused_first(graph, monkeypatch):
+    monkeypatch.setattr(evidence, "memory_available", lambda: 1000)
+    monkeypatch.setattr(evidence, "hold_out_share", raise_nothing_is_measured)
+    with pytest.raises(TooLargeError, match=r"^the similarity index takes up to"):
+        chosen(graph)
