@@ -24,7 +24,13 @@ from raypipe.degrees import (
 from raypipe.errors import ConfigError, InputError, MissingInputError, RunError
 from raypipe.kernels.similarity_index import build_index
 from raypipe.memory import index_bytes
-from raypipe.plan import plan_degrees, sizes_of_degrees
+from raypipe.plan import (
+    HOLD_OUT_SECONDS,
+    PREPARE_SECONDS,
+    evidence_of_degrees,
+    plan_degrees,
+    sizes_of_degrees,
+)
 from raypipe.statistics import wedges
 from tests.strategies import graph_of, pairs
 
@@ -285,6 +291,28 @@ def test_a_cap_leaves_hubs_out(graph):
     assert facts["share_of_wedges_left"] == round(float(left @ left / (followers @ followers)), 4)
     assert facts["recall"] is None
     assert planned["counts"]["wedges"] == wedges(graph)
+
+
+@pytest.mark.parametrize(
+    ("settings", "lists"),
+    [
+        # 1,000 cold accounts of 1 ms; of 6,000 warm ones of 2 ms 3,000 are measured; 50 hot are few.
+        ({}, 1000 * 0.001 + 3000 * 0.002),
+        ({"audience.min_follows": 20}, 3000 * 0.002),
+        ({"audience.min_follows": 21}, None),
+        ({"ladder": "fixed"}, None),
+    ],
+)
+def test_what_evidence_will_cost(settings, lists):
+    of_follows = distribution([0, 5, 20, 100], [9000, 1000, 6000, 50])
+    degrees = Degrees(of_follows, distribution([10], [13_000]))
+    cost = np.array([0.5, 0.001, 0.002, 7.0])
+    found = evidence_of_degrees(degrees, cost, load_config(None, settings), 8)
+    if lists is None:
+        assert found is None
+    else:
+        before = 130_000 * (HOLD_OUT_SECONDS + 0.8 * PREPARE_SECONDS)
+        assert found == pytest.approx(before + lists / 8)
 
 
 def test_bytes_of_the_index():

@@ -174,9 +174,9 @@ def chosen(graph, run_on=in_this_process, **settings):
 
 def test_the_table_is_what_evaluate_measures(graph):
     """The same split, sources and intervals, by the way of the evaluation."""
-    facts, stages = chosen(graph)
-    assert (facts["decided_by"], facts["metric"], stages) == ("evidence", "ndcg@10", ["evidence"])
-    config = load_config(None, {**SETTINGS, "evaluation.k": [10]})
+    facts, stages = chosen(graph, **{"recommendations.per_account": 3})
+    assert (facts["decided_by"], facts["metric"], stages) == ("evidence", "ndcg@3", ["evidence"])
+    config = load_config(None, {**SETTINGS, "evaluation.k": [3]})
     held = hold_out_share(graph, (1, 5), 3, config.seed)
     everybody = np.arange(graph.accounts, dtype=np.int32)
     split = split_follows(graph, held, everybody, config.evaluation, config.seed)
@@ -188,7 +188,7 @@ def test_the_table_is_what_evaluate_measures(graph):
         ("cold", 1), ("cold", 2), ("warm", 1), ("warm", 2),
     ]  # fmt: skip
     for row in measured:
-        about = {"size": row["size"], "metric": "ndcg@10"}
+        about = {"size": row["size"], "metric": "ndcg@3"}
         (mean,) = only(means, **about, source="+".join(row["sources"]))
         assert (row["accounts"], row["ndcg"]) == (mean["accounts"], mean["mean"])
         assert (row["low"], row["high"]) == (mean["low"], mean["high"])
