@@ -296,7 +296,7 @@ def test_a_cap_leaves_hubs_out(graph):
 @pytest.mark.parametrize(
     ("settings", "lists"),
     [
-        # 1,000 cold accounts of 1 ms; of 6,000 warm ones of 2 ms 3,000 are measured; 50 hot are few.
+        # 1,000 cold accounts of 1 ms, 3,000 of 6,000 warm ones of 2 ms; 50 hot ones are too few.
         ({}, 1000 * 0.001 + 3000 * 0.002),
         ({"audience.min_follows": 20}, 3000 * 0.002),
         ({"audience.min_follows": 21}, None),

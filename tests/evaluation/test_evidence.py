@@ -145,13 +145,13 @@ def test_sizes_if_measured(settings, sizes):
 
 @pytest.fixture(scope="module")
 def graph():
-    """Two sizes with enough accounts; whom they follow depends on their own half of the network."""
+    """Two sizes with enough accounts, and ten hot ones; each follows in its half of the network."""
     rng = np.random.default_rng(3)
     rows = []
-    for account in range(260):
+    for account in range(270):
         half = account % 2
-        follows = 6 if account < 130 else 20
-        drawn = (rng.random(follows) ** 2 * 60).astype(int) * 2 + half
+        follows = 6 if account < 130 else 20 if account < 260 else 200
+        drawn = (rng.random(follows) ** 2 * 120).astype(int) * 2 + half
         rows += [(f"{account:03}", f"{followee:03}") for followee in drawn]
         rows += [(f"{account:03}", f"{int(rng.integers(260)):03}")]
     return graph_of(rows)
