@@ -21,7 +21,7 @@ from raypipe.frames import PandasEngine
 from raypipe.ladder import Rung, fixed_ladder, ladder_of
 from raypipe.loading import Stages
 from raypipe.progress import Silent
-from raypipe.recommend import warm_up
+from raypipe.recommend import column_blocks, warm_up
 from tests.strategies import graph_of
 
 POPULAR, SIMILAR, FACTORS = ("popular",), ("similar", "popular"), ("factors", "popular")
@@ -201,18 +201,27 @@ def test_the_table_is_what_evaluate_measures(graph):
     assert ladder_of(facts["rungs"]) == decide(of_size, [0, 0, 0], TWO, config)[0]
 
 
-@pytest.mark.parametrize("settings", [{"shards": 7}, {"memory_per_task": "300.02MB"}])
-def test_the_same_however_it_is_cut(settings, graph, monkeypatch):
+@pytest.mark.parametrize("cap", [None, 20])
+@pytest.mark.parametrize(
+    ("settings", "shards", "blocks"),
+    [({"shards": 7}, 7, 0), ({"memory_per_task": "300.02MB"}, 3, 2)],
+)
+def test_the_same_however_it_is_cut(settings, shards, blocks, cap, graph, monkeypatch):
     monkeypatch.setattr("raypipe.memory._FEWEST", 260)
-    expected, _ = chosen(graph)
-    done = []
+    capped = {"similar.max_followers_in_similarity": cap}
+    expected, _ = chosen(graph, **capped)
+    seen = []
 
-    def run_shards(function, shards):
-        done.extend(shards)
-        return map(function, reversed(list(shards)))
+    def run_shards(function, todo):
+        (measuring,) = function.args
+        seen.append((len(todo), len(column_blocks(measuring.night)), measuring.night.hubs_left_out))
+        return map(function, reversed(todo))
 
-    assert chosen(graph, lambda _: Runner(run_shards, 3, ""), **settings)[0] == expected
-    assert len(done) > 2
+    assert chosen(graph, lambda _: Runner(run_shards, 3, ""), **settings, **capped)[0] == expected
+    ((cut, built, left_out),) = seen
+    assert cut >= shards
+    assert (built >= blocks) if blocks else (built == 0)
+    assert (left_out > 0) == (cap is not None)
 
 
 def test_the_same_over_ray(graph, ray_cluster):
