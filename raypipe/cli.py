@@ -179,8 +179,8 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="NAME,...",
-            help="popular, similar; similar+popular: filled up by popular; ladder: the night's own "
-            "lists. If not given, each and the ladder.",
+            help="popular, similar, factors; similar+popular: filled up by popular; ladder: the "
+            "night's own lists. If not given, each that the config has, and the ladder.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the evaluations.")] = Path("evaluations"),
@@ -200,13 +200,12 @@ def evaluate(
         _evaluate_ratings(settled, out, json)
         return
 
-    from raypipe.evaluation.evaluate import DEFAULT_SOURCES
     from raypipe.evaluation.evaluate import evaluate as evaluate_sources
     from raypipe.evaluation.record import as_json, save
     from raypipe.evaluation.report import print_evaluation
     from raypipe.show import Bars, print_json
 
-    names = DEFAULT_SOURCES if sources is None else sources.split(",")
+    names = None if sources is None else sources.split(",")
     day = datetime.date.today().isoformat()
     with Bars() as bars:
         found = evaluate_sources(settled, names, bars)

@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from raypipe.candidates import popular, similar
+from raypipe.candidates import factors, popular, similar
 from raypipe.config import RunConfig
 
 #: All sources; a recommendation is kept with the place of its source here.
-SOURCES = (similar.NAME, popular.NAME)
+SOURCES = (similar.NAME, popular.NAME, factors.NAME)
 
 
 class Rung(NamedTuple):
@@ -25,17 +25,25 @@ class Rung(NamedTuple):
     sources: tuple[str, ...]
 
 
-def fixed_ladder(config: RunConfig) -> tuple[Rung, ...]:
+def fixed_ladder(config: RunConfig, trained: bool = False) -> tuple[Rung, ...]:
     """The phases by number of follows, as the config says: lowest rung first.
+
+    Args:
+        trained: is there a model, for phase 3?
 
     Example:
         >>> [rung.min_follows for rung in fixed_ladder(RunConfig())]
         [0, 3]
     """
-    return (
+    rungs = [
         Rung(0, (popular.NAME,)),
         Rung(config.similar.min_follows, (similar.NAME, popular.NAME)),
-    )
+    ]
+    if trained:
+        least = config.factors.min_follows
+        below = [rung for rung in rungs if rung.min_follows < least]
+        rungs = [*below, Rung(least, (factors.NAME, similar.NAME, popular.NAME))]
+    return tuple(rungs)
 
 
 def rungs_of(ladder: tuple[Rung, ...], follows: np.ndarray) -> np.ndarray:

@@ -23,6 +23,7 @@ from raypipe.cost import estimate_cost, measure_cost, reason_of_blocks, write_se
 from raypipe.disk import disk_errors, to_json
 from raypipe.engines import runner
 from raypipe.errors import InputError
+from raypipe.factors.model import save_model
 from raypipe.graph import save_graph
 from raypipe.kernels.shards import heaviest_first
 from raypipe.loading import Stages, digest_of_inputs, load, state_of_files
@@ -86,7 +87,7 @@ def _compute(
 ) -> dict[str, Any]:
     """Everything between the input and a finished run; returns what its manifest says."""
     with ExitStack() as stack:
-        loaded = load(config, accounts, stages, stack, staging.scratch / "quarantine.parquet")
+        loaded = load(config, accounts, stages, stack, staging.scratch)
         if state_of_files(config) != state:  # before a checkpoint is kept under the old digest
             raise InputError(f"{config.input.follows}: changed while it was read; run it again")
         with stages.stage("plan"):
@@ -128,6 +129,8 @@ def _compute(
             (staging.path / "statistics.json").write_bytes(to_json(loaded.statistics))
             pq.write_table(loaded.quarantine, staging.path / "quarantine.parquet")
             save_graph(loaded.graph, staging.path / "graph")
+        if loaded.model:
+            save_model(loaded.model, staging.path / "model")
 
     return {
         "config_digest": config.digest(),
@@ -138,7 +141,7 @@ def _compute(
             "graph": {key: loaded.statistics[key] for key in ("accounts", "follows", "wedges")},
             "audience": len(cost.accounts),
             "neighbours": sum(part["rows"] for part in parts["neighbours"]),
-            **count_lists(staging, shards),
+            **count_lists(staging, shards, loaded.night.ladder),
             "shards": len(shards),
         },
         "similarity": similarity,
