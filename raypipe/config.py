@@ -299,6 +299,11 @@ class FactorsConfig(Section):
         description="With ladder: fixed, an account with fewer follows stays in phase 2.",
     )
 
+    @property
+    def trained(self) -> bool:
+        """Is there a model at all?"""
+        return self.algorithm != "none"
+
 
 class AshaConfig(Section):
     """Which trials of a sweep are stopped early: asynchronous successive halving over epochs."""

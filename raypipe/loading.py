@@ -19,7 +19,7 @@ from raypipe.config import RunConfig
 from raypipe.disk import disk_errors
 from raypipe.engines import frame_engine, memory_available
 from raypipe.errors import RunError, TooManyBadRows
-from raypipe.factors.algorithms import check_factors, is_trained, train
+from raypipe.factors.algorithms import check_factors, train
 from raypipe.factors.model import FactorModel, load_model, save_model
 from raypipe.frames import FrameEngine
 from raypipe.graph import FollowGraph, build_graph, digest_of_ids, encode
@@ -107,7 +107,7 @@ def load(
         statistics = graph_statistics(graph)
 
     model = None
-    if is_trained(config):
+    if config.factors.trained:
         with stages.stage("train"):
             model = _train_once(graph, config, scratch and scratch / "model")
     with stages.stage("prepare"):

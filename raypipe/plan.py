@@ -11,9 +11,10 @@ import numpy as np
 from raypipe.audience import read_accounts
 from raypipe.config import RunConfig
 from raypipe.cost import cut_shards, measure_cost, write_seconds
-from raypipe.degree_cost import measure_degrees
+from raypipe.degree_cost import measure_degrees, seconds_of_factors
 from raypipe.degrees import Degrees, without_hubs
 from raypipe.errors import ConfigError
+from raypipe.factors.algorithms import check_factors, training_bytes, width_of
 from raypipe.graph import FollowGraph
 from raypipe.loading import Stages, load
 from raypipe.memory import TASK_BYTES, Sizes, blocks_needed, index_bytes, room_of_a_task
@@ -84,7 +85,8 @@ def plan_night(
             nodes,
             cpus,
             config.memory_per_task if blocks else None,
-        ),
+        )
+        | memory_of_factors(config, graph.accounts, graph.follows),
         "hubs": costly_hubs(graph),
         "similarity": similarity_facts(graph, loaded.night),
     }
@@ -104,6 +106,7 @@ def plan_degrees(
         ConfigError: the audience is a list of ids.
         TooLargeError: ``memory_per_task`` is too little for this network.
     """
+    check_factors(config)
     if config.audience.accounts is not None:
         raise ConfigError(
             "audience.accounts: names accounts, but a degree table has none; plan without it: "
@@ -111,7 +114,7 @@ def plan_degrees(
         )
     stages = Stages(progress or Silent())
     with stages.stage("plan"):
-        cost = measure_degrees(degrees, config)
+        cost = measure_degrees(degrees, config) + seconds_of_factors(degrees, config)
     sizes, accounts = degrees.of_follows
     audience = int(accounts[sizes >= config.audience.min_follows].sum())
     searched = sizes_of_degrees(degrees, config)
@@ -150,7 +153,8 @@ def plan_degrees(
             nodes,
             cpus,
             config.memory_per_task if blocks else None,
-        ),
+        )
+        | memory_of_factors(config, degrees.accounts, degrees.follows),
         "hubs": hubs_of_degrees(degrees),
         "similarity": similarity_of_degrees(degrees, config.similar.max_followers_in_similarity),
     }
@@ -183,6 +187,27 @@ def memory_by_part(
         "follows": 2 * (8 * (accounts + 1) + 4 * follows),
         "similarity_index": shared_index,
         "workers": int(cpus * (task_bytes or TASK_BYTES + 4 * accounts)),
+    }
+
+
+def memory_of_factors(config: RunConfig, accounts: int, follows: int) -> dict[str, int]:
+    """Bytes that phase 3 takes, by part: of the training, before the shards, and of its model.
+
+    Example:
+        >>> from raypipe.config import load_config
+        >>> config = load_config(None, {"factors.algorithm": "TruncatedSVD"})
+        >>> memory_of_factors(config, 1_000_000, 50_000_000)
+        {'training': 3768000000, 'model': 1536000000}
+        >>> memory_of_factors(RunConfig(), 1_000_000, 50_000_000)
+        {}
+    """
+    if not config.factors.trained:
+        return {}
+    width = width_of(config)
+    # Factors of all, and once more of whom can be recommended.
+    return {
+        "training": training_bytes(config, accounts, follows),
+        "model": 3 * 4 * width * accounts,
     }
 
 

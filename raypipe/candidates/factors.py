@@ -71,9 +71,8 @@ class Factors:
     @property
     def work(self) -> float:
         """Nanoseconds that an account takes, on a machine that may not be this one."""
-        columns, width = self.column_factors.shape
-        walked = len(self.followees.codes) / 3 if self.walks else 0
-        return columns * (width / 20 + 2) + walked
+        walked = len(self.walks.followers.codes) if self.walks else 0
+        return work(*self.column_factors.shape, walked)
 
     def __call__(self, accounts: np.ndarray, wanted: np.ndarray) -> Candidates:
         theirs = take(self.followees, accounts)
@@ -90,3 +89,16 @@ class Factors:
         counts = np.zeros(len(accounts), np.int64)
         counts[some] = np.diff(found[0])
         return Candidates(np.concatenate([[0], np.cumsum(counts)]), *found[1:])
+
+
+def work(columns: int, width: int, walked: int = 0) -> float:
+    """Nanoseconds to score all columns for one account, on a machine that may not be this one.
+
+    Args:
+        walked: follows of the graph, where there are walks.
+
+    Example:
+        >>> work(1_000_000, 128) * 1e-9
+        0.0084
+    """
+    return columns * (2 + width / 20) + walked / 3

@@ -12,7 +12,6 @@ import numpy as np
 from raypipe.candidates import factors, popular, similar
 from raypipe.config import RunConfig
 from raypipe.errors import ConfigError
-from raypipe.factors.algorithms import is_trained
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.kernels.topk import fill_up
 from raypipe.ladder import SOURCES, Rung, rungs_of
@@ -44,7 +43,7 @@ def sources_of(config: RunConfig) -> tuple[str, ...]:
         >>> sources_of(RunConfig())
         ('popular', 'similar')
     """
-    trained = (factors.NAME,) if is_trained(config) else ()
+    trained = (factors.NAME,) if config.factors.trained else ()
     return (popular.NAME, similar.NAME, *trained)
 
 
@@ -82,7 +81,7 @@ def check_sources(names: Sequence[str], config: RunConfig) -> tuple[str, ...]:
 def asks_for_factors(config: RunConfig, names: Sequence[str]) -> bool:
     """Does one of these sources need a model?"""
     parts = {part for name in names for part in name.split("+")}
-    return factors.NAME in parts or (LADDER in parts and is_trained(config))
+    return factors.NAME in parts or (LADDER in parts and config.factors.trained)
 
 
 def lists_of(

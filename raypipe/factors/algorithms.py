@@ -17,9 +17,6 @@ from raypipe.graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.factor_scores import Cooccurrence
 
-#: Of ``factors.algorithm``: nothing is trained.
-NONE = "none"
-
 
 class Algorithm(NamedTuple):
     """One way to learn from follows.
@@ -61,11 +58,6 @@ ALGORITHMS = {
 }
 
 
-def is_trained(config: RunConfig) -> bool:
-    """Does the config ask for a model of the follows?"""
-    return config.factors.algorithm != NONE
-
-
 def check_algorithm(name: str, parameters: dict[str, Any]) -> Section:
     """The parameters of an algorithm for follows, its defaults where none is given.
 
@@ -82,7 +74,7 @@ def check_algorithm(name: str, parameters: dict[str, Any]) -> Section:
 you mean SVD?
     """
     if name not in ALGORITHMS:
-        plain = {known.lower(): known for known in (*ALGORITHMS, NONE)}
+        plain = {known.lower(): known for known in (*ALGORITHMS, "none")}
         near = difflib.get_close_matches(name.lower(), plain, n=1)
         cure = f"did you mean {plain[near[0]]}?" if near else f"known: {', '.join(plain.values())}"
         raise ConfigError(f"factors.algorithm: unknown algorithm {name!r} for follows; {cure}")
@@ -95,7 +87,7 @@ def check_factors(config: RunConfig) -> None:
     Raises:
         ConfigError: no such algorithm or parameter.
     """
-    if is_trained(config):
+    if config.factors.trained:
         check_algorithm(config.factors.algorithm, config.factors.parameters)
 
 
@@ -112,7 +104,10 @@ def train(graph: FollowGraph, config: RunConfig, available: float) -> FactorMode
     name = config.factors.algorithm
     parameters = check_algorithm(name, config.factors.parameters)
     check_memory(name, parameters, graph.accounts, graph.follows, available)
-    factors = ALGORITHMS[name].train(graph, parameters, config.seed)
+    if graph.follows:
+        factors = ALGORITHMS[name].train(graph, parameters, config.seed)
+    else:
+        factors = FollowFactors(*np.zeros((2, graph.accounts, 1), np.float32))
     return FactorModel(
         factors,
         graph.followers.degrees.astype(np.int32),
@@ -125,11 +120,17 @@ def train(graph: FollowGraph, config: RunConfig, available: float) -> FactorMode
 
 def training_bytes(config: RunConfig, accounts: int, follows: int) -> int:
     """What the training that the config asks for holds at most; 0 where nothing is trained."""
-    if not is_trained(config):
+    if not config.factors.trained:
         return 0
     name = config.factors.algorithm
     parameters = check_algorithm(name, config.factors.parameters)
     return ALGORITHMS[name].training_bytes(accounts, follows, parameters)
+
+
+def width_of(config: RunConfig) -> int:
+    """Numbers that describe an account in the model that the config asks for."""
+    parameters = check_algorithm(config.factors.algorithm, config.factors.parameters)
+    return getattr(parameters, _width_name(parameters))
 
 
 def check_memory(
@@ -151,10 +152,10 @@ larger machine
     needed = ALGORITHMS[name].training_bytes(accounts, follows, parameters)
     if needed <= available:
         return
-    width = "factors" if "factors" in type(parameters).model_fields else "n_factors"
+    width = _width_name(parameters)
     smaller = parameters.model_copy(update={width: 1})
     fits = ALGORITHMS[name].training_bytes(accounts, follows, smaller) <= available
-    cure = f"lower factors.parameters.{width}" if fits else f"set factors.algorithm: {NONE}"
+    cure = f"lower factors.parameters.{width}" if fits else "set factors.algorithm: none"
     raise TooLargeError(
         f"{name}: a training on {follows:,} follows of {accounts:,} accounts takes about "
         f"{_text(needed)}, and {_text(max(0, available))} are free; {cure}, or use a larger machine"
@@ -191,6 +192,10 @@ def cooccurrence(model: FactorModel, graph: FollowGraph) -> Cooccurrence | None:
     if not model.factors.cooccurrence:
         return None
     return truncated_svd.cooccurrence(graph, model.factors.cooccurrence)
+
+
+def _width_name(parameters: Section) -> str:
+    return "factors" if "factors" in type(parameters).model_fields else "n_factors"
 
 
 def _text(count: float) -> str:

@@ -44,8 +44,7 @@ def train_als(graph: FollowGraph, parameters: AlsParameters, seed: int) -> Follo
     _check_installed("ALS")
     from implicit.cpu.als import AlternatingLeastSquares
 
-    model = AlternatingLeastSquares(**parameters.model_dump(), random_state=seed)
-    return _fit(model, graph)
+    return _fit(AlternatingLeastSquares, graph, **parameters.model_dump(), random_state=seed)
 
 
 def train_bpr(graph: FollowGraph, parameters: BprParameters, seed: int) -> FollowFactors:
@@ -57,8 +56,8 @@ def train_bpr(graph: FollowGraph, parameters: BprParameters, seed: int) -> Follo
     _check_installed("BPR")
     from implicit.cpu.bpr import BayesianPersonalizedRanking
 
-    model = BayesianPersonalizedRanking(**parameters.model_dump(), random_state=seed, num_threads=1)
-    return _fit(model, graph)
+    settings = {**parameters.model_dump(), "random_state": seed, "num_threads": 1}
+    return _fit(BayesianPersonalizedRanking, graph, **settings)
 
 
 def fold_in_als(
@@ -103,7 +102,7 @@ def _check_installed(algorithm: str) -> None:
         ) from None
 
 
-def _fit(model, graph: FollowGraph) -> FollowFactors:
+def _fit(model_class: type, graph: FollowGraph, **settings: object) -> FollowFactors:
     from scipy.sparse import csr_matrix
     from threadpoolctl import threadpool_limits
 
@@ -111,6 +110,7 @@ def _fit(model, graph: FollowGraph) -> FollowFactors:
     ones = np.ones(len(codes), np.float32)
     # Implicit's threads are its own; those of BLAS would fight with them, as it warns.
     with threadpool_limits(1, "blas"):
+        model = model_class(**settings)
         model.fit(csr_matrix((ones, codes, indptr), (graph.accounts,) * 2), show_progress=False)
     return FollowFactors(
         *(np.asarray(f, np.float32) for f in (model.user_factors, model.item_factors))

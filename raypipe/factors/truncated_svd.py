@@ -160,8 +160,8 @@ def _scale(graph: FollowGraph, factors: FollowFactors, seed: int) -> float:
     walks = cooccurrence(graph, 1.0)
     none = np.zeros((len(some), 1), np.float32), np.zeros((len(columns), 1), np.float32)
     linear = best_columns(*none, columns, masked, one, walks)
-    both = [found[2][np.diff(found[0]) > 0] for found in (low_pass, linear)]
-    medians = [float(np.median(best)) if len(best) else 0.0 for best in both]
+    best = low_pass[2], linear[2]
+    medians = [float(np.median(scores)) if len(scores) else 0.0 for scores in best]
     return medians[0] / medians[1] if min(medians) > 0 else 1.0
 
 

@@ -14,8 +14,10 @@ from numba import njit
 
 from raypipe.kernels.csr import Adjacency, take
 
-#: Scores held at a time: 64 MB.
-_BLOCK = 16_000_000
+#: Scores held at a time.
+_BLOCK = 8_000_000
+#: Of a block, in float32, of the walks beside it, and of where they have got to.
+BLOCK_BYTES = 3 * 4 * _BLOCK
 #: Accounts whose walks are counted side by side, if so many rows of accounts fit into a block.
 _SIDE_BY_SIDE = 64
 #: Of one rounding of a float32 product or sum, twice over.
