@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from typer.testing import CliRunner
 
-from raypipe import pipeline
+from raypipe import cli, pipeline
 from raypipe.config import load_config
 from raypipe.demo import demo_follows
-from raypipe.errors import ConfigError, RunError, TooLargeError
+from raypipe.errors import ConfigError, RunError, TooLargeError, UnknownAccountError
 from raypipe.factors.model import load_model
 from raypipe.graph import load_graph
+from raypipe.newcomer import recommend_newcomer
 from raypipe.pipeline import run_night
 from raypipe.plan import plan_night
 from raypipe.runs.store import RunStore
@@ -170,3 +173,47 @@ def test_plan_says_what_a_training_takes(follows):
     memory = planned["memory_bytes"]
     assert memory["model"] == 12 * 16 * planned["counts"]["accounts"]
     assert memory["training"] > memory["model"]
+
+
+def test_an_account_that_came_after_the_night(follows, store):
+    """One with the follows of another gets its list; ids that nobody knows do not count."""
+    run = run_night(config_for(follows), store, DATE).run
+    graph = load_graph(run.path / "graph")
+    code = int(np.argmax(graph.followees.degrees))
+    name, mine = (
+        graph.ids[code].as_py(),
+        [graph.ids[other].as_py() for other in graph.followees.row(code).tolist()],
+    )
+    expected = [
+        (row["rank"], row["followingId"], row["source"])
+        for row in run.recommendations(name).to_pylist()
+    ]
+    found = recommend_newcomer(run, name, [*mine, "nobody", mine[0]])
+    assert [(row["rank"], row["followingId"], row["source"]) for row in found] == expected
+    assert len(recommend_newcomer(run, "new", mine, 3)) == 3
+    for some in recommend_newcomer(run, "new", mine[:1], 200):
+        assert some["followingId"] not in mine[:1]
+    assert (
+        len(recommend_newcomer(run, mine[1], mine[:1], 500))
+        == np.count_nonzero(graph.followers.degrees) - 2
+    )
+    with pytest.raises(UnknownAccountError, match="--follows: found x, y, none of which is in"):
+        recommend_newcomer(run, "new", ["x", "y"])
+
+
+def test_newcomers_need_a_model(follows, store):
+    run = run_night(config_for(follows, {}), store, DATE).run
+    with pytest.raises(RunError, match=r"has no model, which --follows needs; set factors\.algor"):
+        recommend_newcomer(run, "new", ["jazz-0001"])
+
+
+def test_newcomers_on_the_command_line(follows, store):
+    run_night(config_for(follows), store, DATE)
+    app = CliRunner()
+    told = ["recommend", "new", "--follows", "jazz-0001,star-01", "--runs-dir", str(store.root)]
+    shown = app.invoke(cli.app, [*told, "--k", "2", "--json"])
+    rows = json.loads(shown.stdout)
+    assert [row["rank"] for row in rows] == [1, 2]
+    assert rows[0]["source"] == "factors"
+    table = app.invoke(cli.app, told).stdout
+    assert rows[0]["followingId"] in table

@@ -98,7 +98,7 @@ def work(columns: int, width: int, walked: int = 0) -> float:
         walked: follows of the graph, where there are walks.
 
     Example:
-        >>> work(1_000_000, 128) * 1e-9
+        >>> round(work(1_000_000, 128) * 1e-9, 6)
         0.0084
     """
     return columns * (2 + width / 20) + walked / 3
