@@ -12,7 +12,7 @@ from raypipe.candidates.popular import NAME, Popular
 from raypipe.config import RunConfig
 from raypipe.cost import CLASSES, ENOUGH_SECONDS, seconds_of
 from raypipe.degrees import Degrees, without_hubs
-from raypipe.factors.algorithms import width_of
+from raypipe.factors.algorithms import shape_of
 from raypipe.kernels.drawn_part import DrawnPart, draw_part
 from raypipe.kernels.search_cost import WRITE, expected_work
 from raypipe.kernels.similarity_index import HUBS
@@ -109,9 +109,9 @@ def seconds_of_factors(degrees: Degrees, config: RunConfig) -> np.ndarray:
         return np.zeros(len(numbers))
     least = max(1, config.candidates.min_followers)
     columns = int(degrees.of_followers.accounts[degrees.of_followers.numbers >= least].sum())
-    walked = degrees.follows if config.factors.parameters.get("cooccurrence") else 0
+    width, walks = shape_of(config)
     leads = numbers >= max(config.factors.min_follows, config.audience.min_follows)
-    return np.where(leads, 1e-9 * factors.work(columns, width_of(config), walked), 0.0)
+    return np.where(leads, 1e-9 * factors.work(columns, width, walks * degrees.follows), 0.0)
 
 
 def draw_sample(degrees: Degrees, classes: np.ndarray, config: RunConfig) -> Sample:

@@ -34,6 +34,11 @@ def fixed_ladder(config: RunConfig, trained: bool = False) -> tuple[Rung, ...]:
     Example:
         >>> [rung.min_follows for rung in fixed_ladder(RunConfig())]
         [0, 3]
+        >>> [rung.sources[0] for rung in fixed_ladder(RunConfig(), trained=True)]
+        ['popular', 'similar', 'factors']
+        >>> config = RunConfig.model_validate({"factors": {"min_follows": 2}})
+        >>> [rung.sources[0] for rung in fixed_ladder(config, trained=True)]
+        ['popular', 'factors']
     """
     rungs = [
         Rung(0, (popular.NAME,)),

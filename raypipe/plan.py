@@ -14,7 +14,7 @@ from raypipe.cost import cut_shards, measure_cost, write_seconds
 from raypipe.degree_cost import measure_degrees, seconds_of_factors
 from raypipe.degrees import Degrees, without_hubs
 from raypipe.errors import ConfigError
-from raypipe.factors.algorithms import check_factors, training_bytes, width_of
+from raypipe.factors.algorithms import check_factors, shape_of, training_bytes
 from raypipe.graph import FollowGraph
 from raypipe.loading import Stages, load
 from raypipe.memory import TASK_BYTES, Sizes, blocks_needed, index_bytes, room_of_a_task
@@ -203,7 +203,7 @@ def memory_of_factors(config: RunConfig, accounts: int, follows: int) -> dict[st
     """
     if not config.factors.trained:
         return {}
-    width = width_of(config)
+    width, _ = shape_of(config)
     # Factors of all, and once more of whom can be recommended.
     return {
         "training": training_bytes(config, accounts, follows),

@@ -127,10 +127,17 @@ def training_bytes(config: RunConfig, accounts: int, follows: int) -> int:
     return ALGORITHMS[name].training_bytes(accounts, follows, parameters)
 
 
-def width_of(config: RunConfig) -> int:
-    """Numbers that describe an account in the model that the config asks for."""
+def shape_of(config: RunConfig) -> tuple[int, bool]:
+    """Of the model that the config asks for: its factors an account, and whether there are walks.
+
+    Example:
+        >>> from raypipe.config import load_config
+        >>> shape_of(load_config(None, {"factors.algorithm": "SVD"}))
+        (64, False)
+    """
     parameters = check_algorithm(config.factors.algorithm, config.factors.parameters)
-    return getattr(parameters, _width_name(parameters))
+    walks = getattr(parameters, "cooccurrence", 0) > 0
+    return getattr(parameters, _width_name(parameters)), walks
 
 
 def check_memory(

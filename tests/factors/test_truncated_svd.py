@@ -107,7 +107,8 @@ def test_both_terms_are_made_equally_large(graph):
     best = [np.where(can_be, term, -np.inf).max(axis=1) for term in terms]
     low_pass, linear = (np.median(values[graph.followees.degrees > 0]) for values in best)
     assert found.cooccurrence == pytest.approx(3.0 * low_pass / linear, rel=1e-5)
-    assert train_truncated_svd(graph, TruncatedSvdParameters(), seed=0).cooccurrence == 0
+    none = TruncatedSvdParameters(cooccurrence=0)
+    assert train_truncated_svd(graph, none, seed=0).cooccurrence == 0
 
 
 def test_an_account_is_nothing_but_its_follows(graph):
