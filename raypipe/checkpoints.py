@@ -14,7 +14,7 @@ from raypipe.columns import FOLLOWER, FOLLOWING, NEIGHBOUR, RANK, SCORE, SOURCE
 from raypipe.cost import Cost, cut_shards
 from raypipe.disk import disk_errors, to_json, write_atomic
 from raypipe.graph import FollowGraph
-from raypipe.ladder import SOURCES
+from raypipe.ladder import SOURCES, Rung
 from raypipe.recommend import Night
 from raypipe.runs.staging import Staging
 
@@ -78,8 +78,9 @@ def published_tables(
         yield pa.table(columns)
 
 
-def count_lists(staging: Staging, shards: list[Shard]) -> dict[str, dict]:
-    """Recommendations by source, and refused candidates by source and reason."""
+def count_lists(staging: Staging, shards: list[Shard], ladder: tuple[Rung, ...]) -> dict[str, dict]:
+    """Recommendations by source of the ladder, and refused candidates by source and reason."""
+    asked = {name for rung in ladder for name in rung.sources}
     recommended = np.zeros(len(SOURCES), np.int64)
     refused: dict[str, Counter[str]] = {source: Counter() for source in SOURCES}
     for shard in shards:
@@ -88,7 +89,8 @@ def count_lists(staging: Staging, shards: list[Shard]) -> dict[str, dict]:
         recommended += np.bincount(sources, minlength=len(SOURCES))
         for row in tables["refused"].to_pylist():
             refused[row[SOURCE]][row["reason"]] += row["candidates"]
+    by_source = zip(SOURCES, recommended.tolist(), strict=True)
     return {
-        "recommendations": dict(zip(SOURCES, recommended.tolist(), strict=True)),
-        "refused": {source: dict(reasons) for source, reasons in refused.items()},
+        "recommendations": {name: count for name, count in by_source if name in asked},
+        "refused": {name: dict(refused[name]) for name in SOURCES if name in asked},
     }

@@ -179,8 +179,8 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="NAME,...",
-            help="popular, similar; similar+popular: filled up by popular; ladder: the night's own "
-            "lists. If not given, each and the ladder.",
+            help="popular, similar, factors; similar+popular: filled up by popular; ladder: the "
+            "night's own lists. If not given, each that the config has, and the ladder.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the evaluations.")] = Path("evaluations"),
@@ -200,13 +200,12 @@ def evaluate(
         _evaluate_ratings(settled, out, json)
         return
 
-    from raypipe.evaluation.evaluate import DEFAULT_SOURCES
     from raypipe.evaluation.evaluate import evaluate as evaluate_sources
     from raypipe.evaluation.record import as_json, save
     from raypipe.evaluation.report import print_evaluation
     from raypipe.show import Bars, print_json
 
-    names = DEFAULT_SOURCES if sources is None else sources.split(",")
+    names = None if sources is None else sources.split(",")
     day = datetime.date.today().isoformat()
     with Bars() as bars:
         found = evaluate_sources(settled, names, bars)
@@ -292,14 +291,29 @@ def demo(
 def recommend(
     account: Account,
     k: AtMost = None,
+    follows: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID,...", help="Of an account that came later: whom it follows, for the model."
+        ),
+    ] = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Whom an account may want to follow, as published last. Does not start Ray."""
+    """Whom an account may want to follow, as published last. Does not start Ray.
+
+    With --follows, the list is made now, from these follows alone, where the run has a model.
+    """
     from raypipe.runs.store import RunStore
 
     found = RunStore(runs_dir).current()
-    _print_list(found.recommendations(account, k), f"{account}, run {found.id}", json)
+    if follows is None:
+        rows = found.recommendations(account, k).to_pylist()
+    else:
+        from raypipe.newcomer import recommend_newcomer
+
+        rows = recommend_newcomer(found, account, follows.split(","), k)
+    _print_list(rows, f"{account}, run {found.id}", json)
 
 
 @app.command(epilog="Example: raypipe similar jazz-0042")
@@ -313,7 +327,8 @@ def similar(
     from raypipe.runs.store import RunStore
 
     found = RunStore(runs_dir).current()
-    _print_list(found.neighbours(account, k), f"{account}, run {found.id}", json)
+    rows = found.neighbours(account, k).to_pylist()
+    _print_list(rows, f"{account}, run {found.id}", json)
 
 
 @app.command(epilog="Example: raypipe stats --png degrees.png")
@@ -490,12 +505,12 @@ def _load(config: Path | None, follows: str | None, settings: list[str] | None):
     return load_config(config, overrides)
 
 
-def _print_list(rows, title: str, json: bool) -> None:
+def _print_list(rows: list[dict], title: str, json: bool) -> None:
     from raypipe.reports import print_rows
     from raypipe.show import print_json
 
     if json:
-        print_json(rows.to_pylist())
+        print_json(rows)
     else:
         print_rows(rows, title)
 

@@ -286,12 +286,23 @@ class FactorsConfig(Section):
 
     algorithm: str = Field(
         "none",
-        description="For ratings SVD, SVDpp, NMF, KNNBasic, KNNWithMeans, KNNBaseline, SlopeOne, "
-        "CoClustering or BaselineOnly, as scikit-surprise calls them.",
+        description="none; for follows TruncatedSVD, SVD, ALS or BPR; for ratings SVD, SVDpp, NMF, "
+        "KNNBasic, KNNWithMeans, KNNBaseline, SlopeOne, CoClustering or BaselineOnly, as "
+        "scikit-surprise calls them.",
     )
     parameters: dict[str, Any] = Field(
         {}, description="Of the algorithm; its defaults hold for those not named."
     )
+    min_follows: int = Field(
+        20,
+        ge=1,
+        description="With ladder: fixed, an account with fewer follows stays in phase 2.",
+    )
+
+    @property
+    def trained(self) -> bool:
+        """Is there a model at all?"""
+        return self.algorithm != "none"
 
 
 class AshaConfig(Section):

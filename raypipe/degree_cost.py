@@ -7,10 +7,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from raypipe.candidates import factors
 from raypipe.candidates.popular import NAME, Popular
 from raypipe.config import RunConfig
 from raypipe.cost import CLASSES, ENOUGH_SECONDS, seconds_of
 from raypipe.degrees import Degrees, without_hubs
+from raypipe.factors.algorithms import shape_of
 from raypipe.kernels.drawn_part import DrawnPart, draw_part
 from raypipe.kernels.search_cost import WRITE, expected_work
 from raypipe.kernels.similarity_index import HUBS
@@ -95,6 +97,21 @@ def expected_cost(degrees: Degrees, config: RunConfig, share: float = 1.0) -> np
         config.similar.threshold_fraction,
     )
     return work + work_of_list(config)
+
+
+def seconds_of_factors(degrees: Degrees, config: RunConfig) -> np.ndarray:
+    """Seconds of one CPU that phase 3 takes for an account with each number of follows.
+
+    At a rate that was measured elsewhere, and as with ``ladder: fixed``. The training is not in it.
+    """
+    numbers = degrees.of_follows.numbers
+    if not config.factors.trained:
+        return np.zeros(len(numbers))
+    least = max(1, config.candidates.min_followers)
+    columns = int(degrees.of_followers.accounts[degrees.of_followers.numbers >= least].sum())
+    width, walks = shape_of(config)
+    leads = numbers >= max(config.factors.min_follows, config.audience.min_follows)
+    return np.where(leads, 1e-9 * factors.work(columns, width, walks * degrees.follows), 0.0)
 
 
 def draw_sample(degrees: Degrees, classes: np.ndarray, config: RunConfig) -> Sample:

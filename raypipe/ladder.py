@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from raypipe.candidates import popular, similar
+from raypipe.candidates import factors, popular, similar
 from raypipe.config import RunConfig
 
 #: All sources; a recommendation is kept with the place of its source here.
-SOURCES = (similar.NAME, popular.NAME)
+SOURCES = (similar.NAME, popular.NAME, factors.NAME)
 
 
 class Rung(NamedTuple):
@@ -32,18 +32,35 @@ def phases(config: RunConfig) -> tuple[tuple[str, ...], ...]:
         >>> phases(RunConfig())
         (('popular',), ('similar', 'popular'))
     """
-    return (popular.NAME,), (similar.NAME, popular.NAME)
+    trained = (factors.NAME, similar.NAME, popular.NAME)
+    untrained = (popular.NAME,), (similar.NAME, popular.NAME)
+    return (*untrained, trained) if config.factors.trained else untrained
 
 
-def fixed_ladder(config: RunConfig) -> tuple[Rung, ...]:
+def fixed_ladder(config: RunConfig, trained: bool = False) -> tuple[Rung, ...]:
     """The phases by number of follows, as the config says: lowest rung first.
+
+    Args:
+        trained: is there a model, for phase 3?
 
     Example:
         >>> [rung.min_follows for rung in fixed_ladder(RunConfig())]
         [0, 3]
+        >>> [rung.sources[0] for rung in fixed_ladder(RunConfig(), trained=True)]
+        ['popular', 'similar', 'factors']
+        >>> config = RunConfig.model_validate({"factors": {"min_follows": 2}})
+        >>> [rung.sources[0] for rung in fixed_ladder(config, trained=True)]
+        ['popular', 'factors']
     """
-    first, second = phases(config)[:2]
-    return Rung(0, first), Rung(config.similar.min_follows, second)
+    rungs = [
+        Rung(0, (popular.NAME,)),
+        Rung(config.similar.min_follows, (similar.NAME, popular.NAME)),
+    ]
+    if trained:
+        least = config.factors.min_follows
+        below = [rung for rung in rungs if rung.min_follows < least]
+        rungs = [*below, Rung(least, (factors.NAME, similar.NAME, popular.NAME))]
+    return tuple(rungs)
 
 
 def ladder_of(rungs: list[dict[str, Any]]) -> tuple[Rung, ...]:
@@ -54,6 +71,11 @@ def ladder_of(rungs: list[dict[str, Any]]) -> tuple[Rung, ...]:
         (Rung(min_follows=0, sources=('popular',)),)
     """
     return tuple(Rung(rung["min_follows"], tuple(rung["sources"])) for rung in rungs)
+
+
+def has_factors(ladder: tuple[Rung, ...]) -> bool:
+    """Does anybody on this ladder need a model?"""
+    return any(factors.NAME in rung.sources for rung in ladder)
 
 
 def rungs_of(ladder: tuple[Rung, ...], follows: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -19,11 +20,13 @@ from raypipe.config import RunConfig
 from raypipe.disk import disk_errors
 from raypipe.engines import frame_engine, memory_available
 from raypipe.errors import RunError, TooManyBadRows
+from raypipe.factors.algorithms import check_factors, train
+from raypipe.factors.model import FactorModel, load_model, save_model
 from raypipe.frames import FrameEngine
 from raypipe.graph import FollowGraph, build_graph, digest_of_ids, encode
 from raypipe.intake.files import list_files
 from raypipe.intake.read import input_digest, read_follows
-from raypipe.ladder import Rung
+from raypipe.ladder import Rung, has_factors
 from raypipe.meter import Meter
 from raypipe.progress import Progress
 from raypipe.recommend import Night, prepare
@@ -78,20 +81,24 @@ def load(
     accounts: pa.Array | None,
     stages: Stages,
     stack: ExitStack,
-    bad_rows: Path | None = None,
+    scratch: Path | None = None,
 ) -> Loaded:
     """Read the follows, and build their graph.
 
     Args:
         accounts: what ``audience.read_accounts`` gave.
         stack: a Ray that is started ends with it.
-        bad_rows: where the quarantine is written if it is too large to go on.
+        scratch: folder of this run for work between. The quarantine is written there if it is too
+            large to go on; a model that was trained before a kill is there.
     """
+    check_factors(config)
     with stages.stage("read"):
         files = [(path, path.stat().st_size) for path in list_files(config.input)]
         engine, why_frames = frame_engine(config, files, stack)
         stages.progress.say(why_frames)
-        parts, quarantine, counts = _read(config, engine, bad_rows)
+        parts, quarantine, counts = _read(
+            config, engine, scratch and scratch / "quarantine.parquet"
+        )
 
     with stages.stage("graph"):
         graph, dropped = build_graph(parts, () if accounts is None else accounts)
@@ -103,15 +110,27 @@ def load(
 
 
 def prepare_night(
-    loaded: Loaded, config: RunConfig, ladder: tuple[Rung, ...], stages: Stages
-) -> Night:
-    """What the shards need.
+    loaded: Loaded,
+    config: RunConfig,
+    ladder: tuple[Rung, ...],
+    stages: Stages,
+    scratch: Path | None = None,
+) -> tuple[Night, FactorModel | None]:
+    """What the shards need, and the model that was trained; None where the ladder needs none.
+
+    Args:
+        scratch: folder of this run for work between; a model trained before a kill is there.
 
     Raises:
         TooLargeError: of memory; nothing is built then.
     """
+    model = None
+    if has_factors(ladder):
+        with stages.stage("train"):
+            model = _train_once(loaded.graph, config, scratch and scratch / "model")
     with stages.stage("prepare"):
-        return prepare(loaded.graph, loaded.audience, config, memory_available(), ladder)
+        night = prepare(loaded.graph, loaded.audience, config, memory_available(), model, ladder)
+    return night, model
 
 
 def state_of_files(config: RunConfig) -> list[tuple[str, int, int]]:
@@ -140,6 +159,23 @@ def _read(config: RunConfig, engine: FrameEngine, bad_rows: Path | None):
             pq.write_table(error.quarantine, bad_rows)
         raise TooManyBadRows(f"{error}; all of them: {bad_rows}", error.quarantine) from None
     return engine.map_partitions(encode, intake.frame), intake.quarantine, intake.counts
+
+
+def _train_once(graph: FollowGraph, config: RunConfig, kept: Path | None) -> FactorModel:
+    """The model of this run: trained, or as it was trained before a kill.
+
+    Shards that were finished before the kill are of that model, and how the sums of a training are
+    rounded may depend on how many CPUs there are.
+    """
+    if kept and kept.is_dir():
+        try:
+            return load_model(kept, verify=True)
+        except RunError:
+            shutil.rmtree(kept)  # the kill came while it was written: no shard is of it
+    model = train(graph, config, memory_available())
+    if kept:
+        save_model(model, kept)
+    return model
 
 
 def _add_up(rows: dict[str, int]) -> dict[str, int]:

@@ -32,6 +32,7 @@ from raypipe.disk import disk_errors, to_json
 from raypipe.engines import Runner, runner
 from raypipe.errors import InputError
 from raypipe.evaluation.evidence import choose_ladder
+from raypipe.factors.model import save_model
 from raypipe.graph import save_graph
 from raypipe.kernels.shards import heaviest_first
 from raypipe.ladder import ladder_of
@@ -96,7 +97,7 @@ def _compute(
 ) -> dict[str, Any]:
     """Everything between the input and a finished run; returns what its manifest says."""
     with ExitStack() as stack:
-        loaded = load(config, accounts, stages, stack, staging.scratch / "quarantine.parquet")
+        loaded = load(config, accounts, stages, stack, staging.scratch)
         if state_of_files(config) != state:  # before a checkpoint is kept under the old digest
             raise InputError(f"{config.input.follows}: changed while it was read; run it again")
 
@@ -106,7 +107,8 @@ def _compute(
         ladder = decide_once(
             staging, lambda: choose_ladder(loaded.graph, loaded.audience, config, stages, run_on)
         )
-        night = prepare_night(loaded, config, ladder_of(ladder["rungs"]), stages)
+        rungs = ladder_of(ladder["rungs"])
+        night, model = prepare_night(loaded, config, rungs, stages, staging.scratch)
         with stages.stage("plan"):
             run_shards, cpus, why_cluster = run_on(estimate_cost(night))
             stages.progress.say(why_cluster)
@@ -145,6 +147,8 @@ def _compute(
             (staging.path / "statistics.json").write_bytes(to_json(loaded.statistics))
             pq.write_table(loaded.quarantine, staging.path / "quarantine.parquet")
             save_graph(loaded.graph, staging.path / "graph")
+        if model:
+            save_model(model, staging.path / "model")
 
     return {
         "config_digest": config.digest(),
@@ -155,7 +159,7 @@ def _compute(
             "graph": {key: loaded.statistics[key] for key in ("accounts", "follows", "wedges")},
             "audience": len(cost.accounts),
             "neighbours": sum(part["rows"] for part in parts["neighbours"]),
-            **count_lists(staging, shards),
+            **count_lists(staging, shards, night.ladder),
             "shards": len(shards),
         },
         "ladder": ladder,

@@ -11,11 +11,12 @@ import numpy as np
 from raypipe.audience import read_accounts
 from raypipe.config import RunConfig
 from raypipe.cost import cut_shards, measure_cost, write_seconds
-from raypipe.degree_cost import measure_degrees
+from raypipe.degree_cost import measure_degrees, seconds_of_factors
 from raypipe.degrees import Degrees, without_hubs
 from raypipe.engines import Runner
 from raypipe.errors import ConfigError
 from raypipe.evaluation.evidence import FEWEST, MOST, choose_ladder, sizes_if_measured
+from raypipe.factors.algorithms import check_factors, shape_of, training_bytes
 from raypipe.graph import FollowGraph
 from raypipe.ladder import ladder_of
 from raypipe.loading import Stages, load, prepare_night
@@ -62,7 +63,7 @@ def plan_night(
     with ExitStack() as stack:
         loaded = load(config, read_accounts(config.audience), stages, stack)
         ladder = choose_ladder(loaded.graph, loaded.audience, config, stages, _in_this_process)
-        night = prepare_night(loaded, config, ladder_of(ladder["rungs"]), stages)
+        night, _ = prepare_night(loaded, config, ladder_of(ladder["rungs"]), stages)
         with stages.stage("plan"):
             cost = measure_cost(night)
     graph = loaded.graph
@@ -93,7 +94,8 @@ def plan_night(
             cpus,
             config.memory_per_task if blocks else None,
             config.evaluation.share if ladder["decided_by"] == "evidence" else None,
-        ),
+        )
+        | memory_of_factors(config, graph.accounts, graph.follows),
         "hubs": costly_hubs(graph),
         "similarity": similarity_facts(graph, night),
     }
@@ -113,6 +115,7 @@ def plan_degrees(
         ConfigError: the audience is a list of ids.
         TooLargeError: ``memory_per_task`` is too little for this network.
     """
+    check_factors(config)
     if config.audience.accounts is not None:
         raise ConfigError(
             "audience.accounts: names accounts, but a degree table has none; plan without it: "
@@ -120,7 +123,7 @@ def plan_degrees(
         )
     stages = Stages(progress or Silent())
     with stages.stage("plan"):
-        cost = measure_degrees(degrees, config)
+        cost = measure_degrees(degrees, config) + seconds_of_factors(degrees, config)
     sizes, accounts = degrees.of_follows
     audience = int(accounts[sizes >= config.audience.min_follows].sum())
     searched = sizes_of_degrees(degrees, config)
@@ -162,7 +165,8 @@ def plan_degrees(
             cpus,
             config.memory_per_task if blocks else None,
             None if evidence is None else config.evaluation.share,
-        ),
+        )
+        | memory_of_factors(config, degrees.accounts, degrees.follows),
         "hubs": hubs_of_degrees(degrees),
         "similarity": similarity_of_degrees(degrees, config.similar.max_followers_in_similarity),
     }
@@ -224,6 +228,27 @@ def memory_by_part(
         else int(3 * 8 * (accounts + 1) + 4 * follows * (2 - held_out)),
         "similarity_index": shared_index,
         "workers": int(cpus * (task_bytes or TASK_BYTES + 4 * accounts)),
+    }
+
+
+def memory_of_factors(config: RunConfig, accounts: int, follows: int) -> dict[str, int]:
+    """Bytes that phase 3 takes, by part: of the training, before the shards, and of its model.
+
+    Example:
+        >>> from raypipe.config import load_config
+        >>> config = load_config(None, {"factors.algorithm": "TruncatedSVD"})
+        >>> memory_of_factors(config, 1_000_000, 50_000_000)
+        {'training': 3768000000, 'model': 1536000000}
+        >>> memory_of_factors(RunConfig(), 1_000_000, 50_000_000)
+        {}
+    """
+    if not config.factors.trained:
+        return {}
+    width, _ = shape_of(config)
+    # Factors of all, and once more of whom can be recommended.
+    return {
+        "training": training_bytes(config, accounts, follows),
+        "model": 3 * 4 * width * accounts,
     }
 
 

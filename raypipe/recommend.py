@@ -12,10 +12,11 @@ import numpy as np
 import pyarrow as pa
 
 from raypipe import ranking
-from raypipe.candidates import Source, popular, similar
+from raypipe.candidates import Source, factors, popular, similar
 from raypipe.columns import RANK, SCORE, SOURCE
 from raypipe.config import RunConfig
 from raypipe.eligibility import FilterReason, at_most_refused, count_reasons, filter_reasons
+from raypipe.factors.model import FactorModel
 from raypipe.graph import FollowGraph
 from raypipe.kernels.capped import capped_neighbours, without_hubs
 from raypipe.kernels.column_blocks import ColumnBlocks, neighbours_in, work_in_blocks
@@ -67,6 +68,7 @@ def prepare(
     accounts: np.ndarray,
     config: RunConfig,
     available: float = math.inf,
+    model: FactorModel | None = None,
     ladder: tuple[Rung, ...] | None = None,
 ) -> Night:
     """What the shards of a night need of its graph.
@@ -74,12 +76,16 @@ def prepare(
     Args:
         accounts: int32, the audience.
         available: bytes of memory that are free here.
+        model: of the graph, for phase 3; without one there is none.
         ladder: which sources lead for whom; None: the phases by number of follows.
 
     Raises:
         TooLargeError: that is too little, or ``memory_per_task`` is; nothing is built then.
     """
     found = searched_graph(graph, len(accounts), config, available)
+    sources: list[Source] = [popular.Popular.of(graph)]
+    if model is not None:
+        sources.append(factors.Factors.of(model, graph, config.candidates.min_followers))
     return Night(
         followees=graph.followees,
         followers=graph.followers.degrees.astype(np.int32),
@@ -87,8 +93,8 @@ def prepare(
         if found.fit.blocks
         else build_index(*found.followees, *found.followers),
         hubs_left_out=found.hubs_left_out,
-        sources={popular.NAME: popular.Popular.of(graph)},
-        ladder=ladder or fixed_ladder(config),
+        sources={source.name: source for source in sources},
+        ladder=ladder or fixed_ladder(config, trained=model is not None),
         accounts=accounts,
         config=config,
         shard_accounts=found.fit.shard_accounts,
@@ -143,7 +149,12 @@ def estimate_work(night: Night) -> np.ndarray:
         of_search = work_in_blocks(night.index)
     else:
         of_search = work(night.index, night.config.similar.threshold_fraction)
-    return of_search[night.accounts] + work_of_list(night.config)
+    found = of_search[night.accounts] + work_of_list(night.config)
+    if factors.NAME in night.sources:
+        rungs = rungs_of(night.ladder, night.followees.degrees_of(night.accounts))
+        leads = np.array([rung.sources[0] == factors.NAME for rung in night.ladder])
+        found += np.where(leads[rungs], night.sources[factors.NAME].work, 0.0)
+    return found
 
 
 def work_of_list(config: RunConfig) -> float:

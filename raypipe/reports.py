@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import pyarrow as pa
-
+from raypipe.columns import FOLLOWER
 from raypipe.ladder_report import print_ladder
 from raypipe.runs.run import Run
 from raypipe.show import print_facts, print_line, print_table
 
 
-def print_rows(rows: pa.Table, title: str) -> None:
+def print_rows(rows: list[dict[str, Any]], title: str) -> None:
     """The rows of one account, without the column that names it."""
-    names = rows.column_names[1:]
-    if len(rows):
-        print_table(names, ([row[name] for name in names] for row in rows.to_pylist()), title)
+    if rows:
+        names = [name for name in rows[0] if name != FOLLOWER]
+        print_table(names, ([row[name] for name in names] for row in rows), title)
     else:
         print_line(f"{title}: none")
 

@@ -24,7 +24,7 @@ FLOORS = (
     ("eligibility", "ladder"),
     ("ranking",),
     ("recommend",),
-    ("block_cost", "recall"),
+    ("block_cost", "recall", "newcomer"),
     ("cost",),
     ("degree_cost",),
     ("loading", "checkpoints"),

@@ -12,10 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raypipe import recommend
+from raypipe.candidates.factors import Factors
 from raypipe.candidates.popular import Popular
 from raypipe.candidates.similar import Similar
 from raypipe.config import load_config
 from raypipe.eligibility import FilterReason
+from raypipe.factors.model import FactorModel, FollowFactors
 from raypipe.kernels.tanimoto import build_index, top_neighbours
 from raypipe.ladder import SOURCES, Rung
 from raypipe.recommend import Night, prepare, recommend_shard
@@ -144,6 +146,32 @@ def make_similar(graph, accounts):
     return Similar(graph.followees, top_neighbours(index, accounts, 10, (1, 10)))
 
 
+def integers(n, of):
+    """float32[n, 3]: small whole numbers, whose products are exact, and often equal."""
+    return (np.arange(3 * n).reshape(n, 3) * of % 7 - 2).astype(np.float32)
+
+
+def make_factors(graph, accounts):
+    of_accounts, of_followees = integers(graph.accounts, 3), integers(graph.accounts, 5)
+    followers = graph.followers.degrees.astype(np.int32)
+    learned = FollowFactors(of_accounts, of_followees)
+    return Factors.of(FactorModel(learned, followers, "SVD", {}, 0, graph.fingerprint), graph)
+
+
+def oracle_factors(follows, account):
+    """Of whom somebody follows, but the account does not; none for who follows nobody."""
+    ids = sorted(follows)
+    of_accounts, of_followees = (integers(len(ids), of).tolist() for of in (3, 5))
+    followed = {other for other, _ in naive.popularity(follows)}
+    return {
+        other: sum(
+            x * y for x, y in zip(of_accounts[ids.index(account)], of_followees[code], strict=True)
+        )
+        for code, other in enumerate(ids)
+        if follows[account] and other in followed - follows[account]
+    }
+
+
 def oracle_popular(follows, account):
     return {other: float(count) for other, count in naive.popularity(follows)}
 
@@ -151,6 +179,7 @@ def oracle_popular(follows, account):
 UNDER_CONTRACT = {
     "popular": (make_popular, oracle_popular),
     "similar": (make_similar, naive.similar),
+    "factors": (make_factors, oracle_factors),
 }
 
 

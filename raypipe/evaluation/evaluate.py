@@ -16,20 +16,18 @@ import pyarrow as pa
 from raypipe.audience import audience, read_accounts
 from raypipe.config import RunConfig
 from raypipe.cost import estimate_cost
-from raypipe.engines import Runner, runner
+from raypipe.engines import Runner, memory_available, runner
 from raypipe.evaluation.evidence import choose_ladder
-from raypipe.evaluation.lists import LADDER, check_sources
+from raypipe.evaluation.lists import LADDER, asks_for_factors, check_sources, sources_of
 from raypipe.evaluation.measuring import Measures, measure_lists, measuring_of, shards_of
 from raypipe.evaluation.metrics import check_names
 from raypipe.evaluation.reading import digest_of_data, read_split
 from raypipe.evaluation.results import Row, differences_by_size, means_by_size
-from raypipe.ladder import SOURCES, ladder_of
+from raypipe.factors.algorithms import check_factors, train
+from raypipe.ladder import ladder_of
 from raypipe.loading import Stages
 from raypipe.progress import Progress, Silent
 from raypipe.recommend import warm_up
-
-#: Lowest phase first, and at last what the night itself would show.
-DEFAULT_SOURCES = (*reversed(SOURCES), LADDER)
 
 
 @dataclass(frozen=True)
@@ -71,19 +69,21 @@ class Evaluation:
 
 def evaluate(
     config: RunConfig,
-    sources: Sequence[str] = DEFAULT_SOURCES,
+    sources: Sequence[str] | None = None,
     progress: Progress | None = None,
 ) -> Evaluation:
     """Hold out a part of the follows, recommend from the others, and see what is found again.
 
     Args:
         sources: names of sources; ``a+b`` for a filled up by b; ``ladder`` for what a night shows.
+            None: each that the config has, lowest phase first, and the ladder.
 
     Raises:
         RaypipeError: one of :mod:`raypipe.errors`.
     """
-    sources = check_sources(sources)
+    sources = check_sources(sources or (*sources_of(config), LADDER), config)
     check_names(config.evaluation.metrics)
+    check_factors(config)
     stages = Stages(progress or Silent())
     with stages.stage("check"):
         accounts = read_accounts(config.audience)
@@ -97,12 +97,16 @@ def evaluate(
 
         ladder = None
         if LADDER in sources:  # decided within train: the test follows are hidden from it, too
-            train = data.split.train
-            asked = audience(train, accounts, config.audience.min_follows)
-            ladder = choose_ladder(train, asked, config, stages, run_on)
+            without_test = data.split.train
+            asked = audience(without_test, accounts, config.audience.min_follows)
+            ladder = choose_ladder(without_test, asked, config, stages, run_on)
+        model = None
+        if asks_for_factors(config, sources):
+            with stages.stage("train"):
+                model = train(data.split.train, config, memory_available())
         with stages.stage("prepare"):
             rungs = ladder and ladder_of(ladder["rungs"])
-            measuring = measuring_of(data.split, config, sources, rungs)
+            measuring = measuring_of(data.split, config, sources, model, rungs)
             seconds = estimate_cost(measuring.night)
             run_shards, cpus, why_cluster = run_on(seconds)
             stages.progress.say(why_cluster)

@@ -31,6 +31,7 @@ from raypipe.evaluation.splits import (
     hold_out_share,
     split_follows,
 )
+from raypipe.factors.algorithms import train
 from raypipe.graph import FollowGraph
 from raypipe.ladder import Rung, fixed_ladder, phases
 from raypipe.loading import Stages
@@ -69,7 +70,13 @@ def choose_ladder(
         TooLargeError: there is too little memory to measure.
     """
     if config.ladder == "fixed":
-        return _facts("fixed", "ladder: fixed (config)", fixed_ladder(config), [], config)
+        return _facts(
+            "fixed",
+            "ladder: fixed (config)",
+            fixed_ladder(config, config.factors.trained),
+            [],
+            config,
+        )
     sizes = sizes_if_measured(graph.followees.degrees_of(audience), config)
     can_be = [audience[sizes == place] for place in range(len(SIZES))]
     enough = [
@@ -226,10 +233,12 @@ def _measure_phases(
     evaluation = config.evaluation.model_copy(update={"k": [n], "metrics": ["ndcg"]})
     sources = ["+".join(names) for names in phases(config)]
     try:
+        model = train(split.train, config, memory_available()) if config.factors.trained else None
         measuring = measuring_of(
             split,
             config.model_copy(update={"evaluation": evaluation}),
             sources,
+            model,
             available=memory_available(),
         )
     except TooLargeError as error:

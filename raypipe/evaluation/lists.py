@@ -9,7 +9,8 @@ from functools import reduce
 
 import numpy as np
 
-from raypipe.candidates import similar
+from raypipe.candidates import factors, popular, similar
+from raypipe.config import RunConfig
 from raypipe.errors import ConfigError
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.kernels.topk import fill_up
@@ -31,20 +32,31 @@ def ladders_of(names: Sequence[str], night: Night) -> dict[str, tuple[Rung, ...]
     """
     return {
         name: night.ladder if name == LADDER else (Rung(0, tuple(name.split("+"))),)
-        for name in check_sources(names)
+        for name in check_sources(names, night.config)
     }
 
 
-def check_sources(names: Sequence[str]) -> tuple[str, ...]:
+def sources_of(config: RunConfig) -> tuple[str, ...]:
+    """The sources that a config has, lowest phase first.
+
+    Example:
+        >>> sources_of(RunConfig())
+        ('popular', 'similar')
+    """
+    trained = (factors.NAME,) if config.factors.trained else ()
+    return (popular.NAME, similar.NAME, *trained)
+
+
+def check_sources(names: Sequence[str], config: RunConfig) -> tuple[str, ...]:
     """The names, each once.
 
     Raises:
-        ConfigError: there is no such source.
+        ConfigError: there is no such source, or this config does not have it.
 
     Example:
-        >>> check_sources(["popular", "similar+popular", "popular"])
+        >>> check_sources(["popular", "similar+popular", "popular"], RunConfig())
         ('popular', 'similar+popular')
-        >>> check_sources(["similr"])
+        >>> check_sources(["similr"], RunConfig())
         Traceback (most recent call last):
         ...
         raypipe.errors.ConfigError: no source 'similr'; did you mean similar?
@@ -58,7 +70,18 @@ def check_sources(names: Sequence[str]) -> tuple[str, ...]:
                 raise ConfigError(
                     f"no source {part!r}; {f'did you mean {near[0]}?' if near else known}"
                 )
+            if part in SOURCES and part not in sources_of(config):
+                raise ConfigError(
+                    f"source {part}: this config trains no model; set factors.algorithm, as "
+                    "--set factors.algorithm=TruncatedSVD"
+                )
     return tuple(dict.fromkeys(names))
+
+
+def asks_for_factors(config: RunConfig, names: Sequence[str]) -> bool:
+    """Does one of these sources need a model?"""
+    parts = {part for name in names for part in name.split("+")}
+    return factors.NAME in parts or (LADDER in parts and config.factors.trained)
 
 
 def lists_of(

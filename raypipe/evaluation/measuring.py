@@ -13,6 +13,7 @@ from raypipe.config import RunConfig
 from raypipe.evaluation.lists import LADDER, ladders_of, lists_of
 from raypipe.evaluation.metrics import COVERAGE, Popularity, check_names, coverage, metrics
 from raypipe.evaluation.splits import SIZES, Split
+from raypipe.factors.model import FactorModel
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.shards import cut_short, heaviest_first
 from raypipe.ladder import Rung
@@ -89,12 +90,14 @@ def measuring_of(
     split: Split,
     config: RunConfig,
     sources: Sequence[str],
+    model: FactorModel | None = None,
     ladder: tuple[Rung, ...] | None = None,
     available: float = inf,
 ) -> Measuring:
     """What the shards need to measure these sources on a split.
 
     Args:
+        model: of ``split.train``, where a source needs one.
         ladder: that LADDER stands for, decided without a look at the test follows; None: the phases
             by number of follows.
         available: bytes of memory that are free here.
@@ -106,7 +109,7 @@ def measuring_of(
     names, lengths = check_names(config.evaluation.metrics), tuple(config.evaluation.k)
     lists = config.recommendations.model_copy(update={"per_account": lengths[-1]})
     config = config.model_copy(update={"recommendations": lists})
-    night = prepare(split.train, split.accounts, config, available, ladder)
+    night = prepare(split.train, split.accounts, config, available, model, ladder)
     return Measuring(
         night=night,
         ladders=ladders_of(sources, night),

@@ -13,13 +13,13 @@ than the same ones in each epoch, and the root of the popularity better than pop
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
-from pydantic import ByteSize, Field
+from pydantic import Field
 
 from raypipe.config import Section
-from raypipe.errors import ConfigError, TooLargeError
+from raypipe.errors import ConfigError
+from raypipe.factors.model import FollowFactors
 from raypipe.graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.follow_sgd import Lessons, by_popularity, follow_epoch
@@ -63,19 +63,6 @@ class SvdParameters(Section):
         return Steps(0.0, 0.0, _or(self.reg_pu, self.reg_all), _or(self.reg_qi, self.reg_all))
 
 
-class FollowFactors(NamedTuple):
-    """What was learned: score(a, c) = account_factors[a] . followee_factors[c] + followee_bias[c].
-
-    Attributes:
-        account_factors, followee_factors: float32[n, d].
-        followee_bias: float32[n], zeros.
-    """
-
-    account_factors: np.ndarray
-    followee_factors: np.ndarray
-    followee_bias: np.ndarray
-
-
 def train_svd(
     graph: FollowGraph,
     parameters: SvdParameters,
@@ -90,7 +77,6 @@ def train_svd(
 
     Raises:
         ConfigError: there are no zeros to learn from, or the factors left the finite numbers.
-        TooLargeError: see :func:`check_memory`, which the caller asks.
 
     Source:
         Koren, Bell, Volinsky (2009), "Matrix factorization techniques for recommender systems";
@@ -134,7 +120,7 @@ def svd_by_epoch(
         raise ConfigError(
             "factors.parameters.non_follows_per_follow: found 0, and there are no rejections; from "
             "ones alone SVD learns to say 1 to everybody: a fine RMSE, and worthless lists; "
-            "expected at least 1, or factors.algorithm: truncated_svd"
+            "expected at least 1, or factors.algorithm: TruncatedSVD"
         )
     lessons = Lessons(
         graph.followees,
@@ -198,24 +184,6 @@ def training_bytes(accounts: int, follows: int, parameters: SvdParameters) -> in
     return 2 * accounts * parameters.n_factors * (8 + 4) + 4 * (2 * drawn_from + 10 * accounts)
 
 
-def check_memory(graph: FollowGraph, parameters: SvdParameters, limit: float) -> None:
-    """Refuse a training that does not fit.
-
-    Args:
-        limit: bytes that it may hold.
-
-    Raises:
-        TooLargeError: with what would fit.
-    """
-    needed = training_bytes(graph.accounts, graph.follows, parameters)
-    if needed > limit:
-        raise TooLargeError(
-            f"svd: a training on {graph.follows:,} follows of {graph.accounts:,} accounts takes "
-            f"about {_text(needed)}, and {_text(max(0, limit))} are left; set factors.algorithm: "
-            "truncated_svd, or lower n_factors"
-        )
-
-
 def rmse(factors: FollowFactors, follows: Adjacency) -> float:
     """Root of the mean squared difference of estimates, cut to 0 and 1, from the 1 of each follow.
 
@@ -236,18 +204,13 @@ def _as_float32(account_factors: np.ndarray, followee_factors: np.ndarray) -> Fo
         factors = FollowFactors(
             account_factors.astype(np.float32),
             followee_factors.astype(np.float32),
-            np.zeros(len(followee_factors), np.float32),
         )
-    if not all(np.isfinite(array).all() for array in factors):
+    if not all(np.isfinite(array).all() for array in factors[:2]):
         raise ConfigError(
-            "factors.parameters: the training of svd left the finite numbers; lower lr_all"
+            "factors.parameters: the training of SVD left the finite numbers; lower lr_all"
         )
     return factors
 
 
 def _or(named: float | None, otherwise: float) -> float:
     return otherwise if named is None else named
-
-
-def _text(count: float) -> str:
-    return ByteSize(count).human_readable(decimal=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import capacity, caps, commands, nights, reading, sweeps
+from tests.benchmarks import capacity, caps, commands, nights, reading, sources, sweeps
 from tests.benchmarks.similarity.__main__ import main as similarity
 from tests.conftest import real_data
 
@@ -21,6 +21,7 @@ BENCHMARKS = {
     "caps": caps.bench,
     "capacity": capacity.bench,
     "commands": commands.bench,
+    "sources": lambda: sources.bench(_data()),
     "sweeps": lambda: sweeps.bench(_data()),
 }
 

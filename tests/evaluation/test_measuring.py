@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raypipe.config import load_config
+from raypipe.config import RunConfig, load_config
 from raypipe.errors import ConfigError
 from raypipe.evaluation.lists import check_sources, lists_of
 from raypipe.evaluation.measuring import ALL, measure, measure_lists, measuring_of
@@ -208,13 +208,27 @@ def test_the_objective_of_a_sweep_is_the_mean_of_the_lists():
         ("similr", "no source 'similr'; did you mean similar?"),
         (
             "ladder+popular",
-            "no source 'ladder'; known: ladder, and similar, popular, also joined by +",
+            "no source 'ladder'; known: ladder, and similar, popular, factors, also joined by +",
         ),
-        ("similar+", "no source ''; known: ladder, and similar, popular, also joined by +"),
-        ("zzz", "no source 'zzz'; known: ladder, and similar, popular, also joined by +"),
+        (
+            "similar+",
+            "no source ''; known: ladder, and similar, popular, factors, also joined by +",
+        ),
+        ("zzz", "no source 'zzz'; known: ladder, and similar, popular, factors, also joined by +"),
     ],
 )
 def test_unknown_sources(name, message):
     with pytest.raises(ConfigError) as error:
-        check_sources(["popular", name])
+        check_sources(["popular", name], RunConfig())
     assert str(error.value) == message
+
+
+def test_factors_without_a_model_are_refused_with_the_cure():
+    with pytest.raises(ConfigError) as error:
+        check_sources(["factors+popular"], RunConfig())
+    assert str(error.value) == (
+        "source factors: this config trains no model; set factors.algorithm, as --set "
+        "factors.algorithm=TruncatedSVD"
+    )
+    trained = load_config(None, {"factors.algorithm": "SVD"})
+    assert check_sources(["factors+popular"], trained) == ("factors+popular",)

@@ -1,0 +1,117 @@
+"""ALS and BPR of the package implicit, an extra: `pip install raypipe[implicit]`.
+
+Source: Hu, Koren, Volinsky (2008), "Collaborative filtering for implicit feedback datasets", ICDM;
+Rendle et al. (2009), "BPR: Bayesian personalized ranking from implicit feedback", UAI;
+https://github.com/benfred/implicit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from pydantic import Field
+
+from raypipe.config import Section
+from raypipe.errors import ConfigError
+from raypipe.factors.model import FollowFactors
+from raypipe.graph import FollowGraph
+from raypipe.kernels.csr import Adjacency
+
+
+class AlsParameters(Section):
+    """Alternating least squares; names are implicit's, and so are the defaults."""
+
+    factors: int = Field(100, ge=1, description="Numbers that describe an account.")
+    regularization: float = Field(0.01, ge=0, description="Weight of the penalty on large factors.")
+    alpha: float = Field(1.0, gt=0, description="Weight of a follow; that of a non-follow is 1.")
+    iterations: int = Field(15, ge=1, description="Passes over the follows.")
+
+
+class BprParameters(Section):
+    """Bayesian personalised ranking; names are implicit's, and so are the defaults."""
+
+    factors: int = Field(100, ge=1, description="Numbers that describe an account.")
+    learning_rate: float = Field(0.01, gt=0, description="Of gradient descent.")
+    regularization: float = Field(0.01, ge=0, description="Weight of the penalty on large factors.")
+    iterations: int = Field(100, ge=1, description="Passes over the follows.")
+
+
+def train_als(graph: FollowGraph, parameters: AlsParameters, seed: int) -> FollowFactors:
+    """Factors of the follows as implicit's ALS learns them.
+
+    Raises:
+        ConfigError: implicit is not installed.
+    """
+    _check_installed("ALS")
+    from implicit.cpu.als import AlternatingLeastSquares
+
+    return _fit(AlternatingLeastSquares, graph, **parameters.model_dump(), random_state=seed)
+
+
+def train_bpr(graph: FollowGraph, parameters: BprParameters, seed: int) -> FollowFactors:
+    """Factors of the follows as implicit's BPR learns them, in one thread: its threads race.
+
+    Raises:
+        ConfigError: implicit is not installed.
+    """
+    _check_installed("BPR")
+    from implicit.cpu.bpr import BayesianPersonalizedRanking
+
+    settings = {**parameters.model_dump(), "random_state": seed, "num_threads": 1}
+    return _fit(BayesianPersonalizedRanking, graph, **settings)
+
+
+def fold_in_als(
+    followee_factors: np.ndarray,
+    followers: np.ndarray,
+    parameters: AlsParameters,
+    followees: Adjacency,
+) -> np.ndarray:
+    """float32[m, d]: factors of m accounts from their follows alone, all else being learned.
+
+    With Y the followees' factors and y those of an account's followees, one more least squares:
+
+        (Y'Y + (alpha - 1) sum of y y' + regularization I) x = alpha sum of y
+
+    Args:
+        followee_factors: float32[n, d].
+        followers: not needed.
+        followees: a row of codes for each of the m accounts; one without follows gets zeros.
+    """
+    learned = followee_factors.astype(np.float64)
+    everybody = learned.T @ learned + parameters.regularization * np.eye(learned.shape[1])
+    found = np.zeros((len(followees.indptr) - 1, learned.shape[1]), np.float32)
+    for row in np.flatnonzero(followees.degrees).tolist():
+        y = learned[followees.row(row)]
+        of_follows = (parameters.alpha - 1) * (y.T @ y)
+        found[row] = np.linalg.solve(everybody + of_follows, parameters.alpha * y.sum(axis=0))
+    return found
+
+
+def training_bytes(accounts: int, follows: int, parameters: AlsParameters | BprParameters) -> int:
+    """What a training holds at most, besides the graph: the matrix, both ways, and the factors."""
+    return 32 * follows + 16 * accounts * (parameters.factors + 2)
+
+
+def _check_installed(algorithm: str) -> None:
+    try:
+        import implicit  # noqa: F401
+    except ImportError:
+        raise ConfigError(
+            f"factors.algorithm: {algorithm} needs the package implicit, which is not installed; "
+            "pip install raypipe[implicit], or take TruncatedSVD"
+        ) from None
+
+
+def _fit(model_class: type, graph: FollowGraph, **settings: object) -> FollowFactors:
+    from scipy.sparse import csr_matrix
+    from threadpoolctl import threadpool_limits
+
+    codes, indptr = graph.followees.codes, graph.followees.indptr
+    ones = np.ones(len(codes), np.float32)
+    # Implicit's threads are its own; those of BLAS would fight with them, as it warns.
+    with threadpool_limits(1, "blas"):
+        model = model_class(**settings)
+        model.fit(csr_matrix((ones, codes, indptr), (graph.accounts,) * 2), show_progress=False)
+    return FollowFactors(
+        *(np.asarray(f, np.float32) for f in (model.user_factors, model.item_factors))
+    )

@@ -1,0 +1,79 @@
+"""Which source finds held-out follows: three networks, and Gowalla beside what is published.
+
+A share of 20 % of each account's follows is held out where it has 5 or more. The parameters are the
+same on all networks: those of the algorithms' defaults, and of configs/gowalla.yaml.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from raypipe.config import RunConfig, load_config
+from raypipe.evaluation.evaluate import Evaluation, evaluate
+from raypipe.evaluation.results import difference_of, only
+from raypipe.factors.algorithms import ALGORITHMS
+from raypipe.show import print_table
+
+NETWORKS = {
+    "wiki-vote": "wiki-vote/follows.csv",
+    "advogato": "advogato/follows.csv",
+    "slashdot": "slashdot/follows.csv.gz",
+}
+#: Recall@20 and ndcg@20 on the same split of Gowalla, as published: BARS, gowalla_m1.
+PUBLISHED = {
+    "ItemCF": (0.157, 0.121),
+    "MF-BPR": (0.163, 0.138),
+    "EASE": (0.177, 0.147),
+    "LightGCN": (0.182, 0.155),
+    "GF-CF": (0.185, 0.152),
+    "UltraGCN": (0.186, 0.158),
+    "SimpleX": (0.187, 0.156),
+}
+METRICS = ("recall@20", "ndcg@20")
+COLUMNS = ("source", "recall@20", "95 %", "ndcg@20", "95 %", "popular", "training s")
+
+
+def bench(data: Path) -> None:
+    """Print a table a network."""
+    shared = {
+        "evaluation.k": [20],
+        "evaluation.metrics": ["recall", "ndcg"],
+        "similar.neighbours": 100,
+        "similar.threshold": 0,
+    }
+    for name, path in NETWORKS.items():
+        told = {**shared, "input.follows": str(data / path)}
+        rows = rows_of(evaluate(load_config(None, told), ["popular", "similar"]))
+        for algorithm in ALGORITHMS:
+            config = load_config(None, {**told, "factors.algorithm": algorithm})
+            rows.append(rows_of(evaluate(config, ["popular", "factors"]), algorithm)[-1])
+        print_table(COLUMNS, rows, name)
+    os.chdir(data)
+    config = load_config(Path(__file__).parents[2] / "configs" / "gowalla.yaml")
+    rows = rows_of(evaluate(config, ["popular", "similar", "factors"]), name_of(config))
+    published = [[name, recall, "", ndcg, "", "", ""] for name, (recall, ndcg) in PUBLISHED.items()]
+    print_table(COLUMNS, [*rows, *published], "gowalla, and what is published on its split")
+
+
+def name_of(config: RunConfig) -> str:
+    """The algorithm with its parameters."""
+    told = ", ".join(f"{name} {value}" for name, value in config.factors.parameters.items())
+    return f"{config.factors.algorithm} ({told})"
+
+
+def rows_of(found: Evaluation, model: str = "factors") -> list[list[object]]:
+    """A row a source: means, intervals, the paired difference from popular, seconds of training."""
+    seconds = {stage["stage"]: stage["seconds"] for stage in found.facts["stages"]}
+    rows = []
+    for source in found.measures.sources:
+        row: list[object] = [model if source == "factors" else source]
+        for metric in METRICS:
+            (mean,) = only(found.means, size="all", source=source, metric=metric)
+            row += [mean["mean"], f"{mean['low']:.3f} to {mean['high']:.3f}"]
+        beyond = ""
+        if source != "popular":
+            paired = difference_of(found.differences, "all", METRICS[1], source, "popular")
+            beyond = f"{paired['low']:+.3f} to {paired['high']:+.3f}"
+        rows.append([*row, beyond, seconds.get("train", 0.0) if source == "factors" else ""])
+    return rows
