@@ -50,7 +50,7 @@ def store(tmp_path) -> RunStore:
 
 def config_for(follows: Path, model=TRUNCATED, **settings):
     told = {"input.follows": str(follows), "cluster": "none", "frames": "pandas"}
-    told["factors.min_follows"] = 8
+    told |= {"factors.min_follows": 8, "ladder": "fixed"}
     return load_config(None, {**told, **model, **settings})
 
 
