@@ -46,21 +46,16 @@ def fixed_ladder(config: RunConfig, trained: bool = False) -> tuple[Rung, ...]:
     Example:
         >>> [rung.min_follows for rung in fixed_ladder(RunConfig())]
         [0, 3]
-        >>> [rung.sources[0] for rung in fixed_ladder(RunConfig(), trained=True)]
-        ['popular', 'similar', 'factors']
-        >>> config = RunConfig.model_validate({"factors": {"min_follows": 2}})
+        >>> config = RunConfig.model_validate({"factors": {"algorithm": "SVD", "min_follows": 2}})
         >>> [rung.sources[0] for rung in fixed_ladder(config, trained=True)]
         ['popular', 'factors']
     """
-    rungs = [
-        Rung(0, (popular.NAME,)),
-        Rung(config.similar.min_follows, (similar.NAME, popular.NAME)),
-    ]
-    if trained:
-        least = config.factors.min_follows
-        below = [rung for rung in rungs if rung.min_follows < least]
-        rungs = [*below, Rung(least, (factors.NAME, similar.NAME, popular.NAME))]
-    return tuple(rungs)
+    first, second, *third = phases(config)
+    rungs = Rung(0, first), Rung(config.similar.min_follows, second)
+    if not trained:
+        return rungs
+    least = config.factors.min_follows
+    return (*(rung for rung in rungs if rung.min_follows < least), Rung(least, *third))
 
 
 def ladder_of(rungs: list[dict[str, Any]]) -> tuple[Rung, ...]:

@@ -88,8 +88,8 @@ def load(
     Args:
         accounts: what ``audience.read_accounts`` gave.
         stack: a Ray that is started ends with it.
-        scratch: folder of this run for work between. The quarantine is written there if it is too
-            large to go on; a model that was trained before a kill is there.
+        scratch: folder of this run for work between; the quarantine is written there if it is too
+            large to go on.
     """
     check_factors(config)
     with stages.stage("read"):

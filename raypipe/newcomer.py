@@ -42,8 +42,8 @@ def recommend_newcomer(
     """
     if not (run.path / "model").is_dir():
         raise RunError(
-            f"run {run.id}: has no model, which --follows needs; set factors.algorithm, as "
-            "TruncatedSVD, and run the night"
+            f"run {run.id}: has no model, which --follows needs: none was asked for, or it leads "
+            "for nobody; set factors.algorithm, as TruncatedSVD, and ladder: fixed"
         )
     graph, model = load_graph(run.path / "graph"), load_model(run.path / "model")
     config = load_config(run.path / "config.yaml")

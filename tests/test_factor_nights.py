@@ -203,7 +203,7 @@ def test_an_account_that_came_after_the_night(follows, store):
 
 def test_newcomers_need_a_model(follows, store):
     run = run_night(config_for(follows, {}), store, DATE).run
-    with pytest.raises(RunError, match=r"has no model, which --follows needs; set factors\.algor"):
+    with pytest.raises(RunError, match=r"has no model, which --follows needs: none was"):
         recommend_newcomer(run, "new", ["jazz-0001"])
 
 
