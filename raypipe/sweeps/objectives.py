@@ -89,6 +89,13 @@ fcp
     return Goal(name, metrics[name])
 
 
+def looks_of_trial(
+    config: RunConfig, objective: Objective, epochs: Sequence[int], settings: Settings, data: Any
+) -> Iterator[Look]:
+    """What a worker does for one trial. Here, where little is imported: each worker imports it."""
+    return objective.looks(objective.settled(config, settings, None), data, epochs)
+
+
 def _has(config: RunConfig, settings: Settings, key: str) -> bool:
     """A parameter that the trial's algorithm has not is left out of the trial."""
     if not key.startswith(_PARAMETERS):

@@ -30,8 +30,8 @@ GRID = {
     "init_std_dev": [0.02, 0.1],
 }
 EPOCHS = 40
-#: Cuts of ASHA: one in three goes on after 5 epochs, and again after 15.
-ASHA = {"min_epochs": 5, "max_epochs": EPOCHS, "reduction": 3}
+#: One trial in four goes on after 5 epochs, and again after 20.
+ASHA = {"min_epochs": 5, "max_epochs": EPOCHS, "reduction": 4}
 SEARCHES = ("GridSearchCV(n_jobs=2)", "raypipe sweep", "raypipe sweep, asha")
 _SETTLE_SECONDS = 0.2
 
