@@ -154,12 +154,12 @@ def _folder(sweeps: Path, date: str, digest: str, resume: bool) -> Path:
     folder = sweeps / f"{date}-{digest}"
     if folder.exists() and not (folder / RESULT).exists():
         raise RunError(f"{folder}: was begun before; go on with --resume, or move it away")
-    with disk_errors(f"{folder}: cannot be written"):
-        folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def _lock(folder: Path) -> FileLock:
+    with disk_errors(f"{folder}: cannot be written"):
+        folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)
