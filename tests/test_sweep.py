@@ -86,6 +86,8 @@ def test_best_yaml_evaluates_to_the_figures_shown(place, ray_cluster, capsys):
     for seed, measures in ((0, facts["best"]["measures"]), (1, facts["measured_again"])):
         (line,) = [line for line in out.splitlines() if f"folds of seed {seed}" in line]
         assert f"{measures['rmse']:.4f}" in line
+    for value in facts["best"]["settings"].values():
+        assert (f"{value:.4g}" if isinstance(value, float) else str(value)) in out
     again = sweep(place)
     assert not again.new
     assert again.facts == facts
