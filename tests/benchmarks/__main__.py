@@ -22,6 +22,7 @@ BENCHMARKS = {
     "capacity": capacity.bench,
     "commands": commands.bench,
     "sweeps": lambda: sweeps.bench(_data()),
+    "sweeps-memory": sweeps.bench_memory,
 }
 
 
