@@ -150,6 +150,11 @@ def plan(
     from raypipe.show import Bars, print_json
 
     if settled.input.kind == "ratings":
+        if nodes > 1 or cpus or degrees:
+            raise ConfigError(
+                "--nodes, --cpus, --degrees: found ratings, of which this machine is planned; "
+                "leave them out"
+            )
         from raypipe.rating_evaluation import plan_ratings
         from raypipe.rating_report import print_rating_plan
 

@@ -24,6 +24,7 @@ from raypipe.ratings.algorithms import ALGORITHMS, check_parameters
 from raypipe.ratings.cost import (
     Size,
     check_memory,
+    refusal,
     shared_bytes,
     size_of,
     training_bytes,
@@ -31,6 +32,7 @@ from raypipe.ratings.cost import (
 )
 from raypipe.ratings.data import FoldedRatings, Ratings, build_ratings, fold_ratings
 from raypipe.ratings.evaluate import evaluate_fold, mean_of_folds
+from raypipe.ratings.measures import MEASURES, check_measures
 
 Shard = tuple[str, int]  # an algorithm by its name, and a fold from 0
 
@@ -38,7 +40,7 @@ _SCHEMA = pa.schema(
     [
         ("algorithm", pa.string()),
         ("fold", pa.int32()),
-        *((name, pa.float64()) for name in ("rmse", "mae", "fcp", "fit_seconds", "test_seconds")),
+        *((name, pa.float64()) for name in (*MEASURES, "fit_seconds", "test_seconds")),
     ]
 )
 
@@ -48,8 +50,9 @@ class RatingEvaluation:
     """What came of an evaluation on ratings.
 
     Attributes:
-        facts: JSON values: ``counts``, ``folds``, ``seed``, ``algorithms`` (each with its
-            parameters, the mean of each measure, seconds, and its folds), ``stages``, ``engines``.
+        facts: JSON values: ``counts``, ``folds``, ``seed``, ``metrics`` (those to show),
+            ``algorithms`` (each with its parameters, the mean of each measure, seconds, and its
+            folds), ``stages``, ``engines``.
         quarantine: columns.QUARANTINE_SCHEMA.
     """
 
@@ -84,11 +87,12 @@ def evaluate_ratings(config: RunConfig, progress: Progress | None = None) -> Rat
     the order of their rows nor the tasks change a measure.
 
     Raises:
-        ConfigError: no algorithm is named, or there is none of that name or with such parameters.
+        ConfigError: no algorithm is named, or there is none of that name or with such parameters,
+            or a metric is named that ratings cannot have.
         InputError: the ratings are not what they should be.
         TooLargeError: a training does not fit into memory.
     """
-    chosen = chosen_algorithms(config)
+    chosen, metrics = chosen_algorithms(config), check_measures(config.evaluation.metrics)
     stages = Stages(progress or Silent())
     folds = config.evaluation.folds
     with ExitStack() as stack:
@@ -121,6 +125,7 @@ def evaluate_ratings(config: RunConfig, progress: Progress | None = None) -> Rat
         "folds": folds,
         "seed": config.seed,
         "scale": list(config.ratings.scale),
+        "metrics": list(metrics),
         "algorithms": [
             _summary(name, parameters, [found[name, fold] for fold in range(folds)])
             for name, parameters in chosen.items()
@@ -137,7 +142,7 @@ def plan_ratings(config: RunConfig, progress: Progress | None = None) -> dict[st
     Returns:
         JSON values: ``counts``, ``folds``, ``memory_bytes`` (``folds``, which all tasks share, and
         ``available``), and for each of ``algorithms`` its ``task_bytes``, ``seconds`` of one CPU
-        for all folds, and ``fits``: False where an evaluation would be refused.
+        for all folds, and ``refusal``: why an evaluation would refuse it, or null.
 
     Raises:
         ConfigError, InputError: as :func:`evaluate_ratings`.
@@ -161,7 +166,7 @@ def plan_ratings(config: RunConfig, progress: Progress | None = None) -> dict[st
                 "algorithm": name,
                 "task_bytes": training_bytes(parameters, size),
                 "seconds": round(folds * training_seconds(parameters, size, folds), 1),
-                "fits": training_bytes(parameters, size) <= limit,
+                "refusal": refusal(name, parameters, size, limit, limited_by),
             }
             for name, parameters in chosen.items()
         ],

@@ -4,7 +4,7 @@ evaluations/<date>-<digest>/
     evaluation.json       means by algorithm and fold, counts, config, engines, versions
     evaluation.parquet    a row a fold of each algorithm
     quarantine.parquet    rows of the input that are no rating, and why
-    rmse.png              the algorithms beside each other, each fold a dot
+    <metric>.png          the algorithms beside each other by the first metric, each fold a dot
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import raypipe
 from raypipe.config import RunConfig
 from raypipe.disk import disk_errors, to_json, write_atomic
 from raypipe.rating_evaluation import RatingEvaluation
+from raypipe.ratings.measures import MEASURES
 
 
 def save_ratings(found: RatingEvaluation, config: RunConfig, folder: Path, date: str) -> Path:
@@ -41,7 +42,8 @@ def save_ratings(found: RatingEvaluation, config: RunConfig, folder: Path, date:
         (place / "evaluation.json").unlink(missing_ok=True)
         pq.write_table(found.table, place / "evaluation.parquet")
         pq.write_table(found.quarantine, place / "quarantine.parquet")
-        plot_algorithms(found.facts["algorithms"], place / "rmse.png")
+        metric = found.facts["metrics"][0]
+        plot_algorithms(found.facts["algorithms"], metric, place / f"{metric}.png")
         write_atomic(place / "evaluation.json", to_json(as_json(found, config, date)))
     return place
 
@@ -56,18 +58,23 @@ def as_json(found: RatingEvaluation, config: RunConfig, date: str) -> dict[str, 
     }
 
 
-def plot_algorithms(algorithms: list[dict[str, Any]], path: Path) -> None:
-    """RMSE of each algorithm, best on top: its mean as a bar, each fold as a dot."""
-    worst_first = sorted(algorithms, key=lambda found: -found["rmse"])
+def plot_algorithms(algorithms: list[dict[str, Any]], metric: str, path: Path) -> None:
+    """A metric of each algorithm, best on top: its mean as a bar, each fold as a dot."""
+    sign = 1 if MEASURES[metric] else -1
+    shown = [found for found in algorithms if found[metric] is not None]
+    worst_first = sorted(shown, key=lambda found: sign * found[metric])
     with matplotlib.rc_context({"font.size": 9}):
         figure = Figure(figsize=(7, 1 + 0.35 * len(worst_first)), layout="constrained")
         axes = figure.subplots()
+        values = []
         for place, found in enumerate(worst_first):
-            axes.barh(place, found["rmse"], color="tab:blue", alpha=0.5)
-            folds = [fold["rmse"] for fold in found["folds"]]
+            axes.barh(place, found[metric], color="tab:blue", alpha=0.5)
+            folds = [fold[metric] for fold in found["folds"] if fold[metric] is not None]
             axes.plot(folds, [place] * len(folds), "k.", markersize=4)
+            values += folds
         axes.set_yticks(range(len(worst_first)), [found["algorithm"] for found in worst_first])
-        rmses = [fold["rmse"] for found in algorithms for fold in found["folds"]]
-        axes.set_xlim(min(rmses) * 0.97, max(rmses) * 1.01)
-        axes.set_xlabel("RMSE; the axis does not start at 0")
+        if values:
+            room = max(max(values) - min(values), 0.01) * 0.2
+            axes.set_xlim(min(values) - 2 * room, max(values) + room)
+        axes.set_xlabel(f"{metric}; the axis does not start at 0")
         figure.savefig(path, dpi=120)

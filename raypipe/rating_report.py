@@ -6,28 +6,30 @@ from typing import Any
 
 from raypipe.show import print_facts, print_line, print_table
 
-_MEASURES = ("rmse", "mae", "fcp")
-
 
 def print_rating_evaluation(facts: dict[str, Any]) -> None:
     """``RatingEvaluation.facts``: a row an algorithm, a column a fold, and what became of rows."""
-    algorithms, folds = facts["algorithms"], facts["folds"]
+    algorithms, folds, metrics = facts["algorithms"], facts["folds"], facts["metrics"]
+    first = metrics[0]
     print_table(
-        ["algorithm", *_MEASURES, "fit s", "test s"],
+        ["algorithm", *metrics, "fit s", "test s"],
         (
             [
                 found["algorithm"],
-                *(found[name] for name in _MEASURES),
+                *(_measure(found[name]) for name in metrics),
                 found["fit_seconds"],
                 found["test_seconds"],
             ]
             for found in algorithms
         ),
-        f"mean of {folds} folds, seed {facts['seed']}",
+        f"mean of {folds} folds, seed {facts['seed']}; seconds of all",
     )
     print_table(
-        ["rmse by fold", *map(str, range(1, folds + 1))],
-        ([found["algorithm"], *(fold["rmse"] for fold in found["folds"])] for found in algorithms),
+        [f"{first} by fold", *map(str, range(1, folds + 1))],
+        (
+            [found["algorithm"], *(_measure(fold[first]) for fold in found["folds"])]
+            for found in algorithms
+        ),
     )
     _print_rows(facts["counts"])
     print_line(facts["engines"]["cluster"])
@@ -44,13 +46,21 @@ def print_rating_plan(planned: dict[str, Any]) -> None:
                 found["algorithm"],
                 float(found["seconds"]),
                 found["task_bytes"] / 1e6,
-                "yes" if found["fits"] else "no",
+                "no" if found["refusal"] else "yes",
             ]
             for found in planned["algorithms"]
         ),
         f"{planned['folds']} folds, {memory['folds'] / 1e6:,.0f} MB that all tasks share",
     )
     print_line(f"{memory['limited_by']} leaves {memory['task_limit'] / 1e6:,.0f} MB a task")
+    for found in planned["algorithms"]:
+        if found["refusal"]:
+            print_line(found["refusal"])
+
+
+def _measure(value: float | None) -> str:
+    """With four decimals: good algorithms differ in the third."""
+    return "-" if value is None else f"{value:.4f}"
 
 
 def _print_rows(counts: dict[str, int]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path
@@ -24,8 +24,7 @@ from raypipe.engines import ray_for
 from raypipe.errors import ConfigError, RunError, RunsLockedError
 from raypipe.loading import Stages
 from raypipe.progress import Progress, Silent
-from raypipe.sweeps.objectives import Objective, goal_of, objective_of
-from raypipe.sweeps.plots import plot_parallel, plot_progress
+from raypipe.sweeps.objectives import Objective, goal_of, looks_of_trial, objective_of
 from raypipe.sweeps.record import Record
 from raypipe.sweeps.search import Ask, plan_search
 from raypipe.sweeps.space import Dimension, Settings, parse_space
@@ -155,12 +154,12 @@ def _folder(sweeps: Path, date: str, digest: str, resume: bool) -> Path:
     folder = sweeps / f"{date}-{digest}"
     if folder.exists() and not (folder / RESULT).exists():
         raise RunError(f"{folder}: was begun before; go on with --resume, or move it away")
-    with disk_errors(f"{folder}: cannot be written"):
-        folder.mkdir(parents=True, exist_ok=True)
     return folder
 
 
 def _lock(folder: Path) -> FileLock:
+    with disk_errors(f"{folder}: cannot be written"):
+        folder.mkdir(parents=True, exist_ok=True)
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)
@@ -213,7 +212,7 @@ def _try(
             ask=checked.ask,
             began=dict(record.began),
             ended=dict(record.ended),
-            looks=partial(_looks, config, checked.objective, epochs),
+            looks=partial(looks_of_trial, config, checked.objective, epochs),
             last_epochs=epochs[-1] if epochs else None,
             goal=checked.goal,
             asha=asha,
@@ -223,13 +222,6 @@ def _try(
         watched = watch_trials(checked.goal, checked.count, record.ended.values())
         with stages.stage("trials"), watched as watch:
             run_trials(plan, data, folder / "tune", _Both(record, watch))
-
-
-def _looks(
-    config: RunConfig, objective: Objective, epochs: tuple[int, ...], settings: Settings, data: Any
-) -> Iterator[Look]:
-    """Runs in the workers."""
-    return objective.looks(objective.settled(config, settings, None), data, epochs)
 
 
 def _best(trials: list[Trial], goal: Goal) -> Trial:
@@ -299,6 +291,8 @@ def _write(
     facts: dict[str, Any],
 ) -> None:
     """All files of a finished sweep; what says that it is finished comes last."""
+    from raypipe.sweeps.plots import plot_parallel, plot_progress  # matplotlib: half a second
+
     goal = checked.goal
     settled = checked.objective.settled(config, best.settings, best.best_look(goal).epochs)
     again = facts["measured_again"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from raypipe.show import print_facts, print_line, print_table
 from raypipe.sweep import BEST, Sweep
-from raypipe.sweeps.watch import settings_text, value_text
+from raypipe.sweeps.watch import setting_text, settings_text, value_text
 
 
 def print_sweep(sweep: Sweep) -> None:
@@ -20,7 +20,7 @@ def print_sweep(sweep: Sweep) -> None:
         {
             "trials": counts,
             "best": f"trial {best['trial']}",
-            **{key.rpartition(".")[2]: value for key, value in best["settings"].items()},
+            **{key.rpartition(".")[2]: setting_text(v) for key, v in best["settings"].items()},
             **({} if best["epochs"] is None else {"n_epochs": best["epochs"]}),
         },
         sweep.folder.name,

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import raypipe.cluster  # noqa: F401  first: it sets what Ray reads when it is imported
 from raypipe.config import AshaConfig, ResourcesConfig
-from raypipe.errors import ClusterError, ConfigError
+from raypipe.errors import ClusterError, ConfigError, RaypipeError
 from raypipe.sweeps.space import Settings
 from raypipe.sweeps.trials import Goal, Look, Trial
 from raypipe.sweeps.watch import Watch
@@ -149,7 +149,7 @@ class _Trainable(tune.Trainable):
                 self._looks = self._looks_at(self._settings, self._data)
             look = next(self._looks)
         except Exception as error:
-            return {"done": True, "error": f"{type(error).__name__}: {_one_line(error)}"}
+            return {"done": True, "error": _told(error)}
         ended = look.epochs is None or look.epochs == self._last
         loss = self._goal.loss(look.measures)
         if loss is None and ended:
@@ -278,6 +278,12 @@ def _slots(wanted: ResourcesConfig) -> int:
             )
         slots = [min(slot, int(has // value)) for slot, has in zip(slots, there, strict=True)]
     return sum(slots)
+
+
+def _told(error: Exception) -> str:
+    """One line; what raypipe raises on purpose is clear without the name of its class."""
+    name = "" if isinstance(error, RaypipeError) else f"{type(error).__name__}: "
+    return name + _one_line(error)
 
 
 def _one_line(error: Exception) -> str:

@@ -137,6 +137,16 @@ def test_which_algorithms_are_measured(settings, names):
             "factors.parameters.n_factor: unknown key; did you mean n_factors?",
         ),
         (
+            {"evaluation.metrics": ["rmse", "ndcg@10"]},
+            ConfigError,
+            "evaluation.metrics: ratings have no 'ndcg@10'; known: rmse, mae, fcp",
+        ),
+        (
+            {"evaluation.metrics": ["fpc"]},
+            ConfigError,
+            "evaluation.metrics: ratings have no 'fpc'; did you mean fcp?",
+        ),
+        (
             {"evaluation.folds": 1000},
             InputError,
             "found 503 ratings, expected at least one for each of 1000 folds",
@@ -158,14 +168,14 @@ def test_what_cannot_be_measured_is_told_in_one_line(place, settings, error, mes
 def test_a_plan_says_what_will_be_refused(place, monkeypatch):
     settings = {"evaluation.algorithms": ["SlopeOne"], "memory_per_task": "100kB"}
     planned = plan_ratings(configured(place, **settings))
-    assert [(found["algorithm"], found["fits"]) for found in planned["algorithms"]] == [
+    assert [(found["algorithm"], not found["refusal"]) for found in planned["algorithms"]] == [
         ("SVD", True),
         ("SlopeOne", False),
     ]
     assert planned["memory_bytes"]["limited_by"] == "memory_per_task"
     monkeypatch.setattr("raypipe.rating_evaluation.memory_available", lambda: 60_000)
     planned = plan_ratings(configured(place, **{"evaluation.algorithms": ["SlopeOne"]}))
-    assert [found["fits"] for found in planned["algorithms"]] == [True, False]
+    assert [not found["refusal"] for found in planned["algorithms"]] == [True, False]
     assert planned["memory_bytes"]["limited_by"].startswith("the memory of this machine, for 1 at")
 
 
@@ -175,7 +185,30 @@ def test_tables_for_people(place, capsys):
     for text in ("SVD", "rmse", "mae", "fcp", "mean of 3 folds, seed 0", "+ quarantined", "503"):
         assert text in shown
     print_rating_plan(plan_ratings(configured(place)))
-    assert "MB that all tasks share" in capsys.readouterr().out
+    shown = capsys.readouterr().out
+    assert "MB that all tasks share" in shown
+    assert "take SVD" not in shown
+
+
+def test_only_the_metrics_that_are_named_are_shown(place, capsys):
+    facts = evaluate_ratings(configured(place, **{"evaluation.metrics": ["fcp", "mae"]})).facts
+    print_rating_evaluation(facts)
+    shown = capsys.readouterr().out
+    svd = facts["algorithms"][0]
+    for value in (svd["mae"], svd["fcp"], *(fold["mae"] for fold in svd["folds"])):
+        assert f"{value:.4f}" in shown
+    assert "mae by fold" in shown
+    assert "rmse" not in shown
+
+
+def test_a_plan_refuses_in_the_words_of_an_evaluation(place, capsys):
+    config = configured(place, **{"evaluation.algorithms": ["NMF"], "memory_per_task": "50kB"})
+    with pytest.raises(TooLargeError) as caught:
+        evaluate_ratings(config)
+    print_rating_plan(plan_ratings(config))
+    shown = capsys.readouterr().out
+    assert shown.splitlines()[-1] == str(caught.value)
+    assert shown.splitlines()[-1].endswith("leaves 50.0KB; take fewer ratings")
 
 
 #: Scikit-surprise's README, 5-fold RMSE and MAE on MovieLens 100K; SVDpp (.919) takes minutes.

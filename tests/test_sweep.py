@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from raypipe.config import load_config, to_yaml
-from raypipe.errors import ConfigError, RunError, RunsLockedError
+from raypipe.errors import ConfigError, InputError, RunError, RunsLockedError
 from raypipe.rating_evaluation import evaluate_ratings
 from raypipe.sweep import _lock, check_sweep, run_sweep
 from raypipe.sweep_report import print_sweep
@@ -86,6 +86,8 @@ def test_best_yaml_evaluates_to_the_figures_shown(place, ray_cluster, capsys):
     for seed, measures in ((0, facts["best"]["measures"]), (1, facts["measured_again"])):
         (line,) = [line for line in out.splitlines() if f"folds of seed {seed}" in line]
         assert f"{measures['rmse']:.4f}" in line
+    for value in facts["best"]["settings"].values():
+        assert (f"{value:.4g}" if isinstance(value, float) else str(value)) in out
     again = sweep(place)
     assert not again.new
     assert again.facts == facts
@@ -177,7 +179,7 @@ def test_a_failed_trial_is_shown_and_asha_finds_the_epochs(place, ray_cluster, c
     )
     (failed,) = found.facts["failed"]
     assert failed["settings"] == {"factors.parameters.lr_all": 90.0}
-    assert failed["error"].startswith("ConfigError: factors.parameters: the training of SVD left")
+    assert failed["error"].startswith("factors.parameters: the training of SVD left")
     best = load_config(found.folder / "best.yaml", {"cluster": "none"})
     assert best.factors.parameters["n_epochs"] == found.facts["best"]["epochs"]
     (evaluated,) = evaluate_ratings(best).facts["algorithms"]
@@ -187,7 +189,7 @@ def test_a_failed_trial_is_shown_and_asha_finds_the_epochs(place, ray_cluster, c
 
 
 def test_a_sweep_without_a_value_is_told(place, ray_cluster):
-    with pytest.raises(RunError, match=r"none of 1 trials has a rmse; the first error: ConfigErr"):
+    with pytest.raises(RunError, match=r"none of 1 trials has a rmse; the first error: factors"):
         sweep(
             place,
             **{
@@ -195,6 +197,14 @@ def test_a_sweep_without_a_value_is_told(place, ray_cluster):
                 "sweep.space": {"factors.parameters.lr_all": {"choice": [90.0]}},
             },
         )
+
+
+def test_data_that_cannot_be_read_begins_no_sweep(place):
+    (place / "r.csv").write_text("userId,itemId,rating\n")
+    for _ in range(2):  # mended between, it would not have been begun before
+        with pytest.raises(InputError, match="found no rows"):
+            sweep(place)
+    assert not (place / "sweeps").exists()
 
 
 def test_nothing_to_resume(place):
@@ -228,6 +238,14 @@ def test_one_process_at_a_time(tmp_path):
         (
             {"sweep.space": {"factors.parameters.n_factors": {"float": [1.5, 3]}}},
             "sweep.space: factors.parameters.n_factors: found 1.5; input should be a valid int",
+        ),
+        (
+            {"sweep.space": {"factors.parameters.n_factors": {"float": [2, 8]}}},
+            "number with a fractional part",
+        ),
+        (
+            {"evaluation.metrics": ["recall"]},
+            "evaluation.metrics: ratings have no 'recall'; known: rmse, mae, fcp",
         ),
         (
             {"sweep.space": {"factors.algorithm": {"choice": ["SVD", "NFM"]}}},

@@ -115,12 +115,8 @@ def training_seconds(parameters: Section, size: Size, folds: int) -> float:
 def check_memory(name: str, parameters: Section, size: Size, limit: float, limited_by: str) -> None:
     """Refuse a training that does not fit.
 
-    Args:
-        limit: bytes that a task may hold.
-        limited_by: who says so, for the message.
-
     Raises:
-        TooLargeError: with what would fit.
+        TooLargeError: with what :func:`refusal` says.
 
     Example:
         >>> size = Size(10_000_000, 100_000, 20_000, 0, 0)
@@ -131,9 +127,23 @@ def check_memory(name: str, parameters: Section, size: Size, limit: float, limit
 and 20,000 items takes about 242.0GB, and memory_per_task leaves 8.0GB; take SVD, which takes \
 97.0MB, or fewer ratings
     """
+    told = refusal(name, parameters, size, limit, limited_by)
+    if told is not None:
+        raise TooLargeError(told)
+
+
+def refusal(
+    name: str, parameters: Section, size: Size, limit: float, limited_by: str
+) -> str | None:
+    """Why a training does not fit, and what would; None where it does.
+
+    Args:
+        limit: bytes that a task may hold.
+        limited_by: who says so, for the message.
+    """
     needed = training_bytes(parameters, size)
     if needed <= limit:
-        return
+        return None
     svd = training_bytes(SVD(), size)
     cure = (
         f"take SVD, which takes {_text(svd)}, or fewer ratings"
@@ -142,7 +152,7 @@ and 20,000 items takes about 242.0GB, and memory_per_task leaves 8.0GB; take SVD
     )
     if isinstance(parameters, SVD):
         cure = "lower n_factors, or take fewer ratings"
-    raise TooLargeError(
+    return (
         f"{name}: a training on {size.ratings:,} ratings of {size.users:,} users and "
         f"{size.items:,} items takes about {_text(needed)}, and {limited_by} leaves "
         f"{_text(max(0, limit))}; {cure}"

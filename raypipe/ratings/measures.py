@@ -2,12 +2,39 @@
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
+
 import numpy as np
 
+from raypipe.errors import ConfigError
 from raypipe.kernels.concordance import count_pairs
 
 #: Of each measure, whether more is better.
 MEASURES = {"rmse": False, "mae": False, "fcp": True}
+
+
+def check_measures(names: Sequence[str] | None) -> tuple[str, ...]:
+    """The measures of that name, in the order of MEASURES; all of them for None.
+
+    Raises:
+        ConfigError: ratings can have no measure of such a name.
+
+    Example:
+        >>> check_measures(["mae", "rmse"])
+        ('rmse', 'mae')
+        >>> check_measures(["ndcg"])
+        Traceback (most recent call last):
+        ...
+        raypipe.errors.ConfigError: evaluation.metrics: ratings have no 'ndcg'; known: rmse, mae, \
+fcp
+    """
+    for name in names or ():
+        if name not in MEASURES:
+            near = difflib.get_close_matches(name, MEASURES, n=1)
+            cure = f"did you mean {near[0]}?" if near else f"known: {', '.join(MEASURES)}"
+            raise ConfigError(f"evaluation.metrics: ratings have no {name!r}; {cure}")
+    return tuple(name for name in MEASURES if names is None or name in names)
 
 
 def measure_estimates(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -17,7 +18,7 @@ from raypipe.ratings.algorithms import ALGORITHMS, check_parameters
 from raypipe.ratings.cost import Size, check_memory
 from raypipe.ratings.data import FoldedRatings, Ratings, fold_ratings
 from raypipe.ratings.evaluate import measure, measure_by_epoch
-from raypipe.ratings.measures import MEASURES
+from raypipe.ratings.measures import MEASURES, check_measures
 from raypipe.sweeps.space import Dimension, Settings
 from raypipe.sweeps.trials import Goal, Look
 
@@ -89,6 +90,13 @@ fcp
     return Goal(name, metrics[name])
 
 
+def looks_of_trial(
+    config: RunConfig, objective: Objective, epochs: Sequence[int], settings: Settings, data: Any
+) -> Iterator[Look]:
+    """What a worker does for one trial. Here, where little is imported: each worker imports it."""
+    return objective.looks(objective.settled(config, settings, None), data, epochs)
+
+
 def _has(config: RunConfig, settings: Settings, key: str) -> bool:
     """A parameter that the trial's algorithm has not is left out of the trial."""
     if not key.startswith(_PARAMETERS):
@@ -98,6 +106,7 @@ def _has(config: RunConfig, settings: Settings, key: str) -> bool:
 
 
 def _check_space(config: RunConfig, space: Sequence[Dimension]) -> None:
+    check_measures(config.evaluation.metrics)  # best.yaml goes into an evaluation
     algorithms = next((d.values for d in space if d.key == _ALGORITHM), (config.factors.algorithm,))
     for name in algorithms:
         check_parameters(str(name), {})
@@ -118,7 +127,7 @@ def _check_space(config: RunConfig, space: Sequence[Dimension]) -> None:
         having = [name for name in algorithms if _parameter(key) in ALGORITHMS[name].model_fields]
         # Where none has it, the first one says so, with the nearest name.
         for name in having or algorithms[:1]:
-            for value in dimension.values:
+            for value in _samples(dimension):
                 try:
                     _settled(config, {_ALGORITHM: name, key: value}, None)
                 except ConfigError as error:
@@ -144,6 +153,15 @@ def _settled(config: RunConfig, settings: Settings, epochs: int | None) -> RunCo
     if epochs is not None and "n_epochs" in fields:
         found = with_settings(found, {_EPOCHS: epochs})
     check_parameters(algorithm, found.factors.parameters)
+    return found
+
+
+def _samples(dimension: Dimension) -> list[Any]:
+    """Values to check a dimension by: those of a list; ends and a fraction of a range."""
+    found = list(dimension.values)
+    if dimension.kind == "float":
+        low, high = found
+        found.append(low + (high - low) / math.pi)
     return found
 
 

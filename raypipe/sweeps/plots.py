@@ -23,7 +23,8 @@ _MARKS = {"finished": ("o", "tab:blue"), "stopped": ("v", "tab:gray")}
 def plot_progress(trials: Sequence[Trial], goal: Goal, path: Path) -> None:
     """The value of each trial, by number, and the best so far as a line; failed ones as crosses.
 
-    Far worse values than most stand at the upper edge (the lower one where more is better).
+    Far worse values than most stand, hollow, on a line at the upper edge (the lower one where more
+    is better).
     """
     trials = sorted(trials, key=lambda trial: trial.number)
     values = [t.value(goal) for t in trials if t.state != "failed" and t.value(goal) is not None]
@@ -35,10 +36,13 @@ def plot_progress(trials: Sequence[Trial], goal: Goal, path: Path) -> None:
             shown = [(t.number, t.value(goal)) for t in trials if t.state == state]
             shown = [(n, v) for n, v in shown if v is not None]
             if shown:
-                numbers, found = zip(*shown, strict=True)
-                found = np.clip(found, bottom, top)
+                numbers, found = map(np.array, zip(*shown, strict=True))
+                inside = (bottom <= found) & (found <= top)
                 label = "stopped early" if state == "stopped" else state
-                axes.plot(numbers, found, mark, color=colour, label=label, ms=5, alpha=0.8)
+                look = {"color": colour, "ms": 5, "alpha": 0.8}
+                axes.plot(numbers[inside], found[inside], mark, label=label, **look)
+                edge = np.full(np.count_nonzero(~inside), bottom if goal.more else top)
+                axes.plot(numbers[~inside], edge, mark, mfc="white", **look)
         failed = [trial.number for trial in trials if trial.state == "failed"]
         if failed:
             axes.plot(failed, [bottom if goal.more else top] * len(failed), "rx", label="failed")
@@ -55,9 +59,19 @@ def plot_progress(trials: Sequence[Trial], goal: Goal, path: Path) -> None:
                 ha="center",
             )
         margin = (top - bottom) * 0.12
-        cut = any(not bottom <= value <= top for value in values)
-        label = "trial (marks at the edge are worse than it)" if cut else "trial"
-        axes.set(xlabel=label, ylabel=goal.metric, ylim=(bottom - margin, top + margin))
+        if any(not bottom <= value <= top for value in values):
+            edge = bottom if goal.more else top
+            axes.axhline(edge, color="tab:gray", lw=0.8, ls=":")
+            axes.annotate(
+                f"hollow: worse than {edge:.4f}",
+                (1, edge),
+                xycoords=("axes fraction", "data"),
+                xytext=(-4, -6 if goal.more else 6),
+                textcoords="offset points",
+                ha="right",
+                va="top" if goal.more else "bottom",
+            )
+        axes.set(xlabel="trial", ylabel=goal.metric, ylim=(bottom - margin, top + margin))
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_title(f"{len(trials)} trials; {'more' if goal.more else 'less'} is better")
         axes.grid(alpha=0.3)
@@ -106,7 +120,9 @@ def plot_parallel(
             axes.spines[side].set_visible(False)
         if won is not None:
             axes.set_title(f"thick: trial {won.number}, {goal.metric} {won.value(goal):.4f}")
-        figure.colorbar(colours, ax=axes, label=goal.metric)
+        cut = any(not bottom <= value <= top for value in values)
+        beyond = ("min" if goal.more else "max") if cut else "neither"
+        figure.colorbar(colours, ax=axes, label=goal.metric, extend=beyond)
         figure.savefig(path, format="png")
 
 

@@ -154,7 +154,7 @@ def settings_text(settings: Settings) -> str:
         >>> settings_text({"factors.algorithm": "SVD", "factors.parameters.lr_all": 0.0123456})
         'algorithm SVD, lr_all 0.01235'
     """
-    return ", ".join(f"{key.rpartition('.')[2]} {_short(v)}" for key, v in settings.items())
+    return ", ".join(f"{key.rpartition('.')[2]} {setting_text(v)}" for key, v in settings.items())
 
 
 def value_text(value: float | None) -> str:
@@ -162,5 +162,6 @@ def value_text(value: float | None) -> str:
     return "-" if value is None else f"{value:.4f}"
 
 
-def _short(value: Any) -> str:
+def setting_text(value: Any) -> str:
+    """A setting, with four digits where it is a fraction."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -23,6 +23,7 @@ BENCHMARKS = {
     "commands": commands.bench,
     "sources": lambda: sources.bench(_data()),
     "sweeps": lambda: sweeps.bench(_data()),
+    "sweeps-memory": sweeps.bench_memory,
 }
 
 

@@ -46,12 +46,29 @@ def test_evaluate_leaves_what_it_says(place):
     assert (folder / "rmse.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_the_picture_is_of_the_first_metric_also_where_an_algorithm_has_none(place):
+    (place / "ratings.csv").write_text("userId,itemId,rating\na,x,1\na,y,1\nb,x,1\nb,y,1\n")
+    code, out, _ = call("evaluate", "config.yaml", "--set", "evaluation.metrics=[fcp]", "--json")
+    assert code == 0
+    said = json.loads(out)
+    assert [found["fcp"] for found in said["algorithms"]] == [None, None]
+    assert [path.name for path in (place / said["folder"]).glob("*.png")] == ["fcp.png"]
+
+
 def test_tables_fit_a_terminal(place):
     for command, shown in (("evaluate", "BaselineOnly"), ("plan", "MB of a task")):
         code, out, _ = call(command, "config.yaml")
         assert code == 0
         assert shown in out
         assert max(map(len, out.splitlines())) <= 80
+
+
+def test_a_plan_of_ratings_is_of_this_machine(place):
+    for option in (["--nodes", "4"], ["--cpus", "2"], ["--degrees", "d.csv"]):
+        code, out, err = call("plan", "config.yaml", *option)
+        assert (code, out) == (78, "")
+        assert err.startswith("raypipe: --nodes, --cpus, --degrees: found ratings, of which")
+        assert err.count("\n") == 1
 
 
 def test_sources_are_for_follows(place):
