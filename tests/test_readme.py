@@ -39,7 +39,8 @@ def place(tmp_path_factory) -> Path:
     folder = tmp_path_factory.mktemp("readme")
     shutil.copytree(ROOT / "configs", folder / "configs")
     shell("raypipe demo", folder)
-    shell("raypipe run --follows demo/follows.csv --date 2026-11-23", folder)
+    quick = "--set frames=pandas --set cluster=none"
+    shell(f"raypipe run configs/quickstart.yaml --date 2026-11-23 {quick}", folder)
     return folder
 
 
