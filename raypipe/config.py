@@ -214,7 +214,11 @@ class EvaluationConfig(Section):
         "follows. file: what evaluation.test holds.",
     )
     share: float = Field(
-        0.2, gt=0, lt=1, description="How much is held out, where split is share or time."
+        0.2,
+        gt=0,
+        lt=1,
+        description="How much is held out, where split is share or time; and, of what is left, for "
+        "the trials of a sweep.",
     )
     test: Place | None = Field(
         None, description="Follows to be predicted, for split: file; written as input.follows is."
@@ -360,7 +364,9 @@ class SweepConfig(Section):
     )
     asha: AshaConfig = Field(AshaConfig(), description="Of scheduler: asha.")
     objective: str | None = Field(
-        None, description="The metric that picks the best; null: rmse of ratings."
+        None,
+        description="The metric that picks the best; null: of ratings rmse, of follows ndcg at the "
+        "longest length.",
     )
     resources: ResourcesConfig = Field(ResourcesConfig(), description="What a trial takes.")
     concurrency: int | None = Field(

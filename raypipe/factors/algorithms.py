@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,12 +30,19 @@ class Algorithm(NamedTuple):
         fold_in: (followee factors, followers, parameters, follows of new accounts) -> their
             factors; None where a new account cannot be scored.
         training_bytes: (accounts, follows, parameters) -> bytes, at most, besides the graph.
+        epochs: the parameter that says how many there are, where a training can be looked at
+            after some of them; else None.
+        by_epoch: (graph, parameters, seed, epochs) -> (epochs done, factors), one by one.
     """
 
     parameters: type[Section]
     train: Callable[[FollowGraph, Any, int], FollowFactors]
     fold_in: Callable[[np.ndarray, np.ndarray, Any, Adjacency], np.ndarray] | None
     training_bytes: Callable[[int, int, Any], int]
+    epochs: str | None = None
+    by_epoch: (
+        Callable[[FollowGraph, Any, int, Sequence[int]], Iterator[tuple[int, FollowFactors]]] | None
+    ) = None
 
 
 ALGORITHMS = {
@@ -45,12 +52,21 @@ ALGORITHMS = {
         truncated_svd.fold_in,
         truncated_svd.training_bytes,
     ),
-    "SVD": Algorithm(svd.SvdParameters, svd.train_svd, svd.fold_in, svd.training_bytes),
+    "SVD": Algorithm(
+        svd.SvdParameters,
+        svd.train_svd,
+        svd.fold_in,
+        svd.training_bytes,
+        "n_epochs",
+        svd.svd_by_epoch,
+    ),
     "ALS": Algorithm(
         implicit_models.AlsParameters,
         implicit_models.train_als,
         implicit_models.fold_in_als,
         implicit_models.training_bytes,
+        "iterations",
+        implicit_models.als_by_epoch,
     ),
     "BPR": Algorithm(
         implicit_models.BprParameters,
@@ -113,14 +129,35 @@ def train(graph: FollowGraph, config: RunConfig, available: float) -> FactorMode
     parameters = check_algorithm(name, config.factors.parameters)
     check_memory(name, parameters, graph.accounts, graph.follows, available)
     factors = ALGORITHMS[name].train(graph, parameters, config.seed)
-    return FactorModel(
-        factors,
-        graph.followers.degrees.astype(np.int32),
-        name,
-        parameters.model_dump(mode="json"),
-        config.seed,
-        graph.fingerprint,
-    )
+    return _model(config, parameters, graph, factors)
+
+
+def train_by_epoch(
+    graph: FollowGraph, config: RunConfig, available: float, epochs: Sequence[int]
+) -> Iterator[tuple[int, FactorModel]]:
+    """One training, looked at after each of some numbers of epochs: for a scheduler.
+
+    Args:
+        epochs: ascending; instead of those of ``factors.parameters``.
+
+    Yields:
+        Epochs done, and what :func:`train` returns for so many.
+
+    Raises:
+        ConfigError, TooLargeError: as :func:`train`; or there is no looking at such a training.
+    """
+    name = config.factors.algorithm
+    parameters = check_algorithm(name, config.factors.parameters)
+    algorithm = ALGORITHMS[name]
+    if algorithm.by_epoch is None:
+        able = " and ".join(known for known, other in ALGORITHMS.items() if other.by_epoch)
+        raise ConfigError(
+            f"factors.algorithm: {name} has no epochs at which it can be looked at; expected {able}"
+        )
+    check_memory(name, parameters, graph.accounts, graph.follows, available)
+    for done, factors in algorithm.by_epoch(graph, parameters, config.seed, epochs):
+        upto = parameters.model_copy(update={algorithm.epochs: done})
+        yield done, _model(config, upto, graph, factors)
 
 
 def training_bytes(config: RunConfig, accounts: int, follows: int) -> int:
@@ -191,6 +228,19 @@ def cooccurrence(model: FactorModel, graph: FollowGraph) -> Cooccurrence | None:
     if not model.factors.cooccurrence:
         return None
     return truncated_svd.cooccurrence(graph, model.factors.cooccurrence)
+
+
+def _model(
+    config: RunConfig, parameters: Section, graph: FollowGraph, factors: FollowFactors
+) -> FactorModel:
+    return FactorModel(
+        factors,
+        graph.followers.degrees.astype(np.int32),
+        config.factors.algorithm,
+        parameters.model_dump(mode="json"),
+        config.seed,
+        graph.fingerprint,
+    )
 
 
 def _text(count: float) -> str:

@@ -7,6 +7,8 @@ https://github.com/benfred/implicit.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+
 import numpy as np
 from pydantic import Field
 
@@ -41,11 +43,33 @@ def train_als(graph: FollowGraph, parameters: AlsParameters, seed: int) -> Follo
     Raises:
         ConfigError: implicit is not installed.
     """
+    *_, (_, factors) = als_by_epoch(graph, parameters, seed, [parameters.iterations])
+    return factors
+
+
+def als_by_epoch(
+    graph: FollowGraph, parameters: AlsParameters, seed: int, epochs: Sequence[int]
+) -> Iterator[tuple[int, FollowFactors]]:
+    """One training, looked at after each of some numbers of passes: for a scheduler.
+
+    Args:
+        epochs: ascending; instead of ``parameters.iterations``.
+
+    Yields:
+        Passes done, and what :func:`train_als` returns for so many.
+
+    Raises:
+        ConfigError: implicit is not installed.
+    """
     _check_installed("ALS")
     from implicit.cpu.als import AlternatingLeastSquares
 
     model = AlternatingLeastSquares(**parameters.model_dump(), random_state=seed)
-    return _fit(model, graph)
+    done = 0
+    for upto in epochs:
+        model.iterations = upto - done  # a model that was fitted goes on from where it stood
+        yield upto, _fit(model, graph)
+        done = upto
 
 
 def train_bpr(graph: FollowGraph, parameters: BprParameters, seed: int) -> FollowFactors:
@@ -113,5 +137,5 @@ def _fit(model, graph: FollowGraph) -> FollowFactors:
     with threadpool_limits(1, "blas"):
         model.fit(csr_matrix((ones, codes, indptr), (graph.accounts,) * 2), show_progress=False)
     return FollowFactors(
-        *(np.asarray(f, np.float32) for f in (model.user_factors, model.item_factors))
+        *(np.array(f, np.float32) for f in (model.user_factors, model.item_factors))
     )
