@@ -63,8 +63,10 @@ def als_by_epoch(
     """
     _check_installed("ALS")
     from implicit.cpu.als import AlternatingLeastSquares
+    from threadpoolctl import threadpool_limits
 
-    model = AlternatingLeastSquares(**parameters.model_dump(), random_state=seed)
+    with threadpool_limits(1, "blas"):  # or it warns, though _fit sees to it
+        model = AlternatingLeastSquares(**parameters.model_dump(), random_state=seed)
     done = 0
     for upto in epochs:
         model.iterations = upto - done  # a model that was fitted goes on from where it stood

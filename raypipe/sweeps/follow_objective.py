@@ -160,6 +160,8 @@ def _check_space(config: RunConfig, space: Sequence[Dimension]) -> None:
     check_names(config.evaluation.metrics)
     algorithms = algorithms_of(config, space)
     for name in algorithms:
+        if name != NONE:
+            check_algorithm(name, {})
         _settled(config, {ALGORITHM: name}, None)
     for dimension in space:
         if chooses_algorithm(dimension):
@@ -211,16 +213,18 @@ def _read(config: RunConfig, stages: Stages, stack: ExitStack) -> Held:
 
 
 def _cut(config: RunConfig, held: Held) -> Split:
-    """A share of each account's follows in train; on accounts that an evaluation measures, too."""
+    """A share of the follows in train, of the accounts that are large enough for an evaluation."""
     graph, evaluation = held.split.train, config.evaluation
     numerator, denominator = evaluation.share_fraction
     least = evaluation.min_follows
+    enough = graph.followees.degrees + held.split.test.degrees >= least
     if evaluation.split == "share":  # what is left to who had just enough
         least = max(2, least - max(1, least * numerator // denominator))
-    inside = evaluation.model_copy(update={"split": "share", "min_follows": least})
-    asked = audience(graph, held.accounts, config.audience.min_follows)
     mask = hold_out_share(graph, evaluation.share_fraction, least, config.seed)
-    return split_follows(graph, mask, asked, inside, config.seed)
+    mask &= np.repeat(enough, graph.followees.degrees)
+    asked = audience(graph, held.accounts, config.audience.min_follows)
+    inside = evaluation.model_copy(update={"split": "share", "min_follows": least})
+    return split_follows(graph, mask, asked[enough[asked]], inside, config.seed)
 
 
 def _digest(held: Held) -> str:
@@ -264,16 +268,12 @@ def _measure_again(config: RunConfig, held: Held) -> dict[str, float | None]:
 
 
 def _measured_on(config: RunConfig) -> tuple[str, str]:
-    evaluation, seed = config.evaluation, config.seed
-    test = {
-        "share": f"the share of {evaluation.share:g} of seed {seed}",
-        "time": f"the newest {evaluation.share:g} of all follows",
-        "file": f"{evaluation.test}",
-    }[evaluation.split]
-    lists = f"lists of {source_of(config)}, on"
+    evaluation, lists = config.evaluation, f"lists of {source_of(config)}"
+    seed = f", seed {config.seed}" if evaluation.split == "share" else ""
     return (
-        f"{lists} a share of {evaluation.share:g} of what evaluation.split leaves in train",
-        f"{lists} {test}, that no trial saw",
+        f"{lists}, on a share of {evaluation.share:g} of train that all trials held out",
+        f"{lists} made from all of train, on the test part (split: {evaluation.split}{seed}), of "
+        "which no trial saw anything",
     )
 
 
