@@ -224,7 +224,7 @@ def _cut(config: RunConfig, held: Held) -> Split:
     mask &= np.repeat(enough, graph.followees.degrees)
     asked = audience(graph, held.accounts, config.audience.min_follows)
     inside = evaluation.model_copy(update={"split": "share", "min_follows": least})
-    return split_follows(graph, mask, asked[enough[asked]], inside, config.seed)
+    return split_follows(graph, mask, asked, inside, config.seed)
 
 
 def _digest(held: Held) -> str:
