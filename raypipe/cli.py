@@ -240,7 +240,7 @@ def _evaluate_ratings(settled, out: Path, json: bool) -> None:
         typer.echo(f"result: {place}")
 
 
-@app.command(epilog="Example: raypipe sweep configs/sweep-movielens.yaml")
+@app.command(epilog="Example: raypipe sweep configs/sweep-follows.yaml")
 def sweep(
     config: Config = None,
     follows: Follows = None,

@@ -214,7 +214,11 @@ class EvaluationConfig(Section):
         "follows. file: what evaluation.test holds.",
     )
     share: float = Field(
-        0.2, gt=0, lt=1, description="How much is held out, where split is share or time."
+        0.2,
+        gt=0,
+        lt=1,
+        description="How much is held out, where split is share or time; and, of what is left, for "
+        "the trials of a sweep.",
     )
     test: Place | None = Field(
         None, description="Follows to be predicted, for split: file; written as input.follows is."
@@ -281,11 +285,15 @@ class RatingsConfig(Section):
         return value
 
 
+#: Of ``factors.algorithm``: nothing is trained.
+NO_MODEL = "none"
+
+
 class FactorsConfig(Section):
     """The model that is trained: an algorithm by name, with its own parameters."""
 
     algorithm: str = Field(
-        "none",
+        NO_MODEL,
         description="none; for follows TruncatedSVD, SVD, ALS or BPR; for ratings SVD, SVDpp, NMF, "
         "KNNBasic, KNNWithMeans, KNNBaseline, SlopeOne, CoClustering or BaselineOnly, as "
         "scikit-surprise calls them.",
@@ -302,7 +310,7 @@ class FactorsConfig(Section):
     @property
     def trained(self) -> bool:
         """Is there a model at all?"""
-        return self.algorithm != "none"
+        return self.algorithm != NO_MODEL
 
 
 class AshaConfig(Section):
@@ -365,7 +373,9 @@ class SweepConfig(Section):
     )
     asha: AshaConfig = Field(AshaConfig(), description="Of scheduler: asha.")
     objective: str | None = Field(
-        None, description="The metric that picks the best; null: rmse of ratings."
+        None,
+        description="The metric that picks the best; null: of ratings rmse, of follows ndcg at the "
+        "longest length.",
     )
     resources: ResourcesConfig = Field(ResourcesConfig(), description="What a trial takes.")
     concurrency: int | None = Field(

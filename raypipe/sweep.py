@@ -24,7 +24,8 @@ from raypipe.engines import ray_for
 from raypipe.errors import ConfigError, RunError, RunsLockedError
 from raypipe.loading import Stages
 from raypipe.progress import Progress, Silent
-from raypipe.sweeps.objectives import Objective, goal_of, looks_of_trial, objective_of
+from raypipe.sweeps.objective import Goals, Objective, looks_of_trial
+from raypipe.sweeps.objectives import objective_of
 from raypipe.sweeps.record import Record
 from raypipe.sweeps.search import Ask, plan_search
 from raypipe.sweeps.space import Dimension, Settings, parse_space
@@ -42,7 +43,7 @@ class Checked(NamedTuple):
     """A sweep that can be, as far as its config says."""
 
     objective: Objective
-    goal: Goal
+    goals: Goals
     space: tuple[Dimension, ...]
     count: int
     ask: Ask
@@ -70,7 +71,7 @@ def run_sweep(
     resume: bool = False,
     progress: Progress | None = None,
 ) -> Sweep:
-    """Try every point, pick the best, and measure it again on folds that no trial saw.
+    """Try every point, pick the best, and measure it again on what no trial saw.
 
     Args:
         sweeps: folder of all sweeps; made where it is not.
@@ -90,11 +91,13 @@ def run_sweep(
     if (folder / RESULT).exists():
         return Sweep(folder, json.loads((folder / RESULT).read_bytes()), new=False)
     stages = Stages(progress or Silent())
-    objective, goal = checked.objective, checked.goal
+    objective, goal = checked.objective, checked.goals.picks
+    if checked.goals.warning:
+        stages.progress.say(checked.goals.warning)
     with ExitStack() as stack:
-        with stages.stage("read"):
-            whole = objective.read(config)
-            data = objective.cut(config, whole, config.seed)
+        whole = objective.read(config, stages, stack)
+        with stages.stage("hold out"):
+            data = objective.cut(config, whole)
         stack.enter_context(_lock(folder))
         about = {"config": digest, "data": objective.digest(whole)}
         record = stack.enter_context(Record(folder, about))
@@ -104,10 +107,12 @@ def run_sweep(
         trials = [record.ended[number] for number in range(checked.count)]
         with stages.stage("measure"):
             best = _best(trials, goal)
-            again = _measure_again(config, objective, whole, best, goal)
+            settled = objective.settled(config, best.settings, best.best_look(goal).epochs)
+            again = objective.measure_again(settled, whole)
         with stages.stage("write"):
             facts = _facts(config, checked, digest, date, trials, best, again)
-            _write(folder, config, checked, trials, best, facts)
+            facts |= {"measured_on": list(objective.measured_on(settled))}
+            _write(folder, settled, checked, trials, best, facts)
     return Sweep(folder, facts, new=True)
 
 
@@ -121,11 +126,11 @@ def check_sweep(config: RunConfig) -> Checked:
         raise ConfigError("cluster: found none, but a sweep runs on Ray Tune; set cluster: local")
     space = parse_space(config.sweep)
     objective = objective_of(config)
-    goal = goal_of(config.sweep, objective)
+    goals = objective.goals(config)
     objective.check_space(config, space)
     has = partial(objective.has, config)
-    count, ask = plan_search(config.sweep, space, has, goal, config.seed)
-    return Checked(objective, goal, space, count, ask)
+    count, ask = plan_search(config.sweep, space, has, goals.picks, config.seed)
+    return Checked(objective, goals, space, count, ask)
 
 
 def sweep_digest(config: RunConfig) -> str:
@@ -214,12 +219,12 @@ def _try(
             ended=dict(record.ended),
             looks=partial(looks_of_trial, config, checked.objective, epochs),
             last_epochs=epochs[-1] if epochs else None,
-            goal=checked.goal,
+            goal=checked.goals.picks,
             asha=asha,
             resources=sweep.resources,
             concurrency=sweep.concurrency,
         )
-        watched = watch_trials(checked.goal, checked.count, record.ended.values())
+        watched = watch_trials(checked.goals.picks, checked.count, record.ended.values())
         with stages.stage("trials"), watched as watch:
             run_trials(plan, data, folder / "tune", _Both(record, watch))
 
@@ -235,16 +240,6 @@ def _best(trials: list[Trial], goal: Goal) -> Trial:
     return best
 
 
-def _measure_again(
-    config: RunConfig, objective: Objective, whole: Any, best: Trial, goal: Goal
-) -> dict[str, Any]:
-    seed = (config.seed + 1) % 2**32
-    epochs = best.best_look(goal).epochs
-    settled = objective.settled(config, best.settings, epochs).model_copy(update={"seed": seed})
-    (look,) = objective.looks(settled, objective.cut(settled, whole, seed), ())
-    return {"seed": seed, **look.measures}
-
-
 def _facts(
     config: RunConfig,
     checked: Checked,
@@ -254,8 +249,7 @@ def _facts(
     best: Trial,
     again: dict[str, Any],
 ) -> dict[str, Any]:
-    goal = checked.goal
-    look = best.best_look(goal)
+    goal = checked.goals.picks
     states = [trial.state for trial in trials]
     return {
         "date": date,
@@ -266,13 +260,9 @@ def _facts(
         "more_is_better": goal.more,
         "seed": config.seed,
         "trials": {state: states.count(state) for state in ("finished", "stopped", "failed")},
-        "best": {
-            "trial": best.number,
-            "settings": best.settings,
-            "epochs": look.epochs,
-            "measures": look.measures,
-        },
+        "best": _seen(best, goal),
         "measured_again": again,
+        "misled": _misled(trials, checked.goals.misled),
         "failed": [
             {"trial": trial.number, "settings": trial.settings, "error": trial.error}
             for trial in trials
@@ -282,9 +272,27 @@ def _facts(
     }
 
 
+def _seen(trial: Trial, goal: Goal) -> dict[str, Any]:
+    look = trial.best_look(goal)
+    return {
+        "trial": trial.number,
+        "settings": trial.settings,
+        "epochs": look.epochs,
+        "measures": look.measures,
+    }
+
+
+def _misled(trials: list[Trial], goal: Goal | None) -> dict[str, Any] | None:
+    """What a metric would have picked that was asked for, and does not tell good from bad."""
+    if goal is None:
+        return None
+    picked = best_trial(trials, goal)
+    return {"objective": goal.metric, "picks": picked and _seen(picked, goal)}
+
+
 def _write(
     folder: Path,
-    config: RunConfig,
+    settled: RunConfig,
     checked: Checked,
     trials: list[Trial],
     best: Trial,
@@ -293,13 +301,12 @@ def _write(
     """All files of a finished sweep; what says that it is finished comes last."""
     from raypipe.sweeps.plots import plot_parallel, plot_progress  # matplotlib: half a second
 
-    goal = checked.goal
-    settled = checked.objective.settled(config, best.settings, best.best_look(goal).epochs)
-    again = facts["measured_again"]
+    goal = checked.goals.picks
+    seen, unseen = facts["measured_on"]
     head = (
-        f"# Best of {len(trials)} trials, trial {best.number}: {goal.metric} "
-        f"{best.value(goal):.4f}; on folds that no trial saw (seed {again['seed']}): "
-        f"{again[goal.metric]:.4f}\n"
+        f"# Best of {len(trials)} trials, trial {best.number}: {goal.metric}\n"
+        f"#   {best.value(goal):.4f}, in the sweep: {seen}\n"
+        f"#   {facts['measured_again'][goal.metric]:.4f}, again: {unseen}\n"
     )
     with disk_errors(f"{folder}: cannot be written"):
         write_atomic(folder / BEST, (head + to_yaml(settled)).encode())

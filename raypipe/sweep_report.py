@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from raypipe.show import print_facts, print_line, print_table
 from raypipe.sweep import BEST, Sweep
 from raypipe.sweeps.watch import setting_text, settings_text, value_text
@@ -21,20 +23,33 @@ def print_sweep(sweep: Sweep) -> None:
             "trials": counts,
             "best": f"trial {best['trial']}",
             **{key.rpartition(".")[2]: setting_text(v) for key, v in best["settings"].items()},
-            **({} if best["epochs"] is None else {"n_epochs": best["epochs"]}),
+            **({} if best["epochs"] is None else {"epochs": best["epochs"]}),
         },
         sweep.folder.name,
     )
+    shown = {"in the sweep": best["measures"], "again": again}
+    misled = facts["misled"]
+    if misled and misled["picks"]:
+        shown[f"what {misled['objective']} picks"] = misled["picks"]["measures"]
     print_table(
-        ["", *best["measures"]],
-        [
-            [told, *(value_text(measures[name]) for name in best["measures"])]
-            for told, measures in (
-                (f"in the sweep, folds of seed {facts['seed']}", best["measures"]),
-                (f"again, folds of seed {again['seed']} that no trial saw", again),
-            )
-        ],
+        ["", *shown],
+        ([name, *(value_text(m.get(name)) for m in shown.values())] for name in best["measures"]),
     )
+    for told, place in zip(shown, facts["measured_on"], strict=False):
+        print_line(f"{told}: {place}")
+    if misled:
+        print_line(_misled_text(misled))
     if not sweep.new:
         print_line("this sweep was finished before")
     print_line(f"result: {sweep.folder / BEST}")
+
+
+def _misled_text(misled: dict[str, Any]) -> str:
+    name, picked = misled["objective"], misled["picks"]
+    if picked is None:
+        return f"{name}: no trial has one; only the scores of SVD are estimates of 0 and 1"
+    epochs = "" if picked["epochs"] is None else f" after {picked['epochs']} epochs"
+    return (
+        f"{name} would have picked trial {picked['trial']}{epochs}, "
+        f"{settings_text(picked['settings'])}"
+    )

@@ -154,7 +154,8 @@ class _Trainable(tune.Trainable):
         loss = self._goal.loss(look.measures)
         if loss is None and ended:
             return {"done": True, "error": f"it has no {self._goal.metric}", "look": list(look)}
-        known = {} if loss is None else {_LOSS: loss, _EPOCHS: look.epochs}
+        epochs = self._last if look.epochs is None else look.epochs
+        known = {} if loss is None else {_LOSS: loss, _EPOCHS: epochs}
         return {**known, "done": ended, "at_end": ended, "look": list(look)}
 
 
@@ -258,7 +259,8 @@ def _scheduler(plan: Plan) -> TrialScheduler:
         for epochs, measures in trial.looks:
             loss = plan.goal.loss(measures)
             if loss is not None:
-                scheduler.on_trial_result(None, past, {_EPOCHS: epochs, _LOSS: loss})
+                done = plan.last_epochs if epochs is None else epochs
+                scheduler.on_trial_result(None, past, {_EPOCHS: done, _LOSS: loss})
     return scheduler
 
 

@@ -83,9 +83,12 @@ def test_best_yaml_evaluates_to_the_figures_shown(place, ray_cluster, capsys):
         )
     print_sweep(found)
     out = capsys.readouterr().out
-    for seed, measures in ((0, facts["best"]["measures"]), (1, facts["measured_again"])):
-        (line,) = [line for line in out.splitlines() if f"folds of seed {seed}" in line]
-        assert f"{measures['rmse']:.4f}" in line
+    (line,) = [line for line in out.splitlines() if line.startswith("│ rmse")]
+    shown = [cell.strip() for cell in line.split("│")[2:-1]]
+    assert shown == [
+        f"{m['rmse']:.4f}" for m in (facts["best"]["measures"], facts["measured_again"])
+    ]
+    assert "again: folds of seed 1 that no trial saw" in out
     for value in facts["best"]["settings"].values():
         assert (f"{value:.4g}" if isinstance(value, float) else str(value)) in out
     again = sweep(place)
@@ -274,7 +277,7 @@ def test_one_process_at_a_time(tmp_path):
         ({"sweep.serach": "grid"}, "sweep.serach: unknown key; did you mean search?"),
         ({"sweep.asha.min_epoch": 3}, "sweep.asha.min_epoch: unknown key; did you mean min_epochs"),
         ({"sweep.asha.min_epochs": 300}, "sweep.asha: min_epochs is above max_epochs, 100; lower"),
-        ({"input.ratings": None, "input.follows": "f.csv"}, "input.follows: a sweep takes ratings"),
+        ({"input.ratings": None}, "input: names no data; set input.follows or input.ratings"),
     ],
 )
 def test_what_cannot_be_swept_is_told_in_one_line_before_the_data_is_read(told, message, tmp_path):

@@ -90,6 +90,15 @@ def test_asha_stops_what_does_worse_at_the_same_epochs(tmp_path, ray_cluster):
     assert epochs[4] == [1, 3]
 
 
+def test_a_trial_without_epochs_stands_on_the_last_rung(tmp_path, ray_cluster):
+    asha = AshaConfig(min_epochs=1, max_epochs=9, reduction=3)
+    points = [None, {"level": 0.9, "epochs": False}, {"level": 0.4}]
+    told = {"numbers": [1, 2], "ended": {0: trial_of(0, 0.5)}, "concurrency": 1}
+    ended = run(tmp_path, plan_of(by_epochs, points, asha=asha, last_epochs=9, **told))
+    assert [ended[number].state for number in (1, 2)] == ["finished", "finished"]
+    assert [look.epochs for look in ended[1].looks] == [None]
+
+
 @pytest.mark.parametrize(
     ("resources", "message"),
     [

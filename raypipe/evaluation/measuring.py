@@ -182,10 +182,15 @@ def shards_of(night: Night, seconds: float, cpus: int) -> int:
     return night.config.shards or cpus * rounds
 
 
-def measure(config: RunConfig, split: Split, source: str = LADDER) -> dict[str, float]:
+def measure(
+    config: RunConfig, split: Split, source: str = LADDER, model: FactorModel | None = None
+) -> dict[str, float]:
     """The mean of every metric over the accounts of a split, in this process: a sweep's objective.
 
     The ladder is that of ``ladder: fixed``.
+
+    Args:
+        model: of ``split.train``, where the source needs one.
 
     Example:
         >>> import pandas as pd
@@ -200,7 +205,7 @@ def measure(config: RunConfig, split: Split, source: str = LADDER) -> dict[str, 
         >>> measure(config, split, "popular")["ndcg@1"]
         1.0
     """
-    found = measure_lists(measuring_of(split, config, [source]))
+    found = measure_lists(measuring_of(split, config, [source], model))
     means = {
         metric: float(np.mean(values[~np.isnan(values)])) if not np.isnan(values).all() else nan
         for metric, values in zip(found.metrics, found.values[0], strict=True)

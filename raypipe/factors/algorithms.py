@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from pydantic import ByteSize
 
-from raypipe.config import RunConfig, Section, check_section
+from raypipe.config import NO_MODEL, RunConfig, Section, check_section
 from raypipe.errors import ConfigError, TooLargeError
 from raypipe.factors import implicit_models, svd, truncated_svd
 from raypipe.factors.model import FactorModel, FollowFactors
@@ -27,12 +27,19 @@ class Algorithm(NamedTuple):
         fold_in: (followee factors, followers, parameters, follows of new accounts) -> their
             factors; None where a new account cannot be scored.
         training_bytes: (accounts, follows, parameters) -> bytes, at most, besides the graph.
+        epochs: the parameter that says how many there are, where a training can be looked at
+            after some of them; else None.
+        by_epoch: (graph, parameters, seed, epochs) -> (epochs done, factors), one by one.
     """
 
     parameters: type[Section]
     train: Callable[[FollowGraph, Any, int], FollowFactors]
     fold_in: Callable[[np.ndarray, np.ndarray, Any, Adjacency], np.ndarray] | None
     training_bytes: Callable[[int, int, Any], int]
+    epochs: str | None = None
+    by_epoch: (
+        Callable[[FollowGraph, Any, int, Sequence[int]], Iterator[tuple[int, FollowFactors]]] | None
+    ) = None
 
 
 ALGORITHMS = {
@@ -42,12 +49,21 @@ ALGORITHMS = {
         truncated_svd.fold_in,
         truncated_svd.training_bytes,
     ),
-    "SVD": Algorithm(svd.SvdParameters, svd.train_svd, svd.fold_in, svd.training_bytes),
+    "SVD": Algorithm(
+        svd.SvdParameters,
+        svd.train_svd,
+        svd.fold_in,
+        svd.training_bytes,
+        "n_epochs",
+        svd.svd_by_epoch,
+    ),
     "ALS": Algorithm(
         implicit_models.AlsParameters,
         implicit_models.train_als,
         implicit_models.fold_in_als,
         implicit_models.training_bytes,
+        "iterations",
+        implicit_models.als_by_epoch,
     ),
     "BPR": Algorithm(
         implicit_models.BprParameters,
@@ -74,7 +90,7 @@ def check_algorithm(name: str, parameters: dict[str, Any]) -> Section:
 you mean SVD?
     """
     if name not in ALGORITHMS:
-        plain = {known.lower(): known for known in (*ALGORITHMS, "none")}
+        plain = {known.lower(): known for known in (*ALGORITHMS, NO_MODEL)}
         near = difflib.get_close_matches(name.lower(), plain, n=1)
         cure = f"did you mean {plain[near[0]]}?" if near else f"known: {', '.join(plain.values())}"
         raise ConfigError(f"factors.algorithm: unknown algorithm {name!r} for follows; {cure}")
@@ -95,7 +111,7 @@ def train(graph: FollowGraph, config: RunConfig, available: float) -> FactorMode
     """The model that the config asks for.
 
     Args:
-        available: bytes of memory that are free here.
+        available: bytes of memory that are left here.
 
     Raises:
         ConfigError: it cannot be trained, and why.
@@ -108,14 +124,35 @@ def train(graph: FollowGraph, config: RunConfig, available: float) -> FactorMode
         factors = ALGORITHMS[name].train(graph, parameters, config.seed)
     else:
         factors = FollowFactors(*np.zeros((2, graph.accounts, 1), np.float32))
-    return FactorModel(
-        factors,
-        graph.followers.degrees.astype(np.int32),
-        name,
-        parameters.model_dump(mode="json"),
-        config.seed,
-        graph.fingerprint,
-    )
+    return _model(config, parameters, graph, factors)
+
+
+def train_by_epoch(
+    graph: FollowGraph, config: RunConfig, available: float, epochs: Sequence[int]
+) -> Iterator[tuple[int, FactorModel]]:
+    """One training, looked at after each of some numbers of epochs: for a scheduler.
+
+    Args:
+        epochs: ascending; instead of those of ``factors.parameters``.
+
+    Yields:
+        Epochs done, and what :func:`train` returns for so many.
+
+    Raises:
+        ConfigError, TooLargeError: as :func:`train`; or there is no looking at such a training.
+    """
+    name = config.factors.algorithm
+    parameters = check_algorithm(name, config.factors.parameters)
+    algorithm = ALGORITHMS[name]
+    if algorithm.by_epoch is None:
+        able = " and ".join(known for known, other in ALGORITHMS.items() if other.by_epoch)
+        raise ConfigError(
+            f"factors.algorithm: {name} has no epochs at which it can be looked at; expected {able}"
+        )
+    check_memory(name, parameters, graph.accounts, graph.follows, available)
+    for done, factors in algorithm.by_epoch(graph, parameters, config.seed, epochs):
+        upto = parameters.model_copy(update={algorithm.epochs: done})
+        yield done, _model(config, upto, graph, factors)
 
 
 def training_bytes(config: RunConfig, accounts: int, follows: int) -> int:
@@ -153,7 +190,7 @@ def check_memory(
         Traceback (most recent call last):
         ...
         raypipe.errors.TooLargeError: SVD: a training on 500,000,000 follows of 10,000,000 \
-accounts takes about 16.3GB, and 8.0GB are free; lower factors.parameters.n_factors, or use a \
+accounts takes about 16.3GB, and 8.0GB are left; lower factors.parameters.n_factors, or use a \
 larger machine
     """
     needed = ALGORITHMS[name].training_bytes(accounts, follows, parameters)
@@ -162,10 +199,10 @@ larger machine
     width = _width_name(parameters)
     smaller = parameters.model_copy(update={width: 1})
     fits = ALGORITHMS[name].training_bytes(accounts, follows, smaller) <= available
-    cure = f"lower factors.parameters.{width}" if fits else "set factors.algorithm: none"
+    cure = f"lower factors.parameters.{width}" if fits else f"set factors.algorithm: {NO_MODEL}"
     raise TooLargeError(
         f"{name}: a training on {follows:,} follows of {accounts:,} accounts takes about "
-        f"{_text(needed)}, and {_text(max(0, available))} are free; {cure}, or use a larger machine"
+        f"{_text(needed)}, and {_text(max(0, available))} are left; {cure}, or use a larger machine"
     )
 
 
@@ -203,6 +240,19 @@ def cooccurrence(model: FactorModel, graph: FollowGraph) -> Cooccurrence | None:
 
 def _width_name(parameters: Section) -> str:
     return "factors" if "factors" in type(parameters).model_fields else "n_factors"
+
+
+def _model(
+    config: RunConfig, parameters: Section, graph: FollowGraph, factors: FollowFactors
+) -> FactorModel:
+    return FactorModel(
+        factors,
+        graph.followers.degrees.astype(np.int32),
+        config.factors.algorithm,
+        parameters.model_dump(mode="json"),
+        config.seed,
+        graph.fingerprint,
+    )
 
 
 def _text(count: float) -> str:

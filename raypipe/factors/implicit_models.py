@@ -7,6 +7,10 @@ https://github.com/benfred/implicit.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
 import numpy as np
 from pydantic import Field
 
@@ -41,10 +45,34 @@ def train_als(graph: FollowGraph, parameters: AlsParameters, seed: int) -> Follo
     Raises:
         ConfigError: implicit is not installed.
     """
+    *_, (_, factors) = als_by_epoch(graph, parameters, seed, [parameters.iterations])
+    return factors
+
+
+def als_by_epoch(
+    graph: FollowGraph, parameters: AlsParameters, seed: int, epochs: Sequence[int]
+) -> Iterator[tuple[int, FollowFactors]]:
+    """One training, looked at after each of some numbers of passes: for a scheduler.
+
+    Args:
+        epochs: ascending; instead of ``parameters.iterations``.
+
+    Yields:
+        Passes done, and what :func:`train_als` returns for so many.
+
+    Raises:
+        ConfigError: implicit is not installed.
+    """
     _check_installed("ALS")
     from implicit.cpu.als import AlternatingLeastSquares
 
-    return _fit(AlternatingLeastSquares, graph, **parameters.model_dump(), random_state=seed)
+    with _one_blas_thread():
+        model = AlternatingLeastSquares(**parameters.model_dump(), random_state=seed)
+    done = 0
+    for upto in epochs:
+        model.iterations = upto - done  # a model that was fitted goes on from where it stood
+        yield upto, _fit(model, graph)
+        done = upto
 
 
 def train_bpr(graph: FollowGraph, parameters: BprParameters, seed: int) -> FollowFactors:
@@ -57,7 +85,9 @@ def train_bpr(graph: FollowGraph, parameters: BprParameters, seed: int) -> Follo
     from implicit.cpu.bpr import BayesianPersonalizedRanking
 
     settings = {**parameters.model_dump(), "random_state": seed, "num_threads": 1}
-    return _fit(BayesianPersonalizedRanking, graph, **settings)
+    with _one_blas_thread():
+        model = BayesianPersonalizedRanking(**settings)
+    return _fit(model, graph)
 
 
 def fold_in_als(
@@ -102,16 +132,20 @@ def _check_installed(algorithm: str) -> None:
         ) from None
 
 
-def _fit(model_class: type, graph: FollowGraph, **settings: object) -> FollowFactors:
-    from scipy.sparse import csr_matrix
+def _one_blas_thread() -> AbstractContextManager:
+    """Implicit's threads are its own; those of BLAS would fight with them, as it warns."""
     from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(1, "blas")
+
+
+def _fit(model: Any, graph: FollowGraph) -> FollowFactors:
+    from scipy.sparse import csr_matrix
 
     codes, indptr = graph.followees.codes, graph.followees.indptr
     ones = np.ones(len(codes), np.float32)
-    # Implicit's threads are its own; those of BLAS would fight with them, as it warns.
-    with threadpool_limits(1, "blas"):
-        model = model_class(**settings)
+    with _one_blas_thread():
         model.fit(csr_matrix((ones, codes, indptr), (graph.accounts,) * 2), show_progress=False)
-    return FollowFactors(
-        *(np.asarray(f, np.float32) for f in (model.user_factors, model.item_factors))
-    )
+    # Copies: a model that goes on changes its own.
+    found = model.user_factors, model.item_factors
+    return FollowFactors(*(np.array(array, np.float32) for array in found))

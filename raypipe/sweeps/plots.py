@@ -133,7 +133,8 @@ def _window(values: Sequence[float], goal: Goal) -> tuple[float, float]:
     best = max(values) if goal.more else min(values)
     far = max(3 * abs(float(np.median(values)) - best), 1e-4)
     bottom, top = (best - far, best) if goal.more else (best, best + far)
-    return max(bottom, min(values)), max(min(top, max(values)), bottom + 1e-4)
+    bottom = max(bottom, min(values))
+    return bottom, max(min(top, max(values)), bottom + 1e-4)
 
 
 def _height(dimension: Dimension, settings: dict[str, Any]) -> float | None:

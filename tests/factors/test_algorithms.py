@@ -138,7 +138,7 @@ def test_what_does_not_fit_is_refused_before_it_is_trained(communities, name):
 
 def test_where_no_width_fits_the_cure_is_another():
     parameters = ALGORITHMS["SVD"].parameters()
-    with pytest.raises(TooLargeError, match=r"8\.0KB are free; set factors\.algorithm: none, or"):
+    with pytest.raises(TooLargeError, match=r"8\.0KB are left; set factors\.algorithm: none, or"):
         check_memory("SVD", parameters, 10**6, 10**7, 8000)
 
 

@@ -34,7 +34,10 @@ def goes_wrong(settings, data):
 
 
 def by_epochs(settings, data):
-    """A straight line down from ``level``."""
+    """A straight line down from ``level``; or one point, where there are to be no epochs."""
+    if not settings.get("epochs", True):
+        yield Look(None, {"rmse": settings["level"]})
+        return
     for epochs in (1, 3, 9):
         yield Look(epochs, {"rmse": settings["level"] - epochs / 100})
 

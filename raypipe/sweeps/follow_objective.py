@@ -1,0 +1,290 @@
+"""A sweep on follows: how well lists find again what was held out.
+
+What ``config.evaluation`` holds out, no trial sees. Trials hold out a share of what is left, the
+same for all of them. So the best trial, trained on all that is left, can be measured again on the
+first part, and ``raypipe evaluate`` on ``best.yaml`` shows that very figure, which nothing was
+chosen by.
+
+    follows --evaluation.split--> train ----------------------> measured again on: test
+                                    +--a share--> train of trials, test of trials
+"""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from raypipe.audience import audience, read_accounts
+from raypipe.candidates import factors, popular, similar
+from raypipe.config import NO_MODEL, RunConfig
+from raypipe.errors import ConfigError
+from raypipe.evaluation.measuring import measure
+from raypipe.evaluation.metrics import COVERAGE, LISTS, OF_RATINGS, RANKING, check_names
+from raypipe.evaluation.reading import read_split
+from raypipe.evaluation.splits import Split, hold_out_share, split_follows
+from raypipe.factors.algorithms import (
+    ALGORITHMS,
+    check_algorithm,
+    train,
+    train_by_epoch,
+)
+from raypipe.factors.model import FactorModel
+from raypipe.factors.svd import rmse
+from raypipe.loading import Stages
+from raypipe.sweeps.objective import (
+    ALGORITHM,
+    PARAMETERS,
+    Goals,
+    Objective,
+    algorithms_of,
+    check_values,
+    chooses_algorithm,
+    memory_limit,
+    parameter,
+    refuse_epochs_beside_asha,
+    settle,
+)
+from raypipe.sweeps.space import Dimension, Settings
+from raypipe.sweeps.trials import Goal, Look
+
+_RMSE = "rmse"
+#: What a trial without a model can be better by.
+_OF_SIMILAR = tuple(
+    f"{similar.NAME}.{name}" for name in ("neighbours", "threshold", "max_followers_in_similarity")
+)
+#: What every trial can be better by.
+_OF_ALL = ("candidates.min_followers",)
+
+
+class Held(NamedTuple):
+    """The follows, of which a part is hidden from all trials.
+
+    Attributes:
+        split: as an evaluation of the config has it.
+        accounts: what ``audience.read_accounts`` gave.
+    """
+
+    split: Split
+    accounts: pa.Array | None
+
+
+def goals(config: RunConfig) -> Goals:
+    """ndcg at the longest length where nothing else is asked for, and where RMSE is.
+
+    Raises:
+        ConfigError: follows cannot have such a metric, or none is better with more or less of it.
+
+    Example:
+        >>> from raypipe.config import load_config
+        >>> goals(RunConfig()).picks
+        Goal(metric='ndcg@20', more=True)
+        >>> found = goals(load_config(None, {"sweep.objective": "rmse"}))
+        >>> found.picks.metric, found.misled.metric
+        ('ndcg@20', 'rmse')
+        >>> goals(load_config(None, {"sweep.objective": "recal@50"}))
+        Traceback (most recent call last):
+        ...
+        raypipe.errors.ConfigError: sweep.objective: follows have no 'recal@50'; did you mean \
+recall@20? Metrics are recall, precision, ndcg, map, mrr, hit_rate, lengths those of evaluation.k
+    """
+    lengths, asked = config.evaluation.k, config.sweep.objective
+    default = f"ndcg@{lengths[-1]}"
+    possible = [f"{name}@{k}" for name in RANKING for k in lengths]
+    if asked is None or asked in possible:
+        return Goals(Goal(asked or default, more=True))
+    if asked == _RMSE:
+        return Goals(
+            Goal(default, more=True),
+            Goal(_RMSE, more=False),
+            "sweep.objective: rmse does not tell good lists of follows from bad ones (a model that "
+            f"says 1 to everybody has the best); {default} picks, and what rmse would have picked "
+            "is shown at the end",
+        )
+    name, _, length = asked.partition("@")
+    if name in OF_RATINGS:
+        raise ConfigError(
+            f"sweep.objective: {name} needs ratings, and a follow has none; did you mean {default}?"
+        )
+    if name in (*LISTS, COVERAGE):
+        raise ConfigError(
+            f"sweep.objective: neither more nor less {name} makes lists better; "
+            f"did you mean {default}?"
+        )
+    near = (*difflib.get_close_matches(name, RANKING, n=1), "ndcg")[0]
+    k = min(lengths, key=lambda k: abs(k - int(length))) if length.isdecimal() else lengths[-1]
+    raise ConfigError(
+        f"sweep.objective: follows have no {asked!r}; did you mean {near}@{k}? "
+        f"Metrics are {', '.join(RANKING)}, lengths those of evaluation.k"
+    )
+
+
+def source_of(config: RunConfig) -> str:
+    """The source that a trial is measured by.
+
+    A model by itself, so that nothing else hides what it is worth. Without one what a night shows
+    to who has follows: where a higher threshold leaves a list short, popular fills it up.
+
+    Example:
+        >>> source_of(RunConfig())
+        'similar+popular'
+    """
+    return factors.NAME if config.factors.trained else f"{similar.NAME}+{popular.NAME}"
+
+
+def _fields(algorithm: str) -> Sequence[str]:
+    return () if algorithm == NO_MODEL else tuple(ALGORITHMS[algorithm].parameters.model_fields)
+
+
+def _epochs(algorithm: str) -> str | None:
+    return None if algorithm == NO_MODEL else ALGORITHMS[algorithm].epochs
+
+
+def _has(config: RunConfig, settings: Settings, key: str) -> bool:
+    """What the trial's algorithm has not, or what changes nothing beside it, is left out."""
+    algorithm = settings.get(ALGORITHM, config.factors.algorithm)
+    if key.startswith(PARAMETERS):
+        return parameter(key) in _fields(algorithm)
+    return algorithm == NO_MODEL or key not in _OF_SIMILAR
+
+
+def _check_space(config: RunConfig, space: Sequence[Dimension]) -> None:
+    check_names(config.evaluation.metrics)
+    algorithms = algorithms_of(config, space)
+    for name in algorithms:
+        if name != NO_MODEL:
+            check_algorithm(name, {})
+        _settled(config, {ALGORITHM: name}, None)
+    for dimension in space:
+        if chooses_algorithm(dimension):
+            continue
+        refuse_epochs_beside_asha(config, dimension.key, map(_epochs, algorithms))
+        having = [name for name in algorithms if _has(config, {ALGORITHM: name}, dimension.key)]
+        _check_key(dimension.key, algorithms, having)
+        # Where none has such a parameter, the first one says so, with the nearest name.
+        trained = [name for name in algorithms if name != NO_MODEL]
+        check_values(config, dimension, having or trained[:1], _settled)
+    if config.sweep.scheduler == "asha" and not any(map(_epochs, algorithms)):
+        raise ConfigError(
+            f"sweep.scheduler: asha needs epochs to stop at, which a trial of "
+            f"{' or '.join(similar.NAME if n == NO_MODEL else n for n in algorithms)} has not; "
+            "set scheduler: none"
+        )
+
+
+def _check_key(key: str, algorithms: Sequence[str], having: Sequence[str]) -> None:
+    place = f"sweep.space.{key}"
+    if key.startswith(PARAMETERS):
+        if set(algorithms) == {NO_MODEL}:
+            raise ConfigError(
+                f"{place}: no model is trained; leave it out, or set {ALGORITHM}, as to "
+                "TruncatedSVD"
+            )
+    elif key not in (*_OF_SIMILAR, *_OF_ALL):
+        known = (ALGORITHM, *_OF_SIMILAR, *_OF_ALL)
+        near = difflib.get_close_matches(key, known, n=1)
+        cure = f"did you mean {near[0]}?" if near else f"expected {PARAMETERS}*, {', '.join(known)}"
+        raise ConfigError(f"{place}: makes no list of follows better; {cure}")
+    elif not having:
+        raise ConfigError(
+            f"{place}: changes nothing where a model is trained, which is measured by itself; "
+            f"leave it out, or set {ALGORITHM}: {NO_MODEL}"
+        )
+
+
+def _settled(config: RunConfig, settings: Settings, epochs: int | None) -> RunConfig:
+    found = settle(config, settings, epochs, _fields, _epochs)
+    if found.factors.trained:
+        check_algorithm(found.factors.algorithm, found.factors.parameters)
+    return found
+
+
+def _read(config: RunConfig, stages: Stages, stack: ExitStack) -> Held:
+    accounts = read_accounts(config.audience)
+    return Held(read_split(config, accounts, stages, stack).split, accounts)
+
+
+def _cut(config: RunConfig, held: Held) -> Split:
+    """A share of the follows in train, of the accounts that are large enough for an evaluation."""
+    graph, evaluation = held.split.train, config.evaluation
+    numerator, denominator = evaluation.share_fraction
+    least = evaluation.min_follows
+    enough = graph.followees.degrees + held.split.test.degrees >= least
+    if evaluation.split == "share":  # what is left to who had just enough
+        least = max(2, least - max(1, least * numerator // denominator))
+    mask = hold_out_share(graph, evaluation.share_fraction, least, config.seed)
+    mask &= np.repeat(enough, graph.followees.degrees)
+    asked = audience(graph, held.accounts, config.audience.min_follows)
+    inside = evaluation.model_copy(update={"split": "share", "min_follows": least})
+    return split_follows(graph, mask, asked, inside, config.seed)
+
+
+def _digest(held: Held) -> str:
+    found = hashlib.sha256(held.split.train.fingerprint.encode())
+    for array in (*held.split.test, held.split.accounts):
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()[:16]
+
+
+def _looks(config: RunConfig, split: Split, epochs: Sequence[int]) -> Iterator[Look]:
+    if not config.factors.trained:
+        yield Look(None, _measures(config, split, None))
+        return
+    available, _ = memory_limit(config)
+    if epochs and ALGORITHMS[config.factors.algorithm].by_epoch:
+        for done, model in train_by_epoch(split.train, config, available, epochs):
+            yield Look(done, _measures(config, split, model))
+    else:
+        yield Look(None, _measures(config, split, train(split.train, config, available)))
+
+
+def _measures(
+    config: RunConfig, split: Split, model: FactorModel | None
+) -> dict[str, float | None]:
+    """What picks comes first; all at its length. RMSE where scores are estimates of 0 and 1."""
+    goal = goals(config).picks
+    name, _, length = goal.metric.partition("@")
+    names = config.evaluation.metrics and [*config.evaluation.metrics, name]
+    lists = config.evaluation.model_copy(update={"k": [int(length)], "metrics": names})
+    measuring = config.model_copy(update={"evaluation": lists})
+    found = measure(measuring, split, source_of(config), model)
+    measures = {goal.metric: found[goal.metric], **found}
+    if config.factors.algorithm == "SVD":
+        measures[_RMSE] = rmse(model.factors, split.test)
+    return {name: None if math.isnan(value) else value for name, value in measures.items()}
+
+
+def _measure_again(config: RunConfig, held: Held) -> dict[str, float | None]:
+    (look,) = _looks(config, held.split, ())
+    return look.measures
+
+
+def _measured_on(config: RunConfig) -> tuple[str, str]:
+    evaluation, lists = config.evaluation, f"lists of {source_of(config)}"
+    seed = f", seed {config.seed}" if evaluation.split == "share" else ""
+    return (
+        f"{lists}, on a share of {evaluation.share:g} of train that all trials held out",
+        f"{lists} made from all of train, on the test part (split: {evaluation.split}{seed}), of "
+        "which no trial saw anything",
+    )
+
+
+FOLLOWS = Objective(
+    kind="follows",
+    goals=goals,
+    has=_has,
+    check_space=_check_space,
+    read=_read,
+    cut=_cut,
+    digest=_digest,
+    settled=_settled,
+    looks=_looks,
+    measure_again=_measure_again,
+    measured_on=_measured_on,
+)

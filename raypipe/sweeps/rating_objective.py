@@ -1,0 +1,163 @@
+"""A sweep on ratings: k-fold RMSE, MAE or FCP of what is trained."""
+
+from __future__ import annotations
+
+import difflib
+import hashlib
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import ExitStack
+
+import numpy as np
+
+from raypipe.config import RunConfig
+from raypipe.errors import ConfigError
+from raypipe.loading import Stages
+from raypipe.rating_evaluation import read_arrays
+from raypipe.ratings.algorithms import ALGORITHMS, check_parameters
+from raypipe.ratings.cost import Size, check_memory
+from raypipe.ratings.data import FoldedRatings, Ratings, fold_ratings
+from raypipe.ratings.evaluate import Measured, measure, measure_by_epoch
+from raypipe.ratings.measures import MEASURES, check_measures
+from raypipe.sweeps.objective import (
+    ALGORITHM,
+    PARAMETERS,
+    Goals,
+    Objective,
+    algorithms_of,
+    check_values,
+    chooses_algorithm,
+    memory_limit,
+    parameter,
+    refuse_epochs_beside_asha,
+    settle,
+)
+from raypipe.sweeps.space import Dimension, Settings
+from raypipe.sweeps.trials import Goal, Look
+
+
+def goals(config: RunConfig) -> Goals:
+    """RMSE where nothing else is asked for.
+
+    Raises:
+        ConfigError: ratings cannot have such a metric.
+
+    Example:
+        >>> from raypipe.config import load_config
+        >>> goals(RunConfig()).picks
+        Goal(metric='rmse', more=False)
+        >>> goals(load_config(None, {"sweep.objective": "ndcg@10"}))
+        Traceback (most recent call last):
+        ...
+        raypipe.errors.ConfigError: sweep.objective: ratings have no 'ndcg@10'; known: rmse, mae, \
+fcp
+    """
+    name = config.sweep.objective or next(iter(MEASURES))
+    if name not in MEASURES:
+        near = difflib.get_close_matches(name, MEASURES, n=1)
+        cure = f"did you mean {near[0]}?" if near else f"known: {', '.join(MEASURES)}"
+        raise ConfigError(f"sweep.objective: ratings have no {name!r}; {cure}")
+    return Goals(Goal(name, MEASURES[name]))
+
+
+def _fields(algorithm: str) -> Collection[str]:
+    return ALGORITHMS[algorithm].model_fields
+
+
+def _epochs(algorithm: str) -> str | None:
+    return "n_epochs" if "n_epochs" in _fields(algorithm) else None
+
+
+def _has(config: RunConfig, settings: Settings, key: str) -> bool:
+    """A parameter that the trial's algorithm has not is left out of the trial."""
+    if not key.startswith(PARAMETERS):
+        return True
+    return parameter(key) in _fields(settings.get(ALGORITHM, config.factors.algorithm))
+
+
+def _check_space(config: RunConfig, space: Sequence[Dimension]) -> None:
+    check_measures(config.evaluation.metrics)  # best.yaml goes into an evaluation
+    algorithms = algorithms_of(config, space)
+    for name in algorithms:
+        check_parameters(name, {})
+    for dimension in space:
+        if chooses_algorithm(dimension):
+            continue
+        refuse_epochs_beside_asha(config, dimension.key, map(_epochs, algorithms))
+        if not dimension.key.startswith(PARAMETERS):
+            raise ConfigError(
+                f"sweep.space.{dimension.key}: is no parameter of a training on ratings; expected "
+                f"{ALGORITHM} as a choice, or {PARAMETERS}*"
+            )
+        having = [name for name in algorithms if parameter(dimension.key) in _fields(name)]
+        # Where none has it, the first one says so, with the nearest name.
+        check_values(config, dimension, having or algorithms[:1], _settled)
+    if config.sweep.scheduler == "asha" and not any(map(_epochs, algorithms)):
+        raise ConfigError(
+            f"sweep.scheduler: asha needs epochs, which {' and '.join(algorithms)} has not; set "
+            "scheduler: none"
+        )
+
+
+def _settled(config: RunConfig, settings: Settings, epochs: int | None) -> RunConfig:
+    found = settle(config, settings, epochs, _fields, _epochs)
+    check_parameters(found.factors.algorithm, found.factors.parameters)
+    return found
+
+
+def _read(config: RunConfig, stages: Stages, stack: ExitStack) -> Ratings:
+    with stages.stage("read"):
+        return read_arrays(config).ratings
+
+
+def _cut(config: RunConfig, ratings: Ratings) -> FoldedRatings:
+    return fold_ratings(ratings, config.evaluation.folds, config.seed)
+
+
+def _digest(ratings: Ratings) -> str:
+    found = hashlib.sha256()
+    for ids in (ratings.user_ids, ratings.item_ids):
+        found.update("\n".join(ids.to_pylist()).encode())
+    for array in (ratings.users, ratings.items, ratings.values):
+        found.update(np.ascontiguousarray(array).data)
+    return found.hexdigest()[:16]
+
+
+def _looks(config: RunConfig, data: FoldedRatings, epochs: Sequence[int]) -> Iterator[Look]:
+    algorithm, training = config.factors.algorithm, data.folds[0].training
+    size = Size(len(training.values), training.user_count, training.item_count, 0, 0)
+    parameters = check_parameters(algorithm, config.factors.parameters)
+    check_memory(algorithm, parameters, size, *memory_limit(config))
+    if epochs:
+        for done, measured in measure_by_epoch(config, data, epochs):
+            yield Look(done, measured)
+    else:
+        yield Look(None, measure(config, data))
+
+
+def _again(config: RunConfig) -> RunConfig:
+    return config.model_copy(update={"seed": (config.seed + 1) % 2**32})
+
+
+def _measure_again(config: RunConfig, ratings: Ratings) -> Measured:
+    again = _again(config)
+    (look,) = _looks(again, _cut(again, ratings), ())
+    return look.measures
+
+
+def _measured_on(config: RunConfig) -> tuple[str, str]:
+    return f"folds of seed {config.seed}", f"folds of seed {_again(config).seed} that no trial saw"
+
+
+RATINGS = Objective(
+    kind="ratings",
+    goals=goals,
+    has=_has,
+    check_space=_check_space,
+    read=_read,
+    cut=_cut,
+    digest=_digest,
+    settled=_settled,
+    looks=_looks,
+    measure_again=_measure_again,
+    measured_on=_measured_on,
+)
