@@ -180,7 +180,7 @@ def chosen_algorithms(config: RunConfig) -> dict[str, Section]:
         ConfigError: none is named, or there is none of that name or with such parameters.
     """
     factors, chosen = config.factors, {}
-    if factors.algorithm != "none":
+    if factors.trained:
         chosen[factors.algorithm] = check_parameters(factors.algorithm, factors.parameters)
     for name in config.evaluation.algorithms:
         chosen.setdefault(name, check_parameters(name, {}, "evaluation.algorithms"))

@@ -358,6 +358,10 @@ def test_config_show_and_check(night):
     assert (shown["similar"]["neighbours"], shown["similar"]["threshold"]) == (7, 0.2)
     assert "neighbours: 7" in raypipe("config", "show", "c.yaml").stdout
     assert as_json("config", "check", "c.yaml")["files"] == ["demo/follows.csv"]
+    model = "factors.algorithm=TruncatedSvd"
+    unknown = raypipe("config", "check", "c.yaml", "--set", model)
+    assert unknown.exit_code == 78
+    assert "did you mean TruncatedSVD?" in unknown.stderr
     missing = raypipe("config", "check", "c.yaml", "--follows", "none.csv")
     assert (missing.exit_code, missing.stderr) == (
         66, "raypipe: none.csv: found no such file or folder; mend input.follows\n",

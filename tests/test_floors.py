@@ -34,7 +34,7 @@ FLOORS = (
     ("tuning",),
     ("sweep",),
     ("sweep_report",),
-    ("cli",),
+    ("cli/*",),
     ("__main__",),
 )
 #: Within these, files may import each other.
@@ -46,6 +46,7 @@ OPEN = (
     "runs/*",
     "evaluation/*",
     "sweeps/*",
+    "cli/*",
 )
 #: The only files that may import Ray or Modin.
 RAY = ("cluster", "tuning")

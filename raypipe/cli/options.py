@@ -1,0 +1,43 @@
+"""What several commands are told, and how it becomes a config."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+RunsDir = Annotated[
+    Path,
+    typer.Option("--runs-dir", envvar="RAYPIPE_RUNS_DIR", help="Where the runs are."),
+]
+RunId = Annotated[str | None, typer.Argument(metavar="RUN", help="The published one if not given.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+Config = Annotated[
+    Path | None,
+    typer.Argument(help="A YAML file; without it, the defaults hold.", metavar="CONFIG"),
+]
+Follows = Annotated[
+    str | None, typer.Option("--follows", help="input.follows: a file, a folder or a glob.")
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Wins over the file; may repeat."),
+]
+Account = Annotated[str, typer.Argument(help="The account's id, as it stands in the input.")]
+AtMost = Annotated[int | None, typer.Option(min=1, help="At most so many.")]
+DEFAULT_RUNS = Path("runs")
+
+
+def settle(config: Path | None, follows: str | None, settings: list[str] | None) -> Any:
+    """The config that holds: the file, then --follows, then --set.
+
+    Raises:
+        ConfigError: it cannot be read, or something in it is refused.
+    """
+    from raypipe.config import load_config, parse_setting
+
+    overrides = dict(parse_setting(setting) for setting in settings or ())
+    if follows is not None:
+        overrides["input.follows"] = follows
+    return load_config(config, overrides)

@@ -1,0 +1,121 @@
+"""What is published, and a network to try things on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from raypipe.cli.app import app
+from raypipe.cli.options import DEFAULT_RUNS, Account, AtMost, Json, RunsDir
+
+
+@app.command(epilog="Example: raypipe demo --accounts 20000 --out demo/follows.csv")
+def demo(
+    out: Annotated[Path, typer.Option(help="The CSV file to write.")] = Path("demo/follows.csv"),
+    accounts: Annotated[int, typer.Option(min=100, help="Accounts of the network.")] = 5000,
+    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal files.")] = 0,
+    json: Json = False,
+) -> None:
+    """Make a small network to try things on: communities, hubs, newcomers, some dirt."""
+    from raypipe.demo import write_demo
+    from raypipe.show import print_json
+
+    rows = write_demo(out, accounts, seed)
+    if json:
+        print_json({"file": str(out), "rows": rows})
+    else:
+        typer.echo(f"{out}: {rows:,} rows")
+
+
+@app.command(epilog="Example: raypipe recommend jazz-0042 --k 3")
+def recommend(
+    account: Account,
+    k: AtMost = None,
+    follows: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ID,...", help="Of an account that came later: whom it follows, for the model."
+        ),
+    ] = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """Whom an account may want to follow, as published last. Does not start Ray.
+
+    With --follows, the list is made now, from these follows alone, where the run has a model.
+    """
+    from raypipe.runs.store import RunStore
+
+    found = RunStore(runs_dir).current()
+    if follows is None:
+        rows = found.recommendations(account, k).to_pylist()
+    else:
+        from raypipe.newcomer import recommend_newcomer
+
+        rows = recommend_newcomer(found, account, follows.split(","), k)
+    _print_list(rows, f"{account}, run {found.id}", json)
+
+
+@app.command(epilog="Example: raypipe similar jazz-0042")
+def similar(
+    account: Account,
+    k: AtMost = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """The accounts whose follow sets are most like an account's, with their similarity."""
+    from raypipe.runs.store import RunStore
+
+    found = RunStore(runs_dir).current()
+    rows = found.neighbours(account, k).to_pylist()
+    _print_list(rows, f"{account}, run {found.id}", json)
+
+
+@app.command(epilog="Example: raypipe stats --png degrees.png")
+def stats(
+    png: Annotated[
+        Path | None, typer.Option(help="Also draw the distribution of follows and followers.")
+    ] = None,
+    degrees: Annotated[
+        Path | None, typer.Option(help="Also write them, as a table for raypipe plan --degrees.")
+    ] = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """What the published graph looks like, in numbers and as a picture."""
+    from raypipe.reports import print_statistics
+    from raypipe.runs.store import RunStore
+    from raypipe.show import print_json
+
+    found = RunStore(runs_dir).current()
+    statistics = found.statistics()
+    if png or degrees:
+        from raypipe.degrees import write_degrees
+        from raypipe.graph import load_graph
+        from raypipe.plots import plot_degrees
+
+        graph = load_graph(found.path / "graph")
+        if png:
+            plot_degrees(graph, png)
+        if degrees:
+            write_degrees(graph, degrees)
+    if json:
+        print_json(statistics)
+        return
+    print_statistics(statistics, f"run {found.id}")
+    if png:
+        typer.echo(f"picture: {png}")
+    if degrees:
+        typer.echo(f"degrees: {degrees}")
+
+
+def _print_list(rows: list[dict], title: str, json: bool) -> None:
+    from raypipe.reports import print_rows
+    from raypipe.show import print_json
+
+    if json:
+        print_json(rows)
+    else:
+        print_rows(rows, title)

@@ -1,0 +1,100 @@
+"""Finished runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from raypipe.cli.app import runs_app
+from raypipe.cli.options import DEFAULT_RUNS, Json, RunId, RunsDir
+
+
+@runs_app.command("list", epilog="Example: raypipe runs list --json")
+def runs_list(runs_dir: RunsDir = DEFAULT_RUNS, json: Json = False) -> None:
+    """All finished runs, newest first; * marks the published one."""
+    from raypipe.runs.store import RunStore
+    from raypipe.show import print_json, print_table
+
+    store = RunStore(runs_dir)
+    published = store.current_id()
+    rows = [
+        {
+            "run": run.id,
+            "published": run.id == published,
+            "created": run.manifest.get("created"),
+            "accounts": run.manifest.get("counts", {}).get("graph", {}).get("accounts"),
+            "problem": run.problem,
+        }
+        for run in store.runs()
+    ]
+    if json:
+        print_json(rows)
+    elif not rows:
+        typer.echo(f"no runs in {runs_dir}; start with: raypipe run CONFIG")
+    else:
+        print_table(
+            ["", "run", "created", "accounts", "problem"],
+            (("*" if row.pop("published") else "", *row.values()) for row in rows),
+        )
+
+
+@runs_app.command("show", epilog="Example: raypipe runs show 2026-03-01-1a2b3c4d --verify")
+def runs_show(
+    run_id: RunId = None,
+    verify: Annotated[bool, typer.Option(help="Read every file and compare its SHA-256.")] = False,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """One run: counts by stage, seconds, memory, engines, versions."""
+    from raypipe.errors import RunError
+    from raypipe.reports import print_run
+    from raypipe.runs.store import RunStore
+    from raypipe.show import print_json
+
+    store = RunStore(runs_dir)
+    found = store.get(run_id) if run_id else store.current()
+    if verify and (problems := store.verify(found)):
+        raise RunError(f"run {found.id}: {'; '.join(problems)}; go back: raypipe runs rollback")
+    if json:
+        print_json(found.manifest)
+    else:
+        print_run(found)
+        if verify:
+            typer.echo(f"verified: {len(found.manifest['files'])} files are as written")
+
+
+@runs_app.command("rollback", epilog="Example: raypipe runs rollback")
+def runs_rollback(
+    run_id: Annotated[
+        str | None, typer.Argument(metavar="RUN", help="The one published before if not given.")
+    ] = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """Publish an earlier run again."""
+    from raypipe.runs.store import RunStore
+    from raypipe.show import print_json
+
+    found = RunStore(runs_dir).rollback(run_id)
+    if json:
+        print_json({"run": found.id})
+    else:
+        typer.echo(f"published: {found.id}")
+
+
+@runs_app.command("prune", epilog="Example: raypipe runs prune --keep 14")
+def runs_prune(
+    keep: Annotated[int, typer.Option(help="Newest runs to keep.")],
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """Delete old runs; never the published one nor the one that a rollback would go to."""
+    from raypipe.runs.store import RunStore
+    from raypipe.show import print_json
+
+    removed = [run.id for run in RunStore(runs_dir).prune(keep)]
+    if json:
+        print_json({"removed": removed})
+    else:
+        typer.echo(f"removed {len(removed)} runs" + "".join(f"\n  {run_id}" for run_id in removed))
