@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from raypipe.config import RunConfig, load_config
+from raypipe.config import load_config
 from raypipe.evaluation.evaluate import Evaluation, evaluate
-from raypipe.evaluation.results import difference_of, only
+from raypipe.evaluation.results import Row, difference_of, only
 from raypipe.factors.algorithms import ALGORITHMS
-from raypipe.show import print_table
+from raypipe.show import print_table, short
 
 NETWORKS = {
     "wiki-vote": "wiki-vote/follows.csv",
@@ -31,7 +31,7 @@ PUBLISHED = {
     "SimpleX": (0.187, 0.156),
 }
 METRICS = ("recall@20", "ndcg@20")
-COLUMNS = ("source", "recall@20", "95 %", "ndcg@20", "95 %", "popular", "training s")
+COLUMNS = ("source", *METRICS, "ndcg beyond popular", "training s")
 
 
 def bench(data: Path) -> None:
@@ -51,15 +51,11 @@ def bench(data: Path) -> None:
         print_table(COLUMNS, rows, name)
     os.chdir(data)
     config = load_config(Path(__file__).parents[2] / "configs" / "gowalla.yaml")
-    rows = rows_of(evaluate(config, ["popular", "similar", "factors"]), name_of(config))
-    published = [[name, recall, "", ndcg, "", "", ""] for name, (recall, ndcg) in PUBLISHED.items()]
+    rows = rows_of(evaluate(config, ["popular", "similar", "factors"]), config.factors.algorithm)
+    published = [
+        [name, short(recall), short(ndcg), "", ""] for name, (recall, ndcg) in PUBLISHED.items()
+    ]
     print_table(COLUMNS, [*rows, *published], "gowalla, and what is published on its split")
-
-
-def name_of(config: RunConfig) -> str:
-    """The algorithm with its parameters."""
-    told = ", ".join(f"{name} {value}" for name, value in config.factors.parameters.items())
-    return f"{config.factors.algorithm} ({told})"
 
 
 def rows_of(found: Evaluation, model: str = "factors") -> list[list[object]]:
@@ -70,10 +66,14 @@ def rows_of(found: Evaluation, model: str = "factors") -> list[list[object]]:
         row: list[object] = [model if source == "factors" else source]
         for metric in METRICS:
             (mean,) = only(found.means, size="all", source=source, metric=metric)
-            row += [mean["mean"], f"{mean['low']:.3f} to {mean['high']:.3f}"]
+            row.append(_interval(mean["mean"], mean))
         beyond = ""
         if source != "popular":
             paired = difference_of(found.differences, "all", METRICS[1], source, "popular")
-            beyond = f"{paired['low']:+.3f} to {paired['high']:+.3f}"
+            beyond = _interval(paired["difference"], paired)
         rows.append([*row, beyond, seconds.get("train", 0.0) if source == "factors" else ""])
     return rows
+
+
+def _interval(value: float, row: Row) -> str:
+    return f"{short(value)} {short(row['low'])}-{short(row['high'])}"
