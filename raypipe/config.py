@@ -422,8 +422,8 @@ class RunConfig(Section):
     ladder: Literal["evidence", "fixed"] = Field(
         "evidence",
         description="Which phase leads. evidence: for accounts of each of evaluation.sizes the one "
-        "that finds held-out follows best, measured each night. fixed: phase 2 for all that have "
-        "similar.min_follows.",
+        "that finds held-out follows best, measured each night. fixed: by number of "
+        "follows, phase 2 from similar.min_follows on and phase 3 from factors.min_follows on.",
     )
     ratings: RatingsConfig = Field(RatingsConfig(), description="What a rating is.")
     factors: FactorsConfig = Field(FactorsConfig(), description="The model that is trained.")

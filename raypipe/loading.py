@@ -171,7 +171,9 @@ def _train_once(graph: FollowGraph, config: RunConfig, kept: Path | None) -> Fac
         try:
             return load_model(kept, verify=True)
         except RunError:
-            shutil.rmtree(kept)  # the kill came while it was written: no shard is of it
+            # Half written, or torn by a power cut: shards that were made with it may be there.
+            shutil.rmtree(kept)
+            shutil.rmtree(kept.parent / "shards", ignore_errors=True)
     model = train(graph, config, memory_available())
     if kept:
         save_model(model, kept)

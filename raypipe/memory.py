@@ -27,7 +27,7 @@ from raypipe.config import RunConfig
 from raypipe.errors import TooLargeError
 from raypipe.kernels.capped import CANDIDATES
 from raypipe.kernels.csr import Adjacency
-from raypipe.kernels.factor_scores import BLOCK_BYTES
+from raypipe.kernels.factor_scores import block_bytes
 from raypipe.kernels.shards import cut
 from raypipe.kernels.similarity_index import HUBS
 
@@ -134,7 +134,7 @@ def room_of_a_task(sizes: Sizes, audience: int, config: RunConfig) -> Room:
         return Room(None, None)
     free = budget - TASK_BYTES - _CANDIDATE * max(0, sizes.together - _CANDIDATES)
     if config.factors.trained:
-        free -= BLOCK_BYTES
+        free -= block_bytes(sizes.followed)
     lists = (free - index_bytes(sizes) - _COUNTERS * sizes.following) // per_list
     if not sizes.following or lists >= min(audience, _FEWEST):
         return Room(None, max(1, lists))

@@ -24,7 +24,7 @@ from raypipe.runs.run import Run
 
 def recommend_newcomer(
     run: Run, account: str, follows: Sequence[str], k: int | None = None
-) -> list[dict[str, Any]]:
+) -> tuple[list[dict[str, Any]], list[str]]:
     """Whom an account that follows these may want to follow, by the model of a run.
 
     Args:
@@ -33,7 +33,8 @@ def recommend_newcomer(
         k: at most so many; None: as many as a list of the run has.
 
     Returns:
-        Rows: rank, followingId, score, source; where the model has too few, popular fills up.
+        Rows: rank, followingId, score, source; where the model has too few, popular fills up. And
+        those of the follows that are not in the run.
 
     Raises:
         RunError: the run has no model.
@@ -47,12 +48,13 @@ def recommend_newcomer(
         )
     graph, model = load_graph(run.path / "graph"), load_model(run.path / "model")
     config = load_config(run.path / "config.yaml")
-    known = np.unique(graph.codes(follows))
-    known = known[known >= 0].astype(np.int32)
+    *codes, own = graph.codes([*follows, account]).tolist()
+    unknown = [name for name, code in zip(follows, codes, strict=True) if code < 0]
+    known = np.array(sorted({code for code in codes if code >= 0}), np.int32)
     if not len(known):
         raise UnknownAccountError(
-            f"--follows: found {', '.join(follows)}, none of which is in run {run.id}; expected "
-            "ids of accounts"
+            f"--follows: found {', '.join(follows) or 'no id'}, none of which is in run {run.id}; "
+            "expected ids of accounts"
         )
     theirs = Adjacency(np.array([0, len(known)]), known)
     least = config.candidates.min_followers
@@ -60,14 +62,14 @@ def recommend_newcomer(
         Factors.of(model, graph, least), account_factors=fold_in(model, theirs), followees=theirs
     )
     n = k or config.recommendations.per_account
-    hidden = np.append(known, graph.codes([account]))
+    hidden = np.append(known, own)
     lists = empty_lists(1, n)
     for source in (of_model, Popular.of(graph)):
         candidates = source(np.array([0]), np.array([n + len(hidden)]))
         shown = ~np.isin(candidates.codes, hidden)
         shown &= graph.followers.degrees_of(candidates.codes) >= least
         lists = fill_from(lists, SOURCES.index(source.name), candidates, shown)
-    return [
+    rows = [
         {
             RANK: rank + 1,
             FOLLOWING: graph.ids[int(lists.codes[0, rank])].as_py(),
@@ -76,3 +78,4 @@ def recommend_newcomer(
         }
         for rank in range(int(lists.counts[0]))
     ]
+    return rows, unknown

@@ -45,7 +45,7 @@ from raypipe.runs.run import Run
 from raypipe.runs.staging import Staging
 from raypipe.runs.store import RunStore
 
-_PACKAGES = ("ray", "modin", "pandas", "numpy", "numba", "pyarrow")
+_PACKAGES = ("ray", "modin", "pandas", "numpy", "numba", "pyarrow", "scipy", "scikit-learn")
 
 
 @dataclass(frozen=True)

@@ -238,7 +238,7 @@ def memory_of_factors(config: RunConfig, accounts: int, follows: int) -> dict[st
         >>> from raypipe.config import load_config
         >>> config = load_config(None, {"factors.algorithm": "TruncatedSVD"})
         >>> memory_of_factors(config, 1_000_000, 50_000_000)
-        {'training': 3768000000, 'model': 1536000000}
+        {'training': 3880000000, 'model': 1536000000}
         >>> memory_of_factors(RunConfig(), 1_000_000, 50_000_000)
         {}
     """

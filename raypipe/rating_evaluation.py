@@ -148,6 +148,7 @@ def plan_ratings(config: RunConfig, progress: Progress | None = None) -> dict[st
         ConfigError, InputError: as :func:`evaluate_ratings`.
     """
     chosen = chosen_algorithms(config)
+    check_measures(config.evaluation.metrics)
     stages = Stages(progress or Silent())
     with stages.stage("read"):
         read = read_arrays(config)

@@ -42,7 +42,7 @@ class Night:
         followees: whom every account follows.
         followers: int32[n], number of followers of every account.
         index: the follows prepared for neighbour search, without those of hubs left out; in blocks
-            that the tasks prepare, where a task may not hold the whole.
+            that the tasks prepare, where a task may not hold the whole. None: nobody will search.
         hubs_left_out: accounts with more followers than the config lets into the search; where
             there are none, the search is exact.
         sources: by name, those that are ready for any account; similar needs its neighbours first.
@@ -54,7 +54,7 @@ class Night:
 
     followees: Adjacency
     followers: np.ndarray
-    index: SimilarityIndex | ColumnBlocks
+    index: SimilarityIndex | ColumnBlocks | None
     hubs_left_out: int
     sources: dict[str, Source]
     ladder: tuple[Rung, ...]
@@ -70,6 +70,7 @@ def prepare(
     available: float = math.inf,
     model: FactorModel | None = None,
     ladder: tuple[Rung, ...] | None = None,
+    search: bool = True,
 ) -> Night:
     """What the shards of a night need of its graph.
 
@@ -78,10 +79,13 @@ def prepare(
         available: bytes of memory that are free here.
         model: of the graph, for phase 3; without one there is none.
         ladder: which sources lead for whom; None: the phases by number of follows.
+        search: will neighbours be asked for? If not, nothing is prepared for that.
 
     Raises:
         TooLargeError: that is too little, or ``memory_per_task`` is; nothing is built then.
     """
+    if model is not None:  # its factors are copied, of those that can be recommended
+        available -= model.factors.followee_factors.nbytes
     found = searched_graph(graph, len(accounts), config, available)
     sources: list[Source] = [popular.Popular.of(graph)]
     if model is not None:
@@ -89,9 +93,7 @@ def prepare(
     return Night(
         followees=graph.followees,
         followers=graph.followers.degrees.astype(np.int32),
-        index=ColumnBlocks(found.followees, found.fit.blocks)
-        if found.fit.blocks
-        else build_index(*found.followees, *found.followers),
+        index=_index(found) if search else None,
         hubs_left_out=found.hubs_left_out,
         sources={source.name: source for source in sources},
         ladder=ladder or fixed_ladder(config, trained=model is not None),
@@ -99,6 +101,12 @@ def prepare(
         config=config,
         shard_accounts=found.fit.shard_accounts,
     )
+
+
+def _index(searched: Searched) -> SimilarityIndex | ColumnBlocks:
+    if searched.fit.blocks:
+        return ColumnBlocks(searched.followees, searched.fit.blocks)
+    return build_index(*searched.followees, *searched.followers)
 
 
 class Searched(NamedTuple):
@@ -145,15 +153,17 @@ def column_blocks(night: Night) -> tuple[np.ndarray, ...]:
 
 def estimate_work(night: Night) -> np.ndarray:
     """float64[audience]: nanoseconds of each account, on a machine that may not be this one."""
-    if column_blocks(night):
+    if night.index is None:
+        of_search = np.zeros(len(night.followers))
+    elif column_blocks(night):
         of_search = work_in_blocks(night.index)
     else:
         of_search = work(night.index, night.config.similar.threshold_fraction)
     found = of_search[night.accounts] + work_of_list(night.config)
     if factors.NAME in night.sources:
         rungs = rungs_of(night.ladder, night.followees.degrees_of(night.accounts))
-        leads = np.array([rung.sources[0] == factors.NAME for rung in night.ladder])
-        found += np.where(leads[rungs], night.sources[factors.NAME].work, 0.0)
+        asked = np.array([factors.NAME in rung.sources for rung in night.ladder])
+        found += np.where(asked[rungs], night.sources[factors.NAME].work, 0.0)
     return found
 
 

@@ -27,6 +27,8 @@ def print_plan(planned: dict[str, Any]) -> None:
         ((name.replace("_", " "), float(value)) for name, value in planned["seconds"].items()),
         f"{planned['nodes']} nodes of {planned['cpus']} CPUs",
     )
+    if "training" in planned["memory_bytes"] and "train" not in planned["seconds"]:
+        print_line("the training of the model is not among the seconds")
     if planned["column_blocks"]:
         print_line(f"similarity: in column blocks: {planned['column_blocks']}, built by each shard")
     print_table(

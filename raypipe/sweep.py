@@ -99,7 +99,8 @@ def run_sweep(
         with stages.stage("hold out"):
             data = objective.cut(config, whole)
         stack.enter_context(_lock(folder))
-        about = {"config": digest, "data": objective.digest(whole)}
+        data_digest = objective.digest(whole)
+        about = {"config": digest, "data": data_digest, "raypipe": raypipe.__version__}
         record = stack.enter_context(Record(folder, about))
         missing = [number for number in range(checked.count) if number not in record.ended]
         if missing:

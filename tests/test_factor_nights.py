@@ -132,17 +132,28 @@ def test_after_a_kill_it_goes_on_with_the_model_it_began_with(follows, store, mo
     assert published(run) == published(whole)
 
 
-def test_a_model_that_was_half_written_is_trained_again(follows, store, monkeypatch):
+def test_a_model_that_was_torn_is_trained_again_and_so_are_its_shards(follows, store, monkeypatch):
+    real, done = pipeline.recommend_shard, []
+
     def dies(night, shard):
-        raise Killed
+        if done:
+            raise Killed
+        done.append(shard)
+        return real(night, shard)
 
     with monkeypatch.context() as patched:
         patched.setattr(pipeline, "recommend_shard", dies)
         with pytest.raises(Killed):
-            run_night(config_for(follows), store, DATE)
+            run_night(config_for(follows, shards=3), store, DATE)
+    assert list(store.root.rglob("scratch/shards/*.json"))
     (kept,) = store.root.rglob("scratch/model/followee_factors.npy")
     kept.write_bytes(kept.read_bytes()[:-8] + bytes(8))
-    run = run_night(config_for(follows), store, DATE).run
+    with monkeypatch.context() as patched:
+        patched.setattr(
+            pipeline, "recommend_shard", lambda *told: (done.append(told[1]), real(*told))[1]
+        )
+        run = run_night(config_for(follows, shards=3), store, DATE).run
+    assert len(done) == 1 + 3
     whole = run_night(config_for(follows), RunStore(store.root.with_name("whole")), DATE).run
     assert published(run) == published(whole)
 
@@ -188,17 +199,20 @@ def test_an_account_that_came_after_the_night(follows, store):
         (row["rank"], row["followingId"], row["source"])
         for row in run.recommendations(name).to_pylist()
     ]
-    found = recommend_newcomer(run, name, [*mine, "nobody", mine[0]])
+    found, unknown = recommend_newcomer(run, name, [*mine, "nobody", mine[0]])
+    assert unknown == ["nobody"]
     assert [(row["rank"], row["followingId"], row["source"]) for row in found] == expected
-    assert len(recommend_newcomer(run, "new", mine, 3)) == 3
-    for some in recommend_newcomer(run, "new", mine[:1], 200):
+    assert len(recommend_newcomer(run, "new", mine, 3)[0]) == 3
+    for some in recommend_newcomer(run, "new", mine[:1], 200)[0]:
         assert some["followingId"] not in mine[:1]
     assert (
-        len(recommend_newcomer(run, mine[1], mine[:1], 500))
+        len(recommend_newcomer(run, mine[1], mine[:1], 500)[0])
         == np.count_nonzero(graph.followers.degrees) - 2
     )
     with pytest.raises(UnknownAccountError, match="--follows: found x, y, none of which is in"):
         recommend_newcomer(run, "new", ["x", "y"])
+    with pytest.raises(UnknownAccountError, match="--follows: found no id, none"):
+        recommend_newcomer(run, "new", [])
 
 
 def test_newcomers_need_a_model(follows, store):
@@ -210,9 +224,10 @@ def test_newcomers_need_a_model(follows, store):
 def test_newcomers_on_the_command_line(follows, store):
     run_night(config_for(follows), store, DATE)
     app = CliRunner()
-    told = ["recommend", "new", "--follows", "jazz-0001,star-01", "--runs-dir", str(store.root)]
+    told = ["recommend", "new", "--follows", "jazz-0001, star-01,u9", "--runs-dir", str(store.root)]
     shown = app.invoke(cli.app, [*told, "--k", "2", "--json"])
     rows = json.loads(shown.stdout)
+    assert shown.stderr == f"not in run {store.current_id()}: u9\n"
     assert [row["rank"] for row in rows] == [1, 2]
     assert rows[0]["source"] == "factors"
     table = app.invoke(cli.app, told).stdout

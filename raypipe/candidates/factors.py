@@ -8,11 +8,12 @@ from typing import ClassVar
 import numpy as np
 
 from raypipe.candidates import Candidates
+from raypipe.errors import RunError
 from raypipe.factors.algorithms import cooccurrence
 from raypipe.factors.model import FactorModel
 from raypipe.graph import FollowGraph
 from raypipe.kernels.csr import Adjacency, take
-from raypipe.kernels.factor_scores import Cooccurrence, best_columns
+from raypipe.kernels.factor_scores import Cooccurrence, best_columns, longest_of
 
 NAME = "factors"
 
@@ -29,6 +30,7 @@ class Factors:
         column_factors: float32[c, d].
         columns: int32[c], who can be recommended, ascending.
         walks: add to the product of the factors; None where they do not.
+        longest: largest length of a row of ``column_factors``.
 
     Example:
         >>> import pandas as pd
@@ -49,6 +51,7 @@ class Factors:
     column_factors: np.ndarray
     columns: np.ndarray
     walks: Cooccurrence | None
+    longest: float
     name: ClassVar[str] = NAME
 
     @classmethod
@@ -57,15 +60,22 @@ class Factors:
 
         Args:
             min_followers: nobody with fewer is brought.
+
+        Raises:
+            RunError: it was trained on another graph.
         """
+        if model.fingerprint != graph.fingerprint:
+            raise RunError("model: was trained on another graph; run the night again")
         followers = graph.followers.degrees
         columns = np.flatnonzero(followers >= max(1, min_followers)).astype(np.int32)
+        column_factors = model.factors.followee_factors[columns]
         return cls(
             model.factors.account_factors,
             graph.followees,
-            model.factors.followee_factors[columns],
+            column_factors,
             columns,
             cooccurrence(model, graph),
+            longest_of(column_factors),
         )
 
     @property
@@ -85,6 +95,7 @@ class Factors:
             take(theirs, some),
             wanted[some],
             self.walks,
+            self.longest,
         )
         counts = np.zeros(len(accounts), np.int64)
         counts[some] = np.diff(found[0])

@@ -54,7 +54,10 @@ def recommend(
     else:
         from raypipe.newcomer import recommend_newcomer
 
-        rows = recommend_newcomer(found, account, follows.split(","), k)
+        ids = [name.strip() for name in follows.split(",") if name.strip()]
+        rows, unknown = recommend_newcomer(found, account, ids, k)
+        if unknown:
+            typer.echo(f"not in run {found.id}: {', '.join(unknown)}", err=True)
     _print_list(rows, f"{account}, run {found.id}", json)
 
 

@@ -100,12 +100,12 @@ def evaluate(
             without_test = data.split.train
             asked = audience(without_test, accounts, config.audience.min_follows)
             ladder = choose_ladder(without_test, asked, config, stages, run_on)
+        rungs = ladder_of(ladder["rungs"]) if ladder else ()
         model = None
-        if asks_for_factors(config, sources):
+        if asks_for_factors(sources, rungs):
             with stages.stage("train"):
                 model = train(data.split.train, config, memory_available())
         with stages.stage("prepare"):
-            rungs = ladder and ladder_of(ladder["rungs"])
             measuring = measuring_of(data.split, config, sources, model, rungs)
             seconds = estimate_cost(measuring.night)
             run_shards, cpus, why_cluster = run_on(seconds)

@@ -63,8 +63,8 @@ def choose_ladder(
         run_on: says how to run so many seconds of work.
 
     Returns:
-        JSON values: ``decided_by`` (evidence, fixed), ``why`` in words, ``metric``, ``table`` (rows
-        of :func:`decide`), ``rungs`` (for ``ladder.ladder_of``).
+        JSON values: ``decided_by`` (evidence, fixed, too few), ``why`` in words,
+        ``metric``, ``table`` (rows of :func:`decide`), ``rungs`` (for ``ladder.ladder_of``).
 
     Raises:
         TooLargeError: there is too little memory to measure.
@@ -94,8 +94,8 @@ def choose_ladder(
         why = f"ladder: by ndcg on {config.evaluation.share:.0%} of the follows, held out"
         return _facts("evidence", why, ladder, table, config)
     counts = ", ".join(f"{len(some)} {size}" for size, some in zip(SIZES, can_be, strict=True))
-    why = f"ladder: fixed ({counts} accounts could be measured; {FEWEST} of a size are needed)"
-    return _facts("fixed", why, ladder, table, config)
+    why = f"ladder: phase 2 ({counts} accounts could be measured; {FEWEST} of a size are needed)"
+    return _facts("too few", why, ladder, table, config)
 
 
 def sizes_if_measured(follows: np.ndarray, config: RunConfig) -> np.ndarray:

@@ -14,25 +14,30 @@ from raypipe.config import RunConfig
 from raypipe.errors import ConfigError
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.kernels.topk import fill_up
-from raypipe.ladder import SOURCES, Rung, rungs_of
+from raypipe.ladder import SOURCES, Rung, has_factors, rungs_of
 from raypipe.recommend import Night, nearest, recommend_to
 
 #: What the night itself would show: each source where the ladder lets it lead.
 LADDER = "ladder"
 
 
-def ladders_of(names: Sequence[str], night: Night) -> dict[str, tuple[Rung, ...]]:
+def ladders_of(
+    names: Sequence[str], ladder: tuple[Rung, ...], config: RunConfig
+) -> dict[str, tuple[Rung, ...]]:
     """For each source to be measured the ladder that gives its lists.
 
     A source stands alone, for accounts of every size; ``a+b`` is filled up by b where a falls
-    short; ``ladder`` is the ladder of the night.
+    short.
+
+    Args:
+        ladder: that of the night, which LADDER stands for.
 
     Raises:
         ConfigError: there is no such source.
     """
     return {
-        name: night.ladder if name == LADDER else (Rung(0, tuple(name.split("+"))),)
-        for name in check_sources(names, night.config)
+        name: ladder if name == LADDER else (Rung(0, tuple(name.split("+"))),)
+        for name in check_sources(names, config)
     }
 
 
@@ -78,10 +83,14 @@ def check_sources(names: Sequence[str], config: RunConfig) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def asks_for_factors(config: RunConfig, names: Sequence[str]) -> bool:
-    """Does one of these sources need a model?"""
+def asks_for_factors(names: Sequence[str], ladder: tuple[Rung, ...]) -> bool:
+    """Does one of these sources need a model?
+
+    Args:
+        ladder: that LADDER stands for.
+    """
     parts = {part for name in names for part in name.split("+")}
-    return factors.NAME in parts or (LADDER in parts and config.factors.trained)
+    return factors.NAME in parts or (LADDER in parts and has_factors(ladder))
 
 
 def lists_of(

@@ -9,6 +9,7 @@ from math import inf, nan
 
 import numpy as np
 
+from raypipe.candidates import similar
 from raypipe.config import RunConfig
 from raypipe.evaluation.lists import LADDER, ladders_of, lists_of
 from raypipe.evaluation.metrics import COVERAGE, Popularity, check_names, coverage, metrics
@@ -16,7 +17,7 @@ from raypipe.evaluation.splits import SIZES, Split
 from raypipe.factors.model import FactorModel
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.shards import cut_short, heaviest_first
-from raypipe.ladder import Rung
+from raypipe.ladder import SOURCES, Rung, fixed_ladder
 from raypipe.recommend import Night, column_blocks, estimate_work, prepare
 
 #: Everybody, beside SIZES.
@@ -109,10 +110,15 @@ def measuring_of(
     names, lengths = check_names(config.evaluation.metrics), tuple(config.evaluation.k)
     lists = config.recommendations.model_copy(update={"per_account": lengths[-1]})
     config = config.model_copy(update={"recommendations": lists})
-    night = prepare(split.train, split.accounts, config, available, model, ladder)
+    ladders = ladders_of(sources, ladder or fixed_ladder(config, model is not None), config)
+    asked = {name for rungs in ladders.values() for rung in rungs for name in rung.sources}
+    # Every source is asked for every account: so the work is estimated, whatever a ladder says.
+    alone = (Rung(0, tuple(name for name in reversed(SOURCES) if name in asked)),)
+    search = similar.NAME in asked
+    night = prepare(split.train, split.accounts, config, available, model, alone, search)
     return Measuring(
         night=night,
-        ladders=ladders_of(sources, night),
+        ladders=ladders,
         test=split.test,
         sizes=split.sizes,
         names=names,

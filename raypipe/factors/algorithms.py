@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
-from pydantic import ByteSize
 
 from raypipe.config import NO_MODEL, RunConfig, Section, check_section
 from raypipe.errors import ConfigError, TooLargeError
@@ -16,6 +16,11 @@ from raypipe.factors.model import FactorModel, FollowFactors
 from raypipe.graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.factor_scores import Cooccurrence
+from raypipe.memory import size
+
+
+def _anything(parameters: Section) -> None:
+    """Can be trained."""
 
 
 class Algorithm(NamedTuple):
@@ -27,6 +32,7 @@ class Algorithm(NamedTuple):
         fold_in: (followee factors, followers, parameters, follows of new accounts) -> their
             factors; None where a new account cannot be scored.
         training_bytes: (accounts, follows, parameters) -> bytes, at most, besides the graph.
+        check: parameters -> refuses, by ConfigError, what cannot be trained, whatever the data.
         epochs: the parameter that says how many there are, where a training can be looked at
             after some of them; else None.
         by_epoch: (graph, parameters, seed, epochs) -> (epochs done, factors), one by one.
@@ -36,6 +42,7 @@ class Algorithm(NamedTuple):
     train: Callable[[FollowGraph, Any, int], FollowFactors]
     fold_in: Callable[[np.ndarray, np.ndarray, Any, Adjacency], np.ndarray] | None
     training_bytes: Callable[[int, int, Any], int]
+    check: Callable[[Any], None] = _anything
     epochs: str | None = None
     by_epoch: (
         Callable[[FollowGraph, Any, int, Sequence[int]], Iterator[tuple[int, FollowFactors]]] | None
@@ -54,6 +61,7 @@ ALGORITHMS = {
         svd.train_svd,
         svd.fold_in,
         svd.training_bytes,
+        svd.refuse_ones_alone,
         "n_epochs",
         svd.svd_by_epoch,
     ),
@@ -62,6 +70,7 @@ ALGORITHMS = {
         implicit_models.train_als,
         implicit_models.fold_in_als,
         implicit_models.training_bytes,
+        partial(implicit_models.check_installed, "ALS"),
         "iterations",
         implicit_models.als_by_epoch,
     ),
@@ -70,6 +79,7 @@ ALGORITHMS = {
         implicit_models.train_bpr,
         None,
         implicit_models.training_bytes,
+        partial(implicit_models.check_installed, "BPR"),
     ),
 }
 
@@ -101,10 +111,12 @@ def check_factors(config: RunConfig) -> None:
     """Before the data is read: can what the config asks for be trained?
 
     Raises:
-        ConfigError: no such algorithm or parameter.
+        ConfigError: no such algorithm or parameter; or it cannot be, and why.
     """
     if config.factors.trained:
-        check_algorithm(config.factors.algorithm, config.factors.parameters)
+        name = config.factors.algorithm
+        parameters = check_algorithm(name, config.factors.parameters)
+        ALGORITHMS[name].check(parameters)
 
 
 def train(graph: FollowGraph, config: RunConfig, available: float) -> FactorModel:
@@ -202,7 +214,7 @@ larger machine
     cure = f"lower factors.parameters.{width}" if fits else f"set factors.algorithm: {NO_MODEL}"
     raise TooLargeError(
         f"{name}: a training on {follows:,} follows of {accounts:,} accounts takes about "
-        f"{_text(needed)}, and {_text(max(0, available))} are left; {cure}, or use a larger machine"
+        f"{size(needed)}, and {size(max(0, available))} are left; {cure}, or use a larger machine"
     )
 
 
@@ -253,7 +265,3 @@ def _model(
         config.seed,
         graph.fingerprint,
     )
-
-
-def _text(count: float) -> str:
-    return ByteSize(count).human_readable(decimal=True)

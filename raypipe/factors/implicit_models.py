@@ -8,7 +8,6 @@ https://github.com/benfred/implicit.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -17,6 +16,7 @@ from pydantic import Field
 from raypipe.config import Section
 from raypipe.errors import ConfigError
 from raypipe.factors.model import FollowFactors
+from raypipe.factors.threads import one_blas_thread
 from raypipe.graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
 
@@ -63,10 +63,10 @@ def als_by_epoch(
     Raises:
         ConfigError: implicit is not installed.
     """
-    _check_installed("ALS")
+    check_installed("ALS")
     from implicit.cpu.als import AlternatingLeastSquares
 
-    with _one_blas_thread():
+    with one_blas_thread():
         model = AlternatingLeastSquares(**parameters.model_dump(), random_state=seed)
     done = 0
     for upto in epochs:
@@ -81,11 +81,11 @@ def train_bpr(graph: FollowGraph, parameters: BprParameters, seed: int) -> Follo
     Raises:
         ConfigError: implicit is not installed.
     """
-    _check_installed("BPR")
+    check_installed("BPR")
     from implicit.cpu.bpr import BayesianPersonalizedRanking
 
     settings = {**parameters.model_dump(), "random_state": seed, "num_threads": 1}
-    with _one_blas_thread():
+    with one_blas_thread():
         model = BayesianPersonalizedRanking(**settings)
     return _fit(model, graph)
 
@@ -122,7 +122,12 @@ def training_bytes(accounts: int, follows: int, parameters: AlsParameters | BprP
     return 32 * follows + 16 * accounts * (parameters.factors + 2)
 
 
-def _check_installed(algorithm: str) -> None:
+def check_installed(algorithm: str, parameters: Section | None = None) -> None:
+    """Whatever the parameters.
+
+    Raises:
+        ConfigError: the package is not there.
+    """
     try:
         import implicit  # noqa: F401
     except ImportError:
@@ -132,20 +137,21 @@ def _check_installed(algorithm: str) -> None:
         ) from None
 
 
-def _one_blas_thread() -> AbstractContextManager:
-    """Implicit's threads are its own; those of BLAS would fight with them, as it warns."""
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(1, "blas")
-
-
 def _fit(model: Any, graph: FollowGraph) -> FollowFactors:
+    from implicit.recommender_base import ModelFitError
     from scipy.sparse import csr_matrix
 
     codes, indptr = graph.followees.codes, graph.followees.indptr
     ones = np.ones(len(codes), np.float32)
-    with _one_blas_thread():
-        model.fit(csr_matrix((ones, codes, indptr), (graph.accounts,) * 2), show_progress=False)
+    follows = csr_matrix((ones, codes, indptr), (graph.accounts,) * 2)
+    try:
+        with one_blas_thread():  # implicit's threads are its own; it warns of others
+            model.fit(follows, show_progress=False)
+    except ModelFitError:
+        raise ConfigError(
+            "factors.parameters: the training left the finite numbers; lower alpha of ALS, "
+            "learning_rate of BPR, or raise regularization"
+        ) from None
     # Copies: a model that goes on changes its own.
     found = model.user_factors, model.item_factors
     return FollowFactors(*(np.array(array, np.float32) for array in found))

@@ -13,6 +13,7 @@ than the same ones in each epoch, and the root of the popularity better than pop
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from math import nan
 
 import numpy as np
 from pydantic import Field
@@ -25,6 +26,9 @@ from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.follow_sgd import Lessons, by_popularity, follow_epoch
 from raypipe.kernels.sgd import Steps, start_svd
 
+#: Follows whose scores are computed at a time.
+_AT_A_TIME = 100_000
+
 
 class SvdParameters(Section):
     """SVD on follows; names are scikit-surprise's."""
@@ -32,7 +36,10 @@ class SvdParameters(Section):
     n_factors: int = Field(64, ge=1, description="Numbers that describe an account.")
     n_epochs: int = Field(20, ge=1, description="Passes over the follows.")
     non_follows_per_follow: int = Field(
-        8, ge=0, description="Zeros drawn for each follow of an account, anew in each pass."
+        8,
+        ge=0,
+        le=1000,
+        description="Zeros drawn for each follow of an account, anew in each pass.",
     )
     popularity_exponent: float = Field(
         0.5,
@@ -116,12 +123,8 @@ def svd_by_epoch(
     """
     n = graph.accounts
     rejections = rejections or Adjacency(np.zeros(n + 1, np.int64), np.empty(0, np.int32))
-    if not parameters.non_follows_per_follow and not len(rejections.codes):
-        raise ConfigError(
-            "factors.parameters.non_follows_per_follow: found 0, and there are no rejections; from "
-            "ones alone SVD learns to say 1 to everybody: a fine RMSE, and worthless lists; "
-            "expected at least 1, or factors.algorithm: TruncatedSVD"
-        )
+    if not len(rejections.codes):
+        refuse_ones_alone(parameters)
     lessons = Lessons(
         graph.followees,
         rejections,
@@ -138,6 +141,20 @@ def svd_by_epoch(
             follow_epoch(state, lessons, epoch, parameters.rates, parameters.penalties)
         done = upto
         yield done, _as_float32(state.user_factors, state.item_factors)
+
+
+def refuse_ones_alone(parameters: SvdParameters) -> None:
+    """Where there are no rejections, there must be drawn zeros.
+
+    Raises:
+        ConfigError: there are none.
+    """
+    if not parameters.non_follows_per_follow:
+        raise ConfigError(
+            "factors.parameters.non_follows_per_follow: found 0, and there are no rejections; from "
+            "ones alone SVD learns to say 1 to everybody: a fine RMSE, and worthless lists; "
+            "expected at least 1, or factors.algorithm: TruncatedSVD"
+        )
 
 
 def fold_in(
@@ -193,10 +210,13 @@ def rmse(factors: FollowFactors, follows: Adjacency) -> float:
         follows: those held out; a row for each account.
     """
     accounts = np.repeat(np.arange(len(follows.indptr) - 1), follows.degrees)
-    scores = np.einsum(
-        "ij,ij->i", factors.account_factors[accounts], factors.followee_factors[follows.codes]
-    )
-    return float(np.sqrt(np.mean((1 - np.clip(scores, 0, 1)) ** 2)))
+    total = 0.0
+    for start in range(0, len(accounts), _AT_A_TIME):
+        some = slice(start, start + _AT_A_TIME)
+        of_followees = factors.followee_factors[follows.codes[some]]
+        scores = np.einsum("ij,ij->i", factors.account_factors[accounts[some]], of_followees)
+        total += float(np.sum((1 - np.clip(scores, 0, 1)) ** 2, dtype=np.float64))
+    return (total / len(accounts)) ** 0.5 if len(accounts) else nan
 
 
 def _as_float32(account_factors: np.ndarray, followee_factors: np.ndarray) -> FollowFactors:

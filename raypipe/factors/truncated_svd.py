@@ -20,9 +20,10 @@ from pydantic import Field
 
 from raypipe.config import Section
 from raypipe.factors.model import FollowFactors
+from raypipe.factors.threads import one_blas_thread
 from raypipe.graph import FollowGraph
 from raypipe.kernels.csr import Adjacency, take
-from raypipe.kernels.factor_scores import Cooccurrence, best_columns
+from raypipe.kernels.factor_scores import Cooccurrence, best_columns, block_bytes
 
 #: Directions beyond those wanted, that the solver looks at.
 _OVERSAMPLES = 20
@@ -51,6 +52,7 @@ class TruncatedSvdParameters(Section):
     cooccurrence: float = Field(
         1.0,
         ge=0,
+        le=1000,
         description="w: how much co-occurrence counts beside the factors. More than 0 costs a walk "
         "over the whole graph for each account, about as much as 100 factors.",
     )
@@ -88,14 +90,15 @@ def train_truncated_svd(
     right = _power(followers, -parameters.followee_exponent)
     values = np.repeat(left[rows], follows[rows]) * right[some.codes]
     matrix = csr_matrix((values, place[some.codes], some.indptr), (len(rows), len(columns)))
-    _, singular, vectors = randomized_svd(
-        matrix,
-        min(parameters.n_factors, max(1, min(matrix.shape) // 4)),
-        n_oversamples=_OVERSAMPLES,
-        n_iter=parameters.n_iter,
-        power_iteration_normalizer="LU",
-        random_state=seed,
-    )
+    with one_blas_thread():
+        _, singular, vectors = randomized_svd(
+            matrix,
+            min(parameters.n_factors, max(1, min(matrix.shape) // 4)),
+            n_oversamples=_OVERSAMPLES,
+            n_iter=parameters.n_iter,
+            power_iteration_normalizer="LU",
+            random_state=seed,
+        )
     vectors = vectors[singular > _RANK * singular[0]].T
     followee_factors = np.zeros((graph.accounts, vectors.shape[1]), np.float32)
     followee_factors[columns] = vectors / right[columns, None]
@@ -135,18 +138,20 @@ def cooccurrence(graph: FollowGraph, weight: float) -> Cooccurrence:
     """
     followers = _power(graph.followers.degrees, -0.5)
     follows = _power(graph.followees.degrees, -1.0)
-    return Cooccurrence(graph.followers, followers, follows, np.float32(weight) * followers)
+    last = np.float32(weight) * followers
+    return Cooccurrence(graph.followees, graph.followers, followers, follows, last)
 
 
 def training_bytes(accounts: int, follows: int, parameters: TruncatedSvdParameters) -> int:
-    """What a training holds at most, besides the graph: the matrix, twice, and the solver's blocks.
+    """What a training holds at most, besides the graph: matrix, solver's blocks, scores.
 
     Example:
         >>> training_bytes(1_000_000, 50_000_000, TruncatedSvdParameters())
-        3768000000
+        3880000000
     """
-    width = parameters.n_factors + _OVERSAMPLES
-    return 16 * follows + 4 * accounts * (5 * width + 2)
+    width = min(parameters.n_factors, accounts // 4) + _OVERSAMPLES
+    compared = block_bytes(accounts) if parameters.cooccurrence else 0
+    return 16 * follows + 4 * accounts * (5 * width + 2) + compared
 
 
 def _scale(graph: FollowGraph, factors: FollowFactors, seed: int) -> float:

@@ -16,10 +16,10 @@ from raypipe.kernels.csr import Adjacency, take
 
 #: Scores held at a time.
 _BLOCK = 8_000_000
-#: Of a block, in float32, of the walks beside it, and of where they have got to.
-BLOCK_BYTES = 3 * 4 * _BLOCK
 #: Accounts whose walks are counted side by side, if so many rows of accounts fit into a block.
 _SIDE_BY_SIDE = 64
+#: Going on from an account takes so many times longer than passing it, of several side by side.
+_PUSHES = 2
 #: Of one rounding of a float32 product or sum, twice over.
 _ROUNDING = 2.0**-23
 
@@ -31,14 +31,25 @@ class Cooccurrence(NamedTuple):
                       of first[i] middle[b] last[c]
 
     Attributes:
-        followers: who follows every account.
+        followees, followers: both sides of the graph.
         first, middle, last: float32[n].
     """
 
+    followees: Adjacency
     followers: Adjacency
     first: np.ndarray
     middle: np.ndarray
     last: np.ndarray
+
+
+def block_bytes(columns: int) -> int:
+    """What a block takes: its scores, the walks beside them, how far these have got, and a row.
+
+    Example:
+        >>> block_bytes(1_000_000), block_bytes(50_000_000)
+        (112000000, 1400000000)
+    """
+    return 3 * 4 * max(_BLOCK, columns) + 16 * columns
 
 
 def best_columns(
@@ -48,6 +59,7 @@ def best_columns(
     masked: Adjacency,
     wanted: np.ndarray,
     walks: Cooccurrence | None = None,
+    longest: float | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The ``wanted[i]`` best columns of each account by factors[i] . column_factors[c] + its walks.
 
@@ -59,6 +71,7 @@ def best_columns(
             there start its walks.
         wanted: int64[m].
         walks: adds their weights.
+        longest: what :func:`longest_of` says of ``column_factors``, if it is known.
 
     Returns:
         indptr int64[m + 1], codes int32[...] and scores float64[...]: by account, best first, ties
@@ -73,7 +86,7 @@ def best_columns(
         ([7, 5], [3.0, 2.0])
     """
     size = max(1, _BLOCK // max(1, len(columns)))
-    largest = np.sqrt(_squares(column_factors).max(initial=0.0))
+    longest = longest_of(column_factors) if longest is None else longest
     parts = []
     for start in range(0, len(factors), size):
         some = slice(start, start + size)
@@ -81,7 +94,7 @@ def best_columns(
         theirs = take(masked, np.arange(start, start + len(mine)))
         block = mine @ column_factors.T
         walked = np.empty((0, 0), np.float32)
-        bounds = (factors.shape[1] + 4) * _ROUNDING * largest * np.sqrt(_squares(mine))
+        bounds = (factors.shape[1] + 4) * _ROUNDING * longest * np.sqrt(_squares(mine))
         if walks is not None:
             walked = walk(walks, theirs, columns)
             block += walked
@@ -97,20 +110,35 @@ def best_columns(
     return np.concatenate([[0], np.cumsum(counts)]), codes, scores
 
 
+def longest_of(factors: np.ndarray) -> float:
+    """The largest Euclidean length of a row.
+
+    Example:
+        >>> longest_of(np.array([[3, 4], [1, 0]], np.float32))
+        5.0
+    """
+    return float(np.sqrt(_squares(factors).max(initial=0.0)))
+
+
 def walk(walks: Cooccurrence, followees: Adjacency, columns: np.ndarray) -> np.ndarray:
     """float32[m, c]: the weight of all walks from the m accounts to the columns.
 
-    Each is summed up in a fixed order, whatever the accounts beside it.
+    Where they reach few accounts, they go on from each of these; where they reach many, several
+    accounts are counted side by side over the whole graph. Both sum up in the same order.
 
     Args:
         followees: whom the m accounts follow.
     """
     m, n = len(followees.indptr) - 1, len(walks.followers.indptr) - 1
-    out = np.empty((m, len(columns)), np.float32)
+    place = np.full(n, -1, np.int32)
+    place[columns] = np.arange(len(columns), dtype=np.int32)
+    out = np.zeros((m, len(columns)), np.float32)
+    most = len(walks.followees.codes) // _PUSHES
+    far = _walk_near(*followees, *walks.followees, *walks.followers, *walks[2:], place, out, most)
     beside = min(_SIDE_BY_SIDE, max(1, _BLOCK // n))
-    for start in range(0, m, beside):
-        some = take(followees, np.arange(start, min(start + beside, m)))
-        _walk(*some, *walks.followers, *walks[1:], columns, out[start : start + beside])
+    for start in range(0, len(far), beside):
+        some = far[start : start + beside]
+        out[some] = _walk_far(*take(followees, some), *walks.followers, *walks[2:], columns)
     return out
 
 
@@ -122,8 +150,47 @@ def _squares(rows: np.ndarray) -> np.ndarray:
 
 
 @njit(cache=True, nogil=True)
-def _walk(indptr, codes, followers_indptr, followers, first, middle, last, columns, out):
+def _walk_near(
+    indptr, codes, all_indptr, all_codes, followers_indptr, followers,
+    first, middle, last, place, out, most,
+):  # fmt: skip
+    """Fills the rows of accounts with at most so many ways to go on; returns those not filled."""
+    m, n = len(indptr) - 1, len(first)
+    reached = np.zeros(n, dtype=np.float32)
+    touched = np.empty(n, dtype=np.int32)
+    far = np.empty(m, dtype=np.int64)
+    left = 0
+    for i in range(m):
+        count, steps = 0, 0
+        for code in codes[indptr[i] : indptr[i + 1]]:
+            for b in followers[followers_indptr[code] : followers_indptr[code + 1]]:
+                if reached[b] == 0:
+                    touched[count] = b
+                    count += 1
+                    steps += all_indptr[b + 1] - all_indptr[b]
+                reached[b] += first[code]
+        if steps > most:
+            far[left] = i
+            left += 1
+            reached[touched[:count]] = 0
+            continue
+        row = out[i]
+        for b in np.sort(touched[:count]):
+            weight = reached[b] * middle[b]
+            reached[b] = 0
+            for code in all_codes[all_indptr[b] : all_indptr[b + 1]]:
+                if place[code] >= 0:
+                    row[place[code]] += weight
+        for code in range(n):
+            if place[code] >= 0:
+                row[place[code]] *= last[code]
+    return far[:left]
+
+
+@njit(cache=True, nogil=True)
+def _walk_far(indptr, codes, followers_indptr, followers, first, middle, last, columns):
     m, n = len(indptr) - 1, len(followers_indptr) - 1
+    out = np.empty((m, len(columns)), dtype=np.float32)
     reached = np.zeros((n, m), dtype=np.float32)
     for i in range(m):
         for code in codes[indptr[i] : indptr[i + 1]]:
@@ -141,6 +208,7 @@ def _walk(indptr, codes, followers_indptr, followers, first, middle, last, colum
                 sums[i] += reached[b, i]
         for i in range(m):
             out[i, at] = sums[i] * last[code]
+    return out
 
 
 @njit(cache=True, nogil=True)
@@ -152,7 +220,7 @@ def _best_of_block(block, bounds, factors, column_factors, walked, columns, indp
         room += min(wanted[i], c)
     best_codes = np.empty(room, dtype=np.int32)
     best_scores = np.empty(room, dtype=np.float64)
-    maybe = np.empty(c, dtype=np.int64)
+    maybe = np.empty(c, dtype=np.int32)
     done = 0
     for i in range(m):
         want = min(wanted[i], c)

@@ -236,21 +236,22 @@ def raise_nothing_is_measured(*args, **kwargs):
 
 
 @pytest.mark.parametrize(
-    ("settings", "why"),
+    ("settings", "by", "why"),
     [
-        ({"ladder": "fixed"}, "ladder: fixed (config)"),
+        ({"ladder": "fixed"}, "fixed", "ladder: fixed (config)"),
         (
             {"evaluation.min_follows": 1000},
-            "ladder: fixed (0 cold, 0 warm, 0 hot accounts could be measured; 100 of a size are "
+            "too few",
+            "ladder: phase 2 (0 cold, 0 warm, 0 hot accounts could be measured; 100 of a size are "
             "needed)",
         ),
     ],
 )
-def test_what_is_not_decided_by_evidence_costs_nothing(settings, why, graph, monkeypatch):
+def test_what_is_not_decided_by_evidence_costs_nothing(settings, by, why, graph, monkeypatch):
     monkeypatch.setattr(evidence, "hold_out_share", raise_nothing_is_measured)
     monkeypatch.setattr(evidence, "measuring_of", raise_nothing_is_measured)
     facts, stages = chosen(graph, **settings)
-    assert (facts["decided_by"], facts["why"], stages) == ("fixed", why, [])
+    assert (facts["decided_by"], facts["why"], stages) == (by, why, [])
     assert ladder_of(facts["rungs"]) == fixed_ladder(config_of())
     assert not any(row["accounts"] for row in facts["table"])
 

@@ -232,3 +232,12 @@ def test_factors_without_a_model_are_refused_with_the_cure():
     )
     trained = load_config(None, {"factors.algorithm": "SVD"})
     assert check_sources(["factors+popular"], trained) == ("factors+popular",)
+
+
+def test_nothing_is_prepared_for_a_search_that_nobody_asks_for(monkeypatch):
+    config, split = split_of([(f"a{i}", f"b{j}") for i in range(9) for j in range(6)])
+    monkeypatch.setattr("raypipe.recommend.build_index", None)
+    found = measure_lists(measuring_of(split, config, ["popular"]))
+    assert found.sources == ("popular",)
+    with pytest.raises(TypeError):
+        measuring_of(split, config, ["popular", "similar+popular"])

@@ -8,8 +8,15 @@ import pytest
 
 from raypipe.candidates.factors import Factors
 from raypipe.config import load_config
-from raypipe.errors import ConfigError, TooLargeError
-from raypipe.factors.algorithms import ALGORITHMS, check_memory, fold_in, train, training_bytes
+from raypipe.errors import ConfigError, RunError, TooLargeError
+from raypipe.factors.algorithms import (
+    ALGORITHMS,
+    check_factors,
+    check_memory,
+    fold_in,
+    train,
+    training_bytes,
+)
 from raypipe.factors.implicit_models import AlsParameters
 from raypipe.kernels.csr import take
 from tests.strategies import graph_of
@@ -155,6 +162,42 @@ def test_bad_algorithms_and_parameters(communities, algorithm, parameters, messa
     with pytest.raises(ConfigError) as caught:
         train(communities, config_of(algorithm, **parameters), 1e9)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("algorithm", "parameters"),
+    [("ALS", {"alpha": 1e38}), ("BPR", {"learning_rate": 50, "regularization": 10})],
+)
+def test_a_training_that_diverges_is_told(communities, algorithm, parameters):
+    with pytest.raises(ConfigError, match="the training left the finite numbers; lower alpha"):
+        train(communities, config_of(algorithm, **parameters), 1e9)
+
+
+def test_what_can_never_be_trained_is_told_before_there_is_a_graph(monkeypatch):
+    with pytest.raises(ConfigError, match="non_follows_per_follow: found 0, and there are no rej"):
+        check_factors(config_of("SVD", non_follows_per_follow=0))
+    monkeypatch.setitem(sys.modules, "implicit", None)
+    for name in ("ALS", "BPR"):
+        with pytest.raises(ConfigError, match=f"{name} needs the package implicit"):
+            check_factors(config_of(name))
+    check_factors(config_of("TruncatedSVD"))
+
+
+def test_the_number_of_blas_threads_changes_no_byte(communities):
+    import threadpoolctl
+
+    found = []
+    for threads in (1, 2):
+        with threadpoolctl.threadpool_limits(threads, "blas"):
+            model = train(communities, config_of("TruncatedSVD", n_factors=15), 1e9)
+            found.append(model.factors.followee_factors.tobytes())
+    assert found[0] == found[1]
+
+
+def test_a_model_of_another_graph_is_refused(communities, trained):
+    other = graph_of([("a", "b"), ("b", "c")])
+    with pytest.raises(RunError, match="model: was trained on another graph; run the night again"):
+        Factors.of(trained["SVD"], other)
 
 
 def test_without_implicit_it_is_said_how_to_get_it(communities, monkeypatch):

@@ -127,7 +127,12 @@ def test_who_is_brought(graph):
     learned = train_truncated_svd(graph, parameters, seed=0)
     followers = graph.followers.degrees
     model = FactorModel(
-        learned, followers.astype(np.int32), "TruncatedSVD", parameters.model_dump(), 0, ""
+        learned,
+        followers.astype(np.int32),
+        "TruncatedSVD",
+        parameters.model_dump(),
+        0,
+        graph.fingerprint,
     )
     source = Factors.of(model, graph, min_followers=9)
     everybody = np.arange(graph.accounts, dtype=np.int32)

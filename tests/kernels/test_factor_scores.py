@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -93,7 +94,7 @@ def test_neither_the_block_nor_the_company_changes_a_bit(monkeypatch, block):
     columns = np.arange(300, dtype=np.int32)
     graph = graph_of([(f"{i:03}", f"{j:03}") for i, j in rng.integers(0, 300, (900, 2))])
     n = graph.accounts
-    walks = Cooccurrence(graph.followers, *rng.random((3, n)).astype(np.float32))
+    walks = Cooccurrence(graph.followees, graph.followers, *rng.random((3, n)).astype(np.float32))
     masked = take(graph.followees, np.arange(40))
     columns, of_columns = columns[:n], of_columns[:n]
     wanted = np.full(40, 9)
@@ -106,16 +107,17 @@ def test_neither_the_block_nor_the_company_changes_a_bit(monkeypatch, block):
         assert lists_of(found) == [whole[place] for place in some]
 
 
-@given(pairs.filter(len))
-def test_walks_are_counted_as_in_sets(rows):
+@pytest.mark.parametrize("pushes", [1, 10**9], ids=["near", "far"])
+@given(rows=pairs.filter(len))
+def test_walks_are_counted_as_in_sets(pushes, rows):
     graph = graph_of(rows)
     follows, ids = naive.follow_sets(rows), graph.ids.to_pylist()
     weights = {name: 0.5 + place / 4 for place, name in enumerate(ids)}  # sums of them are exact
     of_codes = np.array(list(weights.values()), np.float32)
     columns = np.flatnonzero(graph.followers.degrees).astype(np.int32)
-    found = walk(
-        Cooccurrence(graph.followers, of_codes, of_codes, of_codes), graph.followees, columns
-    )
+    weighted = Cooccurrence(graph.followees, graph.followers, of_codes, of_codes, of_codes)
+    with patch.object(factor_scores, "_PUSHES", pushes):
+        found = walk(weighted, graph.followees, columns)
     for account, name in enumerate(ids):
         for place, code in enumerate(columns.tolist()):
             assert found[account, place] == sum(
@@ -126,12 +128,25 @@ def test_walks_are_counted_as_in_sets(rows):
             )
 
 
+def test_near_or_far_does_not_change_a_bit():
+    rng = np.random.default_rng(5)
+    graph = graph_of([(f"{i:03}", f"{j:03}") for i, j in rng.integers(0, 200, (1500, 2))])
+    weights = rng.random((3, graph.accounts)).astype(np.float32)
+    walks = Cooccurrence(graph.followees, graph.followers, *weights)
+    columns = np.arange(0, graph.accounts, 2, dtype=np.int32)
+    found = []
+    for pushes in (1, 3, 10**9):
+        with patch.object(factor_scores, "_PUSHES", pushes):
+            found.append(walk(walks, graph.followees, columns).tobytes())
+    assert found[0] == found[1] == found[2]
+
+
 def test_walks_add_to_the_product():
     rng = np.random.default_rng(2)
     graph = graph_of([(f"{i:02}", f"{j:02}") for i, j in rng.integers(0, 30, (120, 2))])
     n, columns = graph.accounts, np.arange(graph.accounts, dtype=np.int32)
     factors = rng.standard_normal((n, 5)).astype(np.float32)
-    walks = Cooccurrence(graph.followers, *rng.random((3, n)).astype(np.float32))
+    walks = Cooccurrence(graph.followees, graph.followers, *rng.random((3, n)).astype(np.float32))
     walked = walk(walks, graph.followees, columns)
     found = lists_of(best_columns(factors, factors, columns, graph.followees, np.full(n, 6), walks))
     for code in range(n):
