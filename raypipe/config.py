@@ -6,7 +6,6 @@ not given never does. Paths are relative to the folder in which the command is s
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import io
 import json
@@ -29,7 +28,7 @@ from pydantic import (
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from raypipe.errors import ConfigError
+from raypipe.errors import ConfigError, did_you_mean
 
 #: Marks a field that changes how fast a run is, never what comes out. Such fields stay out of
 #: the config hash, so that a run repeated on another engine is known to be the same run.
@@ -627,9 +626,7 @@ def _first_problem(error: ValidationError, model: type[BaseModel], above: str = 
     key = ".".join([above, *keys] if above else keys)
     message = problem["msg"].removeprefix("Value error, ")
     if problem["type"] == "extra_forbidden":
-        near = difflib.get_close_matches(keys[-1], known, n=1)
-        cure = f"did you mean {near[0]}?" if near else f"known: {', '.join(known) or 'none'}"
-        return f"{key}: unknown key; {cure}"
+        return f"{key}: unknown key; {did_you_mean(keys[-1], known)}"
     if problem["type"] == "model_type":
         return f"{key}: found {problem['input']!r}; expected a section of keys"
     if not keys:

@@ -18,6 +18,8 @@ traceback. A message says what was found, what was expected, and the cure.
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Iterable
 from typing import Any
 
 
@@ -86,3 +88,20 @@ class TooLargeError(RaypipeError):
     """The night needs more memory than there is, or than ``memory_per_task`` allows."""
 
     exit_code = 71
+
+
+def did_you_mean(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
+    """The cure for a wrong name: the one that is most like it, large letters or small.
+
+    Args:
+        otherwise: what is said where none is like it; None: all that are known.
+
+    Example:
+        >>> did_you_mean("svd", ["SVD", "NMF"]), did_you_mean("zzz", ["SVD", "NMF"])
+        ('did you mean SVD?', 'known: SVD, NMF')
+    """
+    by_small = {one.lower(): one for one in known}
+    found = difflib.get_close_matches(name.lower(), by_small, n=1)
+    if found:
+        return f"did you mean {by_small[found[0]]}?"
+    return otherwise or f"known: {', '.join(by_small.values()) or 'none'}"

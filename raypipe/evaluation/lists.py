@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import reduce
@@ -11,7 +10,7 @@ import numpy as np
 
 from raypipe.candidates import factors, popular, similar
 from raypipe.config import RunConfig
-from raypipe.errors import ConfigError
+from raypipe.errors import ConfigError, did_you_mean
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.kernels.topk import fill_up
 from raypipe.ladder import SOURCES, Rung, has_factors, rungs_of
@@ -70,11 +69,8 @@ def check_sources(names: Sequence[str], config: RunConfig) -> tuple[str, ...]:
         for part in name.split("+"):
             if part not in SOURCES and name != LADDER:
                 possible = SOURCES if "+" in name else (*SOURCES, LADDER)
-                near = difflib.get_close_matches(part, possible, n=1)
                 known = f"known: {LADDER}, and {', '.join(SOURCES)}, also joined by +"
-                raise ConfigError(
-                    f"no source {part!r}; {f'did you mean {near[0]}?' if near else known}"
-                )
+                raise ConfigError(f"no source {part!r}; {did_you_mean(part, possible, known)}")
             if part in SOURCES and part not in sources_of(config):
                 raise ConfigError(
                     f"source {part}: this config trains no model; set factors.algorithm, as "

@@ -7,14 +7,13 @@ that is shorter is wrong in the rest. What a metric says of nobody or nothing is
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 
-from raypipe.errors import ConfigError
+from raypipe.errors import ConfigError, did_you_mean
 from raypipe.kernels.csr import Adjacency
 
 COVERAGE = "coverage"
@@ -256,9 +255,7 @@ def check_names(names: Sequence[str] | None) -> tuple[str, ...]:
                 f"follows can have {', '.join(NAMES)}"
             )
         if name not in NAMES:
-            near = difflib.get_close_matches(name, NAMES, n=1)
-            cure = f"did you mean {near[0]}?" if near else f"known: {', '.join(NAMES)}"
-            raise ConfigError(f"evaluation.metrics: no metric {name}; {cure}")
+            raise ConfigError(f"evaluation.metrics: no metric {name}; {did_you_mean(name, NAMES)}")
     return tuple(name for name in NAMES if names is None or name in names)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, NamedTuple
@@ -10,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from raypipe.config import NO_MODEL, RunConfig, Section, check_section
-from raypipe.errors import ConfigError, TooLargeError
+from raypipe.errors import ConfigError, TooLargeError, did_you_mean
 from raypipe.factors import implicit_models, svd, truncated_svd
 from raypipe.factors.model import FactorModel, FollowFactors
 from raypipe.graph import FollowGraph
@@ -100,9 +99,7 @@ def check_algorithm(name: str, parameters: dict[str, Any]) -> Section:
 you mean SVD?
     """
     if name not in ALGORITHMS:
-        plain = {known.lower(): known for known in (*ALGORITHMS, NO_MODEL)}
-        near = difflib.get_close_matches(name.lower(), plain, n=1)
-        cure = f"did you mean {plain[near[0]]}?" if near else f"known: {', '.join(plain.values())}"
+        cure = did_you_mean(name, (*ALGORITHMS, NO_MODEL))
         raise ConfigError(f"factors.algorithm: unknown algorithm {name!r} for follows; {cure}")
     return check_section(ALGORITHMS[name].parameters, parameters, "factors.parameters")
 

@@ -6,13 +6,12 @@ its signatures. Its ``random_state`` is the config's seed, its ``verbose`` is of
 
 from __future__ import annotations
 
-import difflib
 from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from raypipe.config import Section, check_section
-from raypipe.errors import ConfigError
+from raypipe.errors import ConfigError, did_you_mean
 from raypipe.kernels.sgd import Steps
 
 _RATE = "Learning rate of the {}; null: lr_all."
@@ -218,15 +217,8 @@ you mean SVDpp?
 n_factors?
     """
     if algorithm not in ALGORITHMS:
-        raise ConfigError(
-            f"{key}: unknown algorithm {algorithm!r} for ratings; {_nearest(algorithm)}"
-        )
+        cure = did_you_mean(algorithm.replace("+", "p"), ALGORITHMS)
+        raise ConfigError(f"{key}: unknown algorithm {algorithm!r} for ratings; {cure}")
     if "random_state" in parameters:
         raise ConfigError("factors.parameters.random_state: is the config's seed; set seed instead")
     return check_section(ALGORITHMS[algorithm], parameters, "factors.parameters")
-
-
-def _nearest(name: str) -> str:
-    plain = {known.lower(): known for known in ALGORITHMS}
-    near = difflib.get_close_matches(name.lower().replace("+", "p"), plain, n=1)
-    return f"did you mean {plain[near[0]]}?" if near else f"known: {', '.join(ALGORITHMS)}"

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
 import numpy as np
 
-from raypipe.errors import ConfigError
+from raypipe.errors import ConfigError, did_you_mean
 from raypipe.kernels.concordance import count_pairs
 
 #: Of each measure, whether more is better.
@@ -31,8 +30,7 @@ fcp
     """
     for name in names or ():
         if name not in MEASURES:
-            near = difflib.get_close_matches(name, MEASURES, n=1)
-            cure = f"did you mean {near[0]}?" if near else f"known: {', '.join(MEASURES)}"
+            cure = did_you_mean(name, MEASURES)
             raise ConfigError(f"evaluation.metrics: ratings have no {name!r}; {cure}")
     return tuple(name for name in MEASURES if names is None or name in names)
 

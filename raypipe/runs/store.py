@@ -17,7 +17,6 @@ goes on from there. Readers take no lock. An id is never given twice while the h
 
 from __future__ import annotations
 
-import difflib
 import os
 import shutil
 import socket
@@ -40,7 +39,7 @@ from raypipe.disk import (
     utc_now,
     write_atomic,
 )
-from raypipe.errors import ConfigError, RunError, RunsLockedError
+from raypipe.errors import ConfigError, RunError, RunsLockedError, did_you_mean
 from raypipe.runs.history import History, check_run_id, is_run_id
 from raypipe.runs.run import MANIFEST, Run, load_run, manifest_problem, verify_run
 from raypipe.runs.staging import Staging
@@ -130,8 +129,7 @@ class RunStore:
         """
         run = self._load(run_id)
         if not run.path.is_dir():
-            near = difflib.get_close_matches(run_id, [run.id for run in self.runs()], n=1)
-            cure = f"did you mean {near[0]}?" if near else self._known()
+            cure = did_you_mean(run_id, [run.id for run in self.runs()], self._known())
             raise RunError(f"{self.root}: no run {run_id}; {cure}")
         if run.problem:
             raise RunError(

@@ -24,7 +24,7 @@ import pyarrow as pa
 from raypipe.audience import audience, read_accounts
 from raypipe.candidates import factors, popular, similar
 from raypipe.config import NO_MODEL, RunConfig
-from raypipe.errors import ConfigError
+from raypipe.errors import ConfigError, did_you_mean
 from raypipe.evaluation.measuring import measure
 from raypipe.evaluation.metrics import COVERAGE, LISTS, OF_RATINGS, RANKING, check_names
 from raypipe.evaluation.reading import read_split
@@ -188,8 +188,7 @@ def _check_key(key: str, algorithms: Sequence[str], having: Sequence[str]) -> No
             )
     elif key not in (*_OF_SIMILAR, *_OF_ALL):
         known = (ALGORITHM, *_OF_SIMILAR, *_OF_ALL)
-        near = difflib.get_close_matches(key, known, n=1)
-        cure = f"did you mean {near[0]}?" if near else f"expected {PARAMETERS}*, {', '.join(known)}"
+        cure = did_you_mean(key, known, f"expected {PARAMETERS}*, {', '.join(known)}")
         raise ConfigError(f"{place}: makes no list of follows better; {cure}")
     elif not having:
         raise ConfigError(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
@@ -10,7 +9,7 @@ from contextlib import ExitStack
 import numpy as np
 
 from raypipe.config import RunConfig
-from raypipe.errors import ConfigError
+from raypipe.errors import ConfigError, did_you_mean
 from raypipe.loading import Stages
 from raypipe.rating_evaluation import read_arrays
 from raypipe.ratings.algorithms import ALGORITHMS, check_parameters
@@ -53,8 +52,7 @@ fcp
     """
     name = config.sweep.objective or next(iter(MEASURES))
     if name not in MEASURES:
-        near = difflib.get_close_matches(name, MEASURES, n=1)
-        cure = f"did you mean {near[0]}?" if near else f"known: {', '.join(MEASURES)}"
+        cure = did_you_mean(name, MEASURES)
         raise ConfigError(f"sweep.objective: ratings have no {name!r}; {cure}")
     return Goals(Goal(name, MEASURES[name]))
 

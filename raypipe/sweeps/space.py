@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from raypipe.config import SweepConfig
-from raypipe.errors import ConfigError
+from raypipe.errors import ConfigError, did_you_mean
 
 Settings = dict[str, Any]
 #: Does a trial with these settings have such a key? A parameter of another algorithm it has not.
@@ -147,9 +146,7 @@ def _dimension(key: str, told: dict[str, Any]) -> Dimension:
     known = [*RANGES, *LISTS, "log"]
     for word in told:
         if word not in known:
-            near = difflib.get_close_matches(word, known, n=1)
-            cure = f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
-            raise ConfigError(f"{place}.{word}: unknown key; {cure}")
+            raise ConfigError(f"{place}.{word}: unknown key; {did_you_mean(word, known)}")
     kinds = [word for word in told if word != "log"]
     if len(kinds) != 1:
         found = " and ".join(kinds) or "none"
