@@ -107,7 +107,7 @@ def evaluate(
         with stages.stage("prepare"):
             rungs = ladder and ladder_of(ladder["rungs"])
             measuring = measuring_of(data.split, config, sources, model, rungs)
-            seconds = estimate_cost(measuring.night)
+            seconds = estimate_cost(measuring.night, measuring.asked)
             run_shards, cpus, why_cluster = run_on(seconds)
             stages.progress.say(why_cluster)
         with stages.stage("measure", total=seconds):

@@ -47,6 +47,12 @@ class Measuring:
     names: tuple[str, ...]
     lengths: tuple[int, ...]
 
+    @property
+    def asked(self) -> set[str]:
+        """Names of all sources on the ladders: each is asked for a list of every account."""
+        rungs = (rung for ladder in self.ladders.values() for rung in ladder)
+        return {name for rung in rungs for name in rung.sources}
+
 
 @dataclass(frozen=True)
 class ShardMeasures:
@@ -153,7 +159,7 @@ def measure_lists(
         advance: is told how many seconds of work are done, as estimated.
     """
     night, lengths = measuring.night, measuring.lengths
-    work = estimate_work(night) * 1e-9
+    work = estimate_work(night, measuring.asked) * 1e-9
     todo = heaviest_first(cut_short(work, shards, night.shard_accounts), work)
     names: tuple[str, ...] = ()
     parts: dict[int, np.ndarray] = {}
