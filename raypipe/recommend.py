@@ -86,7 +86,7 @@ def prepare(
     least = config.candidates.min_followers
     sources: list[Source] = [
         popular.Popular.of(graph),
-        follow_back.FollowBack.of(graph),
+        follow_back.FollowBack.of(graph, least),
         two_hop.TwoHop.of(graph, config.two_hop, least),
         co_followed.CoFollowed.of(graph, config.co_followed, least),
     ]

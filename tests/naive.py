@@ -87,10 +87,10 @@ def followers_of(follows, account):
 
 
 def follow_back(follows, account):
-    """Who follows the account and is not followed by it, with the number of its followers."""
+    """Who follows the account and is not followed by it, by followers / (1 + follows)."""
     followers = defaultdict(int, popularity(follows))
     found = followers_of(follows, account) - follows[account]
-    return {other: float(followers[other]) for other in found}
+    return {other: followers[other] / (1 + len(follows[other])) for other in found}
 
 
 def inverse_log(follows, middle):

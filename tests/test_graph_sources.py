@@ -39,10 +39,12 @@ def brought(source, graph, account, wanted=99):
 def test_follow_back_by_hand():
     graph = graph_of(BY_HAND)
     source = FollowBack.of(graph)
-    # c, e and f follow a; a follows c already. One follows e, nobody follows f.
-    assert brought(source, graph, "a") == {"e": 1, "f": 0}
-    assert brought(source, graph, "a", wanted=1) == {"e": 1}
-    assert brought(source, graph, "z") == {"a": 3, "e": 1}
+    # c, e and f follow a, who follows c already. e: 1 follower, 2 follows; f: none, 2 follows.
+    assert brought(source, graph, "a") == {"e": 1 / 3, "f": 0}
+    assert brought(source, graph, "a", wanted=1) == {"e": 1 / 3}
+    # a: 3 followers, 3 follows.
+    assert brought(source, graph, "z") == {"a": 3 / 4, "e": 1 / 3}
+    assert brought(FollowBack.of(graph, min_followers=2), graph, "z") == {"a": 3 / 4}
     assert brought(source, graph, "f") == {}
 
 
@@ -84,7 +86,7 @@ def test_co_followed_by_hand():
     st.integers(0, 3),
     st.integers(0, 4),
 )
-def test_bounded_walks_equal_the_oracle(rows, most, weight, least, wanted):
+def test_bounded_sources_equal_the_oracle(rows, most, weight, least, wanted):
     graph, follows = graph_of(rows), naive.follow_sets(rows)
     config = MiddleConfig(weight=weight, max_follows=most)
     followers = dict(naive.popularity(follows))
@@ -92,6 +94,7 @@ def test_bounded_walks_equal_the_oracle(rows, most, weight, least, wanted):
     for source, oracle in (
         (TwoHop.of(graph, config, least), naive.two_hop),
         (CoFollowed.of(graph, config, least), naive.co_followed),
+        (FollowBack.of(graph, least), lambda *asked, **_: naive.follow_back(*asked)),
     ):
         for account in follows:
             scores = oracle(follows, account, weight=weigh, most=most)
@@ -156,8 +159,8 @@ def test_what_sources_share_travels_once():
     n = graph.accounts
     followers = graph.followers.codes.nbytes + graph.followers.indptr.nbytes
     popular = night.sources["popular"].order.nbytes + night.sources["popular"].followers.nbytes
-    # Beside the followers, once: two weights and a popularity of 8 bytes, two flags.
-    assert sizes["all"] - sizes["bare"] == followers + popular + 3 * 8 * n + 2 * n
+    # Beside the followers, once: two weights and a ratio of 8 bytes, three flags.
+    assert sizes["all"] - sizes["bare"] == followers + popular + 3 * 8 * n + 3 * n
 
 
 @pytest.mark.parametrize("name", ["two_hop", "co_followed"])

@@ -13,6 +13,7 @@ def best_not_followed(
     followees: Adjacency,
     followers: Adjacency,
     scores: np.ndarray,
+    brought: np.ndarray,
     accounts: np.ndarray,
     wanted: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -21,6 +22,7 @@ def best_not_followed(
     Args:
         followees, followers: both sides of a graph of n accounts.
         scores: float64[n], of every account.
+        brought: bool[n], who may be among the best.
         accounts: int[m], codes.
         wanted: int64[m], how many to keep.
 
@@ -32,11 +34,11 @@ def best_not_followed(
         >>> followees = Adjacency(np.array([0, 1, 2, 3]), np.array([1, 0, 0], dtype=np.int32))
         >>> followers = Adjacency(np.array([0, 2, 3, 3]), np.array([1, 2, 0], dtype=np.int32))
         >>> indptr, codes, _ = best_not_followed(
-        ...     followees, followers, np.zeros(3), np.array([0]), np.array([9]))
+        ...     followees, followers, np.zeros(3), np.ones(3, bool), np.array([0]), np.array([9]))
         >>> codes.tolist()
         [2]
     """
-    return _best_not_followed(*followees, *followers, scores, accounts, wanted)
+    return _best_not_followed(*followees, *followers, scores, brought, accounts, wanted)
 
 
 def mutual_follows(followees: Adjacency, followers: Adjacency) -> int:
@@ -53,7 +55,7 @@ def mutual_follows(followees: Adjacency, followers: Adjacency) -> int:
 
 @njit(cache=True, nogil=True)
 def _best_not_followed(
-    followees_indptr, followees, followers_indptr, followers, scores, accounts, wanted
+    followees_indptr, followees, followers_indptr, followers, scores, brought, accounts, wanted
 ):
     m = len(accounts)
     largest, room = 0, 0
@@ -75,7 +77,7 @@ def _best_not_followed(
             for code in followers[followers_indptr[account] : followers_indptr[account + 1]]:
                 while at < last and followees[at] < code:
                     at += 1
-                if at == last or followees[at] != code:
+                if brought[code] and (at == last or followees[at] != code):
                     some_codes[count] = code
                     some_scores[count] = scores[code]
                     count += 1
