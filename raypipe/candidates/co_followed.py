@@ -11,8 +11,7 @@ from raypipe.candidates import Candidates
 from raypipe.config import MiddleConfig
 from raypipe.graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
-from raypipe.kernels.middles import weights_of
-from raypipe.kernels.neighbourhood import NANOSECONDS, best_of_union, walks
+from raypipe.kernels.walks import NANOSECONDS, best_of_walks, count_walks, weights_of
 
 NAME = "co_followed"
 
@@ -60,11 +59,11 @@ class CoFollowed:
         return cls(graph.followees, graph.followers, weights, brought)
 
     def work(self, accounts: np.ndarray) -> np.ndarray:
-        return NANOSECONDS * walks(self.followers, self.followees, self.weights, accounts)
+        return NANOSECONDS * count_walks(self.followers, self.followees, self.weights, accounts)
 
     def __call__(self, accounts: np.ndarray, wanted: np.ndarray) -> Candidates:
         return Candidates(
-            *best_of_union(
+            *best_of_walks(
                 self.followers, self.followees, self.weights, self.brought, accounts, wanted
             )
         )
