@@ -17,6 +17,7 @@ from raypipe.candidates.two_hop import TwoHop
 from raypipe.config import MiddleConfig, load_config
 from raypipe.kernels.shards import cut
 from raypipe.ladder import Rung
+from raypipe.recall import walk_facts
 from raypipe.recommend import estimate_work, prepare, recommend_shard
 from tests import naive
 from tests.strategies import graph_of, pairs
@@ -126,6 +127,43 @@ def tables_of(results):
     }
 
 
+def test_a_night_hands_each_source_its_own_config():
+    graph = graph_of(BY_HAND)
+    config = load_config(
+        None,
+        {"candidates.min_followers": 2, "two_hop.weight": "none", "co_followed.max_follows": 2},
+    )
+    sources = prepare(graph, np.arange(graph.accounts, dtype=np.int32), config).sources
+    for name in ("follow_back", "two_hop", "co_followed"):
+        assert sources[name].brought.tolist() == [code in "axz" for code in graph.ids.to_pylist()]
+    assert set(sources["two_hop"].weights) == {1.0}
+    assert sources["co_followed"].weights[graph.code("c")] == 0  # follows 3
+    assert sources["co_followed"].weights[graph.code("e")] == 1 / log(2 + 2)
+
+
+@given(pairs.filter(len), st.integers(1, 4), st.integers(0, 3))
+def test_lists_equal_the_oracle(rows, n, least):
+    """Whom a source refuses does not leave a list shorter than it could be."""
+    graph, follows = graph_of(rows), naive.follow_sets(rows)
+    settings = {"candidates.min_followers": least, "recommendations.per_account": n}
+    night = night_of(graph, **settings)
+    followers = dict(naive.popularity(follows))
+    ids = graph.ids.to_pylist()
+    for name in ("follow_back", "two_hop", "co_followed"):
+        alone = replace(night, ladder=(Rung(0, (name,)),))
+        found = {account: [] for account in ids}
+        rows_found = recommend_shard(alone, (0, graph.accounts)).tables["recommendations"]
+        for row in rows_found.to_pylist():
+            found[ids[row["account"]]].append((ids[row["other"]], row["score"]))
+        for account, mine in follows.items():
+            may = {
+                other: score
+                for other, score in getattr(naive, name)(follows, account).items()
+                if other not in mine | {account} and followers.get(other, 0) >= least
+            }
+            assert found[account] == naive.best(may.items(), n)
+
+
 def test_shards_do_not_show():
     night = night_of(random_graph())
     m = len(night.accounts)
@@ -161,6 +199,23 @@ def test_what_sources_share_travels_once():
     popular = night.sources["popular"].order.nbytes + night.sources["popular"].followers.nbytes
     # Beside the followers, once: two weights and a ratio of 8 bytes, three flags.
     assert sizes["all"] - sizes["bare"] == followers + popular + 3 * 8 * n + 3 * n
+
+
+def test_what_a_bound_leaves_out():
+    graph = graph_of(BY_HAND)
+    accounts = np.arange(graph.accounts, dtype=np.int32)
+    both = {"two_hop.max_follows": 2, "co_followed.max_follows": 0}
+    night = prepare(graph, accounts, load_config(None, both))
+    # followers x follows, by a to f: 3 x 3, 1 x 1, 1 x 3, 1 x 2, 0 x 2; of a and c too many.
+    assert walk_facts(night) == {
+        "two_hop": {"max_follows": 2, "left_out": 2, "share_of_walks_left": 0.2},
+        "co_followed": {"max_follows": 0, "left_out": 5, "share_of_walks_left": 0.0},
+    }
+    # follows x follows: 9, 1, 9, 4, 4; of a and c too many.
+    night = prepare(graph, accounts, load_config(None, {"co_followed.max_follows": 2}))
+    assert walk_facts(night) == {
+        "co_followed": {"max_follows": 2, "left_out": 2, "share_of_walks_left": round(9 / 27, 4)}
+    }
 
 
 @pytest.mark.parametrize("name", ["two_hop", "co_followed"])

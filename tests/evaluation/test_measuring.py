@@ -202,19 +202,21 @@ def test_the_objective_of_a_sweep_is_the_mean_of_the_lists():
     assert measure(config, split, "popular") != means
 
 
+KNOWN = (
+    "known: ladder, and similar, popular, factors, follow_back, two_hop, co_followed, also joined "
+    "by +"
+)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("similr", "no source 'similr'; did you mean similar?"),
-        (
-            "ladder+popular",
-            "no source 'ladder'; known: ladder, and similar, popular, factors, also joined by +",
-        ),
-        (
-            "similar+",
-            "no source ''; known: ladder, and similar, popular, factors, also joined by +",
-        ),
-        ("zzz", "no source 'zzz'; known: ladder, and similar, popular, factors, also joined by +"),
+        ("ladder+popular", f"no source 'ladder'; {KNOWN}"),
+        ("similar+", f"no source ''; {KNOWN}"),
+        ("two_hop+follow", "no source 'follow'; did you mean follow_back?"),
+        ("two_hops", "no source 'two_hops'; did you mean two_hop?"),
+        ("zzz", f"no source 'zzz'; {KNOWN}"),
     ],
 )
 def test_unknown_sources(name, message):
