@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raypipe.config import RunConfig, load_config
+from raypipe.cost import estimate_cost
 from raypipe.errors import ConfigError
 from raypipe.evaluation.lists import check_sources, lists_of
 from raypipe.evaluation.measuring import ALL, measure, measure_lists, measuring_of
@@ -127,6 +128,18 @@ def test_shards_do_not_show():
     same(whole, backwards)
     assert len(done) > 3
     same(whole, measure_lists(measuring, shards=1000))
+
+
+@pytest.mark.parametrize("sources", [["popular"], ["two_hop+popular", "two_hop"], SOURCES])
+def test_work_is_that_of_the_sources_that_are_asked(sources):
+    config, split = split_of(random_rows())
+    measuring = measuring_of(split, config, sources)
+    assert measuring.asked == {"popular", "two_hop"} & set("+".join(sources).split("+")) | (
+        {"similar"} if sources == SOURCES else set()
+    )
+    done = []
+    measure_lists(measuring, shards=4, advance=done.append)
+    assert sum(done) == pytest.approx(estimate_cost(measuring.night, measuring.asked))
 
 
 def test_ray_gives_the_same(ray_cluster):
