@@ -15,6 +15,7 @@ from raypipe.candidates.co_followed import CoFollowed
 from raypipe.candidates.follow_back import FollowBack
 from raypipe.candidates.two_hop import TwoHop
 from raypipe.config import MiddleConfig, load_config
+from raypipe.follows import follows_dataframe
 from raypipe.kernels.shards import cut
 from raypipe.ladder import Rung
 from raypipe.recall import walk_facts
@@ -162,6 +163,25 @@ def test_lists_equal_the_oracle(rows, n, least):
                 if other not in mine | {account} and followers.get(other, 0) >= least
             }
             assert found[account] == naive.best(may.items(), n)
+
+
+@pytest.mark.parametrize("name", ["wiki-vote", "advogato"])
+def test_real_accounts_equal_the_oracle(data, name):
+    """Some accounts, from the smallest to the largest follow set, and the one most followed."""
+    frame = follows_dataframe(data / name / "follows.csv")
+    rows = list(frame.itertuples(index=False, name=None))
+    graph, follows = graph_of(rows), naive.follow_sets(rows)
+    by_size = np.argsort(graph.followees.degrees, kind="stable")
+    most_followed = graph.followers.degrees.argmax()
+    for code in {*by_size[:: len(by_size) // 10].tolist(), by_size[-1], most_followed}:
+        account = graph.ids[int(code)].as_py()
+        for source, oracle in (
+            (FollowBack.of(graph), naive.follow_back),
+            (TwoHop.of(graph, MiddleConfig()), naive.two_hop),
+            (CoFollowed.of(graph, MiddleConfig()), naive.co_followed),
+        ):
+            expected = naive.best(oracle(follows, account).items(), 200)
+            assert brought(source, graph, account, 200) == dict(expected)
 
 
 def test_shards_do_not_show():
