@@ -166,6 +166,21 @@ class SimilarConfig(Section):
         return _at_most_9_places(value)
 
 
+class MiddleConfig(Section):
+    """A source that walks two steps, through accounts in the middle."""
+
+    weight: Literal["inverse_log", "none"] = Field(
+        "inverse_log",
+        description="Of an account in the middle. inverse_log: 1/log(2 + its follows). none: 1.",
+    )
+    max_follows: int | None = Field(
+        None,
+        ge=0,
+        description="An account in the middle that follows more is not walked through: cheaper, "
+        "but some candidates are missed. null: exact.",
+    )
+
+
 class AudienceConfig(Section):
     """Who gets recommendations."""
 
@@ -415,6 +430,12 @@ class RunConfig(Section):
     audience: AudienceConfig = Field(AudienceConfig(), description="Who gets recommendations.")
     candidates: CandidatesConfig = Field(CandidatesConfig(), description="Who may be recommended.")
     similar: SimilarConfig = Field(SimilarConfig(), description="Phase 2.")
+    two_hop: MiddleConfig = Field(
+        MiddleConfig(), description="Whom the followees of an account follow."
+    )
+    co_followed: MiddleConfig = Field(
+        MiddleConfig(), description="Whom the followers of an account follow."
+    )
     recommendations: RecommendationsConfig = Field(
         RecommendationsConfig(), description="What a list looks like."
     )

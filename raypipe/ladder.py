@@ -6,11 +6,18 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from raypipe.candidates import factors, popular, similar
+from raypipe.candidates import co_followed, factors, follow_back, popular, similar, two_hop
 from raypipe.config import RunConfig
 
-#: All sources; a recommendation is kept with the place of its source here.
-SOURCES = (similar.NAME, popular.NAME, factors.NAME)
+#: All sources; a recommendation is kept with the place of its source here, so none ever moves.
+SOURCES = (
+    similar.NAME,
+    popular.NAME,
+    factors.NAME,
+    follow_back.NAME,
+    two_hop.NAME,
+    co_followed.NAME,
+)
 
 
 class Rung(NamedTuple):

@@ -1,4 +1,5 @@
-"""What a cap on hubs costs: which share of the exact neighbours is found, on a sample."""
+"""What a cap on hubs costs: which share of the exact neighbours is found, on a sample; which of the
+walks through accounts in the middle are left."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from raypipe.candidates import co_followed, two_hop
 from raypipe.graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.exact_scores import best_of_all
@@ -55,6 +57,30 @@ def similarity_facts(graph: FollowGraph, night: Night) -> dict[str, Any]:
         "share_of_wedges_left": round(_wedges(left) / (_wedges(followers) or 1), 4),
         **{name: value and round(value, 4) for name, value in found._asdict().items()},
     }
+
+
+def walk_facts(night: Night) -> dict[str, dict[str, Any]]:
+    """What ``max_follows`` leaves out, by source where it is set; JSON values.
+
+    Returns:
+        Of each source ``max_follows``, ``left_out`` (accounts that are not walked through) and
+        ``share_of_walks_left`` (of all accounts).
+    """
+    follows = night.followees.degrees
+    from_here = {two_hop.NAME: night.followers.astype(np.int64), co_followed.NAME: follows}
+    found = {}
+    for name, starts in from_here.items():
+        most = getattr(night.config, name).max_follows
+        if most is not None:
+            left = follows <= most
+            walks = int(np.dot(starts, follows))
+            share = int(np.dot(starts[left], follows[left])) / (walks or 1)
+            found[name] = {
+                "max_follows": most,
+                "left_out": int(np.count_nonzero(~left)),
+                "share_of_walks_left": round(share, 4),
+            }
+    return found
 
 
 def measure_recall(night: Night, followers: Adjacency) -> Recall:

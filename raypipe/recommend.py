@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 
 from raypipe import ranking
-from raypipe.candidates import Source, factors, popular, similar
+from raypipe.candidates import Source, co_followed, factors, follow_back, popular, similar, two_hop
 from raypipe.columns import RANK, SCORE, SOURCE
 from raypipe.config import RunConfig
 from raypipe.eligibility import FilterReason, at_most_refused, count_reasons, filter_reasons
@@ -87,9 +87,15 @@ def prepare(
     if model is not None:  # its factors are copied, of those that can be recommended
         available -= model.factors.followee_factors.nbytes
     found = searched_graph(graph, len(accounts), config, available)
-    sources: list[Source] = [popular.Popular.of(graph)]
+    least = config.candidates.min_followers
+    sources: list[Source] = [
+        popular.Popular.of(graph),
+        follow_back.FollowBack.of(graph, least),
+        two_hop.TwoHop.of(graph, config.two_hop, least),
+        co_followed.CoFollowed.of(graph, config.co_followed, least),
+    ]
     if model is not None:
-        sources.append(factors.Factors.of(model, graph, config.candidates.min_followers))
+        sources.append(factors.Factors.of(model, graph, least))
     return Night(
         followees=graph.followees,
         followers=graph.followers.degrees.astype(np.int32),
@@ -151,19 +157,28 @@ def column_blocks(night: Night) -> tuple[np.ndarray, ...]:
     return night.index.blocks if isinstance(night.index, ColumnBlocks) else ()
 
 
-def estimate_work(night: Night) -> np.ndarray:
-    """float64[audience]: nanoseconds of each account, on a machine that may not be this one."""
-    if night.index is None:
-        of_search = np.zeros(len(night.followers))
-    elif column_blocks(night):
-        of_search = work_in_blocks(night.index)
-    else:
-        of_search = work(night.index, night.config.similar.threshold_fraction)
-    found = of_search[night.accounts] + work_of_list(night.config)
-    if factors.NAME in night.sources:
-        rungs = rungs_of(night.ladder, night.followees.degrees_of(night.accounts))
-        asked = np.array([factors.NAME in rung.sources for rung in night.ladder])
-        found += np.where(asked[rungs], night.sources[factors.NAME].work, 0.0)
+def estimate_work(night: Night, asked: Collection[str] | None = None) -> np.ndarray:
+    """float64[audience]: nanoseconds of each account, on a machine that may not be this one.
+
+    Args:
+        asked: names of sources that are asked for a list of every account; None: those of a night,
+            which searches neighbours for all, and asks who leads on the ladder.
+    """
+    accounts = night.accounts
+    found = np.zeros(len(accounts))
+    if asked is None or similar.NAME in asked:
+        if column_blocks(night):
+            of_search = work_in_blocks(night.index)
+        else:
+            of_search = work(night.index, night.config.similar.threshold_fraction)
+        found += of_search[accounts]
+    found += work_of_list(night.config) * (1 if asked is None else len(asked))
+    rungs = rungs_of(night.ladder, night.followees.degrees_of(accounts))
+    leads = np.array([rung.sources[0] for rung in night.ladder])[rungs]
+    for name, source in night.sources.items():
+        theirs = np.flatnonzero(leads == name) if asked is None else np.arange(len(accounts))
+        if asked is None or name in asked:
+            found[theirs] += source.work(accounts[theirs])
     return found
 
 

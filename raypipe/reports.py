@@ -104,10 +104,9 @@ def _print_similarity(facts: dict[str, Any]) -> None:
 
 
 def print_statistics(statistics: dict[str, Any], title: str) -> None:
-    """What ``statistics.graph_statistics`` said."""
-    without = ("accounts_without_follows", "accounts_without_followers")
-    plain = ("accounts", "follows", "wedges", *without)
-    print_facts({name.replace("_", " "): statistics[name] for name in plain}, title)
+    """What ``statistics.graph_statistics`` said, and ``triangle_statistics`` if it was asked."""
+    plain = {name: value for name, value in statistics.items() if not isinstance(value, dict)}
+    print_facts({name.replace("_", " "): value for name, value in plain.items()}, title)
     described = ("follows_per_follower", "followers_per_followee")
     print_table(
         ["", *(name.replace("_", " ") for name in described)],

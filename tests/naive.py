@@ -6,6 +6,8 @@ Kernels, frame engines and the Ray face are all compared with this file. Follows
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections import defaultdict
 from fractions import Fraction
 
@@ -78,6 +80,52 @@ def similar(follows, account, k=10, threshold=Fraction(1, 10), cap=None):
         for followee in follows[neighbour]:
             scores[followee] += float(score)
     return dict(scores)
+
+
+def followers_of(follows, account):
+    return {other for other, followees in follows.items() if account in followees}
+
+
+def follow_back(follows, account):
+    """Who follows the account and is not followed by it, by followers / (1 + follows)."""
+    followers = defaultdict(int, popularity(follows))
+    found = followers_of(follows, account) - follows[account]
+    return {other: followers[other] / (1 + len(follows[other])) for other in found}
+
+
+def inverse_log(follows, middle):
+    return 1 / math.log(2 + len(follows[middle]))
+
+
+def walked(follows, middles, weight=inverse_log, most=None):
+    """Whom those in the middle follow, scored by their summed weights, in the order of their ids.
+
+    Nobody who follows more than ``most`` is walked through.
+    """
+    scores = defaultdict(float)
+    for middle in sorted(middles):
+        if most is None or len(follows[middle]) <= most:
+            for followee in follows[middle]:
+                scores[followee] += weight(follows, middle)
+    return dict(scores)
+
+
+def two_hop(follows, account, **how):
+    return walked(follows, follows[account], **how)
+
+
+def co_followed(follows, account, **how):
+    return walked(follows, followers_of(follows, account), **how)
+
+
+def triangles(follows):
+    """Sets of three accounts between each two of which there is a follow, either way."""
+    edges = {frozenset((a, b)) for a, followees in follows.items() for b in followees}
+    return {
+        frozenset((a, b, c))
+        for a, b, c in itertools.combinations(sorted(follows), 3)
+        if {frozenset((a, b)), frozenset((a, c)), frozenset((b, c))} <= edges
+    }
 
 
 def recommend(

@@ -319,6 +319,12 @@ def test_stats(night):
     shown = raypipe("stats").stdout
     assert f"{statistics['follows']:,}" in shown
     assert "followers per followee" in shown
+    assert f"{statistics['mutual_follows']:,}" in shown
+    assert "triangles" not in shown
+    closed = as_json("stats", "--triangles")
+    assert closed.items() > statistics.items()
+    assert closed["triangles"] > 0
+    assert f"{closed['triangles']:,}" in raypipe("stats", "--triangles").stdout
 
 
 def test_runs(night):

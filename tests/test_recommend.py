@@ -12,10 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raypipe import recommend
+from raypipe.candidates.co_followed import CoFollowed
 from raypipe.candidates.factors import Factors
+from raypipe.candidates.follow_back import FollowBack
 from raypipe.candidates.popular import Popular
 from raypipe.candidates.similar import Similar
-from raypipe.config import load_config
+from raypipe.candidates.two_hop import TwoHop
+from raypipe.config import MiddleConfig, load_config
 from raypipe.eligibility import FilterReason
 from raypipe.factors.model import FactorModel, FollowFactors
 from raypipe.kernels.tanimoto import build_index, top_neighbours
@@ -176,10 +179,25 @@ def oracle_popular(follows, account):
     return {other: float(count) for other, count in naive.popularity(follows)}
 
 
+def make_follow_back(graph, accounts):
+    return FollowBack.of(graph)
+
+
+def make_two_hop(graph, accounts):
+    return TwoHop.of(graph, MiddleConfig())
+
+
+def make_co_followed(graph, accounts):
+    return CoFollowed.of(graph, MiddleConfig())
+
+
 UNDER_CONTRACT = {
     "popular": (make_popular, oracle_popular),
     "similar": (make_similar, naive.similar),
     "factors": (make_factors, oracle_factors),
+    "follow_back": (make_follow_back, naive.follow_back),
+    "two_hop": (make_two_hop, naive.two_hop),
+    "co_followed": (make_co_followed, naive.co_followed),
 }
 
 
@@ -202,6 +220,10 @@ def test_contract_of_every_source(name, data):
     found = source(accounts, wanted)
 
     assert source.name == name
+    work = source.work(accounts)
+    assert work.shape == accounts.shape
+    assert work.dtype == np.float64
+    assert np.all(work >= 0)
 
     assert found.codes.dtype == np.int32
     assert found.scores.dtype == np.float64

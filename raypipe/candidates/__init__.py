@@ -43,3 +43,9 @@ class Source(Protocol):
             accounts: int32[m].
             wanted: int64[m]; 0 for an account that needs none.
         """
+
+    def work(self, accounts: np.ndarray) -> np.ndarray:
+        """float64[m]: nanoseconds that each account takes, on a machine that may not be this one.
+
+        Beside those that a list takes from whatever source, which are counted elsewhere.
+        """

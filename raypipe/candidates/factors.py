@@ -78,11 +78,9 @@ class Factors:
             longest_of(column_factors),
         )
 
-    @property
-    def work(self) -> float:
-        """Nanoseconds that an account takes, on a machine that may not be this one."""
+    def work(self, accounts: np.ndarray) -> np.ndarray:
         walked = len(self.walks.followers.codes) if self.walks else 0
-        return work(*self.column_factors.shape, walked)
+        return np.full(len(accounts), work(*self.column_factors.shape, walked))
 
     def __call__(self, accounts: np.ndarray, wanted: np.ndarray) -> Candidates:
         theirs = take(self.followees, accounts)

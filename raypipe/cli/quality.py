@@ -24,8 +24,9 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="NAME,...",
-            help="popular, similar, factors; similar+popular: filled up by popular; ladder: the "
-            "night's own lists. If not given, each that the config has, and the ladder.",
+            help="popular, similar, factors, follow_back, two_hop, co_followed; similar+popular: "
+            "filled up by popular; ladder: the night's own lists. If not given, each that the "
+            "config has, and the ladder.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the evaluations.")] = Path("evaluations"),

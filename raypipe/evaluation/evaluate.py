@@ -27,6 +27,7 @@ from raypipe.factors.algorithms import check_factors, train
 from raypipe.ladder import ladder_of
 from raypipe.loading import Stages
 from raypipe.progress import Progress, Silent
+from raypipe.recall import walk_facts
 from raypipe.recommend import warm_up
 
 
@@ -41,7 +42,7 @@ class Evaluation:
         means: rows of ``results.means_by_size``.
         differences: rows of ``results.differences_by_size``.
         facts: JSON values: split, config, ladder (as it is where the night stands on train; None
-            where it was not asked for), engines, seconds by stage.
+            where it was not asked for), walks (``recall.walk_facts``), engines, seconds by stage.
     """
 
     digest: str
@@ -107,7 +108,7 @@ def evaluate(
                 model = train(data.split.train, config, memory_available())
         with stages.stage("prepare"):
             measuring = measuring_of(data.split, config, sources, model, rungs)
-            seconds = estimate_cost(measuring.night)
+            seconds = estimate_cost(measuring.night, measuring.asked)
             run_shards, cpus, why_cluster = run_on(seconds)
             stages.progress.say(why_cluster)
         with stages.stage("measure", total=seconds):
@@ -121,6 +122,11 @@ def evaluate(
         "split": data.split.facts,
         "config": config.model_dump(mode="json"),
         "ladder": ladder,
+        "walks": {
+            name: about
+            for name, about in walk_facts(measuring.night).items()
+            if name in measuring.asked
+        },
         "engines": {"frames": data.why_frames, "cluster": why_cluster},
         "stages": stages.meter.stages,
     }

@@ -243,7 +243,7 @@ def _measure_phases(
         )
     except TooLargeError as error:
         raise TooLargeError(f"evidence for the ladder: {error}; or set ladder: fixed") from None
-    seconds = estimate_cost(measuring.night)
+    seconds = estimate_cost(measuring.night, measuring.asked)
     run = run_on(seconds)
     return measure_lists(
         measuring,

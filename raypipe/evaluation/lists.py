@@ -8,7 +8,7 @@ from functools import reduce
 
 import numpy as np
 
-from raypipe.candidates import factors, popular, similar
+from raypipe.candidates import co_followed, factors, follow_back, popular, similar, two_hop
 from raypipe.config import RunConfig
 from raypipe.errors import ConfigError, did_you_mean
 from raypipe.kernels.tanimoto import Neighbours
@@ -41,14 +41,15 @@ def ladders_of(
 
 
 def sources_of(config: RunConfig) -> tuple[str, ...]:
-    """The sources that a config has, lowest phase first.
+    """The sources that a config has: those of the phases, lowest first, then those beside them.
 
     Example:
         >>> sources_of(RunConfig())
-        ('popular', 'similar')
+        ('popular', 'similar', 'follow_back', 'two_hop', 'co_followed')
     """
     trained = (factors.NAME,) if config.factors.trained else ()
-    return (popular.NAME, similar.NAME, *trained)
+    beside = (follow_back.NAME, two_hop.NAME, co_followed.NAME)
+    return (popular.NAME, similar.NAME, *trained, *beside)
 
 
 def check_sources(names: Sequence[str], config: RunConfig) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from raypipe.evaluation.splits import SIZES, Split
 from raypipe.factors.model import FactorModel
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.shards import cut_short, heaviest_first
-from raypipe.ladder import SOURCES, Rung, fixed_ladder
+from raypipe.ladder import Rung, fixed_ladder
 from raypipe.recommend import Night, column_blocks, estimate_work, prepare
 
 #: Everybody, beside SIZES.
@@ -47,6 +47,11 @@ class Measuring:
     sizes: np.ndarray
     names: tuple[str, ...]
     lengths: tuple[int, ...]
+
+    @property
+    def asked(self) -> set[str]:
+        """Names of all sources on the ladders: each is asked for a list of every account."""
+        return asked_of(self.ladders)
 
 
 @dataclass(frozen=True)
@@ -87,6 +92,11 @@ class Measures:
     coverage: dict[tuple[str, str, str], float]
 
 
+def asked_of(ladders: dict[str, tuple[Rung, ...]]) -> set[str]:
+    """Names of all sources that stand on some ladders."""
+    return {name for rungs in ladders.values() for rung in rungs for name in rung.sources}
+
+
 def measuring_of(
     split: Split,
     config: RunConfig,
@@ -110,12 +120,10 @@ def measuring_of(
     names, lengths = check_names(config.evaluation.metrics), tuple(config.evaluation.k)
     lists = config.recommendations.model_copy(update={"per_account": lengths[-1]})
     config = config.model_copy(update={"recommendations": lists})
-    ladders = ladders_of(sources, ladder or fixed_ladder(config, model is not None), config)
-    asked = {name for rungs in ladders.values() for rung in rungs for name in rung.sources}
-    # Every source is asked for every account: so the work is estimated, whatever a ladder says.
-    alone = (Rung(0, tuple(name for name in reversed(SOURCES) if name in asked)),)
-    search = similar.NAME in asked
-    night = prepare(split.train, split.accounts, config, available, model, alone, search)
+    ladder = ladder or fixed_ladder(config, model is not None)
+    ladders = ladders_of(sources, ladder, config)
+    search = similar.NAME in asked_of(ladders)
+    night = prepare(split.train, split.accounts, config, available, model, ladder, search)
     return Measuring(
         night=night,
         ladders=ladders,
@@ -159,7 +167,7 @@ def measure_lists(
         advance: is told how many seconds of work are done, as estimated.
     """
     night, lengths = measuring.night, measuring.lengths
-    work = estimate_work(night) * 1e-9
+    work = estimate_work(night, measuring.asked) * 1e-9
     todo = heaviest_first(cut_short(work, shards, night.shard_accounts), work)
     names: tuple[str, ...] = ()
     parts: dict[int, np.ndarray] = {}

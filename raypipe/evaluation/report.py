@@ -47,6 +47,11 @@ def print_evaluation(evaluation: Evaluation, place: Path) -> None:
     _print_leaders(evaluation)
     if evaluation.facts["ladder"]:
         print_ladder(evaluation.facts["ladder"])
+    for name, about in evaluation.facts["walks"].items():
+        print_line(
+            f"{name}: {about['share_of_walks_left']:.1%} of walks left, without "
+            f"{about['left_out']:,} accounts of over {about['max_follows']:,} follows"
+        )
     for line in (
         f"behind each mean: where {LEVEL:.0%} of the means of resampled accounts lie",
         *(evaluation.facts["engines"][key] for key in ("frames", "cluster")),

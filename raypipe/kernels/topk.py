@@ -51,6 +51,58 @@ def fill_up(
 
 
 @njit(cache=True, nogil=True)
+def keep_best(codes, scores, count, n):
+    """Move the n best of the first ``count`` entries to the front, in place, in no order.
+
+    A heap of the n best so far, the last of them at its root.
+
+    Args:
+        codes, scores: int32[...] and float64[...].
+
+    Returns:
+        How many were kept: the smaller one of ``count`` and ``n``.
+
+    Example:
+        >>> codes, scores = np.array([7, 3, 5, 1], dtype=np.int32), np.array([0.5, 0.5, 0.9, 0.1])
+        >>> kept = keep_best(codes, scores, 4, 2)
+        >>> sorted(codes[:kept].tolist())
+        [3, 5]
+    """
+    n = max(n, 0)
+    if count <= n:
+        return count
+    for place in range(n // 2 - 1, -1, -1):
+        _sift_down(codes, scores, place, n, codes[place], scores[place])
+    for at in range(n, count):
+        if n and _is_before(codes[at], scores[at], codes[0], scores[0]):
+            _sift_down(codes, scores, 0, n, codes[at], scores[at])
+    return n
+
+
+@njit(cache=True, nogil=True)
+def _is_before(code, score, other_code, other_score):
+    return score > other_score or (score == other_score and code < other_code)
+
+
+@njit(cache=True, nogil=True)
+def _sift_down(codes, scores, place, n, code, score):
+    """Put an entry where ``place`` is, or below it, so that each comes after those below it."""
+    while 2 * place + 1 < n:
+        child = 2 * place + 1
+        if child + 1 < n and _is_before(
+            codes[child], scores[child], codes[child + 1], scores[child + 1]
+        ):
+            child += 1
+        if not _is_before(code, score, codes[child], scores[child]):
+            break
+        codes[place] = codes[child]
+        scores[place] = scores[child]
+        place = child
+    codes[place] = code
+    scores[place] = score
+
+
+@njit(cache=True, nogil=True)
 def _best_of_rows(indptr, codes, scores, keep, n):
     m = len(indptr) - 1
     counts = np.zeros(m, dtype=np.int32)

@@ -14,7 +14,7 @@ from raypipe.cli import app
 from raypipe.evaluation.evidence import choose_ladder
 from raypipe.evaluation.metrics import LISTS, NAMES, RANKING
 
-SOURCES = ["popular", "similar", "ladder"]
+SOURCES = ["popular", "similar", "follow_back", "two_hop", "co_followed", "ladder"]
 
 
 @pytest.fixture(autouse=True)
@@ -50,7 +50,7 @@ def test_files_and_json_say_the_same():
     assert said["sources"] == SOURCES
     values = values_of(folder)
     accounts = said["split"]["accounts"]["measured"]
-    assert len(values) == accounts * 3 * 2 * len([*RANKING, *LISTS])
+    assert len(values) == accounts * len(SOURCES) * 2 * len([*RANKING, *LISTS])
     assert values.columns.tolist() == ["accountId", "size", "source", "metric", "value"]
     assert values["size"].nunique() == 2  # of 300 accounts none follows 50
     for row in said["means"]:
@@ -114,6 +114,28 @@ def test_a_table_in_80_columns():
         assert any(shown.startswith(line) for shown in lines), line
     assert "measure ...\n" in result.stderr
     assert "write ...\n" in result.stderr
+
+
+def test_all_sources_in_80_columns_with_what_is_not_walked():
+    sources = ["follow_back", "two_hop", "co_followed", "follow_back+two_hop+co_followed"]
+    asked = "--sources", ",".join(sources), "--set", "two_hop.max_follows=20"
+    lines = evaluate(*asked).stdout.splitlines()
+    assert max(len(x) for x in lines if not x.startswith(("frames: ", "cluster: "))) <= 80
+    said = as_json(*asked)
+    assert said["sources"] == sources
+    (name, about), *others = said["walks"].items()
+    assert (name, about["max_follows"], others) == ("two_hop", 20, [])
+    assert 0 < about["share_of_walks_left"] < 1
+    share, left_out = f"{about['share_of_walks_left']:.1%}", about["left_out"]
+    assert (
+        f"two_hop: {share} of walks left, without {left_out} accounts of over 20 follows" in lines
+    )
+    recall = {
+        row["source"]: row["mean"]
+        for row in said["means"]
+        if (row["size"], row["metric"]) == ("all", "recall@20")
+    }
+    assert recall[sources[-1]] > max(recall[name] for name in ("follow_back", "two_hop"))
 
 
 def test_the_ladder_is_decided_within_train(monkeypatch):

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raypipe.config import RunConfig, load_config
+from raypipe.cost import estimate_cost
 from raypipe.errors import ConfigError
 from raypipe.evaluation.lists import check_sources, lists_of
 from raypipe.evaluation.measuring import ALL, measure, measure_lists, measuring_of
@@ -129,6 +130,23 @@ def test_shards_do_not_show():
     same(whole, measure_lists(measuring, shards=1000))
 
 
+@pytest.mark.parametrize(
+    ("sources", "asked"),
+    [
+        (["popular"], {"popular"}),
+        (["two_hop+popular", "two_hop"], {"two_hop", "popular"}),
+        (SOURCES, {"popular", "similar"}),
+    ],
+)
+def test_work_is_that_of_the_sources_that_are_asked(sources, asked):
+    config, split = split_of(random_rows())
+    measuring = measuring_of(split, config, sources)
+    assert measuring.asked == asked
+    done = []
+    measure_lists(measuring, shards=4, advance=done.append)
+    assert sum(done) == pytest.approx(estimate_cost(measuring.night, asked))
+
+
 def test_ray_gives_the_same(ray_cluster):
     from raypipe.cluster import run_shards
 
@@ -202,19 +220,21 @@ def test_the_objective_of_a_sweep_is_the_mean_of_the_lists():
     assert measure(config, split, "popular") != means
 
 
+KNOWN = (
+    "known: ladder, and similar, popular, factors, follow_back, two_hop, co_followed, also joined "
+    "by +"
+)
+
+
 @pytest.mark.parametrize(
     ("name", "message"),
     [
         ("similr", "no source 'similr'; did you mean similar?"),
-        (
-            "ladder+popular",
-            "no source 'ladder'; known: ladder, and similar, popular, factors, also joined by +",
-        ),
-        (
-            "similar+",
-            "no source ''; known: ladder, and similar, popular, factors, also joined by +",
-        ),
-        ("zzz", "no source 'zzz'; known: ladder, and similar, popular, factors, also joined by +"),
+        ("ladder+popular", f"no source 'ladder'; {KNOWN}"),
+        ("similar+", f"no source ''; {KNOWN}"),
+        ("two_hop+follow", "no source 'follow'; did you mean follow_back?"),
+        ("two_hops", "no source 'two_hops'; did you mean two_hop?"),
+        ("zzz", f"no source 'zzz'; {KNOWN}"),
     ],
 )
 def test_unknown_sources(name, message):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from raypipe.kernels.csr import Pairs, adjacency
 from raypipe.kernels.neighbourhood import union_sizes, weighted_union
 from raypipe.kernels.shards import cut, heaviest_first
-from raypipe.kernels.topk import best_of_rows, fill_up
+from raypipe.kernels.topk import best_of_rows, fill_up, keep_best
 from tests import naive
 
 
@@ -113,3 +113,19 @@ def test_shards_are_even(shards):
     costs = [work[start:stop].sum() for start, stop in cut(work, shards)]
     assert len(costs) == shards
     assert max(costs) < 1.1 * min(costs)
+
+
+@given(
+    st.lists(st.sampled_from([0.0, 0.25, 0.5, 1.0]), max_size=30),
+    st.integers(0, 35),
+    st.randoms(use_true_random=False),
+)
+def test_keep_best_follows_the_tie_rule(scores, n, random):
+    codes = list(range(len(scores)))
+    random.shuffle(codes)
+    entries = list(zip(codes, scores, strict=True))
+    spare = [99, 98], [2.0, 2.0]  # behind the entries that count
+    kept_codes, kept_scores = np.array(codes + spare[0], np.int32), np.array(scores + spare[1])
+    count = keep_best(kept_codes, kept_scores, len(entries), n)
+    kept = zip(kept_codes[:count].tolist(), kept_scores[:count].tolist(), strict=True)
+    assert sorted(kept) == sorted(naive.best(entries, n))
