@@ -8,6 +8,8 @@
     ├── UnknownAccountError      exit 67   an account that the data or the run does not hold
     ├── RunError                 exit 73   a run folder is missing, damaged or not usable
     │   └── RunsLockedError      exit 75   another process is writing; try again later
+    ├── FeedbackError            exit 74   the store of rejections cannot be read or written
+    │   └── FeedbackLockedError  exit 75   others have kept it locked; try again later
     ├── ClusterError             exit 69   Ray could not be reached, or a task failed for good
     └── TooLargeError            exit 71   the night needs more memory than there is, or is allowed
 
@@ -72,6 +74,18 @@ class RunError(RaypipeError):
 
 class RunsLockedError(RunError):
     """Another process is writing to the same runs folder."""
+
+    exit_code = 75
+
+
+class FeedbackError(RaypipeError):
+    """The store of rejections cannot be read or written."""
+
+    exit_code = 74
+
+
+class FeedbackLockedError(FeedbackError):
+    """Others have kept the store of rejections locked."""
 
     exit_code = 75
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -23,7 +23,11 @@ from raypipe.runs.run import Run
 
 
 def recommend_newcomer(
-    run: Run, account: str, follows: Sequence[str], k: int | None = None
+    run: Run,
+    account: str,
+    follows: Sequence[str],
+    k: int | None = None,
+    rejected: Collection[str] = (),
 ) -> list[dict[str, Any]]:
     """Whom an account that follows these may want to follow, by the model of a run.
 
@@ -31,6 +35,7 @@ def recommend_newcomer(
         account: its id; it may be in the run, whose follows of it do not count then.
         follows: ids, at least one of which is in the run; the others are not counted.
         k: at most so many; None: as many as a list of the run has.
+        rejected: ids that are not to be shown.
 
     Returns:
         Rows: rank, followingId, score, source; where the model has too few, popular fills up.
@@ -60,7 +65,7 @@ def recommend_newcomer(
         Factors.of(model, graph, least), account_factors=fold_in(model, theirs), followees=theirs
     )
     n = k or config.recommendations.per_account
-    hidden = np.append(known, graph.codes([account]))
+    hidden = np.append(known, graph.codes([account, *rejected]))
     lists = empty_lists(1, n)
     for source in (of_model, Popular.of(graph)):
         candidates = source(np.array([0]), np.array([n + len(hidden)]))
