@@ -11,6 +11,7 @@
     ├── FeedbackError            exit 74   the store of rejections cannot be read or written
     │   └── FeedbackLockedError  exit 75   others have kept it locked; try again later
     ├── ClusterError             exit 69   Ray could not be reached, or a task failed for good
+    ├── LeakError                exit 70   the lists hold what must not be shown
     └── TooLargeError            exit 71   the night needs more memory than there is, or is allowed
 
 The exit codes are those of BSD's sysexits.h, so that whoever wears the pager can tell "mend the
@@ -94,6 +95,12 @@ class ClusterError(RaypipeError):
     """Ray could not be reached, or a task failed for good."""
 
     exit_code = 69
+
+
+class LeakError(RaypipeError):
+    """The lists of a run hold what must not be shown; nothing is published."""
+
+    exit_code = 70
 
 
 class TooLargeError(RaypipeError):

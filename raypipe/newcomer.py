@@ -15,10 +15,11 @@ from raypipe.config import load_config
 from raypipe.errors import RunError, UnknownAccountError
 from raypipe.factors.algorithms import fold_in
 from raypipe.factors.model import load_model
-from raypipe.graph import load_graph
+from raypipe.graph import FollowGraph, load_graph
 from raypipe.kernels.csr import Adjacency
 from raypipe.ladder import SOURCES
 from raypipe.ranking import empty_lists, fill_from
+from raypipe.runs.filtered import load_hidden, load_rows
 from raypipe.runs.run import Run
 
 
@@ -59,15 +60,20 @@ def recommend_newcomer(
             f"--follows: found {', '.join(follows)}, none of which is in run {run.id}; expected "
             "ids of accounts"
         )
+    never = load_hidden(run, graph.accounts)
     theirs = Adjacency(np.array([0, len(known)]), known)
     least = config.candidates.min_followers
     of_model = replace(
-        Factors.of(model, graph, least), account_factors=fold_in(model, theirs), followees=theirs
+        Factors.of(model, graph, least, never),
+        account_factors=fold_in(model, theirs),
+        followees=theirs,
     )
     n = k or config.recommendations.per_account
-    hidden = np.append(known, graph.codes([account, *rejected]))
+    hidden = np.concatenate(
+        [known, graph.codes([account, *rejected]), _refused(run, graph, account)]
+    )
     lists = empty_lists(1, n)
-    for source in (of_model, Popular.of(graph)):
+    for source in (of_model, Popular.of(graph, never)):
         candidates = source(np.array([0]), np.array([n + len(hidden)]))
         shown = ~np.isin(candidates.codes, hidden)
         shown &= graph.followers.degrees_of(candidates.codes) >= least
@@ -81,3 +87,9 @@ def recommend_newcomer(
         }
         for rank in range(int(lists.counts[0]))
     ]
+
+
+def _refused(run: Run, graph: FollowGraph, account: str) -> np.ndarray:
+    """Codes of whom the run must not show to the account; it need not be in the run."""
+    code = int(graph.codes([account])[0])
+    return load_rows(run, "refused", graph.accounts).row(code) if code >= 0 else np.empty(0, int)

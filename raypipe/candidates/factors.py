@@ -52,14 +52,24 @@ class Factors:
     name: ClassVar[str] = NAME
 
     @classmethod
-    def of(cls, model: FactorModel, graph: FollowGraph, min_followers: int = 0) -> Factors:
+    def of(
+        cls,
+        model: FactorModel,
+        graph: FollowGraph,
+        min_followers: int = 0,
+        hidden: np.ndarray | None = None,
+    ) -> Factors:
         """The source, made from a model and the graph that it was trained on.
 
         Args:
             min_followers: nobody with fewer is brought.
+            hidden: [n], other than 0 for who is shown to nobody; None: there is nobody.
         """
         followers = graph.followers.degrees
-        columns = np.flatnonzero(followers >= max(1, min_followers)).astype(np.int32)
+        shown = followers >= max(1, min_followers)
+        if hidden is not None:
+            shown &= hidden == 0
+        columns = np.flatnonzero(shown).astype(np.int32)
         return cls(
             model.factors.account_factors,
             graph.followees,

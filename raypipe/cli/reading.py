@@ -57,9 +57,11 @@ def recommend(
     Whom the account has rejected by now is left out; if that cannot be read, nothing is shown.
     """
     from raypipe.feedback.place import rejected_by
+    from raypipe.runs.filtered import refused_in
     from raypipe.runs.store import RunStore
 
-    found = RunStore(runs_dir).current()
+    runs = RunStore(runs_dir)
+    found, newest = runs.current(), runs.newest()
     rejected = rejected_by(feedback_url(feedback, runs_dir), account)
     if follows is None:
         rows = found.recommendations(account).to_pylist()
@@ -67,7 +69,11 @@ def recommend(
         from raypipe.newcomer import recommend_newcomer
 
         rows = recommend_newcomer(found, account, follows.split(","), k, rejected)
-    rows = [row for row in rows if row["followingId"] not in rejected][:k]
+    rows = [row for row in rows if row["followingId"] not in rejected]
+    if newest and newest.id != found.id:  # rolled back: what came to be hidden since stays hidden
+        refused = refused_in(newest, account, [row["followingId"] for row in rows])
+        rows = [row for row in rows if row["followingId"] not in refused]
+    rows = rows[:k]
     _print_list(rows, f"{account}, run {found.id}", json)
 
 

@@ -136,7 +136,7 @@ class FeedbackStore:
         watermark, columns = 0, ([], [])
         with self._reading() as connection:
             if connection is not None:
-                watermark = connection.execute(sa.select(sa.func.max(events.c.seq))).scalar() or 0
+                watermark = _last_event(connection)
                 pairs = connection.execute(sa.select(rejections.c.account, rejections.c.candidate))
                 for rows in pairs.partitions(_BATCH):
                     for column, values in zip(columns, zip(*rows, strict=True), strict=True):
@@ -146,6 +146,15 @@ class FeedbackStore:
         return Snapshot(
             watermark, table.sort_by([(ACCOUNT, "ascending"), (CANDIDATE, "ascending")])
         )
+
+    def watermark(self) -> int:
+        """Number of the last event; 0 before the first.
+
+        Raises:
+            FeedbackError: the store cannot be read.
+        """
+        with self._reading() as connection:
+            return _last_event(connection) if connection is not None else 0
 
     def import_table(self, table: pa.Table) -> Imported:
         """Reject every pair of a table: all of them, or, where it fails, none.
@@ -296,6 +305,10 @@ _INCOMING = sa.Table(
     sa.Column(REASON, sa.Text),
     prefixes=["TEMPORARY"],
 )
+
+
+def _last_event(connection: sa.Connection) -> int:
+    return connection.execute(sa.select(sa.func.max(events.c.seq))).scalar() or 0
 
 
 def is_id(value: str) -> bool:
