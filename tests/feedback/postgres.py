@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pwd
+import select
 import shutil
-import signal
+import socket
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 
+import psutil
 import pytest
 
 PROGRAMS = ("initdb", "pg_ctl", "postgres")
@@ -53,9 +57,15 @@ class Postgres:
         self._do("pg_ctl", "-D", self.data, "-o", options, "-l", log, "-w", "start")
 
     def kill(self) -> None:
-        """Kill -9 the server, as a power cut does; its children notice, and end too."""
-        pid = int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
-        os.kill(pid, signal.SIGKILL)
+        """Kill -9 the server with all its processes, as a power cut does."""
+        parent = psutil.Process(
+            int((self.folder / "data" / "postmaster.pid").read_text().split()[0])
+        )
+        killed = [parent, *parent.children(recursive=True)]
+        for process in killed:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(killed, timeout=10)
 
     def remove(self) -> None:
         subprocess.run(
@@ -76,6 +86,44 @@ class Postgres:
             return {"cwd": self.folder}
         return {"cwd": self.folder, "user": self.user, "group": pwd.getpwnam(self.user).pw_gid,
                 "extra_groups": []}  # fmt: skip
+
+
+class LosesReplies:
+    """Stands before a server; the first time that it says COMMIT, it is killed, and nobody hears.
+
+    Attributes:
+        url: of the server through this.
+    """
+
+    def __init__(self, server: Postgres) -> None:
+        self._server = server
+        self.folder = Path(tempfile.mkdtemp(prefix="px", dir="/tmp"))
+        self.url = server.url.replace(str(server.folder), str(self.folder))
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(self.folder / ".s.PGSQL.5432"))
+        self._listener.listen()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        client, _ = self._listener.accept()
+        server = socket.socket(socket.AF_UNIX)
+        server.connect(str(self._server.folder / ".s.PGSQL.5432"))
+        with client, server:
+            while True:
+                for ready in select.select([client, server], [], [])[0]:
+                    said = ready.recv(1 << 16)
+                    if not said:
+                        return
+                    if ready is server and b"COMMIT\0" in said:
+                        self._server.kill()
+                        return
+                    (server if ready is client else client).sendall(said)
+
+    def close(self) -> None:
+        self._thread.join()
+        self._listener.close()
+        shutil.rmtree(self.folder)
 
 
 def _other_user() -> str:

@@ -15,6 +15,7 @@ from raypipe.errors import ConfigError, FeedbackError, FeedbackLockedError
 from raypipe.feedback import place, schema
 from raypipe.feedback.place import rejected_by
 from raypipe.feedback.store import FeedbackStore, Imported
+from tests.feedback.postgres import LosesReplies
 
 
 def pairs(store):
@@ -185,6 +186,23 @@ def test_a_locked_store_says_so(store, url, monkeypatch):
     if not path:
         engine.dispose()
     assert pairs(store) == [("ann", "bob")]
+
+
+def test_postgresql_killed_between_commit_and_reply(server, postgres_url):
+    """The client cannot know; it asks again, and there is one row."""
+    with closing(FeedbackStore(postgres_url)) as store:
+        store.reject("ann", "first")
+    proxy = LosesReplies(server)
+    with closing(FeedbackStore(proxy.url)) as store:
+        with pytest.raises(FeedbackError, match="the store cannot be used"):
+            store.reject("ann", "bob", request_id="r1")
+        proxy.close()
+        server.start()
+    with closing(FeedbackStore(postgres_url)) as store:
+        again = store.reject("ann", "bob", request_id="r1")
+        assert (again.repeated, again.changed) == (True, False)
+        assert pairs(store) == [("ann", "bob"), ("ann", "first")]
+    assert len(events_in(postgres_url)) == 2
 
 
 _FULL = """
