@@ -173,8 +173,9 @@ def _unfollowed(before: Run | None, graph: FollowGraph) -> Adjacency:
     earlier = load_graph(before.path / "graph")
     code_of = graph.codes(earlier.ids).astype(np.int32)
     every = np.arange(graph.accounts, dtype=np.int32)
+    unfollowed = Adjacency(*load_rows(before, "unfollowed", earlier.accounts))
     gone = []
-    for side in (earlier.followees, load_rows(before, "unfollowed", earlier.accounts)):
+    for side in (earlier.followees, unfollowed):
         for start in range(0, len(side.codes), _BLOCK):
             places = np.arange(start, min(start + _BLOCK, len(side.codes)))
             rows = code_of[np.searchsorted(side.indptr, places, side="right") - 1]

@@ -92,4 +92,8 @@ def recommend_newcomer(
 def _refused(run: Run, graph: FollowGraph, account: str) -> np.ndarray:
     """Codes of whom the run must not show to the account; it need not be in the run."""
     code = int(graph.codes([account])[0])
-    return load_rows(run, "refused", graph.accounts).row(code) if code >= 0 else np.empty(0, int)
+    return (
+        Adjacency(*load_rows(run, "refused", graph.accounts)).row(code)
+        if code >= 0
+        else np.empty(0, int)
+    )

@@ -10,22 +10,22 @@ import pyarrow as pa
 
 from raypipe.disk import disk_errors
 from raypipe.errors import RunError
-from raypipe.kernels.csr import Adjacency
 from raypipe.runs.parts import place_of_id
 from raypipe.runs.run import Run
 
 #: The folder in a run.
 FOLDER = "filters"
 
+#: As ``kernels.csr.Adjacency``, which would bring numba.
+_Rows = tuple[np.ndarray, np.ndarray]
 
-def save_filters(
-    folder: Path, refused: Adjacency, unfollowed: Adjacency, hidden: np.ndarray
-) -> None:
+
+def save_filters(folder: Path, refused: _Rows, unfollowed: _Rows, hidden: np.ndarray) -> None:
     """Keep them with a run.
 
     Args:
         folder: the run's.
-        refused: whom each account must not be shown, for whatever reason.
+        refused: (indptr, codes), whom each account must not be shown, for whatever reason.
         unfollowed: of these, whom it used to follow.
         hidden: uint8[n], other than 0 for who is shown to nobody.
 
@@ -33,10 +33,10 @@ def save_filters(
         RunError: they cannot be written.
     """
     arrays = {
-        "refused_indptr": refused.indptr,
-        "refused_codes": refused.codes,
-        "unfollowed_indptr": unfollowed.indptr,
-        "unfollowed_codes": unfollowed.codes,
+        "refused_indptr": refused[0],
+        "refused_codes": refused[1],
+        "unfollowed_indptr": unfollowed[0],
+        "unfollowed_codes": unfollowed[1],
         "hidden": hidden,
     }
     with disk_errors(f"{folder / FOLDER}: cannot be written"):
@@ -45,11 +45,14 @@ def save_filters(
             np.save(folder / FOLDER / f"{name}.npy", array, allow_pickle=False)
 
 
-def load_rows(run: Run, name: str, accounts: int) -> Adjacency:
-    """``refused`` or ``unfollowed`` of a run, memory-mapped; empty in one of an earlier raypipe."""
+def load_rows(run: Run, name: str, accounts: int) -> _Rows:
+    """(indptr, codes) of ``refused`` or ``unfollowed`` of a run, memory-mapped.
+
+    Empty in a run of an earlier raypipe.
+    """
     if not (run.path / FOLDER).is_dir():
-        return Adjacency(np.zeros(accounts + 1, np.int64), np.empty(0, np.int32))
-    return Adjacency(_load(run, f"{name}_indptr"), _load(run, f"{name}_codes"))
+        return np.zeros(accounts + 1, np.int64), np.empty(0, np.int32)
+    return _load(run, f"{name}_indptr"), _load(run, f"{name}_codes")
 
 
 def load_hidden(run: Run, accounts: int) -> np.ndarray:
@@ -72,7 +75,8 @@ def refused_in(run: Run, account: str, candidates: Collection[str]) -> set[str]:
     except (OSError, pa.ArrowException) as error:
         raise RunError(f"run {run.id}: its graph cannot be read ({error}); run it again") from error
     hidden = _load(run, "hidden")
-    theirs = load_rows(run, "refused", len(hidden)).row(row) if row is not None else ()
+    indptr, refused = load_rows(run, "refused", len(hidden))
+    theirs = refused[indptr[row] : indptr[row + 1]] if row is not None else ()
     return {
         candidate
         for candidate, code in codes.items()
