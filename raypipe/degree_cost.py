@@ -168,7 +168,7 @@ def _night_of(part: DrawnPart, accounts: np.ndarray, config: RunConfig) -> Night
     return Night(
         followees=part.rows,
         followers=followers,
-        refusals=no_refusals(len(followers)),
+        refusals=no_refusals(max(len(followers), len(part.rows.degrees))),
         index=part.index,
         hubs_left_out=0,
         sources={NAME: Popular(np.arange(len(followers), dtype=np.int32), followers)},

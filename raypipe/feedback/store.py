@@ -13,7 +13,13 @@ from sqlalchemy.exc import DBAPIError
 
 from raypipe.disk import utc_now
 from raypipe.errors import ConfigError, FeedbackError
-from raypipe.feedback.place import WAIT_SECONDS, explained, sqlite_path, without_password
+from raypipe.feedback.place import (
+    WAIT_SECONDS,
+    explained,
+    sqlite_errors,
+    sqlite_path,
+    without_password,
+)
 from raypipe.feedback.schema import check_version, events, migrate, rejections, version_of
 
 #: Columns of a table of rejections.
@@ -141,9 +147,12 @@ class FeedbackStore:
                 # By bytes, as Arrow sorts; SQLite does so by itself, and has an index for it.
                 order = pair if self._path else [column.collate("C") for column in pair]
                 pairs = connection.execute(sa.select(*pair).order_by(*order))
-                for rows in pairs.partitions(_BATCH):
-                    for column, values in zip(columns, zip(*rows, strict=True), strict=True):
-                        column.append(pa.array(values, pa.large_string()))
+                # The driver's rows: a million of SQLAlchemy's take some seconds.
+                with sqlite_errors(self.where):
+                    while rows := pairs.cursor.fetchmany(_BATCH):
+                        for column, values in zip(columns, zip(*rows, strict=True), strict=True):
+                            column.append(pa.array(values, pa.large_string()))
+                pairs.close()
         arrays = [pa.chunked_array(column, pa.large_string()) for column in columns]
         return Snapshot(watermark, pa.table(arrays, [ACCOUNT, CANDIDATE]))
 
