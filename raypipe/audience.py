@@ -16,8 +16,6 @@ from raypipe.graph import FollowGraph
 
 ACCOUNT = "accountId"
 
-_CURE = "audience.accounts names a CSV or Parquet file with a column accountId"
-
 
 def read_accounts(config: AudienceConfig) -> pa.Array | None:
     """The distinct ids in the audience file, as large_string; None where the config names none.
@@ -28,16 +26,32 @@ def read_accounts(config: AudienceConfig) -> pa.Array | None:
     """
     if config.accounts is None:
         return None
-    path = Path(config.accounts)
+    ids = read_ids(Path(config.accounts), "audience.accounts")
+    if len(ids) == 0:
+        raise InputError(
+            f"{config.accounts}: holds no accounts; give some, or leave audience.accounts out"
+        )
+    return ids
+
+
+def read_ids(path: Path, key: str) -> pa.Array:
+    """The distinct ids in a CSV or Parquet file with a column accountId, as large_string.
+
+    Args:
+        key: of the config, which names the file.
+
+    Raises:
+        MissingInputError: there is no such file.
+        InputError: it cannot be read, or its column is not one of ids.
+    """
+    cure = f"{key} names a CSV or Parquet file with a column accountId"
     try:
         ids = _read_column(path)
     except FileNotFoundError:
-        raise MissingInputError(f"{path}: found no such file; {_CURE}") from None
+        raise MissingInputError(f"{path}: found no such file; {cure}") from None
     except (OSError, pa.ArrowException) as error:
         reason = " ".join(str(error).split())[:160]
-        raise InputError(f"{path}: cannot be read ({reason}); {_CURE}") from None
-    if len(ids) == 0:
-        raise InputError(f"{path}: holds no accounts; give some, or leave audience.accounts out")
+        raise InputError(f"{path}: cannot be read ({reason}); {cure}") from None
     empty = pc.sum(pc.equal(ids.fill_null(""), "")).as_py()
     if empty:
         raise InputError(f"{path}: {empty} of {len(ids)} rows have no {ACCOUNT}; take them out")

@@ -10,6 +10,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -197,6 +198,50 @@ class CandidatesConfig(Section):
 
     min_followers: int = Field(
         0, ge=0, description="Only accounts with at least so many followers."
+    )
+
+
+class FeedbackConfig(Section):
+    """Where the rejections are. What they are changes a run, where they are does not."""
+
+    url: str | None = Field(
+        None,
+        pattern=r"^(sqlite:///.+|postgresql\+psycopg://.*)$",
+        description="As sqlite:///runs/feedback.sqlite or postgresql+psycopg://USER@HOST/NAME; "
+        "null: a file beside the runs.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _without_a_password(cls, value: str | None) -> str | None:
+        # The config is kept with each run.
+        if value and (re.search(r"://[^/@]*:[^/@]*@", value) or "password=" in value):
+            raise ValueError("leave the password out; set PGPASSWORD, or use ~/.pgpass")
+        return value
+
+
+class FiltersConfig(Section):
+    """Who is not recommended to whom, beside whom the account has rejected."""
+
+    blocks: Place | None = Field(
+        None,
+        description="A CSV or Parquet file with columns account and candidate: neither is "
+        "recommended to the other.",
+    )
+    used_to_follow: bool = Field(
+        True,
+        description="Not whom the account followed in an earlier run, and does not follow now; a "
+        "run without this forgets who that was.",
+    )
+    opted_out: Place | None = Field(
+        None,
+        description="A CSV or Parquet file with a column accountId: these want to be recommended "
+        "to nobody.",
+    )
+    bots: Place | None = Field(
+        None,
+        description="A CSV or Parquet file with a column accountId: these are bots, and are "
+        "recommended to nobody.",
     )
 
 
@@ -429,6 +474,12 @@ class RunConfig(Section):
     )
     audience: AudienceConfig = Field(AudienceConfig(), description="Who gets recommendations.")
     candidates: CandidatesConfig = Field(CandidatesConfig(), description="Who may be recommended.")
+    filters: FiltersConfig = Field(FiltersConfig(), description="Who is not recommended to whom.")
+    feedback: FeedbackConfig = Field(
+        FeedbackConfig(),
+        json_schema_extra=SPEED_ONLY,
+        description="Where the rejections are.",
+    )
     similar: SimilarConfig = Field(SimilarConfig(), description="Phase 2.")
     two_hop: MiddleConfig = Field(
         MiddleConfig(), description="Whom the followees of an account follow."

@@ -12,6 +12,7 @@ from raypipe.candidates.popular import NAME, Popular
 from raypipe.config import RunConfig
 from raypipe.cost import CLASSES, ENOUGH_SECONDS, seconds_of
 from raypipe.degrees import Degrees, without_hubs
+from raypipe.eligibility import no_refusals
 from raypipe.factors.algorithms import shape_of
 from raypipe.kernels.drawn_part import DrawnPart, draw_part
 from raypipe.kernels.search_cost import WRITE, expected_work
@@ -167,6 +168,7 @@ def _night_of(part: DrawnPart, accounts: np.ndarray, config: RunConfig) -> Night
     return Night(
         followees=part.rows,
         followers=followers,
+        refusals=no_refusals(max(len(followers), len(part.rows.degrees))),
         index=part.index,
         hubs_left_out=0,
         sources={NAME: Popular(np.arange(len(followers), dtype=np.int32), followers)},

@@ -8,7 +8,10 @@
     ├── UnknownAccountError      exit 67   an account that the data or the run does not hold
     ├── RunError                 exit 73   a run folder is missing, damaged or not usable
     │   └── RunsLockedError      exit 75   another process is writing; try again later
+    ├── FeedbackError            exit 74   the store of rejections cannot be read or written
+    │   └── FeedbackLockedError  exit 75   others have kept it locked; try again later
     ├── ClusterError             exit 69   Ray could not be reached, or a task failed for good
+    ├── LeakError                exit 70   the lists hold what must not be shown
     └── TooLargeError            exit 71   the night needs more memory than there is, or is allowed
 
 The exit codes are those of BSD's sysexits.h, so that whoever wears the pager can tell "mend the
@@ -78,10 +81,28 @@ class RunsLockedError(RunError):
     exit_code = 75
 
 
+class FeedbackError(RaypipeError):
+    """The store of rejections cannot be read or written."""
+
+    exit_code = 74
+
+
+class FeedbackLockedError(FeedbackError):
+    """Others have kept the store of rejections locked."""
+
+    exit_code = 75
+
+
 class ClusterError(RaypipeError):
     """Ray could not be reached, or a task failed for good."""
 
     exit_code = 69
+
+
+class LeakError(RaypipeError):
+    """The lists of a run hold what must not be shown; nothing is published."""
+
+    exit_code = 70
 
 
 class TooLargeError(RaypipeError):

@@ -18,6 +18,7 @@ import raypipe
 from raypipe.audience import audience
 from raypipe.config import RunConfig
 from raypipe.disk import disk_errors
+from raypipe.eligibility import Refusals
 from raypipe.engines import frame_engine, memory_available
 from raypipe.errors import RunError, TooManyBadRows
 from raypipe.factors.algorithms import check_factors, train
@@ -115,11 +116,13 @@ def prepare_night(
     ladder: tuple[Rung, ...],
     stages: Stages,
     scratch: Path | None = None,
+    refusals: Refusals | None = None,
 ) -> tuple[Night, FactorModel | None]:
     """What the shards need, and the model that was trained; None where the ladder needs none.
 
     Args:
         scratch: folder of this run for work between; a model trained before a kill is there.
+        refusals: who is not shown to whom, beside followees.
 
     Raises:
         TooLargeError: of memory; nothing is built then.
@@ -129,7 +132,15 @@ def prepare_night(
         with stages.stage("train"):
             model = _train_once(loaded.graph, config, scratch and scratch / "model")
     with stages.stage("prepare"):
-        night = prepare(loaded.graph, loaded.audience, config, memory_available(), model, ladder)
+        night = prepare(
+            loaded.graph,
+            loaded.audience,
+            config,
+            memory_available(),
+            model,
+            ladder,
+            refusals=refusals,
+        )
     return night, model
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -15,15 +15,20 @@ from raypipe.config import load_config
 from raypipe.errors import RunError, UnknownAccountError
 from raypipe.factors.algorithms import fold_in
 from raypipe.factors.model import load_model
-from raypipe.graph import load_graph
+from raypipe.graph import FollowGraph, load_graph
 from raypipe.kernels.csr import Adjacency
 from raypipe.ladder import SOURCES
 from raypipe.ranking import empty_lists, fill_from
+from raypipe.runs.filtered import load_hidden, load_rows
 from raypipe.runs.run import Run
 
 
 def recommend_newcomer(
-    run: Run, account: str, follows: Sequence[str], k: int | None = None
+    run: Run,
+    account: str,
+    follows: Sequence[str],
+    k: int | None = None,
+    rejected: Collection[str] = (),
 ) -> tuple[list[dict[str, Any]], list[str]]:
     """Whom an account that follows these may want to follow, by the model of a run.
 
@@ -31,6 +36,7 @@ def recommend_newcomer(
         account: its id; it may be in the run, whose follows of it do not count then.
         follows: ids, at least one of which is in the run; the others are not counted.
         k: at most so many; None: as many as a list of the run has.
+        rejected: ids that are not to be shown.
 
     Returns:
         Rows: rank, followingId, score, source; where the model has too few, popular fills up. And
@@ -56,15 +62,18 @@ def recommend_newcomer(
             f"--follows: found {', '.join(follows) or 'no id'}, none of which is in run {run.id}; "
             "expected ids of accounts"
         )
+    never = load_hidden(run, graph.accounts)
     theirs = Adjacency(np.array([0, len(known)]), known)
     least = config.candidates.min_followers
     of_model = replace(
-        Factors.of(model, graph, least), account_factors=fold_in(model, theirs), followees=theirs
+        Factors.of(model, graph, least, never),
+        account_factors=fold_in(model, theirs),
+        followees=theirs,
     )
     n = k or config.recommendations.per_account
-    hidden = np.append(known, own)
+    hidden = np.concatenate([known, [own], graph.codes([*rejected]), _refused(run, graph, own)])
     lists = empty_lists(1, n)
-    for source in (of_model, Popular.of(graph)):
+    for source in (of_model, Popular.of(graph, never)):
         candidates = source(np.array([0]), np.array([n + len(hidden)]))
         shown = ~np.isin(candidates.codes, hidden)
         shown &= graph.followers.degrees_of(candidates.codes) >= least
@@ -79,3 +88,10 @@ def recommend_newcomer(
         for rank in range(int(lists.counts[0]))
     ]
     return rows, unknown
+
+
+def _refused(run: Run, graph: FollowGraph, own: int) -> np.ndarray:
+    """Codes of whom the run must not show to the account; it need not be in the run."""
+    if own < 0:
+        return np.empty(0, int)
+    return Adjacency(*load_rows(run, "refused", graph.accounts)).row(own)

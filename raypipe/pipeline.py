@@ -1,13 +1,14 @@
 """The nightly flow, on one screen: read, graph, ladder, recommend, write, publish.
 
 follows --intake--> frame --encode--> FollowGraph --evidence--> ladder
-FollowGraph, ladder --shards--> lists --parts--> run --> published
+FollowGraph, ladder --shards--> lists --parts--> run --gate--> published
 """
 
 from __future__ import annotations
 
+import hashlib
 import platform
-from contextlib import ExitStack, nullcontext
+from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import version
@@ -29,10 +30,13 @@ from raypipe.checkpoints import (
 from raypipe.config import RunConfig, to_yaml
 from raypipe.cost import estimate_cost, measure_cost, reason_of_blocks, write_seconds
 from raypipe.disk import disk_errors, to_json
+from raypipe.eligibility import refusals_of
 from raypipe.engines import Runner, runner
 from raypipe.errors import InputError
 from raypipe.evaluation.evidence import choose_ladder
 from raypipe.factors.model import save_model
+from raypipe.filters import FilterInputs, feedback_store, filters_of, read_filters
+from raypipe.gate import check_lists
 from raypipe.graph import save_graph
 from raypipe.kernels.shards import heaviest_first
 from raypipe.ladder import ladder_of
@@ -40,6 +44,7 @@ from raypipe.loading import Stages, digest_of_inputs, load, prepare_night, state
 from raypipe.progress import Progress, Silent
 from raypipe.recall import similarity_facts
 from raypipe.recommend import recommend_shard, warm_up
+from raypipe.runs.filtered import save_filters
 from raypipe.runs.parts import write_parts
 from raypipe.runs.run import Run
 from raypipe.runs.staging import Staging
@@ -76,13 +81,19 @@ def run_night(
         with stages.stage("check"):
             accounts = read_accounts(config.audience)
             state = state_of_files(config)
+            filters = read_filters(config, store, date)
             digest = digest_of_inputs(config, accounts)
+            digest = hashlib.sha256(digest.encode() + filters.digest()).hexdigest()
         found = store.find(name, digest)
         if found and store.was_published(found):
             return Outcome(found, new=False)
         if found is None:
             staging = store.open_staging(name, digest)
-            manifest = _compute(config, accounts, state, staging, stages)
+            manifest = _compute(config, accounts, state, filters, staging, stages)
+            with closing(feedback_store(config, store)) as feedback:
+                # Unreadable, and nothing is published; what came meanwhile, readers filter live.
+                since = feedback.watermark() - filters.rejections.watermark
+            manifest["feedback"]["events_during_the_night"] = since
             stages.progress.stage("publish")
             found = store.finish(staging, manifest)
         return Outcome(store.publish(found), new=True)
@@ -92,6 +103,7 @@ def _compute(
     config: RunConfig,
     accounts: pa.Array | None,
     state: list[tuple[str, int, int]],
+    filter_inputs: FilterInputs,
     staging: Staging,
     stages: Stages,
 ) -> dict[str, Any]:
@@ -108,7 +120,9 @@ def _compute(
             staging, lambda: choose_ladder(loaded.graph, loaded.audience, config, stages, run_on)
         )
         rungs = ladder_of(ladder["rungs"])
-        night, model = prepare_night(loaded, config, rungs, stages, staging.scratch)
+        filters = filters_of(filter_inputs, loaded.graph)
+        refusals = refusals_of(filters)
+        night, model = prepare_night(loaded, config, rungs, stages, staging.scratch, refusals)
         with stages.stage("plan"):
             run_shards, cpus, why_cluster = run_on(estimate_cost(night))
             stages.progress.say(why_cluster)
@@ -147,8 +161,12 @@ def _compute(
             (staging.path / "statistics.json").write_bytes(to_json(loaded.statistics))
             pq.write_table(loaded.quarantine, staging.path / "quarantine.parquet")
             save_graph(loaded.graph, staging.path / "graph")
+        save_filters(staging.path, refusals.rows, filters.unfollowed, refusals.hidden)
         if model:
             save_model(model, staging.path / "model")
+
+    with stages.stage("gate"):
+        checked = check_lists(staging.path, parts["recommendations"], loaded.graph, filters)
 
     return {
         "config_digest": config.digest(),
@@ -160,7 +178,14 @@ def _compute(
             "audience": len(cost.accounts),
             "neighbours": sum(part["rows"] for part in parts["neighbours"]),
             **count_lists(staging, shards, night.ladder),
+            "filters": filters.counts,
+            "checked_at_the_gate": checked,
             "shards": len(shards),
+        },
+        "feedback": {
+            "url": config.feedback.url,
+            "watermark": filter_inputs.rejections.watermark,
+            "used_to_follow_in": filter_inputs.before and filter_inputs.before.id,
         },
         "ladder": ladder,
         "similarity": similarity,

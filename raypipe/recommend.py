@@ -15,7 +15,14 @@ from raypipe import ranking
 from raypipe.candidates import Source, co_followed, factors, follow_back, popular, similar, two_hop
 from raypipe.columns import RANK, SCORE, SOURCE
 from raypipe.config import RunConfig
-from raypipe.eligibility import FilterReason, at_most_refused, count_reasons, filter_reasons
+from raypipe.eligibility import (
+    FilterReason,
+    Refusals,
+    at_most_refused,
+    count_reasons,
+    filter_reasons,
+    no_refusals,
+)
 from raypipe.factors.model import FactorModel
 from raypipe.graph import FollowGraph
 from raypipe.kernels.capped import capped_neighbours, without_hubs
@@ -41,6 +48,7 @@ class Night:
     Attributes:
         followees: whom every account follows.
         followers: int32[n], number of followers of every account.
+        refusals: who else is not shown to whom.
         index: the follows prepared for neighbour search, without those of hubs left out; in blocks
             that the tasks prepare, where a task may not hold the whole. None: nobody will search.
         hubs_left_out: accounts with more followers than the config lets into the search; where
@@ -54,6 +62,7 @@ class Night:
 
     followees: Adjacency
     followers: np.ndarray
+    refusals: Refusals
     index: SimilarityIndex | ColumnBlocks | None
     hubs_left_out: int
     sources: dict[str, Source]
@@ -71,6 +80,7 @@ def prepare(
     model: FactorModel | None = None,
     ladder: tuple[Rung, ...] | None = None,
     search: bool = True,
+    refusals: Refusals | None = None,
 ) -> Night:
     """What the shards of a night need of its graph.
 
@@ -80,6 +90,7 @@ def prepare(
         model: of the graph, for phase 3; without one there is none.
         ladder: which sources lead for whom; None: the phases by number of follows.
         search: will neighbours be asked for? If not, nothing is prepared for that.
+        refusals: who is not shown to whom, beside followees; None: there is nobody.
 
     Raises:
         TooLargeError: that is too little, or ``memory_per_task`` is; nothing is built then.
@@ -87,18 +98,20 @@ def prepare(
     if model is not None:  # its factors are copied, of those that can be recommended
         available -= model.factors.followee_factors.nbytes
     found = searched_graph(graph, len(accounts), config, available)
-    least = config.candidates.min_followers
+    refusals = refusals or no_refusals(graph.accounts)
+    least, hidden = config.candidates.min_followers, refusals.hidden
     sources: list[Source] = [
-        popular.Popular.of(graph),
-        follow_back.FollowBack.of(graph, least),
-        two_hop.TwoHop.of(graph, config.two_hop, least),
-        co_followed.CoFollowed.of(graph, config.co_followed, least),
+        popular.Popular.of(graph, hidden),
+        follow_back.FollowBack.of(graph, least, hidden),
+        two_hop.TwoHop.of(graph, config.two_hop, least, hidden),
+        co_followed.CoFollowed.of(graph, config.co_followed, least, hidden),
     ]
     if model is not None:
-        sources.append(factors.Factors.of(model, graph, least))
+        sources.append(factors.Factors.of(model, graph, least, hidden))
     return Night(
         followees=graph.followees,
         followers=graph.followers.degrees.astype(np.int32),
+        refusals=refusals,
         index=_index(found) if search else None,
         hubs_left_out=found.hubs_left_out,
         sources={source.name: source for source in sources},
@@ -286,10 +299,12 @@ def _climb(
     least = night.config.candidates.min_followers
     lists = ranking.empty_lists(len(accounts), n)
     refused: Counter[tuple[str, str]] = Counter()
-    enough = n + at_most_refused(night.followees, accounts)
+    enough = n + at_most_refused(night.followees, night.refusals, accounts)
     for source in sources:
         candidates = source(accounts, np.where(lists.counts < n, enough, 0))
-        reasons = filter_reasons(night.followees, night.followers, accounts, candidates, least)
+        reasons = filter_reasons(
+            night.followees, night.followers, night.refusals, accounts, candidates, least
+        )
         eligible = reasons == FilterReason.ELIGIBLE
         lists = ranking.fill_from(lists, SOURCES.index(source.name), candidates, eligible)
         for reason, count in count_reasons(reasons).items():
@@ -300,7 +315,8 @@ def _climb(
 def _batches(night: Night, accounts: np.ndarray, near: Neighbours) -> Iterator[slice]:
     """Ranges of the shard with at most _BATCH candidates each, or one account."""
     sizes = union_sizes(night.followees, near.counts, near.codes)
-    sizes += at_most_refused(night.followees, accounts) + night.config.recommendations.per_account
+    sizes += at_most_refused(night.followees, night.refusals, accounts)
+    sizes += night.config.recommendations.per_account
     done = np.concatenate([[0], np.cumsum(sizes)])
     start = 0
     while start < len(accounts):

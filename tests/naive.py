@@ -137,14 +137,19 @@ def recommend(
     min_follows=3,
     min_followers=0,
     cap=None,
+    refused=(),
 ):
-    """The published list of one account: [(candidate, score, source)], best first."""
+    """The published list of one account: [(candidate, score, source)], best first.
+
+    ``refused`` are not shown to it for another reason than that it follows them.
+    """
     followers = defaultdict(int, popularity(follows))
 
     def eligible(candidate):
         return (
             candidate != account
             and candidate not in follows[account]
+            and candidate not in refused
             and followers[candidate] >= min_followers
         )
 

@@ -96,7 +96,7 @@ def test_manifest_adds_up(follows, store, demo_rows):
         part["rows"] for part in manifest["parts"]["recommendations"]
     )
     assert [stage["stage"] for stage in manifest["stages"]] == [
-        "check", "read", "graph", "prepare", "plan", "recommend", "write",
+        "check", "read", "graph", "prepare", "plan", "recommend", "write", "gate",
     ]  # fmt: skip
     assert all(stage["peak_memory_mb"] > 10 for stage in manifest["stages"])
     assert set(manifest["versions"]) >= {"raypipe", "python", "ray", "modin", "numpy"}
@@ -199,7 +199,7 @@ def test_a_cap_on_hubs_finds_what_the_oracle_finds(follows, store, demo_rows):
     assert (similarity["max_followers"], similarity["hubs_left_out"]) == (CAP, len(hubs))
     assert similarity["sample"] == len(shares)
     assert similarity["recall"] == round(float(sum(shares) / len(shares)), 4) < 1
-    assert [stage["stage"] for stage in run.manifest["stages"]][-2:] == ["recall", "write"]
+    assert [stage["stage"] for stage in run.manifest["stages"]][-3:] == ["recall", "write", "gate"]
 
 
 #: Of a task, for the demo network of 300 accounts: enough for one index, one block, two, seven.

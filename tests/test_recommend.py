@@ -249,6 +249,11 @@ def test_every_reason_but_eligible_is_refused_somewhere():
     assert [reason.name for reason in FilterReason][1:] == [
         "SELF",
         "ALREADY_FOLLOWED",
+        "REJECTED",
+        "BLOCKED",
+        "USED_TO_FOLLOW",
+        "OPTED_OUT",
+        "BOT",
         "TOO_FEW_FOLLOWERS",
     ]
 

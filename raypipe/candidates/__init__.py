@@ -49,3 +49,20 @@ class Source(Protocol):
 
         Beside those that a list takes from whatever source, which are counted elsewhere.
         """
+
+
+def may_be_brought(
+    followers: np.ndarray, min_followers: int, hidden: np.ndarray | None = None
+) -> np.ndarray:
+    """bool[n]: who has enough followers, and is not hidden from everybody.
+
+    Args:
+        followers: int64[n], number of followers of every account.
+        hidden: [n], other than 0 for who is shown to nobody; None: there is nobody.
+
+    Example:
+        >>> may_be_brought(np.array([3, 1, 5]), 2, np.array([0, 0, 4])).tolist()
+        [True, False, False]
+    """
+    enough = followers >= min_followers
+    return enough if hidden is None else enough & (hidden == 0)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from raypipe.candidates import Candidates
+from raypipe.candidates import Candidates, may_be_brought
 from raypipe.config import MiddleConfig
 from raypipe.graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
@@ -48,14 +48,21 @@ class CoFollowed:
     name: ClassVar[str] = NAME
 
     @classmethod
-    def of(cls, graph: FollowGraph, config: MiddleConfig, min_followers: int = 0) -> CoFollowed:
+    def of(
+        cls,
+        graph: FollowGraph,
+        config: MiddleConfig,
+        min_followers: int = 0,
+        hidden: np.ndarray | None = None,
+    ) -> CoFollowed:
         """The source, made from a graph; holds its arrays, not copies.
 
         Args:
             min_followers: nobody with fewer is brought.
+            hidden: [n], other than 0 for who is shown to nobody; None: there is nobody.
         """
         weights = weights_of(graph.followees.degrees, config.weight, config.max_follows)
-        brought = graph.followers.degrees >= min_followers
+        brought = may_be_brought(graph.followers.degrees, min_followers, hidden)
         return cls(graph.followees, graph.followers, weights, brought)
 
     def work(self, accounts: np.ndarray) -> np.ndarray:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from raypipe.candidates import Candidates
+from raypipe.candidates import Candidates, may_be_brought
 from raypipe.errors import RunError
 from raypipe.factors.algorithms import cooccurrence
 from raypipe.factors.model import FactorModel
@@ -55,19 +55,26 @@ class Factors:
     name: ClassVar[str] = NAME
 
     @classmethod
-    def of(cls, model: FactorModel, graph: FollowGraph, min_followers: int = 0) -> Factors:
+    def of(
+        cls,
+        model: FactorModel,
+        graph: FollowGraph,
+        min_followers: int = 0,
+        hidden: np.ndarray | None = None,
+    ) -> Factors:
         """The source, made from a model and the graph that it was trained on.
 
         Args:
             min_followers: nobody with fewer is brought.
+            hidden: [n], other than 0 for who is shown to nobody; None: there is nobody.
 
         Raises:
             RunError: it was trained on another graph.
         """
         if model.fingerprint != graph.fingerprint:
             raise RunError("model: was trained on another graph; run the night again")
-        followers = graph.followers.degrees
-        columns = np.flatnonzero(followers >= max(1, min_followers)).astype(np.int32)
+        brought = may_be_brought(graph.followers.degrees, max(1, min_followers), hidden)
+        columns = np.flatnonzero(brought).astype(np.int32)
         column_factors = model.factors.followee_factors[columns]
         return cls(
             model.factors.account_factors,

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from raypipe.candidates import Candidates
+from raypipe.candidates import Candidates, may_be_brought
 from raypipe.graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.followers_back import best_not_followed
@@ -50,15 +50,19 @@ class FollowBack:
     name: ClassVar[str] = NAME
 
     @classmethod
-    def of(cls, graph: FollowGraph, min_followers: int = 0) -> FollowBack:
+    def of(
+        cls, graph: FollowGraph, min_followers: int = 0, hidden: np.ndarray | None = None
+    ) -> FollowBack:
         """The source, made from a graph; holds its arrays, not copies.
 
         Args:
             min_followers: nobody with fewer is brought.
+            hidden: [n], other than 0 for who is shown to nobody; None: there is nobody.
         """
         followers = graph.followers.degrees
         ratios = followers / (1 + graph.followees.degrees)
-        return cls(graph.followees, graph.followers, ratios, followers >= min_followers)
+        brought = may_be_brought(followers, min_followers, hidden)
+        return cls(graph.followees, graph.followers, ratios, brought)
 
     def work(self, accounts: np.ndarray) -> np.ndarray:
         read = self.followees.degrees_of(accounts) + self.followers.degrees_of(accounts)

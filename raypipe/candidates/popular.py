@@ -18,7 +18,8 @@ class Popular:
     """Brings the ``wanted[i]`` most followed accounts; the score is the number of followers.
 
     Attributes:
-        order: int32, every account that somebody follows, most followers first, then by id.
+        order: int32, every account that somebody follows and that may be shown, most followers
+            first, then by id.
         followers: int32[n], number of followers of every account.
 
     Example:
@@ -36,11 +37,16 @@ class Popular:
     name: ClassVar[str] = NAME
 
     @classmethod
-    def of(cls, graph: FollowGraph) -> Popular:
-        """The source, made from a graph."""
+    def of(cls, graph: FollowGraph, hidden: np.ndarray | None = None) -> Popular:
+        """The source, made from a graph.
+
+        Args:
+            hidden: [n], other than 0 for who is shown to nobody; None: there is nobody.
+        """
         followers = graph.followers.degrees.astype(np.int32)
         order = np.argsort(-followers, kind="stable").astype(np.int32)
-        return cls(order[: np.count_nonzero(followers)], followers)
+        order = order[: np.count_nonzero(followers)]
+        return cls(order if hidden is None else order[hidden[order] == 0], followers)
 
     def work(self, accounts: np.ndarray) -> np.ndarray:
         return np.zeros(len(accounts))

@@ -26,7 +26,31 @@ Settings = Annotated[
 ]
 Account = Annotated[str, typer.Argument(help="The account's id, as it stands in the input.")]
 AtMost = Annotated[int | None, typer.Option(min=1, help="At most so many.")]
+Feedback = Annotated[
+    str | None,
+    typer.Option(
+        "--feedback",
+        envvar="RAYPIPE_FEEDBACK_URL",
+        metavar="URL",
+        help="The store of rejections; as the published run says, if not given.",
+    ),
+]
 DEFAULT_RUNS = Path("runs")
+
+
+def feedback_url(given: str | None, runs_dir: Path) -> str:
+    """Where the rejections are: as told, else where the published run has read them.
+
+    Before the first run, and by default, that is a file beside the runs.
+    """
+    from raypipe.feedback.place import store_url
+    from raypipe.runs.store import RunStore
+
+    if given is None:
+        runs = RunStore(runs_dir)
+        if runs.current_id() is not None:
+            given = runs.current().manifest.get("feedback", {}).get("url")
+    return store_url(given, runs_dir)
 
 
 def settle(config: Path | None, follows: str | None, settings: list[str] | None) -> Any:

@@ -8,7 +8,15 @@ from typing import Annotated
 import typer
 
 from raypipe.cli.app import app
-from raypipe.cli.options import DEFAULT_RUNS, Account, AtMost, Json, RunsDir
+from raypipe.cli.options import (
+    DEFAULT_RUNS,
+    Account,
+    AtMost,
+    Feedback,
+    Json,
+    RunsDir,
+    feedback_url,
+)
 
 
 @app.command(epilog="Example: raypipe demo --accounts 20000 --out demo/follows.csv")
@@ -39,25 +47,36 @@ def recommend(
             metavar="ID,...", help="Of an account that came later: whom it follows, for the model."
         ),
     ] = None,
+    feedback: Feedback = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
     """Whom an account may want to follow, as published last. Does not start Ray.
 
     With --follows, the list is made now, from these follows alone, where the run has a model.
+    Whom the account has rejected by now is left out; if that cannot be read, nothing is shown.
     """
+    from raypipe.feedback.place import rejected_by
+    from raypipe.runs.filtered import refused_in
     from raypipe.runs.store import RunStore
 
-    found = RunStore(runs_dir).current()
+    runs = RunStore(runs_dir)
+    found, newest = runs.current(), runs.newest()
+    rejected = rejected_by(feedback_url(feedback, runs_dir), account)
     if follows is None:
-        rows = found.recommendations(account, k).to_pylist()
+        rows = found.recommendations(account).to_pylist()
     else:
         from raypipe.newcomer import recommend_newcomer
 
         ids = [name.strip() for name in follows.split(",") if name.strip()]
-        rows, unknown = recommend_newcomer(found, account, ids, k)
+        rows, unknown = recommend_newcomer(found, account, ids, k, rejected)
         if unknown:
             typer.echo(f"not in run {found.id}: {', '.join(unknown)}", err=True)
+    rows = [row for row in rows if row["followingId"] not in rejected]
+    if newest and newest.id != found.id:  # rolled back: what came to be hidden since stays hidden
+        refused = refused_in(newest, account, [row["followingId"] for row in rows])
+        rows = [row for row in rows if row["followingId"] not in refused]
+    rows = rows[:k]
     _print_list(rows, f"{account}, run {found.id}", json)
 
 

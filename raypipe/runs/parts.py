@@ -99,7 +99,12 @@ def read_account(
 
 
 def holds_id(path: Path, account: str) -> bool:
-    """Is the account among the ids of an Arrow IPC file (one sorted string column ``id``)?
+    """Is the account among the ids of a file? See :func:`place_of_id`."""
+    return place_of_id(path, account) is not None
+
+
+def place_of_id(path: Path, account: str) -> int | None:
+    """Where the account stands in an Arrow IPC file (one sorted string column ``id``); else None.
 
     A binary search in the memory-mapped file: about log2(accounts) pages are read.
 
@@ -108,7 +113,7 @@ def holds_id(path: Path, account: str) -> bool:
     """
     with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
         start, stop = _places(file.read_all().column("id"), account)
-    return start < stop
+    return start if start < stop else None
 
 
 def _places(ids: pa.ChunkedArray, account: str) -> tuple[int, int]:

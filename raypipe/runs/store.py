@@ -237,6 +237,18 @@ class RunStore:
         """Was it ever the run that readers see? False for one that was killed before that."""
         return run.id in self._history().ever()
 
+    def published_before(self, date: str) -> Run | None:
+        """The newest whole run that was published, of the last date before this one."""
+        runs = map(self._load, self._history().ever())
+        earlier = [run for run in runs if run.problem is None and run.id[:10] < date]
+        return max(earlier, key=lambda run: run.age_key, default=None)
+
+    def newest(self) -> Run | None:
+        """The newest whole run that was ever published; after a rollback not the current one."""
+        runs = map(self._load, self._history().ever())
+        whole = [run for run in runs if run.problem is None]
+        return max(whole, key=lambda run: run.age_key, default=None)
+
     def previous(self) -> Run | None:
         """The run that :meth:`rollback` goes to: published before the current one, still here."""
         below = map(self._load, self._history().below())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import capacity, caps, commands, nights, reading, sources, sweeps
+from tests.benchmarks import capacity, caps, commands, nights, reading, rejections, sources, sweeps
 from tests.benchmarks.similarity.__main__ import main as similarity
 from tests.conftest import real_data
 
@@ -22,6 +22,7 @@ BENCHMARKS = {
     "capacity": capacity.bench,
     "commands": commands.bench,
     "sources": lambda: sources.bench(_data()),
+    "rejections": rejections.bench,
     "sweeps": lambda: sweeps.bench(_data()),
     "sweeps-memory": sweeps.bench_memory,
 }

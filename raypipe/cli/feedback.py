@@ -1,0 +1,145 @@
+"""What accounts do not want to see: reject, take back, list, import, export."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from raypipe.cli.app import app, rejections_app
+from raypipe.cli.options import DEFAULT_RUNS, Account, AtMost, Feedback, Json, RunsDir, feedback_url
+
+Candidate = Annotated[str, typer.Argument(help="Whom it does not want to see.")]
+RequestId = Annotated[
+    str | None,
+    typer.Option(help="Your own, unique; the same request again counts once."),
+]
+
+
+@app.command(epilog="Example: raypipe reject jazz-0042 star-01 --reason spam")
+def reject(
+    account: Account,
+    candidate: Candidate,
+    reason: Annotated[str | None, typer.Option(help="Kept with it, for people.")] = None,
+    request_id: RequestId = None,
+    feedback: Feedback = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """Never show a candidate to an account again; holds from the moment this returns."""
+    from raypipe.feedback.store import FeedbackStore
+
+    with closing(FeedbackStore(feedback_url(feedback, runs_dir))) as store:
+        answer = store.reject(account, candidate, reason, request_id)
+    _say(answer, f"{candidate} is not shown to {account} again", json)
+
+
+@app.command(epilog="Example: raypipe unreject jazz-0042 star-01")
+def unreject(
+    account: Account,
+    candidate: Candidate,
+    request_id: RequestId = None,
+    feedback: Feedback = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """Take a rejection back: the candidate may be shown again."""
+    from raypipe.feedback.store import FeedbackStore
+
+    with closing(FeedbackStore(feedback_url(feedback, runs_dir))) as store:
+        answer = store.unreject(account, candidate, request_id)
+    _say(answer, f"{candidate} may be shown to {account}", json)
+
+
+@rejections_app.command("list", epilog="Example: raypipe rejections list jazz-0042 --json")
+def rejections_list(
+    account: Annotated[str | None, typer.Argument(help="Only those of this account.")] = None,
+    k: AtMost = None,
+    feedback: Feedback = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """What is rejected now, by account and candidate."""
+    from raypipe.feedback.store import FeedbackStore
+    from raypipe.show import print_json, print_table
+
+    with closing(FeedbackStore(feedback_url(feedback, runs_dir))) as store:
+        rows = store.rejections(account, k)
+    if json:
+        print_json(rows)
+    elif not rows:
+        typer.echo("nothing is rejected")
+    else:
+        print_table(list(rows[0]), (list(row.values()) for row in rows))
+
+
+@rejections_app.command("import", epilog="Example: raypipe rejections import rejected.parquet")
+def rejections_import(
+    file: Annotated[Path, typer.Argument(help="CSV or Parquet: account, candidate, reason.")],
+    quarantine: Annotated[
+        Path, typer.Option(help="Parquet file of the rows that are no rejection.")
+    ] = Path("rejections.quarantine.parquet"),
+    feedback: Feedback = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """Reject every pair in a file, all or none; pairs that are rejected already stay as they are.
+
+    Rows that are no rejection are left out, counted, and written to the quarantine with the reason.
+    """
+    import pyarrow.parquet as pq
+
+    from raypipe.disk import disk_errors
+    from raypipe.feedback.store import FeedbackStore
+    from raypipe.feedback.transfer import read_rejections
+    from raypipe.show import print_facts, print_json
+
+    found = read_rejections(file)
+    facts = {"rows": found.table.num_rows + found.quarantine.num_rows}
+    if found.quarantine.num_rows:
+        with disk_errors(f"{quarantine}: cannot be written"), open(quarantine, "wb") as out:
+            pq.write_table(found.quarantine, out)
+    with closing(FeedbackStore(feedback_url(feedback, runs_dir))) as store:
+        facts |= store.import_table(found.table)._asdict()
+    facts["quarantined"] = found.quarantine.num_rows
+    print_json(facts) if json else print_facts(
+        {name.replace("_", " "): count for name, count in facts.items()}
+    )
+    if found.quarantine.num_rows and not json:
+        typer.echo(f"quarantine: {quarantine}")
+
+
+@rejections_app.command("export", epilog="Example: raypipe rejections export rejected.parquet")
+def rejections_export(
+    file: Annotated[Path, typer.Argument(help="Parquet where it ends in .parquet, else CSV.")],
+    feedback: Feedback = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """Write what is rejected now into a file that `rejections import` reads."""
+    from raypipe.feedback.store import FeedbackStore
+    from raypipe.feedback.transfer import write_rejections
+    from raypipe.show import print_json
+
+    with closing(FeedbackStore(feedback_url(feedback, runs_dir))) as store:
+        table = store.export_table()
+    write_rejections(table, file)
+    if json:
+        print_json({"file": str(file), "rows": table.num_rows})
+    else:
+        typer.echo(f"{file}: {table.num_rows:,} rows")
+
+
+def _say(answer, sentence: str, json: bool) -> None:
+    from raypipe.show import print_json, text
+
+    if json:
+        print_json(answer._asdict())
+        return
+    if answer.repeated:
+        sentence = "nothing to do: this request was answered before"
+    elif not answer.changed:
+        sentence += "; it was so before"
+    typer.echo(text(sentence))

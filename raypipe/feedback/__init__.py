@@ -1,0 +1,1 @@
+"""What accounts say about their recommendations: rejections, in SQLite or PostgreSQL."""

@@ -1,0 +1,199 @@
+"""Whom a night must not show to whom, beside follows: as it is read, and in codes of a graph."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from raypipe.audience import read_ids
+from raypipe.config import RunConfig
+from raypipe.errors import InputError
+from raypipe.feedback.place import store_url
+from raypipe.feedback.store import ACCOUNT, CANDIDATE, FeedbackStore, Snapshot
+from raypipe.feedback.transfer import read_rejections
+from raypipe.graph import FollowGraph, digest_of_ids, load_graph
+from raypipe.kernels.csr import Adjacency, Pairs, adjacency, find
+from raypipe.runs.filtered import FOLDER, load_rows
+from raypipe.runs.run import Run
+from raypipe.runs.store import RunStore
+
+#: Follows of an earlier graph that are looked at together, at some 40 bytes each.
+_BLOCK = 4_000_000
+
+
+@dataclass(frozen=True)
+class FilterInputs:
+    """What was read before the graph is there.
+
+    Attributes:
+        rejections: of one moment.
+        blocks: columns account and candidate; None where the config names none.
+        opted_out, bots: ids; None where the config names none.
+        before: the run whose follows may be gone now; None where there is none.
+    """
+
+    rejections: Snapshot
+    blocks: pa.Table | None = None
+    opted_out: pa.Array | None = None
+    bots: pa.Array | None = None
+    before: Run | None = None
+
+    def digest(self) -> bytes:
+        """SHA-256 over all that a result depends on; in what order it was rejected does not."""
+        digest = hashlib.sha256()
+        for name, pairs in (("rejections", self.rejections.pairs), ("blocks", self.blocks)):
+            for column in () if pairs is None else (ACCOUNT, CANDIDATE):
+                digest.update(name.encode() + digest_of_ids(pairs[column].combine_chunks()))
+        for name, ids in (("opted_out", self.opted_out), ("bots", self.bots)):
+            digest.update(b"" if ids is None else name.encode() + digest_of_ids(ids))
+        if self.before is not None:
+            files = self.before.manifest["files"].items()
+            kept = {n: f["sha256"] for n, f in files if n.startswith(("graph/", f"{FOLDER}/"))}
+            digest.update(json.dumps(kept, sort_keys=True).encode())
+        return digest.digest()
+
+
+@dataclass(frozen=True)
+class Filters:
+    """The same in codes of a graph of n accounts; ids that it does not hold are left out.
+
+    Attributes:
+        rejected: whom each account has rejected.
+        blocked: whom each account has blocked, or who has blocked it.
+        unfollowed: whom each account followed in an earlier run, and does not follow now.
+        opted_out, bots: bool[n], who is shown to nobody.
+        counts: of each, how many there are; and of what was read, how many rows have an unknown id.
+    """
+
+    rejected: Adjacency
+    blocked: Adjacency
+    unfollowed: Adjacency
+    opted_out: np.ndarray
+    bots: np.ndarray
+    counts: dict[str, int]
+
+
+def feedback_store(config: RunConfig, store: RunStore) -> FeedbackStore:
+    """The store of rejections of a config, beside these runs if it names no other."""
+    return FeedbackStore(store_url(config.feedback.url, store.root))
+
+
+def read_filters(config: RunConfig, store: RunStore, date: str) -> FilterInputs:
+    """Read everything that a night must not show.
+
+    Args:
+        date: of the run.
+
+    Raises:
+        FeedbackError: the store of rejections cannot be read.
+        InputError: a file that the config names cannot be read, or holds a row that is none.
+    """
+    with closing(feedback_store(config, store)) as feedback:
+        rejections = feedback.snapshot()
+    filters = config.filters
+    return FilterInputs(
+        rejections,
+        _read_blocks(filters.blocks),
+        *(
+            None if path is None else read_ids(Path(path), key)
+            for path, key in (
+                (filters.opted_out, "filters.opted_out"),
+                (filters.bots, "filters.bots"),
+            )
+        ),
+        before=store.published_before(date) if filters.used_to_follow else None,
+    )
+
+
+def filters_of(inputs: FilterInputs, graph: FollowGraph) -> Filters:
+    """What was read, in codes of a graph.
+
+    Raises:
+        RunError: the graph of the earlier run cannot be read.
+    """
+    rejected, unknown_rejections = _pairs_in(inputs.rejections.pairs, graph)
+    blocked, unknown_blocks = _pairs_in(inputs.blocks, graph, both_ways=True)
+    unfollowed = _unfollowed(inputs.before, graph)
+    opted_out, bots = (_members(ids, graph) for ids in (inputs.opted_out, inputs.bots))
+    return Filters(
+        rejected,
+        blocked,
+        unfollowed,
+        opted_out,
+        bots,
+        counts={
+            "rejections": len(rejected.codes),
+            "rejections_of_unknown_accounts": unknown_rejections,
+            "blocks_both_ways": len(blocked.codes),
+            "blocks_of_unknown_accounts": unknown_blocks,
+            "used_to_follow": len(unfollowed.codes),
+            "opted_out": int(np.count_nonzero(opted_out)),
+            "bots": int(np.count_nonzero(bots)),
+        },
+    )
+
+
+def _read_blocks(path: str | None) -> pa.Table | None:
+    if path is None:
+        return None
+    found = read_rejections(Path(path))
+    if found.quarantine.num_rows:
+        first = found.quarantine.slice(0, 1).to_pylist()[0]
+        raise InputError(
+            f"{path}: {found.quarantine.num_rows:,} rows are no block (row {first['row']}: "
+            f"{first['reason']}); mend them, so that none is overlooked"
+        )
+    return found.table.select([ACCOUNT, CANDIDATE])
+
+
+def _pairs_in(
+    table: pa.Table | None, graph: FollowGraph, both_ways: bool = False
+) -> tuple[Adjacency, int]:
+    """The pairs as rows of codes, and how many have an id that is not in the graph."""
+    if table is None:
+        return _rows_of([], graph), 0
+    rows, columns = (graph.codes(table[name].combine_chunks()) for name in (ACCOUNT, CANDIDATE))
+    known = (rows >= 0) & (columns >= 0)
+    rows, columns = (codes[known].astype(np.int32) for codes in (rows, columns))
+    ways = [(rows, columns), (columns, rows)] if both_ways else [(rows, columns)]
+    return _rows_of(ways, graph), int(np.count_nonzero(~known))
+
+
+def _unfollowed(before: Run | None, graph: FollowGraph) -> Adjacency:
+    """Follows of the run before, and those that were gone there already, that are gone now."""
+    if before is None:
+        return _rows_of([], graph)
+    earlier = load_graph(before.path / "graph")
+    code_of = graph.codes(earlier.ids).astype(np.int32)
+    every = np.arange(graph.accounts, dtype=np.int32)
+    unfollowed = Adjacency(*load_rows(before, "unfollowed", earlier.accounts))
+    gone = []
+    for side in (earlier.followees, unfollowed):
+        for start in range(0, len(side.codes), _BLOCK):
+            places = np.arange(start, min(start + _BLOCK, len(side.codes)))
+            rows = code_of[np.searchsorted(side.indptr, places, side="right") - 1]
+            columns = code_of[side.codes[start : start + _BLOCK]]
+            known = (rows >= 0) & (columns >= 0)
+            rows, columns = rows[known], columns[known]
+            is_gone = find(graph.followees, Pairs(rows, columns, every)) < 0
+            gone.append((rows[is_gone], columns[is_gone]))
+    return _rows_of(gone, graph)
+
+
+def _rows_of(pairs: Iterable[tuple[np.ndarray, np.ndarray]], graph: FollowGraph) -> Adjacency:
+    every = np.arange(graph.accounts, dtype=np.int32)
+    return adjacency([Pairs(*part, every) for part in pairs], graph.accounts)[0]
+
+
+def _members(ids: pa.Array | None, graph: FollowGraph) -> np.ndarray:
+    found = np.zeros(graph.accounts, bool)
+    codes = graph.codes([] if ids is None else ids)
+    found[codes[codes >= 0]] = True
+    return found

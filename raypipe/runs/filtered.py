@@ -1,0 +1,92 @@
+"""Whom a run must not show to whom: kept with it as arrays, and read without numba or a graph."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from raypipe.disk import disk_errors
+from raypipe.errors import RunError
+from raypipe.runs.parts import place_of_id
+from raypipe.runs.run import Run
+
+#: The folder in a run.
+FOLDER = "filters"
+
+#: As ``kernels.csr.Adjacency``, which would bring numba.
+_Rows = tuple[np.ndarray, np.ndarray]
+
+
+def save_filters(folder: Path, refused: _Rows, unfollowed: _Rows, hidden: np.ndarray) -> None:
+    """Keep them with a run.
+
+    Args:
+        folder: the run's.
+        refused: (indptr, codes), whom each account must not be shown, for whatever reason.
+        unfollowed: of these, whom it used to follow.
+        hidden: uint8[n], other than 0 for who is shown to nobody.
+
+    Raises:
+        RunError: they cannot be written.
+    """
+    arrays = {
+        "refused_indptr": refused[0],
+        "refused_codes": refused[1],
+        "unfollowed_indptr": unfollowed[0],
+        "unfollowed_codes": unfollowed[1],
+        "hidden": hidden,
+    }
+    with disk_errors(f"{folder / FOLDER}: cannot be written"):
+        (folder / FOLDER).mkdir(exist_ok=True)
+        for name, array in arrays.items():
+            np.save(folder / FOLDER / f"{name}.npy", array, allow_pickle=False)
+
+
+def load_rows(run: Run, name: str, accounts: int) -> _Rows:
+    """(indptr, codes) of ``refused`` or ``unfollowed`` of a run, memory-mapped.
+
+    Empty in a run of an earlier raypipe.
+    """
+    if not (run.path / FOLDER).is_dir():
+        return np.zeros(accounts + 1, np.int64), np.empty(0, np.int32)
+    return _load(run, f"{name}_indptr"), _load(run, f"{name}_codes")
+
+
+def load_hidden(run: Run, accounts: int) -> np.ndarray:
+    """uint8[n], other than 0 for who is shown to nobody."""
+    return _load(run, "hidden") if (run.path / FOLDER).is_dir() else np.zeros(accounts, np.uint8)
+
+
+def refused_in(run: Run, account: str, candidates: Collection[str]) -> set[str]:
+    """Which of the candidates a run would not have shown to the account, by what it was told.
+
+    Raises:
+        RunError: its files are gone or damaged.
+    """
+    if not (run.path / FOLDER).is_dir():
+        return set()
+    ids = run.path / "graph" / "ids.arrow"
+    try:
+        row = place_of_id(ids, account)
+        codes = {candidate: place_of_id(ids, candidate) for candidate in candidates}
+    except (OSError, pa.ArrowException) as error:
+        raise RunError(f"run {run.id}: its graph cannot be read ({error}); run it again") from error
+    hidden = _load(run, "hidden")
+    indptr, refused = load_rows(run, "refused", len(hidden))
+    theirs = refused[indptr[row] : indptr[row + 1]] if row is not None else ()
+    return {
+        candidate
+        for candidate, code in codes.items()
+        if code is not None and (hidden[code] or code in theirs)
+    }
+
+
+def _load(run: Run, name: str) -> np.ndarray:
+    path = run.path / FOLDER / f"{name}.npy"
+    try:
+        return np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError) as error:
+        raise RunError(f"{path}: cannot be read ({error}); run the night again") from None

@@ -1,0 +1,92 @@
+"""What a million rejections cost: to acknowledge one more, and to prove that none is published."""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from raypipe.eligibility import refusals_of
+from raypipe.feedback.store import FeedbackStore, Snapshot
+from raypipe.filters import FilterInputs, filters_of
+from raypipe.gate import check_lists
+from raypipe.graph import build_graph, encode
+from raypipe.runs.parts import write_parts
+from raypipe.show import print_facts
+
+ACCOUNTS = 100_000
+#: Account i follows the 10 after it, is recommended the next 10, and has rejected the next 10.
+EACH = 10
+
+
+def bench() -> None:
+    """Print seconds, with 1 M follows, 1 M recommendations and 1 M rejections."""
+    ids = np.array([f"account-{i:06d}" for i in range(ACCOUNTS)], dtype=object)
+    follows = pairs(ids, 1)
+    graph, _ = build_graph([encode(pd.DataFrame(follows, columns=["followerId", "followingId"]))])
+    rejected = pairs(ids, 1 + 2 * EACH)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        parts = write_parts(folder, "recommendations", [recommendations(pairs(ids, 1 + EACH))])
+        none = FilterInputs(Snapshot(0, table_of(rejected[:0])))
+        with closing(FeedbackStore(f"sqlite:///{folder}/feedback.sqlite")) as store:
+            facts = {"import": seconds(lambda: store.import_table(table_of(rejected)))}
+            inputs = FilterInputs(store.snapshot())
+            facts |= {
+                "snapshot": seconds(store.snapshot),
+                "digest": seconds(inputs.digest),
+                "into codes": seconds(lambda: refusals_of(filters_of(inputs, graph))),
+            }
+            for word, told in (("without", none), ("with", inputs)):
+                filters = filters_of(told, graph)
+                check_lists(folder, parts, graph, filters)
+                facts[f"gate {word}"] = seconds(
+                    lambda filters=filters: check_lists(folder, parts, graph, filters)
+                )
+            taken = [
+                seconds(lambda i=i: store.reject("me", f"account-{i:06d}")) for i in range(500)
+            ]
+    facts["a night more, in all"] = sum(
+        (facts["snapshot"], facts["digest"], facts["into codes"])
+    ) + (facts["gate with"] - facts["gate without"])
+    facts["reject, median ms"] = 1e3 * statistics.median(taken)
+    facts["reject, 99 % ms"] = 1e3 * float(np.quantile(taken, 0.99))
+    print_facts({name: float(value) for name, value in facts.items()}, "seconds")
+
+
+def pairs(ids: np.ndarray, first: int) -> np.ndarray:
+    """Each account with EACH others, from the one that stands so many places after it."""
+    rows = np.repeat(np.arange(len(ids)), EACH)
+    others = (rows + first + np.tile(np.arange(EACH), len(ids))) % len(ids)
+    return np.column_stack([ids[rows], ids[others]])
+
+
+def table_of(rows: np.ndarray) -> pa.Table:
+    columns = [pa.array(rows[:, place], pa.large_string()) for place in (0, 1)]
+    return pa.table(
+        [*columns, pa.nulls(len(rows), pa.large_string())], ["account", "candidate", "reason"]
+    )
+
+
+def recommendations(rows: np.ndarray) -> pa.Table:
+    return pa.table(
+        {
+            "followerId": rows[:, 0],
+            "rank": np.tile(np.arange(1, EACH + 1, dtype=np.int32), len(rows) // EACH),
+            "followingId": rows[:, 1],
+            "score": np.zeros(len(rows)),
+            "source": ["similar"] * len(rows),
+        }
+    )
+
+
+def seconds(function) -> float:
+    started = time.perf_counter()
+    function()
+    return time.perf_counter() - started
