@@ -83,9 +83,8 @@ def test_lists_equal_the_oracle(rows, rejected, blocked, opted_out, bots, n):
 def test_every_refusal_has_a_reason_and_is_counted():
     # me is as similar to you as can be; you follow one candidate for each reason.
     mine = ["x", "y", "z"]
-    yours = ["rejected", "blocked", "blocker", "gone", "opted out", "bot", "shown"]
+    yours = ["rejected", "blocked", "blocker", "opted out", "bot", "shown"]
     graph = graph_of([*(("me", a) for a in mine), *(("you", a) for a in [*mine, *yours])])
-    before = graph_of([("me", "gone"), ("me", "x")])
     filters = filters_of(
         inputs_of(
             [("me", "rejected"), ("me", "never seen")],
@@ -98,7 +97,6 @@ def test_every_refusal_has_a_reason_and_is_counted():
     everybody = np.arange(graph.accounts, dtype=np.int32)
     refusals = refusals_of(filters)
     assert filters.counts["rejections_of_unknown_accounts"] == 1
-    assert before.follows == 2
     night = prepare(graph, everybody, load_config(), refusals=refusals)
     me = graph.code("me")
     tables = recommend_shard(night, (me, me + 1)).tables
@@ -115,7 +113,7 @@ def test_every_refusal_has_a_reason_and_is_counted():
         ("similar", "BOT"): 1,
     }
     shown = {graph.ids[code].as_py() for code in tables["recommendations"]["other"].to_pylist()}
-    assert shown == {"gone", "shown"}
+    assert shown == {"shown"}
 
 
 def write(rows, path="follows.csv"):
@@ -303,6 +301,38 @@ def test_nothing_leaks_by_night_rollback_or_recommend(
         refused = refused_to(account, [*early, *late], [], [])
         theirs = refused_to(account, [], blocked, hidden) & known if account in known else set()
         assert not recommended(account) & (refused | theirs)
+
+
+def test_after_a_rollback_what_came_to_be_hidden_stays_hidden():
+    write([*ROWS, ("e", "z")])
+    store = RunStore(Path("runs"))
+    one = run_night(config_for(), store, "2026-03-01").run
+    assert "z" in recommended("a")
+    Path("bots.csv").write_text("accountId\nz\n")
+    run_night(config_for(filters__bots="bots.csv"), store, "2026-03-02")
+    store.rollback(one.id)
+    assert ("a", "z") in lists_in(store.current())
+    assert "z" not in recommended("a")
+
+
+def test_phase_3_shows_nobody_who_was_rejected():
+    rows = [(f"a{i}", f"a{j}") for i in range(30) for j in range(30) if (i * j + i + j) % 3 == 1]
+    write([row for row in rows if row[0] != row[1]])
+    store = RunStore(Path("runs"))
+    model = {"factors.algorithm": "TruncatedSVD", "factors.min_follows": 1}
+    config = load_config(None, {**config_for().model_dump(mode="json"), "ladder": "fixed"} | model)
+    first = run_night(config, store, "2026-03-01").run
+    best = [row["followingId"] for row in first.recommendations("a1").to_pylist()][:2]
+    assert first.recommendations("a1")["source"].to_pylist()[:2] == ["factors"] * 2
+    reject(("a1", best[0]), ("new", best[1]))
+    second = run_night(config, store, "2026-03-02").run
+    assert ("a1", best[0]) not in lists_in(second)
+    assert ("a1", best[1]) in lists_in(second)
+    follows = ",".join(b for a, b in rows if a == "a1" and b != "a1")
+    told = ["recommend", "new", "--follows", follows, "--json"]
+    shown = [row["followingId"] for row in json.loads(CliRunner().invoke(app, told).stdout)]
+    assert best[0] in shown
+    assert best[1] not in shown
 
 
 @pytest.mark.parametrize(
