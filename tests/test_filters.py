@@ -269,7 +269,7 @@ rows_of_names = st.lists(
 )
 
 
-@settings(max_examples=15)
+@settings(max_examples=6)
 @given(rows_of_names, rows_of_names, *[st.lists(st.sampled_from([
     (a, b) for a in NAMES for b in NAMES if a != b
 ]), max_size=8)] * 3, st.sets(st.sampled_from(NAMES), max_size=2))  # fmt: skip

@@ -122,7 +122,7 @@ _WRITER = """
 import sys
 from raypipe.feedback.store import FeedbackStore
 store = FeedbackStore(sys.argv[1])
-for i in range(int(sys.argv[2]), 10_000, 8):
+for i in range(int(sys.argv[2]), int(sys.argv[3]), 8):
     store.reject(f"a{i % 100}", f"c{i}", request_id=f"r{i}")
     if i % 7 == 0:  # some retry
         assert store.reject(f"a{i % 100}", f"c{i}", request_id=f"r{i}").repeated
@@ -130,13 +130,14 @@ for i in range(int(sys.argv[2]), 10_000, 8):
 
 
 def test_eight_writers_lose_nothing_and_double_nothing(store, url):
-    writers = [
-        subprocess.Popen([sys.executable, "-c", _WRITER, url, str(number)]) for number in range(8)
-    ]
+    # A server has its own tests; what is raypipe's own is tried as often as it takes.
+    count = 10_000 if url.startswith("sqlite") else 2_000
+    words = [sys.executable, "-c", _WRITER, url]
+    writers = [subprocess.Popen([*words, str(number), str(count)]) for number in range(8)]
     assert [writer.wait() for writer in writers] == [0] * 8
-    assert sorted(pairs(store)) == sorted((f"a{i % 100}", f"c{i}") for i in range(10_000))
-    assert len(events_in(url)) == 10_000
-    assert store.snapshot().watermark == 10_000
+    assert sorted(pairs(store)) == sorted((f"a{i % 100}", f"c{i}") for i in range(count))
+    assert len(events_in(url)) == count
+    assert store.snapshot().watermark == count
 
 
 def test_the_quick_reader_knows_the_schema():
