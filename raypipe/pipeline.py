@@ -7,17 +7,14 @@ FollowGraph, ladder --shards--> lists --parts--> run --gate--> published
 from __future__ import annotations
 
 import hashlib
-import platform
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-import raypipe
 from raypipe.audience import read_accounts
 from raypipe.checkpoints import (
     PUBLISHED,
@@ -49,8 +46,7 @@ from raypipe.runs.parts import write_parts
 from raypipe.runs.run import Run
 from raypipe.runs.staging import Staging
 from raypipe.runs.store import RunStore
-
-_PACKAGES = ("ray", "modin", "pandas", "numpy", "numba", "pyarrow", "scipy", "scikit-learn")
+from raypipe.versions import versions
 
 
 @dataclass(frozen=True)
@@ -200,11 +196,7 @@ def _compute(
             stages.meter.stages, predicted / cpus, write_seconds(len(cost.accounts), config)
         ),
         "stages": stages.meter.stages,
-        "versions": {
-            "raypipe": raypipe.__version__,
-            "python": platform.python_version(),
-            **{package: version(package) for package in _PACKAGES},
-        },
+        "versions": versions(),
     }
 
 

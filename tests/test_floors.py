@@ -14,7 +14,7 @@ PACKAGE = Path(raypipe.__file__).parent
 #: The house, from the ground up. A file that is not named here has no floor, and fails the test.
 FLOORS = (
     ("__init__", "errors"),
-    ("columns", "disk", "progress", "meter", "kernels/*"),
+    ("versions", "columns", "disk", "progress", "meter", "kernels/*"),
     ("config",),
     ("frames", "graph", "memory", "runs/*", "feedback/*", "show", "demo"),
     ("statistics", "audience", "plots", "degrees", "ladder_report"),

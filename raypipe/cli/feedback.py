@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from raypipe.cli.app import app, rejections_app
 from raypipe.cli.options import DEFAULT_RUNS, Account, AtMost, Feedback, Json, RunsDir, feedback_url
+
+if TYPE_CHECKING:  # it imports SQLAlchemy
+    from raypipe.feedback.store import FeedbackStore
 
 Candidate = Annotated[str, typer.Argument(help="Whom it does not want to see.")]
 RequestId = Annotated[
@@ -29,9 +32,7 @@ def reject(
     json: Json = False,
 ) -> None:
     """Never show a candidate to an account again; holds from the moment this returns."""
-    from raypipe.feedback.store import FeedbackStore
-
-    with closing(FeedbackStore(feedback_url(feedback, runs_dir))) as store:
+    with _store(feedback, runs_dir) as store:
         answer = store.reject(account, candidate, reason, request_id)
     _say(answer, f"{candidate} is not shown to {account} again", json)
 
@@ -46,9 +47,7 @@ def unreject(
     json: Json = False,
 ) -> None:
     """Take a rejection back: the candidate may be shown again."""
-    from raypipe.feedback.store import FeedbackStore
-
-    with closing(FeedbackStore(feedback_url(feedback, runs_dir))) as store:
+    with _store(feedback, runs_dir) as store:
         answer = store.unreject(account, candidate, request_id)
     _say(answer, f"{candidate} may be shown to {account}", json)
 
@@ -62,10 +61,9 @@ def rejections_list(
     json: Json = False,
 ) -> None:
     """What is rejected now, by account and candidate."""
-    from raypipe.feedback.store import FeedbackStore
     from raypipe.show import print_json, print_table
 
-    with closing(FeedbackStore(feedback_url(feedback, runs_dir))) as store:
+    with _store(feedback, runs_dir) as store:
         rows = store.rejections(account, k)
     if json:
         print_json(rows)
@@ -92,7 +90,6 @@ def rejections_import(
     import pyarrow.parquet as pq
 
     from raypipe.disk import disk_errors
-    from raypipe.feedback.store import FeedbackStore
     from raypipe.feedback.transfer import read_rejections
     from raypipe.show import print_facts, print_json
 
@@ -101,7 +98,7 @@ def rejections_import(
     if found.quarantine.num_rows:
         with disk_errors(f"{quarantine}: cannot be written"), open(quarantine, "wb") as out:
             pq.write_table(found.quarantine, out)
-    with closing(FeedbackStore(feedback_url(feedback, runs_dir))) as store:
+    with _store(feedback, runs_dir) as store:
         facts |= store.import_table(found.table)._asdict()
     facts["quarantined"] = found.quarantine.num_rows
     print_json(facts) if json else print_facts(
@@ -119,17 +116,23 @@ def rejections_export(
     json: Json = False,
 ) -> None:
     """Write what is rejected now into a file that `rejections import` reads."""
-    from raypipe.feedback.store import FeedbackStore
     from raypipe.feedback.transfer import write_rejections
     from raypipe.show import print_json
 
-    with closing(FeedbackStore(feedback_url(feedback, runs_dir))) as store:
+    with _store(feedback, runs_dir) as store:
         table = store.export_table()
     write_rejections(table, file)
     if json:
         print_json({"file": str(file), "rows": table.num_rows})
     else:
         typer.echo(f"{file}: {table.num_rows:,} rows")
+
+
+def _store(feedback: str | None, runs_dir: Path) -> AbstractContextManager[FeedbackStore]:
+    """Open until the block ends."""
+    from raypipe.feedback.store import FeedbackStore
+
+    return closing(FeedbackStore(feedback_url(feedback, runs_dir)))
 
 
 def _say(answer, sentence: str, json: bool) -> None:

@@ -8,21 +8,19 @@ evaluations/<date>-<digest>/
 
 from __future__ import annotations
 
-import platform
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-import raypipe
 from raypipe.audience import ACCOUNT
 from raypipe.columns import SOURCE
 from raypipe.disk import disk_errors, to_json, write_atomic
 from raypipe.evaluation.evaluate import Evaluation
 from raypipe.evaluation.plots import PICTURES, plot_metrics
 from raypipe.evaluation.splits import SIZES
+from raypipe.versions import versions
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 VALUES_SCHEMA = pa.schema(
@@ -34,7 +32,6 @@ VALUES_SCHEMA = pa.schema(
         ("value", pa.float64()),
     ]
 )
-_PACKAGES = ("ray", "modin", "pandas", "numpy", "numba", "pyarrow")
 
 
 def save(evaluation: Evaluation, folder: Path, date: str) -> Path:
@@ -74,11 +71,7 @@ def as_json(evaluation: Evaluation, date: str) -> dict[str, Any]:
         "means": evaluation.means,
         "differences": evaluation.differences,
         **evaluation.facts,
-        "versions": {
-            "raypipe": raypipe.__version__,
-            "python": platform.python_version(),
-            **{package: version(package) for package in _PACKAGES},
-        },
+        "versions": versions(),
     }
 
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from pydantic import ByteSize
 
+from raypipe import memory
 from raypipe.config import Section
 from raypipe.errors import TooLargeError
 from raypipe.ratings.algorithms import (
@@ -146,7 +146,7 @@ def refusal(
         return None
     svd = training_bytes(SVD(), size)
     cure = (
-        f"take SVD, which takes {_text(svd)}, or fewer ratings"
+        f"take SVD, which takes {memory.size(svd)}, or fewer ratings"
         if svd <= limit
         else "take fewer ratings"
     )
@@ -154,15 +154,11 @@ def refusal(
         cure = "lower n_factors, or take fewer ratings"
     return (
         f"{name}: a training on {size.ratings:,} ratings of {size.users:,} users and "
-        f"{size.items:,} items takes about {_text(needed)}, and {limited_by} leaves "
-        f"{_text(max(0, limit))}; {cure}"
+        f"{size.items:,} items takes about {memory.size(needed)}, and {limited_by} leaves "
+        f"{memory.size(max(0, limit))}; {cure}"
     )
 
 
 def _compared(parameters: KNNBasic, size: Size) -> int:
     """How many are compared with each other."""
     return size.users if parameters.sim_options.user_based else size.items
-
-
-def _text(count: float) -> str:
-    return ByteSize(count).human_readable(decimal=True)

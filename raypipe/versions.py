@@ -1,0 +1,24 @@
+"""What a result was made with: it stands in the manifest of a run, and beside an evaluation."""
+
+from __future__ import annotations
+
+import platform
+from importlib.metadata import version
+
+import raypipe
+
+_PACKAGES = ("ray", "modin", "pandas", "numpy", "numba", "pyarrow", "scipy", "scikit-learn")
+
+
+def versions() -> dict[str, str]:
+    """By name: raypipe, python, and the packages whose version may change a result or its speed.
+
+    Example:
+        >>> versions()["raypipe"] == raypipe.__version__
+        True
+    """
+    return {
+        "raypipe": raypipe.__version__,
+        "python": platform.python_version(),
+        **{package: version(package) for package in _PACKAGES},
+    }
