@@ -245,6 +245,61 @@ class FiltersConfig(Section):
     )
 
 
+class WeightsConfig(Section):
+    """How much each source counts in a blend; of weight 0 it is not asked."""
+
+    follow_back: float = Field(1.0, ge=0, description="Who follows the account.")
+    two_hop: float = Field(0.2, ge=0, description="Whom its followees follow.")
+    co_followed: float = Field(0.1, ge=0, description="Whom its followers follow.")
+    similar: float = Field(0.5, ge=0, description="Whom accounts with similar follows follow.")
+    factors: float = Field(0.5, ge=0, description="Whom the model prefers, where there is one.")
+    popular: float = Field(0.1, ge=0, description="Whom most accounts follow.")
+
+    @model_validator(mode="after")
+    def _one_at_least(self) -> WeightsConfig:
+        if not any(self.model_dump().values()):
+            raise ValueError("all weights are 0; expected one source at least")
+        return self
+
+
+class BlendConfig(Section):
+    """Several sources in one list."""
+
+    combine: Literal["none", "fixed", "learned"] = Field(
+        "none",
+        description="none: each phase by itself. fixed: all sources too, by their weights. "
+        "learned: also by a ranker that is trained on held-out follows, every night. With ladder: "
+        "evidence a blend is shown to accounts of a size for which it finds more than any phase "
+        "and any source; with ladder: fixed, from similar.min_follows on.",
+    )
+    weights: WeightsConfig = Field(WeightsConfig(), description="Of the sources.")
+    candidates: int = Field(
+        50, ge=1, le=1000, description="Best candidates of each source that are looked at."
+    )
+    most_of_one: float = Field(
+        1.0,
+        gt=0,
+        le=1,
+        description="Largest share of a list that may come from one source: the one of its "
+        "sources that ranks a candidate highest. A list is rather shorter than beyond it.",
+    )
+
+    @property
+    def blends(self) -> bool:
+        """Are sources blended at all?"""
+        return self.combine != "none"
+
+    @property
+    def most_fraction(self) -> tuple[int, int]:
+        """The largest share as written, as an exact (numerator, denominator)."""
+        return _as_written(self.most_of_one)
+
+    @field_validator("most_of_one")
+    @classmethod
+    def _short_enough_to_be_exact(cls, value: float) -> float:
+        return _at_most_9_places(value)
+
+
 class RecommendationsConfig(Section):
     """What a list looks like."""
 
@@ -487,6 +542,7 @@ class RunConfig(Section):
     co_followed: MiddleConfig = Field(
         MiddleConfig(), description="Whom the followers of an account follow."
     )
+    blend: BlendConfig = Field(BlendConfig(), description="Several sources in one list.")
     recommendations: RecommendationsConfig = Field(
         RecommendationsConfig(), description="What a list looks like."
     )
@@ -526,6 +582,27 @@ class RunConfig(Section):
     def _modin_needs_ray(self) -> RunConfig:
         if self.frames == "modin" and self.cluster == "none":
             raise ValueError("frames: modin runs on Ray, but cluster is none; set cluster: local")
+        return self
+
+    @model_validator(mode="after")
+    def _a_blend_has_a_source(self) -> RunConfig:
+        weights = self.blend.weights.model_dump(
+            exclude=None if self.factors.trained else {"factors"}
+        )
+        if self.blend.blends and not any(weights.values()):
+            raise ValueError(
+                "blend.weights: only factors has a weight, but nothing is trained; set "
+                "factors.algorithm, or another weight"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _a_learned_blend_needs_evidence(self) -> RunConfig:
+        if self.blend.combine == "learned" and self.ladder == "fixed":
+            raise ValueError(
+                "blend.combine: learned is judged by evidence, but ladder is fixed; set ladder: "
+                "evidence, or blend.combine: fixed"
+            )
         return self
 
     def digest(self) -> str:

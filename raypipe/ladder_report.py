@@ -12,7 +12,7 @@ def print_ladder(facts: dict[str, Any]) -> None:
     """What ``evidence.choose_ladder`` returned: a table where something was measured, and why."""
     if facts["decided_by"] == "evidence":
         sizes = [list(rows) for _, rows in groupby(facts["table"], lambda row: row["size"])]
-        names = [row["sources"][0] for row in max(sizes, key=len)]
+        names = [row["name"] for row in max(sizes, key=len)]
         print_table(
             ["follows", "accounts", *names, "leads by"],
             (_line(rows, len(names)) for rows in sizes),
@@ -20,7 +20,7 @@ def print_ladder(facts: dict[str, Any]) -> None:
         )
         for first, *_ in sizes:
             if not first["accounts"]:
-                print_line(f"ladder: {first['size']}: {first['why']}; phase {first['phase']}")
+                print_line(f"ladder: {first['size']}: {first['why']}; {first['name']}")
     else:
         print_line(facts["why"])
 
@@ -31,8 +31,8 @@ def _line(rows: list[dict[str, Any]], phases: int) -> list[Any]:
     Example:
         >>> about = {"min_follows": 3, "max_follows": 9, "accounts": 120}
         >>> ahead = {"difference": 0.06, "difference_low": 0.04, "difference_high": 0.08}
-        >>> behind = {**about, **ahead, "sources": ["popular"], "ndcg": 0.05, "leads": False}
-        >>> leads = {**about, **ahead, "sources": ["similar"], "ndcg": 0.11, "leads": True}
+        >>> behind = {**about, **ahead, "name": "popular", "ndcg": 0.05, "leads": False}
+        >>> leads = {**about, **ahead, "name": "similar", "ndcg": 0.11, "leads": True}
         >>> _line([behind, leads], 2)
         ['3 to 9', 120, '.050', '.110', 'similar .060 .040-.080']
     """
@@ -42,7 +42,7 @@ def _line(rows: list[dict[str, Any]], phases: int) -> list[Any]:
     by, low, high = (
         short(leader[key]) for key in ("difference", "difference_low", "difference_high")
     )
-    name = leader["sources"][0]
+    name = leader["name"]
     return [
         f"{least} up" if most is None else f"{least} to {most}",
         leader["accounts"],

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 import raypipe
 from raypipe.audience import audience
+from raypipe.blend.ranker import Ranker
 from raypipe.config import RunConfig
 from raypipe.disk import disk_errors
 from raypipe.eligibility import Refusals
@@ -27,7 +28,7 @@ from raypipe.frames import FrameEngine
 from raypipe.graph import FollowGraph, build_graph, digest_of_ids, encode
 from raypipe.intake.files import list_files
 from raypipe.intake.read import input_digest, read_follows
-from raypipe.ladder import Rung, has_factors
+from raypipe.ladder import Rung, has_factors, has_learned
 from raypipe.meter import Meter
 from raypipe.progress import Progress
 from raypipe.recommend import Night, prepare
@@ -114,6 +115,7 @@ def prepare_night(
     loaded: Loaded,
     config: RunConfig,
     ladder: tuple[Rung, ...],
+    ranker: Ranker | None,
     stages: Stages,
     scratch: Path | None = None,
     refusals: Refusals | None = None,
@@ -121,6 +123,8 @@ def prepare_night(
     """What the shards need, and the model that was trained; None where the ladder needs none.
 
     Args:
+        ranker: of the learned blend, if there is one; it is left out where nobody on the ladder
+            gets that.
         scratch: folder of this run for work between; a model trained before a kill is there.
         refusals: who is not shown to whom, beside followees.
 
@@ -140,6 +144,7 @@ def prepare_night(
             model,
             ladder,
             refusals=refusals,
+            ranker=ranker if has_learned(ladder) else None,
         )
     return night, model
 

@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raypipe.audience import read_accounts
+from raypipe.blend.ranker import save_ranker
 from raypipe.checkpoints import (
     PUBLISHED,
     count_lists,
@@ -30,7 +31,7 @@ from raypipe.disk import disk_errors, to_json
 from raypipe.eligibility import refusals_of
 from raypipe.engines import Runner, runner
 from raypipe.errors import InputError
-from raypipe.evaluation.evidence import choose_ladder
+from raypipe.evaluation.evidence import choose_ladder, ranker_of
 from raypipe.factors.model import save_model
 from raypipe.filters import FilterInputs, feedback_store, filters_of, read_filters
 from raypipe.gate import check_lists
@@ -112,13 +113,21 @@ def _compute(
         def run_on(seconds: float) -> Runner:
             return runner(config, loaded.engine, seconds, stack, warm_up)
 
-        ladder = decide_once(
+        decided = decide_once(
             staging, lambda: choose_ladder(loaded.graph, loaded.audience, config, stages, run_on)
         )
-        rungs = ladder_of(ladder["rungs"])
+        ladder = decided["ladder"]
         filters = filters_of(filter_inputs, loaded.graph)
         refusals = refusals_of(filters)
-        night, model = prepare_night(loaded, config, rungs, stages, staging.scratch, refusals)
+        night, model = prepare_night(
+            loaded,
+            config,
+            ladder_of(ladder["rungs"]),
+            ranker_of(decided),
+            stages,
+            staging.scratch,
+            refusals,
+        )
         with stages.stage("plan"):
             run_shards, cpus, why_cluster = run_on(estimate_cost(night))
             stages.progress.say(why_cluster)
@@ -160,6 +169,8 @@ def _compute(
         save_filters(staging.path, refusals.rows, filters.unfollowed, refusals.hidden)
         if model:
             save_model(model, staging.path / "model")
+        if night.ranker:
+            save_ranker(night.ranker, staging.path / "ranker.json")
 
     with stages.stage("gate"):
         checked = check_lists(staging.path, parts["recommendations"], loaded.graph, filters)

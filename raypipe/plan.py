@@ -15,7 +15,7 @@ from raypipe.degree_cost import measure_degrees, seconds_of_factors
 from raypipe.degrees import Degrees, without_hubs
 from raypipe.engines import Runner
 from raypipe.errors import ConfigError
-from raypipe.evaluation.evidence import FEWEST, MOST, choose_ladder, sizes_if_measured
+from raypipe.evaluation.evidence import FEWEST, MOST, choose_ladder, ranker_of, sizes_if_measured
 from raypipe.factors.algorithms import check_factors, shape_of, training_bytes
 from raypipe.graph import FollowGraph
 from raypipe.ladder import ladder_of
@@ -62,8 +62,9 @@ def plan_night(
     stages = Stages(progress or Silent())
     with ExitStack() as stack:
         loaded = load(config, read_accounts(config.audience), stages, stack)
-        ladder = choose_ladder(loaded.graph, loaded.audience, config, stages, _in_this_process)
-        night, _ = prepare_night(loaded, config, ladder_of(ladder["rungs"]), stages)
+        decided = choose_ladder(loaded.graph, loaded.audience, config, stages, _in_this_process)
+        ladder, ranker = decided["ladder"], ranker_of(decided)
+        night, _ = prepare_night(loaded, config, ladder_of(ladder["rungs"]), ranker, stages)
         with stages.stage("plan"):
             cost = measure_cost(night)
     graph = loaded.graph
@@ -120,6 +121,11 @@ def plan_degrees(
         raise ConfigError(
             "audience.accounts: names accounts, but a degree table has none; plan without it: "
             "--set audience.accounts=null"
+        )
+    if config.blend.blends:
+        raise ConfigError(
+            "blend.combine: what walks and a ranker take cannot be told from degrees; plan without "
+            "it: --set blend.combine=none"
         )
     stages = Stages(progress or Silent())
     with stages.stage("plan"):

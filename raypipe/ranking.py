@@ -1,4 +1,4 @@
-"""From candidates to a list: the ladder decides which source leads, the next one fills up. Pure."""
+"""From candidates to a list: filled up source after source, or the best of a blend. Pure."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from raypipe.candidates import Candidates
-from raypipe.kernels.topk import best_of_rows, fill_up
+from raypipe.kernels.merged import Merged
+from raypipe.kernels.topk import best_of_groups, best_of_rows, fill_up
 
 
 class Recommendations(NamedTuple):
@@ -64,3 +65,33 @@ def fill_from(
     filled = fill_up(lists[:3], best)
     is_new = (lists.codes < 0) & (filled[1] >= 0)
     return Recommendations(*filled, np.where(is_new, np.uint8(place), lists.sources))
+
+
+def best_of_blend(
+    merged: Merged, scores: np.ndarray, places: np.ndarray, n: int, most: int
+) -> Recommendations:
+    """The n best candidates of a blend, at most so many of them from one source.
+
+    A candidate is from the source that ranks it highest; of several, from the one that stands first
+    among them.
+
+    Args:
+        merged: what S sources say of the candidates of m accounts.
+        scores: float64[c], of the blend.
+        places: int[S], of these sources among all.
+        most: candidates of one source in a list.
+
+    Example:
+        >>> from raypipe.kernels.merged import merge
+        >>> codes = np.array([[[7, 3]], [[5, 7]]], dtype=np.int32)
+        >>> merged = merge(np.array([[2], [2]]), codes, np.ones((2, 1, 2)), 8)
+        >>> lists = best_of_blend(merged, np.array([0.9, 0.5, 0.7]), np.array([0, 4]), 3, 1)
+        >>> lists.codes.tolist(), lists.sources.tolist()
+        ([[7, 5, -1]], [[0, 4, 0]])
+    """
+    leading = np.argmin(merged.ranks, axis=1).astype(np.int32)
+    counts, codes, best, groups = best_of_groups(
+        merged.indptr, merged.codes, scores, leading, len(places), n, most
+    )
+    sources = np.where(codes >= 0, places[groups], 0).astype(np.uint8)
+    return Recommendations(counts, codes, best, sources)

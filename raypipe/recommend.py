@@ -12,7 +12,19 @@ import numpy as np
 import pyarrow as pa
 
 from raypipe import ranking
-from raypipe.candidates import Source, co_followed, factors, follow_back, popular, similar, two_hop
+from raypipe.blend.features import Surroundings
+from raypipe.blend.ranker import Ranker
+from raypipe.blend.scores import fixed_scores, learned_scores
+from raypipe.candidates import (
+    Candidates,
+    Source,
+    co_followed,
+    factors,
+    follow_back,
+    popular,
+    similar,
+    two_hop,
+)
 from raypipe.columns import RANK, SCORE, SOURCE
 from raypipe.config import RunConfig
 from raypipe.eligibility import (
@@ -28,9 +40,11 @@ from raypipe.graph import FollowGraph
 from raypipe.kernels.capped import capped_neighbours, without_hubs
 from raypipe.kernels.column_blocks import ColumnBlocks, neighbours_in, work_in_blocks
 from raypipe.kernels.csr import Adjacency, transpose
+from raypipe.kernels.merged import Merged, merge
 from raypipe.kernels.neighbourhood import union_sizes
 from raypipe.kernels.tanimoto import Neighbours, SimilarityIndex, build_index, work
-from raypipe.ladder import SOURCES, Rung, fixed_ladder, rungs_of
+from raypipe.kernels.topk import best_of_rows
+from raypipe.ladder import FILL_UP, LEARNED, SOURCES, Rung, fixed_ladder, rungs_of
 from raypipe.memory import Fit, fit_tasks, refuse_what_is_too_large
 
 _REFUSED_SCHEMA = pa.schema(
@@ -39,6 +53,12 @@ _REFUSED_SCHEMA = pa.schema(
 
 #: Candidates held at a time, at about 20 bytes each; a single account may have more.
 _BATCH = 2_000_000
+#: Accounts of a blend at a time: of their candidates, some hundred each, all features are held.
+BLENDED = 256
+#: Nanoseconds that the ranker takes for a candidate, features and all.
+_RANKED = 4000.0
+
+Refused = Counter[tuple[str, str]]
 
 
 @dataclass(frozen=True)
@@ -57,6 +77,8 @@ class Night:
         ladder: which of the sources lead for whom.
         accounts: int32, the audience, ascending; a shard is a range of its positions.
         config: of the run.
+        around: the graph, as a ranker sees it; None: there is to be none.
+        ranker: of the learned blend; None: there is none.
         shard_accounts: at most so many in a shard, for the memory of a task; None: no limit.
     """
 
@@ -69,6 +91,8 @@ class Night:
     ladder: tuple[Rung, ...]
     accounts: np.ndarray
     config: RunConfig
+    around: Surroundings | None = None
+    ranker: Ranker | None = None
     shard_accounts: int | None = None
 
 
@@ -81,6 +105,7 @@ def prepare(
     ladder: tuple[Rung, ...] | None = None,
     search: bool = True,
     refusals: Refusals | None = None,
+    ranker: Ranker | None = None,
 ) -> Night:
     """What the shards of a night need of its graph.
 
@@ -91,6 +116,7 @@ def prepare(
         ladder: which sources lead for whom; None: the phases by number of follows.
         search: will neighbours be asked for? If not, nothing is prepared for that.
         refusals: who is not shown to whom, beside followees; None: there is nobody.
+        ranker: for the learned blend; without one there is none.
 
     Raises:
         TooLargeError: that is too little, or ``memory_per_task`` is; nothing is built then.
@@ -100,6 +126,7 @@ def prepare(
     found = searched_graph(graph, len(accounts), config, available)
     refusals = refusals or no_refusals(graph.accounts)
     least, hidden = config.candidates.min_followers, refusals.hidden
+    learns = config.blend.combine == LEARNED
     sources: list[Source] = [
         popular.Popular.of(graph, hidden),
         follow_back.FollowBack.of(graph, least, hidden),
@@ -118,6 +145,8 @@ def prepare(
         ladder=ladder or fixed_ladder(config, trained=model is not None),
         accounts=accounts,
         config=config,
+        around=Surroundings.of(graph, config.two_hop.max_follows) if learns else None,
+        ranker=ranker,
         shard_accounts=found.fit.shard_accounts,
     )
 
@@ -187,12 +216,26 @@ def estimate_work(night: Night, asked: Collection[str] | None = None) -> np.ndar
         found += of_search[accounts]
     found += work_of_list(night.config) * (1 if asked is None else len(asked))
     rungs = rungs_of(night.ladder, night.followees.degrees_of(accounts))
-    leads = np.array([rung.sources[0] for rung in night.ladder])[rungs]
     for name, source in night.sources.items():
-        theirs = np.flatnonzero(leads == name) if asked is None else np.arange(len(accounts))
+        leads = np.array([_is_asked(rung, name) for rung in night.ladder])
+        theirs = np.flatnonzero(leads[rungs]) if asked is None else np.arange(len(accounts))
         if asked is None or name in asked:
             found[theirs] += source.work(accounts[theirs])
+    if asked is None:
+        found += np.array([work_of_blend(rung, night.config) for rung in night.ladder])[rungs]
     return found
+
+
+def _is_asked(rung: Rung, name: str) -> bool:
+    """Is a source asked for the list of every account on a rung? What fills up mostly is not."""
+    return name == rung.sources[0] if rung.how == FILL_UP else name in rung.sources
+
+
+def work_of_blend(rung: Rung, config: RunConfig) -> float:
+    """Nanoseconds of scoring the candidates of one account on this rung together."""
+    if rung.how != LEARNED:
+        return 0.0
+    return _RANKED * len(rung.sources) * config.blend.candidates
 
 
 def work_of_list(config: RunConfig) -> float:
@@ -257,7 +300,7 @@ def make_lists(night: Night, shard: tuple[int, int], near: Neighbours) -> ShardR
 
 def recommend_to(
     night: Night, accounts: np.ndarray, near: Neighbours
-) -> tuple[ranking.Recommendations, Counter[tuple[str, str]]]:
+) -> tuple[ranking.Recommendations, Refused]:
     """The lists of some accounts, and how many candidates were refused by (source, reason).
 
     Args:
@@ -275,41 +318,99 @@ def recommend_to(
 
 def _recommend_batch(
     night: Night, accounts: np.ndarray, near: Neighbours
-) -> tuple[ranking.Recommendations, Counter[tuple[str, str]]]:
+) -> tuple[ranking.Recommendations, Refused]:
     """The lists of some accounts, and how many candidates were refused by (source, reason)."""
     lists = ranking.empty_lists(len(accounts), night.config.recommendations.per_account)
-    refused: Counter[tuple[str, str]] = Counter()
+    refused: Refused = Counter()
     rungs = rungs_of(night.ladder, night.followees.degrees_of(accounts))
-    for rung in np.unique(rungs):
-        members = np.flatnonzero(rungs == rung)
-        theirs = Neighbours(*(array[members] for array in near))
-        sources = {**night.sources, similar.NAME: similar.Similar(night.followees, theirs)}
-        climbing = [sources[name] for name in night.ladder[rung].sources]
-        some, counts = _climb(night, accounts[members], climbing)
-        ranking.put(lists, members, some)
-        refused += counts
+    for place in np.unique(rungs):
+        rung = night.ladder[place]
+        members = np.flatnonzero(rungs == place)
+        step = len(members) if rung.how == FILL_UP else BLENDED
+        for start in range(0, len(members), step):
+            some = members[start : start + step]
+            sources = sources_of_rung(night, rung, Neighbours(*(array[some] for array in near)))
+            if rung.how == FILL_UP:
+                found, counts = _climb(night, accounts[some], sources)
+            else:
+                found, counts = _blend(night, accounts[some], rung, sources)
+            ranking.put(lists, some, found)
+            refused += counts
     return lists, refused
+
+
+def sources_of_rung(night: Night, rung: Rung, near: Neighbours) -> list[Source]:
+    """Those of a rung, in order, for the accounts whose neighbours are given."""
+    sources = {**night.sources, similar.NAME: similar.Similar(night.followees, near)}
+    return [sources[name] for name in rung.sources]
 
 
 def _climb(
     night: Night, accounts: np.ndarray, sources: list[Source]
-) -> tuple[ranking.Recommendations, Counter[tuple[str, str]]]:
-    """The same for accounts of one rung: each source fills up what those before have left short."""
+) -> tuple[ranking.Recommendations, Refused]:
+    """Each source fills up what those before it have left short."""
     n = night.config.recommendations.per_account
-    least = night.config.candidates.min_followers
     lists = ranking.empty_lists(len(accounts), n)
-    refused: Counter[tuple[str, str]] = Counter()
-    enough = n + at_most_refused(night.followees, night.refusals, accounts)
+    refused: Refused = Counter()
     for source in sources:
-        candidates = source(accounts, np.where(lists.counts < n, enough, 0))
-        reasons = filter_reasons(
-            night.followees, night.followers, night.refusals, accounts, candidates, least
-        )
-        eligible = reasons == FilterReason.ELIGIBLE
+        wanted = np.where(lists.counts < n, n, 0)
+        candidates, eligible = _ask(night, accounts, source, wanted, refused)
         lists = ranking.fill_from(lists, SOURCES.index(source.name), candidates, eligible)
-        for reason, count in count_reasons(reasons).items():
-            refused[source.name, reason] = count
     return lists, refused
+
+
+def _blend(
+    night: Night, accounts: np.ndarray, rung: Rung, sources: list[Source]
+) -> tuple[ranking.Recommendations, Refused]:
+    """The best of what all sources bring, scored together."""
+    n = night.config.recommendations.per_account
+    merged, refused = merged_candidates(night, accounts, sources)
+    if rung.how == LEARNED:
+        scores = learned_scores(night.ranker, night.around, accounts, merged)
+    else:
+        weights = night.config.blend.weights.model_dump()
+        scores = fixed_scores([weights[name] for name in rung.sources], merged)
+    places = np.array([SOURCES.index(name) for name in rung.sources])
+    numerator, denominator = night.config.blend.most_fraction
+    most = max(1, n * numerator // denominator)
+    return ranking.best_of_blend(merged, scores, places, n, most), refused
+
+
+def merged_candidates(
+    night: Night, accounts: np.ndarray, sources: list[Source]
+) -> tuple[Merged, Refused]:
+    """Whom a blend looks at: the best eligible candidates of each source, for some accounts."""
+    length = max(night.config.blend.candidates, night.config.recommendations.per_account)
+    refused: Refused = Counter()
+    wanted = np.full(len(accounts), length)
+    best = []
+    for source in sources:
+        candidates, eligible = _ask(night, accounts, source, wanted, refused)
+        best.append(best_of_rows(*candidates, eligible, length))
+    lists = (np.stack(arrays) for arrays in zip(*best, strict=True))
+    return merge(*lists, len(night.followers)), refused
+
+
+def _ask(
+    night: Night, accounts: np.ndarray, source: Source, wanted: np.ndarray, refused: Refused
+) -> tuple[Candidates, np.ndarray]:
+    """So many candidates of a source at least, and who of them may be shown: bool[candidates].
+
+    Those who may not are counted in ``refused``.
+    """
+    enough = wanted + at_most_refused(night.followees, night.refusals, accounts)
+    candidates = source(accounts, np.where(wanted > 0, enough, 0))
+    reasons = filter_reasons(
+        night.followees,
+        night.followers,
+        night.refusals,
+        accounts,
+        candidates,
+        night.config.candidates.min_followers,
+    )
+    for reason, count in count_reasons(reasons).items():
+        refused[source.name, reason] += count
+    return candidates, reasons == FilterReason.ELIGIBLE
 
 
 def _batches(night: Night, accounts: np.ndarray, near: Neighbours) -> Iterator[slice]:

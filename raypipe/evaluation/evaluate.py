@@ -15,16 +15,16 @@ import pyarrow as pa
 
 from raypipe.audience import audience, read_accounts
 from raypipe.config import RunConfig
-from raypipe.cost import estimate_cost
 from raypipe.engines import Runner, memory_available, runner
-from raypipe.evaluation.evidence import choose_ladder
+from raypipe.errors import InputError
+from raypipe.evaluation.evidence import choose_ladder, ranker_of
 from raypipe.evaluation.lists import LADDER, asks_for_factors, check_sources, sources_of
 from raypipe.evaluation.measuring import Measures, measure_lists, measuring_of, shards_of
 from raypipe.evaluation.metrics import check_names
 from raypipe.evaluation.reading import digest_of_data, read_split
 from raypipe.evaluation.results import Row, differences_by_size, means_by_size
 from raypipe.factors.algorithms import check_factors, train
-from raypipe.ladder import ladder_of
+from raypipe.ladder import LEARNED_BLEND, ladder_of
 from raypipe.loading import Stages
 from raypipe.progress import Progress, Silent
 from raypipe.recall import walk_facts
@@ -97,18 +97,24 @@ def evaluate(
             return runner(config, data.engine, seconds, stack, warm_up)
 
         ladder = None
-        if LADDER in sources:  # decided within train: the test follows are hidden from it, too
+        ranker = None
+        if {LADDER, LEARNED_BLEND} & set(sources):
+            # Decided within train: the test follows are hidden from it, too.
             without_test = data.split.train
             asked = audience(without_test, accounts, config.audience.min_follows)
-            ladder = choose_ladder(without_test, asked, config, stages, run_on)
+            decided = choose_ladder(without_test, asked, config, stages, run_on)
+            ladder, ranker = decided["ladder"], ranker_of(decided)
+            if LEARNED_BLEND in sources and not ranker:
+                about = ladder["blend"] or ladder
+                raise InputError(f"source {LEARNED_BLEND}: {about['why']}")
         rungs = ladder_of(ladder["rungs"]) if ladder else ()
         model = None
-        if asks_for_factors(sources, rungs):
+        if asks_for_factors(sources, rungs, config):
             with stages.stage("train"):
                 model = train(data.split.train, config, memory_available())
         with stages.stage("prepare"):
-            measuring = measuring_of(data.split, config, sources, model, rungs)
-            seconds = estimate_cost(measuring.night, measuring.asked)
+            measuring = measuring_of(data.split, config, sources, model, rungs, ranker=ranker)
+            seconds = float(measuring.work.sum())
             run_shards, cpus, why_cluster = run_on(seconds)
             stages.progress.say(why_cluster)
         with stages.stage("measure", total=seconds):

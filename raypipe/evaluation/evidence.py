@@ -1,27 +1,29 @@
-"""The ladder by evidence: for accounts of each size, the phase that best finds what was hidden.
+"""The ladder by evidence: for accounts of each size, what best finds the follows that were hidden.
 
-follows --> train, test --shards--> ndcg of each phase, by account --bootstrap--> leaders --> rungs
+follows --> train, test --shards--> ndcg of each contender, by account --bootstrap--> rungs
 
 Tonight's own follows are split once more, whatever ``evaluation.split`` is: a share of each
 account's, as drawn with the seed. The size of an account is how many it follows in what is left, as
-the night will see it. Each phase is measured as the night would show it, and shown as it was
-measured: its source, filled up by phase 1.
+the night will see it. The contenders are the phases and, where the config blends, the other sources
+and the blends. Each is measured as the night would show it, and shown as it was measured: a source
+filled up by phase 1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from raypipe.blend.ranker import Ranker, from_values, to_values
 from raypipe.config import RunConfig
-from raypipe.cost import estimate_cost
 from raypipe.engines import Runner, memory_available
 from raypipe.errors import TooLargeError
+from raypipe.evaluation.blending import Learned, learn
 from raypipe.evaluation.intervals import bootstrap_means, compare
-from raypipe.evaluation.measuring import Measures, measure_lists, measuring_of, shards_of
+from raypipe.evaluation.measuring import measure_lists, measuring_of, shards_of
 from raypipe.evaluation.results import Row
 from raypipe.evaluation.splits import (
     SIZES,
@@ -33,7 +35,7 @@ from raypipe.evaluation.splits import (
 )
 from raypipe.factors.algorithms import train
 from raypipe.graph import FollowGraph
-from raypipe.ladder import Rung, fixed_ladder, phases
+from raypipe.ladder import FILL_UP, FIXED, LEARNED, Rung, blend, contenders, fixed_ladder
 from raypipe.loading import Stages
 from raypipe.recommend import searched_graph
 
@@ -43,7 +45,7 @@ FEWEST = 100
 #: Of so many accounts of a size it is known to .01; more would only make the night longer.
 MOST = 3000
 
-#: By size: float64[phases, accounts], the ndcg of each account.
+#: By size: float64[contenders, accounts], the ndcg of each account.
 Values = dict[str, np.ndarray]
 
 
@@ -54,7 +56,7 @@ def choose_ladder(
     stages: Stages,
     run_on: Callable[[float], Runner],
 ) -> dict[str, Any]:
-    """Which phase leads for whom, and the table that decided; in a stage ``evidence``, if any.
+    """What is shown to whom, and the table that decided; in a stage ``evidence``, if any.
 
     Depends on the graph, the audience and the config, and not on how it is run.
 
@@ -63,39 +65,43 @@ def choose_ladder(
         run_on: says how to run so many seconds of work.
 
     Returns:
-        JSON values: ``decided_by`` (evidence, fixed, too few), ``why`` in words,
-        ``metric``, ``table`` (rows of :func:`decide`), ``rungs`` (for ``ladder.ladder_of``).
+        JSON values: ``ladder``, with ``decided_by`` (evidence, fixed, too few), ``why`` in words,
+        ``metric``, ``table`` (rows of :func:`decide`), ``rungs`` (for ``ladder.ladder_of``) and
+        ``blend`` (of the ranker; None: it was not to be trained); and ``ranker``, which
+        :func:`ranker_of` reads.
 
     Raises:
         TooLargeError: there is too little memory to measure.
     """
     if config.ladder == "fixed":
-        return _facts(
-            "fixed",
-            "ladder: fixed (config)",
-            fixed_ladder(config, config.factors.trained),
-            [],
-            config,
-        )
+        rungs = fixed_ladder(config, config.factors.trained)
+        return _decided(config, "fixed", "ladder: fixed (config)", rungs, [])
     sizes = sizes_if_measured(graph.followees.degrees_of(audience), config)
     can_be = [audience[sizes == place] for place in range(len(SIZES))]
     enough = [
         draw_accounts(accounts, MOST, config.seed) for accounts in can_be if len(accounts) >= FEWEST
     ]
-    values: Values = {}
+    found = Evidence({}, None)
     if enough:
         with stages.stage("evidence", total=1.0):
             # What is refused for the night itself is refused before the work.
             searched_graph(graph, len(audience), config, memory_available())
             split = _hold_out(graph, np.sort(np.concatenate(enough)), config)
-            values = by_size(_measure_phases(split, config, stages, run_on))
-    ladder, table = decide(values, list(map(len, can_be)), phases(config), config)
-    if values:
+            found = _measure(split, config, stages, run_on)
+    shown = contenders(config, ranker=bool(found.learned and found.learned.ranker))
+    rungs, table = decide(found.values, list(map(len, can_be)), shown, config)
+    if enough:
         why = f"ladder: by ndcg on {config.evaluation.share:.0%} of the follows, held out"
-        return _facts("evidence", why, ladder, table, config)
+        return _decided(config, "evidence", why, rungs, table, found.learned)
     counts = ", ".join(f"{len(some)} {size}" for size, some in zip(SIZES, can_be, strict=True))
-    why = f"ladder: phase 2 ({counts} accounts could be measured; {FEWEST} of a size are needed)"
-    return _facts("too few", why, ladder, table, config)
+    what = "blend by weights" if config.blend.blends else "phase 2"
+    why = f"ladder: {what} ({counts} accounts could be measured; {FEWEST} of a size are needed)"
+    return _decided(config, "too few", why, rungs, table)
+
+
+def ranker_of(decided: dict[str, Any]) -> Ranker | None:
+    """The ranker that :func:`choose_ladder` returned; None where there is none."""
+    return decided["ranker"] and from_values(decided["ranker"])
 
 
 def sizes_if_measured(follows: np.ndarray, config: RunConfig) -> np.ndarray:
@@ -115,42 +121,48 @@ def sizes_if_measured(follows: np.ndarray, config: RunConfig) -> np.ndarray:
     return np.where(is_one, sizes, -1)
 
 
-def by_size(measures: Measures) -> Values:
-    """The values of the one metric that was measured, of each size that was."""
+def by_size(values: np.ndarray, sizes: np.ndarray) -> Values:
+    """The values of each size that was measured.
+
+    Args:
+        values: float64[contenders, m].
+        sizes: uint8[m], places in SIZES.
+    """
     return {
-        size: measures.values[:, 0, measures.sizes == place]
+        size: values[:, sizes == place]
         for place, size in enumerate(SIZES)
-        if np.any(measures.sizes == place)
+        if np.any(sizes == place)
     }
 
 
 def decide(
     values: Values,
     can_be: Sequence[int],
-    of_phases: Sequence[tuple[str, ...]],
+    shown: Sequence[Rung],
     config: RunConfig,
 ) -> tuple[tuple[Rung, ...], list[Row]]:
-    """Which phase leads for accounts of each size.
+    """Which contender leads for accounts of each size.
 
     Of phases 1 and 2 the one with the larger mean; on a tie phase 2, as nothing speaks against what
-    ``ladder: fixed`` does. A later phase has to be trained: it leads only where the interval of its
+    ``ladder: fixed`` does. Any later one costs more: it leads only where the interval of its
     difference from the one that led so far, account by account, lies above 0. A size that was not
-    measured has phase 2; accounts with fewer than ``similar.min_follows`` have phase 1.
+    measured has phase 2, or the blend by weights where there is one; accounts with fewer than
+    ``similar.min_follows`` have phase 1.
 
     Args:
         values: of the sizes that were measured.
         can_be: how many accounts of each of SIZES could be measured.
-        of_phases: the sources of each phase, phase 1 first.
+        shown: the contenders: phase 1, phase 2, then the others.
 
     Returns:
-        The ladder, and JSON rows, one for each size and phase: size, min_follows and max_follows
-        (None: no limit), accounts (that were measured), phase (from 1), sources, ndcg, low, high;
-        against (the phase that leads; for that one, the best other one) with difference,
-        difference_low, difference_high; leads; why. Of a size that was not measured, only the row
-        that leads.
+        The ladder, and JSON rows, one for each size and contender: size, min_follows and
+        max_follows (None: no limit), accounts (that were measured), name, sources, ndcg, low, high;
+        against (who leads; for the leader, the best other one) with difference, difference_low,
+        difference_high; leads; why. Of a size that was not measured, only the row that leads.
     """
     rows: list[Row] = []
-    rungs = [Rung(0, of_phases[0])]
+    rungs = [shown[0]]
+    untried = next((place for place, rung in enumerate(shown) if rung.how == FIXED), 1)
     for place, size in enumerate(SIZES):
         least, most = _follows_of(place, config)
         if most is not None and most < least:
@@ -158,50 +170,52 @@ def decide(
         if size in values:
             leader, found = _judge(values[size], config)
         else:
-            leader, found = 1, [{"phase": 2, "leads": True, "why": _too_few(can_be[place])}]
+            leader = untried
+            found = [{"contender": untried, "leads": True, "why": _too_few(can_be[place])}]
         about = {"size": size, "min_follows": least, "max_follows": most}
         accounts = values[size].shape[1] if size in values else 0
         for row in found:
-            sources = {"accounts": accounts, "sources": list(of_phases[row["phase"] - 1])}
-            rows.append({**about, **_UNKNOWN, **sources, **row})
-        rungs.append(Rung(least, of_phases[leader]))
-    steps = (rung for before, rung in pairwise(rungs) if rung.sources != before.sources)
+            rung = shown[row.pop("contender")]
+            against = row.pop("against", None)
+            row["against"] = None if against is None else shown[against].name
+            names = {"accounts": accounts, "name": rung.name, "sources": list(rung.sources)}
+            rows.append({**about, **_UNKNOWN, **names, **row})
+        rungs.append(shown[leader]._replace(min_follows=least))
+    steps = (rung for before, rung in pairwise(rungs) if rung[1:] != before[1:])
     return (rungs[0], *steps), rows
 
 
-_UNKNOWN = dict.fromkeys(
-    ("ndcg", "low", "high", "against", "difference", "difference_low", "difference_high")
-)
+_UNKNOWN = dict.fromkeys(("ndcg", "low", "high", "difference", "difference_low", "difference_high"))
 
 
 def _judge(values: np.ndarray, config: RunConfig) -> tuple[int, list[Row]]:
-    """Who leads (from 0), and a row for each phase; from float64[phases, accounts]."""
+    """Who leads (from 0), and a row for each contender; from float64[contenders, accounts]."""
     how = config.evaluation.bootstrap, config.seed
     found = bootstrap_means(values.T, *how)
     leader = 1 if found.means[1] >= found.means[0] else 0
     why = {0: "smaller mean", 1: "smaller mean"}
     why[leader] = "equal means: as fixed" if found.means[0] == found.means[1] else "larger mean"
-    for phase in range(2, len(values)):
-        low = float(compare(values[phase, :, None], values[leader, :, None], *how).low[0])
-        why[phase] = "larger beyond the interval" if low > 0 else "not larger beyond the interval"
-        leader = phase if low > 0 else leader
-    best_other = max(set(range(len(values))) - {leader}, key=lambda phase: found.means[phase])
+    for place in range(2, len(values)):
+        low = float(compare(values[place, :, None], values[leader, :, None], *how).low[0])
+        why[place] = "larger beyond the interval" if low > 0 else "not larger beyond the interval"
+        leader = place if low > 0 else leader
+    best_other = max(set(range(len(values))) - {leader}, key=lambda place: found.means[place])
     rows = []
-    for phase in range(len(values)):
-        other = best_other if phase == leader else leader
-        by = compare(values[phase, :, None], values[other, :, None], *how)
+    for place in range(len(values)):
+        other = best_other if place == leader else leader
+        by = compare(values[place, :, None], values[other, :, None], *how)
         rows.append(
             {
-                "phase": phase + 1,
-                "ndcg": float(found.means[phase]),
-                "low": float(found.low[phase]),
-                "high": float(found.high[phase]),
-                "against": other + 1,
+                "contender": place,
+                "ndcg": float(found.means[place]),
+                "low": float(found.low[place]),
+                "high": float(found.high[place]),
+                "against": other,
                 "difference": float(by.means[0]),
                 "difference_low": float(by.low[0]),
                 "difference_high": float(by.high[0]),
-                "leads": phase == leader,
-                "why": why[phase],
+                "leads": place == leader,
+                "why": why[place],
             }
         )
     return leader, rows
@@ -225,41 +239,73 @@ def _hold_out(graph: FollowGraph, accounts: np.ndarray, config: RunConfig) -> Sp
     return split_follows(graph, held, accounts, evaluation, config.seed)
 
 
-def _measure_phases(
+class Evidence(NamedTuple):
+    """What was measured.
+
+    Attributes:
+        values: of each contender, in their order.
+        learned: what came of training a ranker; None where none was to be trained.
+    """
+
+    values: Values
+    learned: Learned | None
+
+
+def _measure(
     split: Split, config: RunConfig, stages: Stages, run_on: Callable[[float], Runner]
-) -> Measures:
-    """The ndcg of each phase, at the length of the lists that are shown."""
+) -> Evidence:
+    """The ndcg of each contender, at the length of the lists that are shown."""
     n = config.recommendations.per_account
     evaluation = config.evaluation.model_copy(update={"k": [n], "metrics": ["ndcg"]})
-    sources = ["+".join(names) for names in phases(config)]
+    names = [
+        "+".join(rung.sources) if rung.how == FILL_UP else rung.name
+        for rung in contenders(config, ranker=False)
+    ]
     try:
         model = train(split.train, config, memory_available()) if config.factors.trained else None
         measuring = measuring_of(
             split,
             config.model_copy(update={"evaluation": evaluation}),
-            sources,
+            names,
             model,
             available=memory_available(),
         )
     except TooLargeError as error:
         raise TooLargeError(f"evidence for the ladder: {error}; or set ladder: fixed") from None
-    seconds = estimate_cost(measuring.night, measuring.asked)
-    run = run_on(seconds)
-    return measure_lists(
-        measuring,
-        run.run_shards,
-        shards_of(measuring.night, seconds, run.cpus),
-        lambda done: stages.progress.advance(done / seconds),
-    )
+    learns = config.blend.combine == LEARNED
+    seconds = float(measuring.work.sum())
+    total = 3 * seconds if learns else seconds
+    run = run_on(total)
+    shards = shards_of(measuring.night, seconds, run.cpus)
+
+    def advance(done: float) -> None:
+        stages.progress.advance(done / total)
+
+    values = measure_lists(measuring, run.run_shards, shards, advance).values[:, 0]
+    if not learns:
+        return Evidence(by_size(values, measuring.sizes), None)
+    rung = blend(config, LEARNED, config.factors.trained)
+    learned = learn(measuring, rung, run.run_shards, shards, advance)
+    if learned.values is not None:
+        values = np.concatenate([values, learned.values[None]])
+    return Evidence(by_size(values, measuring.sizes), learned)
 
 
-def _facts(
-    decided_by: str, why: str, ladder: tuple[Rung, ...], table: list[Row], config: RunConfig
+def _decided(
+    config: RunConfig,
+    decided_by: str,
+    why: str,
+    rungs: tuple[Rung, ...],
+    table: list[Row],
+    learned: Learned | None = None,
 ) -> dict[str, Any]:
-    return {
+    ladder = {
         "decided_by": decided_by,
         "why": why,
         "metric": f"ndcg@{config.recommendations.per_account}",
         "table": table,
-        "rungs": [{**rung._asdict(), "sources": list(rung.sources)} for rung in ladder],
+        "rungs": [{**rung._asdict(), "sources": list(rung.sources)} for rung in rungs],
+        "blend": learned and learned.facts,
     }
+    ranker = learned and learned.ranker
+    return {"ladder": ladder, "ranker": ranker and to_values(ranker)}

@@ -13,7 +13,17 @@ from raypipe.config import RunConfig
 from raypipe.errors import ConfigError, did_you_mean
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.kernels.topk import fill_up
-from raypipe.ladder import SOURCES, Rung, has_factors, rungs_of
+from raypipe.ladder import (
+    BLENDS,
+    FILL_UP,
+    LEARNED_BLEND,
+    SOURCES,
+    Rung,
+    blend,
+    contenders,
+    has_factors,
+    rungs_of,
+)
 from raypipe.recommend import Night, nearest, recommend_to
 
 #: What the night itself would show: each source where the ladder lets it lead.
@@ -26,7 +36,7 @@ def ladders_of(
     """For each source to be measured the ladder that gives its lists.
 
     A source stands alone, for accounts of every size; ``a+b`` is filled up by b where a falls
-    short.
+    short. A blend is that of all sources of the config.
 
     Args:
         ladder: that of the night, which LADDER stands for.
@@ -34,14 +44,21 @@ def ladders_of(
     Raises:
         ConfigError: there is no such source.
     """
-    return {
-        name: ladder if name == LADDER else (Rung(0, tuple(name.split("+"))),)
-        for name in check_sources(names, config)
-    }
+    how = {name: how for how, name in BLENDS.items()}
+    trained = config.factors.trained
+    found = {}
+    for name in check_sources(names, config):
+        if name in how:
+            found[name] = (blend(config, how[name], trained),)
+        else:
+            found[name] = ladder if name == LADDER else (Rung(0, tuple(name.split("+"))),)
+    return found
 
 
 def sources_of(config: RunConfig) -> tuple[str, ...]:
     """The sources that a config has: those of the phases, lowest first, then those beside them.
+
+    The blends are the last ones, where there are any.
 
     Example:
         >>> sources_of(RunConfig())
@@ -49,7 +66,8 @@ def sources_of(config: RunConfig) -> tuple[str, ...]:
     """
     trained = (factors.NAME,) if config.factors.trained else ()
     beside = (follow_back.NAME, two_hop.NAME, co_followed.NAME)
-    return (popular.NAME, similar.NAME, *trained, *beside)
+    blends = [rung.name for rung in contenders(config) if rung.how != FILL_UP]
+    return (popular.NAME, similar.NAME, *trained, *beside, *blends)
 
 
 def check_sources(names: Sequence[str], config: RunConfig) -> tuple[str, ...]:
@@ -67,10 +85,17 @@ def check_sources(names: Sequence[str], config: RunConfig) -> tuple[str, ...]:
         raypipe.errors.ConfigError: no source 'similr'; did you mean similar?
     """
     for name in names:
+        if name in BLENDS.values() and name not in sources_of(config):
+            how = "learned" if name == LEARNED_BLEND else "fixed"
+            raise ConfigError(
+                f"source {name}: this config has none; set blend.combine, as "
+                f"--set blend.combine={how}"
+            )
+        whole = (LADDER, *BLENDS.values())
         for part in name.split("+"):
-            if part not in SOURCES and name != LADDER:
-                possible = SOURCES if "+" in name else (*SOURCES, LADDER)
-                known = f"known: {LADDER}, and {', '.join(SOURCES)}, also joined by +"
+            if part not in SOURCES and name not in whole:
+                possible = SOURCES if "+" in name else (*SOURCES, *whole)
+                known = f"known: {', '.join(whole)}, and {', '.join(SOURCES)}, also joined by +"
                 raise ConfigError(f"no source {part!r}; {did_you_mean(part, possible, known)}")
             if part in SOURCES and part not in sources_of(config):
                 raise ConfigError(
@@ -80,14 +105,13 @@ def check_sources(names: Sequence[str], config: RunConfig) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def asks_for_factors(names: Sequence[str], ladder: tuple[Rung, ...]) -> bool:
+def asks_for_factors(names: Sequence[str], ladder: tuple[Rung, ...], config: RunConfig) -> bool:
     """Does one of these sources need a model?
 
     Args:
         ladder: that LADDER stands for.
     """
-    parts = {part for name in names for part in name.split("+")}
-    return factors.NAME in parts or (LADDER in parts and has_factors(ladder))
+    return any(has_factors(rungs) for rungs in ladders_of(names, ladder, config).values())
 
 
 def lists_of(
@@ -98,8 +122,10 @@ def lists_of(
     A source is asked once for all ladders on which it stands: where the first n of one source do
     not fill a list, the first n of the next one do, just as if it had been asked for that list.
     """
-    names = dict.fromkeys(name for rungs in ladders.values() for r in rungs for name in r.sources)
-    near = nearest(night, accounts) if similar.NAME in names else _no_neighbours(len(accounts))
+    rungs = [rung for rungs in ladders.values() for rung in rungs]
+    search = any(similar.NAME in rung.sources for rung in rungs)
+    near = nearest(night, accounts) if search else _no_neighbours(len(accounts))
+    names = dict.fromkeys(name for rung in rungs if rung.how == FILL_UP for name in rung.sources)
     alone = {
         name: recommend_to(replace(night, ladder=(Rung(0, (name,)),)), accounts, near)[0][:3]
         for name in names
@@ -108,13 +134,16 @@ def lists_of(
     found = []
     for ladder in ladders.values():
         codes = np.empty((len(accounts), night.config.recommendations.per_account), np.int32)
-        rungs = rungs_of(ladder, follows)
-        for rung in np.unique(rungs):
-            members = np.flatnonzero(rungs == rung)
-            theirs = [
-                tuple(array[members] for array in alone[name]) for name in ladder[rung].sources
-            ]
-            codes[members] = reduce(fill_up, theirs)[1]
+        places = rungs_of(ladder, follows)
+        for place in np.unique(places):
+            members, rung = np.flatnonzero(places == place), ladder[place]
+            if rung.how == FILL_UP:
+                theirs = [tuple(array[members] for array in alone[name]) for name in rung.sources]
+                codes[members] = reduce(fill_up, theirs)[1]
+            else:
+                blended = replace(night, ladder=(rung._replace(min_follows=0),))
+                some = Neighbours(*(array[members] for array in near))
+                codes[members] = recommend_to(blended, accounts[members], some)[0].codes
         found.append(codes)
     return found
 

@@ -9,6 +9,7 @@ from math import inf, nan
 
 import numpy as np
 
+from raypipe.blend.ranker import Ranker
 from raypipe.candidates import similar
 from raypipe.config import RunConfig
 from raypipe.evaluation.lists import LADDER, ladders_of, lists_of
@@ -18,7 +19,7 @@ from raypipe.factors.model import FactorModel
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.shards import cut_short, heaviest_first
 from raypipe.ladder import Rung, fixed_ladder
-from raypipe.recommend import Night, column_blocks, estimate_work, prepare
+from raypipe.recommend import Night, column_blocks, estimate_work, prepare, work_of_blend
 
 #: Everybody, beside SIZES.
 ALL = "all"
@@ -52,6 +53,13 @@ class Measuring:
     def asked(self) -> set[str]:
         """Names of all sources on the ladders: each is asked for a list of every account."""
         return asked_of(self.ladders)
+
+    @property
+    def work(self) -> np.ndarray:
+        """float64[m]: seconds of each account, on a machine that may not be this one."""
+        blends = [rung for rungs in self.ladders.values() for rung in rungs]
+        blended = sum(work_of_blend(rung, self.night.config) for rung in blends)
+        return (estimate_work(self.night, self.asked) + blended) * 1e-9
 
 
 @dataclass(frozen=True)
@@ -104,6 +112,7 @@ def measuring_of(
     model: FactorModel | None = None,
     ladder: tuple[Rung, ...] | None = None,
     available: float = inf,
+    ranker: Ranker | None = None,
 ) -> Measuring:
     """What the shards need to measure these sources on a split.
 
@@ -112,6 +121,7 @@ def measuring_of(
         ladder: that LADDER stands for, decided without a look at the test follows; None: the phases
             by number of follows.
         available: bytes of memory that are free here.
+        ranker: for the learned blend.
 
     Raises:
         ConfigError: there is no such source or metric.
@@ -123,7 +133,9 @@ def measuring_of(
     ladder = ladder or fixed_ladder(config, model is not None)
     ladders = ladders_of(sources, ladder, config)
     search = similar.NAME in asked_of(ladders)
-    night = prepare(split.train, split.accounts, config, available, model, ladder, search)
+    night = prepare(
+        split.train, split.accounts, config, available, model, ladder, search, ranker=ranker
+    )
     return Measuring(
         night=night,
         ladders=ladders,
@@ -167,7 +179,7 @@ def measure_lists(
         advance: is told how many seconds of work are done, as estimated.
     """
     night, lengths = measuring.night, measuring.lengths
-    work = estimate_work(night, measuring.asked) * 1e-9
+    work = measuring.work
     todo = heaviest_first(cut_short(work, shards, night.shard_accounts), work)
     names: tuple[str, ...] = ()
     parts: dict[int, np.ndarray] = {}

@@ -50,7 +50,19 @@ def mutual_follows(followees: Adjacency, followers: Adjacency) -> int:
         >>> mutual_follows(followees, followers)
         1
     """
-    return int(_returned(*followees, *followers)) // 2
+    return int(returned_follows(followees, followers).sum()) // 2
+
+
+def returned_follows(followees: Adjacency, followers: Adjacency) -> np.ndarray:
+    """int32[n]: how many of the followees of each account follow it too.
+
+    Example:
+        >>> followees = Adjacency(np.array([0, 1, 2, 3]), np.array([1, 0, 0], dtype=np.int32))
+        >>> followers = Adjacency(np.array([0, 2, 3, 3]), np.array([1, 2, 0], dtype=np.int32))
+        >>> returned_follows(followees, followers).tolist()
+        [1, 1, 0]
+    """
+    return _returned(*followees, *followers)
 
 
 @njit(cache=True, nogil=True)
@@ -91,13 +103,12 @@ def _best_not_followed(
 
 @njit(cache=True, nogil=True)
 def _returned(followees_indptr, followees, followers_indptr, followers):
-    """Follows that are returned: both ends of each pair count."""
-    found = 0
-    for account in range(len(followees_indptr) - 1):
+    found = np.zeros(len(followees_indptr) - 1, dtype=np.int32)
+    for account in range(len(found)):
         at, last = followers_indptr[account], followers_indptr[account + 1]
         for code in followees[followees_indptr[account] : followees_indptr[account + 1]]:
             while at < last and followers[at] < code:
                 at += 1
             if at < last and followers[at] == code:
-                found += 1
+                found[account] += 1
     return found

@@ -30,6 +30,36 @@ def best_of_rows(
     return _best_of_rows(indptr, codes, scores, keep, n)
 
 
+def best_of_groups(
+    indptr: np.ndarray,
+    codes: np.ndarray,
+    scores: np.ndarray,
+    groups: np.ndarray,
+    kinds: int,
+    n: int,
+    most: int,
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The n best entries of each row, at most so many of them of one group.
+
+    Args:
+        indptr, codes, scores: int64[m + 1], int32[...], float64[...]: candidates by row.
+        groups: int32[...], below ``kinds``.
+        most: of one group in a row.
+
+    Returns:
+        counts int32[m], codes int32[m, n], scores float64[m, n] and groups int32[m, n]; past
+        ``counts[i]`` a row holds code -1, score 0 and group 0.
+
+    Example:
+        >>> counts, codes, *_ = best_of_groups(
+        ...     np.array([0, 3]), np.array([7, 3, 5], dtype=np.int32),
+        ...     np.array([0.9, 0.8, 0.1]), np.array([0, 0, 1], dtype=np.int32), 2, 3, 1)
+        >>> counts.tolist(), codes.tolist()
+        ([2], [[7, 5, -1]])
+    """
+    return _best_of_groups(indptr, codes, scores, groups, kinds, n, most)
+
+
 def fill_up(
     lists: tuple[np.ndarray, np.ndarray, np.ndarray],
     more: tuple[np.ndarray, np.ndarray, np.ndarray],
@@ -133,6 +163,38 @@ def _best_of_rows(indptr, codes, scores, keep, n):
             best_scores[i, j] = score
         counts[i] = count
     return counts, best_codes, best_scores
+
+
+@njit(cache=True, nogil=True)
+def _best_of_groups(indptr, codes, scores, groups, kinds, n, most):
+    m = len(indptr) - 1
+    counts = np.zeros(m, dtype=np.int32)
+    best_codes = np.full((m, n), -1, dtype=np.int32)
+    best_scores = np.zeros((m, n), dtype=np.float64)
+    best_groups = np.zeros((m, n), dtype=np.int32)
+    for i in range(m):
+        start, stop = indptr[i], indptr[i + 1]
+        taken = np.zeros(kinds, dtype=np.int64)
+        left = codes[start:stop].copy()
+        values = scores[start:stop].copy()
+        theirs = groups[start:stop].copy()
+        count, size = 0, stop - start
+        while count < n and size:
+            best = 0
+            for at in range(1, size):
+                if _is_before(left[at], values[at], left[best], values[best]):
+                    best = at
+            group = theirs[best]
+            if taken[group] < most:
+                taken[group] += 1
+                best_codes[i, count] = left[best]
+                best_scores[i, count] = values[best]
+                best_groups[i, count] = group
+                count += 1
+            size -= 1
+            left[best], values[best], theirs[best] = left[size], values[size], theirs[size]
+        counts[i] = count
+    return counts, best_codes, best_scores, best_groups
 
 
 @njit(cache=True, nogil=True)

@@ -1,0 +1,105 @@
+"""What the ranker sees of a candidate: what the sources say, and how the two accounts stand."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from raypipe.graph import FollowGraph
+from raypipe.kernels.csr import Adjacency
+from raypipe.kernels.followers_back import returned_follows
+from raypipe.kernels.merged import Merged
+from raypipe.kernels.shared import SHARED, count_shared
+
+#: Of a source: as it scores the candidate, as part of its best score for the account, and its rank.
+OF_A_SOURCE = ("score", "relative", "rank")
+#: Of the account (a) and of the candidate (c): how many they follow, how many follow them, and the
+#: share of each that is returned.
+OF_AN_ACCOUNT = ("follows", "followers", "follows_returned", "followers_returned")
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """The graph, as the features need it.
+
+    Attributes:
+        followees, followers: both sides of a graph of n accounts.
+        returned: int32[n], followees of every account that follow it too.
+        walked: bool[n], whose followees are read: accounts that follow more than
+            ``two_hop.max_follows`` are in the middle of nothing.
+    """
+
+    followees: Adjacency
+    followers: Adjacency
+    returned: np.ndarray
+    walked: np.ndarray
+
+    @classmethod
+    def of(cls, graph: FollowGraph, max_follows: int | None) -> Surroundings:
+        """Those of a graph; holds its arrays, not copies."""
+        follows = graph.followees.degrees
+        walked = np.full(len(follows), True) if max_follows is None else follows <= max_follows
+        returned = returned_follows(graph.followees, graph.followers)
+        return cls(graph.followees, graph.followers, returned, walked)
+
+
+def feature_names(parts: Sequence[str]) -> tuple[str, ...]:
+    """The columns of :func:`features`, of a blend of these sources.
+
+    Example:
+        >>> feature_names(["similar"])[:3]
+        ('similar.score', 'similar.relative', 'similar.rank')
+        >>> len(feature_names(["similar", "popular"]))
+        19
+    """
+    return (
+        *(f"{part}.{what}" for part in parts for what in OF_A_SOURCE),
+        *(f"account.{what}" for what in OF_AN_ACCOUNT),
+        *(f"candidate.{what}" for what in OF_AN_ACCOUNT),
+        *SHARED,
+    )
+
+
+def features(around: Surroundings, accounts: np.ndarray, merged: Merged) -> np.ndarray:
+    """float64[c, features]: a row a candidate, a column each of :func:`feature_names`.
+
+    Args:
+        accounts: int32[m].
+        merged: what the sources say of their candidates.
+    """
+    rows, codes = merged.rows, merged.codes
+    best = np.zeros((len(accounts), merged.scores.shape[1]))
+    first = np.nonzero(merged.ranks == 0)
+    best[rows[first[0]], first[1]] = merged.scores[first]
+    best = best[rows]
+    relative = np.divide(merged.scores, best, out=np.zeros_like(merged.scores), where=best > 0)
+    sources = np.stack([merged.scores, relative, merged.ranks], axis=2)
+    shared = count_shared(
+        around.followees, around.followers, around.walked, accounts, merged.indptr, codes
+    )
+    return np.column_stack(
+        [
+            sources.reshape(len(codes), -1),
+            _of_accounts(around, accounts)[rows],
+            _of_accounts(around, codes),
+            shared,
+        ]
+    )
+
+
+def _of_accounts(around: Surroundings, accounts: np.ndarray) -> np.ndarray:
+    """float64[..., 4]: the columns OF_AN_ACCOUNT; a share of nothing is 0."""
+    follows = around.followees.degrees_of(accounts)
+    followers = around.followers.degrees_of(accounts)
+    returned = around.returned[accounts]
+    return np.stack(
+        [
+            follows,
+            followers,
+            returned / np.maximum(follows, 1),
+            returned / np.maximum(followers, 1),
+        ],
+        axis=1,
+    )
