@@ -23,7 +23,7 @@ from raypipe.engines import Runner, memory_available
 from raypipe.errors import TooLargeError
 from raypipe.evaluation.blending import Learned, learn
 from raypipe.evaluation.intervals import bootstrap_means, compare
-from raypipe.evaluation.measuring import measure_lists, measuring_of, shards_of
+from raypipe.evaluation.measuring import Measuring, measure_lists, measuring_of, shards_of
 from raypipe.evaluation.results import Row
 from raypipe.evaluation.splits import (
     SIZES,
@@ -78,19 +78,26 @@ def choose_ladder(
         return _decided(config, "fixed", "ladder: fixed (config)", rungs, [])
     sizes = sizes_if_measured(graph.followees.degrees_of(audience), config)
     can_be = [audience[sizes == place] for place in range(len(SIZES))]
-    enough = [
-        draw_accounts(accounts, MOST, config.seed) for accounts in can_be if len(accounts) >= FEWEST
+    is_enough = [len(accounts) >= FEWEST for accounts in can_be]
+    # A ranker is trained on accounts of all sizes, though it may lead for some of them alone.
+    learns = config.blend.combine == LEARNED
+    drawn = [
+        draw_accounts(accounts, MOST, config.seed)
+        for accounts, enough in zip(can_be, is_enough, strict=True)
+        if enough or learns
     ]
     found = Evidence({}, None)
-    if enough:
+    if any(is_enough):
         with stages.stage("evidence", total=1.0):
             # What is refused for the night itself is refused before the work.
             searched_graph(graph, len(audience), config, memory_available())
-            split = _hold_out(graph, np.sort(np.concatenate(enough)), config)
-            found = _measure(split, config, stages, run_on)
+            found = _measure(graph, np.sort(np.concatenate(drawn)), config, stages, run_on)
+    values = {
+        size: found.values[size] for size, enough in zip(SIZES, is_enough, strict=True) if enough
+    }
     shown = contenders(config, ranker=bool(found.learned and found.learned.ranker))
-    rungs, table = decide(found.values, list(map(len, can_be)), shown, config)
-    if enough:
+    rungs, table = decide(values, list(map(len, can_be)), shown, config)
+    if values:
         why = f"ladder: by ndcg on {config.evaluation.share:.0%} of the follows, held out"
         return _decided(config, "evidence", why, rungs, table, found.learned)
     counts = ", ".join(f"{len(some)} {size}" for size, some in zip(SIZES, can_be, strict=True))
@@ -232,11 +239,11 @@ def _too_few(count: int) -> str:
     return f"{count} accounts could be measured, {FEWEST} are needed"
 
 
-def _hold_out(graph: FollowGraph, accounts: np.ndarray, config: RunConfig) -> Split:
+def _hold_out(graph: FollowGraph, accounts: np.ndarray, config: RunConfig, seed: int) -> Split:
     evaluation = config.evaluation.model_copy(update={"accounts": None})
     share, least = evaluation.share_fraction, evaluation.min_follows
-    held = hold_out_share(graph, share, least, config.seed)
-    return split_follows(graph, held, accounts, evaluation, config.seed)
+    held = hold_out_share(graph, share, least, seed)
+    return split_follows(graph, held, accounts, evaluation, seed)
 
 
 class Evidence(NamedTuple):
@@ -252,26 +259,19 @@ class Evidence(NamedTuple):
 
 
 def _measure(
-    split: Split, config: RunConfig, stages: Stages, run_on: Callable[[float], Runner]
+    graph: FollowGraph,
+    accounts: np.ndarray,
+    config: RunConfig,
+    stages: Stages,
+    run_on: Callable[[float], Runner],
 ) -> Evidence:
     """The ndcg of each contender, at the length of the lists that are shown."""
-    n = config.recommendations.per_account
-    evaluation = config.evaluation.model_copy(update={"k": [n], "metrics": ["ndcg"]})
-    names = [
-        "+".join(rung.sources) if rung.how == FILL_UP else rung.name
-        for rung in contenders(config, ranker=False)
-    ]
-    try:
-        model = train(split.train, config, memory_available()) if config.factors.trained else None
-        measuring = measuring_of(
-            split,
-            config.model_copy(update={"evaluation": evaluation}),
-            names,
-            model,
-            available=memory_available(),
-        )
-    except TooLargeError as error:
-        raise TooLargeError(f"evidence for the ladder: {error}; or set ladder: fixed") from None
+
+    def hold_out(time: int) -> Measuring:
+        split = _hold_out(graph, accounts, config, config.seed + time)
+        return _measuring_of(split, config)
+
+    measuring = hold_out(0)
     learns = config.blend.combine == LEARNED
     seconds = float(measuring.work.sum())
     total = 3 * seconds if learns else seconds
@@ -285,10 +285,31 @@ def _measure(
     if not learns:
         return Evidence(by_size(values, measuring.sizes), None)
     rung = blend(config, LEARNED, config.factors.trained)
-    learned = learn(measuring, rung, run.run_shards, shards, advance)
+    learned = learn(measuring, rung, hold_out, run.run_shards, shards, advance)
     if learned.values is not None:
         values = np.concatenate([values, learned.values[None]])
     return Evidence(by_size(values, measuring.sizes), learned)
+
+
+def _measuring_of(split: Split, config: RunConfig) -> Measuring:
+    """All contenders but the ranker, by the one metric that decides."""
+    n = config.recommendations.per_account
+    evaluation = config.evaluation.model_copy(update={"k": [n], "metrics": ["ndcg"]})
+    names = [
+        "+".join(rung.sources) if rung.how == FILL_UP else rung.name
+        for rung in contenders(config, ranker=False)
+    ]
+    try:
+        model = train(split.train, config, memory_available()) if config.factors.trained else None
+        return measuring_of(
+            split,
+            config.model_copy(update={"evaluation": evaluation}),
+            names,
+            model,
+            available=memory_available(),
+        )
+    except TooLargeError as error:
+        raise TooLargeError(f"evidence for the ladder: {error}; or set ladder: fixed") from None
 
 
 def _decided(
