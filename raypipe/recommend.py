@@ -32,6 +32,7 @@ from raypipe.kernels.neighbourhood import union_sizes
 from raypipe.kernels.tanimoto import Neighbours, SimilarityIndex, build_index, work
 from raypipe.ladder import SOURCES, Rung, fixed_ladder, rungs_of
 from raypipe.memory import Fit, fit_tasks, refuse_what_is_too_large
+from raypipe.rejections import Rejections
 
 _REFUSED_SCHEMA = pa.schema(
     [(SOURCE, pa.string()), ("reason", pa.string()), ("candidates", pa.int64())]
@@ -58,6 +59,7 @@ class Night:
         accounts: int32, the audience, ascending; a shard is a range of its positions.
         config: of the run.
         shard_accounts: at most so many in a shard, for the memory of a task; None: no limit.
+        rejected: whom every account has rejected, where that teaches; else None.
     """
 
     followees: Adjacency
@@ -70,6 +72,7 @@ class Night:
     accounts: np.ndarray
     config: RunConfig
     shard_accounts: int | None = None
+    rejected: Adjacency | None = None
 
 
 def prepare(
@@ -81,6 +84,7 @@ def prepare(
     ladder: tuple[Rung, ...] | None = None,
     search: bool = True,
     refusals: Refusals | None = None,
+    rejections: Rejections | None = None,
 ) -> Night:
     """What the shards of a night need of its graph.
 
@@ -91,6 +95,7 @@ def prepare(
         ladder: which sources lead for whom; None: the phases by number of follows.
         search: will neighbours be asked for? If not, nothing is prepared for that.
         refusals: who is not shown to whom, beside followees; None: there is nobody.
+        rejections: that teach; None: there are none.
 
     Raises:
         TooLargeError: that is too little, or ``memory_per_task`` is; nothing is built then.
@@ -101,7 +106,7 @@ def prepare(
     refusals = refusals or no_refusals(graph.accounts)
     least, hidden = config.candidates.min_followers, refusals.hidden
     sources: list[Source] = [
-        popular.Popular.of(graph, hidden),
+        popular.Popular.of(graph, hidden, rejections, config.rejections.popular),
         follow_back.FollowBack.of(graph, least, hidden),
         two_hop.TwoHop.of(graph, config.two_hop, least, hidden),
         co_followed.CoFollowed.of(graph, config.co_followed, least, hidden),
@@ -119,6 +124,7 @@ def prepare(
         accounts=accounts,
         config=config,
         shard_accounts=found.fit.shard_accounts,
+        rejected=None if rejections is None else rejections.rows,
     )
 
 
@@ -283,7 +289,10 @@ def _recommend_batch(
     for rung in np.unique(rungs):
         members = np.flatnonzero(rungs == rung)
         theirs = Neighbours(*(array[members] for array in near))
-        sources = {**night.sources, similar.NAME: similar.Similar(night.followees, theirs)}
+        of_neighbours = similar.Similar(
+            night.followees, theirs, night.rejected, night.config.rejections
+        )
+        sources = {**night.sources, similar.NAME: of_neighbours}
         climbing = [sources[name] for name in night.ladder[rung].sources]
         some, counts = _climb(night, accounts[members], climbing)
         ranking.put(lists, members, some)
