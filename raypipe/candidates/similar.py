@@ -30,7 +30,7 @@ class Similar:
         followees: whom every account follows.
         neighbours: of the m accounts that will be asked for, best first.
         rejected: whom every account has rejected; None: rejections teach nothing.
-        rejections: how much they count.
+        rejections: how much they count; goes with ``rejected``.
 
     Source:
         User-based collaborative filtering: Resnick et al. (1994), "GroupLens", CSCW.
@@ -52,7 +52,7 @@ class Similar:
     followees: Adjacency
     neighbours: Neighbours
     rejected: Adjacency | None = None
-    rejections: RejectionsConfig = RejectionsConfig()
+    rejections: RejectionsConfig | None = None
     name: ClassVar[str] = NAME
 
     def work(self, accounts: np.ndarray) -> np.ndarray:
