@@ -274,8 +274,8 @@ class RejectionsConfig(Section):
     )
     factors: bool = Field(
         True,
-        description="In phase 3 SVD learns rejections as zeros, and TruncatedSVD as entries of "
-        "-factors.parameters.rejection; ALS and BPR do not take them.",
+        description="In phase 3 SVD learns rejections as zeros; TruncatedSVD, ALS and BPR do not "
+        "take them.",
     )
 
     @property

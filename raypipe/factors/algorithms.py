@@ -56,7 +56,6 @@ ALGORITHMS = {
         truncated_svd.train_truncated_svd,
         truncated_svd.fold_in,
         truncated_svd.training_bytes,
-        takes_rejections=True,
     ),
     "SVD": Algorithm(
         svd.SvdParameters,

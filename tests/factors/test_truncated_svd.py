@@ -12,7 +12,7 @@ from raypipe.factors.truncated_svd import (
     fold_in,
     train_truncated_svd,
 )
-from raypipe.kernels.csr import Pairs, adjacency, subset, take
+from raypipe.kernels.csr import take
 from raypipe.kernels.factor_scores import walk
 from tests.strategies import graph_of, pairs
 
@@ -57,43 +57,6 @@ def test_the_formula_on_dense_matrices(graph, p, q):
     assert found.account_factors.dtype == found.followee_factors.dtype == np.float32
     scores = found.account_factors @ found.followee_factors.T
     np.testing.assert_allclose(scores, expected, atol=1e-4)
-
-
-def rejections_in(graph, seed=1):
-    """Of each account some at random whom it does not follow."""
-    rng = np.random.default_rng(seed)
-    allowed = (dense(graph) == 0) & ~np.eye(graph.accounts, dtype=bool)
-    rows, columns = np.nonzero(allowed & (rng.random(allowed.shape) < 0.1))
-    every = np.arange(graph.accounts, dtype=np.int32)
-    pairs = Pairs(rows.astype(np.int32), columns.astype(np.int32), every)
-    return adjacency([pairs], graph.accounts)[0]
-
-
-@pytest.mark.parametrize("weight", [0.5, 1.0])
-def test_rejections_are_negative_where_the_vectors_are_sought(graph, weight):
-    p, q = 0.35, 0.4
-    follows, followers = graph.followees.degrees, graph.followers.degrees
-    rejections = rejections_in(graph)
-    signed = dense(graph)
-    for account in range(graph.accounts):
-        signed[account, rejections.row(account)] = -weight
-    normalised = power(follows, -p)[:, None] * signed * power(followers, -q)
-    kept = np.linalg.svd(normalised)[2][:5].T
-    smooth = power(followers, -q)[:, None] * (kept @ kept.T) * power(followers, q)
-    parameters = TruncatedSvdParameters(n_factors=5, n_iter=12, rejection=weight)
-    found = train_truncated_svd(graph, parameters, 0, rejections)
-    scores = found.account_factors @ found.followee_factors.T
-    np.testing.assert_allclose(scores, dense(graph) @ smooth, atol=1e-4)
-
-
-def test_no_rejections_or_no_weight_change_no_byte(graph):
-    none = subset(rejections_in(graph), np.zeros(len(rejections_in(graph).codes), bool))
-    before = train_truncated_svd(graph, TruncatedSvdParameters(), 0)
-    off = train_truncated_svd(graph, TruncatedSvdParameters(rejection=0), 0, rejections_in(graph))
-    for found in (train_truncated_svd(graph, TruncatedSvdParameters(), 0, none), off):
-        assert [np.asarray(array).tobytes() for array in found] == [
-            np.asarray(array).tobytes() for array in before
-        ]
 
 
 @given(pairs.filter(len))
