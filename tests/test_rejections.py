@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,10 +16,17 @@ from hypothesis import strategies as st
 from raypipe.candidates.popular import Popular, lowered
 from raypipe.candidates.similar import Similar
 from raypipe.config import RejectionsConfig, load_config
+from raypipe.errors import RunError
+from raypipe.evaluation.evidence import choose_ladder
+from raypipe.feedback.place import store_url
+from raypipe.feedback.store import FeedbackStore
+from raypipe.filters import filters_of, read_filters
 from raypipe.kernels.csr import Pairs, adjacency
 from raypipe.kernels.tanimoto import build_index, top_neighbours
+from raypipe.pipeline import run_night
 from raypipe.recommend import prepare, recommend_shard
 from raypipe.rejections import Rejections, rejections_of
+from raypipe.runs.store import RunStore
 from tests import naive
 from tests.strategies import IDS, graph_of, pairs
 
@@ -195,3 +208,142 @@ def test_shards_do_not_show():
     parts = [recommend_shard(night, shard).tables for shard in ((0, 1), (1, 17), (17, 50))]
     assert [row for part in parts for row in part["recommendations"].to_pylist()] == whole
     assert whole != lists(graph, None, **OFF)["recommendations"].to_pylist()
+
+
+def some_follows():
+    """Of 40 accounts, the lower the more followed."""
+    rng = np.random.default_rng(8)
+    drawn = rng.random((40, 40)) < 0.4 / (1 + np.arange(40) / 12)
+    return [(f"{a:02}", f"{b:02}") for a, b in np.argwhere(drawn).tolist() if a != b]
+
+
+FOLLOWS = some_follows()
+REJECTED = [
+    (f"{a:02}", f"{b:02}")
+    for a in range(40)
+    for b in range(a % 6, 12, 6)
+    if a != b and (f"{a:02}", f"{b:02}") not in FOLLOWS
+]
+
+
+@pytest.fixture
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("RAYPIPE_RUNS_DIR", raising=False)
+    lines = ["followerId,followingId", *map(",".join, FOLLOWS)]
+    Path("follows.csv").write_text("\n".join(lines) + "\n")
+
+
+def reject(*rejected, runs="runs"):
+    with closing(FeedbackStore(store_url(None, Path(runs)))) as store:
+        for account, candidate in rejected:
+            store.reject(account, candidate)
+
+
+def config_for(**settings):
+    fixed = {"input.follows": "follows.csv", "cluster": "none", "frames": "pandas"}
+    fixed |= {"ladder": "fixed", "recommendations.per_account": 4}
+    return load_config(None, fixed | {k.replace("__", "."): v for k, v in settings.items()})
+
+
+def night(runs, date="2026-03-01", **settings):
+    return run_night(config_for(**settings), RunStore(Path(runs)), date).run
+
+
+def bytes_of(run, *kinds):
+    files = run.manifest["files"].items()
+    return {name: file["sha256"] for name, file in files if name.startswith(kinds)}
+
+
+EVERYTHING = {f"rejections__{name}": 3 for name in OFF}
+NOTHING = {f"rejections__{name}": 0 for name in OFF} | {"rejections__factors": False}
+TRAINED = {
+    "factors__algorithm": "SVD",
+    "factors__parameters": {"n_factors": 4, "n_epochs": 3},
+    "factors__min_follows": 5,
+}
+
+
+def test_a_night_learns_what_its_config_says(elsewhere):
+    """Where nobody has rejected anybody, any option gives the same bytes; else all phases learn."""
+    published = "neighbours/", "recommendations/", "model/"
+    runs = {}
+    for name, rejected in (("none", []), ("some", REJECTED)):
+        for options in (EVERYTHING, NOTHING):
+            folder = f"{name}{len(runs)}"
+            Path(folder).mkdir()
+            reject(*rejected, runs=folder)
+            runs[folder] = night(folder, **TRAINED, **options)
+    none, none_off, some, some_off = (bytes_of(run, *published) for run in runs.values())
+    assert none == none_off
+    changed = {name.split("/")[0] for name in some if some[name] != some_off[name]}
+    assert changed == {"recommendations", "model"}
+    assert {name: some_off[name] for name in none if name.startswith("model")} == {
+        name: none[name] for name in none if name.startswith("model")
+    }
+
+
+def test_the_evidence_learns_as_the_night_does(elsewhere, monkeypatch):
+    monkeypatch.setattr("raypipe.evaluation.evidence.FEWEST", 5)
+    asked = {"ladder": "evidence", "evaluation__min_follows": 2}
+    seen = []
+    monkeypatch.setattr(
+        "raypipe.pipeline.choose_ladder",
+        lambda *told: seen.append(told[5]) or choose_ladder(*told),
+    )
+    night("a", **asked, **EVERYTHING)
+    reject(*REJECTED)
+    off = night("runs", **asked, **NOTHING).manifest["ladder"]
+    on = night("runs", **asked, **EVERYTHING).manifest["ladder"]
+    assert seen[:2] == [None, None]
+    assert len(seen[2].rows.codes) == len(REJECTED)
+    assert on["table"] != off["table"]
+
+
+def test_popularity_goes_by_what_was_shown_the_night_before(elsewhere):
+    asked = {"similar__min_follows": 99, "rejections__popular": 1.5}
+    first = night("runs", **asked)
+    assert first.manifest["feedback"]["shown_in"] is None
+    reject(*REJECTED)
+    again = night("runs", **asked)  # of the same date: the run before is none of its business
+    assert again.manifest["feedback"]["shown_in"] is None
+    second = night("runs", "2026-03-02", **asked)
+    assert second.manifest["feedback"]["shown_in"] == again.id
+    assert night("runs", "2026-03-02", **asked).id == second.id
+    shown = Counter(pq.read_table(again.path / "recommendations")["followingId"].to_pylist())
+    follows = naive.follow_sets(FOLLOWS)
+    taught = naive.that_teach(follows, REJECTED)
+    for run, seen in ((again, {}), (second, shown)):
+        scores = naive.lowered_popularity(follows, taught, seen, 1.5)
+        rows = pq.read_table(run.path / "recommendations").to_pylist()
+        for account, mine in follows.items():
+            never = mine | taught[account] | {account}
+            may = [(other, score) for other, score in scores.items() if other not in never]
+            found = [(r["followingId"], r["score"]) for r in rows if r["followerId"] == account]
+            assert found == naive.best(may, 4)
+    assert bytes_of(again, "recommendations/") != bytes_of(second, "recommendations/")
+
+
+def test_what_was_shown_is_read_only_where_it_counts_and_is_in_the_digest(elsewhere):
+    store = RunStore(Path("runs"))
+    first = night("runs")
+    on, off = (config_for(rejections__popular=weight) for weight in (1, 0))
+    graph = graph_of(FOLLOWS)
+    assert read_filters(on, store, "2026-03-02").shown_in is None  # nobody has rejected anybody
+    reject(*REJECTED)
+    assert read_filters(off, store, "2026-03-02").shown_in is None
+    assert filters_of(read_filters(off, store, "2026-03-02"), graph).shown is None
+    inputs = read_filters(on, store, "2026-03-02")
+    assert inputs.shown_in.id == first.id
+    assert inputs.digest() != replace(inputs, shown_in=None).digest()
+    shown = filters_of(inputs, graph).shown
+    assert shown.sum() == first.manifest["parts"]["recommendations"][0]["rows"]
+    without_most_shown = [
+        row for row in FOLLOWS if graph.ids[int(shown.argmax())].as_py() not in row
+    ]
+    assert 0 < filters_of(inputs, graph_of(without_most_shown)).shown.sum() < shown.sum()
+    part = first.path / first.manifest["parts"]["recommendations"][0]["file"]
+    part.chmod(0o644)
+    part.write_bytes(b"torn")
+    with pytest.raises(RunError, match=r"cannot be read .* or set rejections\.popular: 0"):
+        filters_of(inputs, graph)

@@ -11,6 +11,7 @@ measured: its source, filled up by phase 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -36,6 +37,7 @@ from raypipe.graph import FollowGraph
 from raypipe.ladder import Rung, fixed_ladder, phases
 from raypipe.loading import Stages
 from raypipe.recommend import searched_graph
+from raypipe.rejections import Rejections
 
 #: The ndcg of an account varies by about .25 around the mean: of 100 accounts the mean is known to
 #: .05, which is less than popular and similar mostly differ by; of fewer, chance would lead.
@@ -53,14 +55,16 @@ def choose_ladder(
     config: RunConfig,
     stages: Stages,
     run_on: Callable[[float], Runner],
+    rejections: Rejections | None = None,
 ) -> dict[str, Any]:
     """Which phase leads for whom, and the table that decided; in a stage ``evidence``, if any.
 
-    Depends on the graph, the audience and the config, and not on how it is run.
+    Depends on the graph, the audience, the config and the rejections, and not on how it is run.
 
     Args:
         audience: int32, accounts that will get lists, ascending; of these some are measured.
         run_on: says how to run so many seconds of work.
+        rejections: that teach; who was rejected is not shown. None: there are none.
 
     Returns:
         JSON values: ``decided_by`` (evidence, fixed, too few), ``why`` in words,
@@ -88,6 +92,7 @@ def choose_ladder(
             # What is refused for the night itself is refused before the work.
             searched_graph(graph, len(audience), config, memory_available())
             split = _hold_out(graph, np.sort(np.concatenate(enough)), config)
+            split = replace(split, rejections=rejections)
             values = by_size(_measure_phases(split, config, stages, run_on))
     ladder, table = decide(values, list(map(len, can_be)), phases(config), config)
     if values:
@@ -233,7 +238,9 @@ def _measure_phases(
     evaluation = config.evaluation.model_copy(update={"k": [n], "metrics": ["ndcg"]})
     sources = ["+".join(names) for names in phases(config)]
     try:
-        model = train(split.train, config, memory_available()) if config.factors.trained else None
+        model = None
+        if config.factors.trained:
+            model = train(split.train, config, memory_available(), split.rejections)
         measuring = measuring_of(
             split,
             config.model_copy(update={"evaluation": evaluation}),
