@@ -99,12 +99,13 @@ def rows_of(found: dict, choose) -> list[list[str]]:
     for (source, algorithm, place), runs in found.items():
         values = choose(runs).values
         off = choose(found[source, algorithm, 0]).values
-        options = ROWS[source, algorithm]
-        name = source if algorithm == "none" else algorithm
-        said = [f"{key.partition('.')[2]}: {on}" for key, on in options[place - 1].items()]
+        name = f"{source if algorithm == 'none' else algorithm}, off"
+        if place:
+            ((key, on),) = ROWS[source, algorithm][place - 1].items()
+            name = f"{key.removeprefix('rejections.')}: {on}"
         means = cells(bootstrap_means(values, 1000, 0))
         by = cells(compare(values, off, 1000, 0)) if place else ["", ""]
-        rows.append([said[0] if place else f"{name}, off", *means, *by])
+        rows.append([name, *means, *by])
     return rows
 
 

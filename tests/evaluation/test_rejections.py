@@ -19,6 +19,7 @@ from raypipe.engines import Runner
 from raypipe.evaluation.evidence import choose_ladder
 from raypipe.evaluation.measuring import measure_lists, measuring_of
 from raypipe.evaluation.splits import hold_out_rejections, hold_out_share, split_follows
+from raypipe.factors.algorithms import train
 from raypipe.loading import Stages
 from raypipe.progress import Silent
 from raypipe.sweeps.follow_objective import FOLLOWS, Held
@@ -145,6 +146,14 @@ def test_trials_of_a_sweep_hold_out_some_of_what_teaches():
     assert sum(map(len, tested.values())) > 0
     (look,) = FOLLOWS.looks(config, inner, ())
     assert 0 < look.measures["rejected@5"] < 1
+    svd = load_config(None, {**SETTINGS, "factors.algorithm": "SVD"})
+    none = inner.rejections._replace(rows=rows_of(inner.train, []))
+    for epochs in ((), (5,)):
+        looks = [
+            next(FOLLOWS.looks(svd, replace(inner, rejections=told), epochs)).measures
+            for told in (inner.rejections, none)
+        ]
+        assert looks[0]["rmse"] != looks[1]["rmse"]
     without = held._replace(split=split_with_rejections(config, []))
     assert FOLLOWS.digest(held) != FOLLOWS.digest(without)
 
@@ -196,6 +205,24 @@ def test_a_file_of_rejections(elsewhere):
     alone = CliRunner().invoke(app, [*asked, "--set", "evaluation.metrics=[rejected]"])
     assert alone.exit_code == 0
     assert "who leads" not in alone.stdout
+
+
+def test_training_and_ladder_of_an_evaluation_see_what_teaches(elsewhere, monkeypatch):
+    seen = []
+    monkeypatch.setattr(
+        "raypipe.evaluation.evaluate.choose_ladder",
+        lambda *told: seen.append(told[5]) or choose_ladder(*told),
+    )
+    monkeypatch.setattr(
+        "raypipe.evaluation.evaluate.train", lambda *told: seen.append(told[3]) or train(*told)
+    )
+    quick = "factors.algorithm=SVD", "factors.parameters={n_factors: 4, n_epochs: 2}"
+    asked = evaluate(*quick, "evaluation.rejections=no.csv")
+    asked[asked.index("--sources") + 1] = "factors,ladder"
+    said = json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout)
+    of_ladder, of_training = seen
+    assert of_ladder is of_training
+    assert len(of_training.rows.codes) == said["split"]["rejections"]["train"]
 
 
 @pytest.mark.parametrize(
