@@ -300,6 +300,45 @@ class BlendConfig(Section):
         return _at_most_9_places(value)
 
 
+class RejectionsConfig(Section):
+    """What rejections teach, beside that who is rejected is not shown again. 0: nothing.
+
+    Only those of accounts that tonight's follows hold, and that do not follow whom they rejected.
+    """
+
+    popular: float = Field(
+        0.0,
+        ge=0,
+        le=1000,
+        description="In phase 1 each account that has rejected a candidate takes away less than so "
+        "many followers.",
+    )
+    neighbours: float = Field(
+        0.0,
+        ge=0,
+        le=1000,
+        description="In phase 2 a followee of a neighbour whom the account has rejected counts so "
+        "many times as much against the neighbour as a common followee counts for it.",
+    )
+    votes: float = Field(
+        1.0,
+        ge=0,
+        le=1000,
+        description="In phase 2 a neighbour that has rejected a candidate counts so many times as "
+        "much against it as one that follows it counts for it.",
+    )
+    factors: bool = Field(
+        True,
+        description="In phase 3 SVD learns rejections as zeros; TruncatedSVD, ALS and BPR do not "
+        "take them.",
+    )
+
+    @property
+    def teach(self) -> bool:
+        """Do they teach anything?"""
+        return bool(self.popular or self.neighbours or self.votes or self.factors)
+
+
 class RecommendationsConfig(Section):
     """What a list looks like."""
 
@@ -336,6 +375,12 @@ class EvaluationConfig(Section):
     )
     test: Place | None = Field(
         None, description="Follows to be predicted, for split: file; written as input.follows is."
+    )
+    rejections: Place | None = Field(
+        None,
+        description="A CSV or Parquet file with columns account and candidate, as `raypipe "
+        "rejections export` writes it. A share of each account's is held out, for the metric "
+        "rejected: how many of these are shown. The others teach.",
     )
     min_follows: int = Field(
         5, ge=2, description="An account with fewer follows, held-out ones included, stays out."
@@ -530,6 +575,7 @@ class RunConfig(Section):
     audience: AudienceConfig = Field(AudienceConfig(), description="Who gets recommendations.")
     candidates: CandidatesConfig = Field(CandidatesConfig(), description="Who may be recommended.")
     filters: FiltersConfig = Field(FiltersConfig(), description="Who is not recommended to whom.")
+    rejections: RejectionsConfig = Field(RejectionsConfig(), description="What rejections teach.")
     feedback: FeedbackConfig = Field(
         FeedbackConfig(),
         json_schema_extra=SPEED_ONLY,

@@ -171,7 +171,7 @@ def _night_of(part: DrawnPart, accounts: np.ndarray, config: RunConfig) -> Night
         refusals=no_refusals(max(len(followers), len(part.rows.degrees))),
         index=part.index,
         hubs_left_out=0,
-        sources={NAME: Popular(np.arange(len(followers), dtype=np.int32), followers)},
+        sources={NAME: Popular(np.arange(len(followers), dtype=np.int32), followers * 1.0)},
         ladder=fixed_ladder(config),
         accounts=accounts.astype(np.int32),
         config=config,

@@ -49,6 +49,17 @@ def no_refusals(n: int) -> Refusals:
     return Refusals(rows, np.empty(0, np.uint8), np.zeros(n, np.uint8))
 
 
+def rejections_alone(rows: Adjacency) -> Refusals:
+    """Nobody is shown to whom they were rejected by, and that is all.
+
+    Args:
+        rows: whom each account has rejected.
+    """
+    n = len(rows.indptr) - 1
+    reasons = np.full(len(rows.codes), FilterReason.REJECTED, np.uint8)
+    return Refusals(rows, reasons, np.zeros(n, np.uint8))
+
+
 def refusals_of(filters: Filters) -> Refusals:
     """The filters of a night, each pair once with the first reason that holds.
 

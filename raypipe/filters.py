@@ -11,10 +11,13 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
 from raypipe.audience import read_ids
+from raypipe.columns import FOLLOWING
 from raypipe.config import RunConfig
-from raypipe.errors import InputError
+from raypipe.errors import InputError, RunError
 from raypipe.feedback.place import store_url
 from raypipe.feedback.store import ACCOUNT, CANDIDATE, FeedbackStore, Snapshot
 from raypipe.feedback.transfer import read_rejections
@@ -37,6 +40,7 @@ class FilterInputs:
         blocks: columns account and candidate; None where the config names none.
         opted_out, bots: ids; None where the config names none.
         before: the run whose follows may be gone now; None where there is none.
+        shown_in: the run whose recommendations were seen; None where that teaches nothing.
     """
 
     rejections: Snapshot
@@ -44,6 +48,7 @@ class FilterInputs:
     opted_out: pa.Array | None = None
     bots: pa.Array | None = None
     before: Run | None = None
+    shown_in: Run | None = None
 
     def digest(self) -> bytes:
         """SHA-256 over all that a result depends on; in what order it was rejected does not."""
@@ -53,10 +58,14 @@ class FilterInputs:
                 digest.update(name.encode() + digest_of_ids(pairs[column].combine_chunks()))
         for name, ids in (("opted_out", self.opted_out), ("bots", self.bots)):
             digest.update(b"" if ids is None else name.encode() + digest_of_ids(ids))
-        if self.before is not None:
-            files = self.before.manifest["files"].items()
-            kept = {n: f["sha256"] for n, f in files if n.startswith(("graph/", f"{FOLDER}/"))}
-            digest.update(json.dumps(kept, sort_keys=True).encode())
+        for run, read in (
+            (self.before, ("graph/", f"{FOLDER}/")),
+            (self.shown_in, ("recommendations/",)),
+        ):
+            if run is not None:
+                files = run.manifest["files"].items()
+                kept = {n: f["sha256"] for n, f in files if n.startswith(read)}
+                digest.update(json.dumps(kept, sort_keys=True).encode())
         return digest.digest()
 
 
@@ -70,6 +79,7 @@ class Filters:
         unfollowed: whom each account followed in an earlier run, and does not follow now.
         opted_out, bots: bool[n], who is shown to nobody.
         counts: of each, how many there are; and of what was read, how many rows have an unknown id.
+        shown: int64[n], to how many accounts each was recommended; None: nobody asks.
     """
 
     rejected: Adjacency
@@ -78,6 +88,7 @@ class Filters:
     opted_out: np.ndarray
     bots: np.ndarray
     counts: dict[str, int]
+    shown: np.ndarray | None = None
 
 
 def feedback_store(config: RunConfig, store: RunStore) -> FeedbackStore:
@@ -98,9 +109,11 @@ def read_filters(config: RunConfig, store: RunStore, date: str) -> FilterInputs:
     with closing(feedback_store(config, store)) as feedback:
         rejections = feedback.snapshot()
     filters = config.filters
+    lowers = config.rejections.popular > 0 and rejections.pairs.num_rows > 0
+    before = store.published_before(date) if filters.used_to_follow or lowers else None
     return FilterInputs(
         rejections,
-        _read_blocks(filters.blocks),
+        None if filters.blocks is None else read_pairs(filters.blocks, "block"),
         *(
             None if path is None else read_ids(Path(path), key)
             for path, key in (
@@ -108,7 +121,8 @@ def read_filters(config: RunConfig, store: RunStore, date: str) -> FilterInputs:
                 (filters.bots, "filters.bots"),
             )
         ),
-        before=store.published_before(date) if filters.used_to_follow else None,
+        before=before if filters.used_to_follow else None,
+        shown_in=before if lowers else None,
     )
 
 
@@ -116,10 +130,10 @@ def filters_of(inputs: FilterInputs, graph: FollowGraph) -> Filters:
     """What was read, in codes of a graph.
 
     Raises:
-        RunError: the graph of the earlier run cannot be read.
+        RunError: the graph or the recommendations of the earlier run cannot be read.
     """
-    rejected, unknown_rejections = _pairs_in(inputs.rejections.pairs, graph)
-    blocked, unknown_blocks = _pairs_in(inputs.blocks, graph, both_ways=True)
+    rejected, unknown_rejections = pairs_in(inputs.rejections.pairs, graph)
+    blocked, unknown_blocks = pairs_in(inputs.blocks, graph, both_ways=True)
     unfollowed = _unfollowed(inputs.before, graph)
     opted_out, bots = (_members(ids, graph) for ids in (inputs.opted_out, inputs.bots))
     return Filters(
@@ -137,23 +151,30 @@ def filters_of(inputs: FilterInputs, graph: FollowGraph) -> Filters:
             "opted_out": int(np.count_nonzero(opted_out)),
             "bots": int(np.count_nonzero(bots)),
         },
+        shown=None if inputs.shown_in is None else _shown(inputs.shown_in, graph),
     )
 
 
-def _read_blocks(path: str | None) -> pa.Table | None:
-    if path is None:
-        return None
+def read_pairs(path: str, what: str) -> pa.Table:
+    """A table of accounts and candidates, all of whose rows can be read.
+
+    Args:
+        what: one of them, for the error.
+
+    Raises:
+        InputError: the file cannot be read, or holds a row that is none.
+    """
     found = read_rejections(Path(path))
     if found.quarantine.num_rows:
         first = found.quarantine.slice(0, 1).to_pylist()[0]
         raise InputError(
-            f"{path}: {found.quarantine.num_rows:,} rows are no block (row {first['row']}: "
+            f"{path}: {found.quarantine.num_rows:,} rows are no {what} (row {first['row']}: "
             f"{first['reason']}); mend them, so that none is overlooked"
         )
     return found.table.select([ACCOUNT, CANDIDATE])
 
 
-def _pairs_in(
+def pairs_in(
     table: pa.Table | None, graph: FollowGraph, both_ways: bool = False
 ) -> tuple[Adjacency, int]:
     """The pairs as rows of codes, and how many have an id that is not in the graph."""
@@ -185,6 +206,23 @@ def _unfollowed(before: Run | None, graph: FollowGraph) -> Adjacency:
             is_gone = find(graph.followees, Pairs(rows, columns, every)) < 0
             gone.append((rows[is_gone], columns[is_gone]))
     return _rows_of(gone, graph)
+
+
+def _shown(run: Run, graph: FollowGraph) -> np.ndarray:
+    """int64[n]: in how many lists of a run each account stands."""
+    found = np.zeros(graph.accounts, np.int64)
+    for part in run.manifest["parts"]["recommendations"]:
+        try:
+            table = pq.read_table(run.path / part["file"], columns=[FOLLOWING])
+        except (OSError, pa.ArrowException) as error:
+            raise RunError(
+                f"run {run.id}: {part['file']} cannot be read ({error}); run it again, or set "
+                "rejections.popular: 0"
+            ) from None
+        ids, counts = pc.value_counts(table[FOLLOWING]).flatten()
+        codes = graph.codes(ids)
+        found[codes[codes >= 0]] += counts.to_numpy()[codes >= 0]
+    return found
 
 
 def _rows_of(pairs: Iterable[tuple[np.ndarray, np.ndarray]], graph: FollowGraph) -> Adjacency:

@@ -32,6 +32,7 @@ from raypipe.ladder import Rung, has_factors, has_learned
 from raypipe.meter import Meter
 from raypipe.progress import Progress
 from raypipe.recommend import Night, prepare
+from raypipe.rejections import Rejections
 from raypipe.statistics import graph_statistics
 
 
@@ -119,6 +120,7 @@ def prepare_night(
     stages: Stages,
     scratch: Path | None = None,
     refusals: Refusals | None = None,
+    rejections: Rejections | None = None,
 ) -> tuple[Night, FactorModel | None]:
     """What the shards need, and the model that was trained; None where the ladder needs none.
 
@@ -127,6 +129,7 @@ def prepare_night(
             gets that.
         scratch: folder of this run for work between; a model trained before a kill is there.
         refusals: who is not shown to whom, beside followees.
+        rejections: that teach.
 
     Raises:
         TooLargeError: of memory; nothing is built then.
@@ -134,7 +137,8 @@ def prepare_night(
     model = None
     if has_factors(ladder):
         with stages.stage("train"):
-            model = _train_once(loaded.graph, config, scratch and scratch / "model")
+            kept = scratch and scratch / "model"
+            model = _train_once(loaded.graph, config, kept, rejections)
     with stages.stage("prepare"):
         night = prepare(
             loaded.graph,
@@ -144,6 +148,7 @@ def prepare_night(
             model,
             ladder,
             refusals=refusals,
+            rejections=rejections,
             ranker=ranker if has_learned(ladder) else None,
         )
     return night, model
@@ -177,7 +182,9 @@ def _read(config: RunConfig, engine: FrameEngine, bad_rows: Path | None):
     return engine.map_partitions(encode, intake.frame), intake.quarantine, intake.counts
 
 
-def _train_once(graph: FollowGraph, config: RunConfig, kept: Path | None) -> FactorModel:
+def _train_once(
+    graph: FollowGraph, config: RunConfig, kept: Path | None, rejections: Rejections | None
+) -> FactorModel:
     """The model of this run: trained, or as it was trained before a kill.
 
     Shards that were finished before the kill are of that model, and how the sums of a training are
@@ -190,7 +197,7 @@ def _train_once(graph: FollowGraph, config: RunConfig, kept: Path | None) -> Fac
             # Half written, or torn by a power cut: shards that were made with it may be there.
             shutil.rmtree(kept)
             shutil.rmtree(kept.parent / "shards", ignore_errors=True)
-    model = train(graph, config, memory_available())
+    model = train(graph, config, memory_available(), rejections)
     if kept:
         save_model(model, kept)
     return model

@@ -42,6 +42,7 @@ from raypipe.loading import Stages, digest_of_inputs, load, prepare_night, state
 from raypipe.progress import Progress, Silent
 from raypipe.recall import similarity_facts
 from raypipe.recommend import recommend_shard, warm_up
+from raypipe.rejections import rejections_of
 from raypipe.runs.filtered import save_filters
 from raypipe.runs.parts import write_parts
 from raypipe.runs.run import Run
@@ -113,12 +114,15 @@ def _compute(
         def run_on(seconds: float) -> Runner:
             return runner(config, loaded.engine, seconds, stack, warm_up)
 
+        graph, asked = loaded.graph, loaded.audience
+        filters = filters_of(filter_inputs, graph)
+        refusals, rejections = refusals_of(filters), None
+        if config.rejections.teach and len(filters.rejected.codes):
+            rejections = rejections_of(filters.rejected, graph, filters.shown)
         decided = decide_once(
-            staging, lambda: choose_ladder(loaded.graph, loaded.audience, config, stages, run_on)
+            staging, lambda: choose_ladder(graph, asked, config, stages, run_on, rejections)
         )
         ladder = decided["ladder"]
-        filters = filters_of(filter_inputs, loaded.graph)
-        refusals = refusals_of(filters)
         night, model = prepare_night(
             loaded,
             config,
@@ -127,6 +131,7 @@ def _compute(
             stages,
             staging.scratch,
             refusals,
+            rejections,
         )
         with stages.stage("plan"):
             run_shards, cpus, why_cluster = run_on(estimate_cost(night))
@@ -193,6 +198,7 @@ def _compute(
             "url": config.feedback.url,
             "watermark": filter_inputs.rejections.watermark,
             "used_to_follow_in": filter_inputs.before and filter_inputs.before.id,
+            "shown_in": filter_inputs.shown_in and filter_inputs.shown_in.id,
         },
         "ladder": ladder,
         "similarity": similarity,

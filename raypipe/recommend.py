@@ -46,6 +46,7 @@ from raypipe.kernels.tanimoto import Neighbours, SimilarityIndex, build_index, w
 from raypipe.kernels.topk import best_of_rows
 from raypipe.ladder import FILL_UP, LEARNED, SOURCES, Rung, fixed_ladder, rungs_of
 from raypipe.memory import Fit, fit_tasks, refuse_what_is_too_large
+from raypipe.rejections import Rejections
 
 _REFUSED_SCHEMA = pa.schema(
     [(SOURCE, pa.string()), ("reason", pa.string()), ("candidates", pa.int64())]
@@ -80,6 +81,7 @@ class Night:
         around: the graph, as a ranker sees it; None: there is to be none.
         ranker: of the learned blend; None: there is none.
         shard_accounts: at most so many in a shard, for the memory of a task; None: no limit.
+        rejected: whom every account has rejected, where that teaches; else None.
     """
 
     followees: Adjacency
@@ -94,6 +96,7 @@ class Night:
     around: Surroundings | None = None
     ranker: Ranker | None = None
     shard_accounts: int | None = None
+    rejected: Adjacency | None = None
 
 
 def prepare(
@@ -105,6 +108,7 @@ def prepare(
     ladder: tuple[Rung, ...] | None = None,
     search: bool = True,
     refusals: Refusals | None = None,
+    rejections: Rejections | None = None,
     ranker: Ranker | None = None,
 ) -> Night:
     """What the shards of a night need of its graph.
@@ -116,6 +120,7 @@ def prepare(
         ladder: which sources lead for whom; None: the phases by number of follows.
         search: will neighbours be asked for? If not, nothing is prepared for that.
         refusals: who is not shown to whom, beside followees; None: there is nobody.
+        rejections: that teach; None: there are none.
         ranker: for the learned blend; without one there is none.
 
     Raises:
@@ -128,7 +133,7 @@ def prepare(
     least, hidden = config.candidates.min_followers, refusals.hidden
     learns = config.blend.combine == LEARNED
     sources: list[Source] = [
-        popular.Popular.of(graph, hidden),
+        popular.Popular.of(graph, hidden, rejections, config.rejections.popular),
         follow_back.FollowBack.of(graph, least, hidden),
         two_hop.TwoHop.of(graph, config.two_hop, least, hidden),
         co_followed.CoFollowed.of(graph, config.co_followed, least, hidden),
@@ -148,6 +153,7 @@ def prepare(
         around=Surroundings.of(graph, config.two_hop.max_follows) if learns else None,
         ranker=ranker,
         shard_accounts=found.fit.shard_accounts,
+        rejected=None if rejections is None else rejections.rows,
     )
 
 
@@ -341,7 +347,8 @@ def _recommend_batch(
 
 def sources_of_rung(night: Night, rung: Rung, near: Neighbours) -> list[Source]:
     """Those of a rung, in order, for the accounts whose neighbours are given."""
-    sources = {**night.sources, similar.NAME: similar.Similar(night.followees, near)}
+    of_neighbours = similar.Similar(night.followees, near, night.rejected, night.config.rejections)
+    sources = {**night.sources, similar.NAME: of_neighbours}
     return [sources[name] for name in rung.sources]
 
 

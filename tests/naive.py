@@ -82,6 +82,43 @@ def similar(follows, account, k=10, threshold=Fraction(1, 10), cap=None):
     return dict(scores)
 
 
+def that_teach(follows, rejected):
+    """Account -> set of accounts that it has rejected and does not follow, of those that are known.
+
+    ``rejected`` are pairs (account, candidate).
+    """
+    found = {account: set() for account in follows}
+    for account, other in rejected:
+        if account in follows and other in follows and other not in follows[account] | {account}:
+            found[account].add(other)
+    return found
+
+
+def lowered_popularity(follows, taught, shown, weight):
+    """The same as popularity, with scores that rejections have lowered: {account: score}."""
+    scores = {}
+    for account, followers in popularity(follows):
+        rejecting = sum(account in theirs for theirs in taught.values())
+        seen = max(followers, shown.get(account, 0)) + 10
+        scores[account] = followers * (seen / (seen + weight * rejecting))
+    return scores
+
+
+def similar_with_rejections(follows, taught, account, times=0, votes=0, **how):
+    """As similar; neighbours with refused tastes weigh less, and what they reject counts too."""
+    scores, against = defaultdict(float), defaultdict(float)
+    for neighbour, score in neighbours(follows, account, **how):
+        common = len(follows[account] & follows[neighbour])
+        refused = len(taught[account] & follows[neighbour])
+        weight = float(score) * (common / (common + times * refused))
+        for followee in follows[neighbour]:
+            scores[followee] += weight
+        for other in taught[neighbour]:
+            against[other] += votes * weight
+    left = {other: score - against[other] for other, score in scores.items()}
+    return {other: score for other, score in left.items() if score > 0}
+
+
 def followers_of(follows, account):
     return {other for other, followees in follows.items() if account in followees}
 

@@ -17,7 +17,7 @@ FLOORS = (
     ("versions", "columns", "disk", "progress", "meter", "kernels/*"),
     ("config",),
     ("frames", "graph", "memory", "runs/*", "feedback/*", "show", "demo"),
-    ("statistics", "audience", "plots", "degrees", "ladder_report"),
+    ("statistics", "audience", "plots", "degrees", "ladder_report", "rejections"),
     ("filters", "intake/*", "cluster", "ratings/*"),
     ("follows", "engines", "factors/*"),
     ("candidates/*",),

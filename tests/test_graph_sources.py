@@ -216,7 +216,7 @@ def test_what_sources_share_travels_once():
         sizes[name] = sum(buffer.raw().nbytes for buffer in buffers)
     n = graph.accounts
     followers = graph.followers.codes.nbytes + graph.followers.indptr.nbytes
-    popular = night.sources["popular"].order.nbytes + night.sources["popular"].followers.nbytes
+    popular = night.sources["popular"].order.nbytes + night.sources["popular"].scores.nbytes
     # Beside the followers, once: two weights and a ratio of 8 bytes, three flags.
     assert sizes["all"] - sizes["bare"] == followers + popular + 3 * 8 * n + 3 * n
 

@@ -9,18 +9,25 @@ import numpy as np
 
 from raypipe.candidates import Candidates
 from raypipe.graph import FollowGraph
+from raypipe.kernels.csr import transpose
+from raypipe.rejections import Rejections
 
 NAME = "popular"
+
+#: Accounts that have seen a candidate and not rejected it, beside those that are known.
+SMOOTHING = 10
 
 
 @dataclass(frozen=True)
 class Popular:
     """Brings the ``wanted[i]`` most followed accounts; the score is the number of followers.
 
+    Of who was rejected it is less, where the config wants that: see :func:`lowered`.
+
     Attributes:
-        order: int32, every account that somebody follows and that may be shown, most followers
+        order: int32, every account that somebody follows and that may be shown, largest score
             first, then by id.
-        followers: int32[n], number of followers of every account.
+        scores: float64[n], of every account.
 
     Example:
         >>> import pandas as pd
@@ -33,20 +40,30 @@ class Popular:
     """
 
     order: np.ndarray
-    followers: np.ndarray
+    scores: np.ndarray
     name: ClassVar[str] = NAME
 
     @classmethod
-    def of(cls, graph: FollowGraph, hidden: np.ndarray | None = None) -> Popular:
+    def of(
+        cls,
+        graph: FollowGraph,
+        hidden: np.ndarray | None = None,
+        rejections: Rejections | None = None,
+        weight: float = 0.0,
+    ) -> Popular:
         """The source, made from a graph.
 
         Args:
             hidden: [n], other than 0 for who is shown to nobody; None: there is nobody.
+            rejections, weight: that lower scores; None, or 0: nothing does.
         """
-        followers = graph.followers.degrees.astype(np.int32)
-        order = np.argsort(-followers, kind="stable").astype(np.int32)
-        order = order[: np.count_nonzero(followers)]
-        return cls(order if hidden is None else order[hidden[order] == 0], followers)
+        scores = graph.followers.degrees.astype(np.float64)
+        if rejections is not None and weight:
+            rejecting = transpose(rejections.rows).degrees
+            scores = lowered(scores, rejections.shown, rejecting, weight)
+        order = np.argsort(-scores, kind="stable").astype(np.int32)
+        order = order[: np.count_nonzero(scores)]
+        return cls(order if hidden is None else order[hidden[order] == 0], scores)
 
     def work(self, accounts: np.ndarray) -> np.ndarray:
         return np.zeros(len(accounts))
@@ -56,4 +73,31 @@ class Popular:
         indptr = np.concatenate([[0], np.cumsum(wanted)])
         places = np.arange(indptr[-1]) - np.repeat(indptr[:-1], wanted)
         codes = self.order[places]
-        return Candidates(indptr, codes, self.followers[codes].astype(np.float64))
+        return Candidates(indptr, codes, self.scores[codes])
+
+
+def lowered(
+    followers: np.ndarray, shown: np.ndarray, rejecting: np.ndarray, weight: float
+) -> np.ndarray:
+    """float64[n]: numbers of followers, lowered by how often those who saw an account rejected it.
+
+        score(c) = followers(c) * seen(c) / (seen(c) + weight * rejecting(c))
+        seen(c)  = max(followers(c), shown(c)) + 10
+
+    Who follows an account has seen it, too; the 10 are those that have and are not known. A brigade
+    of k accounts that reject c lowers its score by less than ``weight * k``, as if so many had
+    unfollowed it, and by at most the share ``weight k / (seen + weight k)``, whoever has rejected
+    it before.
+
+    Args:
+        followers: [n], of every account.
+        shown: int64[n], to how many accounts each was recommended.
+        rejecting: int64[n], how many accounts have rejected each.
+        weight: of a rejection.
+
+    Example:
+        >>> lowered(np.array([5, 90]), np.array([0, 190]), np.array([15, 100]), 1.0).tolist()
+        [2.5, 60.0]
+    """
+    seen = np.maximum(followers, shown) + SMOOTHING
+    return followers * (seen / (seen + weight * rejecting))

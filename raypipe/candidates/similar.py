@@ -8,8 +8,9 @@ from typing import ClassVar
 import numpy as np
 
 from raypipe.candidates import Candidates
+from raypipe.config import RejectionsConfig
 from raypipe.kernels.csr import Adjacency
-from raypipe.kernels.neighbourhood import weighted_union
+from raypipe.kernels.neighbourhood import weigh_refused, weighted_union, withdraw_rejected
 from raypipe.kernels.tanimoto import Neighbours
 
 NAME = "similar"
@@ -21,9 +22,15 @@ class Similar:
 
         score(a, c) = sum of Tanimoto(a, b) over the neighbours b of a that follow c
 
+    With ``rejections.neighbours`` a neighbour counts for less than its similarity, see
+    :func:`raypipe.kernels.neighbourhood.weigh_refused`; with ``rejections.votes`` neighbours that
+    have rejected c count against it, see :func:`~raypipe.kernels.neighbourhood.withdraw_rejected`.
+
     Attributes:
         followees: whom every account follows.
         neighbours: of the m accounts that will be asked for, best first.
+        rejected: whom every account has rejected; None: rejections teach nothing.
+        rejections: how much they count; goes with ``rejected``.
 
     Source:
         User-based collaborative filtering: Resnick et al. (1994), "GroupLens", CSCW.
@@ -44,12 +51,20 @@ class Similar:
 
     followees: Adjacency
     neighbours: Neighbours
+    rejected: Adjacency | None = None
+    rejections: RejectionsConfig | None = None
     name: ClassVar[str] = NAME
 
     def work(self, accounts: np.ndarray) -> np.ndarray:
         return np.zeros(len(accounts))  # its neighbours were searched before
 
     def __call__(self, accounts: np.ndarray, wanted: np.ndarray) -> Candidates:
-        near = self.neighbours
-        counts = np.where(wanted > 0, near.counts, 0)
-        return Candidates(*weighted_union(self.followees, counts, near.codes, near.scores))
+        near, rejected = self.neighbours, self.rejected
+        near = near._replace(counts=np.where(wanted > 0, near.counts, 0))
+        weights, learned = near.scores, self.rejections
+        if rejected is not None and learned.neighbours:
+            weights = weigh_refused(self.followees, rejected, accounts, near, learned.neighbours)
+        union = weighted_union(self.followees, near.counts, near.codes, weights)
+        if rejected is not None and learned.votes:
+            union = withdraw_rejected(rejected, near, learned.votes * weights, union)
+        return Candidates(*union)

@@ -20,7 +20,7 @@ from raypipe.errors import InputError
 from raypipe.evaluation.evidence import choose_ladder, ranker_of
 from raypipe.evaluation.lists import LADDER, asks_for_factors, check_sources, sources_of
 from raypipe.evaluation.measuring import Measures, measure_lists, measuring_of, shards_of
-from raypipe.evaluation.metrics import check_names
+from raypipe.evaluation.metrics import REJECTED, check_names
 from raypipe.evaluation.reading import digest_of_data, read_split
 from raypipe.evaluation.results import Row, differences_by_size, means_by_size
 from raypipe.factors.algorithms import check_factors, train
@@ -61,9 +61,14 @@ class Evaluation:
     def headline(self) -> str | None:
         """The metric that decides: ndcg at the longest length, or else the first there is.
 
-        None where no metric has a value an account.
+        None where no metric has a value an account, or that of rejections alone: with it who finds
+        nobody would lead.
         """
-        names = [name for name in self.measures.metrics if name.endswith(f"@{self.longest}")]
+        names = [
+            name
+            for name in self.measures.metrics
+            if name.endswith(f"@{self.longest}") and not name.startswith(f"{REJECTED}@")
+        ]
         ndcg = f"ndcg@{self.longest}"
         return ndcg if ndcg in names else next(iter(names), None)
 
@@ -83,7 +88,7 @@ def evaluate(
         RaypipeError: one of :mod:`raypipe.errors`.
     """
     sources = check_sources(sources or (*sources_of(config), LADDER), config)
-    check_names(config.evaluation.metrics)
+    check_names(config.evaluation.metrics, config.evaluation.rejections is not None)
     check_factors(config)
     stages = Stages(progress or Silent())
     with stages.stage("check"):
@@ -102,7 +107,8 @@ def evaluate(
             # Decided within train: the test follows are hidden from it, too.
             without_test = data.split.train
             asked = audience(without_test, accounts, config.audience.min_follows)
-            decided = choose_ladder(without_test, asked, config, stages, run_on)
+            taught = data.split.rejections
+            decided = choose_ladder(without_test, asked, config, stages, run_on, taught)
             ladder, ranker = decided["ladder"], ranker_of(decided)
             if LEARNED_BLEND in sources and not ranker:
                 about = ladder["blend"] or ladder
@@ -111,7 +117,8 @@ def evaluate(
         model = None
         if asks_for_factors(sources, rungs, config):
             with stages.stage("train"):
-                model = train(data.split.train, config, memory_available())
+                split = data.split
+                model = train(split.train, config, memory_available(), split.rejections)
         with stages.stage("prepare"):
             measuring = measuring_of(data.split, config, sources, model, rungs, ranker=ranker)
             seconds = float(measuring.work.sum())

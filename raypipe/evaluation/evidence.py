@@ -12,6 +12,7 @@ filled up by phase 1.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any, NamedTuple
 
@@ -38,6 +39,7 @@ from raypipe.graph import FollowGraph
 from raypipe.ladder import FILL_UP, FIXED, LEARNED, Rung, blend, contenders, fixed_ladder
 from raypipe.loading import Stages
 from raypipe.recommend import searched_graph
+from raypipe.rejections import Rejections
 
 #: The ndcg of an account varies by about .25 around the mean: of 100 accounts the mean is known to
 #: .05, which is less than popular and similar mostly differ by; of fewer, chance would lead.
@@ -55,14 +57,16 @@ def choose_ladder(
     config: RunConfig,
     stages: Stages,
     run_on: Callable[[float], Runner],
+    rejections: Rejections | None = None,
 ) -> dict[str, Any]:
     """What is shown to whom, and the table that decided; in a stage ``evidence``, if any.
 
-    Depends on the graph, the audience and the config, and not on how it is run.
+    Depends on the graph, the audience, the config and the rejections, and not on how it is run.
 
     Args:
         audience: int32, accounts that will get lists, ascending; of these some are measured.
         run_on: says how to run so many seconds of work.
+        rejections: that teach; who was rejected is not shown. None: there are none.
 
     Returns:
         JSON values: ``ladder``, with ``decided_by`` (evidence, fixed, too few), ``why`` in words,
@@ -91,7 +95,8 @@ def choose_ladder(
         with stages.stage("evidence", total=1.0):
             # What is refused for the night itself is refused before the work.
             searched_graph(graph, len(audience), config, memory_available())
-            found = _measure(graph, np.sort(np.concatenate(drawn)), config, stages, run_on)
+            accounts = np.sort(np.concatenate(drawn))
+            found = _measure(graph, accounts, config, stages, run_on, rejections)
     values = {
         size: found.values[size] for size, enough in zip(SIZES, is_enough, strict=True) if enough
     }
@@ -264,12 +269,13 @@ def _measure(
     config: RunConfig,
     stages: Stages,
     run_on: Callable[[float], Runner],
+    rejections: Rejections | None,
 ) -> Evidence:
     """The ndcg of each contender, at the length of the lists that are shown."""
 
     def hold_out(time: int) -> Measuring:
         split = _hold_out(graph, accounts, config, config.seed + time)
-        return _measuring_of(split, config)
+        return _measuring_of(replace(split, rejections=rejections), config)
 
     measuring = hold_out(0)
     learns = config.blend.combine == LEARNED
@@ -300,7 +306,9 @@ def _measuring_of(split: Split, config: RunConfig) -> Measuring:
         for rung in contenders(config, ranker=False)
     ]
     try:
-        model = train(split.train, config, memory_available()) if config.factors.trained else None
+        model = None
+        if config.factors.trained:
+            model = train(split.train, config, memory_available(), split.rejections)
         return measuring_of(
             split,
             config.model_copy(update={"evaluation": evaluation}),

@@ -12,6 +12,7 @@ import numpy as np
 from raypipe.blend.ranker import Ranker
 from raypipe.candidates import similar
 from raypipe.config import RunConfig
+from raypipe.eligibility import rejections_alone
 from raypipe.evaluation.lists import LADDER, ladders_of, lists_of
 from raypipe.evaluation.metrics import COVERAGE, Popularity, check_names, coverage, metrics
 from raypipe.evaluation.splits import SIZES, Split
@@ -37,6 +38,7 @@ class Measuring:
         night: of the train graph; its audience are the accounts to be measured.
         ladders: by source to be measured, the ladder on which it stands alone.
         test: a row for each account of the graph.
+        test_rejections: the same, of rejections.
         sizes: uint8, of each account to be measured.
         names: metrics.
         lengths: at which they are taken, ascending.
@@ -45,6 +47,7 @@ class Measuring:
     night: Night
     ladders: dict[str, tuple[Rung, ...]]
     test: Adjacency
+    test_rejections: Adjacency | None
     sizes: np.ndarray
     names: tuple[str, ...]
     lengths: tuple[int, ...]
@@ -127,19 +130,32 @@ def measuring_of(
         ConfigError: there is no such source or metric.
         TooLargeError: that is too little, or ``memory_per_task`` is.
     """
-    names, lengths = check_names(config.evaluation.metrics), tuple(config.evaluation.k)
+    held = split.test_rejections
+    names = check_names(config.evaluation.metrics, held is not None)
+    lengths = tuple(config.evaluation.k)
     lists = config.recommendations.model_copy(update={"per_account": lengths[-1]})
     config = config.model_copy(update={"recommendations": lists})
     ladder = ladder or fixed_ladder(config, model is not None)
     ladders = ladders_of(sources, ladder, config)
     search = similar.NAME in asked_of(ladders)
+    taught = split.rejections
     night = prepare(
-        split.train, split.accounts, config, available, model, ladder, search, ranker=ranker
+        split.train,
+        split.accounts,
+        config,
+        available,
+        model,
+        ladder,
+        search,
+        None if taught is None else rejections_alone(taught.rows),
+        taught,
+        ranker,
     )
     return Measuring(
         night=night,
         ladders=ladders,
         test=split.test,
+        test_rejections=held,
         sizes=split.sizes,
         names=names,
         lengths=lengths,
@@ -150,11 +166,13 @@ def measure_shard(measuring: Measuring, shard: tuple[int, int]) -> ShardMeasures
     """Lists, then metrics, of one shard."""
     night = measuring.night
     accounts, sizes = night.accounts[slice(*shard)], measuring.sizes[slice(*shard)]
-    test = take(measuring.test, accounts)
+    test, held = take(measuring.test, accounts), measuring.test_rejections
+    rejected = None if held is None else take(held, accounts)
     popularity = Popularity(night.followers, int(np.count_nonzero(night.followees.degrees)))
     found, recommended = [], {}
     for place, codes in enumerate(lists_of(night, measuring.ladders, accounts)):
-        found.append(metrics(codes, test, popularity, measuring.names, measuring.lengths))
+        asked = measuring.names, measuring.lengths
+        found.append(metrics(codes, test, popularity, *asked, rejected))
         if COVERAGE in measuring.names:
             for length, k in enumerate(measuring.lengths):
                 for size in np.unique(sizes).tolist():

@@ -218,6 +218,27 @@ def coverage(recommended: np.ndarray, catalogue: np.ndarray) -> float:
     return float(np.count_nonzero(recommended & catalogue) / size) if size else float("nan")
 
 
+def rejected_share(codes: np.ndarray, rejections: Adjacency) -> np.ndarray:
+    """The share of the rejections that were held out which the list shows nevertheless.
+
+        rejected@k = held-out rejections among the first k / |held-out rejections|
+
+    0 is best; NaN for an account of which none is held out. It is recall, of whom the account does
+    not want: a source that finds nobody has 0, so it says something only beside recall.
+
+    Args:
+        codes: int32[m, n], the lists; -1 past the end of a list.
+        rejections: m rows.
+
+    Example:
+        >>> held = Adjacency(np.array([0, 2, 2]), np.array([3, 8], dtype=np.int32))
+        >>> rejected_share(np.array([[8, 5], [8, 3]], dtype=np.int32), held).tolist()
+        [[0.5, 0.5], [nan, nan]]
+    """
+    counts = np.where(rejections.degrees > 0, rejections.degrees, np.nan)
+    return recall(find_hits(codes, rejections), counts)
+
+
 #: Of the hits, in the order in which they are shown. Larger is better.
 RANKING = {
     "recall": recall,
@@ -229,16 +250,21 @@ RANKING = {
 }
 #: Of whom the lists hold, right or wrong. Neither small nor large is better.
 LISTS = {"novelty": novelty, "popularity_bias": popularity_bias}
-NAMES = (*RANKING, *LISTS, COVERAGE)
+#: Of rejections, where some are held out. Smaller is better.
+REJECTED = "rejected"
+NAMES = (*RANKING, *LISTS, COVERAGE, REJECTED)
 #: Those that need a rating to be predicted, which a follow does not have.
 OF_RATINGS = ("rmse", "mae", "fcp")
 
 
-def check_names(names: Sequence[str] | None) -> tuple[str, ...]:
-    """The metrics of that name, in the order of NAMES; all of them for None.
+def check_names(names: Sequence[str] | None, rejections: bool = False) -> tuple[str, ...]:
+    """The metrics of that name, in the order of NAMES; all that there can be for None.
+
+    Args:
+        rejections: are some held out?
 
     Raises:
-        ConfigError: there is none of such a name, or it is one that follows cannot have.
+        ConfigError: there is none of such a name, or it is one that such data cannot have.
 
     Example:
         >>> check_names(["ndcg", "recall"])
@@ -256,7 +282,13 @@ def check_names(names: Sequence[str] | None) -> tuple[str, ...]:
             )
         if name not in NAMES:
             raise ConfigError(f"evaluation.metrics: no metric {name}; {did_you_mean(name, NAMES)}")
-    return tuple(name for name in NAMES if names is None or name in names)
+        if name == REJECTED and not rejections:
+            raise ConfigError(
+                f"evaluation.metrics: {name} needs rejections to hold out; name a table of them in "
+                "evaluation.rejections"
+            )
+    known = [name for name in NAMES if rejections or name != REJECTED]
+    return tuple(name for name in known if names is None or name in names)
 
 
 def metrics(
@@ -265,6 +297,7 @@ def metrics(
     popularity: Popularity,
     names: Sequence[str],
     lengths: Sequence[int],
+    rejections: Adjacency | None = None,
 ) -> dict[str, np.ndarray]:
     """Every metric that has one value an account, at each length.
 
@@ -272,6 +305,7 @@ def metrics(
         codes: int32[m, n], the lists, best first; -1 past the end of a list; n >= each length.
         test: m rows, one code at least in each.
         names: of NAMES; coverage is no value of an account, and left out.
+        rejections: m rows, those held out; needed for the metric of that name.
 
     Returns:
         ``recall@10`` and so on to float64[m]; by metric, then by length.
@@ -291,6 +325,8 @@ def metrics(
             values = RANKING[name](hits, relevant)
         elif name in LISTS:
             values = LISTS[name](codes, popularity)
+        elif name == REJECTED:
+            values = rejected_share(codes, rejections)
         else:
             continue
         found.update({f"{name}@{k}": values[:, k - 1].copy() for k in lengths})

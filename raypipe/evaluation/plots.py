@@ -10,12 +10,12 @@ from matplotlib.figure import Figure
 from raypipe.disk import disk_errors
 from raypipe.evaluation.evaluate import Evaluation
 from raypipe.evaluation.measuring import ALL
-from raypipe.evaluation.metrics import COVERAGE, LISTS, RANKING
+from raypipe.evaluation.metrics import COVERAGE, LISTS, RANKING, REJECTED
 from raypipe.evaluation.results import Row, only
 from raypipe.evaluation.splits import SIZES
 
 #: Name of a picture to the metrics in it.
-PICTURES = {"accuracy": tuple(RANKING), "beyond": (*LISTS, COVERAGE)}
+PICTURES = {"accuracy": tuple(RANKING), "beyond": (*LISTS, COVERAGE, REJECTED)}
 #: What a value is, where it is not a share.
 _UNITS = {"novelty": " (bits)", "popularity_bias": " (1: as follows in train)"}
 #: Of Okabe and Ito, which people see apart whatever colours they see.

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
@@ -15,10 +16,18 @@ import pyarrow as pa
 from raypipe.audience import audience
 from raypipe.columns import TIMESTAMP
 from raypipe.config import InputConfig, RunConfig
+from raypipe.disk import sha256_file
 from raypipe.engines import frame_engine
-from raypipe.errors import ConfigError, InputError
-from raypipe.evaluation.splits import Split, hold_out_newest, hold_out_share, split_follows
+from raypipe.errors import ConfigError, InputError, MissingInputError
+from raypipe.evaluation.splits import (
+    Split,
+    hold_out_newest,
+    hold_out_rejections,
+    hold_out_share,
+    split_follows,
+)
 from raypipe.evaluation.times import encode_timed, first_times
+from raypipe.filters import pairs_in, read_pairs
 from raypipe.frames import FrameEngine
 from raypipe.graph import EncodedFollows, FollowGraph, build_graph, encode
 from raypipe.intake.files import list_files
@@ -86,7 +95,10 @@ def read_split(
     with stages.stage("split"):
         asked = audience(held.graph, accounts, config.audience.min_follows)
         split = split_follows(held.graph, held.mask, asked, config.evaluation, config.seed)
-    return Data(replace(split, facts={**held.facts, **split.facts}), engine, why_frames)
+        split = replace(split, facts={**held.facts, **split.facts})
+        if config.evaluation.rejections is not None:
+            split = _with_rejections(split, config)
+    return Data(split, engine, why_frames)
 
 
 def digest_of_data(config: RunConfig, accounts: pa.Array | None) -> str:
@@ -99,7 +111,40 @@ def digest_of_data(config: RunConfig, accounts: pa.Array | None) -> str:
     if config.evaluation.split == "file":
         with _test_file_named():
             digest.update(input_digest(_test_input(config)).encode())
+    if config.evaluation.rejections is not None:
+        digest.update(_file_digest(config.evaluation.rejections))
     return digest.hexdigest()
+
+
+def _file_digest(path: str) -> bytes:
+    try:
+        return sha256_file(Path(path)).encode()
+    except OSError as error:
+        raise MissingInputError(
+            f"{path}: cannot be read ({error.strerror}); mend evaluation.rejections"
+        ) from None
+
+
+def _with_rejections(split: Split, config: RunConfig) -> Split:
+    """The rejections of a file: a share is held out, the others teach."""
+    table = read_pairs(config.evaluation.rejections, "rejection")
+    rejected, unknown = pairs_in(table, split.train)
+    taught, held = hold_out_rejections(
+        rejected, split.train, config.evaluation.share_fraction, config.seed
+    )
+    facts = {
+        "train": len(taught.rows.codes),
+        "test": len(held.codes),
+        "of_followed": len(rejected.codes) - len(taught.rows.codes) - len(held.codes),
+        "of_unknown_accounts": unknown,
+        "accounts_measured": int(np.count_nonzero(held.degrees_of(split.accounts))),
+    }
+    return replace(
+        split,
+        facts={**split.facts, "rejections": facts},
+        rejections=taught,
+        test_rejections=held,
+    )
 
 
 def _by_share(config: RunConfig, engine: FrameEngine, further: Ids) -> HeldOut:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from raypipe.evaluation.evaluate import Evaluation
 from raypipe.evaluation.intervals import LEVEL
 from raypipe.evaluation.measuring import ALL
+from raypipe.evaluation.metrics import REJECTED
 from raypipe.evaluation.results import Row, leaders, only
 from raypipe.evaluation.splits import SIZES
 from raypipe.ladder_report import print_ladder
@@ -31,6 +33,7 @@ def print_evaluation(evaluation: Evaluation, place: Path) -> None:
         {
             "follows in train": split["follows"]["train"],
             "follows in test": split["follows"]["test"],
+            **_rejections(split),
             **{
                 f"accounts {reason.replace('_', ' ')}": count
                 for reason, count in split["accounts"].items()
@@ -60,18 +63,31 @@ def print_evaluation(evaluation: Evaluation, place: Path) -> None:
         print_line(line)
 
 
+def _rejections(split: dict[str, Any]) -> dict[str, int]:
+    found = split.get("rejections")
+    if found is None:
+        return {}
+    return {
+        "rejections that teach": found["train"],
+        "rejections held out": found["test"],
+        "accounts measured that have some": found["accounts_measured"],
+    }
+
+
 def _print_metrics(evaluation: Evaluation, sources: list[str]) -> None:
     rows = only(evaluation.means, size=ALL)
     names = dict.fromkeys(row["metric"] for row in rows)
     by_place = {(row["source"], row["metric"]): row for row in rows}
     print_table(
         ["", *sources],
-        (
-            [name.replace("_", " "), *(_cell(by_place[source, name]) for source in sources)]
-            for name in names
-        ),
+        ([_label(name), *(_cell(by_place[source, name]) for source in sources)] for name in names),
         "all accounts",
     )
+
+
+def _label(metric: str) -> str:
+    less = " (less is better)" if metric.startswith(f"{REJECTED}@") else ""
+    return metric.replace("_", " ") + less
 
 
 def _sizes(evaluation: Evaluation) -> dict[str, int]:

@@ -18,6 +18,7 @@ from raypipe.errors import InputError
 from raypipe.graph import FollowGraph, with_follows
 from raypipe.kernels.csr import Adjacency, subset
 from raypipe.kernels.mixing import mix_pair
+from raypipe.rejections import Rejections, rejections_of
 
 #: The sizes of an account, smallest first.
 SIZES = ("cold", "warm", "hot")
@@ -33,6 +34,8 @@ class Split:
         accounts: int32, those to be measured, ascending; each has a row in test.
         sizes: uint8, the place in SIZES of each of ``accounts``, by its follows in train.
         facts: JSON values: follows in train and test, accounts by whether and why not measured.
+        rejections: that teach, and are not shown; None: nobody has rejected anybody.
+        test_rejections: held out, a row for each account of the graph; None: there are none.
     """
 
     train: FollowGraph
@@ -40,6 +43,8 @@ class Split:
     accounts: np.ndarray
     sizes: np.ndarray
     facts: dict[str, Any]
+    rejections: Rejections | None = None
+    test_rejections: Adjacency | None = None
 
 
 def hold_out_share(
@@ -64,6 +69,32 @@ def hold_out_share(
         (2, False)
     """
     return _hold_out_share(*graph.followees, *share, min_follows, seed)
+
+
+def hold_out_rejections(
+    rejected: Adjacency, graph: FollowGraph, share: tuple[int, int], seed: int
+) -> tuple[Rejections, Adjacency]:
+    """Those that teach, and a share of each account's that is held out to be measured by.
+
+    Of r rejections of an account, r being 2 at least, max(1, floor(share r)) are held out, drawn as
+    follows are; a single one teaches.
+
+    Args:
+        rejected: whom each account has rejected.
+        graph: train; who is followed there teaches nothing, and is not held out.
+        share: (numerator, denominator), below 1.
+
+    Example:
+        >>> from raypipe.graph import build_graph
+        >>> graph, _ = build_graph([], list("abcde"))
+        >>> rejected = Adjacency(np.array([0, 3, 4, 4, 4, 4]), np.array([1, 2, 3, 4], np.int32))
+        >>> taught, held = hold_out_rejections(rejected, graph, (1, 2), seed=0)
+        >>> held.degrees.tolist(), taught.rows.degrees.tolist()
+        ([1, 0, 0, 0, 0], [2, 1, 0, 0, 0])
+    """
+    every = rejections_of(rejected, graph)
+    held = _hold_out_share(*every.rows, *share, 2, seed)
+    return every._replace(rows=subset(every.rows, ~held)), subset(every.rows, held)
 
 
 def held_out_of(follows: np.ndarray, share: tuple[int, int]) -> np.ndarray:

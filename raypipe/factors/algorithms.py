@@ -16,6 +16,7 @@ from raypipe.graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.factor_scores import Cooccurrence
 from raypipe.memory import size
+from raypipe.rejections import Rejections
 
 
 def _anything(parameters: Section) -> None:
@@ -27,25 +28,26 @@ class Algorithm(NamedTuple):
 
     Attributes:
         parameters: what ``factors.parameters`` may hold.
-        train: (graph, parameters, seed) -> factors.
+        train: (graph, parameters, seed) -> factors; and with rejections, where it takes them.
         fold_in: (followee factors, followers, parameters, follows of new accounts) -> their
             factors; None where a new account cannot be scored.
         training_bytes: (accounts, follows, parameters) -> bytes, at most, besides the graph.
         check: parameters -> refuses, by ConfigError, what cannot be trained, whatever the data.
         epochs: the parameter that says how many there are, where a training can be looked at
             after some of them; else None.
-        by_epoch: (graph, parameters, seed, epochs) -> (epochs done, factors), one by one.
+        by_epoch: (graph, parameters, seed, epochs) -> (epochs done, factors), one by one; and with
+            rejections, where it takes them.
+        takes_rejections: as a last argument, whom every account has rejected.
     """
 
     parameters: type[Section]
-    train: Callable[[FollowGraph, Any, int], FollowFactors]
+    train: Callable[..., FollowFactors]
     fold_in: Callable[[np.ndarray, np.ndarray, Any, Adjacency], np.ndarray] | None
     training_bytes: Callable[[int, int, Any], int]
     check: Callable[[Any], None] = _anything
     epochs: str | None = None
-    by_epoch: (
-        Callable[[FollowGraph, Any, int, Sequence[int]], Iterator[tuple[int, FollowFactors]]] | None
-    ) = None
+    by_epoch: Callable[..., Iterator[tuple[int, FollowFactors]]] | None = None
+    takes_rejections: bool = False
 
 
 ALGORITHMS = {
@@ -63,6 +65,7 @@ ALGORITHMS = {
         svd.refuse_ones_alone,
         "n_epochs",
         svd.svd_by_epoch,
+        takes_rejections=True,
     ),
     "ALS": Algorithm(
         implicit_models.AlsParameters,
@@ -116,11 +119,17 @@ def check_factors(config: RunConfig) -> None:
         ALGORITHMS[name].check(parameters)
 
 
-def train(graph: FollowGraph, config: RunConfig, available: float) -> FactorModel:
+def train(
+    graph: FollowGraph,
+    config: RunConfig,
+    available: float,
+    rejections: Rejections | None = None,
+) -> FactorModel:
     """The model that the config asks for.
 
     Args:
         available: bytes of memory that are left here.
+        rejections: to learn from, where the config wants that and the algorithm takes them.
 
     Raises:
         ConfigError: it cannot be trained, and why.
@@ -130,19 +139,25 @@ def train(graph: FollowGraph, config: RunConfig, available: float) -> FactorMode
     parameters = check_algorithm(name, config.factors.parameters)
     check_memory(name, parameters, graph.accounts, graph.follows, available)
     if graph.follows:
-        factors = ALGORITHMS[name].train(graph, parameters, config.seed)
+        told = _told(config, rejections)
+        factors = ALGORITHMS[name].train(graph, parameters, config.seed, *told)
     else:
         factors = FollowFactors(*np.zeros((2, graph.accounts, 1), np.float32))
     return _model(config, parameters, graph, factors)
 
 
 def train_by_epoch(
-    graph: FollowGraph, config: RunConfig, available: float, epochs: Sequence[int]
+    graph: FollowGraph,
+    config: RunConfig,
+    available: float,
+    epochs: Sequence[int],
+    rejections: Rejections | None = None,
 ) -> Iterator[tuple[int, FactorModel]]:
     """One training, looked at after each of some numbers of epochs: for a scheduler.
 
     Args:
         epochs: ascending; instead of those of ``factors.parameters``.
+        rejections: as for :func:`train`.
 
     Yields:
         Epochs done, and what :func:`train` returns for so many.
@@ -159,7 +174,8 @@ def train_by_epoch(
             f"factors.algorithm: {name} has no epochs at which it can be looked at; expected {able}"
         )
     check_memory(name, parameters, graph.accounts, graph.follows, available)
-    for done, factors in algorithm.by_epoch(graph, parameters, config.seed, epochs):
+    told = _told(config, rejections)
+    for done, factors in algorithm.by_epoch(graph, parameters, config.seed, epochs, *told):
         upto = parameters.model_copy(update={algorithm.epochs: done})
         yield done, _model(config, upto, graph, factors)
 
@@ -245,6 +261,12 @@ def cooccurrence(model: FactorModel, graph: FollowGraph) -> Cooccurrence | None:
     if not model.factors.cooccurrence:
         return None
     return truncated_svd.cooccurrence(graph, model.factors.cooccurrence)
+
+
+def _told(config: RunConfig, rejections: Rejections | None) -> tuple[Adjacency, ...]:
+    """What a training is told beside follows."""
+    takes = ALGORITHMS[config.factors.algorithm].takes_rejections and config.rejections.factors
+    return (rejections.rows,) if takes and rejections is not None else ()
 
 
 def _width_name(parameters: Section) -> str:

@@ -1,5 +1,7 @@
 """ALS and BPR of the package implicit, an extra: `pip install raypipe[implicit]`.
 
+They learn from follows alone, and take no rejections.
+
 Source: Hu, Koren, Volinsky (2008), "Collaborative filtering for implicit feedback datasets", ICDM;
 Rendle et al. (2009), "BPR: Bayesian personalized ranking from implicit feedback", UAI;
 https://github.com/benfred/implicit.

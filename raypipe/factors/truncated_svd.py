@@ -9,6 +9,9 @@ The first term is an ideal low-pass filter on what each account follows; the sec
 the linear one that co-occurrence is; s makes them equally large. Nothing is learned by gradient
 descent, an account is nothing but its follows, and so one that came later can be scored.
 
+It takes no rejections: as negative entries of R they made no list better (bitcoin-otc, 10 seeds,
+entries of -1: recall@20 +.003, share of held-out rejections shown -.001).
+
 Source: Shen et al. (2021), "How powerful is graph convolution for recommendation?", CIKM (GF-CF);
 the solver: Halko, Martinsson, Tropp (2011), "Finding structure with randomness", SIAM Review.
 """

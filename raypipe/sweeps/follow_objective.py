@@ -16,6 +16,7 @@ import hashlib
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -28,7 +29,12 @@ from raypipe.errors import ConfigError, did_you_mean
 from raypipe.evaluation.measuring import measure
 from raypipe.evaluation.metrics import COVERAGE, LISTS, OF_RATINGS, RANKING, check_names
 from raypipe.evaluation.reading import read_split
-from raypipe.evaluation.splits import Split, hold_out_share, split_follows
+from raypipe.evaluation.splits import (
+    Split,
+    hold_out_rejections,
+    hold_out_share,
+    split_follows,
+)
 from raypipe.factors.algorithms import (
     ALGORITHMS,
     check_algorithm,
@@ -155,7 +161,7 @@ def _has(config: RunConfig, settings: Settings, key: str) -> bool:
 
 
 def _check_space(config: RunConfig, space: Sequence[Dimension]) -> None:
-    check_names(config.evaluation.metrics)
+    check_names(config.evaluation.metrics, config.evaluation.rejections is not None)
     algorithms = algorithms_of(config, space)
     for name in algorithms:
         if name != NO_MODEL:
@@ -221,12 +227,20 @@ def _cut(config: RunConfig, held: Held) -> Split:
     mask &= np.repeat(enough, graph.followees.degrees)
     asked = audience(graph, held.accounts, config.audience.min_follows)
     inside = evaluation.model_copy(update={"split": "share", "min_follows": least})
-    return split_follows(graph, mask, asked, inside, config.seed)
+    split = split_follows(graph, mask, asked, inside, config.seed)
+    if held.split.rejections is None:
+        return split
+    taught, tested = hold_out_rejections(
+        held.split.rejections.rows, split.train, evaluation.share_fraction, config.seed
+    )
+    return replace(split, rejections=taught, test_rejections=tested)
 
 
 def _digest(held: Held) -> str:
     found = hashlib.sha256(held.split.train.fingerprint.encode())
-    for array in (*held.split.test, held.split.accounts):
+    rejections = held.split.rejections
+    of_rejections = () if rejections is None else rejections.rows
+    for array in (*held.split.test, held.split.accounts, *of_rejections):
         found.update(np.ascontiguousarray(array).data)
     return found.hexdigest()[:16]
 
@@ -237,10 +251,12 @@ def _looks(config: RunConfig, split: Split, epochs: Sequence[int]) -> Iterator[L
         return
     available, _ = memory_limit(config)
     if epochs and ALGORITHMS[config.factors.algorithm].by_epoch:
-        for done, model in train_by_epoch(split.train, config, available, epochs):
+        told = split.train, config, available, epochs, split.rejections
+        for done, model in train_by_epoch(*told):
             yield Look(done, _measures(config, split, model))
     else:
-        yield Look(None, _measures(config, split, train(split.train, config, available)))
+        model = train(split.train, config, available, split.rejections)
+        yield Look(None, _measures(config, split, model))
 
 
 def _measures(

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 import sys
 
-from tests.benchmarks import capacity, caps, commands, nights, reading, rejections, sources, sweeps
+from tests.benchmarks import (
+    capacity,
+    caps,
+    commands,
+    nights,
+    reading,
+    rejections,
+    sources,
+    sweeps,
+    teaching,
+)
 from tests.benchmarks.similarity.__main__ import main as similarity
 from tests.conftest import real_data
 
@@ -23,6 +33,7 @@ BENCHMARKS = {
     "commands": commands.bench,
     "sources": lambda: sources.bench(_data()),
     "rejections": rejections.bench,
+    "teaching": lambda: teaching.bench(_data()),
     "sweeps": lambda: sweeps.bench(_data()),
     "sweeps-memory": sweeps.bench_memory,
 }

@@ -49,7 +49,8 @@ KNOWN = Popularity(np.array([0, 8, 4, 2, 1, 1, 1, 1, 2, 4]), 8)
 def test_by_hand():
     lists = [[1, 9, 2, 8], [7, 5], []]
     test = [[1, 2], [5], [3, 4, 6]]
-    found = metrics(padded(lists, 4), adjacency_of(test), KNOWN, NAMES, [2, 4])
+    rejected = adjacency_of([[2, 3, 9], [], [3]])
+    found = metrics(padded(lists, 4), adjacency_of(test), KNOWN, NAMES, [2, 4], rejected)
     second = 1 / log2(3)  # what a hit at the second place gives
     expected = {
         "recall@2": [1 / 2, 1, 0],
@@ -70,6 +71,8 @@ def test_by_hand():
         # 24 follows, of accounts with (64 + 16 + 4 + 1 + 1 + 1 + 1 + 4 + 16) / 24 = 4.5 followers
         "popularity_bias@2": [6 / 4.5, 1 / 4.5, np.nan],
         "popularity_bias@4": [4.5 / 4.5, 1 / 4.5, np.nan],
+        "rejected@2": [1 / 3, np.nan, 0],
+        "rejected@4": [2 / 3, np.nan, 0],
     }
     assert list(found) == list(expected)
     for name, values in expected.items():
@@ -145,11 +148,14 @@ def test_an_account_has_the_same_value_whoever_is_measured_with_it():
     lists = np.array([rng.permutation(40)[:20] for _ in range(200)], np.int32)
     tests = [sorted(rng.permutation(40)[: rng.integers(1, 20)]) for _ in range(200)]
     known = Popularity(rng.integers(1, 90, 40), 90)
-    whole = metrics(lists, adjacency_of(tests), known, NAMES, [7, 20])
+    asked = known, NAMES, [7, 20]
+    rejected = [row[:-1] for row in reversed(tests)]
+    whole = metrics(lists, adjacency_of(tests), *asked, adjacency_of(rejected))
     for start, stop in ((0, 1), (1, 64), (64, 200)):
-        part = metrics(lists[start:stop], adjacency_of(tests[start:stop]), known, NAMES, [7, 20])
+        rows = (adjacency_of(some[start:stop]) for some in (tests, rejected))
+        part = metrics(lists[start:stop], next(rows), *asked, next(rows))
         for name, values in part.items():
-            assert np.array_equal(values, whole[name][start:stop]), name
+            assert np.array_equal(values, whole[name][start:stop], equal_nan=True), name
 
 
 @pytest.mark.parametrize(
@@ -167,4 +173,7 @@ def test_metrics_that_follows_cannot_have(name, message):
 
 
 def test_no_names_are_all_names():
-    assert check_names(None) == NAMES
+    assert check_names(None) == NAMES[:-1]
+    assert check_names(None, rejections=True) == NAMES == (*NAMES[:-1], "rejected")
+    with pytest.raises(ConfigError, match="rejected needs rejections to hold out; name a table"):
+        check_names(["rejected"])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from raypipe.candidates.factors import Factors
-from raypipe.config import load_config
+from raypipe.config import load_config, with_settings
 from raypipe.errors import ConfigError, RunError, TooLargeError
 from raypipe.factors.algorithms import (
     ALGORITHMS,
@@ -15,10 +15,12 @@ from raypipe.factors.algorithms import (
     check_memory,
     fold_in,
     train,
+    train_by_epoch,
     training_bytes,
 )
 from raypipe.factors.implicit_models import AlsParameters
-from raypipe.kernels.csr import take
+from raypipe.kernels.csr import Adjacency, take
+from raypipe.rejections import Rejections
 from tests.strategies import graph_of
 
 #: Few factors and enough passes for two communities.
@@ -53,6 +55,25 @@ def communities():
 @pytest.fixture(scope="module")
 def trained(communities):
     return {name: train(communities, config_of(name), 1e9) for name in ALGORITHMS}
+
+
+@pytest.mark.parametrize("name", ALGORITHMS)
+def test_who_takes_rejections_and_whether_it_is_asked_to(communities, trained, name):
+    n = communities.accounts
+    rows = Adjacency(np.minimum(np.arange(n + 1), 30), np.full(30, 40, np.int32))
+    rejections = Rejections(rows, np.zeros(n, np.int64))
+    before = trained[name].factors
+    told = train(communities, config_of(name), 1e9, rejections).factors
+    without = with_settings(config_of(name), {"rejections.factors": False})
+    off = train(communities, without, 1e9, rejections).factors
+    same = [np.array_equal(told[i], before[i]) for i in (0, 1)]
+    assert same == [not ALGORITHMS[name].takes_rejections] * 2
+    assert all(np.array_equal(off[i], before[i]) for i in (0, 1))
+    if ALGORITHMS[name].by_epoch:
+        ((_, looked_at),) = train_by_epoch(
+            communities, config_of(name), 1e9, [list(QUICK[name].values())[1]], rejections
+        )
+        assert all(np.array_equal(looked_at.factors[i], told[i]) for i in (0, 1))
 
 
 def share_of_own(found):
