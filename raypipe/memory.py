@@ -31,6 +31,8 @@ from raypipe.kernels.factor_scores import block_bytes
 from raypipe.kernels.shards import cut
 from raypipe.kernels.similarity_index import HUBS
 
+#: Accounts that are blended at a time.
+BLENDED = 256
 #: Imports, compiled code and 2 million candidates at a time; measured in Ray's workers.
 TASK_BYTES = 300_000_000
 #: Of an index that is built, for each of its accounts. `SimilarityIndex` says what stays of that.
@@ -39,6 +41,9 @@ _BUILDING = 84
 _COUNTERS = 5
 #: For each candidate of a single account that has more than TASK_BYTES allows for.
 _CANDIDATE, _CANDIDATES = 40, 2_000_000
+#: Of a blend: for each candidate of the accounts that are blended at a time, what the sources say
+#: of it and its features, twice; and for each account of the graph, places of candidates and walks.
+_BLENDED, _AROUND = 800, 32
 #: A shard of fewer accounts is not worth a task: one index must leave room for so many lists.
 _FEWEST = 10_000
 
@@ -135,6 +140,8 @@ def room_of_a_task(sizes: Sizes, audience: int, config: RunConfig) -> Room:
     free = budget - TASK_BYTES - _CANDIDATE * max(0, sizes.together - _CANDIDATES)
     if config.factors.trained:
         free -= block_bytes(sizes.followed)
+    if config.blend.blends:
+        free -= blend_bytes(sizes.accounts, config)
     lists = (free - index_bytes(sizes) - _COUNTERS * sizes.following) // per_list
     if not sizes.following or lists >= min(audience, _FEWEST):
         return Room(None, max(1, lists))
@@ -213,6 +220,19 @@ def index_bytes(sizes: Sizes) -> int:
 def building_bytes(accounts: int, follows: int, followed: int) -> int:
     """At most so many bytes while an index is built; ``followed`` may be more than the follows."""
     return _BUILDING * accounts + 8 * follows + 8 * min(followed, follows)
+
+
+def blend_bytes(accounts: int, config: RunConfig) -> int:
+    """At most so many for the candidates that a task blends at a time, in a graph of ``accounts``.
+
+    Example:
+        >>> blend_bytes(1_000_000, RunConfig())
+        93440000
+    """
+    weights = config.blend.weights.model_dump().values()
+    length = max(config.blend.candidates, config.recommendations.per_account)
+    candidates = BLENDED * length * sum(weight > 0 for weight in weights)
+    return _BLENDED * candidates + _AROUND * accounts
 
 
 def blocks_needed(sizes: Sizes, block: int) -> int:

@@ -45,7 +45,7 @@ from raypipe.kernels.neighbourhood import union_sizes
 from raypipe.kernels.tanimoto import Neighbours, SimilarityIndex, build_index, work
 from raypipe.kernels.topk import best_of_rows
 from raypipe.ladder import FILL_UP, LEARNED, SOURCES, Rung, fixed_ladder, rungs_of
-from raypipe.memory import Fit, fit_tasks, refuse_what_is_too_large
+from raypipe.memory import BLENDED, Fit, fit_tasks, refuse_what_is_too_large
 from raypipe.rejections import Rejections
 
 _REFUSED_SCHEMA = pa.schema(
@@ -54,10 +54,8 @@ _REFUSED_SCHEMA = pa.schema(
 
 #: Candidates held at a time, at about 20 bytes each; a single account may have more.
 _BATCH = 2_000_000
-#: Accounts of a blend at a time: of their candidates, some hundred each, all features are held.
-BLENDED = 256
 #: Nanoseconds that the ranker takes for a candidate, features and all.
-_RANKED = 4000.0
+_RANKED = 1100.0
 
 Refused = Counter[tuple[str, str]]
 

@@ -58,32 +58,35 @@ def test_run_says_what_it_did(night):
     assert max(map(len, table)) <= 80
 
 
-def row_of(size, phase, source, ndcg, **leads):
+def row_of(size, source, ndcg, **leads):
     """A row of a ladder's table, as a manifest has it."""
     bounds = {"cold": (3, 9), "warm": (10, 49), "hot": (50, None)}[size]
     row = {"size": size, "min_follows": bounds[0], "max_follows": bounds[1], "ndcg": ndcg}
-    row |= {"phase": phase, "sources": [source, "popular"], "leads": bool(leads)}
+    row |= {"name": source, "sources": [source, "popular"], "leads": bool(leads)}
     return row | {"accounts": 3000 if ndcg else 0, "difference": None, "why": "11 of 100"} | leads
 
 
 def test_a_ladder_of_three_phases_in_80_columns(capsys):
     by = {"difference": -0.0031, "difference_low": -0.0062, "difference_high": 0.0012}
     rows = [
-        row_of("cold", 1, "popular", 0.0123),
-        row_of("cold", 2, "similar", 0.0456, **by),
-        row_of("cold", 3, "factors", 0.0487),
-        row_of("hot", 2, "similar", None, **{**dict.fromkeys(by), "leads": True}),
+        row_of("cold", "popular", 0.0123),
+        row_of("cold", "similar", 0.0456, **by),
+        row_of("cold", "factors", 0.0487),
+        row_of("hot", "similar", None, **{**dict.fromkeys(by), "leads": True}),
     ]
     print_ladder({"decided_by": "evidence", "metric": "ndcg@10", "table": rows})
     shown = capsys.readouterr().out.splitlines()
     assert max(map(len, shown)) <= 80
-    assert shown[0].rstrip() == "who leads, by ndcg@10 of follows held out"
+    assert shown[0].rstrip() == "ndcg@10 on follows held out; *: leads"
     cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in shown if "│" in line]
     assert cells == [
-        ["3 to 9", "3,000", ".012", ".046", ".049", "similar -.003 -.006-.001"],
-        ["50 up", "0", "-", "-", "-", "similar"],
+        ["accounts", "3,000", "0"],
+        ["popular", ".012", "-"],
+        ["similar", ".046*", "*"],
+        ["factors", ".049", "-"],
+        ["ahead by", "-.003 -.006-.001", "-"],
     ]
-    assert shown[-1] == "ladder: hot: 11 of 100; phase 2"
+    assert shown[-1] == "ladder: hot: 11 of 100; similar"
     print_ladder({"decided_by": "fixed", "why": "ladder: fixed (config)"})
     assert capsys.readouterr().out == "ladder: fixed (config)\n"
 
@@ -91,7 +94,7 @@ def test_a_ladder_of_three_phases_in_80_columns(capsys):
 def test_run_and_show_print_what_decided(night):
     """The manifest has it, and the run of an earlier raypipe that has none is shown without."""
     assert night["ladder"]["decided_by"] == "evidence"
-    assert "who leads, by ndcg@10 of follows held out" in raypipe("runs", "show").stdout
+    assert "ndcg@10 on follows held out; *: leads" in raypipe("runs", "show").stdout
     fixed = raypipe("run", "--follows", "demo/follows.csv", "--set", "ladder=fixed").stdout
     assert "ladder: fixed (config)\n" in fixed
     assert "evidence" not in fixed

@@ -22,7 +22,8 @@ from raypipe.kernels.merged import Merged
 from raypipe.kernels.shards import cut_short, heaviest_first
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.ladder import Rung
-from raypipe.recommend import BLENDED, merged_candidates, nearest, sources_of_rung
+from raypipe.memory import BLENDED
+from raypipe.recommend import merged_candidates, nearest, sources_of_rung
 
 #: Held-out follows among the candidates, in all: of fewer, a ranker learns what chance did.
 FEWEST_FOLLOWS = 1000

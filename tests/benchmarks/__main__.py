@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from tests.benchmarks import (
+    blend,
     capacity,
     caps,
     commands,
@@ -32,6 +33,7 @@ BENCHMARKS = {
     "capacity": capacity.bench,
     "commands": commands.bench,
     "sources": lambda: sources.bench(_data()),
+    "blend": lambda: blend.bench(_data()),
     "rejections": rejections.bench,
     "teaching": lambda: teaching.bench(_data()),
     "sweeps": lambda: sweeps.bench(_data()),

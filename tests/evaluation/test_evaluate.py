@@ -145,12 +145,11 @@ def test_the_ladder_is_decided_within_train(monkeypatch):
     seen = []
 
     def watched(graph, *rest):
-        facts = choose_ladder(graph, *rest)
+        facts = choose_ladder(graph, *rest)["ladder"]
         assert facts["rungs"][-1]["sources"] == ["similar", "popular"]
-        seen.append(
-            (graph.follows, {**facts, "rungs": [{"min_follows": 0, "sources": ["popular"]}]})
-        )
-        return seen[-1][1]
+        rungs = [{"min_follows": 0, "sources": ["popular"], "how": "fill_up"}]
+        seen.append((graph.follows, {**facts, "rungs": rungs}))
+        return {"ladder": seen[-1][1], "ranker": None}
 
     monkeypatch.setattr("raypipe.evaluation.evaluate.choose_ladder", watched)
     said = as_json(*quick, "--sources", "popular,similar+popular,ladder")

@@ -25,7 +25,9 @@ from raypipe.recommend import column_blocks, warm_up
 from tests.strategies import graph_of
 
 POPULAR, SIMILAR, FACTORS = ("popular",), ("similar", "popular"), ("factors", "popular")
-TWO, THREE = (POPULAR, SIMILAR), (POPULAR, SIMILAR, FACTORS)
+THREE = tuple(Rung(0, sources) for sources in (POPULAR, SIMILAR, FACTORS))
+TWO = THREE[:2]
+NAMES = ("popular", "similar", "factors")
 
 
 def config_of(**settings):
@@ -62,7 +64,7 @@ def test_who_leads(found, leads, why):
     ladder, rows = decide({"warm": found}, [0, 100, 0], of_phases, config_of())
     assert dict((rung.min_follows, rung.sources) for rung in ladder).get(10, SIMILAR) == leads
     rows = [row for row in rows if row["size"] == "warm"]
-    assert [row["phase"] for row in rows] == list(range(1, len(found) + 1))
+    assert [row["name"] for row in rows] == list(NAMES[: len(found)])
     (leader,) = (row for row in rows if row["leads"])
     assert (tuple(leader["sources"]), leader["why"]) == (leads, why)
 
@@ -70,11 +72,11 @@ def test_who_leads(found, leads, why):
 def test_a_row_says_what_it_was_compared_with():
     """Means .1, .3 and .2 to the last bit that a decimal has; all differences are certain."""
     _, rows = decide({"cold": values(0.1, 0.3, 0.2)}, [100, 3, 0], THREE, config_of())
-    shown = ("phase", "ndcg", "against", "difference", "leads")
+    shown = ("name", "ndcg", "against", "difference", "leads")
     assert [tuple(row[key] for key in shown) for row in rows[:3]] == [
-        (1, pytest.approx(0.1), 2, pytest.approx(-0.2), False),
-        (2, pytest.approx(0.3), 3, pytest.approx(0.1), True),
-        (3, pytest.approx(0.2), 2, pytest.approx(-0.1), False),
+        ("popular", pytest.approx(0.1), "similar", pytest.approx(-0.2), False),
+        ("similar", pytest.approx(0.3), "factors", pytest.approx(0.1), True),
+        ("factors", pytest.approx(0.2), "similar", pytest.approx(-0.1), False),
     ]
     for row in rows[:3]:
         assert row["low"] == pytest.approx(row["ndcg"]) == pytest.approx(row["high"])
@@ -168,7 +170,7 @@ def chosen(graph, run_on=in_this_process, **settings):
     config = load_config(None, {**SETTINGS, **settings})
     stages = Stages(Silent())
     everybody = np.arange(graph.accounts, dtype=np.int32)
-    facts = choose_ladder(graph, everybody, config, stages, run_on)
+    facts = choose_ladder(graph, everybody, config, stages, run_on)["ladder"]
     return facts, [stage["stage"] for stage in stages.meter.stages]
 
 
@@ -184,16 +186,16 @@ def test_the_table_is_what_evaluate_measures(graph):
     means = means_by_size(found, 100, config.seed)
     differences = differences_by_size(found, 100, config.seed)
     measured = [row for row in facts["table"] if row["accounts"]]
-    assert [(row["size"], row["phase"]) for row in measured] == [
-        ("cold", 1), ("cold", 2), ("warm", 1), ("warm", 2),
+    assert [(row["size"], row["name"]) for row in measured] == [
+        ("cold", "popular"), ("cold", "similar"), ("warm", "popular"), ("warm", "similar"),
     ]  # fmt: skip
     for row in measured:
         about = {"size": row["size"], "metric": "ndcg@3"}
         (mean,) = only(means, **about, source="+".join(row["sources"]))
         assert (row["accounts"], row["ndcg"]) == (mean["accounts"], mean["mean"])
         assert (row["low"], row["high"]) == (mean["low"], mean["high"])
-        names = ["popular", "similar+popular"]
-        this, other = names[row["phase"] - 1], names[row["against"] - 1]
+        names = {"popular": "popular", "similar": "similar+popular"}
+        this, other = names[row["name"]], names[row["against"]]
         by = difference_of(differences, *about.values(), this, other)
         shown = [row[key] for key in ("difference", "difference_low", "difference_high")]
         assert shown == pytest.approx([by["difference"], by["low"], by["high"]])
