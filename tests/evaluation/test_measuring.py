@@ -221,8 +221,8 @@ def test_the_objective_of_a_sweep_is_the_mean_of_the_lists():
 
 
 KNOWN = (
-    "known: ladder, fixed_blend, learned_blend, and similar, popular, factors, follow_back, two_hop, co_followed, also joined "
-    "by +"
+    "known: ladder, fixed_blend, learned_blend, and similar, popular, factors, follow_back, "
+    "two_hop, co_followed, also joined by +"
 )
 
 
