@@ -155,6 +155,47 @@ def co_followed(follows, account, **how):
     return walked(follows, followers_of(follows, account), **how)
 
 
+def between(follows, account, candidate, most=None):
+    """Does the candidate follow back; and the accounts in the middle, the four ways there are.
+
+    Of accounts that follow more than ``most``, nobody reads whom they follow.
+    """
+    mine, backs = follows[account], followers_of(follows, account)
+    read = {a for a in follows if most is None or len(follows[a]) <= most}
+    theirs = follows[candidate] if candidate in read else set()
+    return (
+        int(candidate in backs),
+        sum(candidate in follows[b] for b in mine & read),
+        sum(candidate in follows[b] for b in backs & read),
+        len(mine & theirs),
+        len(backs & theirs),
+    )
+
+
+def fixed_blend(lists, weights):
+    """Candidate -> score, of lists of candidates, best first, and the weight of each list."""
+    scores = {}
+    for found, weight in zip(lists, weights, strict=True):
+        for rank, candidate in enumerate(found, start=1):
+            scores[candidate] = scores.get(candidate, 0.0) + weight / (10 + rank)
+    return scores
+
+
+def best_of_blend(lists, scores, n, most):
+    """(candidate, place of its list), the best n, at most so many of one list.
+
+    A candidate is of the list in which it stands highest; of several, of the first of these.
+    """
+    taken, found = [0] * len(lists), []
+    for candidate, _ in best(scores.items(), len(scores)):
+        ranks = [some.index(candidate) if candidate in some else len(scores) for some in lists]
+        place = ranks.index(min(ranks))
+        if taken[place] < most and len(found) < n:
+            taken[place] += 1
+            found.append((candidate, place))
+    return found
+
+
 def triangles(follows):
     """Sets of three accounts between each two of which there is a follow, either way."""
     edges = {frozenset((a, b)) for a, followees in follows.items() for b in followees}

@@ -157,9 +157,10 @@ def decide(
 
     Of phases 1 and 2 the one with the larger mean; on a tie phase 2, as nothing speaks against what
     ``ladder: fixed`` does. Any later one costs more: it leads only where the interval of its
-    difference from the one that led so far, account by account, lies above 0. A size that was not
-    measured has phase 2, or the blend by weights where there is one; accounts with fewer than
-    ``similar.min_follows`` have phase 1.
+    difference from the one that led so far, account by account, lies above 0. For the ranker, the
+    last one, a larger mean is enough: what was measured learned from half of the accounts. A size
+    that was not measured has phase 2, or the blend by weights where there is one; accounts with
+    fewer than ``similar.min_follows`` have phase 1.
 
     Args:
         values: of the sizes that were measured.
@@ -180,7 +181,7 @@ def decide(
         if most is not None and most < least:
             continue
         if size in values:
-            leader, found = _judge(values[size], config)
+            leader, found = _judge(values[size], shown, config)
         else:
             leader = untried
             found = [{"contender": untried, "leads": True, "why": _too_few(can_be[place])}]
@@ -200,7 +201,7 @@ def decide(
 _UNKNOWN = dict.fromkeys(("ndcg", "low", "high", "difference", "difference_low", "difference_high"))
 
 
-def _judge(values: np.ndarray, config: RunConfig) -> tuple[int, list[Row]]:
+def _judge(values: np.ndarray, shown: Sequence[Rung], config: RunConfig) -> tuple[int, list[Row]]:
     """Who leads (from 0), and a row for each contender; from float64[contenders, accounts]."""
     how = config.evaluation.bootstrap, config.seed
     found = bootstrap_means(values.T, *how)
@@ -208,9 +209,14 @@ def _judge(values: np.ndarray, config: RunConfig) -> tuple[int, list[Row]]:
     why = {0: "smaller mean", 1: "smaller mean"}
     why[leader] = "equal means: as fixed" if found.means[0] == found.means[1] else "larger mean"
     for place in range(2, len(values)):
-        low = float(compare(values[place, :, None], values[leader, :, None], *how).low[0])
-        why[place] = "larger beyond the interval" if low > 0 else "not larger beyond the interval"
-        leader = place if low > 0 else leader
+        ahead = compare(values[place, :, None], values[leader, :, None], *how)
+        if shown[place].how == LEARNED:
+            is_ahead = ahead.means[0] > 0
+            why[place] = "larger mean" if is_ahead else "not larger mean"
+        else:
+            is_ahead = ahead.low[0] > 0
+            why[place] = f"{'' if is_ahead else 'not '}larger beyond the interval"
+        leader = place if is_ahead else leader
     best_other = max(set(range(len(values))) - {leader}, key=lambda place: found.means[place])
     rows = []
     for place in range(len(values)):
