@@ -70,15 +70,18 @@ def parse_label(text: str) -> tuple[str, str]:
     return key, value
 
 
-def main(argv: list[str] | None = None) -> int:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--time-zone", type=zoneinfo.ZoneInfo, default="Etc/UTC")
+    parser.add_argument("--time-zone", type=zoneinfo.ZoneInfo, required=True)
     parser.add_argument("--template", required=True, help="name of the suspended RayJob")
     parser.add_argument("--name", required=True, help="what the night's name begins with")
-    parser.add_argument("--server", default="https://kubernetes.default.svc")
     parser.add_argument("--label", action="append", default=[], type=parse_label)
-    told = parser.parse_args(argv)
+    parser.add_argument("--server", default="https://kubernetes.default.svc")
+    return parser
 
+
+def main(argv: list[str] | None = None) -> int:
+    told = parser().parse_args(argv)
     namespace = (ACCOUNT / "namespace").read_text().strip()
     rayjobs = f"{told.server}/apis/ray.io/v1/namespaces/{namespace}/rayjobs"
     date = datetime.datetime.now(told.time_zone).date()
