@@ -21,6 +21,9 @@ Found = Iterator[tuple[str, str]]
 
 PROJECT = K8S.parent
 
+#: Of a command line that the parser refuses; typer has no name for it.
+UsageError = typer.BadParameter.__base__
+
 
 def locked(package: str) -> str:
     """The version of a package in the lock."""
@@ -53,20 +56,18 @@ def raypipe_version(objects: list[Object]) -> Found:
 
 
 def entrypoint(objects: list[Object]) -> Found:
-    """The command is one of raypipe's, its config is mounted and good, its paths are in the data."""
+    """The command is one of raypipe's, its config is mounted and good, its paths are below /data."""
     for where, job in ray_jobs(objects):
         try:
             command, params = parse(job["entrypoint"])
             config = read_config(objects, job, params["config"])
             if command == "sweep":
                 check_sweep(config)
-        except (typer.Abort, typer.BadParameter, RaypipeError, ValueError) as error:
+        except (UsageError, RaypipeError, ValueError) as error:
             yield where, f"entrypoint: {getattr(error, 'message', error)}"
             continue
-        if config.cluster not in ("auto", "local"):
+        if config.cluster != "auto":
             yield where, f"cluster: found {config.cluster}; expected auto, the job's own"
-        if config.cluster == "local":
-            yield where, "cluster: found local, a second Ray beside the job's; expected auto"
         for path in (config.input.follows, params.get("runs_dir"), params.get("sweeps_dir")):
             if path is not None and not PurePosixPath(path).is_relative_to("/data"):
                 yield where, f"{path}: expected a path below /data, which all nodes see"

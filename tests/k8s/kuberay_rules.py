@@ -20,8 +20,6 @@ Found = Iterator[tuple[str, str]]
 LONGEST_NAME = {"RayCluster": 53, "RayJob": 47, "RayCronJob": 36, "CronJob": 52}
 SUBMISSION_MODES = ("K8sJobMode", "HTTPMode", "InteractiveMode", "SidecarMode")
 QUEUE = "kueue.x-k8s.io/queue-name"
-#: Of a workload of Kueue: 8, of which one is the head's.
-MOST_WORKER_GROUPS = 7
 TOKENS_SINCE = (2, 52)
 
 
@@ -36,7 +34,7 @@ def ray_name(objects: list[Object]) -> Found:
 
 
 def job_end(objects: list[Object]) -> Found:
-    """What is to become of the cluster of a job that has ended, said once and without contradiction."""
+    """What becomes of the cluster of a job that has ended is said once."""
     for where, job in ray_jobs(objects):
         ends = job.get("shutdownAfterJobFinishes", False)
         ttl = job.get("ttlSecondsAfterFinished", 0)
@@ -75,8 +73,6 @@ def job_submission(objects: list[Object]) -> Found:
             yield where, "InteractiveMode has no backoffLimit"
         if mode == "SidecarMode" and {"submitterPodTemplate", "submitterConfig"} & set(job):
             yield where, "SidecarMode has no submitter"
-        if mode == "SidecarMode" and job.get("clusterSelector"):
-            yield where, "SidecarMode has no clusterSelector"
         template = job.get("submitterPodTemplate", {}).get("spec", {})
         if template and template.get("restartPolicy") not in ("Never", "OnFailure"):
             yield where, "submitterPodTemplate: expected restartPolicy Never or OnFailure"
@@ -180,14 +176,10 @@ def queue(objects: list[Object]) -> Found:
         cluster = spec if found["kind"] == "RayCluster" else spec.get("rayClusterSpec", {})
         if name not in queues:
             yield where, f"{QUEUE}: found {name}; expected one of {sorted(queues)}"
-        if spec.get("clusterSelector"):
-            yield where, "Kueue cannot admit a job on a cluster that is there already"
         if found["kind"] == "RayJob" and not spec.get("shutdownAfterJobFinishes"):
             yield where, "Kueue expects shutdownAfterJobFinishes"
         if cluster.get("enableInTreeAutoscaling"):
             yield where, "Kueue admits a fixed size; expected no autoscaling"
-        if len(cluster.get("workerGroupSpecs", [])) > MOST_WORKER_GROUPS:
-            yield where, f"Kueue expects at most {MOST_WORKER_GROUPS} worker groups"
 
 
 def alpha(objects: list[Object]) -> Found:

@@ -24,7 +24,12 @@ SECONDS = 30
 
 
 def night_of(
-    template: dict[str, Any], name: str, date: datetime.date, labels: dict[str, str], job: str, uid: str
+    template: dict[str, Any],
+    name: str,
+    date: datetime.date,
+    labels: dict[str, str],
+    job: str,
+    uid: str,
 ) -> dict[str, Any]:
     """The RayJob of a date.
 
