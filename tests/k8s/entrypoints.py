@@ -56,7 +56,7 @@ def raypipe_version(objects: list[Object]) -> Found:
 
 
 def entrypoint(objects: list[Object]) -> Found:
-    """The command is one of raypipe's, its config is mounted and good, its paths are below /data."""
+    """The command is raypipe's, its config is mounted and good, its paths are below /data."""
     for where, job in ray_jobs(objects):
         try:
             command, params = parse(job["entrypoint"])

@@ -28,7 +28,7 @@ LOCAL_QUEUE = {
     "required": ["apiVersion", "kind", "metadata", "spec"],
     "additionalProperties": False,
     "properties": {
-        "apiVersion": {"const": "kueue.x-k8s.io/v1beta1"},
+        "apiVersion": {"const": "kueue.x-k8s.io/v1beta2"},
         "kind": {"const": "LocalQueue"},
         "metadata": {"type": "object"},
         "spec": {
@@ -47,7 +47,7 @@ LOCAL_QUEUE = {
 @cache
 def crds(folder: Path) -> Schemas:
     """(apiVersion, kind) to a strict schema, of every custom resource in the folder."""
-    found = {("kueue.x-k8s.io/v1beta1", "LocalQueue"): LOCAL_QUEUE}
+    found = {("kueue.x-k8s.io/v1beta2", "LocalQueue"): LOCAL_QUEUE}
     for path in sorted(folder.glob("*.yaml.gz")):
         crd = yaml.load(gzip.decompress(path.read_bytes()), Loader=yaml.CSafeLoader)["spec"]
         for version in crd["versions"]:

@@ -63,9 +63,13 @@ def call(url: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
     }
     data = None if body is None else json.dumps(body).encode()
     request = urllib.request.Request(url, data, headers)
-    trusted = ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
-    with urllib.request.urlopen(request, timeout=SECONDS, context=trusted) as answer:
+    with urllib.request.urlopen(request, timeout=SECONDS, context=trusted()) as answer:
         return json.load(answer)
+
+
+def trusted() -> ssl.SSLContext:
+    """Who signs for the API server."""
+    return ssl.create_default_context(cafile=str(ACCOUNT / "ca.crt"))
 
 
 def parse_label(text: str) -> tuple[str, str]:
