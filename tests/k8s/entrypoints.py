@@ -87,13 +87,16 @@ def parse(line: str) -> tuple[str, dict]:
     program, *words = shlex.split(line)
     if program != "raypipe":
         raise ValueError(f"found {program}; expected raypipe")
-    root = typer.main.get_command(app)
-    context = typer.Context(root, info_name=program)
-    command = root.get_command(context, words[0]) if words else None
-    if command is None:
-        raise ValueError(f"found {words[:1]}; expected a command of raypipe")
-    with command.make_context(words[0], words[1:], parent=context) as parsed:
-        return words[0], parsed.params
+    name, command = "", typer.main.get_command(app)
+    context = typer.Context(command, info_name=program)
+    while hasattr(command, "get_command"):  # a group, as raypipe itself and `raypipe runs`
+        word = words.pop(0) if words else "nothing"
+        command = command.get_command(context, word)
+        if command is None:
+            raise ValueError(f"found {word}; expected a command of raypipe")
+        name = f"{name} {word}".strip()
+    with command.make_context(name, words, parent=context) as parsed:
+        return name, parsed.params
 
 
 def read_config(objects: list[Object], job: Object, path: PurePosixPath) -> RunConfig:
