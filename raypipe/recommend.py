@@ -368,17 +368,28 @@ def _blend(
     night: Night, accounts: np.ndarray, rung: Rung, sources: list[Source]
 ) -> tuple[ranking.Recommendations, Refused]:
     """The best of what all sources bring, scored together."""
-    n = night.config.recommendations.per_account
     merged, refused = merged_candidates(night, accounts, sources)
+    scores = blend_scores(night, accounts, rung, merged)
+    n = night.config.recommendations.per_account
+    return best_of(night, rung, merged, scores, n), refused
+
+
+def blend_scores(night: Night, accounts: np.ndarray, rung: Rung, merged: Merged) -> np.ndarray:
+    """float64[c]: of what several sources bring, by the ranker or by weights, as the rung says."""
     if rung.how == LEARNED:
-        scores = learned_scores(night.ranker, night.around, accounts, merged)
-    else:
-        weights = night.config.blend.weights.model_dump()
-        scores = fixed_scores([weights[name] for name in rung.sources], merged)
+        return learned_scores(night.ranker, night.around, accounts, merged)
+    weights = night.config.blend.weights.model_dump()
+    return fixed_scores([weights[name] for name in rung.sources], merged)
+
+
+def best_of(
+    night: Night, rung: Rung, merged: Merged, scores: np.ndarray, n: int
+) -> ranking.Recommendations:
+    """The n best of a blend, with no more from one source than the night's lists may have."""
     places = np.array([SOURCES.index(name) for name in rung.sources])
     numerator, denominator = night.config.blend.most_fraction
-    most = max(1, n * numerator // denominator)
-    return ranking.best_of_blend(merged, scores, places, n, most), refused
+    most = max(1, night.config.recommendations.per_account * numerator // denominator)
+    return ranking.best_of_blend(merged, scores, places, n, most)
 
 
 def merged_candidates(
