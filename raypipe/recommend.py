@@ -32,6 +32,7 @@ from raypipe.kernels.neighbourhood import union_sizes
 from raypipe.kernels.tanimoto import Neighbours, SimilarityIndex, build_index, work
 from raypipe.ladder import SOURCES, Rung, fixed_ladder, rungs_of
 from raypipe.memory import Fit, fit_tasks, refuse_what_is_too_large
+from raypipe.reasons import Asked, Reasons, reasons_of
 
 _REFUSED_SCHEMA = pa.schema(
     [(SOURCE, pa.string()), ("reason", pa.string()), ("candidates", pa.int64())]
@@ -48,6 +49,7 @@ class Night:
     Attributes:
         followees: whom every account follows.
         followers: int32[n], number of followers of every account.
+        follower_rows: who they are.
         refusals: who else is not shown to whom.
         index: the follows prepared for neighbour search, without those of hubs left out; in blocks
             that the tasks prepare, where a task may not hold the whole. None: nobody will search.
@@ -62,6 +64,7 @@ class Night:
 
     followees: Adjacency
     followers: np.ndarray
+    follower_rows: Adjacency
     refusals: Refusals
     index: SimilarityIndex | ColumnBlocks | None
     hubs_left_out: int
@@ -111,6 +114,7 @@ def prepare(
     return Night(
         followees=graph.followees,
         followers=graph.followers.degrees.astype(np.int32),
+        follower_rows=graph.followers,
         refusals=refusals,
         index=_index(found) if search else None,
         hubs_left_out=found.hubs_left_out,
@@ -222,7 +226,8 @@ class ShardResult:
     Attributes:
         shard: (start, stop), positions in the audience.
         tables: ``neighbours``: account, rank, other, score; ``recommendations``: account, rank,
-            other, score, source (its place in SOURCES); ``refused``: source, reason, candidates.
+            other, score, source (its place in SOURCES), and the columns of ``reasons.Reasons``;
+            ``refused``: source, reason, candidates.
     """
 
     shard: tuple[int, int]
@@ -241,7 +246,12 @@ def make_lists(night: Night, shard: tuple[int, int], near: Neighbours) -> ShardR
     tables = {
         "neighbours": _long_table(accounts, near.counts, near.codes, near.scores),
         "recommendations": _long_table(
-            accounts, lists.counts, lists.codes, lists.scores, lists.sources
+            accounts,
+            lists.counts,
+            lists.codes,
+            lists.scores,
+            lists.sources,
+            why_recommended(night, accounts, lists, near),
         ),
         "refused": pa.table(
             {
@@ -253,6 +263,17 @@ def make_lists(night: Night, shard: tuple[int, int], near: Neighbours) -> ShardR
         ),
     }
     return ShardResult(shard, tables)
+
+
+def why_recommended(
+    night: Night, accounts: np.ndarray, lists: ranking.Recommendations, near: Neighbours
+) -> Reasons:
+    """The reason of every entry of the lists of some accounts."""
+    asked = Asked(accounts, accounts, night.followees, night.refusals.rows)
+    hidden = night.refusals.hidden
+    return reasons_of(
+        asked, lists.counts, lists.codes, near, night.followees, night.follower_rows, hidden
+    )
 
 
 def recommend_to(
@@ -332,6 +353,7 @@ def _long_table(
     codes: np.ndarray,
     scores: np.ndarray,
     sources: np.ndarray | None = None,
+    reasons: Reasons | None = None,
 ) -> pa.Table:
     """Lists of up to n as one row an entry."""
     used = np.arange(codes.shape[1]) < counts[:, None]
@@ -344,4 +366,6 @@ def _long_table(
     }
     if sources is not None:
         columns[SOURCE] = sources[used]
+    if reasons is not None:
+        columns |= reasons._asdict()
     return pa.table(columns)

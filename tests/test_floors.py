@@ -23,6 +23,7 @@ FLOORS = (
     ("candidates/*",),
     ("eligibility", "ladder"),
     ("ranking",),
+    ("reasons",),
     ("recommend",),
     ("block_cost", "recall", "newcomer"),
     ("cost",),
