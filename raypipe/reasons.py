@@ -11,11 +11,10 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-from numba import njit
 
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.tanimoto import Neighbours
-from raypipe.kernels.ties import holds, in_common, share_one
+from raypipe.kernels.ties import Asked, ties_of
 
 
 class Reason(IntEnum):
@@ -38,22 +37,6 @@ SENTENCES = (
     "people who follow you follow it",
     "popular",
 )
-
-
-class Asked(NamedTuple):
-    """Accounts that get lists, and what is known of each: the rows that ``rows`` names.
-
-    Attributes:
-        accounts: int64[m], codes; -1 for one that is not in the graph.
-        rows: int64[m], rows of the two below; those of a night are the accounts themselves.
-        followees: whom they follow.
-        refused: who is not shown to them, beside followees.
-    """
-
-    accounts: np.ndarray
-    rows: np.ndarray
-    followees: Adjacency
-    refused: Adjacency
 
 
 class Reasons(NamedTuple):
@@ -82,9 +65,9 @@ def reasons_of(
 ) -> Reasons:
     """Why each entry of some lists may interest its account.
 
-    Of the followees that follow a candidate those are named that follow fewest, by code where equal:
-    what a choosy account follows says most, as it weighs most in ``two_hop``. Who is not shown to
-    the account, or to anybody, is neither named nor counted: a reason would show them.
+    Of the followees that follow a candidate those are named that follow fewest, by code where
+    equal: what a choosy account follows says most, as it weighs most in ``two_hop``. Who is not
+    shown to the account, or to anybody, is neither named nor counted: a reason would show them.
 
     Args:
         asked: m accounts.
@@ -109,21 +92,12 @@ def reasons_of(
         >>> sentences(found, graph.ids).to_pylist()
         ['followed by b and c, whom you follow', 'popular']
     """
-    return Reasons(
-        *_reasons_of(
-            asked.accounts,
-            asked.rows,
-            *asked.followees,
-            *asked.refused,
-            counts,
-            codes,
-            near.counts,
-            near.codes,
-            *followees,
-            *followers,
-            hidden,
-        )
-    )
+    ties = ties_of(asked, counts, codes, near, followees, followers, hidden)
+    holds = (ties.follows, ties.common > 0, ties.by_near, ties.by_followers)
+    kinds = np.select(holds, list(Reason)[: len(holds)], Reason.POPULAR).astype(np.uint8)
+    named = kinds == Reason.FOLLOWED_BY
+    first, second = (np.where(named, column, np.int32(-1)) for column in ties[2:4])
+    return Reasons(kinds, first, second, np.where(named, np.maximum(ties.common - 2, 0), 0))
 
 
 def sentences(reasons: Reasons, ids: pa.Array) -> pa.Array:
@@ -165,69 +139,3 @@ def _join(*parts: str | pa.Array) -> pa.Array:
 
 def _names(codes: np.ndarray, ids: pa.Array) -> pa.Array:
     return pc.cast(ids.take(pa.array(codes)), _TEXT)
-
-
-@njit(cache=True, nogil=True)
-def _reasons_of(
-    accounts,
-    rows,
-    mine_indptr,
-    mine_codes,
-    refused_indptr,
-    refused,
-    counts,
-    lists,
-    near_counts,
-    near,
-    followees_indptr,
-    followees,
-    followers_indptr,
-    followers,
-    hidden,
-):
-    total = counts.sum()
-    kinds = np.full(total, Reason.POPULAR, dtype=np.uint8)
-    first = np.full(total, -1, dtype=np.int32)
-    second = np.full(total, -1, dtype=np.int32)
-    others = np.zeros(total, dtype=np.int32)
-    marked = np.zeros(len(hidden), dtype=np.bool_)
-    at = 0
-    for i in range(len(accounts)):
-        account, row = accounts[i], rows[i]
-        mine = mine_codes[mine_indptr[row] : mine_indptr[row + 1]]
-        for code in mine:
-            marked[code] = hidden[code] == 0
-        for code in refused[refused_indptr[row] : refused_indptr[row + 1]]:
-            marked[code] = False
-        for j in range(counts[i]):
-            candidate = lists[i, j]
-            if account >= 0 and holds(followees_indptr, followees, candidate, account):
-                kinds[at] = Reason.FOLLOWS_YOU
-            else:
-                count, one, two = in_common(
-                    mine, marked, followers_indptr, followers, candidate, followees_indptr
-                )
-                if count:
-                    kinds[at] = Reason.FOLLOWED_BY
-                    first[at], second[at] = one, two
-                    others[at] = max(count - 2, 0)
-                elif _one_follows(
-                    near[i, : near_counts[i]], candidate, followees_indptr, followees
-                ):
-                    kinds[at] = Reason.FOLLOWED_BY_SIMILAR
-                elif account >= 0 and share_one(
-                    followers_indptr, followers, account, candidate
-                ):
-                    kinds[at] = Reason.FOLLOWED_BY_FOLLOWERS
-            at += 1
-        for code in mine:
-            marked[code] = False
-    return kinds, first, second, others
-
-
-@njit(cache=True, nogil=True)
-def _one_follows(accounts, candidate, indptr, codes):
-    for account in accounts:
-        if holds(indptr, codes, account, candidate):
-            return True
-    return False

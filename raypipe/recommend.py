@@ -30,9 +30,10 @@ from raypipe.kernels.column_blocks import ColumnBlocks, neighbours_in, work_in_b
 from raypipe.kernels.csr import Adjacency, transpose
 from raypipe.kernels.neighbourhood import union_sizes
 from raypipe.kernels.tanimoto import Neighbours, SimilarityIndex, build_index, work
+from raypipe.kernels.ties import Asked
 from raypipe.ladder import SOURCES, Rung, fixed_ladder, rungs_of
 from raypipe.memory import Fit, fit_tasks, refuse_what_is_too_large
-from raypipe.reasons import Asked, Reasons, reasons_of
+from raypipe.reasons import Reasons, reasons_of
 
 _REFUSED_SCHEMA = pa.schema(
     [(SOURCE, pa.string()), ("reason", pa.string()), ("candidates", pa.int64())]
