@@ -201,8 +201,8 @@ def estimate_work(night: Night, asked: Collection[str] | None = None) -> np.ndar
 
 
 def work_of_list(config: RunConfig) -> float:
-    """Nanoseconds of making one list of recommendations, beside the search."""
-    return 20.0 * config.recommendations.per_account
+    """Nanoseconds of making one list of recommendations and their reasons, beside the search."""
+    return 300.0 * config.recommendations.per_account
 
 
 def warm_up(_: object = None) -> None:

@@ -154,9 +154,13 @@ def _ties_of(
         for j in range(len(entries)):
             at, entry = start + j, entries[j]
             if account >= 0:
-                follows[at] = _holds(followees_indptr, followees, entry, account)
+                theirs = followees[followees_indptr[entry] : followees_indptr[entry + 1]]
+                follows[at] = _is_in(theirs, account)
                 if not (follows[at] or common[at] or by_near[at]):
-                    by_followers[at] = _meet(followers_indptr, followers, account, entry)
+                    by_followers[at] = _meet(
+                        followers[followers_indptr[account] : followers_indptr[account + 1]],
+                        followers[followers_indptr[entry] : followers_indptr[entry + 1]],
+                    )
             role[entry] = 0
         for code in mine:
             role[code] = 0
@@ -176,23 +180,40 @@ def _count_common(
         length = followers_indptr[entry + 1] - followers_indptr[entry]
         looks += min(length, _search_steps(length, len(mine)))
     if walks <= looks:
-        for code in mine:
-            if role[code] == -1:
-                for at in range(followees_indptr[code], followees_indptr[code + 1]):
-                    j = role[followees[at]] - 1
-                    if j >= 0:
-                        _add(code, j, followees_indptr, common, first, second)
+        walk(mine, role, followees_indptr, followees, common, first, second)
         return
     for j in range(len(entries)):
         row = followers[followers_indptr[entries[j]] : followers_indptr[entries[j] + 1]]
         if len(row) <= _search_steps(len(row), len(mine)):
-            for code in row:
-                if role[code] == -1:
-                    _add(code, j, followees_indptr, common, first, second)
+            look(row, role, j, followees_indptr, common, first, second)
         else:
-            for code in mine:
-                if role[code] == -1 and _holds(followers_indptr, followers, entries[j], code):
-                    _add(code, j, followees_indptr, common, first, second)
+            search(mine, row, role, j, followees_indptr, common, first, second)
+
+
+@njit(cache=True, nogil=True)
+def walk(mine, role, indptr, followees, common, first, second):
+    """Count for all entries: from each followee that counts to whom it follows."""
+    for code in mine:
+        if role[code] == -1:
+            for at in range(indptr[code], indptr[code + 1]):
+                if role[followees[at]] > 0:
+                    _add(code, role[followees[at]] - 1, indptr, common, first, second)
+
+
+@njit(cache=True, nogil=True)
+def look(row, role, j, indptr, common, first, second):
+    """Count for entry j: each of its followers, if it is a followee that counts."""
+    for code in row:
+        if role[code] == -1:
+            _add(code, j, indptr, common, first, second)
+
+
+@njit(cache=True, nogil=True)
+def search(mine, row, role, j, indptr, common, first, second):
+    """Count for entry j: each followee that counts, if it is among its followers."""
+    for code in mine:
+        if role[code] == -1 and _is_in(row, code):
+            _add(code, j, indptr, common, first, second)
 
 
 @njit(cache=True, nogil=True)
@@ -217,24 +238,18 @@ def _add(code, j, indptr, common, first, second):
 
 
 @njit(cache=True, nogil=True)
-def _holds(indptr, codes, row, code):
-    """Is the code in the row?"""
-    low, high = indptr[row], indptr[row + 1]
-    while low < high:
-        middle = (low + high) // 2
-        if codes[middle] < code:
-            low = middle + 1
-        else:
-            high = middle
-    return low < indptr[row + 1] and codes[low] == code
+def _is_in(row, code):
+    """Is the code in a row of ascending ones?"""
+    at = np.searchsorted(row, code)
+    return at < len(row) and row[at] == code
 
 
 @njit(cache=True, nogil=True)
-def _meet(indptr, codes, row, other):
+def _meet(row, other):
     """Is there a code in both rows? A search in the longer one for each of the shorter one."""
-    if indptr[row + 1] - indptr[row] > indptr[other + 1] - indptr[other]:
+    if len(row) > len(other):
         row, other = other, row
-    for at in range(indptr[row], indptr[row + 1]):
-        if _holds(indptr, codes, other, codes[at]):
-            return True
-    return False
+    at = 0
+    while at < len(row) and not _is_in(other, row[at]):
+        at += 1
+    return at < len(row)
