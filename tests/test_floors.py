@@ -25,7 +25,7 @@ FLOORS = (
     ("ranking",),
     ("reasons",),
     ("recommend",),
-    ("block_cost", "recall", "newcomer"),
+    ("block_cost", "recall", "newcomer", "explain"),
     ("cost",),
     ("degree_cost",),
     ("loading", "checkpoints", "gate"),
