@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from raypipe.columns import FOLLOWER, FOLLOWING, NEIGHBOUR, RANK, SCORE, SOURCE
+from raypipe.columns import FOLLOWER, FOLLOWING, NEIGHBOUR, RANK, REASON, SCORE, SOURCE
 from raypipe.cost import Cost, cut_shards
 from raypipe.disk import disk_errors, to_json, write_atomic
 from raypipe.graph import FollowGraph
 from raypipe.ladder import SOURCES, Rung
+from raypipe.reasons import Reasons, sentences
 from raypipe.recommend import Night
 from raypipe.runs.staging import Staging
 
@@ -75,6 +76,8 @@ def published_tables(
         }
         if SOURCE in table.column_names:
             columns[SOURCE] = pa.array(SOURCES).take(table[SOURCE])
+            kept = (table[name].to_numpy() for name in Reasons._fields)
+            columns[REASON] = sentences(Reasons(*kept), graph.ids)
         yield pa.table(columns)
 
 

@@ -17,6 +17,7 @@ NEIGHBOUR = "neighbourId"
 RANK = "rank"
 SCORE = "score"
 SOURCE = "source"
+REASON = "reason"
 
 USER = "userId"
 ITEM = "itemId"
@@ -44,6 +45,7 @@ RECOMMENDATIONS_SCHEMA = pa.schema(
         (FOLLOWING, pa.string()),
         (SCORE, pa.float64()),
         (SOURCE, pa.string()),
+        (REASON, pa.string()),
     ]
 )
 

@@ -14,6 +14,7 @@ from raypipe.cost import CLASSES, ENOUGH_SECONDS, seconds_of
 from raypipe.degrees import Degrees, without_hubs
 from raypipe.eligibility import no_refusals
 from raypipe.factors.algorithms import shape_of
+from raypipe.kernels.csr import Adjacency, transpose
 from raypipe.kernels.drawn_part import DrawnPart, draw_part
 from raypipe.kernels.search_cost import WRITE, expected_work
 from raypipe.kernels.similarity_index import HUBS
@@ -165,10 +166,14 @@ def draw_sample(degrees: Degrees, classes: np.ndarray, config: RunConfig) -> Sam
 def _night_of(part: DrawnPart, accounts: np.ndarray, config: RunConfig) -> Night:
     """A night on the drawn part; ranks stand for the codes of followees."""
     followers = part.followers.astype(np.int32)
+    n = max(len(followers), len(part.rows.degrees))
+    indptr, codes = part.rows
+    rows = Adjacency(np.append(indptr, np.full(n + 1 - len(indptr), indptr[-1])), codes)
     return Night(
-        followees=part.rows,
+        followees=rows,
         followers=followers,
-        refusals=no_refusals(max(len(followers), len(part.rows.degrees))),
+        follower_rows=transpose(rows),
+        refusals=no_refusals(n),
         index=part.index,
         hubs_left_out=0,
         sources={NAME: Popular(np.arange(len(followers), dtype=np.int32), followers * 1.0)},

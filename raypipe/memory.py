@@ -246,7 +246,7 @@ def blocks_needed(sizes: Sizes, block: int) -> int:
 def list_bytes(config: RunConfig) -> int:
     """For each account of a shard, at most: when its lists are made and put into tables."""
     k, n = config.similar.neighbours, config.recommendations.per_account
-    return max(40 * k + 50 * n + 40, _bytes_so_far(config) + 16 * k)
+    return max(40 * k + 64 * n + 40, _bytes_so_far(config) + 16 * k)
 
 
 def size(bytes_: int) -> str:

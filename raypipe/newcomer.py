@@ -10,15 +10,18 @@ import numpy as np
 
 from raypipe.candidates.factors import Factors
 from raypipe.candidates.popular import Popular
-from raypipe.columns import FOLLOWING, RANK, SCORE, SOURCE
+from raypipe.columns import FOLLOWING, RANK, REASON, SCORE, SOURCE
 from raypipe.config import load_config
 from raypipe.errors import RunError, UnknownAccountError
 from raypipe.factors.algorithms import fold_in
 from raypipe.factors.model import load_model
 from raypipe.graph import FollowGraph, load_graph
 from raypipe.kernels.csr import Adjacency
+from raypipe.kernels.tanimoto import no_neighbours
+from raypipe.kernels.ties import Asked
 from raypipe.ladder import SOURCES
 from raypipe.ranking import empty_lists, fill_from
+from raypipe.reasons import reasons_of, sentences
 from raypipe.runs.filtered import load_hidden, load_rows
 from raypipe.runs.run import Run
 
@@ -39,8 +42,8 @@ def recommend_newcomer(
         rejected: ids that are not to be shown.
 
     Returns:
-        Rows: rank, followingId, score, source; where the model has too few, popular fills up. And
-        those of the follows that are not in the run.
+        Rows: rank, followingId, score, source, reason; where the model has too few, popular fills
+        up. And those of the follows that are not in the run.
 
     Raises:
         RunError: the run has no model.
@@ -71,19 +74,27 @@ def recommend_newcomer(
         followees=theirs,
     )
     n = k or config.recommendations.per_account
-    hidden = np.concatenate([known, [own], graph.codes([*rejected]), _refused(run, graph, own)])
+    refused = np.concatenate([graph.codes([*rejected]), _refused(run, graph, own)])
+    hidden = np.concatenate([known, [own], refused])
     lists = empty_lists(1, n)
     for source in (of_model, Popular.of(graph, never)):
         candidates = source(np.array([0]), np.array([n + len(hidden)]))
         shown = ~np.isin(candidates.codes, hidden)
         shown &= graph.followers.degrees_of(candidates.codes) >= least
         lists = fill_from(lists, SOURCES.index(source.name), candidates, shown)
+    refused = np.unique(refused[refused >= 0]).astype(np.int32)
+    theirs_not = Adjacency(np.array([0, len(refused)]), refused)
+    asked = Asked(np.array([own]), np.array([0]), theirs, theirs_not)
+    sides = graph.followees, graph.followers
+    why = reasons_of(asked, lists.counts, lists.codes, no_neighbours(1, 0), *sides, never)
+    reasons = sentences(why, graph.ids).to_pylist()
     rows = [
         {
             RANK: rank + 1,
             FOLLOWING: graph.ids[int(lists.codes[0, rank])].as_py(),
             SCORE: float(lists.scores[0, rank]),
             SOURCE: SOURCES[lists.sources[0, rank]],
+            REASON: reasons[rank],
         }
         for rank in range(int(lists.counts[0]))
     ]

@@ -171,7 +171,14 @@ def _compute(
             (staging.path / "statistics.json").write_bytes(to_json(loaded.statistics))
             pq.write_table(loaded.quarantine, staging.path / "quarantine.parquet")
             save_graph(loaded.graph, staging.path / "graph")
-        save_filters(staging.path, refusals.rows, filters.unfollowed, refusals.hidden)
+        save_filters(
+            staging.path,
+            refusals.rows,
+            refusals.reasons,
+            filters.unfollowed,
+            refusals.hidden,
+            filters.shown,
+        )
         if model:
             save_model(model, staging.path / "model")
         if night.ranker:

@@ -43,9 +43,11 @@ from raypipe.kernels.csr import Adjacency, transpose
 from raypipe.kernels.merged import Merged, merge
 from raypipe.kernels.neighbourhood import union_sizes
 from raypipe.kernels.tanimoto import Neighbours, SimilarityIndex, build_index, work
+from raypipe.kernels.ties import Asked
 from raypipe.kernels.topk import best_of_rows
 from raypipe.ladder import FILL_UP, LEARNED, SOURCES, Rung, fixed_ladder, rungs_of
 from raypipe.memory import BLENDED, Fit, fit_tasks, refuse_what_is_too_large
+from raypipe.reasons import Reasons, reasons_of
 from raypipe.rejections import Rejections
 
 _REFUSED_SCHEMA = pa.schema(
@@ -67,6 +69,7 @@ class Night:
     Attributes:
         followees: whom every account follows.
         followers: int32[n], number of followers of every account.
+        follower_rows: who they are.
         refusals: who else is not shown to whom.
         index: the follows prepared for neighbour search, without those of hubs left out; in blocks
             that the tasks prepare, where a task may not hold the whole. None: nobody will search.
@@ -84,6 +87,7 @@ class Night:
 
     followees: Adjacency
     followers: np.ndarray
+    follower_rows: Adjacency
     refusals: Refusals
     index: SimilarityIndex | ColumnBlocks | None
     hubs_left_out: int
@@ -141,6 +145,7 @@ def prepare(
     return Night(
         followees=graph.followees,
         followers=graph.followers.degrees.astype(np.int32),
+        follower_rows=graph.followers,
         refusals=refusals,
         index=_index(found) if search else None,
         hubs_left_out=found.hubs_left_out,
@@ -243,8 +248,8 @@ def work_of_blend(rung: Rung, config: RunConfig) -> float:
 
 
 def work_of_list(config: RunConfig) -> float:
-    """Nanoseconds of making one list of recommendations, beside the search."""
-    return 20.0 * config.recommendations.per_account
+    """Nanoseconds of making one list of recommendations and their reasons, beside the search."""
+    return 300.0 * config.recommendations.per_account
 
 
 def warm_up(_: object = None) -> None:
@@ -269,7 +274,8 @@ class ShardResult:
     Attributes:
         shard: (start, stop), positions in the audience.
         tables: ``neighbours``: account, rank, other, score; ``recommendations``: account, rank,
-            other, score, source (its place in SOURCES); ``refused``: source, reason, candidates.
+            other, score, source (its place in SOURCES), and the columns of ``reasons.Reasons``;
+            ``refused``: source, reason, candidates.
     """
 
     shard: tuple[int, int]
@@ -288,7 +294,12 @@ def make_lists(night: Night, shard: tuple[int, int], near: Neighbours) -> ShardR
     tables = {
         "neighbours": _long_table(accounts, near.counts, near.codes, near.scores),
         "recommendations": _long_table(
-            accounts, lists.counts, lists.codes, lists.scores, lists.sources
+            accounts,
+            lists.counts,
+            lists.codes,
+            lists.scores,
+            lists.sources,
+            why_recommended(night, accounts, lists, near),
         ),
         "refused": pa.table(
             {
@@ -300,6 +311,17 @@ def make_lists(night: Night, shard: tuple[int, int], near: Neighbours) -> ShardR
         ),
     }
     return ShardResult(shard, tables)
+
+
+def why_recommended(
+    night: Night, accounts: np.ndarray, lists: ranking.Recommendations, near: Neighbours
+) -> Reasons:
+    """The reason of every entry of the lists of some accounts."""
+    asked = Asked(accounts, accounts, night.followees, night.refusals.rows)
+    hidden = night.refusals.hidden
+    return reasons_of(
+        asked, lists.counts, lists.codes, near, night.followees, night.follower_rows, hidden
+    )
 
 
 def recommend_to(
@@ -449,6 +471,7 @@ def _long_table(
     codes: np.ndarray,
     scores: np.ndarray,
     sources: np.ndarray | None = None,
+    reasons: Reasons | None = None,
 ) -> pa.Table:
     """Lists of up to n as one row an entry."""
     used = np.arange(codes.shape[1]) < counts[:, None]
@@ -461,4 +484,6 @@ def _long_table(
     }
     if sources is not None:
         columns[SOURCE] = sources[used]
+    if reasons is not None:
+        columns |= reasons._asdict()
     return pa.table(columns)

@@ -243,3 +243,29 @@ def recommend(
         if eligible(candidate) and candidate not in taken:
             chosen.append((candidate, float(count), "popular"))
     return chosen
+
+
+def reason(follows, account, candidate, near=(), unseen=()):
+    """Why the candidate may interest the account, in words.
+
+    ``near`` are the neighbours of the account; ``unseen`` are neither named nor counted.
+    """
+    if account in follows[candidate]:
+        return "follows you"
+    mine = follows[account] - set(unseen)
+    middles = sorted(
+        (middle for middle in mine if candidate in follows[middle]),
+        key=lambda middle: (len(follows[middle]), middle),
+    )
+    if middles:
+        others = len(middles) - 2
+        return {
+            -1: "followed by {}, whom you follow",
+            0: "followed by {} and {}, whom you follow",
+            1: "followed by {}, {} and 1 other you follow",
+        }.get(others, f"followed by {{}}, {{}} and {others} others you follow").format(*middles)
+    if any(candidate in follows[neighbour] for neighbour in near):
+        return "people who follow like you follow it"
+    if followers_of(follows, account) & followers_of(follows, candidate):
+        return "people who follow you follow it"
+    return "popular"

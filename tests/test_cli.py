@@ -118,6 +118,16 @@ def test_recommend_and_similar(night):
     assert raypipe("similar", "star-01").stdout == f"star-01, run {night['run']}: none\n"
 
 
+def test_recommend_shows_the_reason_in_80_columns(night):
+    row = next(row for row in as_json("recommend", "jazz-0001") if " and " in row["reason"])
+    shown = raypipe("recommend", "jazz-0001").stdout
+    assert max(map(len, shown.splitlines())) <= 80
+    cells = [line.split("│")[1:-1] for line in shown.splitlines() if "│" in line]
+    place = next(place for place, cell in enumerate(cells) if row["followingId"] in cell[1])
+    told = " ".join(cell[-1].strip() for cell in cells[place : place + 2])
+    assert told.startswith(row["reason"])
+
+
 def test_recommend_starts_neither_ray_nor_numba_nor_pandas(night):
     code = (
         "import sys; from raypipe.cli import app\n"
@@ -209,7 +219,7 @@ def test_too_little_memory_is_one_line(night):
     (line,) = said
     assert line == (
         "raypipe: memory_per_task: found 100.0MB, expected 301MB or more: a task takes 300.0MB for "
-        f"itself and for 320 accounts, and 1.7KB to find neighbours for the {largest:.0f} follows "
+        f"itself and for 320 accounts, and 1.8KB to find neighbours for the {largest:.0f} follows "
         "of one account"
     )
 
@@ -428,7 +438,8 @@ def test_bad_inputs_are_one_line_and_publish_nothing(bad, tmp_path):
 def commands() -> list[list[str]]:
     return [
         [], ["runs"], ["config"],
-        *([name] for name in ("run", "plan", "evaluate", "demo", "recommend", "similar", "stats")),
+        *([name] for name in ("run", "plan", "evaluate", "demo")),
+        *([name] for name in ("recommend", "explain", "similar", "stats")),
         *(["runs", name] for name in ("list", "show", "rollback", "prune")),
         *(["config", name] for name in ("show", "check")),
     ]  # fmt: skip
@@ -443,7 +454,7 @@ def test_help_fits_and_shows_an_example(words):
         assert f"Example: raypipe {' '.join(words)}" in result.stdout
         assert "--json" in result.stdout
     assert ("--runs-dir" in result.stdout) == (
-        words[:1] in (["run"], ["recommend"], ["similar"], ["stats"], ["runs"])
+        words[:1] in (["run"], ["recommend"], ["explain"], ["similar"], ["stats"], ["runs"])
         and words != ["runs"]
     )
 

@@ -186,7 +186,7 @@ def test_plan_says_what_a_training_takes(follows):
     assert memory["training"] > memory["model"]
 
 
-def test_an_account_that_came_after_the_night(follows, store):
+def test_an_account_that_came_after_the_night(follows, store, rows):
     """One with the follows of another gets its list; ids that nobody knows do not count."""
     run = run_night(config_for(follows), store, DATE).run
     graph = load_graph(run.path / "graph")
@@ -202,6 +202,11 @@ def test_an_account_that_came_after_the_night(follows, store):
     found, unknown = recommend_newcomer(run, name, [*mine, "nobody", mine[0]])
     assert unknown == ["nobody"]
     assert [(row["rank"], row["followingId"], row["source"]) for row in found] == expected
+    known = naive.follow_sets([*rows, *(("new", other) for other in mine)])
+    for row in recommend_newcomer(run, "new", mine)[0]:
+        assert row["reason"] == naive.reason(known, "new", row["followingId"])
+    for row in recommend_newcomer(run, "new", mine, rejected=mine[:1])[0]:
+        assert row["reason"] == naive.reason(known, "new", row["followingId"], unseen=mine[:1])
     assert len(recommend_newcomer(run, "new", mine, 3)[0]) == 3
     for some in recommend_newcomer(run, "new", mine[:1], 200)[0]:
         assert some["followingId"] not in mine[:1]

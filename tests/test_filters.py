@@ -245,10 +245,11 @@ NONE = filters_of(inputs_of(), graph_of(ROWS))
 )
 def test_the_gate_refuses_each(pair, told, what, tmp_path):
     graph = graph_of(ROWS)
-    rows = [("a", 1, "z", 0.5, "popular"), ("b", 1, "y", 0.5, "popular")]
+    end = (0.5, "popular", "popular")
+    rows = [("a", 1, "z", *end), ("b", 1, "y", *end)]
     if pair != ("a", "z"):
-        rows = [(pair[0], 1, pair[1], 0.5, "popular"), *rows[1:]]
-    names = ("followerId", "rank", "followingId", "score", "source")
+        rows = [(pair[0], 1, pair[1], *end), *rows[1:]]
+    names = ("followerId", "rank", "followingId", "score", "source", "reason")
     table = pa.table(dict(zip(names, zip(*rows, strict=True), strict=True)))
     parts = write_parts(tmp_path, "recommendations", [table], part_rows=1)
     with pytest.raises(LeakError, match=f"{pair[1]!r} to {pair[0]!r}: who is recommended {what}"):

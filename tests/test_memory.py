@@ -138,7 +138,7 @@ def test_what_is_asked_for_is_said_with_its_numbers():
         prepare(graph, np.arange(3, dtype=np.int32), config_of(200_000_000))
     assert str(error.value) == (
         "memory_per_task: found 200.0MB, expected 301MB or more: a task takes 300.0MB for itself "
-        "and for 3 accounts, and 1.1KB to find neighbours for the 2 follows of one account"
+        "and for 3 accounts, and 1.2KB to find neighbours for the 2 follows of one account"
     )
     assert error.value.exit_code == 71
 

@@ -80,6 +80,36 @@ def recommend(
     _print_list(rows, f"{account}, run {found.id}", json)
 
 
+@app.command(epilog="Example: raypipe explain jazz-0042 star-01")
+def explain(
+    account: Account,
+    candidate: Annotated[str, typer.Argument(help="Who is, or is not, recommended to it.")],
+    feedback: Feedback = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """Why a candidate is recommended to an account, as published last, or why not.
+
+    Shows the reason, and which rank and score each source by itself would give it.
+    """
+    from contextlib import closing
+    from dataclasses import asdict
+
+    from raypipe.explain import explain as explain_candidate
+    from raypipe.feedback.store import FeedbackStore
+    from raypipe.reports import print_explanation
+    from raypipe.runs.store import RunStore
+    from raypipe.show import print_json
+
+    runs = RunStore(runs_dir)
+    found, newest = runs.current(), runs.newest()
+    with closing(FeedbackStore(feedback_url(feedback, runs_dir))) as store:
+        held = (row for row in store.rejections(account) if row["candidate"] == candidate)
+        rejected = next(({key: row[key] for key in ("at", "reason")} for row in held), None)
+    facts = asdict(explain_candidate(found, account, candidate, rejected, newest))
+    print_json(facts) if json else print_explanation(facts)
+
+
 @app.command(epilog="Example: raypipe similar jazz-0042")
 def similar(
     account: Account,

@@ -20,14 +20,23 @@ FOLDER = "filters"
 _Rows = tuple[np.ndarray, np.ndarray]
 
 
-def save_filters(folder: Path, refused: _Rows, unfollowed: _Rows, hidden: np.ndarray) -> None:
+def save_filters(
+    folder: Path,
+    refused: _Rows,
+    reasons: np.ndarray,
+    unfollowed: _Rows,
+    hidden: np.ndarray,
+    shown: np.ndarray | None = None,
+) -> None:
     """Keep them with a run.
 
     Args:
         folder: the run's.
         refused: (indptr, codes), whom each account must not be shown, for whatever reason.
+        reasons: uint8, why, for each code of these.
         unfollowed: of these, whom it used to follow.
         hidden: uint8[n], other than 0 for who is shown to nobody.
+        shown: int64[n], to how many accounts each was recommended before; None: nobody asked.
 
     Raises:
         RunError: they cannot be written.
@@ -35,9 +44,11 @@ def save_filters(folder: Path, refused: _Rows, unfollowed: _Rows, hidden: np.nda
     arrays = {
         "refused_indptr": refused[0],
         "refused_codes": refused[1],
+        "refused_reasons": reasons,
         "unfollowed_indptr": unfollowed[0],
         "unfollowed_codes": unfollowed[1],
         "hidden": hidden,
+        **({} if shown is None else {"shown": shown}),
     }
     with disk_errors(f"{folder / FOLDER}: cannot be written"):
         (folder / FOLDER).mkdir(exist_ok=True)
@@ -60,14 +71,40 @@ def load_hidden(run: Run, accounts: int) -> np.ndarray:
     return _load(run, "hidden") if (run.path / FOLDER).is_dir() else np.zeros(accounts, np.uint8)
 
 
+def load_reasons(run: Run) -> np.ndarray:
+    """uint8, why for each code of the rows ``refused``."""
+    if not (run.path / FOLDER).is_dir():
+        return np.empty(0, np.uint8)
+    return _load(run, "refused_reasons")
+
+
+def load_shown(run: Run) -> np.ndarray | None:
+    """int64[n], to how many accounts each was recommended before; None where nobody asked."""
+    return _load(run, "shown") if (run.path / FOLDER / "shown.npy").is_file() else None
+
+
 def refused_in(run: Run, account: str, candidates: Collection[str]) -> set[str]:
     """Which of the candidates a run would not have shown to the account, by what it was told.
 
     Raises:
         RunError: its files are gone or damaged.
     """
+    return set(_why_refused(run, account, candidates))
+
+
+def why_refused(run: Run, account: str, candidate: str) -> int:
+    """Why a run would not have shown the candidate to the account; 0: it would have.
+
+    Raises:
+        RunError: its files are gone or damaged.
+    """
+    return _why_refused(run, account, [candidate]).get(candidate, 0)
+
+
+def _why_refused(run: Run, account: str, candidates: Collection[str]) -> dict[str, int]:
+    """Of those among the candidates that must not be shown."""
     if not (run.path / FOLDER).is_dir():
-        return set()
+        return {}
     ids = run.path / "graph" / "ids.arrow"
     try:
         row = place_of_id(ids, account)
@@ -76,12 +113,12 @@ def refused_in(run: Run, account: str, candidates: Collection[str]) -> set[str]:
         raise RunError(f"run {run.id}: its graph cannot be read ({error}); run it again") from error
     hidden = _load(run, "hidden")
     indptr, refused = load_rows(run, "refused", len(hidden))
-    theirs = refused[indptr[row] : indptr[row + 1]] if row is not None else ()
-    return {
-        candidate
-        for candidate, code in codes.items()
-        if code is not None and (hidden[code] or code in theirs)
+    theirs = slice(*indptr[row : row + 2]) if row is not None else slice(0)
+    why = dict(zip(refused[theirs].tolist(), load_reasons(run)[theirs].tolist(), strict=True))
+    found = {
+        name: why.get(code) or int(hidden[code]) for name, code in codes.items() if code is not None
     }
+    return {name: reason for name, reason in found.items() if reason}
 
 
 def _load(run: Run, name: str) -> np.ndarray:

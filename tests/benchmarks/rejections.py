@@ -82,6 +82,7 @@ def recommendations(rows: np.ndarray) -> pa.Table:
             "followingId": rows[:, 1],
             "score": np.zeros(len(rows)),
             "source": ["similar"] * len(rows),
+            "reason": ["popular"] * len(rows),
         }
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import lightgbm
 import numpy as np
@@ -18,6 +19,7 @@ from raypipe.errors import InputError
 from raypipe.evaluation import blending, evidence
 from raypipe.evaluation.evaluate import evaluate
 from raypipe.evaluation.evidence import choose_ladder, decide, ranker_of
+from raypipe.explain import explain
 from raypipe.kernels.trees import score
 from raypipe.ladder import contenders, ladder_of
 from raypipe.loading import Stages
@@ -275,6 +277,25 @@ def test_a_night_keeps_its_ranker(quick, tmp_path, monkeypatch):
     monkeypatch.setattr(evidence, "learn", killed)
     again = run_night(config, RunStore(tmp_path / "killed"), DATE).run
     assert lists_of(again) == lists_of(whole)
+
+
+def test_a_ranked_list_is_explained_as_it_was_made(quick, tmp_path):
+    config = load_config(
+        None, {**SETTINGS, "input.follows": str(write(tmp_path)), "frames": "pandas"}
+    )
+    run = run_night(config, RunStore(tmp_path / "runs"), DATE).run
+    least = min(
+        rung["min_follows"] for rung in run.manifest["ladder"]["rungs"] if rung["how"] == "learned"
+    )
+    follows = Counter(a for a, _ in follows_of())
+    account = next(name for name, count in follows.items() if count >= least)
+    shares = []
+    for row in run.recommendations(account).to_pylist():
+        found = explain(run, account, row["followingId"])
+        assert (found.rank, found.rank_if_longer) == (row["rank"], row["rank"])
+        shares.append(sum(of["share"] for of in found.shares))
+    assert set(np.round(shares, 9)) <= {0.0, 1.0}
+    assert any(shares)
 
 
 def test_evaluate_measures_both_blends(quick, tmp_path):

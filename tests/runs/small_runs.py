@@ -22,7 +22,8 @@ SHARDS = {"0-2": ("a", "b"), "2-4": ("c", "d")}
 
 def table(accounts, word):
     """One recommendation an account; ``word`` tells one input from another."""
-    rows = [(account, 1, f"{word}-for-{account}", 0.5, "popular") for account in accounts]
+    end = (0.5, "popular", "popular")
+    rows = [(account, 1, f"{word}-for-{account}", *end) for account in accounts]
     return pa.table(list(zip(*rows, strict=True)), schema=RECOMMENDATIONS_SCHEMA)
 
 

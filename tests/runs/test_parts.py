@@ -21,6 +21,7 @@ RECOMMENDATIONS = pa.table(
         "followingId": ["b", "c", "d", "a", "a", "b"],
         "score": [0.75, 0.5, 0.25, 3.0, 0.5, 0.25],
         "source": ["similar", "similar", "popular", "popular", "similar", "similar"],
+        "reason": ["follows you", "popular", "popular", "popular", "popular", "follows you"],
     },
     schema=RECOMMENDATIONS_SCHEMA,
 )

@@ -56,7 +56,8 @@ def test_manifest_names_every_file(store):
 def test_reading_one_account(store):
     run, _ = finish(store, A, "x")
     assert run.recommendations("d").to_pylist() == [
-        {"followerId": "d", "rank": 1, "followingId": "x-for-d", "score": 0.5, "source": "popular"}
+        {"followerId": "d", "rank": 1, "followingId": "x-for-d", "score": 0.5}
+        | {"source": "popular", "reason": "popular"}
     ]
     assert len(run.recommendations("d", k=0)) == 0
     assert len(run.recommendations("quiet")) == 0
