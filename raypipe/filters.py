@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from raypipe.audience import read_ids
-from raypipe.config import RunConfig
+from raypipe.config import FiltersConfig, RunConfig
 from raypipe.errors import InputError
 from raypipe.feedback.place import store_url
 from raypipe.feedback.store import ACCOUNT, CANDIDATE, FeedbackStore, Snapshot
@@ -97,19 +97,15 @@ def read_filters(config: RunConfig, store: RunStore, date: str) -> FilterInputs:
     """
     with closing(feedback_store(config, store)) as feedback:
         rejections = feedback.snapshot()
-    filters = config.filters
-    return FilterInputs(
-        rejections,
-        _read_blocks(filters.blocks),
-        *(
-            None if path is None else read_ids(Path(path), key)
-            for path, key in (
-                (filters.opted_out, "filters.opted_out"),
-                (filters.bots, "filters.bots"),
-            )
-        ),
-        before=store.published_before(date) if filters.used_to_follow else None,
-    )
+    before = store.published_before(date) if config.filters.used_to_follow else None
+    return FilterInputs(rejections, *_read_files(config.filters), before=before)
+
+
+def check_filters(config: RunConfig, store: RunStore) -> None:
+    """Can everything be read that a night must not show? Raises what :func:`read_filters` does."""
+    with closing(feedback_store(config, store)) as feedback:
+        feedback.watermark()
+    _read_files(config.filters)
 
 
 def filters_of(inputs: FilterInputs, graph: FollowGraph) -> Filters:
@@ -138,6 +134,17 @@ def filters_of(inputs: FilterInputs, graph: FollowGraph) -> Filters:
             "bots": int(np.count_nonzero(bots)),
         },
     )
+
+
+def _read_files(
+    filters: FiltersConfig,
+) -> tuple[pa.Table | None, pa.Array | None, pa.Array | None]:
+    """Blocks, who has opted out, and bots; None for what the config does not name."""
+    opted_out, bots = (
+        None if path is None else read_ids(Path(path), key)
+        for path, key in ((filters.opted_out, "filters.opted_out"), (filters.bots, "filters.bots"))
+    )
+    return _read_blocks(filters.blocks), opted_out, bots
 
 
 def _read_blocks(path: str | None) -> pa.Table | None:

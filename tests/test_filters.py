@@ -26,6 +26,7 @@ from raypipe.filters import FilterInputs, filters_of
 from raypipe.gate import check_lists
 from raypipe.pipeline import run_night
 from raypipe.recommend import prepare, recommend_shard
+from raypipe.reports import print_run
 from raypipe.runs.parts import write_parts
 from raypipe.runs.store import RunStore
 from tests import naive
@@ -172,6 +173,27 @@ def test_blocks_opt_outs_and_bots_come_from_files():
     gone = plain - lists_in(run)
     assert gone == {(a, b) for a, b in plain if b in "xy" or (a, b) in {("a", "z"), ("z", "a")}}
     assert {b for _, b in gone} == {"x", "y", "z"}
+
+
+def test_the_summary_of_a_run_says_what_is_filtered(capsys):
+    rows = [*ROWS, ("a", "z"), ("e", "z"), ("x", "y")]
+    write(rows)
+    store = RunStore(Path("runs"))
+    print_run(run_night(config_for(), store, "2026-03-01").run)
+    assert "filters:" not in capsys.readouterr().out
+    write([row for row in rows if row != ("a", "z")])
+    Path("blocks.csv").write_text("account,candidate\nz,d\n")
+    Path("out.csv").write_text("accountId\ny\n")
+    Path("bots.csv").write_text("accountId\nx\n")
+    files = {"blocks": "blocks.csv", "opted_out": "out.csv", "bots": "bots.csv"}
+    reject(("a", "b"), ("c", "a"), ("a", "nobody knows"))
+    told = {f"filters__{key}": value for key, value in files.items()}
+    print_run(run_night(config_for(**told), store, "2026-03-02").run)
+    (line,) = [ln for ln in capsys.readouterr().out.splitlines() if ln.startswith("filters:")]
+    assert line == (
+        "filters: 2 rejected, 1 rejected of unknown accounts, 2 blocked, both ways counted, "
+        "1 used to be followed, 1 opted out, 1 bots"
+    )
 
 
 def test_used_to_follow_is_remembered_from_run_to_run():
