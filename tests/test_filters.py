@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import closing
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from raypipe.feedback.place import store_url
 from raypipe.feedback.store import FeedbackStore, Snapshot
 from raypipe.filters import FilterInputs, filters_of
 from raypipe.gate import check_lists
+from raypipe.ladder import SOURCES, Rung
 from raypipe.pipeline import run_night
 from raypipe.recommend import prepare, recommend_shard
 from raypipe.reports import print_run
@@ -292,26 +292,48 @@ rows_of_names = st.lists(
 )
 
 
+def stands_on(monkeypatch, *names):
+    """Nights from here on make every list of these sources."""
+    decided = {"decided_by": "fixed", "why": "", "metric": "", "table": []}
+    decided["rungs"] = [Rung(0, names)._asdict()]
+    monkeypatch.setattr(pipeline, "choose_ladder", lambda *_: decided)
+
+
+MODEL = {"factors__algorithm": "TruncatedSVD", "factors__parameters": {"n_factors": 2}}
+
+
 @settings(max_examples=6)
 @given(rows_of_names, rows_of_names, *[st.lists(st.sampled_from([
     (a, b) for a in NAMES for b in NAMES if a != b
-]), max_size=8)] * 3, st.sets(st.sampled_from(NAMES), max_size=2))  # fmt: skip
+]), max_size=8)] * 3, st.sets(st.sampled_from(NAMES), max_size=2),
+st.permutations(SOURCES))  # fmt: skip
 def test_nothing_leaks_by_night_rollback_or_recommend(
-    tmp_path_factory, first, second, early, late, blocked, hidden
+    tmp_path_factory, first, second, early, late, blocked, hidden, sources
 ):
-    """Two nights, the follows of which differ; then a rollback, and rejections after it."""
-    os.chdir(tmp_path_factory.mktemp("night"))
+    """Two nights, the follows of which differ; then a rollback, and rejections after it.
+
+    Among so few, no list is ever full: every source is asked to fill it up.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        stands_on(patch, *sources)
+        patch.chdir(tmp_path_factory.mktemp("night"))
+        nothing_leaks(first, second, early, late, blocked, hidden)
+
+
+def nothing_leaks(first, second, early, late, blocked, hidden):
     store = RunStore(Path("runs"))
     write(first)
     reject(*early)
-    one = run_night(config_for(), store, "2026-03-01").run
+    one = run_night(config_for(**MODEL), store, "2026-03-01").run
     write(second)
     Path("blocks.csv").write_text(
         "\n".join(["account,candidate", *(f"{a},{b}" for a, b in blocked)]) + "\n"
     )
     Path("bots.csv").write_text("\n".join(["accountId", *sorted(hidden)]) + "\n")
     filters = {"filters__blocks": "blocks.csv", "filters__bots": "bots.csv"}
-    two = run_night(config_for(**filters), store, "2026-03-02").run
+    two = run_night(config_for(**filters, **MODEL), store, "2026-03-02").run
+    asked = two.manifest["counts"]["recommendations"]
+    assert asked.keys() == set(SOURCES)
     never = {(a, b) for a, b in first if a != b} - set(second)
     for account, candidate in lists_in(two):
         assert candidate not in refused_to(account, [*early, *never], blocked, hidden)
