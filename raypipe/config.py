@@ -828,6 +828,9 @@ def _first_problem(error: ValidationError, model: type[BaseModel], above: str = 
         return f"{above}: {message}" if above else message
     if problem["type"] == "value_error" and isinstance(problem["input"], dict):
         return f"{key}: {message}"
+    if key == "feedback.url":  # what was found is not said: it may hold a password
+        where = "expected sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
+        return f"{key}: {message if problem['type'] == 'value_error' else where}"
     if key == "cluster":
         return f"cluster: found {problem['input']!r}; expected auto, none, local or HOST:PORT"
     return f"{key}: found {problem['input']!r}; {message[:1].lower()}{message[1:]}"

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from raypipe.audience import read_ids
 from raypipe.columns import FOLLOWING
-from raypipe.config import RunConfig
+from raypipe.config import FiltersConfig, RunConfig
 from raypipe.errors import InputError, RunError
 from raypipe.feedback.place import store_url
 from raypipe.feedback.store import ACCOUNT, CANDIDATE, FeedbackStore, Snapshot
@@ -108,22 +108,22 @@ def read_filters(config: RunConfig, store: RunStore, date: str) -> FilterInputs:
     """
     with closing(feedback_store(config, store)) as feedback:
         rejections = feedback.snapshot()
-    filters = config.filters
     lowers = config.rejections.popular > 0 and rejections.pairs.num_rows > 0
-    before = store.published_before(date) if filters.used_to_follow or lowers else None
+    asks = config.filters.used_to_follow or lowers
+    before = store.published_before(date) if asks else None
     return FilterInputs(
         rejections,
-        None if filters.blocks is None else read_pairs(filters.blocks, "block"),
-        *(
-            None if path is None else read_ids(Path(path), key)
-            for path, key in (
-                (filters.opted_out, "filters.opted_out"),
-                (filters.bots, "filters.bots"),
-            )
-        ),
-        before=before if filters.used_to_follow else None,
+        *_read_files(config.filters),
+        before=before if config.filters.used_to_follow else None,
         shown_in=before if lowers else None,
     )
+
+
+def check_filters(config: RunConfig, store: RunStore) -> None:
+    """Can everything be read that a night must not show? Raises what :func:`read_filters` does."""
+    with closing(feedback_store(config, store)) as feedback:
+        feedback.watermark()
+    _read_files(config.filters)
 
 
 def filters_of(inputs: FilterInputs, graph: FollowGraph) -> Filters:
@@ -153,6 +153,18 @@ def filters_of(inputs: FilterInputs, graph: FollowGraph) -> Filters:
         },
         shown=None if inputs.shown_in is None else _shown(inputs.shown_in, graph),
     )
+
+
+def _read_files(
+    filters: FiltersConfig,
+) -> tuple[pa.Table | None, pa.Array | None, pa.Array | None]:
+    """Blocks, who has opted out, and bots; None for what the config does not name."""
+    blocks = None if filters.blocks is None else read_pairs(filters.blocks, "block")
+    opted_out, bots = (
+        None if path is None else read_ids(Path(path), key)
+        for path, key in ((filters.opted_out, "filters.opted_out"), (filters.bots, "filters.bots"))
+    )
+    return blocks, opted_out, bots
 
 
 def read_pairs(path: str, what: str) -> pa.Table:

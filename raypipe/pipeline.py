@@ -40,7 +40,7 @@ from raypipe.kernels.shards import heaviest_first
 from raypipe.ladder import ladder_of
 from raypipe.loading import Stages, digest_of_inputs, load, prepare_night, state_of_files
 from raypipe.progress import Progress, Silent
-from raypipe.recall import similarity_facts
+from raypipe.recall import similarity_facts, walk_facts
 from raypipe.recommend import recommend_shard, warm_up
 from raypipe.rejections import rejections_of
 from raypipe.runs.filtered import save_filters
@@ -159,6 +159,9 @@ def _compute(
     with stages.stage("recall") if night.hubs_left_out else nullcontext():
         similarity = similarity_facts(loaded.graph, night)
 
+    stands = {name for rung in night.ladder for name in rung.sources}
+    walks = {name: about for name, about in walk_facts(night).items() if name in stands}
+
     with stages.stage("write"):
         parts = {
             kind: write_parts(
@@ -209,6 +212,7 @@ def _compute(
         },
         "ladder": ladder,
         "similarity": similarity,
+        "walks": walks,
         "parts": parts,
         "inputs": [{"file": str(path), "bytes": size} for path, size in loaded.files],
         "engines": {

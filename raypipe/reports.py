@@ -9,6 +9,17 @@ from raypipe.ladder_report import print_ladder
 from raypipe.runs.run import Run
 from raypipe.show import print_facts, print_line, print_table
 
+#: What a night is told not to show, as its manifest counts it.
+_FILTERS = {
+    "rejections": "rejected",
+    "rejections_of_unknown_accounts": "rejected of unknown accounts",
+    "blocks_both_ways": "blocked, both ways counted",
+    "blocks_of_unknown_accounts": "blocked of unknown accounts",
+    "used_to_follow": "used to be followed",
+    "opted_out": "opted out",
+    "bots": "bots",
+}
+
 
 def print_rows(rows: list[dict[str, Any]], title: str) -> None:
     """The rows of one account, without the column that names it."""
@@ -99,12 +110,20 @@ def print_run(run: Run) -> None:
             **{f"from {source}": count for source, count in recommended.items()},
         }
     )
-    if "ladder" in run.manifest:  # not in runs of an earlier raypipe
+    _print_filters(counts.get("filters", {}))  # not in runs of an earlier raypipe
+    if "ladder" in run.manifest:  # neither
         print_ladder(run.manifest["ladder"])
-    if "similarity" in run.manifest:  # not in older ones either
+    if "similarity" in run.manifest:
         _print_similarity(run.manifest["similarity"])
     for line in (*engines.values(), f"result: {run.path}"):
         print_line(line)
+
+
+def _print_filters(counts: dict[str, int]) -> None:
+    """Whom the night was told not to show; nothing where it was told of nobody."""
+    told = [f"{counts[name]:,} {words}" for name, words in _FILTERS.items() if counts.get(name)]
+    if told:
+        print_line(f"filters: {', '.join(told)}")
 
 
 def _print_similarity(facts: dict[str, Any]) -> None:

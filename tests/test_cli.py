@@ -387,6 +387,23 @@ def test_config_show_and_check(night):
     )  # fmt: skip
 
 
+def test_config_check_reads_filters_and_rejections(night):
+    told = ["config", "check", "--follows", "demo/follows.csv"]
+    assert raypipe(*told).stdout.startswith("good: ")
+    missing = raypipe(*told, "--set", "filters.bots=b.csv")
+    assert missing.exit_code == 66
+    assert missing.stderr.startswith("raypipe: b.csv: found no such file; filters.bots names a CSV")
+    Path("bad.csv").write_text("account,candidate\na,b\na,\n")
+    bad = raypipe(*told, "--set", "filters.blocks=bad.csv")
+    assert (bad.exit_code, "1 rows are no block (row 2" in bad.stderr) == (65, True)
+    Path("runs/feedback.sqlite").write_bytes(b"not a database at all" * 100)
+    torn = raypipe(*told)
+    assert (torn.exit_code, torn.stdout) == (74, "")
+    assert "put a backup of it in its place" in torn.stderr
+    assert raypipe(*told, "--runs-dir", "other").exit_code == 0
+    assert raypipe(*told, "--set", "feedback.url=sqlite:///other.sqlite").exit_code == 0
+
+
 @pytest.mark.parametrize(
     ("words", "exit_code", "message"),
     [
@@ -454,8 +471,9 @@ def test_help_fits_and_shows_an_example(words):
         assert f"Example: raypipe {' '.join(words)}" in result.stdout
         assert "--json" in result.stdout
     assert ("--runs-dir" in result.stdout) == (
-        words[:1] in (["run"], ["recommend"], ["explain"], ["similar"], ["stats"], ["runs"])
-        and words != ["runs"]
+        words == ["config", "check"]
+        or words[:1] in (["run"], ["recommend"], ["explain"], ["similar"], ["stats"])
+        or (words[:1] == ["runs"] and words != ["runs"])
     )
 
 

@@ -216,12 +216,16 @@ def test_after_a_rollback():
     one = run_on(1, [*ROWS, ("e", "z")])
     assert asked("a", "z")["recommended"]
     Path("bots.csv").write_text("accountId\nz\n")
-    two = run_on(2, [*ROWS, ("e", "z")], filters__bots="bots.csv")
+    Path("blocks.csv").write_text("account,candidate\ny,b\n")
+    files = {"filters__bots": "bots.csv", "filters__blocks": "blocks.csv"}
+    two = run_on(2, [*ROWS, ("e", "z")], **files)
     assert asked("a", "z")["because"] == "it is a bot"
     RunStore(Path("runs")).rollback(one.id)
     found = asked("a", "z")
     assert (found["run"], found["why_not"], found["rank"]) == (one.id, "BOT", 1)
     assert found["because"] == f"it is a bot, as run {two.id} was told, which came later"
+    found = asked("b", "y")
+    assert (found["why_not"], found["rank"]) == ("BLOCKED", 1)
     assert asked("a", "b")["why_not"] == "NOT_BROUGHT"
 
 

@@ -203,6 +203,9 @@ def test_an_account_that_came_after_the_night(follows, store, rows):
     assert unknown == ["nobody"]
     assert [(row["rank"], row["followingId"], row["source"]) for row in found] == expected
     known = naive.follow_sets([*rows, *(("new", other) for other in mine)])
+    for row in found:
+        assert row["reason"] == naive.reason(known, name, row["followingId"])
+    assert "follows you" in {row["reason"] for row in found}
     for row in recommend_newcomer(run, "new", mine)[0]:
         assert row["reason"] == naive.reason(known, "new", row["followingId"])
     for row in recommend_newcomer(run, "new", mine, rejected=mine[:1])[0]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import closing
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from raypipe import pipeline
+from raypipe.blend.ranker import to_values
 from raypipe.cli import app
 from raypipe.config import load_config
 from raypipe.eligibility import refusals_of
@@ -24,11 +24,14 @@ from raypipe.feedback.place import store_url
 from raypipe.feedback.store import FeedbackStore, Snapshot
 from raypipe.filters import FilterInputs, filters_of
 from raypipe.gate import check_lists
+from raypipe.ladder import FILL_UP, FIXED, LEARNED, SOURCES, Rung
 from raypipe.pipeline import run_night
 from raypipe.recommend import prepare, recommend_shard
+from raypipe.reports import print_run
 from raypipe.runs.parts import write_parts
 from raypipe.runs.store import RunStore
 from tests import naive
+from tests.blend.stumps import stumps
 from tests.strategies import IDS, graph_of, pairs
 
 ids = st.lists(st.sampled_from([*IDS, "unknown"]), max_size=3, unique=True)
@@ -174,6 +177,27 @@ def test_blocks_opt_outs_and_bots_come_from_files():
     assert {b for _, b in gone} == {"x", "y", "z"}
 
 
+def test_the_summary_of_a_run_says_what_is_filtered(capsys):
+    rows = [*ROWS, ("a", "z"), ("e", "z"), ("x", "y")]
+    write(rows)
+    store = RunStore(Path("runs"))
+    print_run(run_night(config_for(), store, "2026-03-01").run)
+    assert "filters:" not in capsys.readouterr().out
+    write([row for row in rows if row != ("a", "z")])
+    Path("blocks.csv").write_text("account,candidate\nz,d\n")
+    Path("out.csv").write_text("accountId\ny\n")
+    Path("bots.csv").write_text("accountId\nx\n")
+    files = {"blocks": "blocks.csv", "opted_out": "out.csv", "bots": "bots.csv"}
+    reject(("a", "b"), ("c", "a"), ("a", "nobody knows"))
+    told = {f"filters__{key}": value for key, value in files.items()}
+    print_run(run_night(config_for(**told), store, "2026-03-02").run)
+    (line,) = [ln for ln in capsys.readouterr().out.splitlines() if ln.startswith("filters:")]
+    assert line == (
+        "filters: 2 rejected, 1 rejected of unknown accounts, 2 blocked, both ways counted, "
+        "1 used to be followed, 1 opted out, 1 bots"
+    )
+
+
 def test_used_to_follow_is_remembered_from_run_to_run():
     store = RunStore(Path("runs"))
     write([*ROWS, ("a", "z")])
@@ -270,26 +294,50 @@ rows_of_names = st.lists(
 )
 
 
+def stands_on(monkeypatch, *names, how="fill_up"):
+    """Nights from here on make every list of these sources."""
+    ladder = {"decided_by": "fixed", "why": "", "metric": "", "table": []}
+    ladder["rungs"] = [Rung(0, names, how)._asdict()]
+    decided = {"ladder": ladder, "ranker": to_values(stumps(names))}
+    monkeypatch.setattr(pipeline, "choose_ladder", lambda *_: decided)
+
+
+MODEL = {"factors__algorithm": "TruncatedSVD", "factors__parameters": {"n_factors": 2}}
+BLENDED = {"blend__combine": "learned", "ladder": "evidence"}
+
+
 @settings(max_examples=6)
 @given(rows_of_names, rows_of_names, *[st.lists(st.sampled_from([
     (a, b) for a in NAMES for b in NAMES if a != b
-]), max_size=8)] * 3, st.sets(st.sampled_from(NAMES), max_size=2))  # fmt: skip
+]), max_size=8)] * 3, st.sets(st.sampled_from(NAMES), max_size=2),
+st.permutations(SOURCES), st.sampled_from([FILL_UP, FIXED, LEARNED]))  # fmt: skip
 def test_nothing_leaks_by_night_rollback_or_recommend(
-    tmp_path_factory, first, second, early, late, blocked, hidden
+    tmp_path_factory, first, second, early, late, blocked, hidden, sources, how
 ):
-    """Two nights, the follows of which differ; then a rollback, and rejections after it."""
-    os.chdir(tmp_path_factory.mktemp("night"))
+    """Two nights, the follows of which differ; then a rollback, and rejections after it.
+
+    Among so few, no list is ever full: every source is asked to fill it up, or blended.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        stands_on(patch, *sources, how=how)
+        patch.chdir(tmp_path_factory.mktemp("night"))
+        nothing_leaks(first, second, early, late, blocked, hidden)
+
+
+def nothing_leaks(first, second, early, late, blocked, hidden):
     store = RunStore(Path("runs"))
     write(first)
     reject(*early)
-    one = run_night(config_for(), store, "2026-03-01").run
+    one = run_night(config_for(**MODEL, **BLENDED), store, "2026-03-01").run
     write(second)
     Path("blocks.csv").write_text(
         "\n".join(["account,candidate", *(f"{a},{b}" for a, b in blocked)]) + "\n"
     )
     Path("bots.csv").write_text("\n".join(["accountId", *sorted(hidden)]) + "\n")
     filters = {"filters__blocks": "blocks.csv", "filters__bots": "bots.csv"}
-    two = run_night(config_for(**filters), store, "2026-03-02").run
+    two = run_night(config_for(**filters, **MODEL, **BLENDED), store, "2026-03-02").run
+    asked = two.manifest["counts"]["recommendations"]
+    assert asked.keys() == set(SOURCES)
     never = {(a, b) for a, b in first if a != b} - set(second)
     for account, candidate in lists_in(two):
         assert candidate not in refused_to(account, [*early, *never], blocked, hidden)

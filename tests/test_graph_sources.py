@@ -18,10 +18,13 @@ from raypipe.config import MiddleConfig, load_config
 from raypipe.follows import follows_dataframe
 from raypipe.kernels.shards import cut
 from raypipe.ladder import Rung
+from raypipe.pipeline import run_night
 from raypipe.recall import walk_facts
 from raypipe.recommend import estimate_work, prepare, recommend_shard
+from raypipe.runs.store import RunStore
 from tests import naive
 from tests.strategies import graph_of, pairs
+from tests.test_filters import config_for, stands_on, write
 
 #: Only a and c follow each other.
 BY_HAND = [
@@ -215,10 +218,9 @@ def test_what_sources_share_travels_once():
         pickle.dumps(some, protocol=5, buffer_callback=buffers.append)
         sizes[name] = sum(buffer.raw().nbytes for buffer in buffers)
     n = graph.accounts
-    followers = graph.followers.codes.nbytes + graph.followers.indptr.nbytes
     popular = night.sources["popular"].order.nbytes + night.sources["popular"].scores.nbytes
-    # Beside the followers, once: two weights and a ratio of 8 bytes, three flags.
-    assert sizes["all"] - sizes["bare"] == followers + popular + 3 * 8 * n + 3 * n
+    # Follows and followers are there already: two weights and a ratio of 8 bytes, three flags.
+    assert sizes["all"] - sizes["bare"] == popular + 3 * 8 * n + 3 * n
 
 
 def test_what_a_bound_leaves_out():
@@ -236,6 +238,19 @@ def test_what_a_bound_leaves_out():
     assert walk_facts(night) == {
         "co_followed": {"max_follows": 2, "left_out": 2, "share_of_walks_left": round(9 / 27, 4)}
     }
+
+
+def test_a_run_says_what_a_bound_leaves_out(tmp_path, monkeypatch):
+    """Of the sources that its lists are made of."""
+    monkeypatch.chdir(tmp_path)
+    write(BY_HAND)
+    bounds = {"two_hop__max_follows": 2, "co_followed__max_follows": 0}
+    plain = run_night(config_for(**bounds), RunStore(tmp_path / "plain"), "2026-03-01").run
+    assert plain.manifest["walks"] == {}
+    stands_on(monkeypatch, "two_hop", "popular")
+    walked = run_night(config_for(**bounds), RunStore(tmp_path / "walked"), "2026-03-01").run
+    about = {"max_follows": 2, "left_out": 2, "share_of_walks_left": 0.2}
+    assert walked.manifest["walks"] == {"two_hop": about}
 
 
 @pytest.mark.parametrize("name", ["two_hop", "co_followed"])

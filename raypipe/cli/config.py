@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from raypipe.cli.app import config_app
-from raypipe.cli.options import Config, Follows, Json, Settings, settle
+from raypipe.cli.options import DEFAULT_RUNS, Config, Follows, Json, RunsDir, Settings, settle
 
 
 @config_app.command("show", epilog="Example: raypipe config show configs/nightly.yaml")
@@ -25,21 +25,28 @@ def config_show(
 
 @config_app.command("check", epilog="Example: raypipe config check configs/nightly.yaml")
 def config_check(
-    config: Config = None, follows: Follows = None, settings: Settings = None, json: Json = False
+    config: Config = None,
+    follows: Follows = None,
+    settings: Settings = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    json: Json = False,
 ) -> None:
-    """Check a config and that its input is there, without reading it."""
+    """Check a config, that its input is there, and that filters and rejections can be read."""
     settled = settle(config, follows, settings)
 
     from raypipe.audience import read_accounts
     from raypipe.factors.algorithms import check_factors
+    from raypipe.filters import check_filters
     from raypipe.intake.files import list_files
     from raypipe.intake.transform import load_function
     from raypipe.rating_evaluation import chosen_algorithms
+    from raypipe.runs.store import RunStore
     from raypipe.show import print_json
 
     files = list_files(settled.input)
     if settled.input.kind == "follows":
         check_factors(settled)
+        check_filters(settled, RunStore(runs_dir))
     elif settled.factors.trained:
         chosen_algorithms(settled)
     if settled.input.transform:

@@ -29,7 +29,8 @@ def run(
 ) -> None:
     """Turn follows into published recommendations, once for a date, a config and an input.
 
-    The same command again changes nothing; after a kill it goes on where it was.
+    The same command again changes nothing; after a kill it goes on where it was. The rejections are
+    where --set feedback.url says, else RAYPIPE_FEEDBACK_URL, else the config.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     settled = settle(config, follows, settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -26,11 +27,14 @@ Settings = Annotated[
 ]
 Account = Annotated[str, typer.Argument(help="The account's id, as it stands in the input.")]
 AtMost = Annotated[int | None, typer.Option(min=1, help="At most so many.")]
+#: Says where the rejections are, to every command: after what is given on the command line, before
+#: what a config or the published run says.
+FEEDBACK_URL = "RAYPIPE_FEEDBACK_URL"
 Feedback = Annotated[
     str | None,
     typer.Option(
         "--feedback",
-        envvar="RAYPIPE_FEEDBACK_URL",
+        envvar=FEEDBACK_URL,
         metavar="URL",
         help="The store of rejections; as the published run says, if not given.",
     ),
@@ -54,14 +58,15 @@ def feedback_url(given: str | None, runs_dir: Path) -> str:
 
 
 def settle(config: Path | None, follows: str | None, settings: list[str] | None) -> Any:
-    """The config that holds: the file, then --follows, then --set.
+    """The config that holds: the file, then RAYPIPE_FEEDBACK_URL, then --set, then --follows.
 
     Raises:
         ConfigError: it cannot be read, or something in it is refused.
     """
     from raypipe.config import load_config, parse_setting
 
-    overrides = dict(parse_setting(setting) for setting in settings or ())
+    overrides = {"feedback.url": os.environ[FEEDBACK_URL]} if os.environ.get(FEEDBACK_URL) else {}
+    overrides |= dict(parse_setting(setting) for setting in settings or ())
     if follows is not None:
         overrides["input.follows"] = follows
     return load_config(config, overrides)

@@ -12,7 +12,6 @@ from hypothesis import strategies as st
 
 from raypipe import cluster
 from raypipe.blend.features import Surroundings, feature_names, features
-from raypipe.blend.ranker import Ranker
 from raypipe.config import load_config
 from raypipe.eligibility import refusals_of
 from raypipe.errors import ConfigError
@@ -24,6 +23,7 @@ from raypipe.kernels.trees import Trees, score
 from raypipe.ladder import FIXED, LEARNED, SOURCES, blend, fixed_ladder
 from raypipe.recommend import estimate_work, prepare, recommend_shard
 from tests import naive
+from tests.blend.stumps import stumps
 from tests.strategies import graph_of, pairs
 from tests.test_filters import inputs_of, some_pairs
 from tests.test_graph_sources import random_graph
@@ -31,22 +31,6 @@ from tests.test_graph_sources import random_graph
 #: All that are not trained, in the order of their weights in a config.
 PARTS = ("follow_back", "two_hop", "co_followed", "similar", "popular")
 SETTINGS = {"blend.combine": "learned", "similar.threshold": 0, "recommendations.per_account": 5}
-
-
-def stumps(parts, seed=0, trees=40):
-    """A ranker of trees with one split each, drawn at random."""
-    rng = np.random.default_rng(seed)
-    names = feature_names(parts)
-    nodes = np.arange(trees, dtype=np.int32)
-    made = Trees(
-        roots=nodes,
-        features=rng.integers(len(names), size=trees).astype(np.int32),
-        thresholds=rng.random(trees) * 2,
-        left=~(2 * nodes),
-        right=~(2 * nodes + 1),
-        leaves=rng.normal(size=2 * trees),
-    )
-    return Ranker(made, names, np.zeros(len(names)), {})
 
 
 def night_of(graph, how, refusals=None, **settings):
@@ -209,7 +193,7 @@ def test_at_most_so_many_of_a_source(how):
         assert {c for c, _, _ in free[account][:1]} <= {c for c, _, _ in found}
 
 
-def test_a_source_without_weight_is_not_asked(monkeypatch):
+def test_a_source_without_weight_is_not_asked():
     graph = random_graph()
     night = night_of(graph, FIXED, **{"blend.weights.two_hop": 0.0})
     silent = replace(night, sources={k: v for k, v in night.sources.items() if k != "two_hop"})

@@ -138,3 +138,44 @@ def test_an_import_that_fails_leaves_nothing(elsewhere):
     (elsewhere / "in.csv").write_text("account,candidate\nann,c0\nann,c1\n")
     assert "free some space" in raypipe("rejections", "import", "in.csv", code=74).stderr
     assert [row["candidate"] for row in as_json("rejections", "list")] == ["bob"]
+
+
+QUICK = ("--set", "cluster=none", "--set", "frames=pandas", "--set", "ladder=fixed")
+
+
+def test_every_command_looks_in_the_same_place(elsewhere, monkeypatch):
+    """The command line, then the environment, then the config; and readers where the run looked."""
+    write_demo(elsewhere / "follows.csv", accounts=120)
+    (elsewhere / "c.yaml").write_text("feedback: {url: sqlite:///config.sqlite}\n")
+    run = ("run", "c.yaml", "--follows", "follows.csv", *QUICK)
+    for day, name in enumerate(("config", "environment", "line"), 1):
+        raypipe("reject", "star-01", f"star-0{day + 1}", "--feedback", f"sqlite:///{name}.sqlite")
+    monkeypatch.setenv("RAYPIPE_FEEDBACK_URL", "sqlite:///environment.sqlite")
+    made = as_json(*run, "--date", "2026-03-01")
+    assert made["feedback"]["url"] == "sqlite:///environment.sqlite"
+    assert made["counts"]["filters"]["rejections"] == 1
+    shown = {row["followingId"] for row in as_json("recommend", "star-01")}
+    assert {"star-02", "star-03", "star-04"} - shown == {"star-03"}
+    monkeypatch.delenv("RAYPIPE_FEEDBACK_URL")  # readers go on where the run has looked
+    assert [row["candidate"] for row in as_json("rejections", "list")] == ["star-03"]
+    monkeypatch.setenv("RAYPIPE_FEEDBACK_URL", "sqlite:///environment.sqlite")
+    told = ("--set", "feedback.url=sqlite:///line.sqlite")
+    made = as_json(*run, *told, "--date", "2026-03-02")
+    assert made["feedback"]["url"] == "sqlite:///line.sqlite"
+    monkeypatch.delenv("RAYPIPE_FEEDBACK_URL")
+    made = as_json(*run, "--date", "2026-03-03")
+    assert made["feedback"]["url"] == "sqlite:///config.sqlite"
+    assert [row["candidate"] for row in as_json("rejections", "list")] == ["star-02"]
+
+
+def test_a_password_is_refused_and_not_repeated(elsewhere, monkeypatch):
+    write_demo(elsewhere / "follows.csv", accounts=120)
+    monkeypatch.setenv("RAYPIPE_FEEDBACK_URL", "postgresql+psycopg://me:secret@db/x")
+    done = raypipe("run", "--follows", "follows.csv", code=78)
+    assert done.stderr.endswith(": leave the password out; set PGPASSWORD, or use ~/.pgpass\n")
+    assert "secret" not in done.stderr
+    monkeypatch.setenv("RAYPIPE_FEEDBACK_URL", "mysql://me:secret@db/x")
+    done = raypipe("run", "--follows", "follows.csv", code=78)
+    assert done.stderr.endswith(
+        "feedback.url: expected sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME\n"
+    )
