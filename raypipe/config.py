@@ -270,7 +270,8 @@ class BlendConfig(Section):
         description="none: each phase by itself. fixed: all sources too, by their weights. "
         "learned: also by a ranker that is trained on held-out follows, every night. With ladder: "
         "evidence a blend is shown to accounts of a size for which it finds more than any phase "
-        "and any source; with ladder: fixed, from similar.min_follows on.",
+        "and any source (the one by weights also where too few could be measured); with ladder: "
+        "fixed, the one by weights is shown from similar.min_follows on.",
     )
     weights: WeightsConfig = Field(WeightsConfig(), description="Of the sources.")
     candidates: int = Field(

@@ -12,7 +12,7 @@ def print_ladder(facts: dict[str, Any]) -> None:
     """A ladder as its manifest tells of it: a table where something was measured, and why."""
     if facts["decided_by"] == "evidence":
         sizes = [list(rows) for _, rows in groupby(facts["table"], lambda row: row["size"])]
-        names = [row["name"] for row in max(sizes, key=len)]
+        names = [_name(row) for row in max(sizes, key=len)]
         print_table(
             ["follows", *(_follows(rows[0]) for rows in sizes)],
             zip(
@@ -24,11 +24,16 @@ def print_ladder(facts: dict[str, Any]) -> None:
         )
         for first, *_ in sizes:
             if not first["accounts"]:
-                print_line(f"ladder: {first['size']}: {first['why']}; {first['name']}")
+                print_line(f"ladder: {first['size']}: {first['why']}; {_name(first)}")
         if facts.get("blend"):
             print_line(facts["blend"]["why"])
     else:
         print_line(facts["why"])
+
+
+def _name(row: dict[str, Any]) -> str:
+    """Runs of an earlier raypipe have phases alone, without names."""
+    return row.get("name") or row["sources"][0]
 
 
 def _follows(row: dict[str, Any]) -> str:
@@ -47,9 +52,9 @@ def _column(rows: list[dict[str, Any]], names: list[str]) -> list[Any]:
         [120, '.050', '.110*', '.060 .040-.080']
     """
     leader = next(row for row in rows if row["leads"])
-    by_name = {row["name"]: row for row in rows}
+    by_name = {_name(row): row for row in rows}
     if not leader["accounts"]:
-        return [0, *("*" if name == leader["name"] else "-" for name in names), "-"]
+        return [0, *("*" if name == _name(leader) else "-" for name in names), "-"]
     means = [short(by_name[name]["ndcg"]) + "*" * by_name[name]["leads"] for name in names]
     by, low, high = (
         short(leader[key]) for key in ("difference", "difference_low", "difference_high")

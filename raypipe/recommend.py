@@ -153,11 +153,15 @@ def prepare(
         ladder=ladder or fixed_ladder(config, trained=model is not None),
         accounts=accounts,
         config=config,
-        around=Surroundings.of(graph, config.two_hop.max_follows) if learns else None,
+        around=_around(graph, config) if learns else None,
         ranker=ranker,
         shard_accounts=found.fit.shard_accounts,
         rejected=None if rejections is None else rejections.rows,
     )
+
+
+def _around(graph: FollowGraph, config: RunConfig) -> Surroundings:
+    return Surroundings.of(graph, config.two_hop.max_follows, config.co_followed.max_follows)
 
 
 def _index(searched: Searched) -> SimilarityIndex | ColumnBlocks:
@@ -332,14 +336,14 @@ def recommend_to(
     Args:
         near: the neighbours of the accounts.
     """
-    batches = [
+    made = [
         _recommend_batch(night, accounts[batch], Neighbours(*(array[batch] for array in near)))
-        for batch in _batches(night, accounts, near)
+        for batch in batches(night, accounts, near)
     ]
     lists = ranking.Recommendations(
-        *(np.concatenate(arrays) for arrays in zip(*(lists for lists, _ in batches), strict=True))
+        *(np.concatenate(arrays) for arrays in zip(*(lists for lists, _ in made), strict=True))
     )
-    return lists, sum((counts for _, counts in batches), Counter())
+    return lists, sum((counts for _, counts in made), Counter())
 
 
 def _recommend_batch(
@@ -451,8 +455,14 @@ def _ask(
     return candidates, reasons == FilterReason.ELIGIBLE
 
 
-def _batches(night: Night, accounts: np.ndarray, near: Neighbours) -> Iterator[slice]:
-    """Ranges of the shard with at most _BATCH candidates each, or one account."""
+def batches(
+    night: Night, accounts: np.ndarray, near: Neighbours, most: int | None = None
+) -> Iterator[slice]:
+    """Ranges of the accounts with at most _BATCH candidates each, or one account.
+
+    Args:
+        most: accounts of a range; None: no limit.
+    """
     sizes = union_sizes(night.followees, near.counts, near.codes)
     sizes += at_most_refused(night.followees, night.refusals, accounts)
     sizes += night.config.recommendations.per_account
@@ -461,6 +471,7 @@ def _batches(night: Night, accounts: np.ndarray, near: Neighbours) -> Iterator[s
     while start < len(accounts):
         stop = int(np.searchsorted(done, done[start] + _BATCH, side="right")) - 1
         stop = max(stop, start + 1)
+        stop = stop if most is None else min(stop, start + most)
         yield slice(start, stop)
         start = stop
 

@@ -155,18 +155,20 @@ def co_followed(follows, account, **how):
     return walked(follows, followers_of(follows, account), **how)
 
 
-def between(follows, account, candidate, most=None):
+def between(follows, account, candidate, most=None, most_back=None):
     """Does the candidate follow back; and the accounts in the middle, the four ways there are.
 
-    Of accounts that follow more than ``most``, nobody reads whom they follow.
+    Of accounts that follow more than ``most``, nobody reads whom they follow; of followers, not of
+    those that follow more than ``most_back``.
     """
     mine, backs = follows[account], followers_of(follows, account)
     read = {a for a in follows if most is None or len(follows[a]) <= most}
+    read_back = {a for a in follows if most_back is None or len(follows[a]) <= most_back}
     theirs = follows[candidate] if candidate in read else set()
     return (
         int(candidate in backs),
         sum(candidate in follows[b] for b in mine & read),
-        sum(candidate in follows[b] for b in backs & read),
+        sum(candidate in follows[b] for b in backs & read_back),
         len(mine & theirs),
         len(backs & theirs),
     )

@@ -134,8 +134,8 @@ def test_the_ladder_that_evidence_decides_is_what_is_shown(tmp_path, store):
     assert ladder["decided_by"] == "evidence"
     rungs = ladder["rungs"]
     assert rungs == [
-        {"min_follows": 0, "sources": ["popular"]},
-        {"min_follows": 10, "sources": ["similar", "popular"]},
+        {"min_follows": 0, "sources": ["popular"], "how": "fill_up"},
+        {"min_follows": 10, "sources": ["similar", "popular"], "how": "fill_up"},
     ]
     stages = [stage["stage"] for stage in run.manifest["stages"]]
     assert stages[2:5] == ["graph", "evidence", "prepare"]

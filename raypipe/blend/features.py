@@ -27,22 +27,32 @@ class Surroundings:
     Attributes:
         followees, followers: both sides of a graph of n accounts.
         returned: int32[n], followees of every account that follow it too.
-        walked: bool[n], whose followees are read: accounts that follow more than
-            ``two_hop.max_follows`` are in the middle of nothing.
+        out, back: bool[n], through whom is walked from a follower, and from a followee: those that
+            ``two_hop`` and ``co_followed`` walk through.
     """
 
     followees: Adjacency
     followers: Adjacency
     returned: np.ndarray
-    walked: np.ndarray
+    out: np.ndarray
+    back: np.ndarray
 
     @classmethod
-    def of(cls, graph: FollowGraph, max_follows: int | None) -> Surroundings:
-        """Those of a graph; holds its arrays, not copies."""
+    def of(
+        cls, graph: FollowGraph, most_out: int | None = None, most_back: int | None = None
+    ) -> Surroundings:
+        """Those of a graph; holds its arrays, not copies.
+
+        Args:
+            most_out, most_back: who follows more is not walked through; None: everybody is.
+        """
         follows = graph.followees.degrees
-        walked = np.full(len(follows), True) if max_follows is None else follows <= max_follows
+        out, back = (
+            np.full(len(follows), True) if most is None else follows <= most
+            for most in (most_out, most_back)
+        )
         returned = returned_follows(graph.followees, graph.followers)
-        return cls(graph.followees, graph.followers, returned, walked)
+        return cls(graph.followees, graph.followers, returned, out, back)
 
 
 def feature_names(parts: Sequence[str]) -> tuple[str, ...]:
@@ -76,12 +86,11 @@ def features(around: Surroundings, accounts: np.ndarray, merged: Merged) -> np.n
     best = best[rows]
     relative = np.divide(merged.scores, best, out=np.zeros_like(merged.scores), where=best > 0)
     sources = np.stack([merged.scores, relative, merged.ranks], axis=2)
-    shared = count_shared(
-        around.followees, around.followers, around.walked, accounts, merged.indptr, codes
-    )
+    sides, walked = (around.followees, around.followers), (around.out, around.back)
+    shared = count_shared(*sides, *walked, accounts, merged.indptr, codes)
     return np.column_stack(
         [
-            sources.reshape(len(codes), -1),
+            sources.reshape(len(codes), 3 * merged.scores.shape[1]),
             _of_accounts(around, accounts)[rows],
             _of_accounts(around, codes),
             shared,

@@ -5,14 +5,13 @@ The only file that needs LightGBM. What it trains is taken apart into plain arra
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import lightgbm
 import numpy as np
-from numba import njit
 
+from raypipe.blend.examples import Examples
 from raypipe.blend.ranker import Ranker
-from raypipe.kernels.mixing import mix_pair
 from raypipe.kernels.trees import Trees
 
 #: Small trees, many of them, each of which sees a third of the features: on three networks the
@@ -25,57 +24,17 @@ _PARAMETERS: dict[str, Any] = {
     "lambda_l2": 10.0,
     "min_data_in_leaf": 20,
     "use_missing": False,
-    "deterministic": True,
-    "force_row_wise": True,
+    "force_row_wise": True,  # else it is chosen by timing, and sums run in another order
+    "num_threads": 1,  # beside other work, threads that wait for each other are slower than one
     "verbose": -1,
 }
 _TREES = 300
-#: Of the candidates that are no held-out follow, about this share is trained on: five times as many
-#: found no more.
-NEGATIVES = 0.15
-#: Added to the seed, which is below this: with the lots by which follows are held out, those of an
-#: evaluation's own test would be kept as if nobody followed them.
-_APART = 2**32
-
-
-class Examples(NamedTuple):
-    """Candidates to be trained on.
-
-    Attributes:
-        accounts: int32[c], to whom each is a candidate.
-        features: float64[c, features].
-        followed: bool[c], which are held-out follows.
-    """
-
-    accounts: np.ndarray
-    features: np.ndarray
-    followed: np.ndarray
-
-
-def is_example(
-    accounts: np.ndarray, codes: np.ndarray, followed: np.ndarray, seed: int
-) -> np.ndarray:
-    """bool[c]: all that are held-out follows, and about NEGATIVES of the others.
-
-    Depends on the seed, the account and the candidate, and on nothing else.
-
-    Args:
-        accounts, codes: int32[c], each candidate's account and its own code.
-        followed: bool[c].
-
-    Example:
-        >>> codes, followed = np.arange(1, 1001), np.arange(1000) < 10
-        >>> kept = is_example(np.zeros(1000, int), codes, followed, seed=0)
-        >>> bool(kept[:10].all()), 100 < int(kept[10:].sum()) < 200
-        (True, True)
-    """
-    return _is_example(accounts, codes, followed, np.uint64(NEGATIVES * 2.0**64), seed + _APART)
 
 
 def train_ranker(examples: Examples, names: tuple[str, ...], seed: int) -> Ranker:
     """Boosted trees that tell held-out follows from other candidates.
 
-    Equal examples in equal order give an equal ranker, whatever the number of threads.
+    Equal examples in equal order give an equal ranker.
 
     Args:
         names: of the features.
@@ -129,12 +88,3 @@ def trees_of(booster: lightgbm.Booster) -> Trees:
         np.ascontiguousarray(right),
         np.array(leaves, np.float64),
     )
-
-
-@njit(cache=True, nogil=True)
-def _is_example(accounts, codes, followed, below, seed):
-    kept = followed.copy()
-    for at in range(len(codes)):
-        if not followed[at]:
-            kept[at] = mix_pair(seed, accounts[at], codes[at]) < below
-    return kept

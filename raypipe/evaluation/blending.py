@@ -13,17 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from raypipe.blend.features import feature_names, features
+from raypipe.blend.examples import Examples
+from raypipe.blend.features import feature_names
 from raypipe.blend.ranker import Ranker
-from raypipe.blend.training import Examples, is_example, train_ranker
+from raypipe.blend.training import train_ranker
+from raypipe.evaluation.examples import examples_of_shard, together
 from raypipe.evaluation.measuring import Measuring, RunShards, measure_lists
-from raypipe.kernels.csr import Adjacency, take
-from raypipe.kernels.merged import Merged
 from raypipe.kernels.shards import cut_short, heaviest_first
-from raypipe.kernels.tanimoto import Neighbours
 from raypipe.ladder import Rung
-from raypipe.memory import BLENDED
-from raypipe.recommend import merged_candidates, nearest, sources_of_rung
 
 #: Held-out follows among the candidates, in all: of fewer, a ranker learns what chance did.
 FEWEST_FOLLOWS = 1000
@@ -54,7 +51,7 @@ class Learned(NamedTuple):
 def learn(
     measuring: Measuring,
     rung: Rung,
-    again: Callable[[int], Measuring],
+    again: Callable[[int], Measuring] | None,
     run_shards: RunShards,
     shards: int,
     advance: Callable[[float], None],
@@ -70,19 +67,19 @@ def learn(
     Args:
         measuring: of one metric at one length.
         rung: the learned blend.
-        again: the same with other follows held out; is told which time that is, from 1.
-        advance: is told how many seconds of work are done, as estimated: as many for the examples,
-            and again for the lists, as the blend takes.
+        again: the blend on other follows held out; is told which time that is, from 1. None: once
+            is enough.
+        advance: is told how many seconds of work are done, as estimated: those of the blend for the
+            examples of each time, and again for the lists.
     """
     seed = measuring.night.config.seed
-    measuring = replace(measuring, ladders={rung.name: (rung,)})
-    examples = _examples(measuring, rung, run_shards, shards, advance)
-    for time in range(1, ROUNDS):
+    measuring = of_blend(measuring, rung)
+    examples = _examples(measuring, rung, seed, run_shards, shards, advance)
+    for time in range(1, times(again is not None)):
         if np.count_nonzero(examples.followed) >= ENOUGH_FOLLOWS:
             break
-        more = replace(again(time), ladders=measuring.ladders)
-        more = _examples(more, rung, run_shards, shards, lambda _: None)  # few: they take no time
-        examples = _together([examples, more])
+        more = _examples(again(time), rung, seed + time, run_shards, shards, advance)
+        examples = together([examples, more])
     follows = int(np.count_nonzero(examples.followed))
     if follows < FEWEST_FOLLOWS:
         why = (
@@ -104,29 +101,20 @@ def learn(
     return Learned(ranker, values, _facts(ranker))
 
 
-def examples_of_shard(
-    measuring: Measuring, rung: Rung, shard: tuple[int, int]
-) -> tuple[tuple[int, int], Examples]:
-    """What a ranker is trained on, of one shard of accounts."""
-    night, (start, stop) = measuring.night, shard
-    near = nearest(night, night.accounts[start:stop])
-    parts = []
-    for first in range(start, stop, BLENDED):
-        some = slice(first, min(first + BLENDED, stop))
-        accounts = night.accounts[some]
-        theirs = Neighbours(*(array[some.start - start : some.stop - start] for array in near))
-        merged, _ = merged_candidates(night, accounts, sources_of_rung(night, rung, theirs))
-        followed = _are_in(merged, take(measuring.test, accounts))
-        of = accounts[merged.rows]
-        kept = is_example(of, merged.codes, followed, night.config.seed)
-        values = features(night.around, accounts, merged)
-        parts.append(Examples(of[kept], values[kept], followed[kept]))
-    return shard, _together(parts)
+def times(more: bool) -> int:
+    """At most so many times follows are held out; is there ``more`` than one?"""
+    return ROUNDS if more else 1
+
+
+def of_blend(measuring: Measuring, rung: Rung) -> Measuring:
+    """The same accounts, of which the blend alone is measured."""
+    return replace(measuring, ladders={rung.name: (rung,)})
 
 
 def _examples(
     measuring: Measuring,
     rung: Rung,
+    seed: int,
     run_shards: RunShards,
     shards: int,
     advance: Callable[[float], None],
@@ -134,27 +122,16 @@ def _examples(
     work = measuring.work
     todo = heaviest_first(cut_short(work, shards, measuring.night.shard_accounts), work)
     parts: dict[int, Examples] = {}
-    for shard, examples in run_shards(partial(examples_of_shard, measuring, rung), todo):
+    for shard, examples in run_shards(partial(examples_of_shard, measuring, rung, seed), todo):
         parts[shard[0]] = examples
         advance(float(work[slice(*shard)].sum()))
-    return _together([parts[start] for start in sorted(parts)])
+    return together([parts[start] for start in sorted(parts)])
 
 
 def _some(measuring: Measuring, chosen: np.ndarray, ranker: Ranker) -> Measuring:
     """Some of the accounts, and the ranker that makes their lists."""
     night = replace(measuring.night, accounts=measuring.night.accounts[chosen], ranker=ranker)
     return replace(measuring, night=night, sizes=measuring.sizes[chosen])
-
-
-def _are_in(merged: Merged, rows: Adjacency) -> np.ndarray:
-    """bool[c]: which candidates stand in their account's row; rows of the same m accounts."""
-    n = 1 + max(merged.codes.max(initial=0), rows.codes.max(initial=0)).astype(np.int64)
-    theirs = np.repeat(np.arange(len(rows.degrees)) * n, rows.degrees) + rows.codes
-    return np.isin(merged.rows * n + merged.codes, theirs)
-
-
-def _together(parts: list[Examples]) -> Examples:
-    return Examples(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
 def _facts(ranker: Ranker) -> dict[str, Any]:

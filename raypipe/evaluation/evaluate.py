@@ -87,6 +87,7 @@ def evaluate(
     Raises:
         RaypipeError: one of :mod:`raypipe.errors`.
     """
+    named = bool(sources)
     sources = check_sources(sources or (*sources_of(config), LADDER), config)
     check_names(config.evaluation.metrics, config.evaluation.rejections is not None)
     check_factors(config)
@@ -111,8 +112,11 @@ def evaluate(
             decided = choose_ladder(without_test, asked, config, stages, run_on, taught)
             ladder, ranker = decided["ladder"], ranker_of(decided)
             if LEARNED_BLEND in sources and not ranker:
-                about = ladder["blend"] or ladder
-                raise InputError(f"source {LEARNED_BLEND}: {about['why']}")
+                why = f"source {LEARNED_BLEND}: {(ladder['blend'] or ladder)['why']}"
+                if named:
+                    raise InputError(why)
+                stages.progress.say(why)
+                sources = tuple(name for name in sources if name != LEARNED_BLEND)
         rungs = ladder_of(ladder["rungs"]) if ladder else ()
         model = None
         if asks_for_factors(sources, rungs, config):

@@ -22,7 +22,7 @@ from raypipe.blend.ranker import Ranker, from_values, to_values
 from raypipe.config import RunConfig
 from raypipe.engines import Runner, memory_available
 from raypipe.errors import TooLargeError
-from raypipe.evaluation.blending import Learned, learn
+from raypipe.evaluation.blending import Learned, learn, of_blend, times
 from raypipe.evaluation.intervals import bootstrap_means, compare
 from raypipe.evaluation.measuring import Measuring, measure_lists, measuring_of, shards_of
 from raypipe.evaluation.results import Row
@@ -36,7 +36,16 @@ from raypipe.evaluation.splits import (
 )
 from raypipe.factors.algorithms import train
 from raypipe.graph import FollowGraph
-from raypipe.ladder import FILL_UP, FIXED, LEARNED, Rung, blend, contenders, fixed_ladder
+from raypipe.ladder import (
+    FILL_UP,
+    FIXED,
+    LEARNED,
+    Rung,
+    blend,
+    contenders,
+    fixed_ladder,
+    has_factors,
+)
 from raypipe.loading import Stages
 from raypipe.recommend import searched_graph
 from raypipe.rejections import Rejections
@@ -96,7 +105,8 @@ def choose_ladder(
             # What is refused for the night itself is refused before the work.
             searched_graph(graph, len(audience), config, memory_available())
             accounts = np.sort(np.concatenate(drawn))
-            found = _measure(graph, accounts, config, stages, run_on, rejections)
+            every = len(accounts) == sum(map(len, can_be))
+            found = _measure(graph, accounts, every, config, stages, run_on, rejections)
     values = {
         size: found.values[size] for size, enough in zip(SIZES, is_enough, strict=True) if enough
     }
@@ -272,21 +282,29 @@ class Evidence(NamedTuple):
 def _measure(
     graph: FollowGraph,
     accounts: np.ndarray,
+    every: bool,
     config: RunConfig,
     stages: Stages,
     run_on: Callable[[float], Runner],
     rejections: Rejections | None,
 ) -> Evidence:
-    """The ndcg of each contender, at the length of the lists that are shown."""
+    """The ndcg of each contender, at the length of the lists that are shown.
 
-    def hold_out(time: int) -> Measuring:
+    Args:
+        every: are these accounts all that could be measured? Then the network is so small that a
+            ranker may be shown more than one hold-out of it.
+    """
+
+    def measuring_at(time: int, shown: Sequence[Rung]) -> Measuring:
         split = _hold_out(graph, accounts, config, config.seed + time)
-        return _measuring_of(replace(split, rejections=rejections), config)
+        return _measuring_of(replace(split, rejections=rejections), shown, config)
 
-    measuring = hold_out(0)
+    measuring = measuring_at(0, contenders(config, ranker=False))
     learns = config.blend.combine == LEARNED
-    seconds = float(measuring.work.sum())
-    total = 3 * seconds if learns else seconds
+    rung = blend(config, LEARNED, config.factors.trained)
+    seconds = total = float(measuring.work.sum())
+    if learns:  # the examples of each time, then the lists
+        total += (1 + times(every)) * float(of_blend(measuring, rung).work.sum())
     run = run_on(total)
     shards = shards_of(measuring.night, seconds, run.cpus)
 
@@ -296,24 +314,25 @@ def _measure(
     values = measure_lists(measuring, run.run_shards, shards, advance).values[:, 0]
     if not learns:
         return Evidence(by_size(values, measuring.sizes), None)
-    rung = blend(config, LEARNED, config.factors.trained)
-    learned = learn(measuring, rung, hold_out, run.run_shards, shards, advance)
+
+    def again(time: int) -> Measuring:
+        return measuring_at(time, [rung])
+
+    more = again if every else None
+    learned = learn(measuring, rung, more, run.run_shards, shards, advance)
     if learned.values is not None:
         values = np.concatenate([values, learned.values[None]])
     return Evidence(by_size(values, measuring.sizes), learned)
 
 
-def _measuring_of(split: Split, config: RunConfig) -> Measuring:
-    """All contenders but the ranker, by the one metric that decides."""
+def _measuring_of(split: Split, shown: Sequence[Rung], config: RunConfig) -> Measuring:
+    """Some contenders, by the one metric that decides."""
     n = config.recommendations.per_account
     evaluation = config.evaluation.model_copy(update={"k": [n], "metrics": ["ndcg"]})
-    names = [
-        "+".join(rung.sources) if rung.how == FILL_UP else rung.name
-        for rung in contenders(config, ranker=False)
-    ]
+    names = ["+".join(rung.sources) if rung.how == FILL_UP else rung.name for rung in shown]
     try:
         model = None
-        if config.factors.trained:
+        if has_factors(shown):
             model = train(split.train, config, memory_available(), split.rejections)
         return measuring_of(
             split,

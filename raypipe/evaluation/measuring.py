@@ -19,7 +19,7 @@ from raypipe.evaluation.splits import SIZES, Split
 from raypipe.factors.model import FactorModel
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.shards import cut_short, heaviest_first
-from raypipe.ladder import Rung, fixed_ladder
+from raypipe.ladder import FILL_UP, Rung, fixed_ladder
 from raypipe.recommend import Night, column_blocks, estimate_work, prepare, work_of_blend
 
 #: Everybody, beside SIZES.
@@ -60,9 +60,16 @@ class Measuring:
     @property
     def work(self) -> np.ndarray:
         """float64[m]: seconds of each account, on a machine that may not be this one."""
-        blends = [rung for rungs in self.ladders.values() for rung in rungs]
-        blended = sum(work_of_blend(rung, self.night.config) for rung in blends)
-        return (estimate_work(self.night, self.asked) + blended) * 1e-9
+        night, rungs = self.night, [rung for rungs in self.ladders.values() for rung in rungs]
+        alone = {name for rung in rungs if rung.how == FILL_UP for name in rung.sources}
+        alone |= {similar.NAME} & self.asked  # whose neighbours are searched once
+        work = estimate_work(night, alone)
+        for rung in rungs:
+            if rung.how != FILL_UP:  # a blend asks its sources by itself
+                parts = (night.sources[name] for name in rung.sources if name in night.sources)
+                work = work + sum(part.work(night.accounts) for part in parts)
+                work = work + work_of_blend(rung, night.config)
+        return work * 1e-9
 
 
 @dataclass(frozen=True)

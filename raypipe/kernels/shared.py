@@ -20,7 +20,8 @@ SHARED = (
 def count_shared(
     followees: Adjacency,
     followers: Adjacency,
-    walked: np.ndarray,
+    out: np.ndarray,
+    back: np.ndarray,
     accounts: np.ndarray,
     indptr: np.ndarray,
     codes: np.ndarray,
@@ -38,20 +39,21 @@ def count_shared(
 
     Args:
         followees, followers: both sides of a graph of n accounts.
-        walked: bool[n], whose followees are read; nobody else is one of those that follow c,
-            nor, as a candidate, has any of the last two.
+        out, back: bool[n], whose followees are read from a followee of a, and from a follower;
+            nobody else counts as one that follows c. A candidate that is not ``out`` has none of
+            the last two.
         accounts: int32[m].
         indptr, codes: int64[m + 1] and int32[c], the candidates of each; no code twice an account.
 
     Example:
         >>> followees = Adjacency(np.array([0, 1, 3, 4]), np.array([1, 0, 2, 1], dtype=np.int32))
         >>> followers = Adjacency(np.array([0, 1, 3, 4]), np.array([1, 0, 2, 1], dtype=np.int32))
-        >>> shared = count_shared(followees, followers, np.ones(3, bool), np.array([0]),
-        ...                       np.array([0, 1]), np.array([2], dtype=np.int32))
+        >>> shared = count_shared(followees, followers, np.ones(3, bool), np.ones(3, bool),
+        ...                       np.array([0]), np.array([0, 1]), np.array([2], dtype=np.int32))
         >>> shared.tolist()
         [[0, 1, 1, 1, 1]]
     """
-    return _count_shared(*followees, *followers, walked, accounts, indptr, codes)
+    return _count_shared(*followees, *followers, out, back, accounts, indptr, codes)
 
 
 @njit(cache=True, nogil=True)
@@ -60,14 +62,15 @@ def _count_shared(
     followees,
     followers_indptr,
     followers,
-    walked,
+    out,
+    back,
     accounts,
     indptr,
     codes,
 ):
     shared = np.zeros((len(codes), 5), dtype=np.int32)
-    place = np.full(len(walked), -1, dtype=np.int64)
-    mark = np.zeros(len(walked), dtype=np.uint8)  # 1: a follows it; 2: it follows a
+    place = np.full(len(out), -1, dtype=np.int64)
+    mark = np.zeros(len(out), dtype=np.uint8)  # 1: a follows it; 2: it follows a
     for i in range(len(accounts)):
         account = accounts[i]
         start, stop = indptr[i], indptr[i + 1]
@@ -82,6 +85,7 @@ def _count_shared(
         for code in theirs:
             mark[code] |= 2
         for way in range(2):
+            walked = out if way == 0 else back
             for b in mine if way == 0 else theirs:
                 if walked[b]:
                     for code in followees[followees_indptr[b] : followees_indptr[b + 1]]:
@@ -90,14 +94,14 @@ def _count_shared(
         for at in range(start, stop):
             candidate = codes[at]
             shared[at, 0] = mark[candidate] >> 1
-            if walked[candidate]:
-                out, back = 0, 0
+            if out[candidate]:
+                both, around = 0, 0
                 for at_b in range(followees_indptr[candidate], followees_indptr[candidate + 1]):
                     found = mark[followees[at_b]]
-                    out += found & 1
-                    back += found >> 1
-                shared[at, 3] = out
-                shared[at, 4] = back
+                    both += found & 1
+                    around += found >> 1
+                shared[at, 3] = both
+                shared[at, 4] = around
             place[candidate] = -1
         for code in mine:
             mark[code] = 0

@@ -26,7 +26,7 @@ from tests import naive
 from tests.blend.stumps import stumps
 from tests.strategies import graph_of, pairs
 from tests.test_filters import inputs_of, some_pairs
-from tests.test_graph_sources import random_graph
+from tests.test_graph_sources import BY_HAND, random_graph
 
 #: All that are not trained, in the order of their weights in a config.
 PARTS = ("follow_back", "two_hop", "co_followed", "similar", "popular")
@@ -94,20 +94,20 @@ def test_a_blend_by_weights_equals_the_oracle(rows, rejected, blocked, length, m
         assert [scores[c] for c, _, score in found] == [score for _, _, score in found]
 
 
-@given(pairs.filter(bool), st.sampled_from([None, 0, 1, 3]))
-def test_what_is_shared_equals_the_oracle(rows, most):
+@given(pairs.filter(bool), *[st.sampled_from([None, 0, 1, 3])] * 2)
+def test_what_is_shared_equals_the_oracle(rows, most, most_back):
     graph = graph_of(rows)
     follows = naive.follow_sets(rows)
     n = graph.accounts
     names = graph.ids.to_pylist()
-    around = Surroundings.of(graph, most)
+    around = Surroundings.of(graph, most, most_back)
     others = np.concatenate([np.delete(np.arange(n), a) for a in range(n)]).astype(np.int32)
     indptr = np.arange(n + 1) * (n - 1)
     everybody = np.arange(n, dtype=np.int32)
     sides = graph.followees, graph.followers
-    shared = count_shared(*sides, around.walked, everybody, indptr, others)
+    shared = count_shared(*sides, around.out, around.back, everybody, indptr, others)
     assert [tuple(row) for row in shared.tolist()] == [
-        naive.between(follows, names[a], names[c], most)
+        naive.between(follows, names[a], names[c], most, most_back)
         for a in range(n)
         for c in range(n)
         if a != c
@@ -132,7 +132,7 @@ def test_features_by_hand():
     codes = np.array([[[graph.code("x"), -1]], [[graph.code("e"), graph.code("x")]]], np.int32)
     scores = np.array([[[4.0, 0.0]], [[2.0, 0.5]]])
     merged = merge(np.array([[1], [2]]), codes, scores, graph.accounts)
-    found = features(Surroundings.of(graph, None), asked, merged)
+    found = features(Surroundings.of(graph), asked, merged)
     rows = [dict(zip(feature_names(["two_hop", "follow_back"]), row, strict=True)) for row in found]
     assert [graph.ids[int(code)].as_py() for code in merged.codes] == ["x", "e"]
     account = {"follows": 2, "followers": 3, "follows_returned": 1 / 2, "followers_returned": 1 / 3}
@@ -179,6 +179,13 @@ def test_ray_does_not_show(ray_cluster):
     night = night_of(graph, LEARNED)
     results = cluster.run_shards(partial(recommend_shard, night), cut(estimate_work(night), 4))
     assert lists_of(graph, results) == lists_of(graph, whole(night))
+
+
+@pytest.mark.parametrize("how", [FIXED, LEARNED])
+@pytest.mark.parametrize("rows", [[("a", "b")], [("a", "b"), ("b", "a")], BY_HAND])
+def test_accounts_without_a_candidate_have_empty_lists(rows, how):
+    night = night_of(graph_of(rows), how, **{"candidates.min_followers": 50})
+    assert not any(lists_of(graph_of(rows), whole(night)).values())
 
 
 @pytest.mark.parametrize("how", [FIXED, LEARNED])

@@ -11,8 +11,9 @@ import pytest
 
 from raypipe import pipeline
 from raypipe.blend import training
+from raypipe.blend.examples import NEGATIVES, Examples, is_example
 from raypipe.blend.ranker import from_values, load_ranker, save_ranker, to_values
-from raypipe.blend.training import Examples, is_example, train_ranker
+from raypipe.blend.training import train_ranker
 from raypipe.config import load_config
 from raypipe.engines import Runner
 from raypipe.errors import InputError
@@ -68,9 +69,7 @@ def test_it_learns_what_there_is(ranker):
     }  # fmt: skip
 
 
-@pytest.mark.parametrize("threads", [1, 2, 3])
-def test_the_same_whatever_the_threads(threads, ranker, monkeypatch):
-    monkeypatch.setitem(training._PARAMETERS, "num_threads", threads)
+def test_equal_examples_give_an_equal_ranker(ranker):
     assert to_values(train_ranker(examples_of(), NAMES, seed=0)) == to_values(ranker)
     assert to_values(train_ranker(examples_of(), NAMES, seed=1)) != to_values(ranker)
 
@@ -110,11 +109,13 @@ def test_examples_do_not_follow_the_lots_of_a_split():
 
     codes = np.arange(1, 20_001, dtype=np.int32)
     accounts = np.zeros(len(codes), np.int32)
-    kept = is_example(accounts, codes, np.zeros(len(codes), bool), seed=0)
+    kept = is_example(accounts, codes, np.zeros(len(codes), bool), 50, seed=0)
     lots = np.array([mix_pair(0, 0, code) for code in codes])
     first = np.argsort(lots)[: len(codes) // 5]
-    assert kept[first].mean() == pytest.approx(training.NEGATIVES, abs=0.02)
-    assert kept.mean() == pytest.approx(training.NEGATIVES, abs=0.01)
+    assert kept[first].mean() == pytest.approx(NEGATIVES, abs=0.02)
+    assert kept.mean() == pytest.approx(NEGATIVES, abs=0.01)
+    fewer = is_example(accounts, codes, np.zeros(len(codes), bool), 150, seed=0)
+    assert fewer.mean() == pytest.approx(NEGATIVES / 3, abs=0.01)
 
 
 def test_who_leads_by_the_ranker():
@@ -228,12 +229,32 @@ def test_more_is_held_out_where_follows_are_few(quick, monkeypatch):
     assert 1.5 * once < twice < 2.5 * once
 
 
+def test_a_large_network_is_held_out_once(quick, monkeypatch):
+    """Where not all accounts are drawn, there are others to learn from."""
+    monkeypatch.setattr(evidence, "MOST", 150)
+    held = []
+    hold_out = evidence.hold_out_share
+    monkeypatch.setattr(evidence, "hold_out_share", lambda *a: held.append(a) or hold_out(*a))
+    decided(graph_of(follows_of()))
+    assert len(held) == 1
+
+
+def test_work_is_told_as_it_is_done(quick, monkeypatch):
+    """All of it, where no round is left out."""
+    told = []
+    monkeypatch.setattr(Silent, "advance", lambda self, amount: told.append(amount))
+    decided(graph_of(follows_of()))
+    assert sum(told) == pytest.approx(1, abs=0.1)
+
+
 def test_too_few_follows_leave_the_blend_by_weights(quick, monkeypatch):
     monkeypatch.setattr(blending, "FEWEST_FOLLOWS", 10**6)
     found = decided(graph_of(follows_of()))
     assert found["ranker"] is None
     assert {rung["how"] for rung in found["ladder"]["rungs"]} <= {"fill_up", "fixed"}
     assert found["ladder"]["blend"]["why"].endswith("1,000,000 are needed)")
+    nobody = decided(graph_of(follows_of()), **{"candidates.min_followers": 500})
+    assert nobody["ladder"]["blend"]["why"].startswith("blend: no ranker (0 held-out follows")
     few = decided(graph_of(follows_of(60)))
     assert ladder_of(few["ladder"]["rungs"])[-1].name == "fixed_blend"
     assert few["ladder"]["why"].startswith("ladder: blend by weights (")
@@ -314,3 +335,5 @@ def test_without_a_ranker_it_cannot_be_evaluated(quick, monkeypatch, tmp_path):
     told = {**SETTINGS, "input.follows": str(write(tmp_path))}
     with pytest.raises(InputError, match=r"^source learned_blend: blend: no ranker \("):
         evaluate(load_config(None, told), ["learned_blend"])
+    assert "fixed_blend" in (found := evaluate(load_config(None, told)).measures.sources)
+    assert "learned_blend" not in found
