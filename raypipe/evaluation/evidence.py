@@ -55,6 +55,9 @@ from raypipe.rejections import Rejections
 FEWEST = 100
 #: Of so many accounts of a size it is known to .01; more would only make the night longer.
 MOST = 3000
+#: Where a ranker is trained the sources are asked four times instead of once; of so many accounts
+#: of each size it has learned what there is.
+MOST_LEARNED = 2000
 
 #: By size: float64[contenders, accounts], the ndcg of each account.
 Values = dict[str, np.ndarray]
@@ -95,7 +98,7 @@ def choose_ladder(
     # A ranker is trained on accounts of all sizes, though it may lead for some of them alone.
     learns = config.blend.combine == LEARNED
     drawn = [
-        draw_accounts(accounts, MOST, config.seed)
+        draw_accounts(accounts, MOST_LEARNED if learns else MOST, config.seed)
         for accounts, enough in zip(can_be, is_enough, strict=True)
         if enough or learns
     ]

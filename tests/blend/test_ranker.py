@@ -231,7 +231,7 @@ def test_more_is_held_out_where_follows_are_few(quick, monkeypatch):
 
 def test_a_large_network_is_held_out_once(quick, monkeypatch):
     """Where not all accounts are drawn, there are others to learn from."""
-    monkeypatch.setattr(evidence, "MOST", 150)
+    monkeypatch.setattr(evidence, "MOST_LEARNED", 150)
     held = []
     hold_out = evidence.hold_out_share
     monkeypatch.setattr(evidence, "hold_out_share", lambda *a: held.append(a) or hold_out(*a))
