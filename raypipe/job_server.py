@@ -76,7 +76,8 @@ def connect(address: str, token: str | None) -> JobSubmissionClient:
             f"{address}: found Ray {version}, expected {ray.__version__} as here; "
             f"pip install ray=={version} here, or take that version there"
         )
-    logging.getLogger("ray.dashboard").setLevel(logging.WARNING)
+    for handler in logging.getLogger("ray").handlers:
+        handler.setLevel(logging.WARNING)
     os.environ["RAY_API_SERVER_ADDRESS"] = address  # or RAY_ADDRESS would win over the argument
     with _explained(address):
         return _Client(address, headers=headers)
@@ -88,6 +89,7 @@ def _version(address: str, headers: dict[str, str]) -> str:
         with urllib.request.urlopen(request, timeout=_CONNECT_SECONDS) as answer:
             return str(json.load(answer)["ray_version"])
     except urllib.error.HTTPError as error:
+        error.close()
         if error.code == 401:
             raise ClusterError(f"{address}: wants a token; set RAY_AUTH_TOKEN to it") from None
         if error.code == 403:
