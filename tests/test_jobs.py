@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -16,6 +15,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import get_args
 
+import psutil
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -333,8 +333,8 @@ def server():
                 said.append(line)
             yield f"http://127.0.0.1:{port}"
         finally:
-            os.killpg(head.pid, signal.SIGTERM)
-            head.stdout.read()
+            for process in [*psutil.Process(head.pid).children(recursive=True), head]:
+                process.kill()
     shutil.rmtree(folder, ignore_errors=True)
 
 
