@@ -132,7 +132,7 @@ def submit(client: JobSubmissionClient, job: Job, attempt: int, code: Code) -> s
         try:
             with _explained(client.get_address()):
                 return client.submit_job(
-                    entrypoint=entrypoint(job, attempt),
+                    entrypoint=entrypoint(job),
                     submission_id=job_id,
                     runtime_env=runtime_env,
                     metadata={"raypipe": raypipe.__version__, "date": job.date},

@@ -52,6 +52,7 @@ class Job(NamedTuple):
         config: as it holds on the cluster.
         folder: where the job runs.
         results: an absolute path, the folder of the runs, evaluations or sweeps.
+        resume: go on with a sweep that was begun.
     """
 
     kind: Kind
@@ -59,9 +60,17 @@ class Job(NamedTuple):
     config: RunConfig
     folder: str
     results: str
+    resume: bool
 
 
-def job_of(kind: Kind, date: str, config: RunConfig, folder: str, results: str | None) -> Job:
+def job_of(
+    kind: Kind,
+    date: str,
+    config: RunConfig,
+    folder: str,
+    results: str | None = None,
+    resume: bool = False,
+) -> Job:
     """A job whose relative paths are meant from ``folder``, a folder of the cluster.
 
     Ray's tasks run in folders of their own, so no path stays relative. The job uses the cluster
@@ -72,7 +81,7 @@ def job_of(kind: Kind, date: str, config: RunConfig, folder: str, results: str |
 
     Example:
         >>> config = with_settings(RunConfig(), {"input.follows": "follows.csv"})
-        >>> job = job_of("run", "2026-03-01", config, "/data", None)
+        >>> job = job_of("run", "2026-03-01", config, "/data")
         >>> job.config.input.follows, job.results
         ('/data/follows.csv', '/data/runs')
     """
@@ -86,15 +95,15 @@ def job_of(kind: Kind, date: str, config: RunConfig, folder: str, results: str |
     if config.cluster != "none":
         told["cluster"] = "auto"
     results = posixpath.join(folder, results or RESULTS[kind][1])
-    return Job(kind, date, with_settings(config, told), folder, results)
+    return Job(kind, date, with_settings(config, told), folder, results, resume)
 
 
 def submission_id(job: Job, attempt: int = 1) -> str:
     """The same job has the same id: kind, date, and a digest of the config and the results' place.
 
     Example:
-        >>> job = job_of("run", "2026-03-01", RunConfig(), "/data", None)
-        >>> again = job_of("run", "2026-03-01", RunConfig(frames="modin"), "/data", None)
+        >>> job = job_of("run", "2026-03-01", RunConfig(), "/data")
+        >>> again = job_of("run", "2026-03-01", RunConfig(frames="modin"), "/data")
         >>> submission_id(job) == submission_id(again)
         True
         >>> submission_id(job, 2) == submission_id(job) + "-2"
@@ -108,7 +117,7 @@ def last_attempt(job: Job, known: Iterable[str | None]) -> int:
     """The newest attempt at ``job`` among the ids that a job server knows; 0: there is none.
 
     Example:
-        >>> job = job_of("run", "2026-03-01", RunConfig(), "/data", None)
+        >>> job = job_of("run", "2026-03-01", RunConfig(), "/data")
         >>> last_attempt(job, [None, "raysubmit_x", submission_id(job), submission_id(job, 2)])
         2
     """
@@ -117,19 +126,19 @@ def last_attempt(job: Job, known: Iterable[str | None]) -> int:
     return max((int(match[1] or 1) for match in found), default=0)
 
 
-def entrypoint(job: Job, attempt: int = 1) -> str:
+def entrypoint(job: Job) -> str:
     """What a shell runs on the cluster, in the folder that holds the config.
 
     Where there is no such folder it ends as a run does that misses its input.
 
     Example:
-        >>> print(entrypoint(job_of("sweep", "2026-03-01", RunConfig(), "/my data", None), 2))
-        config="$PWD/config.yaml"; cd '/my data' || exit 66; exec python -m raypipe sweep "$config" --sweeps-dir '/my data/sweeps' --resume
+        >>> print(entrypoint(job_of("run", "2026-03-01", RunConfig(), "/data")))
+        config="$PWD/config.yaml"; cd /data || exit 66; exec python -m raypipe run "$config" --runs-dir /data/runs --date 2026-03-01
     """  # noqa: E501
     words = [RESULTS[job.kind][0], job.results]
     if job.kind == "run":
         words += ["--date", job.date]
-    if job.kind == "sweep" and attempt > 1:
+    if job.resume:
         words += ["--resume"]
     return (
         f'config="$PWD/{CONFIG_FILE}"; cd {shlex.quote(job.folder)} '

@@ -50,9 +50,9 @@ def raypipe(*words: object):
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
-def job(kind="run", date=DATE, folder="/data", results=None, **told):
+def job(kind="run", date=DATE, folder="/data", results=None, resume=False, **told):
     config = load_config(None, {key.replace("__", "."): told[key] for key in told})
-    return job_of(kind, date, config, folder, results)
+    return job_of(kind, date, config, folder, results, resume)
 
 
 # What is handed over
@@ -95,16 +95,20 @@ def test_an_id_for_each_job():
     assert len({submission_id(each) for each in [*same, *others]}) == 6
 
 
-@pytest.mark.parametrize("kind", jobs.RESULTS)
-@pytest.mark.parametrize("attempt", [1, 2])
-def test_the_entrypoint_is_a_command_of_raypipe(kind, attempt, tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "resume"), [("run", False), ("evaluate", False), ("sweep", False), ("sweep", True)]
+)
+def test_the_entrypoint_is_a_command_of_raypipe(kind, resume, tmp_path):
     folder = tmp_path / "it's a $folder"
     folder.mkdir()
     told = tmp_path / "told"
     stub = tmp_path / "python"
     stub.write_text(f'#!/bin/sh\npwd > "{told}"\nprintf "%s\\n" "$@" >> "{told}"\nexit 7\n')
     stub.chmod(0o755)
-    text, env = entrypoint(job(kind, folder=str(folder)), attempt), {"PATH": f"{tmp_path}:/bin"}
+    text, env = (
+        entrypoint(job(kind, folder=str(folder), resume=resume)),
+        {"PATH": f"{tmp_path}:/bin"},
+    )
     done = subprocess.run(["/bin/sh", "-c", text], cwd=tmp_path, env=env, check=False)
     assert done.returncode == 7
     where, *words = told.read_text().splitlines()
@@ -118,7 +122,7 @@ def test_the_entrypoint_is_a_command_of_raypipe(kind, attempt, tmp_path):
     assert str(parsed[option[2:].replace("-", "_")]) == str(folder / default)
     if kind == "run":
         assert f"{parsed['date']:%Y-%m-%d}" == DATE
-    assert parsed.get("resume", False) == (kind == "sweep" and attempt == 2)
+    assert parsed.get("resume", False) == resume
 
 
 def test_a_folder_that_is_not_there_is_a_missing_input(tmp_path):
@@ -182,6 +186,7 @@ def one_line(result, exit_code):
         (["--kind", "plan"], "--kind plan: expected run, evaluate, sweep"),
         (["--code", "git"], "--code git: expected package, image"),
         (["--kind", "sweep", "--date", DATE], "--date: found with --kind sweep"),
+        (["--kind", "sweep", "--resume"], "--resume: expected with --kind sweep --again"),
         (["--set", "similar.neighbors=3"], "did you mean neighbours"),
     ],
 )
@@ -390,7 +395,7 @@ def test_files_that_the_cluster_does_not_see(cluster):
 def running(cluster, monkeypatch):
     """The id of a job that runs until it is stopped; it says which raypipe it has."""
     text = """exec python -c 'import raypipe, signal; print(raypipe.__file__); signal.pause()'"""
-    monkeypatch.setattr(job_server, "entrypoint", lambda job, attempt: text)
+    monkeypatch.setattr(job_server, "entrypoint", lambda job: text)
     result = raypipe("submit", "--set", "seed=5", "--date", DATE, "--no-wait", "--json", "--again")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)["id"]

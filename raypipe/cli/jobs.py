@@ -55,6 +55,9 @@ def submit(
     again: Annotated[
         bool, typer.Option("--again", help="A new attempt, where the last one has ended.")
     ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="With --again: go on with a sweep that was begun.")
+    ] = False,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Follow the log until the job ends.")
     ] = True,
@@ -71,9 +74,11 @@ def submit(
     _one_of("--code", code, ("package", "image"))
     if date and kind != "run":
         raise ConfigError(f"--date: found with --kind {kind}, which takes place today; leave it")
+    if resume and not (again and kind == "sweep"):
+        raise ConfigError("--resume: expected with --kind sweep --again, to go on with that sweep")
     settled = settle(config, follows, settings)
     day = (date or datetime.datetime.now()).date().isoformat()
-    job = jobs.job_of(kind, day, settled, folder or str(Path.cwd()), results)
+    job = jobs.job_of(kind, day, settled, folder or str(Path.cwd()), results, resume)
     client = _connect(address)
 
     from raypipe import job_server
