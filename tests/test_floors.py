@@ -17,8 +17,8 @@ FLOORS = (
     ("versions", "columns", "disk", "progress", "meter", "kernels/*"),
     ("config",),
     ("frames", "graph", "memory", "runs/*", "feedback/*", "show", "demo"),
-    ("statistics", "audience", "plots", "degrees", "ladder_report", "rejections"),
-    ("filters", "intake/*", "cluster", "ratings/*"),
+    ("statistics", "audience", "plots", "degrees", "ladder_report", "rejections", "jobs"),
+    ("filters", "intake/*", "cluster", "job_server", "ratings/*"),
     ("follows", "engines", "factors/*"),
     ("candidates/*",),
     ("eligibility", "ladder"),
@@ -51,7 +51,7 @@ OPEN = (
     "cli/*",
 )
 #: The only files that may import Ray or Modin.
-RAY = ("cluster", "tuning")
+RAY = ("cluster", "job_server", "tuning")
 
 
 def modules() -> list[str]:

@@ -33,9 +33,11 @@ app = typer.Typer(
 runs_app = typer.Typer(no_args_is_help=True, help="Look at finished runs, go back, clear away.")
 config_app = typer.Typer(no_args_is_help=True, help="Look at a config before it runs.")
 rejections_app = typer.Typer(no_args_is_help=True, help="What accounts do not want to see.")
+jobs_app = typer.Typer(no_args_is_help=True, help="Look at jobs on a Ray cluster, stop them.")
 app.add_typer(runs_app, name="runs")
 app.add_typer(config_app, name="config")
 app.add_typer(rejections_app, name="rejections")
+app.add_typer(jobs_app, name="jobs")
 
 
 def _version(wanted: bool) -> None:

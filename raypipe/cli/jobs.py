@@ -1,0 +1,207 @@
+"""Jobs on a Ray cluster: submit one, follow it, list and stop them."""
+
+from __future__ import annotations
+
+import datetime
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from raypipe.cli.app import app, jobs_app
+from raypipe.cli.options import Config, Follows, Json, Settings, settle
+from raypipe.errors import ConfigError
+
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        envvar=["RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"],
+        metavar="URL",
+        help="Of the job server, as http://HOST:8265.",
+    ),
+]
+JobId = Annotated[str, typer.Argument(metavar="ID", help="As raypipe jobs list shows it.")]
+
+
+@app.command(epilog="Example: raypipe submit configs/nightly.yaml --address http://127.0.0.1:8265")
+def submit(
+    config: Config = None,
+    address: Address = None,
+    kind: Annotated[str, typer.Option(help="What to do: run, evaluate or sweep.")] = "run",
+    follows: Follows = None,
+    date: Annotated[
+        datetime.datetime | None,
+        typer.Option(formats=["%Y-%m-%d"], help="Of a run; today if not given."),
+    ] = None,
+    settings: Settings = None,
+    folder: Annotated[
+        str | None,
+        typer.Option(help="Of the cluster, for relative paths; the current one if not given."),
+    ] = None,
+    results: Annotated[
+        str | None,
+        typer.Option(
+            "--runs-dir",
+            "--sweeps-dir",
+            "--out",
+            help="For the results; runs, sweeps or evaluations in the folder if not given.",
+        ),
+    ] = None,
+    code: Annotated[
+        str, typer.Option(help="package: send this raypipe along. image: the cluster has one.")
+    ] = "package",
+    again: Annotated[
+        bool, typer.Option("--again", help="A new attempt, where the last one has ended.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="With --again: go on with a sweep that was begun.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait/--no-wait", help="Follow the log until the job ends.")
+    ] = True,
+    json: Json = False,
+) -> None:
+    """Hand a run, an evaluation or a sweep to a Ray cluster, and follow it.
+
+    Ends with the job's exit code. The same config and date again follow the same job; Ctrl-C
+    leaves it running. A token is taken from RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH, as Ray does.
+    """
+    from raypipe import jobs
+
+    _one_of("--kind", kind, jobs.RESULTS)
+    _one_of("--code", code, ("package", "image"))
+    if date and kind != "run":
+        raise ConfigError(f"--date: found with --kind {kind}, which takes place today; leave it")
+    if resume and not (again and kind == "sweep"):
+        raise ConfigError("--resume: expected with --kind sweep --again, to go on with that sweep")
+    settled = settle(config, follows, settings)
+    day = (date or datetime.datetime.now()).date().isoformat()
+    job = jobs.job_of(kind, day, settled, folder or str(Path.cwd()), results, resume)
+    client = _connect(address)
+
+    from raypipe import job_server
+
+    attempt, known = job_server.attempt_of(client, job)
+    new = known is None or (again and known.status.is_terminal())
+    attempt += 1 if new else 0
+    job_id = jobs.submission_id(job, attempt)
+    if new:
+        job_server.submit(client, job, attempt, code)
+        _say(f"{job_id}: handed over")
+    else:
+        ended = known.status.is_terminal()
+        _say(f"{job_id}: there already, {known.status}" + ("; --again runs it again" * ended))
+    if not wait:
+        _end(job_id, job_server.job_details(client, job_id), new, json)
+        return
+    _follow(client, job_id, new, json)
+
+
+@jobs_app.command("list")
+def list_jobs(address: Address = None, json: Json = False) -> None:
+    """All jobs that the server knows, the newest first."""
+    from raypipe.show import print_json, print_table
+
+    client = _connect(address)
+
+    from raypipe import job_server
+
+    rows = [
+        {
+            "id": each.submission_id,
+            "status": str(each.status),
+            "started": _time(each.start_time),
+            "ended": _time(each.end_time),
+            "exit_code": each.driver_exit_code,
+        }
+        for each in job_server.jobs(client)
+    ]
+    if json:
+        print_json(rows)
+    else:
+        names = ["id", "status", "started", "ended", "exit_code"]
+        print_table(names, [list(row.values()) for row in rows])
+
+
+@jobs_app.command("logs")
+def logs(job_id: JobId, address: Address = None) -> None:
+    """Follow the log of a job until it ends; ends with its exit code."""
+    _follow(_connect(address), job_id, False, False)
+
+
+@jobs_app.command("stop")
+def stop(job_id: JobId, address: Address = None) -> None:
+    """Stop a job. What it has finished is kept, and what was published before stays."""
+    client = _connect(address)
+
+    from raypipe import job_server
+
+    stopped = job_server.stop(client, job_id)
+    _say(f"{job_id}: {'is told to stop' if stopped else 'had ended before'}")
+
+
+def _connect(address: str | None) -> Any:
+    from raypipe.jobs import check_address, warning
+
+    address = check_address(address)
+
+    from raypipe import job_server  # with Ray, which takes a second
+
+    token = job_server.token()
+    caution = warning(address, token)
+    if caution:
+        _say(f"warning: {caution}")
+    return job_server.connect(address, token)
+
+
+def _follow(client: Any, job_id: str, new: bool, json: bool) -> None:
+    from raypipe import job_server
+
+    out = sys.stderr if json else sys.stdout
+
+    def write(text: str) -> None:
+        out.write(text)
+        out.flush()
+
+    try:
+        details = job_server.follow(client, job_id, write, _say)
+    except KeyboardInterrupt:
+        _say(f"{job_id}: goes on; follow it with raypipe jobs logs, end it with raypipe jobs stop")
+        raise typer.Exit(130) from None
+    _end(job_id, details, new, json)
+
+
+def _end(job_id: str, details: Any, new: bool, json: bool) -> None:
+    """The last line, and the job's exit code where it has ended."""
+    from raypipe.jobs import cure, exit_code
+    from raypipe.show import print_json
+
+    status = str(details.status)
+    ended = details.status.is_terminal()
+    code = exit_code(status, details.driver_exit_code) if ended else None
+    if json:
+        print_json({"id": job_id, "new": new, "status": status, "exit_code": code})
+    if code:
+        what = "was stopped" if status == "STOPPED" else f"failed with exit code {code}"
+        why = "" if details.driver_exit_code else f" ({' '.join((details.message or '').split())})"
+        _say(f"{job_id}: {what}{why[:300]}; {cure(job_id, code)}")
+        raise typer.Exit(code)
+    if ended:
+        _say(f"{job_id}: succeeded")
+
+
+def _one_of(option: str, value: str, known: Any) -> None:
+    if value not in known:
+        raise ConfigError(f"{option} {value}: expected {', '.join(known)}")
+
+
+def _say(line: str) -> None:
+    typer.echo(f"raypipe: {line}", err=True)
+
+
+def _time(milliseconds: int | None) -> str | None:
+    if milliseconds is None:
+        return None
+    return f"{datetime.datetime.fromtimestamp(milliseconds / 1000):%Y-%m-%d %H:%M:%S}"
