@@ -15,7 +15,7 @@ PACKAGE = Path(raypipe.__file__).parent
 FLOORS = (
     ("__init__", "errors"),
     ("versions", "columns", "disk", "progress", "meter", "kernels/*"),
-    ("config",),
+    ("config/*",),
     ("frames", "graph", "memory", "runs/*", "feedback/*", "show", "demo"),
     ("statistics", "audience", "plots", "degrees", "ladder_report", "rejections", "jobs"),
     ("filters", "intake/*", "cluster", "job_server", "ratings/*"),
@@ -39,6 +39,7 @@ FLOORS = (
 )
 #: Within these, files may import each other.
 OPEN = (
+    "config/*",
     "kernels/*",
     "intake/*",
     "factors/*",

@@ -1,0 +1,47 @@
+"""One YAML file, one model: what a run is told.
+
+Keys that are not known are refused. What is given on the command line wins over the file; what is
+not given never does. Paths are relative to the folder in which the command is started.
+"""
+
+from raypipe.config.data import AudienceConfig, FiltersConfig, InputConfig
+from raypipe.config.lists import NO_MODEL, MiddleConfig, RejectionsConfig, SimilarConfig
+from raypipe.config.load import (
+    check_section,
+    load_config,
+    parse_setting,
+    to_yaml,
+    with_settings,
+)
+from raypipe.config.quality import (
+    AshaConfig,
+    EvaluationConfig,
+    ResourcesConfig,
+    SizesConfig,
+    SweepConfig,
+)
+from raypipe.config.run import RunConfig
+from raypipe.config.section import Place, Section
+
+__all__ = [
+    "NO_MODEL",
+    "AshaConfig",
+    "AudienceConfig",
+    "EvaluationConfig",
+    "FiltersConfig",
+    "InputConfig",
+    "MiddleConfig",
+    "Place",
+    "RejectionsConfig",
+    "ResourcesConfig",
+    "RunConfig",
+    "Section",
+    "SimilarConfig",
+    "SizesConfig",
+    "SweepConfig",
+    "check_section",
+    "load_config",
+    "parse_setting",
+    "to_yaml",
+    "with_settings",
+]

@@ -1,0 +1,180 @@
+"""What goes into a night: follows or ratings, and who is not to be shown."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from raypipe.config.section import Place, Section
+
+
+class ColumnsConfig(Section):
+    """What the columns are called in the input; their places, from 0, without a header."""
+
+    followerId: str | int = Field("followerId", description="Column of the account that follows.")
+    followingId: str | int = Field("followingId", description="Column of the account followed.")
+    timestamp: str | int | None = Field(
+        None,
+        description="Column of the time of the follow, kept in the frame as timestamp: seconds, or "
+        "a date as in ISO 8601. A split by time needs it.",
+    )
+
+
+class RatingColumnsConfig(Section):
+    """What the columns of ratings are called in the input; their places without a header."""
+
+    userId: str | int = Field("userId", description="Column of who rates.")
+    itemId: str | int = Field("itemId", description="Column of what is rated.")
+    rating: str | int = Field("rating", description="Column of the rating, a number.")
+    timestamp: str | int | None = Field(
+        None,
+        description="Column of the time, a number. Of several ratings of one item by one user the "
+        "newest counts; null: the one that stands last.",
+    )
+
+
+class InputConfig(Section):
+    """Where the follows, or the ratings, are, and how to read them."""
+
+    follows: Place | None = Field(
+        None, description="A file, a folder or a glob: CSV (.csv, .gz, .zst) or Parquet."
+    )
+    ratings: Place | None = Field(
+        None, description="Ratings instead of follows, for evaluate: a file, a folder or a glob."
+    )
+    format: Literal["auto", "csv", "parquet"] = Field(
+        "auto", description="auto: Parquet where the name ends in .parquet or .pq, else CSV."
+    )
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(
+        ",", description="One character between the values of a CSV row."
+    )
+    header: bool = Field(True, description="Does the first row of a CSV file name the columns?")
+    comment: str | None = Field(
+        None, min_length=1, description="CSV rows that start with this mark are skipped."
+    )
+    columns: ColumnsConfig = Field(ColumnsConfig(), description="The columns' names in the input.")
+    followee_prefix: str = Field(
+        "",
+        description="Put before the id of every followee, where it is of another kind than its "
+        "follower (a user and a place, say) and might have the same id. The transform sees it.",
+    )
+    rating_columns: RatingColumnsConfig = Field(
+        RatingColumnsConfig(), description="The columns' names in the input, for ratings."
+    )
+    carry: list[str] | Literal["all"] = Field(
+        [], description="Further columns to keep for the transform; all others are dropped."
+    )
+    transform: str | None = Field(
+        None,
+        pattern=r"^[\w.]+:\w+$",
+        description="module:function, your own Pandas-style step: frame in, frame out. A changed "
+        "module makes a new run; what it imports is not looked at.",
+    )
+    max_bad_fraction: float = Field(
+        0.01, ge=0, le=1, description="Fail when a larger share of the rows is in quarantine."
+    )
+
+    @field_validator("delimiter", mode="before")
+    @classmethod
+    def _tab_as_people_write_it(cls, value: Any) -> Any:
+        return "\t" if value == "\\t" else value
+
+    @model_validator(mode="after")
+    def _follows_or_ratings(self) -> InputConfig:
+        if self.ratings is None:
+            return self
+        if self.follows is not None:
+            raise ValueError("follows and ratings are both set; expected one of the two")
+        if self.transform or self.carry:
+            raise ValueError("transform and carry are for follows; remove them, or set follows")
+        return self
+
+    @property
+    def kind(self) -> Literal["follows", "ratings"]:
+        """Which of the two is named; follows where none is."""
+        return "follows" if self.ratings is None else "ratings"
+
+    @property
+    def place(self) -> str | None:
+        """A file, a folder or a glob: where the data of this kind is."""
+        return self.follows if self.ratings is None else self.ratings
+
+
+class AudienceConfig(Section):
+    """Who gets recommendations."""
+
+    accounts: Place | None = Field(
+        None,
+        description="A CSV or Parquet file with a column accountId: only these get "
+        "recommendations. Ids that are in no follow get phase 1.",
+    )
+    min_follows: int = Field(0, ge=0, description="Only accounts with at least so many follows.")
+
+
+class CandidatesConfig(Section):
+    """Who may be recommended."""
+
+    min_followers: int = Field(
+        0, ge=0, description="Only accounts with at least so many followers."
+    )
+
+
+class FeedbackConfig(Section):
+    """Where the rejections are. What they are changes a run, where they are does not."""
+
+    url: str | None = Field(
+        None,
+        pattern=r"^(sqlite:///.+|postgresql\+psycopg://.*)$",
+        description="As sqlite:///runs/feedback.sqlite or postgresql+psycopg://USER@HOST/NAME; "
+        "null: a file beside the runs.",
+    )
+
+    @field_validator("url")
+    @classmethod
+    def _without_a_password(cls, value: str | None) -> str | None:
+        # The config is kept with each run.
+        if value and (re.search(r"://[^/@]*:[^/@]*@", value) or "password=" in value):
+            raise ValueError("leave the password out; set PGPASSWORD, or use ~/.pgpass")
+        return value
+
+
+class FiltersConfig(Section):
+    """Who is not recommended to whom, beside whom the account has rejected."""
+
+    blocks: Place | None = Field(
+        None,
+        description="A CSV or Parquet file with columns account and candidate: neither is "
+        "recommended to the other.",
+    )
+    used_to_follow: bool = Field(
+        True,
+        description="Not whom the account followed in an earlier run, and does not follow now; a "
+        "run without this forgets who that was.",
+    )
+    opted_out: Place | None = Field(
+        None,
+        description="A CSV or Parquet file with a column accountId: these want to be recommended "
+        "to nobody.",
+    )
+    bots: Place | None = Field(
+        None,
+        description="A CSV or Parquet file with a column accountId: these are bots, and are "
+        "recommended to nobody.",
+    )
+
+
+class RatingsConfig(Section):
+    """What a rating is."""
+
+    scale: tuple[float, float] = Field(
+        (1, 5), description="The lowest and the highest rating; any other one is in quarantine."
+    )
+
+    @field_validator("scale")
+    @classmethod
+    def _lowest_first(cls, value: tuple[float, float]) -> tuple[float, float]:
+        if not value[0] < value[1]:
+            raise ValueError("expected the lowest rating, then a higher one")
+        return value

@@ -1,0 +1,186 @@
+"""From YAML and the command line to a config, and back."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from raypipe.config.run import RunConfig
+from raypipe.config.section import Section
+from raypipe.errors import ConfigError, did_you_mean
+
+_OPENERS = ("[", "{", "'", '"')
+
+
+def load_config(path: Path | None = None, overrides: dict[str, Any] | None = None) -> RunConfig:
+    """Read a config file and lay the overrides of the command line over it.
+
+    Args:
+        path: a YAML file; None for the defaults.
+        overrides: dotted key to value, as ``{"similar.neighbours": 50}``; these win.
+
+    Raises:
+        ConfigError: the file cannot be read, is not YAML, or holds a key or value that is refused.
+    """
+    tree = _read_yaml(path) if path else {}
+    for key, value in (overrides or {}).items():
+        _lay_over(tree, key, value)
+    try:
+        return RunConfig.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(f"{path or 'config'}: {_first_problem(error, RunConfig)}") from None
+
+
+def with_settings(config: RunConfig, settings: dict[str, Any]) -> RunConfig:
+    """The config with some of its values replaced.
+
+    Args:
+        settings: dotted key to value, as ``{"similar.neighbours": 50}``.
+
+    Raises:
+        ConfigError: a key or value that is refused.
+
+    Example:
+        >>> with_settings(RunConfig(), {"similar.neighbours": 50}).similar.neighbours
+        50
+    """
+    tree = config.model_dump()
+    for key, value in settings.items():
+        _lay_over(tree, key, value)
+    try:
+        return RunConfig.model_validate(tree)
+    except ValidationError as error:
+        raise ConfigError(_first_problem(error, RunConfig)) from None
+
+
+def check_section(model: type[Section], values: dict[str, Any], key: str) -> Section:
+    """The values as a section that no field of :class:`RunConfig` names.
+
+    Args:
+        key: where they stand in the config.
+
+    Raises:
+        ConfigError: a key or value that is refused.
+
+    Example:
+        >>> check_section(SimilarConfig, {"neighbors": 3}, "similar")
+        Traceback (most recent call last):
+        ...
+        raypipe.errors.ConfigError: similar.neighbors: unknown key; did you mean neighbours?
+    """
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_first_problem(error, model, key)) from None
+
+
+def parse_setting(text: str) -> tuple[str, Any]:
+    """Split ``section.key=value``; the value is read as YAML.
+
+    Raises:
+        ConfigError: there is no key, no ``=``, or the value is not YAML.
+
+    Example:
+        >>> parse_setting("similar.threshold=0.2")
+        ('similar.threshold', 0.2)
+        >>> parse_setting("input.carry=[since, trust]")
+        ('input.carry', ['since', 'trust'])
+        >>> parse_setting("input.comment=#")
+        ('input.comment', '#')
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key.strip():
+        raise ConfigError(f"--set {text}: expected section.key=value, as similar.neighbours=50")
+    try:
+        loaded = _yaml().load(value)
+    except YAMLError:
+        if value[:1] in _OPENERS:
+            raise ConfigError(f"--set {text}: the value is not YAML; quote it") from None
+        loaded = None
+    # A mark such as # | , or ; alone is nothing to YAML, but is what was meant.
+    nothing = loaded in (None, "") and value not in ("", "null", "~", "''", '""')
+    return key.strip(), value if nothing else loaded
+
+
+def to_yaml(config: BaseModel) -> str:
+    """The config as YAML that :func:`load_config` reads back to an equal config."""
+    out = io.StringIO()
+    _yaml().dump(config.model_dump(mode="json"), out)
+    return out.getvalue()
+
+
+def _yaml() -> YAML:
+    yaml = YAML(typ="safe", pure=True)  # YAML 1.2, refuses duplicate keys, makes no objects
+    yaml.default_flow_style = False
+    yaml.sort_base_mapping_type_on_output = False
+    return yaml
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        tree = _yaml().load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise ConfigError(f"{path}: is not UTF-8 text") from None
+    except YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        line = f" line {mark.line + 1}:" if mark else ""
+        problem = getattr(error, "problem", None) or "cannot be parsed"
+        raise ConfigError(f"{path}:{line} not YAML: {' '.join(problem.split())}") from None
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{path}: found a {type(tree).__name__}, expected sections of keys")
+    return tree
+
+
+def _lay_over(tree: dict[str, Any], key: str, value: Any) -> None:
+    *sections, last = key.split(".")
+    for section in sections:
+        if tree.get(section) is None:
+            tree[section] = {}
+        tree = tree[section]
+        if not isinstance(tree, dict):
+            raise ConfigError(f"{key}: {section} is a value, not a section")
+    tree[last] = value
+
+
+def _first_problem(error: ValidationError, model: type[BaseModel], above: str = "") -> str:
+    """One line for the first thing that pydantic objects to, in the section ``above``."""
+    problem = error.errors()[0]
+    keys, known = _walk(problem["loc"], model)
+    key = ".".join([above, *keys] if above else keys)
+    message = problem["msg"].removeprefix("Value error, ")
+    if problem["type"] == "extra_forbidden":
+        return f"{key}: unknown key; {did_you_mean(keys[-1], known)}"
+    if problem["type"] == "model_type":
+        return f"{key}: found {problem['input']!r}; expected a section of keys"
+    if not keys:
+        return f"{above}: {message}" if above else message
+    if problem["type"] == "value_error" and isinstance(problem["input"], dict):
+        return f"{key}: {message}"
+    if key == "feedback.url":  # what was found is not said: it may hold a password
+        where = "expected sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
+        return f"{key}: {message if problem['type'] == 'value_error' else where}"
+    if key == "cluster":
+        return f"cluster: found {problem['input']!r}; expected auto, none, local or HOST:PORT"
+    return f"{key}: found {problem['input']!r}; {message[:1].lower()}{message[1:]}"
+
+
+def _walk(place: Sequence[str | int], model: type[BaseModel]) -> tuple[list[str], list[str]]:
+    """The part of pydantic's place that is keys of the file, and the keys known at the last one."""
+    keys, known = [], list(model.model_fields)
+    for part in place:
+        keys.append(str(part))
+        known = list(model.model_fields)
+        model = model.model_fields[part].annotation if part in known else None
+        if not (isinstance(model, type) and issubclass(model, Section)):
+            break
+    return keys, known
