@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,10 @@ PICTURES = {"accuracy": tuple(RANKING), "beyond": (*LISTS, COVERAGE, REJECTED)}
 _UNITS = {"novelty": " (bits)", "popularity_bias": " (1: as follows in train)"}
 #: Of Okabe and Ito, which people see apart whatever colours they see.
 _COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-_MARKS = "osD^vPX"
+#: More than there are colours, so that no two sources look the same.
+_MARKS = "osD^vPX*<>"
+#: Width of a panel, and of a name in the legend, in inches.
+_PANEL, _NAME = 3.6, 1.5
 
 
 def plot_metrics(evaluation: Evaluation, picture: str, path: Path) -> bool:
@@ -40,22 +44,26 @@ def plot_metrics(evaluation: Evaluation, picture: str, path: Path) -> bool:
     shown = [name for name in names if name in measured]
     if not shown:
         return False
+    with disk_errors(f"{path}: cannot be written"):
+        figure_of(evaluation, shown).savefig(path, format="png")
+    return True
+
+
+def figure_of(evaluation: Evaluation, shown: Sequence[str]) -> Figure:
+    """A panel for each of the metrics, as ``ndcg@20``, and a legend above them."""
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
-    figure = Figure(figsize=(3.6 * columns, 3.0 * rows + 0.6), dpi=120, layout="constrained")
+    figure = Figure(figsize=(_PANEL * columns, 3.0 * rows + 0.6), dpi=120, layout="constrained")
     panels = figure.subplots(rows, columns, squeeze=False).ravel()
     for metric, axes in zip(shown, panels, strict=False):
         _draw(evaluation, metric, axes)
     for axes in panels[len(shown) :]:
         axes.set_axis_off()
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(
-        handles, labels, loc="outside upper center", ncols=min(6, len(labels)), frameon=False
-    )
+    abreast = min(len(labels), int(_PANEL * columns / _NAME))
+    figure.legend(handles, labels, loc="outside upper center", ncols=abreast, frameon=False)
     figure.supxlabel("size of the accounts, and how many they are", fontsize=9)
-    with disk_errors(f"{path}: cannot be written"):
-        figure.savefig(path, format="png")
-    return True
+    return figure
 
 
 def _draw(evaluation: Evaluation, metric: str, axes) -> None:

@@ -11,6 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from raypipe.cli import app
+from raypipe.config import load_config
+from raypipe.evaluation import plots
+from raypipe.evaluation.evaluate import evaluate as evaluate_follows
 from raypipe.evaluation.evidence import choose_ladder
 from raypipe.evaluation.metrics import LISTS, NAMES, RANKING, REJECTED
 
@@ -223,3 +226,20 @@ def test_a_test_file_that_is_not_there():
     assert result.exit_code == 66
     line = result.stderr.splitlines()[-1]
     assert line == "raypipe: none.csv: found no such file or folder; mend evaluation.test"
+
+
+@pytest.mark.parametrize("metrics", [["ndcg"], ["ndcg", "recall"], ["ndcg", "recall", "mrr"]])
+def test_a_picture_of_all_sources_shows_each_by_its_name(metrics):
+    """The legend is within the picture, and no two sources look the same."""
+    names = [*SOURCES, "factors", "similar+popular", "fixed_blend"]
+    told = {"input.follows": "demo/follows.csv", "blend.combine": "fixed", "ladder": "fixed"}
+    quick = {"factors.algorithm": "TruncatedSVD", "factors.parameters": {"n_factors": 4}}
+    config = load_config(None, {**told, **quick, "cluster": "none", "evaluation.metrics": metrics})
+    figure = plots.figure_of(evaluate_follows(config, names), [f"{name}@20" for name in metrics])
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    box = legend.get_window_extent()
+    assert figure.bbox.x0 <= box.x0
+    assert box.x1 <= figure.bbox.x1
+    looks = {(line[0].get_color(), line[0].get_marker()) for line in figure.axes[0].containers}
+    assert len(looks) == len(names) == len(legend.get_texts())
