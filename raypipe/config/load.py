@@ -69,6 +69,7 @@ def check_section(model: type[Section], values: dict[str, Any], key: str) -> Sec
         ConfigError: a key or value that is refused.
 
     Example:
+        >>> from raypipe.config import SimilarConfig
         >>> check_section(SimilarConfig, {"neighbors": 3}, "similar")
         Traceback (most recent call last):
         ...
