@@ -6,9 +6,15 @@ not depend on which accounts are asked together: sums over an account run in a f
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from dataclasses import dataclass
+from typing import ClassVar, NamedTuple, Protocol, TypeVar
 
 import numpy as np
+
+from raypipe.config import MiddleConfig
+from raypipe.graph import FollowGraph
+from raypipe.kernels.csr import Adjacency
+from raypipe.kernels.walks import NANOSECONDS, best_of_walks, count_walks, weights_of
 
 
 class Candidates(NamedTuple):
@@ -66,3 +72,59 @@ def may_be_brought(
     """
     enough = followers >= min_followers
     return enough if hidden is None else enough & (hidden == 0)
+
+
+W = TypeVar("W", bound="Walks")
+
+
+@dataclass(frozen=True)
+class Walks:
+    """A source of two steps: to the accounts in the middle, and on to whom these follow.
+
+        score(a, c) = sum of weights[b] over the b in the middle of a that follow c
+
+    Attributes:
+        middles: who is in the middle, of every account.
+        followees: whom every account follows.
+        weights: float64[n], of every account in the middle; 0 for one that is not walked through.
+        brought: bool[n], who is brought.
+    """
+
+    middles: Adjacency
+    followees: Adjacency
+    weights: np.ndarray
+    brought: np.ndarray
+    name: ClassVar[str]
+
+    @classmethod
+    def of(
+        cls: type[W],
+        graph: FollowGraph,
+        config: MiddleConfig,
+        min_followers: int = 0,
+        hidden: np.ndarray | None = None,
+    ) -> W:
+        """The source, made from a graph; holds its arrays, not copies.
+
+        Args:
+            min_followers: nobody with fewer is brought.
+            hidden: [n], other than 0 for who is shown to nobody; None: there is nobody.
+        """
+        weights = weights_of(graph.followees.degrees, config.weight, config.max_follows)
+        brought = may_be_brought(graph.followers.degrees, min_followers, hidden)
+        return cls(cls.middles_of(graph), graph.followees, weights, brought)
+
+    @staticmethod
+    def middles_of(graph: FollowGraph) -> Adjacency:
+        """The side of the graph on which those in the middle are."""
+        raise NotImplementedError
+
+    def work(self, accounts: np.ndarray) -> np.ndarray:
+        return NANOSECONDS * count_walks(self.middles, self.followees, self.weights, accounts)
+
+    def __call__(self, accounts: np.ndarray, wanted: np.ndarray) -> Candidates:
+        return Candidates(
+            *best_of_walks(
+                self.middles, self.followees, self.weights, self.brought, accounts, wanted
+            )
+        )
