@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Collection
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -30,15 +29,12 @@ SHARD_SECONDS = 2.0
 _BUILDING_SHARE = 0.1
 
 
-def estimate_cost(night: Night, asked: Collection[str] | None = None) -> float:
+def estimate_cost(night: Night) -> float:
     """Seconds of one CPU that the night will take, as on the machine that the steps were timed on.
 
     Comes at once, and is right within a factor of about two on another one.
-
-    Args:
-        asked: as for :func:`raypipe.recommend.estimate_work`.
     """
-    return float(estimate_work(night, asked).sum()) * 1e-9
+    return float(estimate_work(night).sum()) * 1e-9
 
 
 def write_seconds(accounts: int, config: RunConfig) -> float:

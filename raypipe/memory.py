@@ -222,6 +222,11 @@ def building_bytes(accounts: int, follows: int, followed: int) -> int:
     return _BUILDING * accounts + 8 * follows + 8 * min(followed, follows)
 
 
+def blend_length(config: RunConfig) -> int:
+    """Candidates of each source that a blend looks at: no fewer than a list holds."""
+    return max(config.blend.candidates, config.recommendations.per_account)
+
+
 def blend_bytes(accounts: int, config: RunConfig) -> int:
     """At most so many for the candidates that a task blends at a time, in a graph of ``accounts``.
 
@@ -230,8 +235,7 @@ def blend_bytes(accounts: int, config: RunConfig) -> int:
         93440000
     """
     weights = config.blend.weights.model_dump().values()
-    length = max(config.blend.candidates, config.recommendations.per_account)
-    candidates = BLENDED * length * sum(weight > 0 for weight in weights)
+    candidates = BLENDED * blend_length(config) * sum(weight > 0 for weight in weights)
     return _BLENDED * candidates + _AROUND * accounts
 
 

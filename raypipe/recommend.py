@@ -46,7 +46,7 @@ from raypipe.kernels.tanimoto import Neighbours, SimilarityIndex, build_index, w
 from raypipe.kernels.ties import Asked
 from raypipe.kernels.topk import best_of_rows
 from raypipe.ladder import FILL_UP, LEARNED, SOURCES, Rung, fixed_ladder, rungs_of
-from raypipe.memory import BLENDED, Fit, fit_tasks, refuse_what_is_too_large
+from raypipe.memory import BLENDED, Fit, blend_length, fit_tasks, refuse_what_is_too_large
 from raypipe.reasons import Reasons, reasons_of
 from raypipe.rejections import Rejections
 
@@ -248,7 +248,7 @@ def work_of_blend(rung: Rung, config: RunConfig) -> float:
     """Nanoseconds of scoring the candidates of one account on this rung together."""
     if rung.how != LEARNED:
         return 0.0
-    return _RANKED * len(rung.sources) * config.blend.candidates
+    return _RANKED * len(rung.sources) * blend_length(config)
 
 
 def work_of_list(config: RunConfig) -> float:
@@ -422,7 +422,7 @@ def merged_candidates(
     night: Night, accounts: np.ndarray, sources: list[Source]
 ) -> tuple[Merged, Refused]:
     """Whom a blend looks at: the best eligible candidates of each source, for some accounts."""
-    length = max(night.config.blend.candidates, night.config.recommendations.per_account)
+    length = blend_length(night.config)
     refused: Refused = Counter()
     wanted = np.full(len(accounts), length)
     best = []

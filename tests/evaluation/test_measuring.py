@@ -11,13 +11,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raypipe.config import RunConfig, load_config
-from raypipe.cost import estimate_cost
 from raypipe.errors import ConfigError
 from raypipe.evaluation.lists import check_sources, lists_of
 from raypipe.evaluation.measuring import ALL, measure, measure_lists, measuring_of
 from raypipe.evaluation.results import differences_by_size, leaders, means_by_size, only
 from raypipe.evaluation.splits import SIZES, hold_out_share, split_follows
-from raypipe.recommend import recommend_shard
+from raypipe.recommend import estimate_work, recommend_shard
 from tests import naive
 from tests.strategies import graph_of, pairs
 
@@ -144,7 +143,7 @@ def test_work_is_that_of_the_sources_that_are_asked(sources, asked):
     assert measuring.asked == asked
     done = []
     measure_lists(measuring, shards=4, advance=done.append)
-    assert sum(done) == pytest.approx(estimate_cost(measuring.night, asked))
+    assert sum(done) == pytest.approx(estimate_work(measuring.night, asked).sum() * 1e-9)
 
 
 def test_ray_gives_the_same(ray_cluster):
