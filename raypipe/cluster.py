@@ -7,15 +7,18 @@ imported only where Ray is really wanted.
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
 import socket
 import sys
+import tempfile
 import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pandas as pd
@@ -28,11 +31,16 @@ from raypipe.frames import Frame
 os.environ.setdefault("RAY_task_oom_retries", "2")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-if not os.environ.get("RAY_ADDRESS"):
-    # A Ray of our own listens on every interface, and who may submit a task may run anything
-    # (CVE-2023-48022): only this process and those it starts know the token.
+if not os.environ.get("RAY_ADDRESS") and "RAY_RAYLET_PID" not in os.environ:  # nor in a worker
+    # Who reaches a Ray may run anything (CVE-2023-48022), and other users of this machine reach
+    # one of our own: it wants a token.
     os.environ.setdefault("RAY_AUTH_MODE", "token")
-    os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
+    if not (os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")):
+        _descriptor, _path = tempfile.mkstemp(prefix="raypipe-ray-token-")  # its mode is 0600
+        os.write(_descriptor, secrets.token_hex(32).encode())
+        os.close(_descriptor)
+        atexit.register(Path(_path).unlink, missing_ok=True)
+        os.environ["RAY_AUTH_TOKEN_PATH"] = _path
 
 import ray
 from ray import exceptions
@@ -58,24 +66,27 @@ def connect(address: str) -> Iterator[int]:
 
     Args:
         address: ``local`` for a Ray of our own, that ends with the block (with the process, if
-            Modin was used) and lets nobody else in; else the address of a cluster. A Ray that this
-            process is connected to already is used, and left running.
+            Modin was used), listens on 127.0.0.1 only, and wants the token of the file that
+            RAY_AUTH_TOKEN_PATH names; else the address of a cluster. A Ray that this process is
+            connected to already is used, and left running.
 
     Raises:
         ClusterError: nobody answers there, or Ray cannot start.
     """
     ours = not ray.is_initialized()
     if ours:
-        own = {"include_dashboard": False} if address == "local" else {}
+        local = address == "local"
+        own = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if local else {}
         try:
             _check_reachable(address)
-            ray.init(
-                address=address,
-                log_to_driver=False,
-                logging_level="ERROR",
-                runtime_env={"env_vars": _WORKER_ENV},
-                **own,
-            )
+            with _loopback_stays() if local else nullcontext():
+                ray.init(
+                    address=address,
+                    log_to_driver=False,
+                    logging_level="ERROR",
+                    runtime_env={"env_vars": _WORKER_ENV},
+                    **own,
+                )
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             reason = " ".join(str(error).split())[:200]
             raise ClusterError(
@@ -201,6 +212,22 @@ def import_modin() -> Any:
 
 def _cpus() -> int:
     return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+@contextmanager
+def _loopback_stays() -> Iterator[None]:
+    """Let Ray take 127.0.0.1 for what it is.
+
+    By itself it turns it into the machine's address, and then listens on every interface; it has
+    no option for that.
+    """
+    from ray._private import services
+
+    resolve, services.resolve_ip_for_localhost = services.resolve_ip_for_localhost, str
+    try:
+        yield
+    finally:
+        services.resolve_ip_for_localhost = resolve
 
 
 def _check_reachable(address: str) -> None:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import stat
 import subprocess
 import sys
 import threading
 from functools import partial
+from ipaddress import ip_address
+from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 
 from raypipe import cluster
@@ -167,15 +171,64 @@ def test_an_address_where_nobody_answers_is_one_line():
     assert done.stdout.count("\n") == 1
 
 
+def test_a_local_ray_listens_on_loopback_only(ray_cluster):
+    me = psutil.Process()
+    places = {
+        ip_address(connection.laddr.ip)
+        for process in [me, *me.children(recursive=True)]
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    }
+    assert places
+    for place in places:
+        assert (getattr(place, "ipv4_mapped", None) or place).is_loopback
+
+
+def test_the_token_of_a_local_ray_is_in_a_file_that_only_its_user_can_read(ray_cluster):
+    (seen,) = cluster.run_shards(os.environ.get, ["RAY_AUTH_TOKEN_PATH"])
+    path = Path(seen)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert len(path.read_text()) == 64
+    assert list(cluster.run_shards(os.environ.get, ["RAY_AUTH_TOKEN"])) == [None]
+
+
+def test_the_file_of_the_token_goes_with_its_process():
+    code = (
+        "import os\n"
+        "from raypipe import cluster\n"
+        "print(open(os.environ['RAY_AUTH_TOKEN_PATH']).name)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env=stranger(),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert not Path(done.stdout.strip()).exists()
+
+
 def test_nobody_else_is_let_in(ray_cluster):
-    """Who does not know the token of a local Ray is refused, though its ports are open."""
+    """Another process of this machine, that does not know the token of a local Ray."""
     import ray
 
     address = ray.get_runtime_context().gcs_address
-    stranger = {name: v for name, v in os.environ.items() if not name.startswith("RAY_")}
-    code = f"import ray; ray.init(address={address!r})"
+    code = (
+        "from raypipe import cluster\n"
+        "import ray\n"
+        f"with cluster._loopback_stays(): ray.init(address={address!r})\n"
+    )
     done = subprocess.run(
-        [sys.executable, "-c", code], env=stranger, capture_output=True, text=True, check=False
+        [sys.executable, "-c", code],
+        env=stranger() | {"RAY_NUM_REDIS_GET_RETRIES": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert done.returncode != 0
     assert "Unauthenticated" in done.stderr
+
+
+def stranger() -> dict[str, str]:
+    """The environment of a process that knows of no Ray."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
