@@ -1,0 +1,154 @@
+"""Pods without a cluster: each in Linux namespaces of its own, as the manifests lock it down.
+
+    unshare --user --map-root-user --mount --net --pid --fork --kill-child --mount-proc \\
+        python -m tests.k8s.pods_here pods.json FOLDER
+
+A pod has an address of its own, a root that is read-only, /tmp and what it mounts, and the user
+1000. It has the programs of this machine in place of an image. What it says is written as
+``NAME: LINE``, and at the end ``NAME: exit CODE``. Needs no privileges where users may have
+namespaces; all processes end with this one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from tests.k8s.kuberay_pods import Mount, Pod
+
+USER = 1000
+NETWORK = "10.0.0"
+PROJECT = Path(__file__).parents[2]
+#: What a pod has of this machine, beside what is below these: its own.
+OWN = {"cache", "data", "dev", "etc", "lost+found", "mnt", "proc", "tmp"}
+
+
+def main(pods: list[Pod], folder: Path) -> int:
+    """Start the pods one after the other; the first exit code that is not 0.
+
+    Args:
+        folder: for what is made on the way.
+    """
+    _run("ip", "link", "set", "lo", "up")
+    _run("ip", "link", "add", "pods", "type", "bridge")
+    _run("ip", "link", "set", "pods", "up")
+    hosts = [f"{NETWORK}.{number} {pod.name}" for number, pod in enumerate(pods, 1)]
+    (folder / "hosts").write_text("\n".join(["127.0.0.1 localhost", *hosts, ""]))
+    for number, pod in enumerate(pods, 1):
+        code = _start(pod, number, folder)
+        if code:
+            return code
+    return 0
+
+
+def _start(pod: Pod, number: int, folder: Path) -> int:
+    """Start a pod, and wait until it has ended or said what is waited for; its exit code."""
+    place = folder / str(number)
+    (place / "root").mkdir(parents=True)
+    (place / "pod.json").write_text(json.dumps(pod))
+    process = subprocess.Popen(
+        [
+            *("unshare", "--mount", "--net", "--pid", "--fork", "--kill-child"),
+            *(sys.executable, "-m", "tests.k8s.pods_here", "--inside", str(place)),
+        ],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        cwd=PROJECT,
+    )
+    process.stdout.readline()  # its namespaces are there
+    _run(*f"ip link add eth0 netns {process.pid} type veth peer name pod{number}".split())
+    _run(*f"ip link set pod{number} master pods up".split())
+    process.stdin.write(f"{NETWORK}.{number}/24\n")
+    process.stdin.close()
+    for line in process.stdout:
+        print(f"{pod.name}: {line}", end="", flush=True)
+        if pod.until and pod.until in line:
+            threading.Thread(target=process.stdout.read, daemon=True).start()
+            return 0
+    print(f"{pod.name}: exit {process.wait()}", flush=True)
+    return process.returncode
+
+
+def inside(place: Path) -> None:
+    """Become the pod: its network, its file system, its user; then its script."""
+    print("there", flush=True)
+    address = sys.stdin.readline().strip()
+    _run("ip", "link", "set", "lo", "up")
+    _run("ip", "addr", "add", address, "dev", "eth0")
+    _run("ip", "link", "set", "eth0", "up")
+    # Nobody is there; but by its way out a Ray node knows its address.
+    _run("ip", "route", "add", "default", "via", f"{NETWORK}.254")
+    told = json.loads((place / "pod.json").read_text())
+    pod = Pod(**dict(zip(Pod._fields, told, strict=True)))
+    _make_root(place / "root", [Mount(*mount) for mount in pod.mounts], place.parent / "hosts")
+    os.chdir(place / "root")
+    _run("pivot_root", ".", ".")
+    _run("umount", "--lazy", ".")
+    os.chdir("/")
+    path = f"{Path(sys.executable).parent}:/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin"
+    user = ["unshare", "--user", f"--map-user={USER}", f"--map-group={USER}"]
+    os.execvpe("unshare", [*user, "/bin/bash", "-c", "--", pod.script], {**pod.env, "PATH": path})
+
+
+def _make_root(root: Path, mounts: list[Mount], hosts: Path) -> None:
+    """A root that is read-only: this machine's programs, and what the pod mounts."""
+    _mount("-t", "tmpfs", "tmpfs", root)
+    for entry in sorted(Path("/").iterdir()):
+        if entry.is_symlink():
+            (root / entry.name).symlink_to(os.readlink(entry))
+        elif entry.is_dir() and entry.name not in OWN:
+            _bind(entry, root / entry.name)
+    _bind(Path("/etc"), root / ".etc")
+    (root / "etc").mkdir()
+    # Of names only these are known: a name server that is not there says so at once.
+    own = {"hosts": hosts.read_text(), "resolv.conf": "nameserver 127.0.0.1\n"}
+    for name, text in own.items():
+        (root / "etc" / name).write_text(text)
+    for entry in Path("/etc").iterdir():
+        if entry.name not in own:
+            (root / "etc" / entry.name).symlink_to(Path("/.etc") / entry.name)
+    (root / "proc").mkdir()
+    _mount("-t", "proc", "proc", root / "proc")
+    _bind(Path("/dev"), root / "dev", writable=True)
+    (root / "tmp").mkdir()
+    for mount in mounts:
+        target = root / mount.path.removeprefix("/")
+        if mount.source is None:
+            target.mkdir(parents=True, exist_ok=True)
+            _mount("-t", "tmpfs", "-o", f"size={mount.size},mode=1777", "tmpfs", target)
+        else:
+            _bind(Path(mount.source), target, mount.writable)
+    for needed in (PROJECT, Path(sys.prefix), Path(sys.base_prefix)):
+        if not (root / str(needed).removeprefix("/")).exists():  # it is below /tmp, say
+            _bind(needed, root / str(needed).removeprefix("/"))
+    _mount("-o", "remount,bind,ro", root)
+
+
+def _bind(source: Path, target: Path, writable: bool = False) -> None:
+    target.mkdir(parents=True, exist_ok=True)
+    _mount("--rbind", source, target)
+    if not writable:
+        _mount("-o", "remount,bind,ro", target)
+
+
+def _mount(*words: object) -> None:
+    _run("mount", *words)
+
+
+def _run(*words: object) -> None:
+    subprocess.run([str(word) for word in words], check=True)
+
+
+if __name__ == "__main__":
+    if sys.argv[1] == "--inside":
+        inside(Path(sys.argv[2]))
+    else:
+        told = json.loads(Path(sys.argv[1]).read_text())
+        pods = [Pod(**dict(zip(Pod._fields, one, strict=True))) for one in told]
+        sys.exit(main(pods, Path(sys.argv[2])))
