@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import raypipe
 from raypipe.audience import audience
 from raypipe.blend.ranker import Ranker
+from raypipe.blend.training import check_blend
 from raypipe.config import RunConfig
 from raypipe.disk import disk_errors
 from raypipe.eligibility import Refusals
@@ -95,6 +96,7 @@ def load(
             large to go on.
     """
     check_factors(config)
+    check_blend(config)
     with stages.stage("read"):
         files = [(path, path.stat().st_size) for path in list_files(config.input)]
         engine, why_frames = frame_engine(config, files, stack)

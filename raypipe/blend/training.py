@@ -5,14 +5,18 @@ The only file that needs LightGBM. What it trains is taken apart into plain arra
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import lightgbm
 import numpy as np
 
 from raypipe.blend.examples import Examples
 from raypipe.blend.ranker import Ranker
+from raypipe.config import RunConfig
+from raypipe.errors import ConfigError
 from raypipe.kernels.trees import Trees
+
+if TYPE_CHECKING:
+    import lightgbm
 
 #: Small trees, many of them, each of which sees a third of the features: on three networks the
 #: textbook's 31 leaves, and a loss over pairs (LambdaRank), found up to 5 % fewer follows.
@@ -31,6 +35,23 @@ _PARAMETERS: dict[str, Any] = {
 _TREES = 300
 
 
+def check_blend(config: RunConfig) -> None:
+    """Before anything is read: a ranker can be trained here, if one is asked for.
+
+    Raises:
+        ConfigError: LightGBM cannot be loaded; its wheels for Linux lack a library of GCC.
+    """
+    if config.blend.combine != "learned":
+        return
+    try:
+        import lightgbm  # noqa: F401
+    except OSError as error:
+        raise ConfigError(
+            f"blend.combine: found learned, but LightGBM cannot be loaded ({error}); "
+            "apt-get install libgomp1, or take fixed"
+        ) from error
+
+
 def train_ranker(examples: Examples, names: tuple[str, ...], seed: int) -> Ranker:
     """Boosted trees that tell held-out follows from other candidates.
 
@@ -43,6 +64,8 @@ def train_ranker(examples: Examples, names: tuple[str, ...], seed: int) -> Ranke
         Friedman (2001), "Greedy function approximation: a gradient boosting machine", Annals of
         Statistics 29(5); trained by LightGBM, Ke et al. (2017), NeurIPS.
     """
+    import lightgbm  # not every machine can; see check_blend
+
     data = lightgbm.Dataset(examples.features, examples.followed.astype(np.float64))
     booster = lightgbm.train({**_PARAMETERS, "seed": seed % 2**31}, data, _TREES)
     gains = booster.feature_importance("gain")

@@ -35,6 +35,7 @@ def config_check(
     settled = settle(config, follows, settings)
 
     from raypipe.audience import read_accounts
+    from raypipe.blend.training import check_blend
     from raypipe.factors.algorithms import check_factors
     from raypipe.filters import check_filters
     from raypipe.intake.files import list_files
@@ -46,6 +47,7 @@ def config_check(
     files = list_files(settled.input)
     if settled.input.kind == "follows":
         check_factors(settled)
+        check_blend(settled)
         check_filters(settled, RunStore(runs_dir))
     elif settled.factors.trained:
         chosen_algorithms(settled)

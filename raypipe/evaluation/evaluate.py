@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 
 from raypipe.audience import audience, read_accounts
+from raypipe.blend.training import check_blend
 from raypipe.config import RunConfig
 from raypipe.engines import Runner, memory_available, runner
 from raypipe.errors import InputError
@@ -91,6 +92,7 @@ def evaluate(
     sources = check_sources(sources or (*sources_of(config), LADDER), config)
     check_names(config.evaluation.metrics, config.evaluation.rejections is not None)
     check_factors(config)
+    check_blend(config)
     stages = Stages(progress or Silent())
     with stages.stage("check"):
         accounts = read_accounts(config.audience)

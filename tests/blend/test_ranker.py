@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections import Counter
 
 import lightgbm
@@ -16,7 +17,7 @@ from raypipe.blend.ranker import from_values, load_ranker, save_ranker, to_value
 from raypipe.blend.training import train_ranker
 from raypipe.config import load_config
 from raypipe.engines import Runner
-from raypipe.errors import InputError
+from raypipe.errors import ConfigError, InputError
 from raypipe.evaluation import blending, evidence
 from raypipe.evaluation.evaluate import evaluate
 from raypipe.evaluation.evidence import choose_ladder, decide, ranker_of
@@ -337,3 +338,25 @@ def test_without_a_ranker_it_cannot_be_evaluated(quick, monkeypatch, tmp_path):
         evaluate(load_config(None, told), ["learned_blend"])
     assert "fixed_blend" in (found := evaluate(load_config(None, told)).measures.sources)
     assert "learned_blend" not in found
+
+
+@pytest.fixture
+def no_gomp(monkeypatch):
+    """LightGBM as where a library of GCC is missing; no other test sees it so."""
+
+    class Finder:
+        def find_spec(self, name, path=None, target=None):
+            if name == "lightgbm":
+                raise OSError("libgomp.so.1: cannot open shared object file")
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == "lightgbm"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
+
+
+def test_only_a_learned_blend_needs_lightgbm(no_gomp, tmp_path):
+    told = {"input.follows": str(write(tmp_path)), "cluster": "none", "frames": "pandas"}
+    assert run_night(load_config(None, told), RunStore(tmp_path / "runs"), "2026-03-01").new
+    learned = load_config(None, told | {"blend.combine": "learned"})
+    with pytest.raises(ConfigError, match=r"LightGBM cannot be loaded \(libgomp.*libgomp1"):
+        run_night(learned, RunStore(tmp_path / "runs"), "2026-03-01")

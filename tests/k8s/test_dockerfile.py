@@ -26,3 +26,9 @@ def test_what_is_cached_goes_where_the_pods_can_write():
     # The rule `writable` holds that there is an emptyDir.
     for variable in ("HOME", "MPLCONFIGDIR", "NUMBA_CACHE_DIR"):
         assert re.search(rf"\b{variable}=/cache\b", DOCKERFILE)
+
+
+def test_the_image_has_what_lightgbm_needs_and_its_build_notices():
+    # The wheels of LightGBM for Linux ask the machine for it; those of the others bring their own.
+    assert re.search(r"apt-get install .*\blibgomp1\b", DOCKERFILE)
+    assert re.search(r'python -c "import lightgbm', DOCKERFILE)
