@@ -13,6 +13,8 @@ from tests.k8s.objects import Object, with_tonight
 RULES = (
     kuberay_rules.ray_name,
     kuberay_rules.job_end,
+    kuberay_rules.deletion,
+    kuberay_rules.managed_by,
     kuberay_rules.job_cluster,
     kuberay_rules.job_submission,
     kuberay_rules.runtime_env,

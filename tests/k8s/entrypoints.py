@@ -84,6 +84,8 @@ def parse(line: str) -> tuple[str, dict]:
         >>> name, str(params["config"]), str(params["runs_dir"]), params["date"].day
         ('run', 'a.yaml', '/data/runs', 23)
     """
+    if found := re.search(r"[^\w@%+=:,./ -]", line):
+        raise ValueError(f"found {found[0]!r}, which means something to the submitter's shell")
     program, *words = shlex.split(line)
     if program != "raypipe":
         raise ValueError(f"found {program}; expected raypipe")
@@ -106,6 +108,8 @@ def read_config(objects: list[Object], job: Object, path: PurePosixPath) -> RunC
         ValueError: no ConfigMap is mounted there, or it has no such key.
         ConfigError: raypipe refuses it.
     """
+    if "rayClusterSpec" not in job:
+        raise ValueError(f"{path}: no cluster of its own; what its head mounts is not known")
     pod = job["rayClusterSpec"]["headGroupSpec"]["template"]["spec"]
     mounts = {mount["mountPath"]: mount["name"] for mount in pod["containers"][0]["volumeMounts"]}
     volumes = {volume["name"]: volume for volume in pod["volumes"]}

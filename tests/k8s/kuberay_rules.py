@@ -21,6 +21,9 @@ LONGEST_NAME = {"RayCluster": 53, "RayJob": 47, "RayCronJob": 36, "CronJob": 52}
 SUBMISSION_MODES = ("K8sJobMode", "HTTPMode", "InteractiveMode", "SidecarMode")
 QUEUE = "kueue.x-k8s.io/queue-name"
 TOKENS_SINCE = (2, 52)
+OPERATOR = "ray.io/kuberay-operator"
+#: What is deleted after a job, each with all that comes before it.
+DELETIONS = ("DeleteWorkers", "DeleteCluster", "DeleteSelf")
 
 
 def ray_name(objects: list[Object]) -> Found:
@@ -48,6 +51,34 @@ def job_end(objects: list[Object]) -> Found:
             yield where, "suspend needs shutdownAfterJobFinishes"
 
 
+def deletion(objects: list[Object]) -> Found:
+    """What is deleted after a job is there to be deleted, once, and the larger never first."""
+    for where, job in ray_jobs(objects):
+        seen: dict[tuple, list[tuple[int, int]]] = {}
+        for rule in job.get("deletionStrategy", {}).get("deletionRules", []):
+            policy, when = rule["policy"], dict(rule["condition"])
+            if job.get("clusterSelector") and policy in ("DeleteWorkers", "DeleteCluster"):
+                yield where, f"{policy}: the cluster of a clusterSelector is not the job's"
+            if policy == "DeleteWorkers" and _cluster(job).get("enableInTreeAutoscaling"):
+                yield where, "DeleteWorkers: an autoscaler would start them again"
+            if policy in DELETIONS:
+                ttl, state = when.pop("ttlSeconds", 0), tuple(sorted(when.items()))
+                seen.setdefault(state, []).append((DELETIONS.index(policy), ttl))
+        for rules in seen.values():
+            if len({place for place, _ in rules}) < len(rules):
+                yield where, "deletionRules: found a policy twice for one state of the job"
+            if sorted(ttl for _, ttl in rules) != [ttl for _, ttl in sorted(rules)]:
+                yield where, f"deletionRules: expected ttlSeconds in the order {DELETIONS}"
+
+
+def managed_by(objects: list[Object]) -> Found:
+    """The operator leaves alone, without a word, what somebody else manages."""
+    for found in of_kind(objects, "RayJob", "RayCluster"):
+        manager = found["spec"].get("managedBy", OPERATOR)
+        if manager != OPERATOR:
+            yield name_of(found), f"managedBy: found {manager}; expected {OPERATOR}"
+
+
 def job_cluster(objects: list[Object]) -> Found:
     """A job has a cluster of its own, or selects one by its name."""
     for where, job in ray_jobs(objects):
@@ -58,6 +89,12 @@ def job_cluster(objects: list[Object]) -> Found:
             yield where, "clusterSelector: expected ray.io/cluster: NAME"
         if selected and job.get("suspend"):
             yield where, "a job with clusterSelector cannot be suspended"
+        if selected and job.get("backoffLimit"):
+            yield where, "a job with clusterSelector has no backoffLimit: no cluster is made anew"
+        if selected and job.get("submissionMode") == "SidecarMode":
+            yield where, "a job with clusterSelector has no head of its own for SidecarMode"
+        if "upgradeStrategy" in _cluster(job):
+            yield where, "upgradeStrategy: the cluster of a job is never upgraded"
 
 
 def job_submission(objects: list[Object]) -> Found:
@@ -73,6 +110,11 @@ def job_submission(objects: list[Object]) -> Found:
             yield where, "InteractiveMode has no backoffLimit"
         if mode == "SidecarMode" and {"submitterPodTemplate", "submitterConfig"} & set(job):
             yield where, "SidecarMode has no submitter"
+        head = _cluster(job).get("headGroupSpec", {}).get("template", {}).get("spec", {})
+        if mode == "SidecarMode" and head.get("restartPolicy", "Never") != "Never":
+            yield where, "SidecarMode expects restartPolicy Never of the head"
+        for field in {"entrypointNumCpus", "entrypointNumGpus", "entrypointResources"} & set(job):
+            yield where, f"{field}: the driver may then run on a worker, not on the head"
         template = job.get("submitterPodTemplate", {}).get("spec", {})
         if template and template.get("restartPolicy") not in ("Never", "OnFailure"):
             yield where, "submitterPodTemplate: expected restartPolicy Never or OnFailure"
@@ -109,7 +151,7 @@ def replicas(objects: list[Object]) -> Found:
     for where, cluster in ray_clusters(objects):
         workers = cluster.get("workerGroupSpecs", [])
         for group in workers:
-            least, most = group["minReplicas"], group["maxReplicas"]
+            least, most = group.get("minReplicas", 0), group.get("maxReplicas", 2**31 - 1)
             number = group.get("replicas", least)
             if not 0 <= least <= number <= most or not most:
                 yield where, f"{group['groupName']}: found {least} <= {number} <= {most} replicas"
@@ -126,10 +168,21 @@ def autoscaler(objects: list[Object]) -> Found:
         scales, options = cluster.get("enableInTreeAutoscaling"), cluster.get("autoscalerOptions")
         if options and not scales:
             yield where, "found autoscalerOptions without enableInTreeAutoscaling: true"
+        v2 = bool(scales and options and options.get("version") == "v2")
+        for group in cluster.get("workerGroupSpecs", []):
+            for field in {"idleTimeoutSeconds", "priority"} & set(group):
+                if not v2:
+                    yield where, f"{group['groupName']}: {field} needs autoscaler v2"
+        for timed in [options or {}, *cluster.get("workerGroupSpecs", [])]:
+            if timed.get("idleTimeoutSeconds", 0) < 0:
+                yield (
+                    where,
+                    f"idleTimeoutSeconds: found {timed['idleTimeoutSeconds']}; expected >= 0",
+                )
         for group in _groups(cluster):
             spec = group["template"]["spec"]
             policy = spec.get("restartPolicy", "Never")
-            if scales and options and options.get("version") == "v2" and policy != "Never":
+            if v2 and policy != "Never":
                 yield where, f"restartPolicy: found {policy}; autoscaler v2 expects Never"
             if scales and group.get("suspend"):
                 yield where, "a worker group cannot be suspended with an autoscaler"
@@ -145,14 +198,22 @@ def ray_token(objects: list[Object]) -> Found:
     for where, cluster in ray_clusters(objects):
         if cluster.get("authOptions", {}).get("mode") != "token":
             yield where, "expected authOptions.mode: token"
+        if cluster.get("authOptions", {}).get("enableK8sTokenAuth"):
+            yield (
+                where,
+                "enableK8sTokenAuth: a RayJob cannot have it, and raypipe's users have none",
+            )
         version = tuple(map(int, re.findall(r"\d+", cluster.get("rayVersion", ""))[:2]))
         if version < TOKENS_SINCE:
             yield where, f"rayVersion: found {cluster.get('rayVersion')}; tokens need 2.52"
 
 
 def ray_first(objects: list[Object]) -> Found:
-    """The first container is Ray's, and its command is KubeRay's to write."""
+    """The first container is Ray's, its command is KubeRay's to write, and it has a dashboard."""
     for where, cluster in ray_clusters(objects):
+        ports = cluster["headGroupSpec"]["template"]["spec"]["containers"][0].get("ports", [])
+        if ports and "dashboard" not in {port.get("name") for port in ports}:
+            yield where, "head: expected a port named dashboard; without it no job is submitted"
         for group in _groups(cluster):
             first = group["template"]["spec"]["containers"][0]
             if not first["name"].startswith("ray-"):
@@ -191,7 +252,11 @@ def alpha(objects: list[Object]) -> Found:
             yield name_of(found), "jobTemplate.suspend: its RayJobs would never start"
     for where, cluster in ray_clusters(objects):
         for field in {"networkPolicy", "tlsOptions", "historyServerOptions"} & set(cluster):
-            yield where, f"found {field}, which the operator ignores without its feature gate"
+            yield where, f"found {field}, which the operator refuses without its feature gate"
+
+
+def _cluster(job: Object) -> Object:
+    return job.get("rayClusterSpec", {})
 
 
 def _groups(cluster: Object) -> list[Object]:

@@ -21,8 +21,19 @@ POLICY = "NetworkPolicy"
 RUN = "raypipe run /etc/raypipe/nightly.yaml"
 ARGS = f"{CRON_POD}/containers/0/args"
 CONFIG = "/data/nightly.yaml"
+HEAD_PORT = "/spec/headGroupSpec/template/spec/containers/0/ports/1/name"
 HOST = {"name": "scratch", "hostPath": {"path": "/"}}
 FOUR = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
+
+
+def after(ttl: int, policy: str) -> Object:
+    """A rule of what is deleted after a job that went well."""
+    return {"policy": policy, "condition": {"jobStatus": "SUCCEEDED", "ttlSeconds": ttl}}
+
+
+WORKERS_AWAY = {"deletionRules": [after(60, "DeleteWorkers")]}
+TWICE = {"deletionRules": [after(60, "DeleteCluster"), after(90, "DeleteCluster")]}
+ALL_FIRST = {"deletionRules": [after(60, "DeleteSelf"), after(90, "DeleteCluster")]}
 
 
 class Mistake(NamedTuple):
@@ -77,6 +88,12 @@ MISTAKES = (
         "/spec/deletionStrategy",
         {"deletionRules": [{"policy": "DeleteSelf", "condition": {"jobStatus": "SUCCEEDED"}}]},
     ),
+    Mistake("deletion", "sweep", "RayJob", "/spec/deletionStrategy", WORKERS_AWAY),
+    Mistake("deletion", "nightly", "RayJob", "/spec/deletionStrategy", TWICE),
+    Mistake("deletion", "nightly", "RayJob", "/spec/deletionStrategy", ALL_FIRST),
+    Mistake("managed_by", "cluster", "RayCluster", "/spec/managedBy", "kueue.x-k8s.io/multikueue"),
+    Mistake("job_cluster", "sweep", "RayJob", CLUSTER, GONE),
+    Mistake("job_cluster", "nightly", "RayJob", f"{CLUSTER}/upgradeStrategy", {"type": "Recreate"}),
     Mistake("job_cluster", "sweep", "RayJob", "/spec/clusterSelector", {"ray.io/cluster": "a"}),
     Mistake("job_cluster", "nightly", "RayJob", "/spec/clusterSelector", {"ray.io/name": "a"}),
     Mistake("job_submission", "sweep", "RayJob", "/spec/submissionMode", "K8SJobMode"),
@@ -85,6 +102,7 @@ MISTAKES = (
     Mistake("job_submission", "sweep", "RayJob", "/spec/activeDeadlineSeconds", 0),
     Mistake("job_submission", "sweep", "RayJob", "/spec/backoffLimit", -1),
     Mistake("job_submission", "sweep", "RayJob", f"{SUBMITTER}/restartPolicy", "Always"),
+    Mistake("job_submission", "nightly", "RayJob", "/spec/entrypointNumCpus", 1),
     Mistake("runtime_env", "sweep", "RayJob", "/spec/runtimeEnvYAML", "pip: [requests]"),
     Mistake("runtime_env", "sweep", "RayJob", "/spec/runtimeEnvYAML", "- working_dir"),
     # KubeRay: the cluster.
@@ -95,7 +113,11 @@ MISTAKES = (
     Mistake("replicas", "sweep", "RayJob", f"{WORKERS}/minReplicas", 5),
     Mistake("replicas", "nightly", "RayJob", f"{WORKERS}/maxReplicas", 9),
     Mistake("replicas", "cluster", "RayCluster", "/spec/workerGroupSpecs/0/groupName", "head"),
+    Mistake("replicas", "nightly", "RayJob", f"{WORKERS}/minReplicas", GONE),
     Mistake("autoscaler", "sweep", "RayJob", f"{HEAD_POD}/restartPolicy", "Always"),
+    Mistake("autoscaler", "nightly", "RayJob", f"{WORKERS}/idleTimeoutSeconds", 60),
+    Mistake("autoscaler", "nightly", "RayJob", f"{WORKERS}/priority", 1),
+    Mistake("autoscaler", "sweep", "RayJob", f"{CLUSTER}/autoscalerOptions/idleTimeoutSeconds", -1),
     Mistake("autoscaler", "sweep", "RayJob", f"{CLUSTER}/enableInTreeAutoscaling", False),
     Mistake(
         "autoscaler",
@@ -109,6 +131,8 @@ MISTAKES = (
     Mistake("ray_token", "cluster", "RayCluster", "/spec/authOptions/mode", "disabled"),
     Mistake("ray_token", "nightly", "RayJob", f"{CLUSTER}/authOptions", GONE),
     Mistake("ray_token", "sweep", "RayJob", f"{CLUSTER}/rayVersion", "2.50.0"),
+    Mistake("ray_token", "nightly", "RayJob", f"{CLUSTER}/authOptions/enableK8sTokenAuth", True),
+    Mistake("ray_first", "cluster", "RayCluster", HEAD_PORT, "http"),
     Mistake("ray_first", "sweep", "RayJob", f"{RAY}/name", "sidecar"),
     Mistake("ray_first", "sweep", "RayJob", f"{RAY}/command", ["sleep", "1"]),
     Mistake("ray_first", "sweep", "RayJob", f"{SUBMITTER}/containers/0/command", ["true"]),
@@ -193,6 +217,8 @@ MISTAKES = (
     Mistake("schedule", "nightly", "CronJob", "/spec/timeZone", "Europe/Berlinn"),
     Mistake("schedule", "nightly", "CronJob", "/spec/timeZone", "Europe/Berlin"),
     Mistake("schedule", "nightly", "CronJob", "/spec/schedule", "30 25 * * *"),
+    Mistake("schedule", "nightly", "CronJob", "/spec/schedule", "30 1 * * 7"),
+    Mistake("schedule", "nightly", "CronJob", "/spec/schedule", "30 5-3 * * *"),
     Mistake("schedule", "raycronjob-alpha", "RayCronJob", "/spec/schedule", "every night"),
     Mistake("schedule", "nightly", "CronJob", "/spec/startingDeadlineSeconds", GONE),
     Mistake("data_volume", "sweep", CLAIM, "/spec/accessModes", ["ReadWriteOnce"]),
@@ -209,6 +235,8 @@ MISTAKES = (
     Mistake("entrypoint", "nightly", "RayJob", "/spec/entrypoint", "raypipe run --run-dir /data"),
     Mistake("entrypoint", "nightly", "RayJob", "/spec/entrypoint", "raypipe run /etc/nightly.yaml"),
     Mistake("entrypoint", "nightly", "RayJob", "/spec/entrypoint", RUN),
+    Mistake("entrypoint", "nightly", "RayJob", "/spec/entrypoint", f"{RUN} --runs-dir\n/data/runs"),
+    Mistake("entrypoint", "nightly", "RayJob", "/spec/entrypoint", f"{RUN} --runs-dir /data/$RUNS"),
     Mistake("entrypoint", "nightly", "ConfigMap", CONFIG, "similar: {neighbors: 9}"),
     Mistake("entrypoint", "nightly", "ConfigMap", CONFIG, "cluster: local"),
     Mistake("entrypoint", "nightly", "ConfigMap", CONFIG, "input: {follows: a.csv}"),

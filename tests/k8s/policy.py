@@ -176,14 +176,31 @@ def schedule(objects: list[Object]) -> Found:
 
 
 def _is_schedule(text: str) -> bool:
-    """Plain numbers, lists and steps within their ranges; @daily and names are not in use."""
-    ranges = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 7))
+    """Numbers, ranges, lists and steps, as Kubernetes reads them; no @daily, no names.
+
+    Example:
+        >>> [_is_schedule(text) for text in ("30 1 * * 1-5", "*/15 1,2 * * *")]
+        [True, True]
+        >>> [_is_schedule(text) for text in ("30 1 * * 7", "*/0 1 * * *", "30 5-3 * * *", "1 * *")]
+        [False, False, False, False]
+    """
+    ranges = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
     fields = text.split()
     return len(fields) == len(ranges) and all(
-        re.fullmatch(r"(\*|\d+(-\d+)?)(/\d+)?(,\d+(-\d+)?)*", field)
-        and all(low <= int(number) <= high for number in re.findall(r"(?<!/)\b\d+", field))
+        _is_part(part, low, high)
         for field, (low, high) in zip(fields, ranges, strict=True)
+        for part in field.split(",")
     )
+
+
+def _is_part(part: str, low: int, high: int) -> bool:
+    found = re.fullmatch(r"(?:\*|(\d+)(?:-(\d+))?)(?:/(\d+))?", part)
+    if not found:
+        return False
+    first, last, step = found.groups()
+    first = low if first is None else int(first)
+    last = first if last is None else int(last)
+    return low <= first <= last <= high and (step is None or int(step) > 0)
 
 
 def no_secret(objects: list[Object]) -> Found:
