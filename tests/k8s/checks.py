@@ -37,6 +37,7 @@ RULES = (
     policy.account_token,
     policy.rbac,
     policy.network,
+    policy.rejections,
     policy.namespace,
     policy.data_volume,
     policy.reference,

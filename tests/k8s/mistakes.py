@@ -22,6 +22,8 @@ RUN = "raypipe run /etc/raypipe/nightly.yaml"
 ARGS = f"{CRON_POD}/containers/0/args"
 CONFIG = "/data/nightly.yaml"
 HEAD_PORT = "/spec/headGroupSpec/template/spec/containers/0/ports/1/name"
+HEAD_ENV = "/spec/headGroupSpec/template/spec/containers/0/env"
+SCRATCH = {"name": "scratch", "mountPath": "/tmp/logs"}
 HOST = {"name": "scratch", "hostPath": {"path": "/"}}
 FOUR = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
 
@@ -177,8 +179,10 @@ MISTAKES = (
     Mistake("pod_security", "sweep", "RayJob", f"{HEAD_POD}/securityContext/runAsUser", 0),
     Mistake("pod_security", "toolbox", "Pod", "/spec/hostNetwork", True),
     Mistake("pod_security", "toolbox", "Pod", "/spec/volumes/2", HOST),
-    Mistake("writable", "sweep", "RayJob", f"{RAY}/volumeMounts/3/mountPath", "/caches"),
+    Mistake("writable", "sweep", "RayJob", f"{RAY}/volumeMounts/4/mountPath", "/caches"),
     Mistake("writable", "sweep", "RayJob", f"{HEAD_POD}/volumes/2/emptyDir", {}),
+    Mistake("writable", "sweep", "RayJob", f"{RAY}/volumeMounts/3/mountPath", "/tmp/logs"),
+    Mistake("writable", "sweep", "RayJob", f"{CLUSTER}/autoscalerOptions/volumeMounts/1", SCRATCH),
     Mistake("account_token", "sweep", "RayJob", f"{SUBMITTER}/automountServiceAccountToken", GONE),
     Mistake("account_token", "sweep", "RayJob", f"{HEAD}/template/metadata/labels", {}),
     Mistake("account_token", "cluster", "ServiceAccount", "/automountServiceAccountToken", GONE),
@@ -194,6 +198,9 @@ MISTAKES = (
     Mistake("network", "sweep", POLICY, "/spec/ingress/0/ports/0/port", 10001, "job-server"),
     Mistake("network", "sweep", POLICY, "/spec/podSelector", {}, "api-server"),
     Mistake("network", "sweep", POLICY, "/spec/policyTypes", GONE, "dns"),
+    Mistake("rejections", "toolbox", "Pod", "/metadata/labels", {}),
+    Mistake("rejections", "cluster", "RayCluster", HEAD_ENV, []),
+    Mistake("rejections", "sweep", POLICY, "/spec/podSelector", {}, "rejections"),
     Mistake("namespace", "sweep", "Namespace", "/metadata/labels", {"app": "raypipe"}),
     Mistake("namespace", "sweep", "RayJob", "/metadata/namespace", "default"),
     Mistake(
@@ -211,6 +218,7 @@ MISTAKES = (
     # Time, places, what runs.
     Mistake("deadline", "sweep", "RayJob", "/spec/activeDeadlineSeconds", GONE),
     Mistake("deadline", "nightly", "RayJob", "/spec/backoffLimit", 5),
+    Mistake("deadline", "nightly", "RayJob", f"{SUBMITTER}/activeDeadlineSeconds", GONE),
     Mistake("deadline", "nightly", "CronJob", "/spec/jobTemplate/spec/activeDeadlineSeconds", GONE),
     Mistake("deadline", "toolbox", "Pod", "/spec/activeDeadlineSeconds", GONE),
     Mistake("schedule", "nightly", "CronJob", "/spec/concurrencyPolicy", "Replace"),

@@ -33,6 +33,7 @@ RESTRICTED_VOLUMES = {
 }
 HOST = ("hostNetwork", "hostPID", "hostIPC")
 API_SERVER = ("raypipe/api-server", "allowed")
+REJECTIONS = ("raypipe/rejections", "allowed")
 DAY = 24 * 3600
 
 
@@ -131,6 +132,12 @@ def writable(objects: list[Object]) -> Found:
             places = {mount["mountPath"] for mount in mounts if mount["name"] in sizes}
             if missing := needed.get(pod.role, set()) - places:
                 yield pod.where, f"{container['name']}: no emptyDir at {sorted(missing)}"
+    for where, cluster in ray_clusters(objects):
+        head = cluster["headGroupSpec"]["template"]["spec"]["containers"][0]
+        for container in [head, cluster.get("autoscalerOptions", {})]:
+            places = {mount["mountPath"] for mount in container.get("volumeMounts", [])}
+            if cluster.get("enableInTreeAutoscaling") and "/tmp/ray" not in places:
+                yield where, "expected a mount at /tmp/ray; KubeRay's own has no sizeLimit"
 
 
 def deadline(objects: list[Object]) -> Found:
@@ -139,6 +146,9 @@ def deadline(objects: list[Object]) -> Found:
         for field in ("activeDeadlineSeconds", "preRunningDeadlineSeconds"):
             if field not in job:
                 yield where, f"expected {field}"
+        submitter = job.get("submitterPodTemplate", {}).get("spec", {})
+        if "activeDeadlineSeconds" not in submitter:
+            yield where, "submitter: expected activeDeadlineSeconds; it waits for its cluster"
         if not job.get("shutdownAfterJobFinishes"):
             yield where, "expected shutdownAfterJobFinishes: its cluster would stay"
         tries = job.get("backoffLimit", 0) + 1
@@ -297,6 +307,24 @@ def network(objects: list[Object]) -> Found:
     }
     if callers - {str({"matchLabels": dict([API_SERVER])})}:
         yield "all", f"to the API server: found {sorted(callers)}; expected {API_SERVER} only"
+
+
+def rejections(objects: list[Object]) -> Found:
+    """Who has the password of the store of rejections gets there, and nobody else."""
+    for pod in pods(objects):
+        variables = {one["name"] for one in pod.spec["containers"][0].get("env", [])}
+        allowed = pod.labels.get(REJECTIONS[0]) == REJECTIONS[1]
+        if ("PGPASSWORD" in variables) is not allowed:
+            yield pod.where, f"PGPASSWORD and the label {REJECTIONS[0]}: expected both or neither"
+    policies = [
+        policy
+        for policy in of_kind(objects, "NetworkPolicy")
+        for rule in policy["spec"].get("egress", [])
+        if any(port.get("port") == 5432 for port in rule.get("ports", []))
+    ]
+    for policy in policies:
+        if policy["spec"]["podSelector"] != {"matchLabels": dict([REJECTIONS])}:
+            yield name_of(policy), f"port 5432: expected a podSelector for {REJECTIONS} only"
 
 
 def namespace(objects: list[Object]) -> Found:
