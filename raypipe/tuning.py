@@ -60,7 +60,8 @@ class Plan(NamedTuple):
         goal: what is looked for.
         asha: None for no scheduler.
         resources: of a trial.
-        concurrency: trials at a time; None for as many as there are resources for.
+        concurrency: trials at a time; None for as many as there are resources for. Where they are
+            more than that, an autoscaler is asked for the rest.
     """
 
     numbers: Sequence[int]
@@ -87,9 +88,9 @@ def run_trials(plan: Plan, data: Any, folder: Path, watch: Watch) -> None:
         ClusterError: Tune gave up.
     """
     slots = _slots(plan.resources)
-    # Said to Tune too: else it starts one actor after the other, and short trials, which hand
-    # theirs on before the next one is there, take turns.
-    concurrency = min(slots, plan.concurrency or slots, len(plan.numbers))
+    # Said to Tune too: else it asks for one actor after the other. Short trials, which hand theirs
+    # on before the next one is there, would take turns; an autoscaler would add one node at a time.
+    concurrency = min(plan.concurrency or slots, len(plan.numbers))
     resources = {"cpu": plan.resources.cpus}
     if plan.resources.memory is not None:
         resources["memory"] = int(plan.resources.memory)

@@ -109,3 +109,20 @@ def test_a_trial_without_epochs_stands_on_the_last_rung(tmp_path, ray_cluster):
 def test_more_than_there_is_is_refused(resources, message, tmp_path, ray_cluster):
     with pytest.raises(ConfigError, match=message):
         run(tmp_path, plan_of(is_shared, [{}], resources=ResourcesConfig(**resources)))
+
+
+def test_trials_beyond_the_resources_are_asked_for_at_once(tmp_path, ray_cluster):
+    """So that an autoscaler sees them all; here there are two CPUs."""
+
+    class First(Kept):
+        seen = None
+
+        def end(self, trial):
+            self.seen = self.seen or len(self.begun)
+            super().end(trial)
+
+    for concurrency, begun in ((None, 2), (4, 4)):
+        kept = First()
+        plan = plan_of(goes_wrong, [{"how": "well"}] * 6, concurrency=concurrency)
+        run_trials(plan, None, tmp_path / str(concurrency), kept)
+        assert (kept.seen, len(kept.ended)) == (begun, 6)

@@ -159,5 +159,8 @@ class SweepConfig(Section):
     )
     resources: ResourcesConfig = Field(ResourcesConfig(), description="What a trial takes.")
     concurrency: int | None = Field(
-        None, ge=1, description="Trials at a time; null: as many as there are resources for."
+        None,
+        ge=1,
+        description="Trials at a time; null: as many as there are resources for. An autoscaler adds "
+        "nodes until there is room for so many.",
     )
