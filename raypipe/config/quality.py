@@ -161,6 +161,6 @@ class SweepConfig(Section):
     concurrency: int | None = Field(
         None,
         ge=1,
-        description="Trials at a time; null: as many as there are resources for. An autoscaler adds "
-        "nodes until there is room for so many.",
+        description="Trials at a time; null: as many as there are resources for. An autoscaler "
+        "adds nodes until there is room for so many.",
     )
