@@ -126,9 +126,15 @@ def submit(client: JobSubmissionClient, job: Job, attempt: int, code: Code) -> s
     job_id = submission_id(job, attempt)
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, CONFIG_FILE).write_text(config_file(job), encoding="utf-8")
-        runtime_env: dict[str, Any] = {"working_dir": folder, "excludes": ["__pycache__"]}
+        runtime_env: dict[str, Any] = {"working_dir": folder}
         if code == "package":
-            runtime_env["py_modules"] = [str(Path(raypipe.__file__).parent)]
+            runtime_env |= {
+                "py_modules": [str(Path(raypipe.__file__).parent)],
+                # What numba has compiled here goes along: it holds there for the same processor,
+                # is found beside the code only, and where it does not hold it is compiled anew.
+                "excludes": ["*.pyc"],
+                "env_vars": {"NUMBA_CACHE_DIR": ""},
+            }
         try:
             with _explained(client.get_address()):
                 return client.submit_job(

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import json
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -15,6 +17,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import get_args
 
+import numpy as np
 import psutil
 import pytest
 import typer
@@ -391,10 +394,21 @@ def test_files_that_the_cluster_does_not_see(cluster):
     assert "-2: handed over" in third.stderr
 
 
+def call_kernel():
+    from raypipe.kernels import csr
+
+    csr.transpose(csr.Adjacency(np.zeros(2, np.int64), np.zeros(0, np.int32)))
+    hits = sum(csr._transpose.stats.cache_hits.values())
+    return csr.__file__, os.environ.get("NUMBA_CACHE_DIR"), "found", hits
+
+
 @pytest.fixture
 def running(cluster, monkeypatch):
-    """The id of a job that runs until it is stopped; it says which raypipe it has."""
-    text = """exec python -c 'import raypipe, signal; print(raypipe.__file__); signal.pause()'"""
+    """The id of a job that runs until it is stopped; it says which raypipe it has, and of a kernel
+    that was compiled here how often it found it compiled there."""
+    call_kernel()
+    text = f"{inspect.getsource(call_kernel)}print(call_kernel(), flush=True); signal.pause()"
+    text = "exec python -c " + shlex.quote(f"import os, signal\nimport numpy as np\n{text}")
     monkeypatch.setattr(job_server, "entrypoint", lambda job: text)
     result = raypipe("submit", "--set", "seed=5", "--date", DATE, "--no-wait", "--json", "--again")
     assert result.exit_code == 0, result.output
@@ -413,12 +427,13 @@ def test_a_job_is_followed_listed_and_stopped(cluster, running):
 
     def write(text):
         log.append(text)
-        if "__init__.py" in text:
+        if "'found'" in text:
             raise Read
 
     with pytest.raises(Read):
         job_server.follow(client, running, write, log.append)
     assert "py_modules_files" in "".join(log)  # its raypipe is the one that was sent along
+    assert "'', 'found', 1)" in "".join(log)  # with its compiled kernels, wherever others are
     listed = json.loads(raypipe("jobs", "list", "--json").stdout)
     assert {each["id"]: each["status"] for each in listed}[running] == "RUNNING"
     assert "is told to stop" in raypipe("jobs", "stop", running).stderr

@@ -111,7 +111,7 @@ MISTAKES = (
     Mistake("start_params", "sweep", "RayJob", f"{HEAD}/resources", {"CPU": "2"}),
     Mistake("start_params", "sweep", "RayJob", f"{HEAD}/rayStartParams/labels", "a=b"),
     Mistake("start_params", "sweep", "RayJob", f"{HEAD}/rayStartParams/redis-password", "a"),
-    Mistake("replicas", "sweep", "RayJob", f"{WORKERS}/maxReplicas", 3),
+    Mistake("replicas", "sweep", "RayJob", f"{WORKERS}/maxReplicas", 0),
     Mistake("replicas", "sweep", "RayJob", f"{WORKERS}/minReplicas", 5),
     Mistake("replicas", "nightly", "RayJob", f"{WORKERS}/maxReplicas", 9),
     Mistake("replicas", "cluster", "RayCluster", "/spec/workerGroupSpecs/0/groupName", "head"),
