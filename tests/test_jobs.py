@@ -8,10 +8,12 @@ import os
 import shlex
 import shutil
 import socket
+import socketserver
 import subprocess
 import sys
 import tempfile
 import threading
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from types import SimpleNamespace
@@ -413,6 +415,65 @@ def running(cluster, monkeypatch):
     result = raypipe("submit", "--set", "seed=5", "--date", DATE, "--no-wait", "--json", "--again")
     assert result.exit_code == 0, result.output
     return json.loads(result.stdout)["id"]
+
+
+class Line:
+    """A connection to a server that can be cut while it is in use, and mended."""
+
+    def __init__(self, server: str):
+        self._to = ("127.0.0.1", int(server.rpartition(":")[2]))
+        self._port, self._ends = 0, []
+        self.mend()
+        self.address = f"http://127.0.0.1:{self._port}"
+
+    def mend(self):
+        class Copy(socketserver.BaseRequestHandler):
+            def handle(copy):
+                with socket.create_connection(self._to) as there:
+                    self._ends += [copy.request, there]
+                    back = threading.Thread(target=self._copy, args=(there, copy.request))
+                    back.start()
+                    self._copy(copy.request, there)
+                    back.join()
+
+        socketserver.ThreadingTCPServer.allow_reuse_address = True
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", self._port), Copy)
+        self._port = self._server.server_address[1]
+        threading.Thread(target=self._server.serve_forever, args=(0.05,)).start()
+
+    def cut(self):
+        for end in self._ends:
+            with suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
+        self._server.shutdown()
+        self._server.server_close()
+
+    def _copy(self, source, target):
+        with suppress(OSError):
+            while data := source.recv(1 << 16):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+
+
+def test_a_line_that_is_cut_is_mended_and_the_log_goes_on(cluster, running):
+    line, log, said = Line(cluster), [], []
+    client = job_server.connect(line.address, TOKEN)
+
+    def write(text):
+        log.append(text)
+        if "'found'" in text:
+            line.cut()
+
+    def say(text):
+        said.append(text)
+        line.mend()
+        job_server.stop(client, running)
+
+    details = job_server.follow(client, running, write, say)
+    assert said == [f"{line.address}: no answer (ConnectionError); trying again, the job goes on"]
+    assert details.status == "STOPPED"
+    assert "".join(log) == job_server.job_log(client, running)
+    line.cut()
 
 
 def test_a_job_is_followed_listed_and_stopped(cluster, running):
