@@ -44,7 +44,7 @@ class Pod(NamedTuple):
         script: what its shell runs.
         env: all of its environment but PATH.
         mounts: in the order in which they are made.
-        until: a text on its screen after which the next pod starts; None: it has to end first.
+        until: a text on its screen after which other pods may start; None: it has to end first.
     """
 
     name: str
@@ -61,8 +61,8 @@ def image_env() -> dict[str, str]:
     return dict(word.split("=", 1) for word in shlex.split(lines.replace("\\\n", " ")))
 
 
-def ray_pods(cluster: Object, name: str, volumes: dict[str, Path]) -> list[Pod]:
-    """Head and workers of a RayCluster.
+def ray_pods(cluster: Object, name: str, volumes: dict[str, Path]) -> list[list[Pod]]:
+    """Of a RayCluster the head, by itself, and the workers, which wait for it.
 
     Args:
         cluster: its spec.
@@ -101,7 +101,7 @@ def ray_pods(cluster: Object, name: str, volumes: dict[str, Path]) -> list[Pod]:
                     until="Ray runtime started",
                 )
             )
-    return pods
+    return [pods[:1], pods[1:]]
 
 
 def submitter(job: Object, name: str, cluster: str, volumes: dict[str, Path]) -> Pod:

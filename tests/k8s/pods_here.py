@@ -1,12 +1,12 @@
 """Pods without a cluster: each in Linux namespaces of its own, as the manifests lock it down.
 
-    unshare --user --map-root-user --mount --net --pid --fork --kill-child --mount-proc \\
-        python -m tests.k8s.pods_here pods.json FOLDER
-
 A pod has an address of its own, a root that is read-only, /tmp and what it mounts, and the user
-1000. It has the programs of this machine in place of an image. What it says is written as
-``NAME: LINE``, and at the end ``NAME: exit CODE``. Needs no privileges where users may have
-namespaces; all processes end with this one.
+1000. It has the programs of this machine in place of an image. Needs no privileges where users may
+have namespaces.
+
+:func:`run_pods` starts this file again, as root of new namespaces (:func:`main`). That starts it
+once a pod, in namespaces of the pod (:func:`inside`), and writes ``NAME: LINE`` for what a pod says
+and ``NAME: exit CODE`` at its end. All processes end with that one.
 """
 
 from __future__ import annotations
@@ -16,10 +16,17 @@ import os
 import subprocess
 import sys
 import threading
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
 from pathlib import Path
 
 from tests.k8s.kuberay_pods import Mount, Pod
 
+NAMESPACES = (
+    *("unshare", "--user", "--map-root-user", "--mount", "--net", "--pid"),
+    *("--fork", "--kill-child"),
+)
 USER = 1000
 NETWORK = "10.0.0"
 PROJECT = Path(__file__).parents[2]
@@ -27,8 +34,44 @@ PROJECT = Path(__file__).parents[2]
 OWN = {"cache", "data", "dev", "etc", "lost+found", "mnt", "proc", "tmp"}
 
 
-def main(pods: list[Pod], folder: Path) -> int:
-    """Start the pods one after the other; the first exit code that is not 0.
+def can_run_pods() -> str | None:
+    """Why not; None if they can."""
+    done = subprocess.run([*NAMESPACES, "ip", "link"], capture_output=True, text=True, check=False)
+    return done.stderr.strip() if done.returncode else None
+
+
+def run_pods(waves: list[list[Pod]], folder: Path) -> dict[str, tuple[str, int]]:
+    """Run the pods until those of the last wave have ended; what each says that ends, and its code.
+
+    Args:
+        waves: pods that start together, after those of the wave before have ended or said what is
+            waited for.
+        folder: an empty one, for what is made on the way.
+
+    Raises:
+        RuntimeError: a pod of the last wave has not ended; with all that was said.
+    """
+    told = folder / "waves.json"
+    told.write_text(json.dumps(waves))
+    done = subprocess.run(
+        [*NAMESPACES, "--mount-proc", sys.executable, "-m", "tests.k8s.pods_here", told, folder],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    lines = defaultdict(list)
+    for line in done.stdout.splitlines():
+        name, _, text = line.partition(": ")
+        lines[name].append(text)
+    ended = {name: said for name, said in lines.items() if said[-1].startswith("exit ")}
+    if {pod.name for pod in waves[-1]} - set(ended):
+        raise RuntimeError(f"{done.stdout[-3000:]}{done.stderr[-3000:]}")
+    return {name: ("\n".join(s[:-1]), int(s[-1].split()[1])) for name, s in ended.items()}
+
+
+def main(waves: list[list[Pod]], folder: Path) -> None:
+    """Start the pods of a wave together, and go on when each has ended or said what is waited for.
 
     Args:
         folder: for what is made on the way.
@@ -36,17 +79,16 @@ def main(pods: list[Pod], folder: Path) -> int:
     _run("ip", "link", "set", "lo", "up")
     _run("ip", "link", "add", "pods", "type", "bridge")
     _run("ip", "link", "set", "pods", "up")
-    hosts = [f"{NETWORK}.{number} {pod.name}" for number, pod in enumerate(pods, 1)]
+    numbers = {pod.name: number for number, pod in enumerate(chain(*waves), 1)}
+    hosts = [f"{NETWORK}.{number} {name}" for name, number in numbers.items()]
     (folder / "hosts").write_text("\n".join(["127.0.0.1 localhost", *hosts, ""]))
-    for number, pod in enumerate(pods, 1):
-        code = _start(pod, number, folder)
-        if code:
-            return code
-    return 0
+    for pods in waves:
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda pod: _start(pod, numbers[pod.name], folder), pods))
 
 
-def _start(pod: Pod, number: int, folder: Path) -> int:
-    """Start a pod, and wait until it has ended or said what is waited for; its exit code."""
+def _start(pod: Pod, number: int, folder: Path) -> None:
+    """Start a pod, and wait until it has ended, or has said what is waited for."""
     place = folder / str(number)
     (place / "root").mkdir(parents=True)
     (place / "pod.json").write_text(json.dumps(pod))
@@ -70,9 +112,8 @@ def _start(pod: Pod, number: int, folder: Path) -> int:
         print(f"{pod.name}: {line}", end="", flush=True)
         if pod.until and pod.until in line:
             threading.Thread(target=process.stdout.read, daemon=True).start()
-            return 0
+            return
     print(f"{pod.name}: exit {process.wait()}", flush=True)
-    return process.returncode
 
 
 def inside(place: Path) -> None:
@@ -84,8 +125,7 @@ def inside(place: Path) -> None:
     _run("ip", "link", "set", "eth0", "up")
     # Nobody is there; but by its way out a Ray node knows its address.
     _run("ip", "route", "add", "default", "via", f"{NETWORK}.254")
-    told = json.loads((place / "pod.json").read_text())
-    pod = Pod(**dict(zip(Pod._fields, told, strict=True)))
+    pod = Pod(*json.loads((place / "pod.json").read_text()))
     _make_root(place / "root", [Mount(*mount) for mount in pod.mounts], place.parent / "hosts")
     os.chdir(place / "root")
     _run("pivot_root", ".", ".")
@@ -149,6 +189,5 @@ if __name__ == "__main__":
     if sys.argv[1] == "--inside":
         inside(Path(sys.argv[2]))
     else:
-        told = json.loads(Path(sys.argv[1]).read_text())
-        pods = [Pod(**dict(zip(Pod._fields, one, strict=True))) for one in told]
-        sys.exit(main(pods, Path(sys.argv[2])))
+        waves = json.loads(Path(sys.argv[1]).read_text())
+        main([[Pod(*pod) for pod in wave] for wave in waves], Path(sys.argv[2]))

@@ -8,10 +8,6 @@ they have the programs of this machine.
 from __future__ import annotations
 
 import copy
-import json
-import subprocess
-import sys
-from collections import defaultdict
 from pathlib import Path
 
 import pytest
@@ -26,11 +22,8 @@ from tests.k8s import kuberay_pods
 from tests.k8s.conftest import needed
 from tests.k8s.kuberay_pods import Mount, Pod
 from tests.k8s.objects import of_kind, render, with_tonight
+from tests.k8s.pods_here import can_run_pods, run_pods
 
-IN_NAMESPACES = (
-    *("unshare", "--user", "--map-root-user", "--mount", "--net", "--pid"),
-    *("--fork", "--kill-child", "--mount-proc"),
-)
 NIGHT, SUBMITTED = "2026-11-23", "2026-11-24"
 
 
@@ -45,8 +38,8 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def said(kubectl, folder) -> dict[str, tuple[str, int]]:
     """By the pods that ended: what they wrote, and their exit codes."""
-    can = subprocess.run([*IN_NAMESPACES, "ip", "link"], capture_output=True, check=False)
-    needed(can.returncode == 0, f"no namespaces here: {can.stderr.decode().strip()}")
+    why_not = can_run_pods()
+    needed(why_not is None, f"no namespaces here: {why_not}")
     objects = with_tonight(render("nightly"))
     for config in of_kind(objects, "ConfigMap"):
         if "sweep.yaml" in config["data"]:
@@ -62,33 +55,17 @@ def said(kubectl, folder) -> dict[str, tuple[str, int]]:
     cluster = copy.deepcopy(night["spec"]["rayClusterSpec"])
     for group in cluster["workerGroupSpecs"]:  # smaller; it is the nodes' number that matters
         group["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"] = "1"
-    pods = [
+    look = "id --user; touch /bin/x; raypipe runs list --json; raypipe recommend star-01 --json"
+    waves = [
         *kuberay_pods.ray_pods(cluster, "night", volumes),
-        kuberay_pods.submitter(night["spec"], "night-submitter", "night", volumes),
-        kuberay_pods.submitter(sweep["spec"], "sweep-submitter", "night", volumes),
-        laptop("http://night-head-svc:8265", folder),
-        kuberay_pods.plain_pod(
-            toolbox,
-            "toolbox",
-            "id --user; touch /bin/x; raypipe runs list --json; raypipe recommend star-01 --json",
-            volumes,
-        ),
+        [
+            kuberay_pods.submitter(night["spec"], "night-submitter", "night", volumes),
+            kuberay_pods.submitter(sweep["spec"], "sweep-submitter", "night", volumes),
+        ],
+        [laptop("http://night-head-svc:8265", folder)],
+        [kuberay_pods.plain_pod(toolbox, "toolbox", look, volumes)],
     ]
-    (folder / "pods.json").write_text(json.dumps(pods))
-    done = subprocess.run(
-        [*IN_NAMESPACES, sys.executable, "-m", "tests.k8s.pods_here", folder / "pods.json", folder],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    lines = defaultdict(list)
-    for line in done.stdout.splitlines():
-        name, _, text = line.partition(": ")
-        lines[name].append(text)
-    ended = {name: said for name, said in lines.items() if said[-1].startswith("exit ")}
-    assert "toolbox" in ended, done.stdout[-3000:] + done.stderr[-3000:]
-    return {name: ("\n".join(s[:-1]), int(s[-1].split()[1])) for name, s in ended.items()}
+    return run_pods(waves, folder)
 
 
 def shorter(text: str) -> str:
