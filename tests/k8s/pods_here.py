@@ -15,6 +15,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +26,7 @@ from tests.k8s.kuberay_pods import Mount, Pod
 
 NAMESPACES = (
     *("unshare", "--user", "--map-root-user", "--mount", "--net", "--pid"),
-    *("--fork", "--kill-child"),
+    *("--fork", "--kill-child", "--mount-proc"),
 )
 USER = 1000
 NETWORK = "10.0.0"
@@ -34,10 +35,15 @@ PROJECT = Path(__file__).parents[2]
 OWN = {"cache", "data", "dev", "etc", "lost+found", "mnt", "proc", "tmp"}
 
 
-def can_run_pods() -> str | None:
-    """Why not; None if they can."""
-    done = subprocess.run([*NAMESPACES, "ip", "link"], capture_output=True, text=True, check=False)
-    return done.stderr.strip() if done.returncode else None
+def why_no_pods() -> str | None:
+    """What this machine does not let a user do; None where pods can run."""
+    with tempfile.TemporaryDirectory() as folder:
+        pods = [Pod("probe", "true", {}, [Mount("/tmp", None, True, 10**6)])]
+        try:
+            (said, code) = run_pods([pods], Path(folder))["probe"]
+        except (OSError, RuntimeError) as error:
+            return str(error)
+    return said if code else None
 
 
 def run_pods(waves: list[list[Pod]], folder: Path) -> dict[str, tuple[str, int]]:
@@ -54,7 +60,7 @@ def run_pods(waves: list[list[Pod]], folder: Path) -> dict[str, tuple[str, int]]
     told = folder / "waves.json"
     told.write_text(json.dumps(waves))
     done = subprocess.run(
-        [*NAMESPACES, "--mount-proc", sys.executable, "-m", "tests.k8s.pods_here", told, folder],
+        [*NAMESPACES, sys.executable, "-m", "tests.k8s.pods_here", told, folder],
         cwd=PROJECT,
         capture_output=True,
         text=True,

@@ -22,7 +22,7 @@ from tests.k8s import kuberay_pods
 from tests.k8s.conftest import needed
 from tests.k8s.kuberay_pods import Mount, Pod
 from tests.k8s.objects import of_kind, render, with_tonight
-from tests.k8s.pods_here import can_run_pods, run_pods
+from tests.k8s.pods_here import run_pods, why_no_pods
 
 NIGHT, SUBMITTED = "2026-11-23", "2026-11-24"
 
@@ -38,7 +38,7 @@ def folder(tmp_path_factory) -> Path:
 @pytest.fixture(scope="module")
 def said(kubectl, folder) -> dict[str, tuple[str, int]]:
     """By the pods that ended: what they wrote, and their exit codes."""
-    why_not = can_run_pods()
+    why_not = why_no_pods()
     needed(why_not is None, f"no namespaces here: {why_not}")
     objects = with_tonight(render("nightly"))
     for config in of_kind(objects, "ConfigMap"):
