@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import os
+import re
 import shlex
 import shutil
 import socket
@@ -51,8 +52,8 @@ def elsewhere(tmp_path, monkeypatch):
         monkeypatch.setenv(name, "")
 
 
-def raypipe(*words: object):
-    return CliRunner().invoke(app, [str(word) for word in words])
+def raypipe(*words: object, env: dict[str, str] | None = None):
+    return CliRunner().invoke(app, [str(word) for word in words], env=env)
 
 
 def job(kind="run", date=DATE, folder="/data", results=None, resume=False, **told):
@@ -499,6 +500,9 @@ def test_a_job_is_followed_listed_and_stopped(cluster, running):
     assert {each["id"]: each["status"] for each in listed}[running] == "RUNNING"
     assert "is told to stop" in raypipe("jobs", "stop", running).stderr
     ended = raypipe("jobs", "logs", running)
+    shown = raypipe("jobs", "list", env={"COLUMNS": "80"}).stdout
+    (line,) = [line for line in shown.splitlines() if running in line]  # whole, to be copied
+    assert re.search(r"STOPPED +│ \d{4}-\d\d-\d\d \d\d:\d\d +│ 0:\d\d:\d\d +│", line)
     assert ended.exit_code == 143, ended.output
     assert f"{running}: was stopped" in ended.stderr
     assert "had ended before" in raypipe("jobs", "stop", running).stderr

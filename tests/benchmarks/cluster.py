@@ -11,7 +11,7 @@ from pathlib import Path
 
 from raypipe.show import print_table
 from tests.k8s import kuberay_pods
-from tests.k8s.kuberay_pods import Mount, Pod
+from tests.k8s.kuberay_pods import Container, Mount
 from tests.k8s.objects import of_kind, render
 from tests.k8s.pods_here import run_pods
 
@@ -66,7 +66,7 @@ def _run(folder: Path) -> str:
     return said
 
 
-def _laptop(volumes: dict[str, Path]) -> Pod:
+def _laptop(volumes: dict[str, Path]) -> Container:
     """Every way in turns; a round of its own date has runs of its own, and so has each way."""
     lines = ["set -e"]
     for day in range(1, ROUNDS + 1):
@@ -92,7 +92,7 @@ def _laptop(volumes: dict[str, Path]) -> Pod:
         Mount("/data", str(volumes["raypipe-data"]), True),
         Mount("/cache", str(volumes["cache"]), True),
     ]
-    return Pod("laptop", "\n".join(lines), env, mounts)
+    return Container("laptop", "\n".join(lines), env, mounts)
 
 
 def _lists(run: Path) -> bytes:

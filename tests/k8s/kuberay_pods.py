@@ -36,7 +36,7 @@ class Mount(NamedTuple):
     size: int = 0
 
 
-class Pod(NamedTuple):
+class Container(NamedTuple):
     """A container that runs by itself in a pod.
 
     Attributes:
@@ -61,7 +61,7 @@ def image_env() -> dict[str, str]:
     return dict(word.split("=", 1) for word in shlex.split(lines.replace("\\\n", " ")))
 
 
-def ray_pods(cluster: Object, name: str, volumes: dict[str, Path]) -> list[list[Pod]]:
+def ray_pods(cluster: Object, name: str, volumes: dict[str, Path]) -> list[list[Container]]:
     """Of a RayCluster the head, by itself, and the workers, which wait for it.
 
     Args:
@@ -93,7 +93,7 @@ def ray_pods(cluster: Object, name: str, volumes: dict[str, Path]) -> list[list[
             }
             shared = Mount("/dev/shm", None, True, _limit(ray, "memory"))
             pods.append(
-                Pod(
+                Container(
                     pod,
                     f"{ENOUGH_FILES}; {command}",
                     _env(ray, env),
@@ -104,7 +104,7 @@ def ray_pods(cluster: Object, name: str, volumes: dict[str, Path]) -> list[list[
     return [pods[:1], pods[1:]]
 
 
-def submitter(job: Object, name: str, cluster: str, volumes: dict[str, Path]) -> Pod:
+def submitter(job: Object, name: str, cluster: str, volumes: dict[str, Path]) -> Container:
     """The pod that hands a RayJob to its cluster and shows its log.
 
     Args:
@@ -131,14 +131,14 @@ def submitter(job: Object, name: str, cluster: str, volumes: dict[str, Path]) ->
         "RAY_JOB_SUBMISSION_ID": job_id,
         **_token(),
     }
-    return Pod(name, script, _env(container, env), _mounts(spec, container, volumes))
+    return Container(name, script, _env(container, env), _mounts(spec, container, volumes))
 
 
-def plain_pod(pod: Object, name: str, script: str, volumes: dict[str, Path]) -> Pod:
+def plain_pod(pod: Object, name: str, script: str, volumes: dict[str, Path]) -> Container:
     """A Pod of which a shell is asked to do something, as by ``kubectl exec``."""
     spec = pod["spec"]
     container = spec["containers"][0]
-    return Pod(name, script, _env(container, {}), _mounts(spec, container, volumes))
+    return Container(name, script, _env(container, {}), _mounts(spec, container, volumes))
 
 
 def compiled_kernels(folder: Path) -> dict[str, Path]:

@@ -22,7 +22,7 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import chain
 from pathlib import Path
 
-from tests.k8s.kuberay_pods import Mount, Pod
+from tests.k8s.kuberay_pods import Container, Mount
 
 NAMESPACES = (
     *("unshare", "--user", "--map-root-user", "--mount", "--net", "--pid"),
@@ -38,7 +38,7 @@ OWN = {"cache", "data", "dev", "etc", "lost+found", "mnt", "proc", "tmp"}
 def why_no_pods() -> str | None:
     """What this machine does not let a user do; None where pods can run."""
     with tempfile.TemporaryDirectory() as folder:
-        pods = [Pod("probe", "true", {}, [Mount("/tmp", None, True, 10**6)])]
+        pods = [Container("probe", "true", {}, [Mount("/tmp", None, True, 10**6)])]
         try:
             (said, code) = run_pods([pods], Path(folder))["probe"]
         except (OSError, RuntimeError) as error:
@@ -46,7 +46,7 @@ def why_no_pods() -> str | None:
     return said if code else None
 
 
-def run_pods(waves: list[list[Pod]], folder: Path) -> dict[str, tuple[str, int]]:
+def run_pods(waves: list[list[Container]], folder: Path) -> dict[str, tuple[str, int]]:
     """Run the pods until those of the last wave have ended; what each says that ends, and its code.
 
     Args:
@@ -76,7 +76,7 @@ def run_pods(waves: list[list[Pod]], folder: Path) -> dict[str, tuple[str, int]]
     return {name: ("\n".join(s[:-1]), int(s[-1].split()[1])) for name, s in ended.items()}
 
 
-def main(waves: list[list[Pod]], folder: Path) -> None:
+def main(waves: list[list[Container]], folder: Path) -> None:
     """Start the pods of a wave together, and go on when each has ended or said what is waited for.
 
     Args:
@@ -93,7 +93,7 @@ def main(waves: list[list[Pod]], folder: Path) -> None:
             list(pool.map(lambda pod: _start(pod, numbers[pod.name], folder), pods))
 
 
-def _start(pod: Pod, number: int, folder: Path) -> None:
+def _start(pod: Container, number: int, folder: Path) -> None:
     """Start a pod, and wait until it has ended, or has said what is waited for."""
     place = folder / str(number)
     (place / "root").mkdir(parents=True)
@@ -131,7 +131,7 @@ def inside(place: Path) -> None:
     _run("ip", "link", "set", "eth0", "up")
     # Nobody is there; but by its way out a Ray node knows its address.
     _run("ip", "route", "add", "default", "via", f"{NETWORK}.254")
-    pod = Pod(*json.loads((place / "pod.json").read_text()))
+    pod = Container(*json.loads((place / "pod.json").read_text()))
     _make_root(place / "root", [Mount(*mount) for mount in pod.mounts], place.parent / "hosts")
     os.chdir(place / "root")
     _run("pivot_root", ".", ".")
@@ -196,4 +196,4 @@ if __name__ == "__main__":
         inside(Path(sys.argv[2]))
     else:
         waves = json.loads(Path(sys.argv[1]).read_text())
-        main([[Pod(*pod) for pod in wave] for wave in waves], Path(sys.argv[2]))
+        main([[Container(*pod) for pod in wave] for wave in waves], Path(sys.argv[2]))

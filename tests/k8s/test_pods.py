@@ -20,7 +20,7 @@ from raypipe.runs.store import RunStore
 from tests.conftest import ROOT
 from tests.k8s import kuberay_pods
 from tests.k8s.conftest import needed
-from tests.k8s.kuberay_pods import Mount, Pod
+from tests.k8s.kuberay_pods import Container, Mount
 from tests.k8s.objects import of_kind, render, with_tonight
 from tests.k8s.pods_here import run_pods, why_no_pods
 
@@ -76,7 +76,7 @@ def shorter(text: str) -> str:
     return yaml.safe_dump(config)
 
 
-def laptop(server: str, folder: Path) -> Pod:
+def laptop(server: str, folder: Path) -> Container:
     """Somebody who has the address and the token, and nothing of the cluster."""
     env = {"HOME": "/tmp", "RAY_ADDRESS": server, "RAY_AUTH_MODE": "token"}
     env |= {"RAY_AUTH_TOKEN": kuberay_pods.TOKEN}
@@ -86,7 +86,7 @@ def laptop(server: str, folder: Path) -> Pod:
     )
     shared = Mount("/dev/shm", None, True, 10**8)
     config = Mount("/mnt", str(folder / "raypipe-config"), False)
-    return Pod("laptop", script, env, [Mount("/tmp", None, True, 10**8), shared, config])
+    return Container("laptop", script, env, [Mount("/tmp", None, True, 10**8), shared, config])
 
 
 def lists(runs: Path, date: str) -> list[bytes]:
