@@ -130,8 +130,8 @@ def submit(client: JobSubmissionClient, job: Job, attempt: int, code: Code) -> s
         if code == "package":
             runtime_env |= {
                 "py_modules": [str(Path(raypipe.__file__).parent)],
-                # What numba has compiled here goes along: it holds there for the same processor,
-                # is found beside the code only, and where it does not hold it is compiled anew.
+                # What numba has compiled here goes along, beside the code: there numba takes it for
+                # the same kind of processor, if no folder of its own is named, or compiles anew.
                 "excludes": ["*.pyc"],
                 "env_vars": {"NUMBA_CACHE_DIR": ""},
             }
