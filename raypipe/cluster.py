@@ -79,6 +79,8 @@ def connect(address: str) -> Iterator[int]:
         own = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if local else {}
         try:
             _check_reachable(address)
+            if local:
+                _read_token_again()
             with _loopback_stays() if local else nullcontext():
                 ray.init(
                     address=address,
@@ -212,6 +214,14 @@ def import_modin() -> Any:
 
 def _cpus() -> int:
     return max(1, int(ray.cluster_resources().get("CPU", 1)))
+
+
+def _read_token_again() -> None:
+    """Let Ray see what this file has set: it may have been imported, and asked, before."""
+    from ray._raylet import AuthenticationTokenLoader, Config
+
+    Config.initialize("")
+    AuthenticationTokenLoader.instance().reset_cache()
 
 
 @contextmanager

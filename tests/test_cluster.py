@@ -192,20 +192,22 @@ def test_the_token_of_a_local_ray_is_in_a_file_that_only_its_user_can_read(ray_c
     assert list(cluster.run_shards(os.environ.get, ["RAY_AUTH_TOKEN"])) == [None]
 
 
-def test_the_file_of_the_token_goes_with_its_process():
+def test_the_token_holds_where_ray_was_imported_before_and_goes_with_its_process():
     code = (
         "import os\n"
+        "from ray._raylet import AuthenticationTokenLoader\n"
+        "AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True)\n"
         "from raypipe import cluster\n"
+        "with cluster.connect('local'):\n"
+        "    print(*cluster.run_shards(abs, [-1]))\n"
         "print(open(os.environ['RAY_AUTH_TOKEN_PATH']).name)\n"
     )
     done = subprocess.run(
-        [sys.executable, "-c", code],
-        env=stranger(),
-        capture_output=True,
-        text=True,
-        check=True,
+        [sys.executable, "-c", code], env=stranger(), capture_output=True, text=True, check=True
     )
-    assert not Path(done.stdout.strip()).exists()
+    one, path = done.stdout.split()
+    assert one == "1"
+    assert not Path(path).exists()
 
 
 def test_nobody_else_is_let_in(ray_cluster):
