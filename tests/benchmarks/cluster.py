@@ -57,9 +57,8 @@ def _run(folder: Path) -> str:
         **kuberay_pods.compiled_kernels(folder),
     }
     (cluster,) = of_kind(render("cluster"), "RayCluster")
-    for group in cluster["spec"]["workerGroupSpecs"]:
-        group["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"] = "1"
-    waves = [*kuberay_pods.ray_pods(cluster["spec"], "raypipe", volumes), [_laptop(volumes)]]
+    small = kuberay_pods.with_small_workers(cluster["spec"])
+    waves = [*kuberay_pods.ray_pods(small, "raypipe", volumes), [_laptop(volumes)]]
     said, code = run_pods(waves, folder)["laptop"]
     if code:
         raise RuntimeError(said)
@@ -83,8 +82,7 @@ def _laptop(volumes: dict[str, Path]) -> Container:
                     f"TIMEFORMAT='took {graph}/{way}: %R'",
                     f"time {command} > /tmp/said 2>&1 || {{ cat /tmp/said; exit 1; }}",
                 ]
-    env = {**kuberay_pods.image_env(), "RAY_AUTH_MODE": "token"}
-    env["RAY_AUTH_TOKEN"] = kuberay_pods.TOKEN
+    env = {**kuberay_pods.image_env(), **kuberay_pods.AUTH}
     gigabytes = 4 * 10**9
     mounts = [
         Mount("/dev/shm", None, True, gigabytes),

@@ -1,6 +1,7 @@
 """What KubeRay makes of the manifests: what runs in each pod, with which environment.
 
-Written after ray-project/kuberay at v1.7.0, ray-operator/controllers/ray/common: pod.go and job.go.
+Written after ray-project/kuberay, ray-operator/controllers/ray/common: pod.go and job.go, in
+versions about v1.7.0.
 """
 
 from __future__ import annotations
@@ -11,12 +12,11 @@ import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from numba.core.caching import _CacheLocator
-
-from tests.conftest import ROOT as PROJECT
 from tests.k8s.objects import K8S, Object, of_kind, quantity
 
 TOKEN = "a-token-that-the-operator-has-made-0123456789abcdef"
+#: Of everybody who may reach the cluster.
+AUTH = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
 ENOUGH_FILES = "ulimit -n ${RAY_START_ULIMIT_OPEN_FILES:-65536}"
 
 
@@ -61,6 +61,13 @@ def image_env() -> dict[str, str]:
     return dict(word.split("=", 1) for word in shlex.split(lines.replace("\\\n", " ")))
 
 
+def with_small_workers(cluster: Object) -> Object:
+    """The spec of a RayCluster whose workers have a CPU each: it is their number that matters."""
+    for group in cluster["workerGroupSpecs"]:
+        group["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"] = "1"
+    return cluster
+
+
 def ray_pods(cluster: Object, name: str, volumes: dict[str, Path]) -> list[list[Container]]:
     """Of a RayCluster the head, by itself, and the workers, which wait for it.
 
@@ -89,8 +96,10 @@ def ray_pods(cluster: Object, name: str, volumes: dict[str, Path]) -> list[list[
                 "RAY_ADDRESS": "127.0.0.1:6379" if is_head else f"{head}:6379",
                 "RAY_USAGE_STATS_KUBERAY_IN_USE": "1",
                 "RAY_DASHBOARD_ENABLE_K8S_DISK_USAGE": "1",
-                **_token(),
+                **AUTH,
             }
+            if not is_head:
+                env |= {"FQ_RAY_IP": head, "RAY_IP": head}
             shared = Mount("/dev/shm", None, True, _limit(ray, "memory"))
             pods.append(
                 Container(
@@ -129,7 +138,7 @@ def submitter(job: Object, name: str, cluster: str, volumes: dict[str, Path]) ->
         "PYTHONUNBUFFERED": "1",
         "RAY_DASHBOARD_ADDRESS": server.removeprefix("http://"),
         "RAY_JOB_SUBMISSION_ID": job_id,
-        **_token(),
+        **AUTH,
     }
     return Container(name, script, _env(container, env), _mounts(spec, container, volumes))
 
@@ -146,7 +155,9 @@ def compiled_kernels(folder: Path) -> dict[str, Path]:
 
     Each pod would compile them anew, for half a minute.
     """
-    for package in {path.parents[1] for path in PROJECT.glob("raypipe/*/__pycache__/*.nbi")}:
+    from numba.core.caching import _CacheLocator  # a second, which pods need not wait for
+
+    for package in {path.parents[1] for path in K8S.parent.glob("raypipe/*/__pycache__/*.nbi")}:
         subpath = _CacheLocator.get_suitable_cache_subpath(str(package / "__init__.py"))
         shutil.copytree(package / "__pycache__", folder / "cache" / "numba" / subpath)
     return {"cache": folder / "cache"}
@@ -184,10 +195,6 @@ def _ray_start(group: Object, ray: Object, address: str | None, cluster: Object)
 
 def _limit(container: Object, kind: str) -> int:
     return int(quantity(container["resources"]["limits"][kind]))
-
-
-def _token() -> dict[str, str]:
-    return {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": TOKEN}
 
 
 def _env(container: Object, operator: dict[str, str]) -> dict[str, str]:

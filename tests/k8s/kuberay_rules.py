@@ -1,7 +1,7 @@
 """What the operators refuse although the schema lets it pass, and what they silently ignore.
 
-KubeRay's are those of ``ray-operator/controllers/ray/utils/validation.go`` (v1.7), Kueue's those of
-its webhook for RayJobs. A rule yields where it found what.
+KubeRay's are those of ``ray-operator/controllers/ray/utils/validation.go`` (about v1.7.0), Kueue's
+those of its webhook for RayJobs. A rule yields where it found what.
 """
 
 from __future__ import annotations
@@ -174,11 +174,8 @@ def autoscaler(objects: list[Object]) -> Found:
                 if not v2:
                     yield where, f"{group['groupName']}: {field} needs autoscaler v2"
         for timed in [options or {}, *cluster.get("workerGroupSpecs", [])]:
-            if timed.get("idleTimeoutSeconds", 0) < 0:
-                yield (
-                    where,
-                    f"idleTimeoutSeconds: found {timed['idleTimeoutSeconds']}; expected >= 0",
-                )
+            if (idle := timed.get("idleTimeoutSeconds", 0)) < 0:
+                yield where, f"idleTimeoutSeconds: found {idle}; expected 0 or more"
         for group in _groups(cluster):
             spec = group["template"]["spec"]
             policy = spec.get("restartPolicy", "Never")
@@ -199,10 +196,7 @@ def ray_token(objects: list[Object]) -> Found:
         if cluster.get("authOptions", {}).get("mode") != "token":
             yield where, "expected authOptions.mode: token"
         if cluster.get("authOptions", {}).get("enableK8sTokenAuth"):
-            yield (
-                where,
-                "enableK8sTokenAuth: a RayJob cannot have it, and raypipe's users have none",
-            )
+            yield where, "found enableK8sTokenAuth, which a RayJob cannot have"
         version = tuple(map(int, re.findall(r"\d+", cluster.get("rayVersion", ""))[:2]))
         if version < TOKENS_SINCE:
             yield where, f"rayVersion: found {cluster.get('rayVersion')}; tokens need 2.52"

@@ -200,7 +200,7 @@ MISTAKES = (
     Mistake("network", "sweep", POLICY, "/spec/policyTypes", GONE, "dns"),
     Mistake("rejections", "toolbox", "Pod", "/metadata/labels", {}),
     Mistake("rejections", "cluster", "RayCluster", HEAD_ENV, []),
-    Mistake("rejections", "sweep", POLICY, "/spec/podSelector", {}, "rejections"),
+    Mistake("network", "sweep", POLICY, "/spec/podSelector", {}, "rejections"),
     Mistake("namespace", "sweep", "Namespace", "/metadata/labels", {"app": "raypipe"}),
     Mistake("namespace", "sweep", "RayJob", "/metadata/namespace", "default"),
     Mistake(

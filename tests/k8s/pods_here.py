@@ -23,6 +23,7 @@ from itertools import chain
 from pathlib import Path
 
 from tests.k8s.kuberay_pods import Container, Mount
+from tests.k8s.objects import K8S
 
 NAMESPACES = (
     *("unshare", "--user", "--map-root-user", "--mount", "--net", "--pid"),
@@ -30,7 +31,7 @@ NAMESPACES = (
 )
 USER = 1000
 NETWORK = "10.0.0"
-PROJECT = Path(__file__).parents[2]
+PROJECT = K8S.parent
 #: What a pod has of this machine, beside what is below these: its own.
 OWN = {"cache", "data", "dev", "etc", "lost+found", "mnt", "proc", "tmp"}
 

@@ -248,7 +248,7 @@ def account_token(objects: list[Object]) -> Found:
 
 def _calls(labels: dict[str, str]) -> bool:
     """Does a pod with these labels get to the API server?"""
-    return labels.get(API_SERVER[0]) == API_SERVER[1]
+    return API_SERVER in labels.items()
 
 
 def rbac(objects: list[Object]) -> Found:
@@ -299,32 +299,23 @@ def network(objects: list[Object]) -> Found:
         for rule in [*spec.get("ingress", []), *spec.get("egress", [])]:
             if any(port.get("port") == 10001 for port in rule.get("ports", [])):
                 yield where, "found port 10001; Ray's client port is for nobody"
-    callers = {
-        str(policy["spec"]["podSelector"])
-        for policy in policies
-        for rule in policy["spec"].get("egress", [])
-        if any(port.get("port") == 443 for port in rule.get("ports", []))
-    }
-    if callers - {str({"matchLabels": dict([API_SERVER])})}:
-        yield "all", f"to the API server: found {sorted(callers)}; expected {API_SERVER} only"
+    for port, label in ((443, API_SERVER), (5432, REJECTIONS)):
+        selectors = {
+            str(policy["spec"]["podSelector"])
+            for policy in policies
+            for rule in policy["spec"].get("egress", [])
+            if any(one.get("port") == port for one in rule.get("ports", []))
+        }
+        if selectors - {str({"matchLabels": dict([label])})}:
+            yield "all", f"to port {port}: found {sorted(selectors)}; expected {label} only"
 
 
 def rejections(objects: list[Object]) -> Found:
-    """Who has the password of the store of rejections gets there, and nobody else."""
+    """Who has the password of the store of rejections gets there (:func:`network`), nobody else."""
     for pod in pods(objects):
         variables = {one["name"] for one in pod.spec["containers"][0].get("env", [])}
-        allowed = pod.labels.get(REJECTIONS[0]) == REJECTIONS[1]
-        if ("PGPASSWORD" in variables) is not allowed:
+        if ("PGPASSWORD" in variables) is not (REJECTIONS in pod.labels.items()):
             yield pod.where, f"PGPASSWORD and the label {REJECTIONS[0]}: expected both or neither"
-    policies = [
-        policy
-        for policy in of_kind(objects, "NetworkPolicy")
-        for rule in policy["spec"].get("egress", [])
-        if any(port.get("port") == 5432 for port in rule.get("ports", []))
-    ]
-    for policy in policies:
-        if policy["spec"]["podSelector"] != {"matchLabels": dict([REJECTIONS])}:
-            yield name_of(policy), f"port 5432: expected a podSelector for {REJECTIONS} only"
 
 
 def namespace(objects: list[Object]) -> Found:

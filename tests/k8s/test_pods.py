@@ -7,7 +7,6 @@ they have the programs of this machine.
 
 from __future__ import annotations
 
-import copy
 from pathlib import Path
 
 import pytest
@@ -52,9 +51,7 @@ def said(kubectl, folder) -> dict[str, tuple[str, int]]:
     night = of_kind(objects, "RayJob")[-1]
     (sweep,) = of_kind(render("sweep"), "RayJob")
     (toolbox,) = of_kind(render("toolbox"), "Pod")
-    cluster = copy.deepcopy(night["spec"]["rayClusterSpec"])
-    for group in cluster["workerGroupSpecs"]:  # smaller; it is the nodes' number that matters
-        group["template"]["spec"]["containers"][0]["resources"]["limits"]["cpu"] = "1"
+    cluster = kuberay_pods.with_small_workers(night["spec"]["rayClusterSpec"])
     look = "id --user; touch /bin/x; raypipe runs list --json; raypipe recommend star-01 --json"
     waves = [
         *kuberay_pods.ray_pods(cluster, "night", volumes),
@@ -78,8 +75,7 @@ def shorter(text: str) -> str:
 
 def laptop(server: str, folder: Path) -> Container:
     """Somebody who has the address and the token, and nothing of the cluster."""
-    env = {"HOME": "/tmp", "RAY_ADDRESS": server, "RAY_AUTH_MODE": "token"}
-    env |= {"RAY_AUTH_TOKEN": kuberay_pods.TOKEN}
+    env = {"HOME": "/tmp", "RAY_ADDRESS": server, **kuberay_pods.AUTH}
     script = (
         "raypipe submit /mnt/nightly.yaml --folder /data --code image "
         f"--set frames=modin --date {SUBMITTED}"
