@@ -35,14 +35,15 @@ class Meter:
     def stage(self, name: str) -> Iterator[None]:
         """Measure what runs inside, and add it to ``stages`` when it ends well."""
         done = threading.Event()
-        peak = [_occupied()]
+        peak, most = _occupied(), _resident()
 
         def sample() -> None:
-            most = _resident()
+            nonlocal peak, most
             while not done.wait(_SAMPLE_SECONDS):
                 if (resident := _resident()) > most * _GROWTH:
-                    most = resident
-                    peak[0] = max(peak[0], _occupied())
+                    peak = max(peak, _occupied())
+                    # What was given back while the pages were shared out was not seen: once more.
+                    most = max(most, min(resident, _resident()))
 
         sampler = threading.Thread(target=sample, name="meter", daemon=True)
         sampler.start()
@@ -53,7 +54,7 @@ class Meter:
             seconds = time.perf_counter() - started
             done.set()
             sampler.join()
-        peak_memory = max(peak[0], _occupied()) / 1e6
+        peak_memory = max(peak, _occupied()) / 1e6
         self.stages.append(
             {"stage": name, "seconds": round(seconds, 3), "peak_memory_mb": round(peak_memory, 1)}
         )
