@@ -45,6 +45,8 @@ class Container(NamedTuple):
         env: all of its environment but PATH.
         mounts: in the order in which they are made.
         until: a text on its screen after which other pods may start; None: it has to end first.
+        labels: by which NetworkPolicies know it; None: it is the node itself, as who comes through
+            ``kubectl port-forward`` is, and none holds for it.
     """
 
     name: str
@@ -52,6 +54,7 @@ class Container(NamedTuple):
     env: dict[str, str]
     mounts: list[Mount]
     until: str | None = None
+    labels: dict[str, str] | None = None
 
 
 def image_env() -> dict[str, str]:
@@ -108,6 +111,7 @@ def ray_pods(cluster: Object, name: str, volumes: dict[str, Path]) -> list[list[
                     _env(ray, env),
                     [*_mounts(spec, ray, volumes), shared],
                     until="Ray runtime started",
+                    labels={**labels_of(group["template"]), **ray_labels(is_head)},
                 )
             )
     return [pods[:1], pods[1:]]
@@ -140,14 +144,22 @@ def submitter(job: Object, name: str, cluster: str, volumes: dict[str, Path]) ->
         "RAY_JOB_SUBMISSION_ID": job_id,
         **AUTH,
     }
-    return Container(name, script, _env(container, env), _mounts(spec, container, volumes))
+    labels = labels_of(job["submitterPodTemplate"])
+    mounts = _mounts(spec, container, volumes)
+    return Container(name, script, _env(container, env), mounts, labels=labels)
 
 
 def plain_pod(pod: Object, name: str, script: str, volumes: dict[str, Path]) -> Container:
     """A Pod of which a shell is asked to do something, as by ``kubectl exec``."""
     spec = pod["spec"]
     container = spec["containers"][0]
-    return Container(name, script, _env(container, {}), _mounts(spec, container, volumes))
+    mounts = _mounts(spec, container, volumes)
+    return Container(name, script, _env(container, {}), mounts, labels=labels_of(pod))
+
+
+def labels_of(pod: Object) -> dict[str, str]:
+    """The labels that a pod, or a template of one, has in its manifest."""
+    return pod.get("metadata", {}).get("labels", {})
 
 
 def compiled_kernels(folder: Path) -> dict[str, Path]:
@@ -172,6 +184,11 @@ def config_maps(objects: list[Object], folder: Path) -> dict[str, Path]:
         for name, text in found["data"].items():
             (place / name).write_text(text, encoding="utf-8")
     return made
+
+
+def ray_labels(is_head: bool) -> dict[str, str]:
+    """What the operator adds to the labels of a Ray node, as far as policies look at it."""
+    return {"ray.io/is-ray-node": "yes", "ray.io/node-type": "head" if is_head else "worker"}
 
 
 def _ray_start(group: Object, ray: Object, address: str | None, cluster: Object) -> str:

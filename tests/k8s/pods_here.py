@@ -1,8 +1,9 @@
 """Pods without a cluster: each in Linux namespaces of its own, as the manifests lock it down.
 
 A pod has an address of its own, a root that is read-only, /tmp and what it mounts, and the user
-1000. It has the programs of this machine in place of an image. Needs no privileges where users may
-have namespaces.
+1000. It has the programs of this machine in place of an image. What the NetworkPolicies do not
+allow it to connect to refuses at once (a cluster would drop its packets). Needs no privileges where
+users may have namespaces.
 
 :func:`run_pods` starts this file again, as root of new namespaces (:func:`main`). That starts it
 once a pod, in namespaces of the pod (:func:`inside`), and writes ``NAME: LINE`` for what a pod says
@@ -23,7 +24,8 @@ from itertools import chain
 from pathlib import Path
 
 from tests.k8s.kuberay_pods import Container, Mount
-from tests.k8s.objects import K8S
+from tests.k8s.objects import K8S, Object
+from tests.k8s.reachable import ANY, ways
 
 NAMESPACES = (
     *("unshare", "--user", "--map-root-user", "--mount", "--net", "--pid"),
@@ -47,19 +49,22 @@ def why_no_pods() -> str | None:
     return said if code else None
 
 
-def run_pods(waves: list[list[Container]], folder: Path) -> dict[str, tuple[str, int]]:
+def run_pods(
+    waves: list[list[Container]], folder: Path, objects: list[Object] = ()
+) -> dict[str, tuple[str, int]]:
     """Run the pods until those of the last wave have ended; what each says that ends, and its code.
 
     Args:
         waves: pods that start together, after those of the wave before have ended or said what is
             waited for.
         folder: an empty one, for what is made on the way.
+        objects: of their namespace; the NetworkPolicies among them hold.
 
     Raises:
         RuntimeError: a pod of the last wave has not ended; with all that was said.
     """
     told = folder / "waves.json"
-    told.write_text(json.dumps(waves))
+    told.write_text(json.dumps({"waves": waves, "objects": list(objects)}))
     done = subprocess.run(
         [*NAMESPACES, sys.executable, "-m", "tests.k8s.pods_here", told, folder],
         cwd=PROJECT,
@@ -77,11 +82,12 @@ def run_pods(waves: list[list[Container]], folder: Path) -> dict[str, tuple[str,
     return {name: ("\n".join(s[:-1]), int(s[-1].split()[1])) for name, s in ended.items()}
 
 
-def main(waves: list[list[Container]], folder: Path) -> None:
+def main(waves: list[list[Container]], folder: Path, objects: list[Object]) -> None:
     """Start the pods of a wave together, and go on when each has ended or said what is waited for.
 
     Args:
         folder: for what is made on the way.
+        objects: of their namespace.
     """
     _run("ip", "link", "set", "lo", "up")
     _run("ip", "link", "add", "pods", "type", "bridge")
@@ -89,15 +95,38 @@ def main(waves: list[list[Container]], folder: Path) -> None:
     numbers = {pod.name: number for number, pod in enumerate(chain(*waves), 1)}
     hosts = [f"{NETWORK}.{number} {name}" for name, number in numbers.items()]
     (folder / "hosts").write_text("\n".join(["127.0.0.1 localhost", *hosts, ""]))
+    rules = _packets(objects, {pod.name: pod for pod in chain(*waves)}, numbers)
     for pods in waves:
         with ThreadPoolExecutor() as pool:
-            list(pool.map(lambda pod: _start(pod, numbers[pod.name], folder), pods))
+            list(
+                pool.map(lambda pod: _start(pod, numbers[pod.name], rules[pod.name], folder), pods)
+            )
 
 
-def _start(pod: Container, number: int, folder: Path) -> None:
+def _packets(
+    objects: list[Object], pods: dict[str, Container], numbers: dict[str, int]
+) -> dict[str, set[str]]:
+    """By pod, the packets that it may send, as ``ip rule`` is told: to ask, and to answer.
+
+    An answer is known by its port: where all ports are open one way, they are the other way too.
+    """
+    rules = defaultdict(set)
+    for source, target, ports in ways(objects, {name: pod.labels for name, pod in pods.items()}):
+        here, there = (f"to {NETWORK}.{numbers[name]}" for name in (source, target))
+        if ports == ANY:
+            rules[source].add(there)
+            rules[target].add(here)
+        else:
+            rules[source] |= {f"{there} ipproto tcp dport {port}" for port in ports}
+            rules[target] |= {f"{here} ipproto tcp sport {port}" for port in ports}
+    return rules
+
+
+def _start(pod: Container, number: int, rules: set[str], folder: Path) -> None:
     """Start a pod, and wait until it has ended, or has said what is waited for."""
     place = folder / str(number)
     (place / "root").mkdir(parents=True)
+    (place / "rules").write_text("\n".join(sorted(rules)))
     (place / "pod.json").write_text(json.dumps(pod))
     process = subprocess.Popen(
         [
@@ -132,6 +161,9 @@ def inside(place: Path) -> None:
     _run("ip", "link", "set", "eth0", "up")
     # Nobody is there; but by its way out a Ray node knows its address.
     _run("ip", "route", "add", "default", "via", f"{NETWORK}.254")
+    for rule in (place / "rules").read_text().splitlines():
+        _run(*f"ip rule add pref 100 {rule} lookup main".split())
+    _run(*f"ip rule add pref 200 to {NETWORK}.0/24 prohibit".split())
     pod = Container(*json.loads((place / "pod.json").read_text()))
     _make_root(place / "root", [Mount(*mount) for mount in pod.mounts], place.parent / "hosts")
     os.chdir(place / "root")
@@ -196,5 +228,6 @@ if __name__ == "__main__":
     if sys.argv[1] == "--inside":
         inside(Path(sys.argv[2]))
     else:
-        waves = json.loads(Path(sys.argv[1]).read_text())
-        main([[Container(*pod) for pod in wave] for wave in waves], Path(sys.argv[2]))
+        told = json.loads(Path(sys.argv[1]).read_text())
+        waves = [[Container(*pod) for pod in wave] for wave in told["waves"]]
+        main(waves, Path(sys.argv[2]), told["objects"])

@@ -52,7 +52,12 @@ def said(kubectl, folder) -> dict[str, tuple[str, int]]:
     (sweep,) = of_kind(render("sweep"), "RayJob")
     (toolbox,) = of_kind(render("toolbox"), "Pod")
     cluster = kuberay_pods.with_small_workers(night["spec"]["rayClusterSpec"])
-    look = "id --user; touch /bin/x; raypipe runs list --json; raypipe recommend star-01 --json"
+    knock = "bash -c ': </dev/tcp/night-head-svc/{port}'"
+    look = (
+        "id --user; touch /bin/x; "
+        + "; ".join(knock.format(port=port) for port in (8265, 6379))
+        + "; raypipe runs list --json; raypipe recommend star-01 --json"
+    )
     waves = [
         *kuberay_pods.ray_pods(cluster, "night", volumes),
         [
@@ -62,7 +67,7 @@ def said(kubectl, folder) -> dict[str, tuple[str, int]]:
         [laptop("http://night-head-svc:8265", folder)],
         [kuberay_pods.plain_pod(toolbox, "toolbox", look, volumes)],
     ]
-    return run_pods(waves, folder)
+    return run_pods(waves, folder, objects)
 
 
 def shorter(text: str) -> str:
@@ -74,7 +79,7 @@ def shorter(text: str) -> str:
 
 
 def laptop(server: str, folder: Path) -> Container:
-    """Somebody who has the address and the token, and nothing of the cluster."""
+    """Who comes through ``kubectl port-forward`` with the token, and nothing of the cluster."""
     env = {"HOME": "/tmp", "RAY_ADDRESS": server, **kuberay_pods.AUTH}
     script = (
         "raypipe submit /mnt/nightly.yaml --folder /data --code image "
@@ -124,10 +129,16 @@ def test_who_submits_follows_the_night_and_gets_the_same_bytes(said, folder, her
     assert lists(folder / "data" / "runs", SUBMITTED) == lists(here, NIGHT)
 
 
-def test_the_toolbox_sees_the_runs_and_may_write_nowhere_else(said):
+def test_the_toolbox_sees_the_runs_and_writes_nowhere_else(said):
     text, code = said["toolbox"]
     assert code == 0, text
     user, refused, *rest = text.splitlines()
     assert user == "1000"
     assert "Read-only file system" in refused
     assert NIGHT in "".join(rest)
+
+
+def test_the_toolbox_cannot_knock_at_the_cluster(said):
+    text, _ = said["toolbox"]
+    for port in (8265, 6379):
+        assert f"/dev/tcp/night-head-svc/{port}: Permission denied" in text
