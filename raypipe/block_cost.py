@@ -16,7 +16,8 @@ from raypipe.kernels.column_blocks import (
     search_block,
 )
 from raypipe.kernels.exact_scores import best_candidates
-from raypipe.recommend import Night, make_lists, recommend_shard
+from raypipe.night import Night
+from raypipe.recommend import make_lists, recommend_shard
 
 #: Accounts of a class that are measured. All classes share one building of the blocks.
 _SAMPLE = 1024

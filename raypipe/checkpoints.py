@@ -15,8 +15,8 @@ from raypipe.cost import Cost, cut_shards
 from raypipe.disk import disk_errors, to_json, write_atomic
 from raypipe.graph import FollowGraph
 from raypipe.ladder import SOURCES, Rung
+from raypipe.night import Night
 from raypipe.reasons import Reasons, sentences
-from raypipe.recommend import Night
 from raypipe.runs.staging import Staging
 
 Shard = tuple[int, int]

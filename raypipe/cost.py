@@ -12,7 +12,9 @@ from raypipe.block_cost import rates_in_blocks
 from raypipe.config import RunConfig
 from raypipe.kernels.shards import cut_short
 from raypipe.memory import size
-from raypipe.recommend import Night, column_blocks, estimate_work, recommend_shard
+from raypipe.night import Night, column_blocks
+from raypipe.recommend import recommend_shard
+from raypipe.work import estimate_work
 
 #: Rows of Parquet made of checkpoints, written and hashed in a second; measured with UUIDs.
 ROWS_WRITTEN_PER_SECOND = 1e6

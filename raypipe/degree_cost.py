@@ -19,7 +19,8 @@ from raypipe.kernels.drawn_part import DrawnPart, draw_part
 from raypipe.kernels.search_cost import WRITE, expected_work
 from raypipe.kernels.similarity_index import HUBS
 from raypipe.ladder import fixed_ladder
-from raypipe.recommend import Night, work_of_list
+from raypipe.night import Night
+from raypipe.work import work_of_list
 
 #: Of 10 neighbours that were asked for, six graphs had 3.3 to 9.5, of 100 they had 6 to 46.
 _NEIGHBOURS_PER_TWIN = 4

@@ -23,14 +23,13 @@ from raypipe.kernels.csr import Adjacency, subset
 from raypipe.kernels.merged import Merged
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.ladder import FILL_UP, SOURCES, Rung, ladder_of, rungs_of
+from raypipe.night import Night, prepare
 from raypipe.ranking import Recommendations, empty_lists
 from raypipe.reasons import sentences
 from raypipe.recommend import (
-    Night,
     best_of,
     blend_scores,
     merged_candidates,
-    prepare,
     recommend_to,
     sources_of_rung,
     why_recommended,

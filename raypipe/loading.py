@@ -31,8 +31,8 @@ from raypipe.intake.files import list_files
 from raypipe.intake.read import input_digest, read_follows
 from raypipe.ladder import Rung, has_factors, has_learned
 from raypipe.meter import Meter
+from raypipe.night import Night, prepare
 from raypipe.progress import Progress
-from raypipe.recommend import Night, prepare
 from raypipe.rejections import Rejections
 from raypipe.statistics import graph_statistics
 

@@ -21,9 +21,9 @@ from raypipe.graph import FollowGraph
 from raypipe.ladder import ladder_of
 from raypipe.loading import Stages, load, prepare_night
 from raypipe.memory import TASK_BYTES, Sizes, blocks_needed, index_bytes, room_of_a_task
+from raypipe.night import Night, column_blocks
 from raypipe.progress import Progress, Silent
 from raypipe.recall import similarity_facts
-from raypipe.recommend import Night, column_blocks
 from raypipe.statistics import wedges
 
 #: Where there are only degrees: seconds of a CPU to read a row of CSV and number its ids, and of

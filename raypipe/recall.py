@@ -13,7 +13,8 @@ from raypipe.graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.exact_scores import best_of_all
 from raypipe.kernels.tanimoto import Neighbours
-from raypipe.recommend import Night, nearest
+from raypipe.night import Night
+from raypipe.recommend import nearest
 
 #: Accounts of a sample: so many give a recall to 2 in 100, the fewest to 10 in 100.
 _MOST, _FEWEST = 2000, 100

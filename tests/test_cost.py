@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from raypipe import block_cost, cost
-from raypipe.recommend import column_blocks
+from raypipe.night import column_blocks
 from tests.strategies import graph_of
 from tests.test_recommend import night_on
 

@@ -25,8 +25,9 @@ from raypipe.feedback.store import FeedbackStore, Snapshot
 from raypipe.filters import FilterInputs, filters_of
 from raypipe.gate import check_lists
 from raypipe.ladder import FILL_UP, FIXED, LEARNED, SOURCES, Rung
+from raypipe.night import prepare
 from raypipe.pipeline import run_night
-from raypipe.recommend import prepare, recommend_shard
+from raypipe.recommend import recommend_shard
 from raypipe.reports import print_run
 from raypipe.runs.parts import write_parts
 from raypipe.runs.store import RunStore

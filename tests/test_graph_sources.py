@@ -18,10 +18,12 @@ from raypipe.config import MiddleConfig, load_config
 from raypipe.follows import follows_dataframe
 from raypipe.kernels.shards import cut
 from raypipe.ladder import Rung
+from raypipe.night import prepare
 from raypipe.pipeline import run_night
 from raypipe.recall import walk_facts
-from raypipe.recommend import estimate_work, prepare, recommend_shard
+from raypipe.recommend import recommend_shard
 from raypipe.runs.store import RunStore
+from raypipe.work import estimate_work
 from tests import naive
 from tests.strategies import graph_of, pairs
 from tests.test_filters import config_for, stands_on, write

@@ -27,7 +27,7 @@ from raypipe.memory import (
     sizes_of,
     tasks_at_a_time,
 )
-from raypipe.recommend import column_blocks, prepare
+from raypipe.night import column_blocks, prepare
 from tests.kernels.test_tanimoto import graph_of, skewed
 from tests.strategies import graph_of as graph_of_rows
 
@@ -152,7 +152,7 @@ def test_a_graph_without_follows_needs_no_blocks():
 
 def test_what_does_not_fit_on_this_machine_is_refused_before_it_is_built(monkeypatch):
     graph = graph_of_rows([("a", "b"), ("a", "c"), ("b", "c")])
-    monkeypatch.setattr("raypipe.recommend.build_index", None)  # it is never called
+    monkeypatch.setattr("raypipe.night.build_index", None)  # it is never called
     accounts = np.arange(3, dtype=np.int32)
     with pytest.raises(TooLargeError) as error:
         prepare(graph, accounts, config_of(None), available=100)
@@ -203,7 +203,8 @@ import pyarrow as pa
 from raypipe.config import load_config
 from raypipe.cost import Cost, cut_shards
 from raypipe.graph import load_graph
-from raypipe.recommend import column_blocks, nearest, prepare, recommend_shard
+from raypipe.night import column_blocks, prepare
+from raypipe.recommend import nearest, recommend_shard
 
 def held():
     with open("/proc/self/status") as file:

@@ -19,9 +19,10 @@ from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.tanimoto import no_neighbours
 from raypipe.kernels.ties import Asked
 from raypipe.ladder import SOURCES, Rung
+from raypipe.night import prepare
 from raypipe.pipeline import run_night
 from raypipe.reasons import Reasons, reasons_of, sentences
-from raypipe.recommend import prepare, recommend_shard
+from raypipe.recommend import recommend_shard
 from raypipe.runs.store import RunStore
 from tests import naive
 from tests.strategies import IDS, graph_of, pairs

@@ -23,7 +23,8 @@ from raypipe.eligibility import FilterReason
 from raypipe.factors.model import FactorModel, FollowFactors
 from raypipe.kernels.tanimoto import build_index, top_neighbours
 from raypipe.ladder import SOURCES, Rung
-from raypipe.recommend import Night, prepare, recommend_shard
+from raypipe.night import Night, prepare
+from raypipe.recommend import recommend_shard
 from tests import naive
 from tests.strategies import graph_of, pairs
 

@@ -23,8 +23,9 @@ from raypipe.feedback.store import FeedbackStore
 from raypipe.filters import filters_of, read_filters
 from raypipe.kernels.csr import Pairs, adjacency
 from raypipe.kernels.tanimoto import build_index, top_neighbours
+from raypipe.night import prepare
 from raypipe.pipeline import run_night
-from raypipe.recommend import prepare, recommend_shard
+from raypipe.recommend import recommend_shard
 from raypipe.rejections import Rejections, rejections_of
 from raypipe.runs.store import RunStore
 from tests import naive

@@ -47,7 +47,7 @@ from raypipe.ladder import (
     has_factors,
 )
 from raypipe.loading import Stages
-from raypipe.recommend import searched_graph
+from raypipe.night import searched_graph
 from raypipe.rejections import Rejections
 
 #: The ndcg of an account varies by about .25 around the mean: of 100 accounts the mean is known to

@@ -24,7 +24,8 @@ from raypipe.ladder import (
     has_factors,
     rungs_of,
 )
-from raypipe.recommend import Night, nearest, recommend_to
+from raypipe.night import Night
+from raypipe.recommend import nearest, recommend_to
 
 #: What the night itself would show: each source where the ladder lets it lead.
 LADDER = "ladder"

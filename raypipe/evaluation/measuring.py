@@ -20,7 +20,8 @@ from raypipe.factors.model import FactorModel
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.shards import cut_short, heaviest_first
 from raypipe.ladder import FILL_UP, Rung, fixed_ladder
-from raypipe.recommend import Night, column_blocks, estimate_work, prepare, work_of_blend
+from raypipe.night import Night, column_blocks, prepare
+from raypipe.work import estimate_work, work_of_blend
 
 #: Everybody, beside SIZES.
 ALL = "all"

@@ -9,8 +9,9 @@ import pyarrow as pa
 
 from raypipe.config import load_config
 from raypipe.graph import FollowGraph
+from raypipe.night import Night, prepare
 from raypipe.recall import similarity_facts
-from raypipe.recommend import Night, nearest, prepare
+from raypipe.recommend import nearest
 from raypipe.show import print_table
 from tests.benchmarks.similarity import graphs
 from tests.benchmarks.timing import in_turns

@@ -21,7 +21,9 @@ from raypipe.kernels.shards import cut
 from raypipe.kernels.shared import count_shared
 from raypipe.kernels.trees import Trees, score
 from raypipe.ladder import FIXED, LEARNED, SOURCES, blend, fixed_ladder
-from raypipe.recommend import estimate_work, prepare, recommend_shard
+from raypipe.night import prepare
+from raypipe.recommend import recommend_shard
+from raypipe.work import estimate_work
 from tests import naive
 from tests.blend.stumps import stumps
 from tests.strategies import graph_of, pairs

@@ -20,8 +20,9 @@ from raypipe.evaluation.splits import SIZES, hold_out_share, split_follows
 from raypipe.frames import PandasEngine
 from raypipe.ladder import Rung, fixed_ladder, ladder_of
 from raypipe.loading import Stages
+from raypipe.night import column_blocks
 from raypipe.progress import Silent
-from raypipe.recommend import column_blocks, warm_up
+from raypipe.recommend import warm_up
 from tests.strategies import graph_of
 
 POPULAR, SIMILAR, FACTORS = ("popular",), ("similar", "popular"), ("factors", "popular")

@@ -16,7 +16,8 @@ from raypipe.evaluation.lists import check_sources, lists_of
 from raypipe.evaluation.measuring import ALL, measure, measure_lists, measuring_of
 from raypipe.evaluation.results import differences_by_size, leaders, means_by_size, only
 from raypipe.evaluation.splits import SIZES, hold_out_share, split_follows
-from raypipe.recommend import estimate_work, recommend_shard
+from raypipe.recommend import recommend_shard
+from raypipe.work import estimate_work
 from tests import naive
 from tests.strategies import graph_of, pairs
 
@@ -255,7 +256,7 @@ def test_factors_without_a_model_are_refused_with_the_cure():
 
 def test_nothing_is_prepared_for_a_search_that_nobody_asks_for(monkeypatch):
     config, split = split_of([(f"a{i}", f"b{j}") for i in range(9) for j in range(6)])
-    monkeypatch.setattr("raypipe.recommend.build_index", None)
+    monkeypatch.setattr("raypipe.night.build_index", None)
     found = measure_lists(measuring_of(split, config, ["popular"]))
     assert found.sources == ("popular",)
     with pytest.raises(TypeError):
