@@ -6,11 +6,12 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import NamedTuple
 
 import psutil
 
 _SAMPLE_SECONDS = 0.2
-#: To share out pages takes the system long; it is asked again when there are so many times more.
+#: To share out pages takes the system long; it is asked again when so many times more are resident.
 _GROWTH = 1.02
 
 
@@ -30,20 +31,22 @@ class Meter:
 
     def __init__(self) -> None:
         self.stages: list[dict[str, str | float]] = []
+        self._last: _Look | None = None
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Measure what runs inside, and add it to ``stages`` when it ends well."""
         done = threading.Event()
-        peak, most = _occupied(), _resident()
+        self._last = _look(self._last)
+        resident, occupied = self._last  # the most so far
 
         def sample() -> None:
-            nonlocal peak, most
+            nonlocal resident, occupied
             while not done.wait(_SAMPLE_SECONDS):
-                if (resident := _resident()) > most * _GROWTH:
-                    peak = max(peak, _occupied())
-                    # What was given back while the pages were shared out was not seen: once more.
-                    most = max(most, min(resident, _resident()))
+                if _resident() > resident * _GROWTH:
+                    self._last = _look()
+                    resident = max(resident, self._last.resident)
+                    occupied = max(occupied, self._last.occupied)
 
         sampler = threading.Thread(target=sample, name="meter", daemon=True)
         sampler.start()
@@ -54,10 +57,28 @@ class Meter:
             seconds = time.perf_counter() - started
             done.set()
             sampler.join()
-        peak_memory = max(peak, _occupied()) / 1e6
+        self._last = _look(self._last)
+        peak_memory = max(occupied, self._last.occupied) / 1e6
         self.stages.append(
             {"stage": name, "seconds": round(seconds, 3), "peak_memory_mb": round(peak_memory, 1)}
         )
+
+
+class _Look(NamedTuple):
+    """Bytes of all processes: with shared pages counted in each, and shared out."""
+
+    resident: int
+    occupied: int
+
+
+def _look(last: _Look | None = None) -> _Look:
+    """Share out the pages, unless about as many are resident as at the last look."""
+    resident = _resident()
+    if last and last.resident / _GROWTH <= resident <= last.resident * _GROWTH:
+        return last
+    occupied = _occupied()
+    # What was given back meanwhile was not seen: more than is resident now counts as growth.
+    return _Look(min(resident, _resident()), occupied)
 
 
 def _resident() -> int:

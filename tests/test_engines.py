@@ -139,25 +139,38 @@ def test_the_meter_sees_a_peak_in_the_middle(monkeypatch):
     assert before + 200 < peak < before + 1000
 
 
-def test_the_meter_looks_again_at_a_peak_that_it_came_too_late_for(monkeypatch):
-    """Sharing out the pages of many processes takes so long that a short peak may be over."""
-    held = iter([100, 200, 100, 200, 200])  # at the start; then before and after each look
-    found = iter([90, 95, 190])
-    seen = threading.Event()
+def scripted(monkeypatch, resident, occupied):
+    """The meter sees these amounts, one after another; an event tells when the first have ended."""
+    resident, occupied, over = iter(resident), iter(occupied), threading.Event()
 
-    def resident():
-        if (memory := next(held, None)) is None:
-            seen.set()
-        return memory or 200
+    def next_resident():
+        if (memory := next(resident, None)) is None:
+            over.set()
+        return memory or 200 * 10**6
 
     monkeypatch.setattr(meter, "_SAMPLE_SECONDS", 0)
-    monkeypatch.setattr(meter, "_resident", resident)
-    monkeypatch.setattr(meter, "_occupied", lambda: next(found, 92) * 10**6)
+    monkeypatch.setattr(meter, "_resident", next_resident)
+    monkeypatch.setattr(meter, "_occupied", lambda: next(occupied) * 10**6)
+    return over
+
+
+def test_the_meter_looks_again_at_a_peak_that_it_came_too_late_for(monkeypatch):
+    """Sharing out the pages of many processes takes so long that a short peak may be over."""
+    resident = [10**8 * n for n in (1, 1, 2, 2, 1, 2, 2, 2)]  # two for a look, three with a sample
+    over = scripted(monkeypatch, resident, [90, 95, 190])
     measured = Meter()
     with measured.stage("peaks"):
-        assert seen.wait(60)
-        assert next(found, None) is None, "one look only"
+        assert over.wait(60)
     assert measured.stages[0]["peak_memory_mb"] == 190
+
+
+def test_the_meter_shares_out_pages_only_where_they_have_changed(monkeypatch):
+    over = scripted(monkeypatch, [], [180])
+    measured = Meter()
+    for name in ("one", "two"):
+        with measured.stage(name):
+            assert over.wait(60)
+    assert [stage["peak_memory_mb"] for stage in measured.stages] == [180, 180]
 
 
 def test_what_the_module_that_holds_ray_is_told(monkeypatch):
