@@ -19,6 +19,7 @@ from raypipe.gate import check_lists
 from raypipe.graph import build_graph, encode
 from raypipe.runs.parts import write_parts
 from raypipe.show import print_facts
+from tests.feedback.writers import write_from_eight_processes
 
 ACCOUNTS = 100_000
 #: Account i follows the 10 after it, is recommended the next 10, and has rejected the next 10.
@@ -52,6 +53,12 @@ def bench() -> None:
             taken = [
                 seconds(lambda i=i: store.reject("me", f"account-{i:06d}")) for i in range(500)
             ]
+        url = f"sqlite:///{folder}/eight.sqlite"
+        with closing(FeedbackStore(url)) as store:
+            facts["10,000 from 8 processes"] = seconds(
+                lambda: write_from_eight_processes(url, 10_000)
+            )
+            assert store.snapshot().pairs.num_rows == store.snapshot().watermark == 10_000
     facts["a night more, in all"] = sum(
         (facts["snapshot"], facts["digest"], facts["into codes"])
     ) + (facts["gate with"] - facts["gate without"])

@@ -179,8 +179,9 @@ def test_shards_do_not_show(how):
 def test_ray_does_not_show(ray_cluster):
     graph = random_graph()
     night = night_of(graph, LEARNED)
+    expected = lists_of(graph, whole(night))
     results = cluster.run_shards(partial(recommend_shard, night), cut(estimate_work(night), 4))
-    assert lists_of(graph, results) == lists_of(graph, whole(night))
+    assert lists_of(graph, results) == expected
 
 
 @pytest.mark.parametrize("how", [FIXED, LEARNED])

@@ -16,6 +16,7 @@ from raypipe.feedback import place, schema
 from raypipe.feedback.place import rejected_by
 from raypipe.feedback.store import FeedbackStore, Imported
 from tests.feedback.postgres import LosesReplies
+from tests.feedback.writers import write_from_eight_processes
 
 
 def pairs(store):
@@ -118,24 +119,10 @@ def test_import_skips_what_is_rejected(store, url):
     assert store.export_table().num_rows == 3
 
 
-_WRITER = """
-import sys
-from raypipe.feedback.store import FeedbackStore
-store = FeedbackStore(sys.argv[1])
-for i in range(int(sys.argv[2]), int(sys.argv[3]), 8):
-    store.reject(f"a{i % 100}", f"c{i}", request_id=f"r{i}")
-    if i % 7 == 0:  # some retry
-        assert store.reject(f"a{i % 100}", f"c{i}", request_id=f"r{i}").repeated
-"""
-
-
 def test_eight_writers_lose_nothing_and_double_nothing(store, url):
-    # A server has its own tests; what is raypipe's own is tried as often as it takes.
-    count = 10_000 if url.startswith("sqlite") else 2_000
-    words = [sys.executable, "-c", _WRITER, url]
-    writers = [subprocess.Popen([*words, str(number), str(count)]) for number in range(8)]
-    assert [writer.wait() for writer in writers] == [0] * 8
-    assert sorted(pairs(store)) == sorted((f"a{i % 100}", f"c{i}") for i in range(count))
+    count = 2_000
+    written = write_from_eight_processes(url, count)
+    assert sorted(pairs(store)) == sorted(written)
     assert len(events_in(url)) == count
     assert store.snapshot().watermark == count
 
