@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import os
-import threading
 from contextlib import ExitStack
 
 import pytest
 
-from raypipe import engines, meter
+from raypipe import engines
 from raypipe.config import load_config
 from raypipe.errors import TooLargeError
 from raypipe.frames import PandasEngine
-from raypipe.meter import Meter
 
 PANDAS = PandasEngine()
 
@@ -114,63 +112,6 @@ def test_memory_of_a_container(limit, used, expected, tmp_path, monkeypatch):
         (tmp_path / "memory.max").write_text(limit)
         (tmp_path / "memory.current").write_text(used)
     assert engines.memory_available() == expected
-
-
-def test_the_meter_sees_a_peak_in_the_middle(monkeypatch):
-    import numpy as np
-
-    looked, occupied = threading.Event(), meter._occupied
-
-    def look():
-        found = occupied()
-        looked.set()
-        return found
-
-    measured = Meter()
-    with measured.stage("before"):
-        pass
-    with measured.stage("peak"):
-        held = np.ones(40_000_000)  # 320 MB
-        monkeypatch.setattr(meter, "_occupied", look)
-        assert looked.wait(60)
-        held = held[:1].copy()
-    before, peak = (stage["peak_memory_mb"] for stage in measured.stages)
-    assert held[0] == 1
-    assert before + 200 < peak < before + 1000
-
-
-def scripted(monkeypatch, resident, occupied):
-    """The meter sees these amounts, one after another; an event tells when the first have ended."""
-    resident, occupied, over = iter(resident), iter(occupied), threading.Event()
-
-    def next_resident():
-        if (memory := next(resident, None)) is None:
-            over.set()
-        return memory or 200 * 10**6
-
-    monkeypatch.setattr(meter, "_SAMPLE_SECONDS", 0)
-    monkeypatch.setattr(meter, "_resident", next_resident)
-    monkeypatch.setattr(meter, "_occupied", lambda: next(occupied) * 10**6)
-    return over
-
-
-def test_the_meter_looks_again_at_a_peak_that_it_came_too_late_for(monkeypatch):
-    """Sharing out the pages of many processes takes so long that a short peak may be over."""
-    resident = [10**8 * n for n in (1, 1, 2, 2, 1, 2, 2, 2)]  # two for a look, three with a sample
-    over = scripted(monkeypatch, resident, [90, 95, 190])
-    measured = Meter()
-    with measured.stage("peaks"):
-        assert over.wait(60)
-    assert measured.stages[0]["peak_memory_mb"] == 190
-
-
-def test_the_meter_shares_out_pages_only_where_they_have_changed(monkeypatch):
-    over = scripted(monkeypatch, [], [180])
-    measured = Meter()
-    for name in ("one", "two"):
-        with measured.stage(name):
-            assert over.wait(60)
-    assert [stage["peak_memory_mb"] for stage in measured.stages] == [180, 180]
 
 
 def test_what_the_module_that_holds_ray_is_told(monkeypatch):
