@@ -25,8 +25,8 @@ demo/follows.csv: | $(VENV)/installed
 run: $(VENV)/installed $(if $(FOLLOWS),,demo/follows.csv)  ## the nightly job [FOLLOWS=path] [ARGS=...]
 	$(BIN)/raypipe run configs/quickstart.yaml $(if $(FOLLOWS),--follows '$(FOLLOWS)') $(ARGS)
 
-test: $(VENV)/installed  ## the whole test suite [ARGS=...]
-	$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/installed  ## the whole test suite, two files at a time [ARGS=...]
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: $(VENV)/installed  ## style and format, as ruff sees them
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
