@@ -20,13 +20,14 @@ import pyarrow.compute as pc
 from raypipe.columns import FOLLOWER, FOLLOWING
 from raypipe.errors import InputError, RunError, UnknownAccountError
 from raypipe.kernels.csr import Adjacency, Pairs, adjacency, subset, transpose
+from raypipe.kernels.frozen import freeze
 
 _MAX_ACCOUNTS = np.iinfo(np.int32).max
 
 
 @dataclass(frozen=True)
 class FollowGraph:
-    """Who follows whom.
+    """Who follows whom; its arrays are read-only.
 
     Attributes:
         ids: large_string[n], ascending by their UTF-8 bytes; an account's code is its place here.
@@ -39,6 +40,9 @@ class FollowGraph:
     followees: Adjacency
     followers: Adjacency
     fingerprint: str
+
+    def __post_init__(self) -> None:
+        freeze((self.followees, self.followers))
 
     @property
     def accounts(self) -> int:

@@ -18,6 +18,7 @@ from raypipe.graph import FollowGraph
 from raypipe.kernels.capped import without_hubs
 from raypipe.kernels.column_blocks import ColumnBlocks
 from raypipe.kernels.csr import Adjacency
+from raypipe.kernels.frozen import freeze
 from raypipe.kernels.tanimoto import SimilarityIndex, build_index
 from raypipe.ladder import LEARNED, Rung, fixed_ladder
 from raypipe.memory import Fit, fit_tasks, refuse_what_is_too_large
@@ -26,7 +27,7 @@ from raypipe.rejections import Rejections
 
 @dataclass(frozen=True)
 class Night:
-    """What every shard needs, put into the object store once.
+    """What every shard needs, put into the object store once; its arrays are read-only.
 
     Attributes:
         followees: whom every account follows.
@@ -61,6 +62,9 @@ class Night:
     ranker: Ranker | None = None
     shard_accounts: int | None = None
     rejected: Adjacency | None = None
+
+    def __post_init__(self) -> None:
+        freeze(self)
 
 
 def prepare(

@@ -345,7 +345,8 @@ def server():
             yield f"http://127.0.0.1:{port}"
         finally:
             for process in [*psutil.Process(head.pid).children(recursive=True), head]:
-                process.kill()
+                with suppress(psutil.NoSuchProcess):  # it has ended with one before it
+                    process.kill()
     shutil.rmtree(folder, ignore_errors=True)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+import sys
 from dataclasses import replace
 from functools import partial
 
@@ -9,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numba.core.registry import CPUDispatcher
 
 from raypipe import cluster
 from raypipe.blend.features import Surroundings, feature_names, features
@@ -182,6 +185,31 @@ def test_ray_does_not_show(ray_cluster):
     expected = lists_of(graph, whole(night))
     results = cluster.run_shards(partial(recommend_shard, night), cut(estimate_work(night), 4))
     assert lists_of(graph, results) == expected
+
+
+def compiled():
+    """How many versions of each kernel there are."""
+    return {
+        (name, key): len(kernel.signatures)
+        for name, module in list(sys.modules.items())
+        if name.startswith("raypipe.")
+        for key, kernel in vars(module).items()
+        if isinstance(kernel, CPUDispatcher)
+    }
+
+
+@pytest.mark.parametrize("how", [FIXED, LEARNED])
+def test_a_task_compiles_nothing_that_is_compiled_here(how):
+    """Arrays that come out of the object store are read-only: for numba, of another type."""
+    graph = random_graph()
+    night = night_of(graph, how)
+    expected, here = lists_of(graph, whole(night)), compiled()
+    assert here
+    buffers = []
+    stored = pickle.dumps(night, protocol=5, buffer_callback=buffers.append)
+    there = pickle.loads(stored, buffers=[buffer.raw().toreadonly() for buffer in buffers])
+    assert lists_of(graph, whole(there)) == expected
+    assert compiled() == here
 
 
 @pytest.mark.parametrize("how", [FIXED, LEARNED])
