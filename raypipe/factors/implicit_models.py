@@ -145,7 +145,8 @@ def _fit(model: Any, graph: FollowGraph) -> FollowFactors:
 
     codes, indptr = graph.followees.codes, graph.followees.indptr
     ones = np.ones(len(codes), np.float32)
-    follows = csr_matrix((ones, codes, indptr), (graph.accounts,) * 2)
+    # Copies: implicit takes only what it could write to, which a graph is not.
+    follows = csr_matrix((ones, codes, indptr), (graph.accounts,) * 2, copy=True)
     try:
         with one_blas_thread():  # implicit's threads are its own; it warns of others
             model.fit(follows, show_progress=False)
