@@ -12,7 +12,7 @@ import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tests.k8s.objects import K8S, Object, of_kind, quantity
+from tests.k8s.objects import K8S, Object, labels_of, of_kind, quantity
 
 TOKEN = "a-token-that-the-operator-has-made-0123456789abcdef"
 #: Of everybody who may reach the cluster.
@@ -155,11 +155,6 @@ def plain_pod(pod: Object, name: str, script: str, volumes: dict[str, Path]) -> 
     container = spec["containers"][0]
     mounts = _mounts(spec, container, volumes)
     return Container(name, script, _env(container, {}), mounts, labels=labels_of(pod))
-
-
-def labels_of(pod: Object) -> dict[str, str]:
-    """The labels that a pod, or a template of one, has in its manifest."""
-    return pod.get("metadata", {}).get("labels", {})
 
 
 def compiled_kernels(folder: Path) -> dict[str, Path]:

@@ -74,6 +74,11 @@ def of_kind(objects: list[Object], *kinds: str) -> list[Object]:
     return [found for found in objects if found["kind"] in kinds]
 
 
+def labels_of(found: Object) -> dict[str, str]:
+    """The labels that an object, or a template of one, has in its manifest."""
+    return found.get("metadata", {}).get("labels", {})
+
+
 def name_of(found: Object) -> str:
     return f"{found['kind']} {found['metadata']['name']}"
 
@@ -95,9 +100,8 @@ def pods(objects: list[Object]) -> Iterator[Pod]:
         for place, node in walk(found):
             spec = node.get("spec") if isinstance(node, dict) else None
             if isinstance(spec, dict) and "containers" in spec:
-                labels = node.get("metadata", {}).get("labels", {})
                 where = f"{name_of(found)} {place}".strip()
-                yield Pod(where, _role(place, found["kind"]), labels, spec)
+                yield Pod(where, _role(place, found["kind"]), labels_of(node), spec)
 
 
 def containers(objects: list[Object]) -> Iterator[tuple[str, Object]]:
