@@ -54,9 +54,9 @@ from raypipe.columns import (
     SCORES,
     check_columns,
 )
+from raypipe.compute.frames import Frame, FrameEngine, PandasEngine
 from raypipe.config import InputConfig
 from raypipe.errors import UnknownAccountError
-from raypipe.frames import Frame, FrameEngine, PandasEngine
 
 
 def tanimoto(list1: Iterable[str], list2: Iterable[str]) -> float:
@@ -91,7 +91,7 @@ def follows_dataframe(path: str | Path, engine: FrameEngine | None = None) -> Fr
     Raises:
         InputError: there is no such input, or more than 1 % of its rows are broken.
     """
-    from raypipe.intake.read import read_follows
+    from raypipe.storage.intake.read import read_follows
 
     return read_follows(InputConfig(follows=str(path)), engine or PandasEngine()).frame
 

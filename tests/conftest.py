@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.paths import ROOT
+
 # Times vary on shared machines, and the first call of a kernel compiles it.
 settings.register_profile("raypipe", deadline=None, derandomize=os.environ.get("CI") == "true")
 settings.load_profile("raypipe")
-
-ROOT = Path(__file__).parents[1]
 
 
 def real_data() -> Path | None:
@@ -32,9 +32,9 @@ def data() -> Path:
 
 
 @pytest.fixture(scope="module")
-def ray_cluster():
+def local_ray():
     """A local Ray with two CPUs, one a module."""
-    from raypipe import cluster
+    from raypipe.compute import ray_cluster
 
-    with cluster.connect("local"):
+    with ray_cluster.connect("local"):
         yield

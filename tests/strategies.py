@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 from hypothesis import strategies as st
 
-from raypipe.graph import FollowGraph, build_graph, encode
+from raypipe.graph.follow_graph import FollowGraph, build_graph, encode
 
 #: Few ids, so that follows collide; some that frames like to take for numbers or nulls.
 IDS = ["0", "00", "0123", "1e5", "NA", "null", "None", "é", "z", "Z", "10", "9", "a b", "-1", "漢"]

@@ -31,8 +31,8 @@ def frame_class(request):
     """pandas.DataFrame, or Modin's on a Ray of two CPUs."""
     if request.param == "pandas":
         return pd.DataFrame
-    request.getfixturevalue("ray_cluster")
-    from raypipe.cluster import import_modin
+    request.getfixturevalue("local_ray")
+    from raypipe.compute.ray_cluster import import_modin
 
     warnings.filterwarnings("ignore", category=UserWarning, module="modin")
     warnings.filterwarnings("ignore", category=FutureWarning)
@@ -140,7 +140,7 @@ def test_missing_columns_are_named(frame_class):
         follows.follower_statistics(frame)
 
 
-def test_the_example_runs_as_written_on_modin_too(ray_cluster):
+def test_the_example_runs_as_written_on_modin_too(local_ray):
     """On pandas, pytest runs it as the doctest that it is."""
     text = follows.__doc__.replace("import pandas as pd", "import modin.pandas as pd")
     test = doctest.DocTestParser().get_doctest(text, dict(vars(follows)), "modin", None, 0)

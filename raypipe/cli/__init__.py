@@ -2,11 +2,11 @@
 
 from raypipe.cli import (  # noqa: F401  they add commands
     config,
+    evaluate,
     feedback,
     jobs,
-    night,
-    quality,
-    reading,
+    lookup,
+    run,
     runs,
 )
 from raypipe.cli.app import app, main

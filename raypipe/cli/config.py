@@ -13,8 +13,8 @@ def config_show(
     config: Config = None, follows: Follows = None, settings: Settings = None, json: Json = False
 ) -> None:
     """Print what holds after the file, --follows and --set: every key with its value."""
+    from raypipe.cli.output.terminal import print_json
     from raypipe.config import to_yaml
-    from raypipe.show import print_json
 
     settled = settle(config, follows, settings)
     if json:
@@ -34,15 +34,15 @@ def config_check(
     """Check a config, that its input is there, and that filters and rejections can be read."""
     settled = settle(config, follows, settings)
 
-    from raypipe.audience import read_accounts
-    from raypipe.blend.training import check_blend
-    from raypipe.factors.algorithms import check_factors
-    from raypipe.filters import check_filters
-    from raypipe.intake.files import list_files
-    from raypipe.intake.transform import load_function
-    from raypipe.rating_evaluation import chosen_algorithms
-    from raypipe.runs.store import RunStore
-    from raypipe.show import print_json
+    from raypipe.cli.output.terminal import print_json
+    from raypipe.ratings.run import chosen_algorithms
+    from raypipe.recommend.audience import read_accounts
+    from raypipe.recommend.blend.training import check_blend
+    from raypipe.recommend.filters.inputs import check_filters
+    from raypipe.recommend.models.algorithms import check_factors
+    from raypipe.storage.intake.files import list_files
+    from raypipe.storage.intake.transform import load_function
+    from raypipe.storage.runs.store import RunStore
 
     files = list_files(settled.input)
     if settled.input.kind == "follows":

@@ -12,7 +12,7 @@ from raypipe.cli.app import app, rejections_app
 from raypipe.cli.options import DEFAULT_RUNS, Account, AtMost, Feedback, Json, RunsDir, feedback_url
 
 if TYPE_CHECKING:  # it imports SQLAlchemy
-    from raypipe.feedback.store import FeedbackStore
+    from raypipe.storage.feedback.store import FeedbackStore
 
 Candidate = Annotated[str, typer.Argument(help="Whom it does not want to see.")]
 RequestId = Annotated[
@@ -61,7 +61,7 @@ def rejections_list(
     json: Json = False,
 ) -> None:
     """What is rejected now, by account and candidate."""
-    from raypipe.show import print_json, print_table
+    from raypipe.cli.output.terminal import print_json, print_table
 
     with _store(feedback, runs_dir) as store:
         rows = store.rejections(account, k)
@@ -89,9 +89,9 @@ def rejections_import(
     """
     import pyarrow.parquet as pq
 
-    from raypipe.disk import disk_errors
-    from raypipe.feedback.transfer import read_rejections
-    from raypipe.show import print_facts, print_json
+    from raypipe.cli.output.terminal import print_facts, print_json
+    from raypipe.storage.feedback.tables import read_rejections
+    from raypipe.storage.files import disk_errors
 
     found = read_rejections(file)
     facts = {"rows": found.table.num_rows + found.quarantine.num_rows}
@@ -116,8 +116,8 @@ def rejections_export(
     json: Json = False,
 ) -> None:
     """Write what is rejected now into a file that `rejections import` reads."""
-    from raypipe.feedback.transfer import write_rejections
-    from raypipe.show import print_json
+    from raypipe.cli.output.terminal import print_json
+    from raypipe.storage.feedback.tables import write_rejections
 
     with _store(feedback, runs_dir) as store:
         table = store.export_table()
@@ -130,13 +130,13 @@ def rejections_export(
 
 def _store(feedback: str | None, runs_dir: Path) -> AbstractContextManager[FeedbackStore]:
     """Open until the block ends."""
-    from raypipe.feedback.store import FeedbackStore
+    from raypipe.storage.feedback.store import FeedbackStore
 
     return closing(FeedbackStore(feedback_url(feedback, runs_dir)))
 
 
 def _say(answer, sentence: str, json: bool) -> None:
-    from raypipe.show import print_json, text
+    from raypipe.cli.output.terminal import print_json, text
 
     if json:
         print_json(answer._asdict())

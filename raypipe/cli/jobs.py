@@ -68,7 +68,7 @@ def submit(
     Ends with the job's exit code. The same config and date again follow the same job; Ctrl-C
     leaves it running. A token is taken from RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH, as Ray does.
     """
-    from raypipe import jobs
+    from raypipe.compute import jobs
 
     _one_of("--kind", kind, jobs.RESULTS)
     _one_of("--code", code, ("package", "image"))
@@ -81,20 +81,20 @@ def submit(
     job = jobs.job_of(kind, day, settled, folder or str(Path.cwd()), results, resume)
     client = _connect(address)
 
-    from raypipe import job_server
+    from raypipe.compute import ray_jobs
 
-    attempt, known = job_server.attempt_of(client, job)
+    attempt, known = ray_jobs.attempt_of(client, job)
     new = known is None or (again and known.status.is_terminal())
     attempt += 1 if new else 0
     job_id = jobs.submission_id(job, attempt)
     if new:
-        job_server.submit(client, job, attempt, code)
+        ray_jobs.submit(client, job, attempt, code)
         _say(f"{job_id}: handed over")
     else:
         ended = known.status.is_terminal()
         _say(f"{job_id}: there already, {known.status}" + ("; --again runs it again" * ended))
     if not wait:
-        _end(job_id, job_server.job_details(client, job_id), new, json)
+        _end(job_id, ray_jobs.job_details(client, job_id), new, json)
         return
     _follow(client, job_id, new, json)
 
@@ -102,13 +102,13 @@ def submit(
 @jobs_app.command("list")
 def list_jobs(address: Address = None, json: Json = False) -> None:
     """All jobs that the server knows, the newest first."""
-    from raypipe.show import print_json, print_table
+    from raypipe.cli.output.terminal import print_json, print_table
 
     client = _connect(address)
 
-    from raypipe import job_server
+    from raypipe.compute import ray_jobs
 
-    jobs = job_server.jobs(client)
+    jobs = ray_jobs.jobs(client)
     if json:
         print_json(
             [
@@ -148,28 +148,28 @@ def stop(job_id: JobId, address: Address = None) -> None:
     """Stop a job. What it has finished is kept, and what was published before stays."""
     client = _connect(address)
 
-    from raypipe import job_server
+    from raypipe.compute import ray_jobs
 
-    stopped = job_server.stop(client, job_id)
+    stopped = ray_jobs.stop(client, job_id)
     _say(f"{job_id}: {'is told to stop' if stopped else 'had ended before'}")
 
 
 def _connect(address: str | None) -> Any:
-    from raypipe.jobs import check_address, warning
+    from raypipe.compute.jobs import check_address, warning
 
     address = check_address(address)
 
-    from raypipe import job_server  # with Ray, which takes a second
+    from raypipe.compute import ray_jobs  # with Ray, which takes a second
 
-    token = job_server.token()
+    token = ray_jobs.token()
     caution = warning(address, token)
     if caution:
         _say(f"warning: {caution}")
-    return job_server.connect(address, token)
+    return ray_jobs.connect(address, token)
 
 
 def _follow(client: Any, job_id: str, new: bool, json: bool) -> None:
-    from raypipe import job_server
+    from raypipe.compute import ray_jobs
 
     out = sys.stderr if json else sys.stdout
 
@@ -178,7 +178,7 @@ def _follow(client: Any, job_id: str, new: bool, json: bool) -> None:
         out.flush()
 
     try:
-        details = job_server.follow(client, job_id, write, _say)
+        details = ray_jobs.follow(client, job_id, write, _say)
     except KeyboardInterrupt:
         _say(f"{job_id}: goes on; follow it with raypipe jobs logs, end it with raypipe jobs stop")
         raise typer.Exit(130) from None
@@ -187,8 +187,8 @@ def _follow(client: Any, job_id: str, new: bool, json: bool) -> None:
 
 def _end(job_id: str, details: Any, new: bool, json: bool) -> None:
     """The last line, and the job's exit code where it has ended."""
-    from raypipe.jobs import cure, exit_code
-    from raypipe.show import print_json
+    from raypipe.cli.output.terminal import print_json
+    from raypipe.compute.jobs import cure, exit_code
 
     status = str(details.status)
     ended = details.status.is_terminal()

@@ -47,8 +47,8 @@ def feedback_url(given: str | None, runs_dir: Path) -> str:
 
     Before the first run, and by default, that is a file beside the runs.
     """
-    from raypipe.feedback.place import store_url
-    from raypipe.runs.store import RunStore
+    from raypipe.config.feedback_url import store_url
+    from raypipe.storage.runs.store import RunStore
 
     if given is None:
         runs = RunStore(runs_dir)

@@ -13,8 +13,8 @@ from raypipe.cli.options import DEFAULT_RUNS, Json, RunId, RunsDir
 @runs_app.command("list", epilog="Example: raypipe runs list --json")
 def runs_list(runs_dir: RunsDir = DEFAULT_RUNS, json: Json = False) -> None:
     """All finished runs, newest first; * marks the published one."""
-    from raypipe.runs.store import RunStore
-    from raypipe.show import print_json, print_table
+    from raypipe.cli.output.terminal import print_json, print_table
+    from raypipe.storage.runs.store import RunStore
 
     store = RunStore(runs_dir)
     published = store.current_id()
@@ -47,10 +47,10 @@ def runs_show(
     json: Json = False,
 ) -> None:
     """One run: counts by stage, seconds, memory, engines, versions."""
+    from raypipe.cli.output.runs import print_run
+    from raypipe.cli.output.terminal import print_json
     from raypipe.errors import RunError
-    from raypipe.reports import print_run
-    from raypipe.runs.store import RunStore
-    from raypipe.show import print_json
+    from raypipe.storage.runs.store import RunStore
 
     store = RunStore(runs_dir)
     found = store.get(run_id) if run_id else store.current()
@@ -73,8 +73,8 @@ def runs_rollback(
     json: Json = False,
 ) -> None:
     """Publish an earlier run again."""
-    from raypipe.runs.store import RunStore
-    from raypipe.show import print_json
+    from raypipe.cli.output.terminal import print_json
+    from raypipe.storage.runs.store import RunStore
 
     found = RunStore(runs_dir).rollback(run_id)
     if json:
@@ -90,8 +90,8 @@ def runs_prune(
     json: Json = False,
 ) -> None:
     """Delete old runs; never the published one nor the one that a rollback would go to."""
-    from raypipe.runs.store import RunStore
-    from raypipe.show import print_json
+    from raypipe.cli.output.terminal import print_json
+    from raypipe.storage.runs.store import RunStore
 
     removed = [run.id for run in RunStore(runs_dir).prune(keep)]
     if json:

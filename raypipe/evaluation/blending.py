@@ -13,14 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from raypipe.blend.examples import Examples
-from raypipe.blend.features import feature_names
-from raypipe.blend.ranker import Ranker
-from raypipe.blend.training import train_ranker
 from raypipe.evaluation.examples import examples_of_shard, together
 from raypipe.evaluation.measuring import Measuring, RunShards, measure_lists
 from raypipe.kernels.shards import cut_short, heaviest_first
-from raypipe.ladder import Rung
+from raypipe.recommend.blend.examples import Examples
+from raypipe.recommend.blend.features import feature_names
+from raypipe.recommend.blend.ranker import Ranker
+from raypipe.recommend.blend.training import train_ranker
+from raypipe.recommend.ladder import Rung
 
 #: Held-out follows among the candidates, in all: of fewer, a ranker learns what chance did.
 FEWEST_FOLLOWS = 1000

@@ -13,23 +13,23 @@ from typing import Any
 
 import pyarrow as pa
 
-from raypipe.audience import audience, read_accounts
-from raypipe.blend.training import check_blend
+from raypipe.compute.engines import Runner, memory_available, runner
+from raypipe.compute.progress import Progress, Silent
+from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
-from raypipe.engines import Runner, memory_available, runner
 from raypipe.errors import InputError
 from raypipe.evaluation.evidence import choose_ladder, ranker_of
 from raypipe.evaluation.lists import LADDER, asks_for_factors, check_sources, sources_of
 from raypipe.evaluation.measuring import Measures, measure_lists, measuring_of, shards_of
 from raypipe.evaluation.metrics import REJECTED, check_names
+from raypipe.evaluation.neighbour_recall import walk_facts
 from raypipe.evaluation.reading import digest_of_data, read_split
 from raypipe.evaluation.results import Row, differences_by_size, means_by_size
-from raypipe.factors.algorithms import check_factors, train
-from raypipe.ladder import LEARNED_BLEND, ladder_of
-from raypipe.loading import Stages
-from raypipe.progress import Progress, Silent
-from raypipe.recall import walk_facts
-from raypipe.recommend import warm_up
+from raypipe.recommend.audience import audience, read_accounts
+from raypipe.recommend.blend.training import check_blend
+from raypipe.recommend.ladder import LEARNED_BLEND, ladder_of
+from raypipe.recommend.models.algorithms import check_factors, train
+from raypipe.recommend.shard import warm_up
 
 
 @dataclass(frozen=True)

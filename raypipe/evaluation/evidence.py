@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from raypipe.blend.ranker import Ranker, from_values, to_values
+from raypipe.compute.engines import Runner, memory_available
+from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
-from raypipe.engines import Runner, memory_available
 from raypipe.errors import TooLargeError
 from raypipe.evaluation.blending import Learned, learn, of_blend, times
 from raypipe.evaluation.intervals import bootstrap_means, compare
@@ -34,9 +34,10 @@ from raypipe.evaluation.splits import (
     hold_out_share,
     split_follows,
 )
-from raypipe.factors.algorithms import train
-from raypipe.graph import FollowGraph
-from raypipe.ladder import (
+from raypipe.graph.follow_graph import FollowGraph
+from raypipe.recommend.blend.ranker import Ranker, from_values, to_values
+from raypipe.recommend.context import searched_graph
+from raypipe.recommend.ladder import (
     FILL_UP,
     FIXED,
     LEARNED,
@@ -46,9 +47,8 @@ from raypipe.ladder import (
     fixed_ladder,
     has_factors,
 )
-from raypipe.loading import Stages
-from raypipe.night import searched_graph
-from raypipe.rejections import Rejections
+from raypipe.recommend.models.algorithms import train
+from raypipe.recommend.negative_feedback import Rejections
 
 #: The ndcg of an account varies by about .25 around the mean: of 100 accounts the mean is known to
 #: .05, which is less than popular and similar mostly differ by; of fewer, chance would lead.

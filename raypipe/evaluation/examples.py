@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 
-from raypipe.blend.examples import Examples, is_example
-from raypipe.blend.features import features
 from raypipe.evaluation.measuring import Measuring
+from raypipe.kernels.candidate_union import Merged
 from raypipe.kernels.csr import Adjacency, take
-from raypipe.kernels.merged import Merged
 from raypipe.kernels.tanimoto import Neighbours
-from raypipe.ladder import Rung
-from raypipe.memory import BLENDED
-from raypipe.recommend import batches, merged_candidates, nearest, sources_of_rung
+from raypipe.recommend.blend.examples import Examples, is_example
+from raypipe.recommend.blend.features import features
+from raypipe.recommend.ladder import Rung
+from raypipe.recommend.memory import BLENDED
+from raypipe.recommend.shard import batches, merged_candidates, nearest, sources_of_rung
 
 
 def examples_of_shard(

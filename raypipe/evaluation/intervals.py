@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from raypipe.kernels.mixing import STEP, mix, mix_pair
+from raypipe.kernels.splitmix import STEP, mix, mix_pair
 
 #: So much of the resampled means lies within an interval.
 LEVEL = 0.95

@@ -8,12 +8,12 @@ from functools import reduce
 
 import numpy as np
 
-from raypipe.candidates import co_followed, factors, follow_back, popular, similar, two_hop
 from raypipe.config import RunConfig
 from raypipe.errors import ConfigError, did_you_mean
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.kernels.topk import fill_up
-from raypipe.ladder import (
+from raypipe.recommend.context import Night
+from raypipe.recommend.ladder import (
     BLENDS,
     FILL_UP,
     LEARNED_BLEND,
@@ -24,8 +24,8 @@ from raypipe.ladder import (
     has_factors,
     rungs_of,
 )
-from raypipe.night import Night
-from raypipe.recommend import nearest, recommend_to
+from raypipe.recommend.shard import nearest, recommend_to
+from raypipe.recommend.sources import co_followed, follow_back, model, popular, similar, two_hop
 
 #: What the night itself would show: each source where the ladder lets it lead.
 LADDER = "ladder"
@@ -65,7 +65,7 @@ def sources_of(config: RunConfig) -> tuple[str, ...]:
         >>> sources_of(RunConfig())
         ('popular', 'similar', 'follow_back', 'two_hop', 'co_followed')
     """
-    trained = (factors.NAME,) if config.factors.trained else ()
+    trained = (model.NAME,) if config.factors.trained else ()
     beside = (follow_back.NAME, two_hop.NAME, co_followed.NAME)
     blends = [rung.name for rung in contenders(config) if rung.how != FILL_UP]
     return (popular.NAME, similar.NAME, *trained, *beside, *blends)

@@ -9,19 +9,19 @@ from math import inf, nan
 
 import numpy as np
 
-from raypipe.blend.ranker import Ranker
-from raypipe.candidates import similar
 from raypipe.config import RunConfig
-from raypipe.eligibility import rejections_alone
 from raypipe.evaluation.lists import LADDER, ladders_of, lists_of
 from raypipe.evaluation.metrics import COVERAGE, Popularity, check_names, coverage, metrics
 from raypipe.evaluation.splits import SIZES, Split
-from raypipe.factors.model import FactorModel
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.shards import cut_short, heaviest_first
-from raypipe.ladder import FILL_UP, Rung, fixed_ladder
-from raypipe.night import Night, column_blocks, prepare
-from raypipe.work import estimate_work, work_of_blend
+from raypipe.recommend.blend.ranker import Ranker
+from raypipe.recommend.context import Night, column_blocks, prepare
+from raypipe.recommend.filters.eligibility import rejections_alone
+from raypipe.recommend.ladder import FILL_UP, Rung, fixed_ladder
+from raypipe.recommend.models.model import FactorModel
+from raypipe.recommend.sources import similar
+from raypipe.recommend.work_estimate import estimate_work, work_of_blend
 
 #: Everybody, beside SIZES.
 ALL = "all"
@@ -248,7 +248,7 @@ def measure(
         >>> import pandas as pd
         >>> from raypipe.config import load_config
         >>> from raypipe.evaluation.splits import split_follows
-        >>> from raypipe.graph import build_graph, encode
+        >>> from raypipe.graph.follow_graph import build_graph, encode
         >>> frame = pd.DataFrame({"followerId": list("aabb"), "followingId": list("xyxy")})
         >>> graph, _ = build_graph([encode(frame)])
         >>> config = load_config(None, {"evaluation.k": [1], "evaluation.min_follows": 2})

@@ -8,12 +8,12 @@ from pathlib import Path
 import numpy as np
 from matplotlib.figure import Figure
 
-from raypipe.disk import disk_errors
 from raypipe.evaluation.evaluate import Evaluation
 from raypipe.evaluation.measuring import ALL
 from raypipe.evaluation.metrics import COVERAGE, LISTS, RANKING, REJECTED
 from raypipe.evaluation.results import Row, only
 from raypipe.evaluation.splits import SIZES
+from raypipe.storage.files import disk_errors
 
 #: Name of a picture to the metrics in it.
 PICTURES = {"accuracy": tuple(RANKING), "beyond": (*LISTS, COVERAGE, REJECTED)}

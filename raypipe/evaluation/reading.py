@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from raypipe.audience import audience
 from raypipe.columns import TIMESTAMP
+from raypipe.compute.engines import frame_engine
+from raypipe.compute.frames import FrameEngine
+from raypipe.compute.stages import Stages
 from raypipe.config import InputConfig, RunConfig
-from raypipe.disk import sha256_file
-from raypipe.engines import frame_engine
 from raypipe.errors import ConfigError, InputError, MissingInputError
 from raypipe.evaluation.splits import (
     Split,
@@ -27,13 +27,15 @@ from raypipe.evaluation.splits import (
     split_follows,
 )
 from raypipe.evaluation.times import encode_timed, first_times
-from raypipe.filters import pairs_in, read_pairs
-from raypipe.frames import FrameEngine
-from raypipe.graph import EncodedFollows, FollowGraph, build_graph, encode
-from raypipe.intake.files import list_files
-from raypipe.intake.read import input_digest, read_follows
+from raypipe.graph.follow_graph import EncodedFollows, FollowGraph, build_graph, encode
 from raypipe.kernels.csr import Pairs, find
-from raypipe.loading import Stages, digest_of_inputs
+from raypipe.recommend.audience import audience
+from raypipe.recommend.filters.inputs import pairs_in
+from raypipe.storage.feedback.tables import read_pairs
+from raypipe.storage.files import sha256_file
+from raypipe.storage.intake.digests import digest_of_inputs
+from raypipe.storage.intake.files import list_files
+from raypipe.storage.intake.read import input_digest, read_follows
 
 Part = TypeVar("Part")
 Ids = Sequence[str] | pa.Array

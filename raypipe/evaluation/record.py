@@ -14,13 +14,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raypipe.audience import ACCOUNT
 from raypipe.columns import SOURCE
-from raypipe.disk import disk_errors, to_json, write_atomic
+from raypipe.compute.versions import versions
 from raypipe.evaluation.evaluate import Evaluation
 from raypipe.evaluation.plots import PICTURES, plot_metrics
 from raypipe.evaluation.splits import SIZES
-from raypipe.versions import versions
+from raypipe.storage.files import disk_errors, to_json, write_atomic
+from raypipe.storage.tables import ACCOUNT
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 VALUES_SCHEMA = pa.schema(

@@ -15,10 +15,10 @@ from numba import njit
 
 from raypipe.config import EvaluationConfig
 from raypipe.errors import InputError
-from raypipe.graph import FollowGraph, with_follows
+from raypipe.graph.follow_graph import FollowGraph, with_follows
 from raypipe.kernels.csr import Adjacency, subset
-from raypipe.kernels.mixing import mix_pair
-from raypipe.rejections import Rejections, rejections_of
+from raypipe.kernels.splitmix import mix_pair
+from raypipe.recommend.negative_feedback import Rejections, rejections_of
 
 #: The sizes of an account, smallest first.
 SIZES = ("cold", "warm", "hot")
@@ -61,7 +61,7 @@ def hold_out_share(
 
     Example:
         >>> import pandas as pd
-        >>> from raypipe.graph import build_graph, encode
+        >>> from raypipe.graph.follow_graph import build_graph, encode
         >>> frame = pd.DataFrame({"followerId": list("aaaab"), "followingId": list("bcdea")})
         >>> graph, _ = build_graph([encode(frame)])
         >>> held = hold_out_share(graph, (1, 2), 2, seed=0)
@@ -85,7 +85,7 @@ def hold_out_rejections(
         share: (numerator, denominator), below 1.
 
     Example:
-        >>> from raypipe.graph import build_graph
+        >>> from raypipe.graph.follow_graph import build_graph
         >>> graph, _ = build_graph([], list("abcde"))
         >>> rejected = Adjacency(np.array([0, 3, 4, 4, 4, 4]), np.array([1, 2, 3, 4], np.int32))
         >>> taught, held = hold_out_rejections(rejected, graph, (1, 2), seed=0)
@@ -158,7 +158,7 @@ def split_follows(
 
     Example:
         >>> import pandas as pd
-        >>> from raypipe.graph import build_graph, encode
+        >>> from raypipe.graph.follow_graph import build_graph, encode
         >>> frame = pd.DataFrame({"followerId": list("aab"), "followingId": list("bca")})
         >>> graph, _ = build_graph([encode(frame)])
         >>> held = np.array([False, True, False])

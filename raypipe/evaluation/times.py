@@ -11,9 +11,9 @@ import pyarrow as pa
 
 from raypipe.columns import TIMESTAMP
 from raypipe.errors import InputError
-from raypipe.graph import EncodedFollows, FollowGraph, encode
-from raypipe.intake.blocks import is_text
+from raypipe.graph.follow_graph import EncodedFollows, FollowGraph, encode
 from raypipe.kernels.csr import Pairs, find
+from raypipe.storage.intake.blocks import is_text
 
 _MICROSECONDS = pa.timestamp("us")
 
@@ -65,7 +65,7 @@ def first_times(graph: FollowGraph, parts: Sequence[TimedFollows]) -> np.ndarray
         InputError: a time cannot be read, or some are numbers and some are dates.
 
     Example:
-        >>> from raypipe.graph import build_graph
+        >>> from raypipe.graph.follow_graph import build_graph
         >>> frame = pd.DataFrame({"followerId": list("aa"), "followingId": list("bb")})
         >>> part = encode_timed(frame.assign(timestamp=[9, 4]))
         >>> first_times(build_graph([part.follows])[0], [part]).tolist()

@@ -12,8 +12,8 @@ import numpy as np
 from numba import njit
 
 from raypipe.kernels.csr import Adjacency
-from raypipe.kernels.mixing import STEP, mix, mix_pair
 from raypipe.kernels.sgd import Steps, SvdState, learn
+from raypipe.kernels.splitmix import STEP, mix, mix_pair
 
 #: Draws for one non-follow; who follows nearly everybody gets fewer non-follows.
 _ATTEMPTS = 10

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from raypipe import memory
+from raypipe.compute.units import size as in_words
 from raypipe.config import Section
 from raypipe.errors import TooLargeError
 from raypipe.ratings.algorithms import (
@@ -146,7 +146,7 @@ def refusal(
         return None
     svd = training_bytes(SVD(), size)
     cure = (
-        f"take SVD, which takes {memory.size(svd)}, or fewer ratings"
+        f"take SVD, which takes {in_words(svd)}, or fewer ratings"
         if svd <= limit
         else "take fewer ratings"
     )
@@ -154,8 +154,8 @@ def refusal(
         cure = "lower n_factors, or take fewer ratings"
     return (
         f"{name}: a training on {size.ratings:,} ratings of {size.users:,} users and "
-        f"{size.items:,} items takes about {memory.size(needed)}, and {limited_by} leaves "
-        f"{memory.size(max(0, limit))}; {cure}"
+        f"{size.items:,} items takes about {in_words(needed)}, and {limited_by} leaves "
+        f"{in_words(max(0, limit))}; {cure}"
     )
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from raypipe.columns import ITEM, RATING, TIMESTAMP, USER
 from raypipe.errors import InputError
-from raypipe.graph import number_ids
+from raypipe.storage.ids import number_ids
 
 
 @dataclass(frozen=True)

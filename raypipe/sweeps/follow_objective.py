@@ -22,8 +22,7 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 
-from raypipe.audience import audience, read_accounts
-from raypipe.candidates import factors, popular, similar
+from raypipe.compute.stages import Stages
 from raypipe.config import NO_MODEL, RunConfig
 from raypipe.errors import ConfigError, did_you_mean
 from raypipe.evaluation.measuring import measure
@@ -35,15 +34,16 @@ from raypipe.evaluation.splits import (
     hold_out_share,
     split_follows,
 )
-from raypipe.factors.algorithms import (
+from raypipe.recommend.audience import audience, read_accounts
+from raypipe.recommend.models.algorithms import (
     ALGORITHMS,
     check_algorithm,
     train,
     train_by_epoch,
 )
-from raypipe.factors.model import FactorModel
-from raypipe.factors.svd import rmse
-from raypipe.loading import Stages
+from raypipe.recommend.models.model import FactorModel
+from raypipe.recommend.models.svd import rmse
+from raypipe.recommend.sources import model, popular, similar
 from raypipe.sweeps.objective import (
     ALGORITHM,
     PARAMETERS,
@@ -141,7 +141,7 @@ def source_of(config: RunConfig) -> str:
         >>> source_of(RunConfig())
         'similar+popular'
     """
-    return factors.NAME if config.factors.trained else f"{similar.NAME}+{popular.NAME}"
+    return model.NAME if config.factors.trained else f"{similar.NAME}+{popular.NAME}"
 
 
 def _fields(algorithm: str) -> Sequence[str]:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
+from raypipe.compute.engines import memory_available
+from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig, with_settings
-from raypipe.engines import memory_available
 from raypipe.errors import ConfigError
-from raypipe.loading import Stages
 from raypipe.sweeps.space import Dimension, Settings
 from raypipe.sweeps.trials import Goal, Look
 

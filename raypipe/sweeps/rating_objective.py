@@ -8,15 +8,15 @@ from contextlib import ExitStack
 
 import numpy as np
 
+from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
 from raypipe.errors import ConfigError, did_you_mean
-from raypipe.loading import Stages
-from raypipe.rating_evaluation import read_arrays
 from raypipe.ratings.algorithms import ALGORITHMS, check_parameters
 from raypipe.ratings.cost import Size, check_memory
 from raypipe.ratings.data import FoldedRatings, Ratings, fold_ratings
 from raypipe.ratings.evaluate import Measured, measure, measure_by_epoch
 from raypipe.ratings.measures import MEASURES, check_measures
+from raypipe.ratings.run import read_arrays
 from raypipe.sweeps.objective import (
     ALGORITHM,
     PARAMETERS,

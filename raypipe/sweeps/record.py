@@ -18,8 +18,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from raypipe.disk import disk_errors, fsync_folder
 from raypipe.errors import RunError
+from raypipe.storage.files import disk_errors, fsync_folder
 from raypipe.sweeps.space import Settings
 from raypipe.sweeps.trials import Trial
 

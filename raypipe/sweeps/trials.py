@@ -167,3 +167,23 @@ def _column(values: list[Any]) -> pa.Array:
     elif len(kinds) > 1:
         values = [None if value is None else json.dumps(value) for value in values]
     return pa.array(values)
+
+
+def settings_text(settings: Settings) -> str:
+    """Settings on one line, by the last words of their keys.
+
+    Example:
+        >>> settings_text({"factors.algorithm": "SVD", "factors.parameters.lr_all": 0.0123456})
+        'algorithm SVD, lr_all 0.01235'
+    """
+    return ", ".join(f"{key.rpartition('.')[2]} {setting_text(v)}" for key, v in settings.items())
+
+
+def value_text(value: float | None) -> str:
+    """A metric, with four decimals: trials differ in the third."""
+    return "-" if value is None else f"{value:.4f}"
+
+
+def setting_text(value: Any) -> str:
+    """A setting, with four digits where it is a fraction."""
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

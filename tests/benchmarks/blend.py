@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from raypipe.cli.output.terminal import print_table, short
 from raypipe.config import load_config
 from raypipe.evaluation.evaluate import Evaluation, evaluate
 from raypipe.evaluation.results import difference_of, only
-from raypipe.show import print_table, short
 from tests.benchmarks.nights import night
 from tests.benchmarks.sources import NETWORKS
 

@@ -17,11 +17,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
+from raypipe.cli.output.terminal import print_table
 from raypipe.columns import DEGREES_SCHEMA
 from raypipe.config import load_config
-from raypipe.degrees import read_degrees
-from raypipe.plan import plan_degrees
-from raypipe.show import print_table
+from raypipe.graph.degree_table import read_degrees
+from raypipe.pipeline.plan import plan_degrees
 
 EXPONENT = 2.1
 _CELLS = 3000

@@ -7,12 +7,12 @@ from collections.abc import Callable
 import numpy as np
 import pyarrow as pa
 
+from raypipe.cli.output.terminal import print_table
 from raypipe.config import load_config
-from raypipe.graph import FollowGraph
-from raypipe.night import Night, prepare
-from raypipe.recall import similarity_facts
-from raypipe.recommend import nearest
-from raypipe.show import print_table
+from raypipe.evaluation.neighbour_recall import similarity_facts
+from raypipe.graph.follow_graph import FollowGraph
+from raypipe.recommend.context import Night, prepare
+from raypipe.recommend.shard import nearest
 from tests.benchmarks.similarity import graphs
 from tests.benchmarks.timing import in_turns
 

@@ -9,7 +9,7 @@ import tempfile
 from collections import defaultdict
 from pathlib import Path
 
-from raypipe.show import print_table
+from raypipe.cli.output.terminal import print_table
 from tests.k8s import kuberay_pods
 from tests.k8s.kuberay_pods import Container, Mount
 from tests.k8s.objects import of_kind, render

@@ -5,12 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 
-from raypipe.show import print_table
+from raypipe.cli.output.terminal import print_table
 from tests.benchmarks.timing import in_turns
-
-ROOT = Path(__file__).parents[2]
+from tests.paths import ROOT
 
 
 def raypipe(*words: str) -> None:

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from raypipe.show import print_table
+from raypipe.cli.output.terminal import print_table
 
 LIMITS = "wanted: at most 60 s and 4,000 MB"
 

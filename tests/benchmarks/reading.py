@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from raypipe import cluster
+from raypipe.cli.output.terminal import print_table
+from raypipe.compute import ray_cluster
+from raypipe.compute.frames import FrameEngine, PandasEngine
 from raypipe.config import InputConfig
-from raypipe.frames import FrameEngine, PandasEngine
-from raypipe.graph import FollowGraph, build_graph, encode
-from raypipe.intake.read import read_follows
-from raypipe.show import print_table
+from raypipe.graph.follow_graph import FollowGraph, build_graph, encode
+from raypipe.storage.intake.read import read_follows
 from tests.benchmarks.timing import one_by_one
 
 ROWS = 2_040_000
@@ -40,23 +40,23 @@ def read_graph(path: Path, engine: FrameEngine) -> FollowGraph:
 
 def bench() -> None:
     """Print seconds and rows a second of each way, on a warm Ray."""
-    with tempfile.TemporaryDirectory() as folder, cluster.connect("local"):
+    with tempfile.TemporaryDirectory() as folder, ray_cluster.connect("local"):
         path = Path(folder) / "follows.csv"
         write_uuid_follows(path)
         warnings.simplefilter("ignore")
         started = time.perf_counter()
-        modin = cluster.import_modin()
+        modin = ray_cluster.import_modin()
         modin_start = time.perf_counter() - started
         seconds = one_by_one(
             {
                 "pandas/Arrow, to the graph": lambda: read_graph(path, PandasEngine()),
-                "Modin, to the graph": lambda: read_graph(path, cluster.ModinEngine()),
+                "Modin, to the graph": lambda: read_graph(path, ray_cluster.ModinEngine()),
                 "Modin's own read_csv, no graph": lambda: len(modin.read_csv(path, dtype=str)),
             },
         )
         same = (
             read_graph(path, PandasEngine()).fingerprint
-            == read_graph(path, cluster.ModinEngine()).fingerprint
+            == read_graph(path, ray_cluster.ModinEngine()).fingerprint
         )
     rows = [[name, taken, int(ROWS / taken)] for name, taken in seconds.items()]
     print_table(

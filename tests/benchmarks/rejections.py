@@ -12,14 +12,14 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from raypipe.eligibility import refusals_of
-from raypipe.feedback.store import FeedbackStore, Snapshot
-from raypipe.filters import FilterInputs, filters_of
-from raypipe.gate import check_lists
-from raypipe.graph import build_graph, encode
-from raypipe.runs.parts import write_parts
-from raypipe.show import print_facts
-from tests.feedback.writers import write_from_eight_processes
+from raypipe.cli.output.terminal import print_facts
+from raypipe.graph.follow_graph import build_graph, encode
+from raypipe.pipeline.publish_gate import check_lists
+from raypipe.recommend.filters.eligibility import refusals_of
+from raypipe.recommend.filters.inputs import FilterInputs, filters_of
+from raypipe.storage.feedback.store import FeedbackStore, Snapshot
+from raypipe.storage.runs.parts import write_parts
+from tests.storage.feedback.writers import write_from_eight_processes
 
 ACCOUNTS = 100_000
 #: Account i follows the 10 after it, is recommended the next 10, and has rejected the next 10.

@@ -9,11 +9,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+from raypipe.cli.output.terminal import print_table, short
 from raypipe.config import load_config
 from raypipe.evaluation.evaluate import Evaluation, evaluate
 from raypipe.evaluation.results import Row, difference_of, only
-from raypipe.factors.algorithms import ALGORITHMS
-from raypipe.show import print_table, short
+from raypipe.recommend.models.algorithms import ALGORITHMS
+from tests.paths import ROOT
 
 NETWORKS = {
     "wiki-vote": "wiki-vote/follows.csv",
@@ -50,7 +51,7 @@ def bench(data: Path) -> None:
             rows.append(rows_of(evaluate(config, ["popular", "factors"]), algorithm)[-1])
         print_table(COLUMNS, rows, name)
     os.chdir(data)
-    config = load_config(Path(__file__).parents[2] / "configs" / "gowalla.yaml")
+    config = load_config(ROOT / "configs" / "gowalla.yaml")
     rows = rows_of(evaluate(config, ["popular", "similar", "factors"]), config.factors.algorithm)
     published = [
         [name, short(recall), short(ndcg), "", ""] for name, (recall, ndcg) in PUBLISHED.items()

@@ -25,8 +25,8 @@ import psutil
 import pyarrow as pa
 from pyarrow import csv
 
+from raypipe.cli.output.terminal import print_table
 from raypipe.config import RunConfig, load_config
-from raypipe.show import print_table
 
 
 class Case(NamedTuple):
@@ -73,7 +73,7 @@ def grid_search(ratings: Path, case: Case) -> float:
     from surprise import SVD
     from surprise.model_selection import GridSearchCV, KFold
 
-    from raypipe.rating_evaluation import read_arrays
+    from raypipe.ratings.run import read_arrays
     from tests.ratings.small_ratings import surprise_dataset
 
     data = surprise_dataset(read_arrays(config_of(ratings, case, {})).ratings)
@@ -85,8 +85,8 @@ def grid_search(ratings: Path, case: Case) -> float:
 
 def raypipe_sweep(ratings: Path, case: Case, told: dict[str, Any]) -> float:
     """The same trials as a sweep, Ray's start and the files that it leaves included."""
-    from raypipe.sweep import run_sweep
-    from raypipe.sweeps.watch import TrialTable
+    from raypipe.cli.output.trials import TrialTable
+    from raypipe.sweeps.run import run_sweep
 
     with tempfile.TemporaryDirectory() as folder:
         config = config_of(ratings, case, told)

@@ -8,21 +8,21 @@ from functools import partial
 import numpy as np
 import pytest
 
-from raypipe import engines
+from raypipe.compute import engines
+from raypipe.compute.engines import Runner
+from raypipe.compute.frames import PandasEngine
+from raypipe.compute.progress import Silent
+from raypipe.compute.stages import Stages
 from raypipe.config import load_config
-from raypipe.engines import Runner
 from raypipe.errors import TooLargeError
 from raypipe.evaluation import evidence
 from raypipe.evaluation.evidence import choose_ladder, decide, sizes_if_measured
 from raypipe.evaluation.measuring import measure_lists, measuring_of
 from raypipe.evaluation.results import difference_of, differences_by_size, means_by_size, only
 from raypipe.evaluation.splits import SIZES, hold_out_share, split_follows
-from raypipe.frames import PandasEngine
-from raypipe.ladder import Rung, fixed_ladder, ladder_of
-from raypipe.loading import Stages
-from raypipe.night import column_blocks
-from raypipe.progress import Silent
-from raypipe.recommend import warm_up
+from raypipe.recommend.context import column_blocks
+from raypipe.recommend.ladder import Rung, fixed_ladder, ladder_of
+from raypipe.recommend.shard import warm_up
 from tests.strategies import graph_of
 
 POPULAR, SIMILAR, FACTORS = ("popular",), ("similar", "popular"), ("factors", "popular")
@@ -210,7 +210,7 @@ def test_the_table_is_what_evaluate_measures(graph):
     [({"shards": 7}, 7, 0), ({"memory_per_task": "300.02MB"}, 3, 2)],
 )
 def test_the_same_however_it_is_cut(settings, shards, blocks, cap, graph, monkeypatch):
-    monkeypatch.setattr("raypipe.memory._FEWEST", 260)
+    monkeypatch.setattr("raypipe.recommend.memory._FEWEST", 260)
     capped = {"similar.max_followers_in_similarity": cap}
     expected, _ = chosen(graph, **capped)
     seen = []
@@ -227,7 +227,7 @@ def test_the_same_however_it_is_cut(settings, shards, blocks, cap, graph, monkey
     assert (left_out > 0) == (cap is not None)
 
 
-def test_the_same_over_ray(graph, ray_cluster):
+def test_the_same_over_ray(graph, local_ray):
     with ExitStack() as stack:
         config = config_of(cluster="local")
         run_on = partial(engines.runner, config, PandasEngine(), stack=stack, warm_up=warm_up)

@@ -16,8 +16,8 @@ from raypipe.evaluation.lists import check_sources, lists_of
 from raypipe.evaluation.measuring import ALL, measure, measure_lists, measuring_of
 from raypipe.evaluation.results import differences_by_size, leaders, means_by_size, only
 from raypipe.evaluation.splits import SIZES, hold_out_share, split_follows
-from raypipe.recommend import recommend_shard
-from raypipe.work import estimate_work
+from raypipe.recommend.shard import recommend_shard
+from raypipe.recommend.work_estimate import estimate_work
 from tests import naive
 from tests.strategies import graph_of, pairs
 
@@ -147,8 +147,8 @@ def test_work_is_that_of_the_sources_that_are_asked(sources, asked):
     assert sum(done) == pytest.approx(estimate_work(measuring.night, asked).sum() * 1e-9)
 
 
-def test_ray_gives_the_same(ray_cluster):
-    from raypipe.cluster import run_shards
+def test_ray_gives_the_same(local_ray):
+    from raypipe.compute.ray_cluster import run_shards
 
     config, split = split_of(random_rows())
     measuring = measuring_of(split, config, SOURCES)
@@ -256,7 +256,7 @@ def test_factors_without_a_model_are_refused_with_the_cure():
 
 def test_nothing_is_prepared_for_a_search_that_nobody_asks_for(monkeypatch):
     config, split = split_of([(f"a{i}", f"b{j}") for i in range(9) for j in range(6)])
-    monkeypatch.setattr("raypipe.night.build_index", None)
+    monkeypatch.setattr("raypipe.recommend.context.build_index", None)
     found = measure_lists(measuring_of(split, config, ["popular"]))
     assert found.sources == ("popular",)
     with pytest.raises(TypeError):

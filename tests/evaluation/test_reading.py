@@ -11,13 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from raypipe.compute.progress import Silent
+from raypipe.compute.stages import Stages
 from raypipe.config import load_config
 from raypipe.errors import ConfigError, InputError
 from raypipe.evaluation.reading import read_split
 from raypipe.evaluation.times import encode_timed, first_times
-from raypipe.graph import build_graph
-from raypipe.loading import Stages
-from raypipe.progress import Silent
+from raypipe.graph.follow_graph import build_graph
 
 
 @pytest.fixture(autouse=True)
@@ -80,7 +80,7 @@ def test_by_time():
 
 
 @pytest.mark.parametrize("frames", ["pandas", "modin"])
-def test_dates_and_frames(frames, ray_cluster):
+def test_dates_and_frames(frames, local_ray):
     dates = [f"2026-03-0{row[-1]}T10:00:00+01:00" for row in TIMED]
     lines = [f"{row[:3]},{date}" for row, date in zip(TIMED, dates, strict=True)]
     write("follows.csv", *lines, header="followerId,followingId,at")

@@ -14,18 +14,18 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from raypipe.cli import app
+from raypipe.compute.engines import Runner
+from raypipe.compute.progress import Silent
+from raypipe.compute.stages import Stages
 from raypipe.config import load_config
-from raypipe.engines import Runner
 from raypipe.evaluation.evidence import choose_ladder
 from raypipe.evaluation.measuring import measure_lists, measuring_of
 from raypipe.evaluation.splits import hold_out_rejections, hold_out_share, split_follows
-from raypipe.factors.algorithms import train
-from raypipe.loading import Stages
-from raypipe.progress import Silent
+from raypipe.recommend.models.algorithms import train
 from raypipe.sweeps.follow_objective import FOLLOWS, Held
 from tests import naive
+from tests.recommend.test_negative_feedback import rejected_pairs, rows_of, taught_by
 from tests.strategies import graph_of, pairs
-from tests.test_rejections import rejected_pairs, rows_of, taught_by
 
 
 def names_of(graph, rows):

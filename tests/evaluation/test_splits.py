@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from raypipe.config import EvaluationConfig, SizesConfig
 from raypipe.errors import InputError
 from raypipe.evaluation.splits import SIZES, hold_out_newest, hold_out_share, split_follows
-from raypipe.graph import build_graph, encode
+from raypipe.graph.follow_graph import build_graph, encode
 from tests.strategies import frame_of, graph_of, pairs
 
 

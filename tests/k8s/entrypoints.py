@@ -14,7 +14,7 @@ import raypipe
 from raypipe.cli import app
 from raypipe.config import RunConfig, load_config
 from raypipe.errors import RaypipeError
-from raypipe.sweep import check_sweep
+from raypipe.sweeps.run import check_sweep
 from tests.k8s.objects import K8S, Object, containers, of_kind, ray_clusters, ray_jobs
 
 Found = Iterator[tuple[str, str]]

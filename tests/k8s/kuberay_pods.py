@@ -164,7 +164,7 @@ def compiled_kernels(folder: Path) -> dict[str, Path]:
     """
     from numba.core.caching import _CacheLocator  # a second, which pods need not wait for
 
-    for package in {path.parents[1] for path in K8S.parent.glob("raypipe/*/__pycache__/*.nbi")}:
+    for package in {path.parents[1] for path in K8S.parent.glob("raypipe/**/__pycache__/*.nbi")}:
         subpath = _CacheLocator.get_suitable_cache_subpath(str(package / "__init__.py"))
         shutil.copytree(package / "__pycache__", folder / "cache" / "numba" / subpath)
     return {"cache": folder / "cache"}

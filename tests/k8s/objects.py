@@ -6,13 +6,14 @@ import datetime
 import importlib.util
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import yaml
 
-K8S = Path(__file__).parents[2] / "k8s"
+from tests.paths import ROOT
+
+K8S = ROOT / "k8s"
 #: Every folder that somebody applies.
 OVERLAYS = sorted(path.name for path in (K8S / "overlays").iterdir())
 

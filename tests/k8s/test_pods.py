@@ -13,9 +13,9 @@ import pytest
 import yaml
 
 from raypipe.config import load_config
-from raypipe.demo import write_demo
-from raypipe.pipeline import run_night
-from raypipe.runs.store import RunStore
+from raypipe.graph.demo import write_demo
+from raypipe.pipeline.run import run_night
+from raypipe.storage.runs.store import RunStore
 from tests.conftest import ROOT
 from tests.k8s import kuberay_pods
 from tests.k8s.conftest import needed

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from raypipe.kernels.drawn_part import draw_part
+from raypipe.kernels.random_network import draw_part
 
 
 def test_who_follows_everybody_follows_also_those_that_are_hardly_ever_drawn():

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from raypipe.compute.frames import PandasEngine
 from raypipe.config import load_config
 from raypipe.errors import ConfigError, InputError, TooManyBadRows
-from raypipe.frames import PandasEngine
-from raypipe.intake.read import read_follows, read_ratings
 from raypipe.ratings.data import build_ratings
+from raypipe.storage.intake.read import read_follows, read_ratings
 from tests.ratings.small_ratings import frame_of, rows_of
 
 SCALE = (1.0, 5.0)

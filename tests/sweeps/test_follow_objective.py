@@ -8,15 +8,15 @@ from contextlib import ExitStack
 import numpy as np
 import pytest
 
+from raypipe.compute.progress import Silent
+from raypipe.compute.stages import Stages
 from raypipe.config import load_config
 from raypipe.errors import ConfigError, TooLargeError
 from raypipe.evaluation.measuring import measure
-from raypipe.factors.algorithms import train
-from raypipe.factors.svd import rmse
-from raypipe.loading import Stages
-from raypipe.progress import Silent
-from raypipe.sweep import check_sweep
+from raypipe.recommend.models.algorithms import train
+from raypipe.recommend.models.svd import rmse
 from raypipe.sweeps.follow_objective import FOLLOWS, goals
+from raypipe.sweeps.run import check_sweep
 from raypipe.sweeps.trials import Goal
 
 SVD = {"algorithm": "SVD", "parameters": {"n_factors": 3, "n_epochs": 4}}

@@ -7,8 +7,8 @@ import io
 import pytest
 from rich.console import Console
 
+from raypipe.cli.output.trials import TrialTable
 from raypipe.sweeps.trials import Look
-from raypipe.sweeps.watch import TrialTable
 from tests.sweeps.trying import RMSE, trial_of
 
 

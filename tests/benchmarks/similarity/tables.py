@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from raypipe.show import print_line, print_table
+from raypipe.cli.output.terminal import print_line, print_table
 from tests.benchmarks.similarity import graphs
 from tests.benchmarks.similarity.peers import PEERS
 from tests.benchmarks.similarity.peers.peer import EXACT

@@ -1,0 +1,1 @@
+"""Terminal output: renders what other packages return; decides nothing."""

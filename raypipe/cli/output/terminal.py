@@ -1,0 +1,144 @@
+"""How things look in a terminal: tables, progress bars, byte counts."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+#: Longer values are cut for people; JSON holds them whole.
+_WIDEST = 200
+
+
+def print_json(value: Any) -> None:
+    """JSON on standard output, for programs."""
+    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+
+
+def print_table(
+    columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None
+) -> None:
+    """A table on standard output, for people; numbers to the right."""
+    rows = [list(row) for row in rows]
+    table = Table(title=_title(title), title_justify="left", header_style="bold")
+    for place, name in enumerate(columns):
+        number = rows and all(isinstance(row[place], int | float | None) for row in rows)
+        table.add_column(name, justify="right" if number else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(text(value)) for value in row))
+    Console().print(table)
+
+
+def print_facts(facts: dict[str, Any], title: str | None = None) -> None:
+    """Names and values below each other."""
+    table = Table(title=_title(title), title_justify="left", show_header=False, box=None)
+    table.add_column()
+    table.add_column(justify="right")
+    for name, value in facts.items():
+        table.add_row(name, Text(text(value)))
+    Console().print(table)
+
+
+def print_line(line: str, console: Console | None = None) -> None:
+    """A line for people: folded at the edge of a terminal, left whole in a log."""
+    console = console or Console()
+    console.print(line, highlight=False, markup=False, soft_wrap=not console.is_terminal)
+
+
+def text(value: Any) -> str:
+    """A value as people write it.
+
+    Example:
+        >>> text(1234567), text(0.5), text(1234.5), text(None), text("a")
+        ('1,234,567', '0.500', '1,234.5', '-', 'a')
+        >>> print(text("two" + chr(10) + "lines"))
+        two\\nlines
+    """
+    if value is None:
+        return "-"
+    if isinstance(value, float):
+        return f"{value:,.3f}" if abs(value) < 10 else f"{value:,.1f}"
+    if isinstance(value, int):
+        return f"{value:,}"
+    plain = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
+    return plain if len(plain) <= _WIDEST else f"{plain[:_WIDEST]}..."
+
+
+def short(value: float | None, places: int = 3) -> str:
+    """Three digits, of a number below 1 those behind the point, or as many as are asked for.
+
+    Example:
+        >>> [short(value) for value in (0.0123, -0.5, 1.0, 12.345, 1234.5, None)]
+        ['.012', '-.500', '1.00', '12.3', '1,234', '-']
+        >>> short(0.0003), short(0.0123, 4)
+        ('.0003', '.0123')
+    """
+    if value is None:
+        return "-"
+    if 0 < abs(value) < 0.0005:
+        places = max(places, 4)
+    if abs(value) < 0.9995:
+        return f"{value:.{places}f}".replace("0.", ".", 1)
+    return f"{value:,.{2 if abs(value) < 10 else 1 if abs(value) < 100 else 0}f}"
+
+
+def _title(title: str | None) -> Text | None:
+    """Ids stand in titles: nothing in them is markup."""
+    return None if title is None else Text(text(title), style="italic")
+
+
+class Bars(AbstractContextManager):
+    """Progress bars on standard error; without a terminal, one plain line a stage.
+
+    Implements :class:`raypipe.compute.progress.Progress`.
+    """
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+        self._bars = Progress(
+            SpinnerColumn(finished_text="[green]✓"),
+            TextColumn("{task.description:<10}"),
+            BarColumn(bar_width=30),
+            TimeElapsedColumn(),
+            console=self._console,
+        )
+        self._task = None
+
+    def __enter__(self) -> Bars:
+        if self._console.is_terminal:
+            self._bars.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._console.is_terminal:
+            if not any(error):
+                self._finish()
+            self._bars.stop()
+
+    def stage(self, name: str, total: float | None = None) -> None:
+        """Start a bar; it moves to and fro where the total is not known."""
+        if not self._console.is_terminal:
+            print_line(f"{name} ...", self._console)
+            return
+        self._finish()
+        self._task = self._bars.add_task(name, total=total)
+
+    def advance(self, work: float) -> None:
+        """Move the current bar."""
+        if self._task is not None:
+            self._bars.advance(self._task, work)
+
+    def say(self, text: str) -> None:
+        """A line above the bars."""
+        print_line(text, self._console)
+
+    def _finish(self) -> None:
+        if self._task is not None:
+            self._bars.update(self._task, total=1, completed=1)

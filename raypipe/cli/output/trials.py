@@ -1,0 +1,135 @@
+"""The table of trials while a sweep runs."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from raypipe.cli.output.terminal import print_line, text
+from raypipe.sweeps.space import Settings
+from raypipe.sweeps.trials import Goal, Look, Trial, best_trial, settings_text, value_text
+
+#: Rows of the table for trials that ended: the best ones, and the failed ones among the last.
+_BEST, _FAILED = 8, 3
+
+
+_COLOURS = {"failed": "red", "stopped": "dim", "running": "cyan"}
+
+
+class Lines:
+    """One line a stage on standard error. Implements :class:`raypipe.compute.progress.Progress`."""
+
+    def __init__(self) -> None:
+        self._console = Console(stderr=True)
+
+    def stage(self, name: str, total: float | None = None) -> None:
+        """A stage begins."""
+        print_line(f"{name} ...", self._console)
+
+    def advance(self, work: float) -> None:
+        """Nothing: stages of a sweep are short, but for the trials, which have their table."""
+
+    def say(self, text: str) -> None:
+        """A line."""
+        print_line(text, self._console)
+
+
+class TrialTable(AbstractContextManager):
+    """Shows trials on standard error. Implements :class:`Watch`."""
+
+    def __init__(
+        self, goal: Goal, count: int, ended: Iterable[Trial], console: Console | None = None
+    ) -> None:
+        """Args: count: of all trials; ended: those of before."""
+        self._goal, self._count = goal, count
+        self._ended = list(ended)
+        self._running: dict[int, tuple[Settings, Look | None]] = {}
+        self._console = console or Console(stderr=True)
+        self._live = Live(
+            console=self._console, get_renderable=self._table, refresh_per_second=4, transient=True
+        )
+
+    def __enter__(self) -> TrialTable:
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    def begin(self, number: int, settings: Settings) -> None:
+        """A row more."""
+        self._running[number] = (settings, None)
+
+    def look(self, number: int, look: Look) -> None:
+        """Another value in its row."""
+        settings, _ = self._running[number]
+        self._running[number] = (settings, look)
+
+    def end(self, trial: Trial) -> None:
+        """Its row stays where it is one of the best; a line of its own where there is no table."""
+        self._running.pop(trial.number)
+        self._ended.append(trial)
+        if trial.state == "failed" or not self._console.is_terminal:
+            print_line(self._line(trial), self._console)
+
+    def _line(self, trial: Trial) -> str:
+        told = f"trial {trial.number} {trial.state} ({len(self._ended)} of {self._count})"
+        if trial.state == "failed":
+            return f"{told}: {trial.error}; {settings_text(trial.settings)}"
+        look, best = trial.best_look(self._goal), best_trial(self._ended, self._goal)
+        if look is None:
+            return f"{told}: no {self._goal.metric}; {settings_text(trial.settings)}"
+        return (
+            f"{told}: {self._goal.metric} {value_text(look.measures[self._goal.metric])}"
+            f"{'' if look.epochs is None else f' after {look.epochs} epochs'}"
+            f"{', the best so far' if best is trial else ''}, {trial.seconds:.1f} s; "
+            f"{settings_text(trial.settings)}"
+        )
+
+    def _table(self) -> Table:
+        best = best_trial(self._ended, self._goal)
+        title = f"{len(self._ended)} of {self._count} trials"
+        if best is not None:
+            title += f", best {self._goal.metric} {value_text(best.value(self._goal))}"
+        table = Table(title=title, title_justify="left", header_style="bold")
+        for name in ("trial", "state", "epochs", self._goal.metric, "seconds"):
+            table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
+        table.add_column("settings", overflow="fold")
+        for number, (settings, look) in sorted(self._running.items()):
+            seen = look or Look(None, {})
+            value = seen.measures.get(self._goal.metric)
+            self._add(table, number, "running", seen.epochs, value, None, settings_text(settings))
+        for trial in self._shown():
+            look = trial.best_look(self._goal) or Look(None, {})
+            told = trial.error or settings_text(trial.settings)
+            value = trial.value(self._goal)
+            self._add(table, trial.number, trial.state, look.epochs, value, trial.seconds, told)
+        return table
+
+    def _shown(self) -> list[Trial]:
+        good = [trial for trial in self._ended if trial.loss(self._goal) is not None]
+        good = [trial for trial in good if trial.state != "failed"]
+        failed = [trial for trial in self._ended if trial.state == "failed"]
+        ranked = sorted(good, key=lambda trial: (trial.loss(self._goal), trial.number))
+        return [*ranked[:_BEST], *failed[-_FAILED:]]
+
+    def _add(
+        self,
+        table: Table,
+        number: int,
+        state: str,
+        epochs: int | None,
+        value: float | None,
+        seconds: float | None,
+        told: str,
+    ) -> None:
+        cells = [number, state, epochs, value_text(value), seconds, told]
+        style = _COLOURS.get(state, "")
+        table.add_row(*(Text(text(cell), style=style) for cell in cells))

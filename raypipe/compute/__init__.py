@@ -1,0 +1,1 @@
+"""Where and how work runs: frames, processes, Ray, job servers, stages."""

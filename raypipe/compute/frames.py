@@ -1,0 +1,60 @@
+"""The seam between frames and the code that makes or takes them.
+
+A :class:`FrameEngine` makes a frame out of blocks of the input and hands its partitions to a
+function. The pandas engine is here; the Modin engine is in :mod:`raypipe.compute.ray_cluster`,
+because it needs Ray. Everything between the two calls is Pandas-style code that runs on both.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import Any, Protocol, TypeAlias, TypeVar
+
+import pandas as pd
+
+Frame: TypeAlias = Any  # a pandas.DataFrame or a modin.pandas.DataFrame: the same API
+Block = TypeVar("Block")
+Report = TypeVar("Report")
+Result = TypeVar("Result")
+
+
+_CPUS = os.cpu_count() or 1
+_ROWS_WORTH_A_THREAD = 200_000
+
+
+class FrameEngine(Protocol):
+    """What a kind of frames must be able to do."""
+
+    name: str
+
+    def load(
+        self, read_block: Callable[[Block], tuple[pd.DataFrame, Report]], blocks: Sequence[Block]
+    ) -> tuple[Frame, list[Report]]:
+        """Read every block, and lay the parts below each other in the order of ``blocks``."""
+
+    def map_partitions(
+        self, function: Callable[[pd.DataFrame], Result], frame: Frame
+    ) -> list[Result]:
+        """Call ``function`` on each row partition (a pandas frame), results in row order."""
+
+
+class PandasEngine:
+    """One pandas frame in this process."""
+
+    name = "pandas"
+
+    def load(self, read_block, blocks):
+        # Threads, because Arrow's and NumPy's work does not hold the interpreter.
+        with ThreadPoolExecutor(_CPUS) as pool:
+            parts, reports = zip(*pool.map(read_block, blocks), strict=True)
+        return pd.concat(parts, ignore_index=True, copy=False), list(reports)
+
+    def map_partitions(self, function, frame):
+        parts = max(1, min(_CPUS, len(frame) // _ROWS_WORTH_A_THREAD))
+        bounds = [len(frame) * part // parts for part in range(parts + 1)]
+        slices = [frame.iloc[slice(*ends)] for ends in pairwise(bounds)]
+        with ThreadPoolExecutor(parts) as pool:
+            return list(pool.map(function, slices))

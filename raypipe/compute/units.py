@@ -1,0 +1,24 @@
+"""Sizes in words."""
+
+from __future__ import annotations
+
+from pydantic import ByteSize
+
+
+def size(bytes_: int) -> str:
+    """As people write it.
+
+    Example:
+        >>> size(2_000_000_000)
+        '2.0GB'
+    """
+    return ByteSize(bytes_).human_readable(decimal=True)
+
+
+def _bytes(count: float) -> str:
+    """A size in words, with units of 1000."""
+    units = ["bytes", "kB", "MB", "GB", "TB"]
+    while count >= 999.5 and len(units) > 1:
+        count /= 1000
+        units.pop(0)
+    return f"{count:.3g} {units[0]}"

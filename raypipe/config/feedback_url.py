@@ -1,0 +1,40 @@
+"""The URL of the rejection store: its default, its SQLite file, and how it is shown."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+_SQLITE = "sqlite:///"
+
+
+def store_url(url: str | None, runs: Path) -> str:
+    """The URL of the store; by default a file beside the runs.
+
+    Example:
+        >>> store_url(None, Path("runs"))
+        'sqlite:///runs/feedback.sqlite'
+    """
+    return url or f"{_SQLITE}{runs / 'feedback.sqlite'}"
+
+
+def sqlite_path(url: str) -> Path | None:
+    """The file of a SQLite store; None for another kind of store.
+
+    Example:
+        >>> sqlite_path("sqlite:////srv/a.sqlite"), sqlite_path("postgresql+psycopg://db/a")
+        (PosixPath('/srv/a.sqlite'), None)
+    """
+    return Path(url.removeprefix(_SQLITE)) if url.startswith(_SQLITE) else None
+
+
+def without_password(url: str) -> str:
+    """The URL as it may be shown.
+
+    Example:
+        >>> without_password("postgresql+psycopg://ann:secret@db/a")
+        'postgresql+psycopg://ann:***@db/a'
+    """
+    scheme, found, rest = url.partition("://")
+    user, at, place = rest.rpartition("@")
+    name, colon, _ = user.partition(":")
+    return f"{scheme}{found}{name}{colon and ':***'}{at}{place}"

@@ -1,0 +1,170 @@
+"""What a cap on hubs costs: which share of the exact neighbours is found, on a sample; which of the
+walks through accounts in the middle are left."""
+
+from __future__ import annotations
+
+from statistics import NormalDist
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from raypipe.graph.follow_graph import FollowGraph
+from raypipe.kernels.csr import Adjacency
+from raypipe.kernels.exact_scores import best_of_all
+from raypipe.kernels.tanimoto import Neighbours
+from raypipe.recommend.context import Night
+from raypipe.recommend.shard import nearest
+from raypipe.recommend.sources import co_followed, two_hop
+
+#: Accounts of a sample: so many give a recall to 2 in 100, the fewest to 10 in 100.
+_MOST, _FEWEST = 2000, 100
+#: Between these, as many as have so many wedges together: one to four seconds of counting.
+_WEDGES = 200_000_000
+
+
+class Recall(NamedTuple):
+    """Mean share of the exact neighbours that is found.
+
+    Attributes:
+        recall: of the sample; None if no account of it has a neighbour.
+        low, high: 95 % confidence interval of the recall of the whole audience.
+        sample: accounts that the mean is taken over, all with exact neighbours.
+    """
+
+    recall: float | None
+    low: float
+    high: float
+    sample: int
+
+
+#: Of a search that leaves nobody out.
+_EXACT = Recall(1.0, 1.0, 1.0, 0)
+
+
+def similarity_facts(graph: FollowGraph, night: Night) -> dict[str, Any]:
+    """What the cap leaves out, what is left to do, and what is found; JSON values.
+
+    Returns:
+        ``max_followers``, ``hubs_left_out``, ``share_of_wedges_left``, and the fields of
+        :class:`Recall`. Where no hub is left out, the search is exact: a recall of 1, no sample.
+    """
+    cap = night.config.similar.max_followers_in_similarity
+    followers = graph.followers.degrees
+    left = followers if cap is None else followers[followers <= cap]
+    found = measure_recall(night, graph.followers) if night.hubs_left_out else _EXACT
+    return {
+        "max_followers": cap,
+        "hubs_left_out": night.hubs_left_out,
+        "share_of_wedges_left": round(_wedges(left) / (_wedges(followers) or 1), 4),
+        **{name: value and round(value, 4) for name, value in found._asdict().items()},
+    }
+
+
+def walk_facts(night: Night) -> dict[str, dict[str, Any]]:
+    """What ``max_follows`` leaves out, by source where it is set; JSON values.
+
+    Returns:
+        Of each source ``max_follows``, ``left_out`` (accounts that are not walked through) and
+        ``share_of_walks_left`` (of all accounts).
+    """
+    follows = night.followees.degrees
+    from_here = {two_hop.NAME: night.followers.astype(np.int64), co_followed.NAME: follows}
+    found = {}
+    for name, starts in from_here.items():
+        most = getattr(night.config, name).max_follows
+        if most is not None:
+            left = follows <= most
+            walks = int(np.dot(starts, follows))
+            share = int(np.dot(starts[left], follows[left])) / (walks or 1)
+            found[name] = {
+                "max_follows": most,
+                "left_out": int(np.count_nonzero(~left)),
+                "share_of_walks_left": round(share, 4),
+            }
+    return found
+
+
+def measure_recall(night: Night, followers: Adjacency) -> Recall:
+    """Compare the neighbours of a sample of the audience with the exact ones, counted plainly.
+
+    The sample depends on the follows, the audience and the config's seed, on nothing else.
+
+    Args:
+        followers: who follows each account, hubs too.
+    """
+    similar = night.config.similar
+    asked = night.accounts[night.followees.degrees_of(night.accounts) > 0]
+    sample = _draw(night, asked)
+    exact = best_of_all(
+        night.followees, followers, sample, similar.neighbours, similar.threshold_fraction
+    )
+    shares = shares_found(exact, nearest(night, sample))
+    if not len(shares):
+        return Recall(None, 0.0, 1.0, 0)
+    recall = float(shares.mean())
+    return Recall(recall, *interval(recall, len(shares), len(sample) / len(asked)), len(shares))
+
+
+def shares_found(exact: Neighbours, found: Neighbours) -> np.ndarray:
+    """float64: of each account with exact neighbours, the share of them that is found.
+
+    A neighbour that is found counts if it is as similar as the last of the exact ones: which of
+    several equally similar accounts stand in a list is a matter of their ids, not of quality.
+
+    Args:
+        exact, found: of the same accounts; all scores are true similarities.
+
+    Example:
+        >>> def lists(*scores):
+        ...     counts = np.count_nonzero(scores, axis=1)
+        ...     return Neighbours(counts, None, None, np.array(scores))
+        >>> shares_found(lists([0.9, 0.5], [0.0, 0.0]), lists([0.5, 0.4], [0.0, 0.0])).tolist()
+        [0.5]
+    """
+    has = exact.counts > 0
+    counts = exact.counts[has]
+    least = exact.scores[has, counts - 1]
+    return np.count_nonzero(found.scores[has] >= least[:, None], axis=1) / counts
+
+
+def interval(mean: float, size: int, fraction: float) -> tuple[float, float]:
+    """95 % confidence interval of the mean of values in [0, 1], drawn without replacement.
+
+    Wilson's interval of a proportion: values in [0, 1] vary no more than ones and zeros of the same
+    mean, so it is wide enough for shares too; and it says that 100 accounts without a miss do not
+    make a recall of 1 certain, where an interval from their variance, which is 0, has no width.
+
+    Args:
+        mean: of the values drawn.
+        size: number of values drawn, at least 1.
+        fraction: share of all accounts that was drawn; when it is 1, nothing is uncertain.
+
+    Source:
+        Wilson (1927), "Probable inference, the law of succession, and statistical inference",
+        JASA 22; for the fraction, Cochran (1977), "Sampling Techniques", section 2.6.
+
+    Example:
+        >>> [round(bound, 3) for bound in interval(0.9, 100, 0.0)]
+        [0.826, 0.945]
+        >>> interval(0.9, 100, 1.0)
+        (0.9, 0.9)
+    """
+    share = NormalDist().inv_cdf(0.975) ** 2 * (1 - fraction) / size
+    centre = (mean + share / 2) / (1 + share)
+    half = (share * mean * (1 - mean) + share**2 / 4) ** 0.5 / (1 + share)
+    return centre - half, centre + half
+
+
+def _draw(night: Night, asked: np.ndarray) -> np.ndarray:
+    """Some of the accounts, ascending; the fewer, the more wedges they have."""
+    rng = np.random.default_rng(night.config.seed)
+    drawn = rng.permutation(asked)[:_MOST]
+    wedges = sum(
+        int(night.followers[night.followees.row(account)].sum(dtype=np.int64)) for account in drawn
+    )
+    size = max(_FEWEST, _WEDGES * len(drawn) // max(wedges, 1))
+    return np.sort(drawn[:size])
+
+
+def _wedges(followers: np.ndarray) -> int:
+    return int(np.dot(followers, followers))

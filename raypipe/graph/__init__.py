@@ -1,0 +1,1 @@
+"""Who follows whom, as arrays, and its numbers."""

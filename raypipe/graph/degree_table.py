@@ -1,0 +1,267 @@
+"""A degree table: how many accounts have so many follows and so many followers.
+
+It describes a network well enough to plan for it, where the network itself is not at hand, or does
+not exist yet. It is a CSV or Parquet file, one row a pair of numbers:
+
+    follows,followers,accounts
+    3,0,5000            5000 accounts follow 3, and nobody follows them
+    0,15000,1           one is followed by 15000
+
+Without the column ``accounts`` each row is one account.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import sqrt
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from raypipe.columns import ACCOUNTS, DEGREES_SCHEMA, FOLLOWERS, FOLLOWS
+from raypipe.errors import ConfigError, InputError, MissingInputError
+from raypipe.graph.follow_graph import FollowGraph
+from raypipe.storage.files import disk_errors
+
+_MOST = np.iinfo(np.int32).max
+_CURE = f"a degree table has the columns {FOLLOWS}, {FOLLOWERS} and, if wanted, {ACCOUNTS}"
+
+
+class Distribution(NamedTuple):
+    """How many accounts have each number.
+
+    Attributes:
+        numbers: int64[...], ascending, distinct, from 0.
+        accounts: int64[...], of each number.
+    """
+
+    numbers: np.ndarray
+    accounts: np.ndarray
+
+    @property
+    def total(self) -> int:
+        """Sum of the numbers of all accounts."""
+        return int(self.numbers @ self.accounts)
+
+
+@dataclass(frozen=True)
+class Degrees:
+    """The numbers of follows and of followers in a network.
+
+    Attributes:
+        of_follows: how many accounts follow so many.
+        of_followers: how many accounts are followed by so many.
+
+    Example:
+        >>> degrees = Degrees(distribution([2, 0], [3, 1]), distribution([3, 1, 0], [1, 3, 0]))
+        >>> degrees.accounts, degrees.follows, degrees.wedges
+        (4, 6, 12)
+    """
+
+    of_follows: Distribution
+    of_followers: Distribution
+
+    @property
+    def accounts(self) -> int:
+        """Number of accounts."""
+        return int(self.of_follows.accounts.sum())
+
+    @property
+    def follows(self) -> int:
+        """Number of follows."""
+        return self.of_follows.total
+
+    @property
+    def wedges(self) -> int:
+        """As `statistics.wedges`: the sum of the squares of all numbers of followers."""
+        numbers = self.of_followers.numbers.astype(object)  # a square may pass 64 bits
+        return int((numbers * numbers * self.of_followers.accounts).sum())
+
+
+def distribution(numbers: np.ndarray, accounts: np.ndarray) -> Distribution:
+    """Gather equal numbers; those of no account are left out.
+
+    Example:
+        >>> distribution([5, 0, 5, 7], [1, 2, 3, 0])
+        Distribution(numbers=array([0, 5]), accounts=array([2, 4]))
+    """
+    distinct, place = np.unique(np.asarray(numbers, np.int64), return_inverse=True)
+    gathered = np.zeros(len(distinct), np.int64)
+    np.add.at(gathered, place, np.asarray(accounts, np.int64))
+    return Distribution(distinct[gathered > 0], gathered[gathered > 0])
+
+
+def read_degrees(path: Path) -> Degrees:
+    """Read a degree table: Parquet where the name ends in .parquet or .pq, else CSV.
+
+    Raises:
+        MissingInputError: there is no such file.
+        InputError: it cannot be read, or no network has these numbers.
+    """
+    try:
+        table = _read_table(path)
+    except FileNotFoundError:
+        raise MissingInputError(f"{path}: found no such file; {_CURE}") from None
+    except (OSError, pa.ArrowException) as error:
+        reason = " ".join(str(error).split())[:160]
+        raise InputError(f"{path}: cannot be read ({reason}); {_CURE}") from None
+    if not len(table):
+        raise InputError(f"{path}: found no rows; expected numbers of follows and followers")
+    follows, followers = (_whole_numbers(path, table, name) for name in (FOLLOWS, FOLLOWERS))
+    accounts = np.ones(len(table), np.int64)
+    if ACCOUNTS in table.column_names:
+        accounts = _whole_numbers(path, table, ACCOUNTS)
+    if accounts.sum() > _MOST:
+        raise InputError(f"{path}: found {accounts.sum():,} accounts, expected at most {_MOST:,}")
+    degrees = Degrees(distribution(follows, accounts), distribution(followers, accounts))
+    ends = degrees.of_followers.total
+    if degrees.follows != ends:
+        raise InputError(
+            f"{path}: found {degrees.follows:,} follows but {ends:,} followers in all; expected "
+            "equal sums, as every follow makes one follower"
+        )
+    if not ends:
+        raise InputError(f"{path}: found no follows; expected at least one")
+    _check_room(path, (FOLLOWS, follows), (FOLLOWERS, followers), accounts)
+    _check_room(path, (FOLLOWERS, followers), (FOLLOWS, follows), accounts)
+    return degrees
+
+
+def write_degrees(graph: FollowGraph, path: Path) -> int:
+    """Write the degree table of a graph, as :func:`read_degrees` reads it; returns its rows.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    pairs = np.column_stack([graph.followees.degrees, graph.followers.degrees])
+    distinct, accounts = np.unique(pairs, axis=0, return_counts=True)
+    table = pa.table([*distinct.T, accounts], schema=DEGREES_SCHEMA)
+    with disk_errors(f"{path}: cannot be written"):
+        if path.suffix in {".parquet", ".pq"}:
+            pa.parquet.write_table(table, path)
+        else:
+            pa.csv.write_csv(table, path)
+    return len(table)
+
+
+def without_hubs(degrees: Degrees, cap: int | None) -> Degrees:
+    """What is left to search if nobody with more than ``cap`` followers counts.
+
+    Each follow is as likely as any other to go to a hub, so every account keeps the same share of
+    its follows, rounded. The rows of ``of_follows`` stay as many, also where they become equal.
+
+    Example:
+        >>> degrees = Degrees(distribution([1, 4], [4, 2]), distribution([0, 2, 6], [2, 3, 1]))
+        >>> without_hubs(degrees, 5).of_follows.numbers, without_hubs(degrees, 5).wedges
+        (array([0, 2]), 12)
+    """
+    numbers, accounts = degrees.of_followers
+    if cap is None or numbers[-1] <= cap:
+        return degrees
+    left = Distribution(np.where(numbers > cap, 0, numbers), accounts)
+    of_followers = distribution(*left)
+    kept = np.round(degrees.of_follows.numbers * (left.total / degrees.of_followers.total))
+    return Degrees(degrees.of_follows._replace(numbers=kept.astype(np.int64)), of_followers)
+
+
+def grown(degrees: Degrees, accounts: int) -> Degrees:
+    """The degrees of a network of the same kind with more accounts.
+
+    With s times as many accounts, s times as many have each number of follows. Hubs grow with the
+    network: followers and followees both grow by the square root of s, so that follows grow by s
+    and wedges by s to the power of 1.5. R-MAT graphs of 4 k to 1 M accounts do so within 1.3.
+
+    Raises:
+        ConfigError: fewer accounts than there are, or more than int32 codes can number.
+
+    Example:
+        >>> small = Degrees(distribution([0, 2], [50, 50]), distribution([0, 10], [90, 10]))
+        >>> large = grown(small, 400)
+        >>> large.accounts, large.follows, large.wedges
+        (400, 400, 8000)
+        >>> large.of_followers
+        Distribution(numbers=array([ 0, 20]), accounts=array([380,  20]))
+    """
+    if not degrees.accounts <= accounts <= _MOST:
+        raise ConfigError(
+            f"found {accounts:,} accounts to grow to; expected {degrees.accounts:,}, as there are, "
+            f"to {_MOST:,}"
+        )
+    times = accounts / degrees.accounts
+    numbers, counts = degrees.of_follows
+    of_follows = distribution(numbers, _times(counts, times))
+    numbers, counts = (array[::-1] for array in degrees.of_followers)
+    counts = np.where(numbers > 0, _times(counts, sqrt(times)), 0)
+    more = np.round(numbers * sqrt(times))
+    idle = accounts - counts.sum()
+    return Degrees(of_follows, distribution(np.append(more, 0), np.append(counts, idle)))
+
+
+def _times(counts: np.ndarray, times: float) -> np.ndarray:
+    """Counts so many times as large, rounded so that their sum is, too."""
+    return np.diff(np.round(np.cumsum(counts) * times), prepend=0).astype(np.int64)
+
+
+def _read_table(path: Path) -> pa.Table:
+    """The columns that matter; of a CSV as text."""
+    if path.suffix in {".parquet", ".pq"}:
+        schema = pa.parquet.ParquetFile(path).schema_arrow
+        names = _columns(path, schema)
+        for name in names:
+            kind = schema.field(name).type
+            if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
+                raise InputError(f"{path}: column {name} is of type {kind}; expected whole numbers")
+        return pa.parquet.read_table(path, columns=names)
+    with pa.csv.open_csv(path) as stream:
+        names = _columns(path, stream.schema)
+    convert = pa.csv.ConvertOptions(
+        column_types=dict.fromkeys(names, pa.string()), include_columns=names
+    )
+    return pa.csv.read_csv(path, convert_options=convert)
+
+
+def _columns(path: Path, schema: pa.Schema) -> list[str]:
+    names = [name for name in DEGREES_SCHEMA.names if name in schema.names]
+    missing = [name for name in (FOLLOWS, FOLLOWERS) if name not in names]
+    if missing:
+        found = ", ".join(schema.names[:8])
+        raise InputError(f"{path}: no column {', '.join(missing)}; found {found}; {_CURE}")
+    for name in names:
+        if (count := schema.names.count(name)) > 1:
+            raise InputError(f"{path}: column {name} is there {count} times; expected once")
+    return names
+
+
+def _whole_numbers(path: Path, table: pa.Table, name: str) -> np.ndarray:
+    """A column as int64; rows are counted from 1, without the header."""
+    values = table[name].to_pandas()
+    numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
+    bad = np.flatnonzero(~((numbers >= 0) & (numbers <= _MOST) & (numbers == np.floor(numbers))))
+    if len(bad):
+        row = int(bad[0])
+        value = values[row]
+        found = "missing" if pd.isna(value) or value == "" else ascii(value)[:40]
+        raise InputError(
+            f"{path}: row {row + 1}: {name} is {found}; expected a whole number from 0 to {_MOST:,}"
+        )
+    return numbers.astype(np.int64)
+
+
+def _check_room(
+    path: Path, mine: tuple[str, np.ndarray], other: tuple[str, np.ndarray], accounts: np.ndarray
+) -> None:
+    """Check that nobody follows, or is followed by, more accounts than there are for it."""
+    (name, numbers), (other_name, others) = mine, other
+    room = int(accounts[others > 0].sum())
+    too_many = np.flatnonzero((numbers > room) & (accounts > 0))
+    if len(too_many):
+        row = int(too_many[0])
+        raise InputError(
+            f"{path}: row {row + 1}: {name} is {numbers[row]:,}, but only {room:,} accounts have "
+            f"{other_name}; expected at most as many, as nobody follows an account twice"
+        )

@@ -1,0 +1,84 @@
+"""A small made-up network, for a first try: communities, hubs, newcomers, and some dirt."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from raypipe.columns import FOLLOWS_SCHEMA
+from raypipe.storage.files import disk_errors, write_atomic
+
+TOPICS = (
+    "astro", "bees", "birds", "bread", "chess", "cycling", "films", "fungi", "gardens", "history",
+    "jazz", "knitting", "maps", "opera", "pottery", "rowing", "sailing", "tea", "trains", "type",
+)  # fmt: skip
+
+_HUBS = 20
+_BROKEN_ROWS = 3
+
+
+def demo_follows(accounts: int = 5000, seed: int = 0) -> list[tuple[str, str]]:
+    """Follows of a made-up network, as (followerId, followingId) rows.
+
+    Each account is named after the topic of its community, as ``jazz-0042``. Of its follows, 7 in
+    10 stay in the community (its first accounts are the best known), 2 in 10 go to the ``star-..``
+    hubs, the rest anywhere. One account in 20 follows nobody. As in real data, some rows repeat,
+    some accounts follow themselves, and three rows lack an id.
+
+    Args:
+        accounts: at least 100, hubs not counted.
+        seed: equal seeds give equal rows.
+
+    Example:
+        >>> rows = demo_follows(accounts=100)
+        >>> rows == demo_follows(accounts=100), rows == demo_follows(accounts=100, seed=1)
+        (True, False)
+    """
+    rng = np.random.default_rng(seed)
+    community = rng.choice(len(TOPICS), size=accounts, p=_shares(len(TOPICS)))
+    members = [np.flatnonzero(community == topic) for topic in range(len(TOPICS))]
+    names = np.empty(accounts, dtype=object)
+    for topic, those in zip(TOPICS, members, strict=True):
+        names[those] = [f"{topic}-{number:04d}" for number in range(1, len(those) + 1)]
+    hubs = np.array([f"star-{number:02d}" for number in range(1, _HUBS + 1)], dtype=object)
+
+    rows: list[tuple[str, str]] = []
+    for account in range(accounts):
+        name = names[account]
+        if rng.random() < 0.05:
+            rows.append((names[rng.integers(accounts)], name))  # follows nobody, but is known
+            continue
+        mine = members[community[account]]
+        follows = int(np.clip(rng.lognormal(2.3, 0.8), 1, accounts / 4))
+        near, hub, far = rng.multinomial(follows, (0.7, 0.2, 0.1))
+        rows += [(name, names[mine[place]]) for place in _early(rng, len(mine), near)]
+        rows += [(name, hubs[place]) for place in _early(rng, _HUBS, hub)]
+        rows += [(name, names[place]) for place in rng.integers(accounts, size=far)]
+    rows += [("", names[0]), (names[0], ""), ("", "")][:_BROKEN_ROWS]
+    return [rows[place] for place in rng.permutation(len(rows))]
+
+
+def write_demo(path: Path, accounts: int = 5000, seed: int = 0) -> int:
+    """Write :func:`demo_follows` as CSV; returns the number of rows.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    rows = demo_follows(accounts, seed)
+    lines = [",".join(FOLLOWS_SCHEMA.names), *(",".join(row) for row in rows)]
+    with disk_errors(f"{path}: cannot be written"):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(path, ("\n".join(lines) + "\n").encode())
+    return len(rows)
+
+
+def _shares(count: int) -> np.ndarray:
+    """Shares that fall as 1, 1/2, 1/3 ... from an offset: some communities are larger."""
+    shares = 1.0 / np.arange(5, count + 5)
+    return shares / shares.sum()
+
+
+def _early(rng: np.random.Generator, size: int, count: int) -> np.ndarray:
+    """``count`` places below ``size``; the earlier, the likelier."""
+    return (size * rng.random(count) ** 2.5).astype(np.int64)

@@ -1,0 +1,202 @@
+"""FollowGraph: who follows whom, as immutable arrays.
+
+Accounts are numbered by their sorted ids, so an account's code, and with it every later result,
+does not depend on how the input was cut, ordered or read.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from raypipe.columns import FOLLOWER, FOLLOWING
+from raypipe.errors import InputError, RunError, UnknownAccountError
+from raypipe.kernels.csr import Adjacency, Pairs, adjacency, subset, transpose
+from raypipe.kernels.read_only import freeze
+from raypipe.storage.ids import digest_of_ids, number_ids
+
+_MAX_ACCOUNTS = np.iinfo(np.int32).max
+
+
+@dataclass(frozen=True)
+class FollowGraph:
+    """Who follows whom; its arrays are read-only.
+
+    Attributes:
+        ids: large_string[n], ascending by their UTF-8 bytes; an account's code is its place here.
+        followees: whom each account follows, by follower.
+        followers: who follows each account, by followee.
+        fingerprint: SHA-256 (hex) over the ids and the follows: equal content, equal fingerprint.
+    """
+
+    ids: pa.LargeStringArray
+    followees: Adjacency
+    followers: Adjacency
+    fingerprint: str
+
+    def __post_init__(self) -> None:
+        freeze((self.followees, self.followers))
+
+    @property
+    def accounts(self) -> int:
+        """Number of accounts."""
+        return len(self.ids)
+
+    @property
+    def follows(self) -> int:
+        """Number of follows, without repeats and self-follows."""
+        return len(self.followees.codes)
+
+    def code(self, account: str) -> int:
+        """The code of an account id.
+
+        Raises:
+            UnknownAccountError: no such account.
+        """
+        code = int(self.codes([account])[0])
+        if code < 0:
+            raise UnknownAccountError(f"account {account!r} is not among the {self.accounts:,}")
+        return code
+
+    def codes(self, accounts: Sequence[str] | pa.Array) -> np.ndarray:
+        """int64: the code of each id, -1 where there is no such account."""
+        found = pc.index_in(pa.array(accounts, pa.large_string()), value_set=self.ids)
+        return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+
+
+class EncodedFollows(NamedTuple):
+    """One part of the follows, its ids replaced by places in its own list of distinct ids."""
+
+    ids: pa.LargeStringArray
+    followers: np.ndarray
+    followees: np.ndarray
+
+
+class DroppedRows(NamedTuple):
+    """Rows of the frame that are no follow of the graph."""
+
+    duplicates: int
+    self_follows: int
+
+
+def encode(part: pd.DataFrame) -> EncodedFollows:
+    """Dictionary-encode the two id columns of one row partition; runs where the partition lives.
+
+    Example:
+        >>> part = pd.DataFrame({"followerId": ["b", "b"], "followingId": ["a", "c"]})
+        >>> encode(part).ids.to_pylist(), encode(part).followees.tolist()
+        (['b', 'a', 'c'], [1, 2])
+    """
+    columns = [pa.array(part[name], pa.large_string()) for name in (FOLLOWER, FOLLOWING)]
+    chunks = [
+        chunk
+        for column in columns
+        for chunk in (column.chunks if isinstance(column, pa.ChunkedArray) else [column])
+    ]
+    encoded = pa.chunked_array(chunks, pa.large_string()).dictionary_encode()
+    codes = np.concatenate([np.empty(0, np.int32), *(c.indices.to_numpy() for c in encoded.chunks)])
+    ids = encoded.chunk(0).dictionary if encoded.num_chunks else pa.array([], pa.large_string())
+    return EncodedFollows(ids, codes[: len(part)], codes[len(part) :])
+
+
+def build_graph(
+    parts: Iterable[EncodedFollows], further_accounts: Sequence[str] | pa.Array = ()
+) -> tuple[FollowGraph, DroppedRows]:
+    """Merge encoded parts into one graph.
+
+    Args:
+        parts: in any number and order.
+        further_accounts: ids that are accounts even if no follow names them.
+
+    Returns:
+        The graph, and how many rows were duplicates or self-follows. An account that only follows
+        itself stays an account, without follows.
+
+    Raises:
+        InputError: more accounts than int32 codes can number.
+
+    Example:
+        >>> frame = pd.DataFrame({"followerId": list("bbac"), "followingId": list("aabc")})
+        >>> graph, dropped = build_graph([encode(frame)])
+        >>> graph.ids.to_pylist(), graph.followees.row(graph.code("b")).tolist(), dropped
+        (['a', 'b', 'c'], [0], DroppedRows(duplicates=1, self_follows=1))
+    """
+    parts = list(parts)
+    further = pa.array(further_accounts, pa.large_string())
+    seen = pa.chunked_array([*(part.ids for part in parts), further], pa.large_string())
+    ids, code_of = number_ids(seen)
+    if len(ids) > _MAX_ACCOUNTS:
+        raise InputError(f"found {len(ids):,} accounts, expected at most {_MAX_ACCOUNTS:,}")
+    codes_of_parts = np.split(code_of, np.cumsum([len(part.ids) for part in parts]))
+    pairs = [
+        Pairs(part.followers, part.followees, codes)
+        for part, codes in zip(parts, codes_of_parts[: len(parts)], strict=True)
+    ]
+    rows, self_follows, duplicates = adjacency(pairs, len(ids))
+    graph = FollowGraph(ids, rows, transpose(rows), _fingerprint(ids, rows))
+    return graph, DroppedRows(duplicates, self_follows)
+
+
+def with_follows(graph: FollowGraph, keep: np.ndarray) -> FollowGraph:
+    """The graph of the same accounts, their codes the same, with some of the follows.
+
+    Args:
+        keep: bool[follows], in the order of ``graph.followees.codes``.
+
+    Example:
+        >>> frame = pd.DataFrame({"followerId": list("bba"), "followingId": list("acb")})
+        >>> graph, _ = build_graph([encode(frame)])
+        >>> less = with_follows(graph, np.array([True, True, False]))
+        >>> less.ids.to_pylist(), less.follows, less.followers.degrees.tolist()
+        (['a', 'b', 'c'], 2, [1, 1, 0])
+    """
+    rows = subset(graph.followees, keep)
+    return FollowGraph(graph.ids, rows, transpose(rows), _fingerprint(graph.ids, rows))
+
+
+def save_graph(graph: FollowGraph, folder: Path) -> None:
+    """Write the arrays so that :func:`load_graph` can map them into memory."""
+    folder.mkdir(parents=True, exist_ok=True)
+    table = pa.table({"id": graph.ids}, metadata={"fingerprint": graph.fingerprint})
+    with pa.ipc.new_file(folder / "ids.arrow", table.schema) as writer:
+        writer.write_table(table)
+    for name, side in (("followees", graph.followees), ("followers", graph.followers)):
+        np.save(folder / f"{name}_indptr.npy", side.indptr, allow_pickle=False)
+        np.save(folder / f"{name}_codes.npy", side.codes, allow_pickle=False)
+
+
+def load_graph(folder: Path) -> FollowGraph:
+    """Map a saved graph into memory, read-only; pages are read when they are touched.
+
+    Raises:
+        RunError: the folder does not hold a whole graph.
+    """
+    try:
+        table = pa.ipc.open_file(pa.memory_map(str(folder / "ids.arrow"))).read_all()
+        sides = {
+            name: Adjacency(
+                np.load(folder / f"{name}_indptr.npy", mmap_mode="r", allow_pickle=False),
+                np.load(folder / f"{name}_codes.npy", mmap_mode="r", allow_pickle=False),
+            )
+            for name in ("followees", "followers")
+        }
+    except (OSError, ValueError, pa.ArrowInvalid) as error:
+        raise RunError(f"{folder}: is not a whole graph ({error}); run the night again") from None
+    ids = table["id"].chunk(0) if table.num_rows else pa.array([], pa.large_string())
+    return FollowGraph(ids, fingerprint=table.schema.metadata[b"fingerprint"].decode(), **sides)
+
+
+def _fingerprint(ids: pa.LargeStringArray, rows: Adjacency) -> str:
+    digest = hashlib.sha256(b"FollowGraph 1")
+    digest.update(digest_of_ids(ids))
+    for array in rows:
+        digest.update(np.ascontiguousarray(array))
+    return digest.hexdigest()

@@ -1,0 +1,86 @@
+"""What a graph looks like, in numbers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from raypipe.graph.follow_graph import FollowGraph
+from raypipe.kernels.reciprocity import mutual_follows
+from raypipe.kernels.triangles import count_triangles
+
+
+def graph_statistics(graph: FollowGraph) -> dict[str, Any]:
+    """Counts, and ``describe()`` of the follows per follower and the followers per followee.
+
+    ``mutual_follows`` are pairs of accounts that follow each other; ``reciprocity`` is the share of
+    the follows that are returned.
+
+    Accounts without follows (or followers) are counted apart, and are not in the description:
+    ``follows_per_follower`` is what ``follows.follow_metadata_statistics`` says of a frame without
+    repeats.
+
+    Example:
+        >>> from raypipe.graph.follow_graph import build_graph, encode
+        >>> frame = pd.DataFrame({"followerId": list("aab"), "followingId": list("bcc")})
+        >>> statistics = graph_statistics(build_graph([encode(frame)])[0])
+        >>> statistics["accounts"], statistics["follows"], statistics["follows_per_follower"]["max"]
+        (3, 3, 2.0)
+    """
+    follows, followers = graph.followees.degrees, graph.followers.degrees
+    mutual = mutual_follows(graph.followees, graph.followers)
+    return {
+        "accounts": graph.accounts,
+        "follows": graph.follows,
+        "mutual_follows": mutual,
+        "reciprocity": round(2 * mutual / (graph.follows or 1), 4),
+        "wedges": wedges(graph),
+        "accounts_without_follows": int(np.count_nonzero(follows == 0)),
+        "accounts_without_followers": int(np.count_nonzero(followers == 0)),
+        "follows_per_follower": _describe(follows[follows > 0]),
+        "followers_per_followee": _describe(followers[followers > 0]),
+    }
+
+
+def triangle_statistics(graph: FollowGraph) -> dict[str, Any]:
+    """Triangles of the undirected graph, where a follow either way makes an edge.
+
+    ``transitivity`` is the share of pairs of edges at one account whose other ends have an edge
+    too; ``mean_clustering`` the mean of that share over the accounts, 0 for one with fewer than
+    two edges.
+
+    This takes longer than all other statistics, up to edges^1.5 steps, so it is not of every night.
+
+    Source:
+        Watts and Strogatz (1998), "Collective dynamics of small-world networks", Nature 393.
+
+    Example:
+        >>> from raypipe.graph.follow_graph import build_graph, encode
+        >>> frame = pd.DataFrame({"followerId": list("aabd"), "followingId": list("bcca")})
+        >>> triangle_statistics(build_graph([encode(frame)])[0])
+        {'triangles': 1, 'transitivity': 0.6, 'mean_clustering': 0.5833}
+    """
+    degrees, triangles = count_triangles(graph.followees, graph.followers)
+    pairs = degrees * (degrees - 1) // 2
+    clustering = np.divide(triangles, pairs, where=pairs > 0, out=np.zeros(graph.accounts))
+    return {
+        "triangles": int(triangles.sum()) // 3,
+        "transitivity": round(int(triangles.sum()) / (int(pairs.sum()) or 1), 4),
+        "mean_clustering": round(float(clustering.sum()) / (graph.accounts or 1), 4),
+    }
+
+
+def wedges(graph: FollowGraph) -> int:
+    """Pairs of follows that share a followee, ordered, self-pairs included: sum of in-degree^2.
+
+    This is what comparing every account with every other costs without any shortcut.
+    """
+    followers = graph.followers.degrees
+    return int(np.dot(followers, followers))
+
+
+def _describe(degrees: np.ndarray) -> dict[str, float]:
+    """pandas' ``describe()``; NaN, as the deviation of one number, becomes 0: JSON has none."""
+    return {key: float(value) for key, value in pd.Series(degrees).describe().fillna(0.0).items()}

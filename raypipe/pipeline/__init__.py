@@ -1,0 +1,1 @@
+"""One night: read, decide, make lists, check, publish; and what it will cost."""

@@ -1,0 +1,99 @@
+"""What a run keeps for a second start: its ladder, its cut, its shards; and the tables of these."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from raypipe.columns import FOLLOWER, FOLLOWING, NEIGHBOUR, RANK, REASON, SCORE, SOURCE
+from raypipe.graph.follow_graph import FollowGraph
+from raypipe.pipeline.cost.sample import Cost, cut_shards
+from raypipe.recommend.context import Night
+from raypipe.recommend.ladder import SOURCES, Rung
+from raypipe.recommend.reasons import Reasons, sentences
+from raypipe.storage.files import disk_errors, to_json, write_atomic
+from raypipe.storage.runs.staging import Staging
+
+Shard = tuple[int, int]
+
+#: The tables of a shard that are published, and what their second account is called there.
+PUBLISHED = {"neighbours": NEIGHBOUR, "recommendations": FOLLOWING}
+
+
+def decide_once(staging: Staging, decide: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """What was decided before a kill, else what ``decide`` returns: JSON values.
+
+    All shards of a run stand on one ladder, though the measuring may end in other bits elsewhere.
+    """
+    path = staging.scratch / "ladder.json"
+    if path.is_file():
+        return json.loads(path.read_text(encoding="utf-8"))
+    decided = decide()
+    with disk_errors(f"{path}: cannot be written"):
+        write_atomic(path, to_json(decided))
+    return decided
+
+
+def cut_once(staging: Staging, night: Night, cost: Cost, cpus: int) -> list[Shard]:
+    """The shards of this run: cut by cost, and as they were cut before where a kill has left some.
+
+    Costs are measured, and would cut a second start's shards a little elsewhere. Shards that were
+    cut for another ``memory_per_task`` are not for this one.
+    """
+    path = staging.scratch / "shards.json"
+    memory = night.config.memory_per_task
+    if path.is_file():
+        before = json.loads(path.read_text())
+        if before["memory_per_task"] == memory:
+            return [tuple(shard) for shard in before["shards"]]
+    shards = cut_shards(night, cost, cpus)
+    with disk_errors(f"{path}: cannot be written"):
+        write_atomic(path, to_json({"memory_per_task": memory, "shards": shards}))
+    return shards
+
+
+def shard_name(shard: Shard) -> str:
+    """Under which a finished shard is kept."""
+    return f"{shard[0]:010d}-{shard[1]:010d}"
+
+
+def published_tables(
+    staging: Staging, shards: list[Shard], graph: FollowGraph, kind: str
+) -> Iterator[pa.Table]:
+    """One table a shard, in the order of the accounts: codes back to ids, columns as published."""
+    for shard in shards:
+        table = staging.load_shard(shard_name(shard))[kind]
+        columns = {
+            FOLLOWER: graph.ids.take(table["account"]),
+            RANK: table[RANK],
+            PUBLISHED[kind]: graph.ids.take(table["other"]),
+            SCORE: table[SCORE],
+        }
+        if SOURCE in table.column_names:
+            columns[SOURCE] = pa.array(SOURCES).take(table[SOURCE])
+            kept = (table[name].to_numpy() for name in Reasons._fields)
+            columns[REASON] = sentences(Reasons(*kept), graph.ids)
+        yield pa.table(columns)
+
+
+def count_lists(staging: Staging, shards: list[Shard], ladder: tuple[Rung, ...]) -> dict[str, dict]:
+    """Recommendations by source of the ladder, and refused candidates by source and reason."""
+    asked = {name for rung in ladder for name in rung.sources}
+    recommended = np.zeros(len(SOURCES), np.int64)
+    refused: dict[str, Counter[str]] = {source: Counter() for source in SOURCES}
+    for shard in shards:
+        tables = staging.load_shard(shard_name(shard))
+        sources = tables["recommendations"][SOURCE].to_numpy()
+        recommended += np.bincount(sources, minlength=len(SOURCES))
+        for row in tables["refused"].to_pylist():
+            refused[row[SOURCE]][row["reason"]] += row["candidates"]
+    by_source = zip(SOURCES, recommended.tolist(), strict=True)
+    return {
+        "recommendations": {name: count for name, count in by_source if name in asked},
+        "refused": {name: dict(refused[name]) for name in SOURCES if name in asked},
+    }

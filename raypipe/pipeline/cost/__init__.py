@@ -1,0 +1,1 @@
+"""What a night will cost, measured on a sample of its own accounts."""

@@ -1,0 +1,138 @@
+"""What each account will cost: measured on a sample, before the shards are cut."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from raypipe.compute.units import size
+from raypipe.config import RunConfig
+from raypipe.kernels.shards import cut_short
+from raypipe.pipeline.cost.sample_blocks import rates_in_blocks
+from raypipe.recommend.context import Night, column_blocks
+from raypipe.recommend.shard import recommend_shard
+from raypipe.recommend.work_estimate import estimate_work
+
+#: Rows of Parquet made of checkpoints, written and hashed in a second; measured with UUIDs.
+ROWS_WRITTEN_PER_SECOND = 1e6
+#: Accounts are drawn from so many classes of equal estimated work: a few accounts can cost as much
+#: as all others, and an even draw would miss them.
+CLASSES = 8
+#: Accounts of a class measured at first; four times as many, as long as that takes no time.
+_SAMPLE = 64
+#: Seconds of measuring, all classes together, from which on no larger sample is drawn.
+ENOUGH_SECONDS = 0.5
+#: A shard is about so long: short enough to be even, long enough that a task's cost does not show.
+SHARD_SECONDS = 2.0
+#: Where a shard builds column blocks, that should be no more of its time, if its memory allows.
+_BUILDING_SHARE = 0.1
+
+
+def estimate_cost(night: Night) -> float:
+    """Seconds of one CPU that the night will take, as on the machine that the steps were timed on.
+
+    Comes at once, and is right within a factor of about two on another one.
+    """
+    return float(estimate_work(night).sum()) * 1e-9
+
+
+def write_seconds(accounts: int, config: RunConfig) -> float:
+    """Seconds that the driver takes to write the lists of so many accounts, all of them full.
+
+    Example:
+        >>> write_seconds(1_000_000, RunConfig())
+        20.0
+    """
+    rows = config.similar.neighbours + config.recommendations.per_account
+    return accounts * rows / ROWS_WRITTEN_PER_SECOND
+
+
+class Cost(NamedTuple):
+    """Predicted seconds of one CPU.
+
+    Attributes:
+        accounts: float64[audience], of each account.
+        building: of each shard besides, where it has to build column blocks; else 0.
+    """
+
+    accounts: np.ndarray
+    building: float
+
+    def of(self, shard: tuple[int, int]) -> float:
+        """Of a shard: a range of the audience."""
+        return float(self.accounts[slice(*shard)].sum()) + self.building
+
+
+def measure_cost(night: Night) -> Cost:
+    """What each account of the audience will take.
+
+    The accounts are put into classes of equal total estimated work; in each class the seconds per
+    unit of estimate are measured on a random sample, drawn with the config's seed.
+
+    Source:
+        The separate ratio estimator of Cochran (1977), "Sampling Techniques", chapter 6.
+    """
+    estimate = estimate_work(night)
+    cost = np.zeros(len(estimate))
+    if not len(estimate):
+        return Cost(cost, 0.0)
+    rng = np.random.default_rng(night.config.seed)
+    order = np.argsort(estimate, kind="stable")
+    done = np.cumsum(estimate[order])
+    bounds = np.searchsorted(done, done[-1] * np.arange(1, CLASSES) / CLASSES)
+    classes = [rng.permutation(members) for members in np.split(order, bounds) if len(members)]
+    if column_blocks(night):
+        rates, building = rates_in_blocks(night, classes, estimate)
+    else:
+        seconds_of(night, order[[0, -1]])  # compiles, or loads what was compiled before
+        rates = [_seconds_per_unit(night, members, estimate) for members in classes]
+        building = 0.0
+    for members, rate in zip(classes, rates, strict=True):
+        cost[members] = estimate[members] * rate
+    return Cost(cost, building)
+
+
+def cut_shards(night: Night, cost: Cost, cpus: int) -> list[tuple[int, int]]:
+    """Ranges of the audience: of similar cost, as many to each CPU, none too large for its memory.
+
+    Every shard of column blocks costs their building besides, so there are no more shards than
+    CPUs, unless memory or time asks for more.
+    """
+    seconds = max(SHARD_SECONDS, cost.building / _BUILDING_SHARE)
+    rounds = max(1, round(float(cost.accounts.sum()) / cpus / seconds))
+    shards = night.config.shards or cpus * rounds
+    return cut_short(cost.accounts, shards, night.shard_accounts)
+
+
+def reason_of_blocks(night: Night, cost: Cost, shards: list[tuple[int, int]]) -> str | None:
+    """What column blocks mean for this night, in words for the user; None for one index."""
+    blocks = column_blocks(night)
+    if not blocks:
+        return None
+    building = len(shards) * cost.building
+    share = building / (building + float(cost.accounts.sum()))
+    return (
+        f"similarity: in column blocks (memory_per_task {size(night.config.memory_per_task)}): "
+        f"{len(blocks)}, built by each of {len(shards)} shards, {share:.0%} of the work"
+    )
+
+
+def _seconds_per_unit(night: Night, sample: np.ndarray, estimate: np.ndarray) -> float:
+    size = _SAMPLE
+    while True:
+        drawn = sample[:size]
+        seconds = seconds_of(night, drawn)
+        if size >= len(sample) or seconds > ENOUGH_SECONDS / CLASSES:
+            return seconds / float(estimate[drawn].sum())
+        size *= 4
+
+
+def seconds_of(night: Night, positions: np.ndarray) -> float:
+    """Seconds that some accounts of the audience take, given by their places in it."""
+    some = replace(night, accounts=np.sort(night.accounts[positions]))
+    started = time.thread_time()
+    recommend_shard(some, (0, len(positions)))
+    return time.thread_time() - started

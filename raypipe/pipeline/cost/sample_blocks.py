@@ -1,0 +1,76 @@
+"""What accounts cost where the similarity index is built in column blocks, by every shard anew."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import replace
+
+import numpy as np
+
+from raypipe.kernels.capped import CANDIDATES
+from raypipe.kernels.column_blocks import (
+    ColumnBlocks,
+    ask,
+    build_block,
+    no_neighbours,
+    search_block,
+)
+from raypipe.kernels.exact_scores import best_candidates
+from raypipe.recommend.context import Night
+from raypipe.recommend.shard import make_lists, recommend_shard
+
+#: Accounts of a class that are measured. All classes share one building of the blocks.
+_SAMPLE = 1024
+
+
+def rates_in_blocks(
+    night: Night, classes: list[np.ndarray], estimate: np.ndarray
+) -> tuple[list[float], float]:
+    """Measure the building of all blocks, and what comes to it for each account.
+
+    Takes as long as it takes a shard to build its blocks.
+
+    Args:
+        night: its index is ColumnBlocks.
+        classes: positions in the audience, each class in random order.
+        estimate: float64[audience].
+
+    Returns:
+        Seconds per unit of ``estimate`` in each class, and seconds of building, once for a shard.
+    """
+    followees, blocks = night.index
+    similar = night.config.similar
+    k = similar.neighbours * (CANDIDATES if night.hubs_left_out else 1)
+    samples = [np.sort(members[:_SAMPLE]) for members in classes]
+    nights = [replace(night, accounts=night.accounts[sample]) for sample in samples]
+    asked = [ask(followees, some.accounts) for some in nights]
+    near = [no_neighbours(len(sample), k) for sample in samples]
+    tiny = ColumnBlocks(followees, (blocks[-1][-1:],))
+    last = len(samples[-1])
+    recommend_shard(replace(nights[-1], index=tiny), (last - 1, last))  # compiles
+
+    building = 0.0
+    seconds = np.zeros(len(classes))
+    for rows in blocks:
+        started = time.thread_time()
+        block = build_block(followees, rows)
+        building += time.thread_time() - started
+        for number, some in enumerate(asked):
+            started = time.thread_time()
+            search_block(followees, block, some, similar.threshold_fraction, near[number])
+            seconds[number] += time.thread_time() - started
+    for number, some in enumerate(nights):
+        started = time.thread_time()
+        found = near[number]
+        if night.hubs_left_out:
+            found = best_candidates(
+                night.followees,
+                some.accounts,
+                found,
+                similar.neighbours,
+                similar.threshold_fraction,
+            )
+        make_lists(some, (0, len(some.accounts)), found)
+        seconds[number] += time.thread_time() - started
+    units = [float(estimate[sample].sum()) for sample in samples]
+    return [taken / unit for taken, unit in zip(seconds.tolist(), units, strict=True)], building

@@ -1,0 +1,229 @@
+"""What each account will cost, from degrees alone: a part of such a network is drawn and timed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import NamedTuple
+
+import numpy as np
+
+from raypipe.config import RunConfig
+from raypipe.graph.degree_table import Degrees, without_hubs
+from raypipe.kernels.csr import Adjacency, transpose
+from raypipe.kernels.random_network import DrawnPart, draw_part
+from raypipe.kernels.search_cost import WRITE, expected_work
+from raypipe.kernels.similarity_index import HUBS
+from raypipe.pipeline.cost.sample import CLASSES, ENOUGH_SECONDS, seconds_of
+from raypipe.recommend.context import Night
+from raypipe.recommend.filters.eligibility import no_refusals
+from raypipe.recommend.ladder import fixed_ladder
+from raypipe.recommend.models.algorithms import shape_of
+from raypipe.recommend.sources import model
+from raypipe.recommend.sources.popular import NAME, Popular
+from raypipe.recommend.work_estimate import work_of_list
+
+#: Of 10 neighbours that were asked for, six graphs had 3.3 to 9.5, of 100 they had 6 to 46.
+_NEIGHBOURS_PER_TWIN = 4
+#: Accounts of a class, at most.
+_SAMPLE = 4096
+#: A network with more accounts is thinned: a part of it takes some 40 bytes for each of them.
+_ACCOUNTS = 1 << 25
+#: Entries of the lists of hubs, and again of all other lists, at 4 bytes each.
+_ENTRIES = 100_000_000
+#: Follows drawn for accounts and their twins.
+_FOLLOWS = 4_000_000
+
+
+class Sample(NamedTuple):
+    """Accounts to search for, in the part of a network that their searches look at.
+
+    Attributes:
+        night: of that part; its accounts are those of the sample.
+        rows: int64[accounts], the row of ``degrees.of_follows`` that each account is of.
+        share: of the network's accounts, those that have a place in the part.
+    """
+
+    night: Night
+    rows: np.ndarray
+    share: float
+
+
+def measure_degrees(degrees: Degrees, config: RunConfig) -> np.ndarray:
+    """Seconds of one CPU that an account with each number of follows will take.
+
+    Numbers of follows are put into classes of equal expected work; the seconds per unit of expected
+    work of each class are measured, as in :func:`raypipe.pipeline.cost.sample.measure_cost`, on
+    accounts of a random network, as far as they look at it. Who is alike is not in the numbers:
+    every account is given a quarter of the neighbours that the config asks for.
+
+    Returns:
+        float64, of the length of ``degrees.of_follows``; 0 for those that are not in the audience.
+    """
+    is_asked = degrees.of_follows.numbers >= config.audience.min_follows
+    searched = without_hubs(degrees, config.similar.max_followers_in_similarity)
+    if not is_asked.any() or not searched.follows:
+        return np.where(is_asked, WRITE * 1e-9, 0.0)
+    expected = expected_cost(searched, config)
+    classes = _classes(expected * searched.of_follows.accounts * is_asked)
+    sample = draw_sample(searched, np.where(is_asked, classes, -1), config)
+    if searched is not degrees:
+        sample = sample._replace(night=replace(sample.night, hubs_left_out=1))
+    # The first call compiles, or loads what was compiled; what every call takes is no account's.
+    _, *calls = (seconds_of(sample.night, [0]) for _ in range(4))
+    of_sample = expected_cost(searched, config, sample.share)[sample.rows]
+    rates = {}
+    for number in np.unique(classes[sample.rows]):
+        those = np.flatnonzero(classes[sample.rows] == number)
+        seconds = seconds_of(sample.night, those)
+        rates[number] = max(seconds - min(calls), 0.1 * seconds) / of_sample[those].sum()
+    # The heaviest may be too heavy to be drawn: the next lighter class stands for them.
+    timed = np.array(sorted(rates))
+    stands_for = np.maximum(np.searchsorted(timed, classes, side="right") - 1, 0)
+    return expected * np.array([rates[number] for number in timed])[stands_for] * is_asked
+
+
+def expected_cost(degrees: Degrees, config: RunConfig, share: float = 1.0) -> np.ndarray:
+    """Nanoseconds of an account with each number of follows, on a machine that may not be this one.
+
+    Args:
+        share: of the network's accounts, those that are there at all.
+
+    Returns:
+        float64, of the length of ``degrees.of_follows``.
+    """
+    followers, followees = _hubs_first(degrees)
+    work = expected_work(
+        degrees.of_follows.numbers,
+        _thinned(degrees.of_follows.accounts, share),
+        followers * share,
+        followees,
+        config.similar.threshold_fraction,
+    )
+    return work + work_of_list(config)
+
+
+def seconds_of_factors(degrees: Degrees, config: RunConfig) -> np.ndarray:
+    """Seconds of one CPU that phase 3 takes for an account with each number of follows.
+
+    At a rate that was measured elsewhere, and as with ``ladder: fixed``. The training is not in it.
+    """
+    numbers = degrees.of_follows.numbers
+    if not config.factors.trained:
+        return np.zeros(len(numbers))
+    least = max(1, config.candidates.min_followers)
+    columns = int(degrees.of_followers.accounts[degrees.of_followers.numbers >= least].sum())
+    width, walks = shape_of(config)
+    leads = numbers >= max(config.factors.min_follows, config.audience.min_follows)
+    return np.where(leads, 1e-9 * model.work(columns, width, walks * degrees.follows), 0.0)
+
+
+def draw_sample(degrees: Degrees, classes: np.ndarray, config: RunConfig) -> Sample:
+    """Draw accounts of each class, and the part of a network that their searches look at.
+
+    Equal degrees, configs and seeds give equal networks, on every machine.
+
+    Args:
+        classes: of each number of follows; -1 for those that are not to be drawn.
+    """
+    rng = np.random.default_rng(config.seed)
+    sizes, accounts = degrees.of_follows
+    followers, followees = _hubs_first(degrees)
+    hubs = np.clip(HUBS - np.cumsum(followees) + followees, 0, followees)
+    # The lists of hubs are there for their bits; a follow brings so many entries of others.
+    brings = followers**2.0 @ (followees - hubs) / degrees.follows
+    following = accounts[sizes > 0].sum()
+    share = min(
+        1.0,
+        _ACCOUNTS / following,
+        _ENTRIES / (followers @ hubs),
+        _ENTRIES / CLASSES * following / max(1.0, brings * degrees.follows),
+    )
+    accounts = _thinned(accounts, share)
+    idle = int(accounts[sizes == 0].sum())
+    twins = min(
+        -(-config.similar.neighbours // _NEIGHBOURS_PER_TWIN),
+        int(accounts.sum()) - idle - 1,
+        int(_FOLLOWS / CLASSES * following / degrees.follows),
+    )
+    most = np.minimum.reduce(
+        [
+            np.full(len(sizes), float(_SAMPLE)),
+            np.maximum(4, ENOUGH_SECONDS * 1e9 / CLASSES / expected_cost(degrees, config, share)),
+            _ENTRIES / CLASSES / np.maximum(1, brings * share * sizes),
+            _FOLLOWS / CLASSES / np.maximum(1, (twins + 1) * sizes),
+        ]
+    )
+    places = _choose(accounts, classes, most, twins + 1, rng)
+    rows = np.searchsorted(np.cumsum(accounts), places, side="right")
+    # In the part, those that follow nobody come last, and are only those that are asked for.
+    of_sizes = np.repeat(sizes.astype(np.int32), accounts)[idle:]
+    leaders = places[places >= idle] - idle
+    asked_idle = len(places) - len(leaders)
+    part = draw_part(of_sizes, asked_idle, followers, followees, share, leaders, twins, rng)
+    codes = np.concatenate([leaders, len(of_sizes) + np.arange(asked_idle)])
+    return Sample(_night_of(part, codes, config), np.roll(rows, -asked_idle), share)
+
+
+def _night_of(part: DrawnPart, accounts: np.ndarray, config: RunConfig) -> Night:
+    """A night on the drawn part; ranks stand for the codes of followees."""
+    followers = part.followers.astype(np.int32)
+    n = max(len(followers), len(part.rows.degrees))
+    indptr, codes = part.rows
+    rows = Adjacency(np.append(indptr, np.full(n + 1 - len(indptr), indptr[-1])), codes)
+    return Night(
+        followees=rows,
+        followers=followers,
+        follower_rows=transpose(rows),
+        refusals=no_refusals(n),
+        index=part.index,
+        hubs_left_out=0,
+        sources={NAME: Popular(np.arange(len(followers), dtype=np.int32), followers * 1.0)},
+        ladder=fixed_ladder(config),
+        accounts=accounts.astype(np.int32),
+        config=config,
+    )
+
+
+def _choose(
+    accounts: np.ndarray,
+    classes: np.ndarray,
+    most: np.ndarray,
+    apart: int,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Places of accounts of each class, in order of size, ascending; the last account is the first
+    that can be chosen, and all others are so far ``apart`` that twins have room.
+
+    Args:
+        accounts: of each row. classes: of each row, -1 for none.
+        most: accounts of that row that would be enough, or too many, for the whole class.
+    """
+    ends = np.cumsum(accounts)
+    chosen = [np.empty(0, np.int64)]
+    for number in range(CLASSES):
+        rows = np.flatnonzero((classes == number) & (accounts > 0) & (most >= 1))
+        if not len(rows):
+            continue
+        start, stop = ends[rows[0]] - accounts[rows[0]], ends[rows[-1]]
+        first = start + (ends[-1] - 1 - start) % apart
+        there = max(0, -(-(stop - first) // apart))
+        enough = int(accounts[rows].sum() / (accounts[rows] / most[rows]).sum())
+        chosen.append(first + apart * rng.choice(there, min(there, enough), replace=False))
+    return np.sort(np.concatenate(chosen))
+
+
+def _classes(work: np.ndarray) -> np.ndarray:
+    """The class of each row, by where the middle of its work is in the work of all."""
+    done = np.cumsum(work)
+    return np.minimum((done - work / 2) / done[-1] * CLASSES, CLASSES - 1).astype(np.int64)
+
+
+def _hubs_first(degrees: Degrees) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of followers above 0, descending, and how many accounts have each."""
+    numbers, accounts = degrees.of_followers
+    return numbers[numbers > 0][::-1], accounts[numbers > 0][::-1]
+
+
+def _thinned(accounts: np.ndarray, share: float) -> np.ndarray:
+    """That share of the accounts, at equal distances."""
+    return np.diff(np.floor(np.cumsum(accounts) * share), prepend=0).astype(np.int64)

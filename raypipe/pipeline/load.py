@@ -1,0 +1,174 @@
+"""The night up to where its work starts: read the follows, build the graph, prepare the search."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from raypipe.compute.engines import frame_engine, memory_available
+from raypipe.compute.frames import FrameEngine
+from raypipe.compute.stages import Stages
+from raypipe.config import RunConfig
+from raypipe.errors import RunError, TooManyBadRows
+from raypipe.graph.follow_graph import FollowGraph, build_graph, encode
+from raypipe.graph.statistics import graph_statistics
+from raypipe.recommend.audience import audience
+from raypipe.recommend.blend.ranker import Ranker
+from raypipe.recommend.blend.training import check_blend
+from raypipe.recommend.context import Night, prepare
+from raypipe.recommend.filters.eligibility import Refusals
+from raypipe.recommend.ladder import Rung, has_factors, has_learned
+from raypipe.recommend.models.algorithms import check_factors, train
+from raypipe.recommend.models.model import FactorModel, load_model, save_model
+from raypipe.recommend.negative_feedback import Rejections
+from raypipe.storage.files import disk_errors
+from raypipe.storage.intake.files import list_files
+from raypipe.storage.intake.read import read_follows
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A night that is read, and not yet prepared.
+
+    Attributes:
+        graph: the follows.
+        audience: int32, the accounts that get lists, ascending.
+        rows: what became of the rows of the input, by name.
+        quarantine: columns.QUARANTINE_SCHEMA.
+        statistics: of the graph.
+        files: (path, bytes) of the input.
+        engine, why_frames: what the frames were read into, and why.
+    """
+
+    graph: FollowGraph
+    audience: np.ndarray
+    rows: dict[str, int]
+    quarantine: pa.Table
+    statistics: dict[str, Any]
+    files: list[tuple[Path, int]]
+    engine: FrameEngine
+    why_frames: str
+
+
+def load(
+    config: RunConfig,
+    accounts: pa.Array | None,
+    stages: Stages,
+    stack: ExitStack,
+    scratch: Path | None = None,
+) -> Loaded:
+    """Read the follows, and build their graph.
+
+    Args:
+        accounts: what ``audience.read_accounts`` gave.
+        stack: a Ray that is started ends with it.
+        scratch: folder of this run for work between; the quarantine is written there if it is too
+            large to go on.
+    """
+    check_factors(config)
+    check_blend(config)
+    with stages.stage("read"):
+        files = [(path, path.stat().st_size) for path in list_files(config.input)]
+        engine, why_frames = frame_engine(config, files, stack)
+        stages.progress.say(why_frames)
+        parts, quarantine, counts = _read(
+            config, engine, scratch and scratch / "quarantine.parquet"
+        )
+
+    with stages.stage("graph"):
+        graph, dropped = build_graph(parts, () if accounts is None else accounts)
+        del parts
+        rows = _add_up({**counts, **dropped._asdict(), "rows_used": graph.follows})
+        statistics = graph_statistics(graph)
+        asked = audience(graph, accounts, config.audience.min_follows)
+    return Loaded(graph, asked, rows, quarantine, statistics, files, engine, why_frames)
+
+
+def prepare_night(
+    loaded: Loaded,
+    config: RunConfig,
+    ladder: tuple[Rung, ...],
+    ranker: Ranker | None,
+    stages: Stages,
+    scratch: Path | None = None,
+    refusals: Refusals | None = None,
+    rejections: Rejections | None = None,
+) -> tuple[Night, FactorModel | None]:
+    """What the shards need, and the model that was trained; None where the ladder needs none.
+
+    Args:
+        ranker: of the learned blend, if there is one; it is left out where nobody on the ladder
+            gets that.
+        scratch: folder of this run for work between; a model trained before a kill is there.
+        refusals: who is not shown to whom, beside followees.
+        rejections: that teach.
+
+    Raises:
+        TooLargeError: of memory; nothing is built then.
+    """
+    model = None
+    if has_factors(ladder):
+        with stages.stage("train"):
+            kept = scratch and scratch / "model"
+            model = _train_once(loaded.graph, config, kept, rejections)
+    with stages.stage("prepare"):
+        night = prepare(
+            loaded.graph,
+            loaded.audience,
+            config,
+            memory_available(),
+            model,
+            ladder,
+            refusals=refusals,
+            rejections=rejections,
+            ranker=ranker if has_learned(ladder) else None,
+        )
+    return night, model
+
+
+def _read(config: RunConfig, engine: FrameEngine, bad_rows: Path | None):
+    """The encoded parts of the frame, the quarantine and the counts; the frame itself is let go."""
+    try:
+        intake = read_follows(config.input, engine)
+    except TooManyBadRows as error:
+        if bad_rows is None:
+            raise
+        with disk_errors(f"{bad_rows}: cannot be written"):
+            pq.write_table(error.quarantine, bad_rows)
+        raise TooManyBadRows(f"{error}; all of them: {bad_rows}", error.quarantine) from None
+    return engine.map_partitions(encode, intake.frame), intake.quarantine, intake.counts
+
+
+def _train_once(
+    graph: FollowGraph, config: RunConfig, kept: Path | None, rejections: Rejections | None
+) -> FactorModel:
+    """The model of this run: trained, or as it was trained before a kill.
+
+    Shards that were finished before the kill are of that model, and how the sums of a training are
+    rounded may depend on how many CPUs there are.
+    """
+    if kept and kept.is_dir():
+        try:
+            return load_model(kept, verify=True)
+        except RunError:
+            # Half written, or torn by a power cut: shards that were made with it may be there.
+            shutil.rmtree(kept)
+            shutil.rmtree(kept.parent / "shards", ignore_errors=True)
+    model = train(graph, config, memory_available(), rejections)
+    if kept:
+        save_model(model, kept)
+    return model
+
+
+def _add_up(rows: dict[str, int]) -> dict[str, int]:
+    """Check that no row is lost: this must hold always, so it is checked always."""
+    if sum(rows.values()) != 2 * rows["rows_in"]:
+        raise RunError(f"rows do not add up: {rows}; this is a defect of raypipe, please report it")
+    return rows

@@ -1,0 +1,350 @@
+"""What a night will cost, before it runs: seconds, memory, and the accounts that cost most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+
+from raypipe.compute.engines import Runner
+from raypipe.compute.progress import Progress, Silent
+from raypipe.compute.stages import Stages
+from raypipe.config import RunConfig
+from raypipe.errors import ConfigError
+from raypipe.evaluation.evidence import FEWEST, MOST, choose_ladder, ranker_of, sizes_if_measured
+from raypipe.evaluation.neighbour_recall import similarity_facts
+from raypipe.graph.degree_table import Degrees, without_hubs
+from raypipe.graph.follow_graph import FollowGraph
+from raypipe.graph.statistics import wedges
+from raypipe.pipeline.cost.sample import cut_shards, measure_cost, write_seconds
+from raypipe.pipeline.cost.sample_degrees import measure_degrees, seconds_of_factors
+from raypipe.pipeline.load import load, prepare_night
+from raypipe.recommend.audience import read_accounts
+from raypipe.recommend.context import Night, column_blocks
+from raypipe.recommend.ladder import ladder_of
+from raypipe.recommend.memory import TASK_BYTES, Sizes, blocks_needed, index_bytes, room_of_a_task
+from raypipe.recommend.models.algorithms import check_factors, shape_of, training_bytes
+
+#: Where there are only degrees: seconds of a CPU to read a row of CSV and number its ids, and of
+#: one thread to put a follow into the graph, and into the index. Measured on 16 and 100 M follows
+#: between UUIDs; fewer take less, as more of them are in the cache.
+READ_SECONDS = 0.8e-6
+GRAPH_SECONDS = 0.2e-6
+PREPARE_SECONDS = 0.15e-6
+#: And to hold a share of the follows out, with a graph of the others.
+HOLD_OUT_SECONDS = 0.2e-6
+#: Bytes of an id where there are none: a UUID, and where it ends.
+ID_BYTES = 44
+#: While it is read, a frame takes so many times its size: 1.4 to 3.1 were measured.
+FRAME_PEAK = 2
+_HUBS = 5
+
+
+def plan_night(
+    config: RunConfig, nodes: int, cpus: int, progress: Progress | None = None
+) -> dict[str, Any]:
+    """Read and prepare a night, measure a sample of its accounts, and predict the rest.
+
+    Args:
+        nodes: machines that the shards would run on, each like this one.
+        cpus: of each machine.
+
+    Returns:
+        JSON values: ``counts``, ``column_blocks`` (0: one index), ``seconds`` by stage,
+        ``memory_bytes`` by part, ``hubs``, ``similarity`` as the run will report it. Seconds of
+        read, graph, evidence, prepare and plan are measured, in this process; those of recommend
+        and write are predicted.
+
+    Raises:
+        RaypipeError: what a run would raise for the same input.
+    """
+    stages = Stages(progress or Silent())
+    with ExitStack() as stack:
+        loaded = load(config, read_accounts(config.audience), stages, stack)
+        decided = choose_ladder(loaded.graph, loaded.audience, config, stages, _in_this_process)
+        ladder, ranker = decided["ladder"], ranker_of(decided)
+        night, _ = prepare_night(loaded, config, ladder_of(ladder["rungs"]), ranker, stages)
+        with stages.stage("plan"):
+            cost = measure_cost(night)
+    graph = loaded.graph
+    blocks = column_blocks(night)
+    one_cpu = sum(map(cost.of, cut_shards(night, cost, nodes * cpus)))
+    longest = float(cost.accounts.max(initial=0.0)) + cost.building
+    return {
+        "counts": {
+            **{key: loaded.statistics[key] for key in ("accounts", "follows", "wedges")},
+            "audience": len(cost.accounts),
+        },
+        "column_blocks": len(blocks),
+        "seconds": _seconds(
+            {stage["stage"]: stage["seconds"] for stage in stages.meter.stages},
+            one_cpu,
+            max(one_cpu / (nodes * cpus), longest),
+            write_seconds(len(cost.accounts), config),
+        ),
+        "nodes": nodes,
+        "cpus": cpus,
+        "memory_bytes": memory_by_part(
+            graph.accounts,
+            graph.follows,
+            loaded.rows["rows_in"],
+            graph.ids.nbytes / max(1, graph.accounts),
+            sum(array.nbytes for array in _shared_index(night)),
+            nodes,
+            cpus,
+            config.memory_per_task if blocks else None,
+            config.evaluation.share if ladder["decided_by"] == "evidence" else None,
+        )
+        | memory_of_factors(config, graph.accounts, graph.follows),
+        "hubs": costly_hubs(graph),
+        "similarity": similarity_facts(graph, night),
+    }
+
+
+def plan_degrees(
+    config: RunConfig, degrees: Degrees, nodes: int, cpus: int, progress: Progress | None = None
+) -> dict[str, Any]:
+    """What :func:`plan_night` says, of a network of which only the degrees are known.
+
+    A part of a network with these degrees is drawn, and searches in it are timed. Reading, graph
+    and index are predicted from rates that were measured elsewhere; hubs have no ids. Where the
+    index is to be built in column blocks, their building is predicted so too, for each shard; that
+    the search of several blocks takes longer than that of one index is not.
+
+    Raises:
+        ConfigError: the audience is a list of ids.
+        TooLargeError: ``memory_per_task`` is too little for this network.
+    """
+    check_factors(config)
+    if config.audience.accounts is not None:
+        raise ConfigError(
+            "audience.accounts: names accounts, but a degree table has none; plan without it: "
+            "--set audience.accounts=null"
+        )
+    if config.blend.blends:
+        raise ConfigError(
+            "blend.combine: what walks and a ranker take cannot be told from degrees; plan without "
+            "it: --set blend.combine=none"
+        )
+    stages = Stages(progress or Silent())
+    with stages.stage("plan"):
+        cost = measure_degrees(degrees, config) + seconds_of_factors(degrees, config)
+    sizes, accounts = degrees.of_follows
+    audience = int(accounts[sizes >= config.audience.min_follows].sum())
+    searched = sizes_of_degrees(degrees, config)
+    evidence = evidence_of_degrees(degrees, cost, config, nodes * cpus)
+    room = room_of_a_task(searched, audience, config)
+    blocks = 0 if room.block is None else blocks_needed(searched, room.block)
+    prepare = degrees.follows * PREPARE_SECONDS
+    shards = max(nodes * cpus, -(-audience // room.shard)) if blocks else 0
+    one_cpu = float(cost @ accounts) + shards * prepare
+    return {
+        "counts": {
+            "accounts": degrees.accounts,
+            "follows": degrees.follows,
+            "wedges": degrees.wedges,
+            "audience": audience,
+        },
+        "column_blocks": blocks,
+        "seconds": _seconds(
+            {
+                "read": degrees.follows * READ_SECONDS / (nodes * cpus),
+                "graph": degrees.follows * GRAPH_SECONDS,
+                **({} if evidence is None else {"evidence": evidence}),
+                "prepare": 0.0 if blocks else prepare,
+                "plan": stages.meter.stages[-1]["seconds"],
+            },
+            one_cpu,
+            max(one_cpu / (nodes * cpus), cost.max() + (prepare if blocks else 0.0)),
+            write_seconds(audience, config),
+        ),
+        "nodes": nodes,
+        "cpus": cpus,
+        "memory_bytes": memory_by_part(
+            degrees.accounts,
+            degrees.follows,
+            degrees.follows,
+            ID_BYTES,
+            4 * searched.following if blocks else index_bytes(searched),
+            nodes,
+            cpus,
+            config.memory_per_task if blocks else None,
+            None if evidence is None else config.evaluation.share,
+        )
+        | memory_of_factors(config, degrees.accounts, degrees.follows),
+        "hubs": hubs_of_degrees(degrees),
+        "similarity": similarity_of_degrees(degrees, config.similar.max_followers_in_similarity),
+    }
+
+
+def evidence_of_degrees(
+    degrees: Degrees, cost: np.ndarray, config: RunConfig, cpus: int
+) -> float | None:
+    """Seconds of deciding by evidence which phase leads; None where the ladder is fixed.
+
+    Args:
+        cost: float64, of the length of ``degrees.of_follows``, seconds of each account.
+    """
+    numbers, accounts = degrees.of_follows
+    sizes = sizes_if_measured(numbers, config)
+    sizes[numbers < config.audience.min_follows] = -1
+    totals = np.bincount(sizes[sizes >= 0], accounts[sizes >= 0])
+    enough = np.flatnonzero(totals >= FEWEST)
+    if config.ladder == "fixed" or not len(enough):
+        return None
+    lists = sum(
+        min(1.0, MOST / totals[size]) * float(cost[sizes == size] @ accounts[sizes == size])
+        for size in enough
+    )
+    left = 1 - config.evaluation.share
+    return degrees.follows * (HOLD_OUT_SECONDS + left * PREPARE_SECONDS) + lists / cpus
+
+
+def memory_by_part(
+    accounts: int,
+    follows: int,
+    rows: int,
+    id_bytes: float,
+    shared_index: int,
+    nodes: int,
+    cpus: int,
+    task_bytes: int | None = None,
+    held_out: float | None = None,
+) -> dict[str, int]:
+    """Bytes that a night holds on one machine, by part.
+
+    The frame is there while it is read, shared out among the nodes; graph and index are there once
+    on each of them, whatever the number of its workers.
+
+    Args:
+        rows: of the input.
+        id_bytes: of one id.
+        shared_index: of the similarity index, as far as the workers share it.
+        task_bytes: of a worker with column blocks; None where there is one index.
+        held_out: share of the follows, while it is decided which phase leads: a graph of the others
+            is there too, and its index before that of all; None where the ladder is fixed.
+    """
+    return {
+        "frame": int(rows * 2 * id_bytes * FRAME_PEAK / nodes),
+        "ids": int(accounts * id_bytes),
+        "follows": 2 * (8 * (accounts + 1) + 4 * follows),
+        "evidence": 0
+        if held_out is None
+        else int(3 * 8 * (accounts + 1) + 4 * follows * (2 - held_out)),
+        "similarity_index": shared_index,
+        "workers": int(cpus * (task_bytes or TASK_BYTES + 4 * accounts)),
+    }
+
+
+def memory_of_factors(config: RunConfig, accounts: int, follows: int) -> dict[str, int]:
+    """Bytes that phase 3 takes, by part: of the training, before the shards, and of its model.
+
+    Example:
+        >>> from raypipe.config import load_config
+        >>> config = load_config(None, {"factors.algorithm": "TruncatedSVD"})
+        >>> memory_of_factors(config, 1_000_000, 50_000_000)
+        {'training': 3880000000, 'model': 1536000000}
+        >>> memory_of_factors(RunConfig(), 1_000_000, 50_000_000)
+        {}
+    """
+    if not config.factors.trained:
+        return {}
+    width, _ = shape_of(config)
+    # Factors of all, and once more of whom can be recommended.
+    return {
+        "training": training_bytes(config, accounts, follows),
+        "model": 3 * 4 * width * accounts,
+    }
+
+
+def sizes_of_degrees(degrees: Degrees, config: RunConfig) -> Sizes:
+    """What the memory depends on; hubs that the config leaves out of the search are left out."""
+    searched = without_hubs(degrees, config.similar.max_followers_in_similarity)
+    numbers, accounts = searched.of_follows
+    k = config.similar.neighbours
+    before = np.cumsum(accounts[::-1]) - accounts[::-1]
+    return Sizes(
+        accounts=searched.accounts,
+        following=int(accounts[numbers > 0].sum()),
+        followed=int(searched.of_followers.accounts[searched.of_followers.numbers > 0].sum()),
+        follows=searched.follows,
+        largest=int(numbers[-1]),
+        together=int(numbers[::-1] @ np.clip(k - before, 0, accounts[::-1])),
+    )
+
+
+def costly_hubs(graph: FollowGraph) -> list[dict[str, Any]]:
+    """The most followed accounts: each adds the square of its followers to the wedges.
+
+    Example:
+        >>> import pandas as pd
+        >>> from raypipe.graph.follow_graph import build_graph, encode
+        >>> frame = pd.DataFrame({"followerId": list("abc"), "followingId": list("xxy")})
+        >>> costly_hubs(build_graph([encode(frame)])[0])[0]
+        {'account': 'x', 'followers': 2, 'share_of_wedges': 0.8}
+    """
+    followers = graph.followers.degrees
+    first = np.argsort(-followers, kind="stable")[:_HUBS]
+    ids = [graph.ids[int(code)].as_py() for code in first]
+    return _hubs(ids, followers[first], wedges(graph))
+
+
+def hubs_of_degrees(degrees: Degrees) -> list[dict[str, Any]]:
+    """What :func:`costly_hubs` says, without the ids, that are not known."""
+    numbers, accounts = (array[::-1] for array in degrees.of_followers)
+    first = np.repeat(numbers, np.minimum(accounts, _HUBS))[:_HUBS]
+    return _hubs([None] * len(first), first, degrees.wedges)
+
+
+def similarity_of_degrees(degrees: Degrees, cap: int | None) -> dict[str, Any]:
+    """What `recall.similarity_facts` says; which share of the neighbours is found is not known."""
+    numbers, accounts = degrees.of_followers
+    left_out = 0 if cap is None else int(accounts[numbers > cap].sum())
+    return {
+        "max_followers": cap,
+        "hubs_left_out": left_out,
+        "share_of_wedges_left": round(without_hubs(degrees, cap).wedges / degrees.wedges, 4),
+        "recall": None if left_out else 1.0,
+        "low": 0.0 if left_out else 1.0,
+        "high": 1.0,
+        "sample": 0,
+    }
+
+
+def _in_this_process(_: float) -> Runner:
+    return Runner(map, 1, "")
+
+
+def _shared_index(night: Night) -> Sequence[np.ndarray]:
+    """What the tasks of a machine share to find neighbours, besides the graph."""
+    blocks = column_blocks(night)
+    if not blocks:
+        return night.index
+    return (*blocks, *(night.index.followees if night.hubs_left_out else ()))
+
+
+def _hubs(ids: list[str | None], followers: np.ndarray, all_wedges: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "account": account,
+            "followers": int(count),
+            "share_of_wedges": round(float(count) ** 2 / (all_wedges or 1), 4),
+        }
+        for account, count in zip(ids, followers, strict=True)
+    ]
+
+
+def _seconds(
+    before: dict[str, float], one_cpu: float, recommend: float, write: float
+) -> dict[str, float]:
+    """Seconds by stage, and of all of them together."""
+    seconds = {
+        **before,
+        "recommend_on_one_cpu": one_cpu,
+        "recommend": recommend,
+        "write": write,
+        "total": sum(before.values()) + recommend + write,
+    }
+    return {name: round(float(value), 3) for name, value in seconds.items()}

@@ -1,0 +1,251 @@
+"""The nightly flow, on one screen: read, graph, ladder, recommend, write, publish.
+
+follows --intake--> frame --encode--> FollowGraph --evidence--> ladder
+FollowGraph, ladder --shards--> lists --parts--> run --gate--> published
+"""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import ExitStack, closing, nullcontext
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from raypipe.compute.engines import Runner, runner
+from raypipe.compute.progress import Progress, Silent
+from raypipe.compute.stages import Stages
+from raypipe.compute.versions import versions
+from raypipe.config import RunConfig, to_yaml
+from raypipe.errors import InputError
+from raypipe.evaluation.evidence import choose_ladder, ranker_of
+from raypipe.evaluation.neighbour_recall import similarity_facts, walk_facts
+from raypipe.graph.follow_graph import save_graph
+from raypipe.kernels.shards import heaviest_first
+from raypipe.pipeline.checkpoints import (
+    PUBLISHED,
+    count_lists,
+    cut_once,
+    decide_once,
+    published_tables,
+    shard_name,
+)
+from raypipe.pipeline.cost.sample import (
+    estimate_cost,
+    measure_cost,
+    reason_of_blocks,
+    write_seconds,
+)
+from raypipe.pipeline.load import load, prepare_night
+from raypipe.pipeline.publish_gate import check_lists
+from raypipe.recommend.audience import read_accounts
+from raypipe.recommend.blend.ranker import save_ranker
+from raypipe.recommend.filters.eligibility import refusals_of
+from raypipe.recommend.filters.inputs import FilterInputs, feedback_store, filters_of, read_filters
+from raypipe.recommend.ladder import ladder_of
+from raypipe.recommend.models.model import save_model
+from raypipe.recommend.negative_feedback import rejections_of
+from raypipe.recommend.shard import recommend_shard, warm_up
+from raypipe.storage.files import disk_errors, to_json
+from raypipe.storage.intake.digests import digest_of_inputs, state_of_files
+from raypipe.storage.runs.filter_arrays import save_filters
+from raypipe.storage.runs.parts import write_parts
+from raypipe.storage.runs.run import Run
+from raypipe.storage.runs.staging import Staging
+from raypipe.storage.runs.store import RunStore
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a run: the finished run, and whether this call made or published it."""
+
+    run: Run
+    new: bool
+
+
+def run_night(
+    config: RunConfig, store: RunStore, date: str, progress: Progress | None = None
+) -> Outcome:
+    """Turn the follows that ``config`` names into published recommendations.
+
+    A second call with the same date, config and input finds the first one's run and changes
+    nothing. After a kill, it goes on from the shards that were finished.
+
+    Args:
+        date: of the run, as ``2026-03-01``.
+
+    Raises:
+        RaypipeError: one of :mod:`raypipe.errors`; nothing is published then.
+    """
+    name = f"{date}-{config.digest()}"
+    stages = Stages(progress or Silent())
+    with store.lock():
+        with stages.stage("check"):
+            accounts = read_accounts(config.audience)
+            state = state_of_files(config)
+            filters = read_filters(config, store, date)
+            digest = digest_of_inputs(config, accounts)
+            digest = hashlib.sha256(digest.encode() + filters.digest()).hexdigest()
+        found = store.find(name, digest)
+        if found and store.was_published(found):
+            return Outcome(found, new=False)
+        if found is None:
+            staging = store.open_staging(name, digest)
+            manifest = _compute(config, accounts, state, filters, staging, stages)
+            with closing(feedback_store(config, store)) as feedback:
+                # Unreadable, and nothing is published; what came meanwhile, readers filter live.
+                since = feedback.watermark() - filters.rejections.watermark
+            manifest["feedback"]["events_during_the_night"] = since
+            stages.progress.stage("publish")
+            found = store.finish(staging, manifest)
+        return Outcome(store.publish(found), new=True)
+
+
+def _compute(
+    config: RunConfig,
+    accounts: pa.Array | None,
+    state: list[tuple[str, int, int]],
+    filter_inputs: FilterInputs,
+    staging: Staging,
+    stages: Stages,
+) -> dict[str, Any]:
+    """Everything between the input and a finished run; returns what its manifest says."""
+    with ExitStack() as stack:
+        loaded = load(config, accounts, stages, stack, staging.scratch)
+        if state_of_files(config) != state:  # before a checkpoint is kept under the old digest
+            raise InputError(f"{config.input.follows}: changed while it was read; run it again")
+
+        def run_on(seconds: float) -> Runner:
+            return runner(config, loaded.engine, seconds, stack, warm_up)
+
+        graph, asked = loaded.graph, loaded.audience
+        filters = filters_of(filter_inputs, graph)
+        refusals, rejections = refusals_of(filters), None
+        if config.rejections.teach and len(filters.rejected.codes):
+            rejections = rejections_of(filters.rejected, graph, filters.shown)
+        decided = decide_once(
+            staging, lambda: choose_ladder(graph, asked, config, stages, run_on, rejections)
+        )
+        ladder = decided["ladder"]
+        night, model = prepare_night(
+            loaded,
+            config,
+            ladder_of(ladder["rungs"]),
+            ranker_of(decided),
+            stages,
+            staging.scratch,
+            refusals,
+            rejections,
+        )
+        with stages.stage("plan"):
+            run_shards, cpus, why_cluster = run_on(estimate_cost(night))
+            stages.progress.say(why_cluster)
+            cost = measure_cost(night)
+            shards = cut_once(staging, night, cost, cpus)
+            predicted = sum(map(cost.of, shards))
+            why_blocks = reason_of_blocks(night, cost, shards)
+            if why_blocks:
+                stages.progress.say(why_blocks)
+
+        with stages.stage("recommend", total=predicted):
+            kept = set(staging.shards())
+            todo = [
+                shard
+                for shard in heaviest_first(shards, cost.accounts)
+                if shard_name(shard) not in kept
+            ]
+            for shard in set(shards) - set(todo):
+                stages.progress.advance(cost.of(shard))
+            for result in run_shards(partial(recommend_shard, night), todo):
+                staging.save_shard(shard_name(result.shard), result.tables)
+                stages.progress.advance(cost.of(result.shard))
+
+    with stages.stage("recall") if night.hubs_left_out else nullcontext():
+        similarity = similarity_facts(loaded.graph, night)
+
+    stands = {name for rung in night.ladder for name in rung.sources}
+    walks = {name: about for name, about in walk_facts(night).items() if name in stands}
+
+    with stages.stage("write"):
+        parts = {
+            kind: write_parts(
+                staging.path, kind, published_tables(staging, shards, loaded.graph, kind)
+            )
+            for kind in PUBLISHED
+        }
+        with disk_errors(f"{staging.path}: cannot be written"):
+            (staging.path / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
+            (staging.path / "statistics.json").write_bytes(to_json(loaded.statistics))
+            pq.write_table(loaded.quarantine, staging.path / "quarantine.parquet")
+            save_graph(loaded.graph, staging.path / "graph")
+        save_filters(
+            staging.path,
+            refusals.rows,
+            refusals.reasons,
+            filters.unfollowed,
+            refusals.hidden,
+            filters.shown,
+        )
+        if model:
+            save_model(model, staging.path / "model")
+        if night.ranker:
+            save_ranker(night.ranker, staging.path / "ranker.json")
+
+    with stages.stage("gate"):
+        checked = check_lists(staging.path, parts["recommendations"], loaded.graph, filters)
+
+    return {
+        "config_digest": config.digest(),
+        "fingerprint": loaded.graph.fingerprint,
+        "seed": config.seed,
+        "counts": {
+            "rows": loaded.rows,
+            "graph": {key: loaded.statistics[key] for key in ("accounts", "follows", "wedges")},
+            "audience": len(cost.accounts),
+            "neighbours": sum(part["rows"] for part in parts["neighbours"]),
+            **count_lists(staging, shards, night.ladder),
+            "filters": filters.counts,
+            "checked_at_the_gate": checked,
+            "shards": len(shards),
+        },
+        "feedback": {
+            "url": config.feedback.url,
+            "watermark": filter_inputs.rejections.watermark,
+            "used_to_follow_in": filter_inputs.before and filter_inputs.before.id,
+            "shown_in": filter_inputs.shown_in and filter_inputs.shown_in.id,
+        },
+        "ladder": ladder,
+        "similarity": similarity,
+        "walks": walks,
+        "parts": parts,
+        "inputs": [{"file": str(path), "bytes": size} for path, size in loaded.files],
+        "engines": {
+            "frames": loaded.why_frames,
+            "cluster": why_cluster,
+            **({"similarity": why_blocks} if why_blocks else {}),
+        },
+        **_predicted_and_actual(
+            stages.meter.stages, predicted / cpus, write_seconds(len(cost.accounts), config)
+        ),
+        "stages": stages.meter.stages,
+        "versions": versions(),
+    }
+
+
+def _predicted_and_actual(
+    stages: list[dict[str, Any]], recommend: float, write: float
+) -> dict[str, dict[str, float]]:
+    """What was predicted as soon as the cost was measured, beside what it took in the end."""
+    seconds = {stage["stage"]: stage["seconds"] for stage in stages}
+    total = sum(seconds.values())
+    before = total - seconds["recommend"] - seconds["write"]
+    predicted = (recommend, write, before + recommend + write)
+    actual = (seconds["recommend"], seconds["write"], total)
+    names = ("recommend_seconds", "write_seconds", "total_seconds")
+    return {
+        key: {name: round(value, 3) for name, value in zip(names, values, strict=True)}
+        for key, values in (("predicted", predicted), ("actual", actual))
+    }

@@ -1,0 +1,50 @@
+"""Who gets recommendations."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+
+from raypipe.config import AudienceConfig
+from raypipe.errors import InputError
+from raypipe.graph.follow_graph import FollowGraph
+from raypipe.storage.tables import read_ids
+
+
+def read_accounts(config: AudienceConfig) -> pa.Array | None:
+    """The distinct ids in the audience file, as large_string; None where the config names none.
+
+    Raises:
+        MissingInputError: there is no such file.
+        InputError: it cannot be read, or its column is not one of ids.
+    """
+    if config.accounts is None:
+        return None
+    ids = read_ids(Path(config.accounts), "audience.accounts")
+    if len(ids) == 0:
+        raise InputError(
+            f"{config.accounts}: holds no accounts; give some, or leave audience.accounts out"
+        )
+    return ids
+
+
+def audience(graph: FollowGraph, ids: pa.Array | None, min_follows: int) -> np.ndarray:
+    """int32: codes of the accounts that get recommendations, ascending.
+
+    Args:
+        ids: what :func:`read_accounts` gave; None for every account.
+        min_follows: only accounts with at least so many follows.
+
+    Example:
+        >>> import pandas as pd
+        >>> from raypipe.graph.follow_graph import build_graph, encode
+        >>> frame = pd.DataFrame({"followerId": list("aab"), "followingId": list("bcc")})
+        >>> audience(build_graph([encode(frame)])[0], None, min_follows=1).tolist()
+        [0, 1]
+    """
+    codes = np.arange(graph.accounts) if ids is None else np.sort(graph.codes(ids))
+    return codes[graph.followees.degrees_of(codes) >= min_follows].astype(np.int32)

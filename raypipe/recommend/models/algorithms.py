@@ -1,0 +1,286 @@
+"""What can be trained on follows, by name: one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from raypipe.compute.units import size
+from raypipe.config import NO_MODEL, RunConfig, Section, check_section
+from raypipe.errors import ConfigError, TooLargeError, did_you_mean
+from raypipe.graph.follow_graph import FollowGraph
+from raypipe.kernels.csr import Adjacency
+from raypipe.kernels.factor_scores import Cooccurrence
+from raypipe.recommend.models import implicit_models, svd, truncated_svd
+from raypipe.recommend.models.model import FactorModel, FollowFactors
+from raypipe.recommend.negative_feedback import Rejections
+
+
+def _anything(parameters: Section) -> None:
+    """Can be trained."""
+
+
+class Algorithm(NamedTuple):
+    """One way to learn from follows.
+
+    Attributes:
+        parameters: what ``factors.parameters`` may hold.
+        train: (graph, parameters, seed) -> factors; and with rejections, where it takes them.
+        fold_in: (followee factors, followers, parameters, follows of new accounts) -> their
+            factors; None where a new account cannot be scored.
+        training_bytes: (accounts, follows, parameters) -> bytes, at most, besides the graph.
+        check: parameters -> refuses, by ConfigError, what cannot be trained, whatever the data.
+        epochs: the parameter that says how many there are, where a training can be looked at
+            after some of them; else None.
+        by_epoch: (graph, parameters, seed, epochs) -> (epochs done, factors), one by one; and with
+            rejections, where it takes them.
+        takes_rejections: as a last argument, whom every account has rejected.
+    """
+
+    parameters: type[Section]
+    train: Callable[..., FollowFactors]
+    fold_in: Callable[[np.ndarray, np.ndarray, Any, Adjacency], np.ndarray] | None
+    training_bytes: Callable[[int, int, Any], int]
+    check: Callable[[Any], None] = _anything
+    epochs: str | None = None
+    by_epoch: Callable[..., Iterator[tuple[int, FollowFactors]]] | None = None
+    takes_rejections: bool = False
+
+
+ALGORITHMS = {
+    "TruncatedSVD": Algorithm(
+        truncated_svd.TruncatedSvdParameters,
+        truncated_svd.train_truncated_svd,
+        truncated_svd.fold_in,
+        truncated_svd.training_bytes,
+    ),
+    "SVD": Algorithm(
+        svd.SvdParameters,
+        svd.train_svd,
+        svd.fold_in,
+        svd.training_bytes,
+        svd.refuse_ones_alone,
+        "n_epochs",
+        svd.svd_by_epoch,
+        takes_rejections=True,
+    ),
+    "ALS": Algorithm(
+        implicit_models.AlsParameters,
+        implicit_models.train_als,
+        implicit_models.fold_in_als,
+        implicit_models.training_bytes,
+        partial(implicit_models.check_installed, "ALS"),
+        "iterations",
+        implicit_models.als_by_epoch,
+    ),
+    "BPR": Algorithm(
+        implicit_models.BprParameters,
+        implicit_models.train_bpr,
+        None,
+        implicit_models.training_bytes,
+        partial(implicit_models.check_installed, "BPR"),
+    ),
+}
+
+
+def check_algorithm(name: str, parameters: dict[str, Any]) -> Section:
+    """The parameters of an algorithm for follows, its defaults where none is given.
+
+    Raises:
+        ConfigError: no such algorithm or parameter, or no such value.
+
+    Example:
+        >>> check_algorithm("TruncatedSVD", {"n_factors": 64}).n_iter
+        4
+        >>> check_algorithm("svdpp", {})
+        Traceback (most recent call last):
+        ...
+        raypipe.errors.ConfigError: factors.algorithm: unknown algorithm 'svdpp' for follows; did \
+you mean SVD?
+    """
+    if name not in ALGORITHMS:
+        cure = did_you_mean(name, (*ALGORITHMS, NO_MODEL))
+        raise ConfigError(f"factors.algorithm: unknown algorithm {name!r} for follows; {cure}")
+    return check_section(ALGORITHMS[name].parameters, parameters, "factors.parameters")
+
+
+def check_factors(config: RunConfig) -> None:
+    """Before the data is read: can what the config asks for be trained?
+
+    Raises:
+        ConfigError: no such algorithm or parameter; or it cannot be, and why.
+    """
+    if config.factors.trained:
+        name = config.factors.algorithm
+        parameters = check_algorithm(name, config.factors.parameters)
+        ALGORITHMS[name].check(parameters)
+
+
+def train(
+    graph: FollowGraph,
+    config: RunConfig,
+    available: float,
+    rejections: Rejections | None = None,
+) -> FactorModel:
+    """The model that the config asks for.
+
+    Args:
+        available: bytes of memory that are left here.
+        rejections: to learn from, where the config wants that and the algorithm takes them.
+
+    Raises:
+        ConfigError: it cannot be trained, and why.
+        TooLargeError: it does not fit into memory.
+    """
+    name = config.factors.algorithm
+    parameters = check_algorithm(name, config.factors.parameters)
+    check_memory(name, parameters, graph.accounts, graph.follows, available)
+    if graph.follows:
+        told = _told(config, rejections)
+        factors = ALGORITHMS[name].train(graph, parameters, config.seed, *told)
+    else:
+        factors = FollowFactors(*np.zeros((2, graph.accounts, 1), np.float32))
+    return _model(config, parameters, graph, factors)
+
+
+def train_by_epoch(
+    graph: FollowGraph,
+    config: RunConfig,
+    available: float,
+    epochs: Sequence[int],
+    rejections: Rejections | None = None,
+) -> Iterator[tuple[int, FactorModel]]:
+    """One training, looked at after each of some numbers of epochs: for a scheduler.
+
+    Args:
+        epochs: ascending; instead of those of ``factors.parameters``.
+        rejections: as for :func:`train`.
+
+    Yields:
+        Epochs done, and what :func:`train` returns for so many.
+
+    Raises:
+        ConfigError, TooLargeError: as :func:`train`; or there is no looking at such a training.
+    """
+    name = config.factors.algorithm
+    parameters = check_algorithm(name, config.factors.parameters)
+    algorithm = ALGORITHMS[name]
+    if algorithm.by_epoch is None:
+        able = " and ".join(known for known, other in ALGORITHMS.items() if other.by_epoch)
+        raise ConfigError(
+            f"factors.algorithm: {name} has no epochs at which it can be looked at; expected {able}"
+        )
+    check_memory(name, parameters, graph.accounts, graph.follows, available)
+    told = _told(config, rejections)
+    for done, factors in algorithm.by_epoch(graph, parameters, config.seed, epochs, *told):
+        upto = parameters.model_copy(update={algorithm.epochs: done})
+        yield done, _model(config, upto, graph, factors)
+
+
+def training_bytes(config: RunConfig, accounts: int, follows: int) -> int:
+    """What the training that the config asks for holds at most; 0 where nothing is trained."""
+    if not config.factors.trained:
+        return 0
+    name = config.factors.algorithm
+    parameters = check_algorithm(name, config.factors.parameters)
+    return ALGORITHMS[name].training_bytes(accounts, follows, parameters)
+
+
+def shape_of(config: RunConfig) -> tuple[int, bool]:
+    """Of the model that the config asks for: its factors an account, and whether there are walks.
+
+    Example:
+        >>> from raypipe.config import load_config
+        >>> shape_of(load_config(None, {"factors.algorithm": "SVD"}))
+        (64, False)
+    """
+    parameters = check_algorithm(config.factors.algorithm, config.factors.parameters)
+    walks = getattr(parameters, "cooccurrence", 0) > 0
+    return getattr(parameters, _width_name(parameters)), walks
+
+
+def check_memory(
+    name: str, parameters: Section, accounts: int, follows: int, available: float
+) -> None:
+    """Refuse a training that does not fit.
+
+    Raises:
+        TooLargeError: with what would fit.
+
+    Example:
+        >>> check_memory("SVD", svd.SvdParameters(), 10_000_000, 500_000_000, 8e9)
+        Traceback (most recent call last):
+        ...
+        raypipe.errors.TooLargeError: SVD: a training on 500,000,000 follows of 10,000,000 \
+accounts takes about 16.3GB, and 8.0GB are left; lower factors.parameters.n_factors, or use a \
+larger machine
+    """
+    needed = ALGORITHMS[name].training_bytes(accounts, follows, parameters)
+    if needed <= available:
+        return
+    width = _width_name(parameters)
+    smaller = parameters.model_copy(update={width: 1})
+    fits = ALGORITHMS[name].training_bytes(accounts, follows, smaller) <= available
+    cure = f"lower factors.parameters.{width}" if fits else f"set factors.algorithm: {NO_MODEL}"
+    raise TooLargeError(
+        f"{name}: a training on {follows:,} follows of {accounts:,} accounts takes about "
+        f"{size(needed)}, and {size(max(0, available))} are left; {cure}, or use a larger machine"
+    )
+
+
+def fold_in(model: FactorModel, followees: Adjacency) -> np.ndarray:
+    """float32[m, d]: factors of accounts that came after the training, from their follows alone.
+
+    Args:
+        followees: a row of codes for each of the m accounts.
+
+    Raises:
+        ConfigError: the algorithm does not allow it.
+    """
+    algorithm = ALGORITHMS[model.algorithm]
+    if algorithm.fold_in is None:
+        able = ", ".join(name for name, other in ALGORITHMS.items() if other.fold_in)
+        raise ConfigError(
+            f"factors.algorithm: {model.algorithm} cannot score an account that came after the "
+            f"training; those that can: {able}"
+        )
+    parameters = algorithm.parameters.model_validate(model.parameters)
+    factors = model.factors.followee_factors
+    return algorithm.fold_in(factors, model.followers, parameters, followees)
+
+
+def cooccurrence(model: FactorModel, graph: FollowGraph) -> Cooccurrence | None:
+    """The walks that count beside the factors; None where there are none.
+
+    Args:
+        graph: that was learned from.
+    """
+    if not model.factors.cooccurrence:
+        return None
+    return truncated_svd.cooccurrence(graph, model.factors.cooccurrence)
+
+
+def _told(config: RunConfig, rejections: Rejections | None) -> tuple[Adjacency, ...]:
+    """What a training is told beside follows."""
+    takes = ALGORITHMS[config.factors.algorithm].takes_rejections and config.rejections.factors
+    return (rejections.rows,) if takes and rejections is not None else ()
+
+
+def _width_name(parameters: Section) -> str:
+    return "factors" if "factors" in type(parameters).model_fields else "n_factors"
+
+
+def _model(
+    config: RunConfig, parameters: Section, graph: FollowGraph, factors: FollowFactors
+) -> FactorModel:
+    return FactorModel(
+        factors,
+        graph.followers.degrees.astype(np.int32),
+        config.factors.algorithm,
+        parameters.model_dump(mode="json"),
+        config.seed,
+        graph.fingerprint,
+    )

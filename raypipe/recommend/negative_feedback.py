@@ -1,0 +1,48 @@
+"""What a night learns of rejections, beside that nobody is shown again whom they have rejected."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from raypipe.graph.follow_graph import FollowGraph
+from raypipe.kernels.csr import Adjacency, Pairs, find, subset
+
+
+class Rejections(NamedTuple):
+    """Rejections that teach; of n accounts.
+
+    Attributes:
+        rows: whom each account has rejected, and does not follow.
+        shown: int64[n], to how many accounts each was recommended before; 0 where nobody knows.
+    """
+
+    rows: Adjacency
+    shown: np.ndarray
+
+
+def rejections_of(
+    rejected: Adjacency, graph: FollowGraph, shown: np.ndarray | None = None
+) -> Rejections:
+    """Of what was rejected, what teaches: who follows somebody has changed their mind.
+
+    Args:
+        rejected: whom each account of the graph has rejected.
+        shown: int64[n]; None: nobody knows.
+
+    Example:
+        >>> import pandas as pd
+        >>> from raypipe.graph.follow_graph import build_graph, encode
+        >>> frame = pd.DataFrame({"followerId": ["a"], "followingId": ["b"]})
+        >>> graph, _ = build_graph([encode(frame)], ["c"])
+        >>> rejected = Adjacency(np.array([0, 2, 2, 2]), np.array([1, 2], np.int32))
+        >>> rejections_of(rejected, graph).rows.codes.tolist()
+        [2]
+    """
+    every = np.arange(graph.accounts, dtype=np.int32)
+    accounts = np.repeat(every, rejected.degrees)
+    followed = find(graph.followees, Pairs(accounts, rejected.codes, every)) >= 0
+    if shown is None:
+        shown = np.zeros(graph.accounts, np.int64)
+    return Rejections(subset(rejected, ~followed), shown)

@@ -1,0 +1,97 @@
+"""From candidates to a list: filled up source after source, or the best of a blend. Pure."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from raypipe.kernels.candidate_union import Merged
+from raypipe.kernels.topk import best_of_groups, best_of_rows, fill_up
+from raypipe.recommend.sources import Candidates
+
+
+class Recommendations(NamedTuple):
+    """The lists of m accounts, best first.
+
+    Attributes:
+        counts: int32[m], length of each list.
+        codes: int32[m, n], whom to recommend.
+        scores: float64[m, n].
+        sources: uint8[m, n], place of the source among all sources.
+    """
+
+    counts: np.ndarray
+    codes: np.ndarray
+    scores: np.ndarray
+    sources: np.ndarray
+
+
+def empty_lists(m: int, n: int) -> Recommendations:
+    """Lists of m accounts, to hold up to n recommendations each, that hold none yet."""
+    return Recommendations(
+        np.zeros(m, np.int32),
+        np.full((m, n), -1, np.int32),
+        np.zeros((m, n)),
+        np.zeros((m, n), np.uint8),
+    )
+
+
+def put(lists: Recommendations, rows: np.ndarray, some: Recommendations) -> None:
+    """Write the lists of some accounts, in place, into those of all."""
+    for whole, part in zip(lists, some, strict=True):
+        whole[rows] = part
+
+
+def fill_from(
+    lists: Recommendations, place: int, candidates: Candidates, eligible: np.ndarray
+) -> Recommendations:
+    """The lists, filled up with the best candidates of the next source of the ladder.
+
+    Args:
+        place: of that source among all.
+        candidates: of the same m accounts.
+        eligible: bool[candidates], who of them may be shown.
+
+    Example:
+        >>> some = Candidates(np.array([0, 1]), np.array([5], np.int32), np.array([0.5]))
+        >>> more = Candidates(np.array([0, 2]), np.array([5, 9], np.int32), np.array([7., 6.]))
+        >>> lists = fill_from(empty_lists(1, 3), 0, some, np.array([True]))
+        >>> lists = fill_from(lists, 1, more, np.array([True, True]))
+        >>> lists.codes.tolist(), lists.sources.tolist()
+        ([[5, 9, -1]], [[0, 1, 0]])
+    """
+    best = best_of_rows(*candidates, eligible, lists.codes.shape[1])
+    filled = fill_up(lists[:3], best)
+    is_new = (lists.codes < 0) & (filled[1] >= 0)
+    return Recommendations(*filled, np.where(is_new, np.uint8(place), lists.sources))
+
+
+def best_of_blend(
+    merged: Merged, scores: np.ndarray, places: np.ndarray, n: int, most: int
+) -> Recommendations:
+    """The n best candidates of a blend, at most so many of them from one source.
+
+    A candidate is from the source that ranks it highest; of several, from the one that stands first
+    among them.
+
+    Args:
+        merged: what S sources say of the candidates of m accounts.
+        scores: float64[c], of the blend.
+        places: int[S], of these sources among all.
+        most: candidates of one source in a list.
+
+    Example:
+        >>> from raypipe.kernels.candidate_union import merge
+        >>> codes = np.array([[[7, 3]], [[5, 7]]], dtype=np.int32)
+        >>> merged = merge(np.array([[2], [2]]), codes, np.ones((2, 1, 2)), 8)
+        >>> lists = best_of_blend(merged, np.array([0.9, 0.5, 0.7]), np.array([0, 4]), 3, 1)
+        >>> lists.codes.tolist(), lists.sources.tolist()
+        ([[7, 5, -1]], [[0, 4, 0]])
+    """
+    leading = np.argmin(merged.ranks, axis=1).astype(np.int32)
+    counts, codes, best, groups = best_of_groups(
+        merged.indptr, merged.codes, scores, leading, len(places), n, most
+    )
+    sources = np.where(codes >= 0, places[groups], 0).astype(np.uint8)
+    return Recommendations(counts, codes, best, sources)

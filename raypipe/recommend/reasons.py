@@ -1,0 +1,141 @@
+"""Why an account is recommended, from the graph alone, whatever source has brought it; in words.
+
+A night keeps four small columns an entry; they become one sentence when a run is published.
+"""
+
+from __future__ import annotations
+
+from enum import IntEnum
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from raypipe.kernels.csr import Adjacency
+from raypipe.kernels.tanimoto import Neighbours
+from raypipe.kernels.ties import Asked, ties_of
+
+
+class Reason(IntEnum):
+    """What ties a candidate to an account; the first that holds, from the strongest."""
+
+    FOLLOWS_YOU = 0
+    FOLLOWED_BY = 1
+    FOLLOWED_BY_SIMILAR = 2
+    FOLLOWED_BY_FOLLOWERS = 3
+    POPULAR = 4
+
+
+_TEXT = pa.large_string()
+
+#: What people read, by Reason; FOLLOWED_BY goes on with names.
+SENTENCES = (
+    "follows you",
+    "followed by ",
+    "people who follow like you follow it",
+    "people who follow you follow it",
+    "popular",
+)
+
+
+class Reasons(NamedTuple):
+    """Of each entry of some lists, one list after the other.
+
+    Attributes:
+        kinds: uint8, a :class:`Reason`.
+        first, second: int32, codes of followees of the account that follow the candidate; -1: none.
+        others: int32, how many more of these there are.
+    """
+
+    kinds: np.ndarray
+    first: np.ndarray
+    second: np.ndarray
+    others: np.ndarray
+
+
+def reasons_of(
+    asked: Asked,
+    counts: np.ndarray,
+    codes: np.ndarray,
+    near: Neighbours,
+    followees: Adjacency,
+    followers: Adjacency,
+    hidden: np.ndarray,
+) -> Reasons:
+    """Why each entry of some lists may interest its account.
+
+    Of the followees that follow a candidate those are named that follow fewest, by code where
+    equal: what a choosy account follows says most, as it weighs most in ``two_hop``. Who is not
+    shown to the account, or to anybody, is neither named nor counted: a reason would show them.
+
+    Args:
+        asked: m accounts.
+        counts: int32[m], length of each list.
+        codes: int32[m, n], the lists.
+        near: the neighbours of the accounts.
+        followees, followers: both sides of the graph.
+        hidden: [n], other than 0 for who is shown to nobody.
+
+    Example:
+        >>> import pandas as pd
+        >>> from raypipe.graph.follow_graph import build_graph, encode
+        >>> from raypipe.kernels.tanimoto import no_neighbours
+        >>> frame = pd.DataFrame({"followerId": list("aabcd"), "followingId": list("bcddx")})
+        >>> graph, _ = build_graph([encode(frame)])
+        >>> nobody = Adjacency(np.zeros(6, np.int64), np.empty(0, np.int32))
+        >>> a, d, x = graph.codes(list("adx"))
+        >>> asked = Asked(np.array([a]), np.array([a]), graph.followees, nobody)
+        >>> lists = np.array([2]), np.array([[d, x]], np.int32)
+        >>> sides = graph.followees, graph.followers
+        >>> found = reasons_of(asked, *lists, no_neighbours(1, 0), *sides, np.zeros(5, np.uint8))
+        >>> sentences(found, graph.ids).to_pylist()
+        ['followed by b and c, whom you follow', 'popular']
+    """
+    ties = ties_of(asked, counts, codes, near, followees, followers, hidden)
+    holds = (ties.follows, ties.common > 0, ties.by_near, ties.by_followers)
+    kinds = np.select(holds, list(Reason)[: len(holds)], Reason.POPULAR).astype(np.uint8)
+    named = kinds == Reason.FOLLOWED_BY
+    first, second = (np.where(named, column, np.int32(-1)) for column in ties[2:4])
+    return Reasons(kinds, first, second, np.where(named, np.maximum(ties.common - 2, 0), 0))
+
+
+def sentences(reasons: Reasons, ids: pa.Array) -> pa.Array:
+    """large_string: what people read.
+
+    Args:
+        ids: of all accounts, by code.
+
+    Example:
+        >>> first, second = np.array([-1, 0, 0, 0, 0]), np.array([-1, -1, 1, 1, 1])
+        >>> some = Reasons(np.array([0, 1, 1, 1, 1]), first, second, np.array([0, 0, 0, 1, 12]))
+        >>> for sentence in sentences(some, pa.array(["ann", "bob"])):
+        ...     print(sentence)
+        follows you
+        followed by ann, whom you follow
+        followed by ann and bob, whom you follow
+        followed by ann, bob and 1 other you follow
+        followed by ann, bob and 12 others you follow
+    """
+    named = np.asarray(reasons.kinds) == Reason.FOLLOWED_BY
+    first, second, others = (column[named] for column in reasons[1:])
+    two, one_more = pa.array(others == 0), pa.array(others == 1)
+    joint = pc.if_else(two, *map(pa.scalar, (" and ", ", "), [_TEXT] * 2))
+    then = _join(joint, _names(np.maximum(second, 0), ids))
+    then = pc.if_else(pa.array(second < 0), pa.scalar("", _TEXT), then)
+    counted = _join(" and ", pc.cast(pa.array(others), _TEXT), " others you follow")
+    counted = pc.if_else(one_more, pa.scalar(" and 1 other you follow", _TEXT), counted)
+    tail = pc.if_else(two, pa.scalar(", whom you follow", _TEXT), counted)
+    whole = _join(SENTENCES[Reason.FOLLOWED_BY], _names(first, ids), then, tail)
+    text = pa.array(SENTENCES, _TEXT).take(pa.array(reasons.kinds))
+    return pc.replace_with_mask(text, pa.array(named), whole)
+
+
+def _join(*parts: str | pa.Array) -> pa.Array:
+    """One text of several, row by row."""
+    parts = (pa.scalar(part, _TEXT) if isinstance(part, str) else part for part in parts)
+    return pc.binary_join_element_wise(*parts, pa.scalar("", _TEXT))
+
+
+def _names(codes: np.ndarray, ids: pa.Array) -> pa.Array:
+    return pc.cast(ids.take(pa.array(codes)), _TEXT)

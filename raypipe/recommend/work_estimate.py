@@ -1,0 +1,62 @@
+"""What each account takes, by the size of what is looked at for it, before anything is timed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+
+from raypipe.config import RunConfig
+from raypipe.kernels.column_blocks import work_in_blocks
+from raypipe.kernels.tanimoto import work
+from raypipe.recommend.context import Night, column_blocks
+from raypipe.recommend.ladder import FILL_UP, LEARNED, Rung, rungs_of
+from raypipe.recommend.memory import blend_length
+from raypipe.recommend.sources import similar
+
+#: Nanoseconds that the ranker takes for a candidate, features and all.
+_RANKED = 1100.0
+
+
+def estimate_work(night: Night, asked: Collection[str] | None = None) -> np.ndarray:
+    """float64[audience]: nanoseconds of each account, on a machine that may not be this one.
+
+    Args:
+        asked: names of sources that are asked for a list of every account; None: those of a night,
+            which searches neighbours for all, and asks who leads on the ladder.
+    """
+    accounts = night.accounts
+    found = np.zeros(len(accounts))
+    if asked is None or similar.NAME in asked:
+        if column_blocks(night):
+            of_search = work_in_blocks(night.index)
+        else:
+            of_search = work(night.index, night.config.similar.threshold_fraction)
+        found += of_search[accounts]
+    found += work_of_list(night.config) * (1 if asked is None else len(asked))
+    rungs = rungs_of(night.ladder, night.followees.degrees_of(accounts))
+    for name, source in night.sources.items():
+        leads = np.array([_is_asked(rung, name) for rung in night.ladder])
+        theirs = np.flatnonzero(leads[rungs]) if asked is None else np.arange(len(accounts))
+        if asked is None or name in asked:
+            found[theirs] += source.work(accounts[theirs])
+    if asked is None:
+        found += np.array([work_of_blend(rung, night.config) for rung in night.ladder])[rungs]
+    return found
+
+
+def _is_asked(rung: Rung, name: str) -> bool:
+    """Is a source asked for the list of every account on a rung? What fills up mostly is not."""
+    return name == rung.sources[0] if rung.how == FILL_UP else name in rung.sources
+
+
+def work_of_blend(rung: Rung, config: RunConfig) -> float:
+    """Nanoseconds of scoring the candidates of one account on this rung together."""
+    if rung.how != LEARNED:
+        return 0.0
+    return _RANKED * len(rung.sources) * blend_length(config)
+
+
+def work_of_list(config: RunConfig) -> float:
+    """Nanoseconds of making one list of recommendations and their reasons, beside the search."""
+    return 300.0 * config.recommendations.per_account

@@ -1,0 +1,1 @@
+"""What one account sees, now."""

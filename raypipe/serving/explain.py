@@ -1,0 +1,336 @@
+"""Why a candidate is recommended to an account by a run, or why it is not; asked of the run itself.
+
+Its graph, config, ladder, neighbours, model and filters are in its folder, so nothing is searched
+or trained again: lists of one account are made once more, longer than the night made them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from raypipe.columns import FOLLOWING, NEIGHBOUR, RANK, REASON, SCORE, SOURCE
+from raypipe.config import RunConfig, load_config
+from raypipe.graph.follow_graph import FollowGraph, load_graph
+from raypipe.kernels.candidate_union import Merged
+from raypipe.kernels.csr import Adjacency, subset
+from raypipe.kernels.tanimoto import Neighbours
+from raypipe.recommend.blend.ranker import load_ranker
+from raypipe.recommend.context import Night, prepare
+from raypipe.recommend.filters.eligibility import FilterReason, Refusals, filter_reasons
+from raypipe.recommend.ladder import FILL_UP, SOURCES, Rung, ladder_of, rungs_of
+from raypipe.recommend.models.model import load_model
+from raypipe.recommend.negative_feedback import Rejections, rejections_of
+from raypipe.recommend.ranking import Recommendations, empty_lists
+from raypipe.recommend.reasons import sentences
+from raypipe.recommend.shard import (
+    best_of,
+    blend_scores,
+    merged_candidates,
+    recommend_to,
+    sources_of_rung,
+    why_recommended,
+)
+from raypipe.recommend.sources import Candidates, similar
+from raypipe.storage.runs.filter_arrays import (
+    load_hidden,
+    load_reasons,
+    load_rows,
+    load_shown,
+    why_refused,
+)
+from raypipe.storage.runs.run import Run
+
+#: Ranks are looked for among so many.
+DEPTH = 10_000
+
+#: Why not, beside the names of FilterReason.
+NO_LIST, TOO_LOW, NOT_BROUGHT = "NO_LIST", "TOO_LOW", "NOT_BROUGHT"
+
+_WORDS = {
+    FilterReason.SELF: "it is the account itself",
+    FilterReason.ALREADY_FOLLOWED: "it is followed already",
+    FilterReason.REJECTED: "it was rejected",
+    FilterReason.BLOCKED: "one of the two has blocked the other",
+    FilterReason.USED_TO_FOLLOW: "it used to be followed, in an earlier run",
+    FilterReason.OPTED_OUT: "it has opted out",
+    FilterReason.BOT: "it is a bot",
+    FilterReason.TOO_FEW_FOLLOWERS: "it has too few followers",
+}
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What came of a candidate for an account.
+
+    Attributes:
+        account, candidate, run: ids.
+        recommended: is it what readers see now?
+        because: that in words.
+        why_not: name of a FilterReason; NO_LIST: the account is not in the audience; TOO_LOW: lists
+            are shorter; NOT_BROUGHT: by no source that the account's list is made of; None: it is
+            recommended.
+        rank, score, source: as published; None where it is not in the list.
+        list_length: of the published list.
+        reason: what ties it to the account, from the graph; None where it must not be shown.
+        rank_if_longer: its rank in a list of up to DEPTH; None: it is not in that.
+        rejected: ``at`` and ``reason`` of the rejection that holds now.
+        shares: ``source`` and ``share`` of those that its place is owed to; the shares sum up to 1.
+            None where a blend owes it to no source, but to how the two accounts stand.
+        sources: of each source of the night ``source``, ``place`` (in the making of this account's
+            list, from 1; None: it has none), and ``rank`` and ``score`` that it gives the candidate
+            by itself; None where it does not bring it, or not among its DEPTH best, ``deep`` then.
+    """
+
+    account: str
+    candidate: str
+    run: str
+    recommended: bool
+    because: str
+    why_not: str | None = None
+    rank: int | None = None
+    score: float | None = None
+    source: str | None = None
+    list_length: int = 0
+    reason: str | None = None
+    rank_if_longer: int | None = None
+    rejected: dict[str, Any] | None = None
+    shares: Sequence[dict[str, Any]] = ()
+    sources: Sequence[dict[str, Any]] = ()
+
+
+def explain(
+    run: Run,
+    account: str,
+    candidate: str,
+    rejected: dict[str, Any] | None = None,
+    newest: Run | None = None,
+) -> Explanation:
+    """Why a run recommends the candidate to the account, or why not.
+
+    Args:
+        rejected: ``at`` and ``reason`` of the rejection that holds now, if there is one.
+        newest: the run that was published last, where readers are back at an earlier one: whom it
+            must not show is not shown.
+
+    Raises:
+        UnknownAccountError: the run does not know the account, or the candidate.
+        RunError: the run's files are gone or damaged.
+    """
+    rows = run.recommendations(account).to_pylist()
+    run.recommendations(candidate, 0)  # is there one of that name?
+    published = next((row for row in rows if row[FOLLOWING] == candidate), {})
+    about = {
+        "account": account,
+        "candidate": candidate,
+        "run": run.id,
+        "list_length": len(rows),
+        "rejected": rejected,
+        **{name: published.get(name) for name in (RANK, SCORE, SOURCE)},
+    }
+    graph = load_graph(run.path / "graph")
+    code, other = graph.codes([account, candidate]).tolist()
+    night = _night_of(run, graph, code)
+    kept_out = _kept_out(night, other, run, account, candidate, rejected, newest)
+    if kept_out:
+        why_not, because = kept_out
+        return Explanation(**about, recommended=False, because=because, why_not=why_not)
+
+    near = _neighbours_of(run, account, graph)
+    rung = night.ladder[int(rungs_of(night.ladder, night.followees.degrees_of(code)))]
+    longer = _longer_list(night, near, rung)
+    rank = _place_in(longer, other)
+    if not rows and longer.counts[0]:
+        least = night.config.audience.min_follows
+        because = f"{account} is not in the audience of this run (audience.min_follows is {least})"
+        return Explanation(**about, recommended=False, because=because, why_not=NO_LIST)
+    about |= {
+        "rank_if_longer": rank,
+        "reason": published.get(REASON) or _reason(night, near, other, graph),
+        "sources": [_by_itself(night, near, name, rung, other) for name in _ready(night, rung)],
+    }
+    if published:
+        shares = _shares(night, near, rung, other, published[SOURCE])
+        because = f"at rank {published[RANK]} of {len(rows)}"
+        return Explanation(**about, recommended=True, because=because, shares=shares)
+    if rank is not None:
+        because = f"it would have rank {rank:,}, and the list ends at {len(rows)}"
+        return Explanation(**about, recommended=False, because=because, why_not=TOO_LOW)
+    made_of = ", ".join(rung.sources)
+    if rung.how != FILL_UP and any(row[RANK] for row in about["sources"]):
+        because = _out_of_the_blend(night, near, rung, other)
+        return Explanation(**about, recommended=False, because=because, why_not=TOO_LOW)
+    if longer.counts[0] == DEPTH:
+        because = f"it is not among the first {DEPTH:,} of {made_of}"
+        return Explanation(**about, recommended=False, because=because, why_not=TOO_LOW)
+    because = f"its list is made of {made_of}, and none of them brings it"
+    return Explanation(**about, recommended=False, because=because, why_not=NOT_BROUGHT)
+
+
+def _night_of(run: Run, graph: FollowGraph, code: int) -> Night:
+    """The night of one account, without a search."""
+    config = load_config(run.path / "config.yaml")
+    ranker = run.path / "ranker.json"
+    model = load_model(run.path / "model") if (run.path / "model").is_dir() else None
+    refusals = Refusals(
+        Adjacency(*load_rows(run, "refused", graph.accounts)),
+        load_reasons(run),
+        load_hidden(run, graph.accounts),
+    )
+    ladder = ladder_of(run.manifest["ladder"]["rungs"])
+    asked = np.array([code], np.int32)
+    return prepare(
+        graph,
+        asked,
+        config,
+        model=model,
+        ladder=ladder,
+        search=False,
+        refusals=refusals,
+        rejections=_that_teach(run, graph, refusals, config),
+        ranker=load_ranker(ranker) if ranker.is_file() else None,
+    )
+
+
+def _that_teach(
+    run: Run, graph: FollowGraph, refusals: Refusals, config: RunConfig
+) -> Rejections | None:
+    """What the night learned of rejections."""
+    is_one = refusals.reasons == FilterReason.REJECTED
+    if not config.rejections.teach or not is_one.any():
+        return None
+    return rejections_of(subset(refusals.rows, is_one), graph, load_shown(run))
+
+
+def _kept_out(
+    night: Night,
+    other: int,
+    run: Run,
+    account: str,
+    candidate: str,
+    rejected: dict[str, Any] | None,
+    newest: Run | None,
+) -> tuple[str, str] | None:
+    """(name of the FilterReason, words) of who must not be shown; None for who may be."""
+    config = night.config
+    asked = Candidates(np.array([0, 1]), np.array([other], np.int32), np.zeros(1))
+    least = config.candidates.min_followers
+    reason = FilterReason(
+        filter_reasons(
+            night.followees, night.followers, night.refusals, night.accounts, asked, least
+        )[0]
+    )
+    if reason in (FilterReason.SELF, FilterReason.ALREADY_FOLLOWED):
+        return reason.name, _WORDS[reason]
+    if rejected:
+        said = f": {rejected['reason']}" if rejected["reason"] else ""
+        return FilterReason.REJECTED.name, f"it was rejected at {rejected['at']}{said}"
+    words = _WORDS.get(reason)
+    if reason == FilterReason.REJECTED:
+        words = "it was rejected when this run was made; that was taken back, for later runs"
+    elif reason == FilterReason.TOO_FEW_FOLLOWERS:
+        words = (
+            f"it has {night.followers[other]} followers, and candidates.min_followers is {least}"
+        )
+    elif not reason and newest and newest.id != run.id:
+        reason = FilterReason(why_refused(newest, account, candidate))
+        words = f"{_WORDS.get(reason, '')}, as run {newest.id} was told, which came later"
+    return (reason.name, words) if reason else None
+
+
+def _neighbours_of(run: Run, account: str, graph: FollowGraph) -> Neighbours:
+    """As they were found in the night."""
+    table = run.neighbours(account)
+    codes = graph.codes(table[NEIGHBOUR].combine_chunks()).astype(np.int32)[None]
+    scores = table[SCORE].to_numpy()[None]
+    return Neighbours(np.array([len(table)], np.int32), codes, np.zeros_like(codes), scores)
+
+
+def _longer_list(night: Night, near: Neighbours, rung: Rung) -> Recommendations:
+    """The list of the account, as long as it may be: of a blend, all that it looks at."""
+    if rung.how != FILL_UP:
+        merged = _merged(night, near, rung)
+        scores = blend_scores(night, night.accounts, rung, merged)
+        return best_of(night, rung, merged, scores, len(merged.codes))
+    longer = night.config.recommendations.model_copy(update={"per_account": DEPTH})
+    config = night.config.model_copy(update={"recommendations": longer})
+    ladder = (rung._replace(min_follows=0),)
+    return recommend_to(replace(night, config=config, ladder=ladder), night.accounts, near)[0]
+
+
+def _merged(night: Night, near: Neighbours, rung: Rung) -> Merged:
+    """What the sources of a blend say of their best candidates."""
+    return merged_candidates(night, night.accounts, sources_of_rung(night, rung, near))[0]
+
+
+def _out_of_the_blend(night: Night, near: Neighbours, rung: Rung, other: int) -> str:
+    """Why one that a source brings has no rank at all in a blend."""
+    merged = _merged(night, near, rung)
+    if other in merged.codes:
+        return "its source has as many in the list as blend.most_of_one allows"
+    made_of = ", ".join(rung.sources)
+    return f"a blend looks at the {merged.length} best of {made_of}, and it is not among these"
+
+
+def _shares(
+    night: Night, near: Neighbours, rung: Rung, other: int, published: str
+) -> list[dict[str, Any]]:
+    """Which sources a place in the list is owed to: the one that brought it, or those of a blend.
+
+    The share of a source is how much the score loses where the source says nothing of the
+    candidate, as part of what it loses for all sources; one that it does not lose by has none.
+    """
+    if rung.how == FILL_UP:
+        return [{SOURCE: published, "share": 1.0}]
+    merged = _merged(night, near, rung)
+    (place,) = np.flatnonzero(merged.codes == other)
+    whole = blend_scores(night, night.accounts, rung, merged)[place]
+    losses = []
+    for source in range(len(rung.sources)):
+        scores, ranks = merged.scores.copy(), merged.ranks.copy()
+        scores[place, source], ranks[place, source] = 0.0, merged.length
+        without = merged._replace(scores=scores, ranks=ranks)
+        left = blend_scores(night, night.accounts, rung, without)[place]
+        losses.append(max(0.0, float(whole - left)))
+    total = sum(losses)
+    if not total:  # it is owed to how the two accounts stand
+        return []
+    return [
+        {SOURCE: name, "share": loss / total}
+        for name, loss in zip(rung.sources, losses, strict=True)
+        if loss
+    ]
+
+
+def _place_in(lists: Recommendations, code: int) -> int | None:
+    """From 1, in the first list."""
+    found = np.flatnonzero(lists.codes[0, : lists.counts[0]] == code)
+    return int(found[0]) + 1 if len(found) else None
+
+
+def _ready(night: Night, rung: Rung) -> list[str]:
+    """All sources that this night has, those of the account's list first."""
+    ready = {similar.NAME, *night.sources}
+    return [*rung.sources, *(name for name in SOURCES if name in ready - {*rung.sources})]
+
+
+def _by_itself(night: Night, near: Neighbours, name: str, rung: Rung, other: int) -> dict[str, Any]:
+    """What a source by itself makes of the candidate."""
+    lists = _longer_list(night, near, Rung(0, (name,)))
+    rank = _place_in(lists, other)
+    return {
+        SOURCE: name,
+        "place": rung.sources.index(name) + 1 if name in rung.sources else None,
+        RANK: rank,
+        SCORE: float(lists.scores[0, rank - 1]) if rank else None,
+        "deep": rank is None and bool(lists.counts[0] == DEPTH),
+    }
+
+
+def _reason(night: Night, near: Neighbours, other: int, graph: FollowGraph) -> str:
+    lists = empty_lists(1, 1)
+    lists.counts[0], lists.codes[0, 0] = 1, other
+    return sentences(why_recommended(night, night.accounts, lists, near), graph.ids)[0].as_py()

@@ -1,0 +1,1 @@
+"""Everything that touches a disk, a bucket or a database."""

@@ -1,0 +1,95 @@
+"""The tables of the store, and how an older store becomes one of today.
+
+Migrations are a list here, not Alembic: a store is made and brought up to date by whichever process
+comes first, inside its own transaction, without files beside the package.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Column,
+    Connection,
+    Integer,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    inspect,
+)
+
+from raypipe.errors import FeedbackError
+from raypipe.storage.feedback.errors import newer_schema
+
+metadata = MetaData()
+
+#: What was asked for, ever: rows are added, never changed. In order of their commit.
+events = Table(
+    "events",
+    metadata,
+    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
+    Column("request_id", Text, nullable=False),
+    Column("at", Text, nullable=False),
+    Column("action", Text, CheckConstraint("action IN ('reject', 'unreject')"), nullable=False),
+    Column("account", Text, nullable=False),
+    Column("candidate", Text, nullable=False),
+    Column("reason", Text),
+    UniqueConstraint("request_id"),
+    sqlite_autoincrement=True,
+)
+
+#: What holds now; it follows from the events.
+rejections = Table(
+    "rejections",
+    metadata,
+    Column("account", Text, primary_key=True),
+    Column("candidate", Text, primary_key=True),
+    Column("at", Text, nullable=False),
+    Column("reason", Text),
+)
+
+schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
+
+
+def _first_tables(connection: Connection) -> None:
+    metadata.create_all(connection)
+
+
+#: Migration i brings a store from version i to version i + 1.
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first_tables,)
+
+
+def version_of(connection: Connection) -> int:
+    """The version of the store's tables; 0 where there are none."""
+    if not inspect(connection).has_table(schema_version.name):
+        return 0
+    return connection.execute(schema_version.select()).scalar_one_or_none() or 0
+
+
+def check_version(found: int, where: str) -> None:
+    """Refuse a store that a newer raypipe has made.
+
+    Raises:
+        FeedbackError: its version is not known here.
+    """
+    if found > len(MIGRATIONS):
+        raise FeedbackError(newer_schema(where, found))
+
+
+def migrate(connection: Connection, where: str) -> None:
+    """Bring the store up to date, inside the transaction of a writer.
+
+    Raises:
+        FeedbackError: a newer raypipe has made it.
+    """
+    found = version_of(connection)
+    check_version(found, where)
+    if found == len(MIGRATIONS):
+        return
+    for migration in MIGRATIONS[found:]:
+        migration(connection)
+    connection.execute(schema_version.delete())
+    connection.execute(schema_version.insert().values(version=len(MIGRATIONS)))

@@ -1,0 +1,302 @@
+"""CSV: the header of a file, how it is cut into blocks, and how a block becomes a table.
+
+A line is a row: a value holds no line end, quoted or not. So a file can be cut at any line end,
+and one quote that is never closed costs one row, not the rest of the file. Lines end with LF,
+CR LF or CR; empty lines and comment lines are no rows. A row's number is the count of rows down
+to it, from 1: the header, comments and empty lines are not counted.
+
+Arrow parses. Where it stumbles over a block, the lines are looked at one by one, those that are
+no row are taken out, and Arrow parses the rest: only a block with a fault pays for the search.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import BinaryIO
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.csv
+
+from raypipe.errors import InputError
+from raypipe.storage.intake.blocks import (
+    BlockReport,
+    Column,
+    Reason,
+    check_rows,
+    empty_frame,
+    to_frame,
+    unreadable,
+)
+from raypipe.storage.intake.csv_lines import (
+    OPEN_QUOTE,
+    closes_quotes,
+    find_lines,
+    split_values,
+    without_broken,
+    without_comments,
+)
+
+BOM = b"\xef\xbb\xbf"
+COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
+MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "parquet": b"PAR1"}
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+HEAD_BYTES = 1 << 16
+#: Arrow's threads take a piece of this size at a time (bytes); faster here than its 1 MB.
+PARSE_BYTES = 4 << 20
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How the CSV files are written."""
+
+    delimiter: str = ","
+    comment: str | None = None
+
+
+@dataclass(frozen=True)
+class CsvFile:
+    """A CSV file whose first row was seen.
+
+    Attributes:
+        path, size: as listed; bytes on disk.
+        names: of all columns; their positions where there is no header.
+        header: does its first row name the columns?
+        start: offset in the text (decompressed) of the first row behind the header, in bytes.
+    """
+
+    path: str
+    size: int
+    names: tuple[str, ...]
+    header: bool
+    start: int
+
+    @property
+    def types(self) -> tuple[pa.DataType, ...]:
+        """All text: a value stays as it is written."""
+        return (pa.large_string(),) * len(self.names)
+
+
+@dataclass(frozen=True)
+class CsvBlock:
+    """Bytes ``start`` to ``stop`` of the text of one file; a compressed file is one block.
+
+    Its path is absolute: a Ray task may run in another folder.
+    """
+
+    path: str
+    start: int
+    stop: int | None
+    width: int
+    columns: tuple[Column, ...]
+
+
+def open_csv(path: str, size: int, dialect: Dialect, header: bool) -> CsvFile:
+    """Read the first row of a CSV file.
+
+    Raises:
+        InputError: there is no first row, or it is not text of UTF-8.
+        MissingInputError: the file cannot be read.
+    """
+    _check_magic(path)
+    line, start, stop = _first_line(path, dialect.comment)
+    if line is None:
+        raise InputError(f"{path}: found no row; expected {'a header and ' if header else ''}rows")
+    if line.startswith(UTF_16):
+        raise InputError(f"{path}: is UTF-16; expected UTF-8: iconv -f UTF-16 -t UTF-8 converts it")
+    if b"\0" in line:
+        raise InputError(f"{path}: is binary, not text; expected CSV in UTF-8, or Parquet")
+    values = split_values(line, dialect.delimiter)
+    if values is None:
+        raise InputError(f"{path}: {OPEN_QUOTE} in the first row, which tells the columns; mend it")
+    if not header:
+        return CsvFile(path, size, tuple(map(str, range(len(values)))), header, start)
+    try:
+        names = tuple(value.decode("utf-8") for value in values)
+    except UnicodeDecodeError:
+        raise InputError(
+            f"{path}: the header is not UTF-8; expected CSV in UTF-8, or Parquet"
+        ) from None
+    return CsvFile(path, size, names, header, stop)
+
+
+def cut_csv(file: CsvFile, columns: Sequence[Column], block_bytes: int) -> list[CsvBlock]:
+    """Cut a plain file at line ends into blocks of about ``block_bytes``; a compressed one not."""
+    path, width, columns = os.path.abspath(file.path), len(file.names), tuple(columns)
+    if compression(path):
+        return [CsvBlock(path, file.start, None, width, columns)]
+    blocks, start = [], file.start
+    with _open_text(path, None) as text:
+        while start < file.size:
+            text.seek(start + block_bytes)
+            text.readline()
+            stop = min(text.tell(), file.size)
+            blocks.append(CsvBlock(path, start, stop, width, columns))
+            start = stop
+    return blocks
+
+
+def read_csv_block(
+    block: CsvBlock, dialect: Dialect, block_bytes: int
+) -> tuple[pd.DataFrame, BlockReport]:
+    """Read a block: the frame of its good rows, and a report on all of them.
+
+    Raises:
+        InputError: the file is damaged, or gone.
+    """
+    tables, reasons, rows = [], [], 0
+    for text in _texts(block, block_bytes):
+        table, bad, count = parse_text(text, dialect, block.width, block.columns)
+        tables.append(table)
+        reasons += [(rows + row, reason) for row, reason in bad]
+        rows += count
+    frame = to_frame(pa.concat_tables(tables)) if tables else empty_frame(block.columns)
+    return frame, BlockReport(rows, reasons)
+
+
+def parse_text(
+    text: bytes, dialect: Dialect, width: int, columns: Sequence[Column]
+) -> tuple[pa.Table, list[Reason], int]:
+    """Parse whole lines of CSV.
+
+    Args:
+        text: lines without a header.
+        dialect: delimiter and comment mark.
+        width: values in a row.
+        columns: those to read.
+
+    Returns:
+        The good rows; (row from 1, reason) of the others, ascending; the number of all rows.
+
+    Example:
+        >>> src = Column("followerId", 0, "src", pa.large_string())
+        >>> table, bad, rows = parse_text(b"a,b\\nc\\n\\n,d\\n", Dialect(), 2, [src])
+        >>> table.to_pylist(), bad, rows  # doctest: +NORMALIZE_WHITESPACE
+        ([{'followerId': 'a'}],
+         [(2, 'found 1 values, expected 2'), (3, 'empty id in column src')], 3)
+    """
+    if dialect.comment:
+        text = without_comments(text, dialect.comment.encode())
+    if text.startswith(BOM):
+        text = b"\n" + text  # Arrow would take it for the mark at the start of a file
+    broken: list[Reason] = []
+    # An open quote would let Arrow read on over line ends, and nothing might show it.
+    clean = closes_quotes(text, dialect.delimiter)
+    raw = _try_arrow(text, dialect, width, columns) if clean else None
+    if raw is None:
+        text, broken, longest = without_broken(text, dialect.delimiter, width)
+        raw = _arrow_csv(text, dialect, width, columns, max(PARSE_BYTES, longest))
+    table, faulty = check_rows(raw, columns)
+    rows = len(raw[0]) + len(broken)
+    numbers = np.delete(np.arange(1, rows + 1), [row - 1 for row, _ in broken])
+    bad = broken + [(int(numbers[index]), reason) for index, reason in faulty]
+    return table, sorted(bad), rows
+
+
+def compression(path: str) -> str | None:
+    """How a file is compressed, by the end of its name."""
+    return next((kind for end, kind in COMPRESSIONS.items() if path.lower().endswith(end)), None)
+
+
+def _try_arrow(
+    text: bytes, dialect: Dialect, width: int, columns: Sequence[Column]
+) -> list[pa.ChunkedArray] | None:
+    """The raw columns; None where a line is broken."""
+    try:
+        return _arrow_csv(text, dialect, width, columns, PARSE_BYTES)
+    except pa.ArrowInvalid:
+        return None
+
+
+def _arrow_csv(
+    text: bytes, dialect: Dialect, width: int, columns: Sequence[Column], parse_bytes: int
+) -> list[pa.ChunkedArray]:
+    """Values as bytes, exactly as written: no types guessed, no nulls, no check of UTF-8."""
+    wanted = [str(column.position) for column in columns]
+    if not text:
+        return [pa.chunked_array([], pa.large_binary()) for _ in wanted]
+    table = pyarrow.csv.read_csv(
+        pa.BufferReader(text),
+        read_options=pyarrow.csv.ReadOptions(
+            column_names=[str(position) for position in range(width)], block_size=parse_bytes
+        ),
+        parse_options=pyarrow.csv.ParseOptions(
+            delimiter=dialect.delimiter, quote_char='"' if b'"' in text else False
+        ),
+        convert_options=pyarrow.csv.ConvertOptions(
+            column_types=dict.fromkeys(wanted, pa.large_binary()),
+            include_columns=wanted,
+            strings_can_be_null=False,
+        ),
+    )
+    return [table[name] for name in wanted]
+
+
+def _texts(block: CsvBlock, block_bytes: int) -> Iterator[bytes]:
+    """The text of a block in whole lines; that of a compressed file piece by piece."""
+    with _open_text(block.path, compression(block.path)) as stream:
+        if block.stop is not None:
+            stream.seek(block.start)
+            yield stream.read(block.stop - block.start)
+            return
+        stream.read(block.start)
+        rest = b""
+        while data := stream.read(block_bytes):
+            cut = data.rfind(b"\n") + 1
+            if cut:
+                yield rest + data[:cut]
+                rest = data[cut:]
+            else:
+                rest += data
+        if rest:
+            yield rest
+
+
+def _first_line(path: str, comment: str | None) -> tuple[bytes | None, int, int]:
+    """The header or first row, where it starts, and where the rows after it start (bytes)."""
+    mark, text = (comment or "").encode(), b""
+    with _open_text(path, compression(path)) as stream:
+        while True:
+            data = stream.read(max(HEAD_BYTES, len(text)))
+            text += data
+            behind_bom = len(BOM) if text.startswith(BOM) else 0
+            for start, stop in np.column_stack(find_lines(text)).tolist():
+                start = max(start, behind_bom)
+                if stop == len(text) and data:
+                    break  # the line may go on
+                if start < stop and not (mark and text.startswith(mark, start)):
+                    return text[start:stop], start, stop + 1
+            if not data:
+                return None, 0, 0
+
+
+def _check_magic(path: str) -> None:
+    """Check that a file is compressed as the end of its name says."""
+    with _open_text(path, None) as stream:
+        head = stream.read(4)
+    said = compression(path)
+    found = next((kind for kind, magic in MAGIC.items() if head.startswith(magic)), None)
+    if said in MAGIC and said != found:
+        raise InputError(f"{path}: is not {said} data; name the file by what is in it")
+    if said is None and found == "parquet":
+        raise InputError(f"{path}: is Parquet, not CSV; set input.format to parquet or auto")
+    if said is None and found:
+        end = next(end for end, kind in COMPRESSIONS.items() if kind == found)
+        raise InputError(f"{path}: is {found} data; let its name end in {end}")
+
+
+@contextmanager
+def _open_text(path: str, kind: str | None) -> Iterator[BinaryIO]:
+    """A file's text as bytes, decompressed; what goes wrong becomes an InputError."""
+    try:
+        with pa.input_stream(path, compression=kind) if kind else open(path, "rb") as stream:
+            yield stream
+    except OSError as error:
+        if error.errno is not None:
+            raise unreadable(path, error) from None
+        fault = "cut short" if "runcated" in str(error) else "damaged"
+        raise InputError(f"{path}: the {kind} data is {fault}; copy the file again") from error

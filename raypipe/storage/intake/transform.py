@@ -1,0 +1,172 @@
+"""The user's own Pandas-style step: module:function, frame in, frame out."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+
+from raypipe.columns import FOLLOWER, FOLLOWING
+from raypipe.compute.frames import Frame
+from raypipe.errors import ConfigError, InputError
+from raypipe.storage.intake.blocks import STRING, is_text, quarantine_table
+
+
+def run_transform(spec: str, frame: Frame) -> tuple[Frame, pa.Table]:
+    """Call ``module:function`` on the frame, and check what it returns.
+
+    Args:
+        spec: ``module:function``; the module may be in the current folder.
+        frame: pandas or Modin; the function must return one of the same kind.
+
+    Returns:
+        The frame (follower and followee first, both of text) without the rows that lack an id,
+        and those rows as columns.QUARANTINE_SCHEMA: file is ``spec``, row their position, from 1,
+        in what the function returned.
+
+    Raises:
+        ConfigError: there is no such module or function.
+        InputError: it raised, or returned something else than a frame of follows.
+    """
+    function = load_function(spec)
+    with _errors_named(spec), _current_folder_importable():
+        result = function(frame)
+    if not isinstance(result, type(frame)):
+        raise InputError(f"{spec}: returned a {_kind(result)}, expected a {_kind(frame)}")
+    _check_columns(spec, list(result.columns))
+    with _errors_named(spec):  # Modin computes late, so the function may fail here
+        result = _ids_first(spec, result)
+        return _without_missing_ids(spec, result)
+
+
+def load_function(spec: str) -> Callable[[Frame], Frame]:
+    """Import ``module:function``.
+
+    Raises:
+        ConfigError: there is no such module or function.
+        InputError: the module raised when it was imported.
+    """
+    module_name, _, name = spec.partition(":")
+    with _errors_named(spec), _current_folder_importable():
+        place = _find_module(spec)
+        module = importlib.import_module(module_name)
+    function = getattr(module, name, None)
+    if not callable(function):
+        raise ConfigError(f"{spec}: found no function {name} in {place}; mend input.transform")
+    return function
+
+
+def source_file(spec: str) -> Path:
+    """The file that holds the module of ``module:function``.
+
+    Raises:
+        ConfigError: there is no such module, or it has no file.
+    """
+    with _errors_named(spec), _current_folder_importable():
+        return _find_module(spec)
+
+
+def _find_module(spec: str) -> Path:
+    module_name = spec.partition(":")[0]
+    try:
+        found = importlib.util.find_spec(module_name)
+    except ModuleNotFoundError as error:
+        if not f"{module_name}.".startswith(f"{error.name}."):
+            raise  # a package on the way lacks something else
+        found = None
+    if found is None or not found.has_location:
+        raise ConfigError(
+            f"{spec}: found no module {module_name} in the current folder or among those "
+            "installed; mend input.transform"
+        )
+    return Path(found.origin)
+
+
+@contextmanager
+def _current_folder_importable() -> Iterator[None]:
+    folder = str(Path.cwd())
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+@contextmanager
+def _errors_named(spec: str) -> Iterator[None]:
+    """Whatever the user's code raises becomes one line that names it."""
+    try:
+        yield
+    except (ConfigError, InputError):
+        raise
+    except Exception as error:
+        cause = getattr(error, "cause", None) or error  # Ray wraps what a task raised
+        message = " ".join(str(cause).split())
+        raise InputError(f"{spec}: {type(cause).__name__}: {message}") from error
+
+
+def _kind(value: object) -> str:
+    package = type(value).__module__.partition(".")[0]
+    name = type(value).__name__
+    return name if package == "builtins" else f"{package} {name}"
+
+
+def _check_columns(spec: str, found: list[object]) -> None:
+    for column in (FOLLOWER, FOLLOWING):
+        if found.count(column) != 1:
+            raise InputError(
+                f"{spec}: returned column {column} {found.count(column)} times, expected once; "
+                f"found {', '.join(map(str, found)) or 'no column'}"
+            )
+
+
+def _ids_first(spec: str, frame: Frame) -> Frame:
+    for column in (FOLLOWER, FOLLOWING):
+        kind = frame[column].dtype
+        if kind == STRING:
+            continue
+        if not _holds_text(frame, column):
+            raise InputError(
+                f"{spec}: column {column} is {kind}, expected text; "
+                f'end with frame.astype({{"{column}": "string"}})'
+            )
+        frame = frame.astype({column: STRING})
+    others = [name for name in frame.columns if name not in (FOLLOWER, FOLLOWING)]
+    return frame[[FOLLOWER, FOLLOWING, *others]]
+
+
+def _holds_text(frame: Frame, column: str) -> bool:
+    kind = frame[column].dtype
+    if isinstance(kind, pd.ArrowDtype):
+        return is_text(kind.pyarrow_dtype)
+    if pd.api.types.is_object_dtype(kind):
+        return bool(frame[column].map(_is_text_or_missing).all())
+    return isinstance(kind, pd.StringDtype)
+
+
+def _is_text_or_missing(value: object) -> bool:
+    missing = value is None or value is pd.NA or (isinstance(value, float) and value != value)
+    return missing or isinstance(value, str)
+
+
+def _without_missing_ids(spec: str, frame: Frame) -> tuple[Frame, pa.Table]:
+    reasons: dict[int, list[str]] = {}
+    missing = None
+    for column in (FOLLOWER, FOLLOWING):
+        null = frame[column].isna()
+        empty = frame[column].fillna("x") == ""
+        for reason, mask in (("null", null), ("empty", empty)):
+            for index in np.flatnonzero(mask.to_numpy(dtype=bool)).tolist():
+                reasons.setdefault(index, []).append(f"{reason} id in column {column}")
+        missing = null | empty if missing is None else missing | null | empty
+    if reasons:
+        frame = frame[~missing]
+    rows = [(index + 1, "; ".join(reasons[index])) for index in sorted(reasons)]
+    return frame, quarantine_table(spec, rows)

@@ -1,0 +1,183 @@
+"""Published tables: Parquet parts, sorted by account and cut between accounts.
+
+One part, and in it a few row groups, hold all rows of an account, so one account is read without
+the rest. The same rows give the same bytes, however they were cut into tables before.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from raypipe.columns import FOLLOWER, NEIGHBOURS_SCHEMA, RANK, RECOMMENDATIONS_SCHEMA
+from raypipe.storage.files import disk_errors
+
+#: Kind of a published table, which is also its folder in the run, to its columns.
+PART_SCHEMAS = {"neighbours": NEIGHBOURS_SCHEMA, "recommendations": RECOMMENDATIONS_SCHEMA}
+
+#: A part ends with the account that holds its row of this number.
+PART_ROWS = 1 << 20
+#: Reading one account decodes one group of this many rows, or two.
+GROUP_ROWS = 1 << 15
+
+
+def write_parts(
+    folder: Path, kind: str, tables: Iterable[pa.Table], part_rows: int = PART_ROWS
+) -> list[dict[str, Any]]:
+    """Write the tables, one below the other, as ``<kind>/part-00000.parquet`` and so on.
+
+    Args:
+        folder: the run's folder; parts of that kind that are there already are replaced.
+        kind: ``neighbours`` or ``recommendations``.
+        tables: rows in the kind's schema, over all tables sorted by follower (bytewise), then rank.
+        part_rows: rows of a part; it runs on to the end of its last account.
+
+    Returns:
+        For each part ``{"file", "first", "last", "rows"}``: path in the run, first and last
+        account, rows. No rows at all make one empty part, whose first and last are None.
+
+    Raises:
+        ValueError: the rows are not sorted, an account's rank comes twice, or a value is null.
+        RunError: the disk is full, or cannot be written.
+
+    Example:
+        >>> import tempfile
+        >>> ids = {"followerId": ["a", "a", "b"], "neighbourId": ["b", "c", "a"]}
+        >>> table = pa.table({**ids, "rank": [1, 2, 1], "score": [0.5, 0.2, 0.5]})
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     parts = write_parts(Path(folder), "neighbours", [table], part_rows=1)
+        ...     rows = read_account(Path(folder), "neighbours", parts, "a")
+        >>> rows.column("neighbourId").to_pylist()
+        ['b', 'c']
+        >>> parts[1]
+        {'file': 'neighbours/part-00001.parquet', 'first': 'b', 'last': 'b', 'rows': 1}
+    """
+    schema = PART_SCHEMAS[kind]
+    with disk_errors(f"{folder / kind}: cannot be written"):
+        (folder / kind).mkdir(parents=True, exist_ok=True)
+        for left in (folder / kind).glob("part-*.parquet"):
+            left.unlink()
+    infos: list[dict[str, Any]] = []
+    for number, part in enumerate(_cut(tables, schema, part_rows)):
+        name = f"{kind}/part-{number:05d}.parquet"
+        _check_rows(part, name)
+        with disk_errors(f"{folder / name}: cannot be written"):
+            _write_part(folder / name, part)
+        accounts = part.column(FOLLOWER)
+        first, last = (accounts[0].as_py(), accounts[-1].as_py()) if len(part) else (None, None)
+        infos.append({"file": name, "first": first, "last": last, "rows": len(part)})
+    return infos
+
+
+def read_account(
+    folder: Path, kind: str, parts: list[dict[str, Any]], account: str, k: int | None = None
+) -> pa.Table:
+    """The rows of one account, best first; at most ``k``. No rows: an empty table.
+
+    Raises:
+        OSError, pyarrow.ArrowException: the part is gone or damaged.
+    """
+    filled = [part for part in parts if part["rows"]]
+    place = bisect_left(filled, account, key=lambda part: part["last"])
+    if place == len(filled):
+        return PART_SCHEMAS[kind].empty_table()
+    with pq.ParquetFile(folder / filled[place]["file"]) as file:
+        groups = [
+            group
+            for group in range(file.metadata.num_row_groups)
+            if _may_hold(file.metadata.row_group(group).column(0).statistics, account)
+        ]
+        rows = file.read_row_groups(groups, use_threads=False)
+    start, stop = _places(rows.column(FOLLOWER), account)
+    return rows.slice(start, stop - start).slice(0, k)
+
+
+def holds_id(path: Path, account: str) -> bool:
+    """Is the account among the ids of a file? See :func:`place_of_id`."""
+    return place_of_id(path, account) is not None
+
+
+def place_of_id(path: Path, account: str) -> int | None:
+    """Where the account stands in an Arrow IPC file (one sorted string column ``id``); else None.
+
+    A binary search in the memory-mapped file: about log2(accounts) pages are read.
+
+    Raises:
+        OSError, pyarrow.ArrowException: the file is gone or damaged.
+    """
+    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
+        start, stop = _places(file.read_all().column("id"), account)
+    return start if start < stop else None
+
+
+def _places(ids: pa.ChunkedArray, account: str) -> tuple[int, int]:
+    """Where the account stands in sorted ids: from, and up to."""
+    rows = range(len(ids))
+
+    def id_at(row: int) -> str:
+        return ids[row].as_py()
+
+    return bisect_left(rows, account, key=id_at), bisect_right(rows, account, key=id_at)
+
+
+def _write_part(path: Path, part: pa.Table) -> None:
+    with open(path, "wb") as file:
+        pq.write_table(
+            part,
+            file,
+            row_group_size=GROUP_ROWS,
+            compression="zstd",
+            compression_level=3,
+            version="2.6",
+            data_page_version="1.0",
+        )
+
+
+def _may_hold(statistics: Any, account: str) -> bool:
+    # An id of some thousand bytes leaves its row group without bounds.
+    if statistics is None or not statistics.has_min_max:
+        return True
+    return statistics.min <= account <= statistics.max
+
+
+def _cut(tables: Iterable[pa.Table], schema: pa.Schema, part_rows: int) -> Iterator[pa.Table]:
+    """Cut the stream of rows between accounts; where, depends on the rows alone."""
+    waiting = schema.empty_table()
+    for table in tables:
+        rows = table.select(schema.names).cast(schema)
+        waiting = pa.concat_tables([waiting, rows])
+        while end := _part_end(waiting.column(FOLLOWER), part_rows):
+            yield waiting.slice(0, end).combine_chunks()
+            waiting = waiting.slice(end)
+    yield waiting.combine_chunks()
+
+
+def _part_end(accounts: pa.ChunkedArray, part_rows: int) -> int | None:
+    """Rows of the first part, or None while its last account may still go on."""
+    if len(accounts) <= part_rows:
+        return None
+    last = accounts[part_rows - 1].as_py()
+    rest = range(part_rows, len(accounts))
+    end = part_rows + bisect_right(rest, last, key=lambda row: accounts[row].as_py())
+    return end if end < len(accounts) else None
+
+
+def _check_rows(part: pa.Table, name: str) -> None:
+    """Readers search by bisection, which gives silent nonsense on rows out of order."""
+    nulls = [column for column in part.column_names if part.column(column).null_count]
+    if nulls:
+        raise ValueError(f"{name}: null in {', '.join(nulls)}; every value is expected")
+    accounts, ranks = part.column(FOLLOWER), part.column(RANK)
+    here, below = accounts.slice(0, max(len(part) - 1, 0)), accounts.slice(1)
+    next_account = pc.less(here, below)
+    next_rank = pc.and_(
+        pc.equal(here, below), pc.less(ranks.slice(0, max(len(part) - 1, 0)), ranks.slice(1))
+    )
+    if not pc.all(pc.or_(next_account, next_rank), min_count=0).as_py():
+        raise ValueError(f"{name}: rows are not sorted by {FOLLOWER}, then {RANK}")

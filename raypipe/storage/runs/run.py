@@ -1,0 +1,176 @@
+"""A finished run: its manifest, what it holds for an account, and whether it is whole."""
+
+from __future__ import annotations
+
+import datetime
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from raypipe.errors import RunError, UnknownAccountError
+from raypipe.storage.files import disk_errors, list_tree, sha256_file
+from raypipe.storage.runs.parts import holds_id, read_account
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run.
+
+    Attributes:
+        id: ``<date>-<config hash>``, or with ``.2``, ``.3`` where the input of that date changed.
+        path: its folder.
+        manifest: what manifest.json holds; empty where it cannot be read.
+        problem: None, or what is damaged. Such a run is listed, never read and never published.
+    """
+
+    id: str
+    path: Path
+    manifest: dict[str, Any]
+    problem: str | None = None
+
+    @property
+    def date(self) -> datetime.date:
+        """The date in the id."""
+        return datetime.date.fromisoformat(self.id[:10])
+
+    @property
+    def name(self) -> str:
+        """The id without its number: ``<date>-<config hash>``."""
+        return self.id.partition(".")[0]
+
+    @property
+    def age_key(self) -> tuple[datetime.date, str, int]:
+        """Sorts runs from the oldest to the newest: by date, creation, number."""
+        return self.date, self.manifest.get("created", ""), int(self.id.partition(".")[2] or 1)
+
+    def recommendations(self, account: str, k: int | None = None) -> pa.Table:
+        """Recommendations of one account, best first, as ``columns.RECOMMENDATIONS_SCHEMA``.
+
+        Args:
+            account: its id, as it stands in the input.
+            k: at most so many; None for all that were published.
+
+        Raises:
+            UnknownAccountError: the run does not know the account.
+            RunError: the run's files are gone or damaged.
+        """
+        return self._read("recommendations", account, k)
+
+    def neighbours(self, account: str, k: int | None = None) -> pa.Table:
+        """Neighbours of one account, best first, as ``columns.NEIGHBOURS_SCHEMA``.
+
+        Takes and raises what :meth:`recommendations` does.
+        """
+        return self._read("neighbours", account, k)
+
+    def statistics(self) -> dict[str, Any]:
+        """What the run's graph looks like, as ``raypipe.graph.statistics.graph_statistics`` said.
+
+        Raises:
+            RunError: the run's files are gone or damaged.
+        """
+        try:
+            return json.loads((self.path / "statistics.json").read_bytes())
+        except (OSError, ValueError) as error:
+            raise RunError(
+                f"run {self.id}: its statistics cannot be read ({error}); "
+                "go back to another run: raypipe runs rollback"
+            ) from error
+
+    def _read(self, kind: str, account: str, k: int | None) -> pa.Table:
+        parts = self.manifest.get("parts", {})
+        if kind not in parts:
+            raise RunError(f"run {self.id} holds no {kind}; found {', '.join(parts) or 'nothing'}")
+        try:
+            rows = read_account(self.path, kind, parts[kind], account, k)
+            known = len(rows) > 0 or holds_id(self.path / "graph" / "ids.arrow", account)
+        except (OSError, pa.ArrowException) as error:
+            raise RunError(
+                f"run {self.id}: its {kind} cannot be read ({' '.join(str(error).split())}); "
+                "go back to another run: raypipe runs rollback"
+            ) from error
+        if not known:
+            raise UnknownAccountError(
+                f"account {account!r} is not in run {self.id}; ids are matched exactly, "
+                "as they stand in the input"
+            )
+        return rows
+
+
+def load_run(path: Path) -> Run:
+    """The run in a folder; what is wrong with it, a missing folder too, is its ``problem``."""
+    try:
+        manifest = json.loads((path / MANIFEST).read_bytes())
+    except FileNotFoundError:
+        found = "has no manifest.json" if path.is_dir() else "is gone"
+        return Run(path.name, path, {}, found)
+    except (OSError, ValueError) as error:
+        found = getattr(error, "strerror", None) or "it is not JSON"
+        return Run(path.name, path, {}, f"has no readable manifest.json: {found}")
+    problem = manifest_problem(manifest, path.name)
+    if problem:
+        return Run(path.name, path, {}, problem)
+    return Run(path.name, path, manifest, _size_problem(path, manifest["files"]))
+
+
+def verify_run(run: Run) -> list[str]:
+    """Read every file of a run and compare it with the manifest.
+
+    Returns:
+        One line for each problem: what is missing, what is extra, whose SHA-256 differs.
+
+    Raises:
+        RunError: a file cannot be read.
+    """
+    if not run.manifest:
+        return [f"run {run.id} {run.problem}"]
+    files = run.manifest["files"]
+    with disk_errors(f"{run.path}: cannot be read"):
+        found = set(list_tree(run.path)) - {MANIFEST}
+        differ = [
+            name
+            for name in sorted(found & files.keys())
+            if sha256_file(run.path / name) != files[name]["sha256"]
+        ]
+    return (
+        [f"missing: {name}" for name in sorted(files.keys() - found)]
+        + [f"extra: {name}" for name in sorted(found - files.keys())]
+        + [f"sha256 differs: {name}" for name in differ]
+    )
+
+
+def manifest_problem(manifest: Any, run_id: str) -> str | None:
+    """Why this cannot be the manifest of that run; None if it can."""
+    try:
+        files = manifest["files"]
+        parts = [part for kind in manifest.get("parts", {}).values() for part in kind]
+        sound = (
+            isinstance(manifest["created"], str)
+            and all(file.keys() >= {"bytes", "sha256"} for file in files.values())
+            and all(part.keys() >= {"first", "last", "rows"} for part in parts)
+            and all(part["file"] in files for part in parts)
+        )
+    except (AttributeError, KeyError, TypeError):
+        sound = False
+    if not sound:
+        return "has a manifest.json that does not describe its files"
+    if manifest.get("run") != run_id:
+        return f"has the manifest.json of {manifest.get('run')}"
+    return None
+
+
+def _size_problem(path: Path, files: dict[str, Any]) -> str | None:
+    """A look at names and sizes, cheap enough for every listing; verify_run reads the bytes."""
+    for name, expected in files.items():
+        try:
+            found = (path / name).stat().st_size
+        except OSError:
+            return f"is damaged: {name} is missing"
+        if found != expected["bytes"]:
+            return f"is damaged: {name} has {found} bytes, expected {expected['bytes']}"
+    return None

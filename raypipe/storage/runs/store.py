@@ -1,0 +1,375 @@
+"""WRITE: finished runs, and which of them readers see.
+
+    runs/
+        CURRENT.json             {"current": run id, "history": [{"run", "at", "action"}, ...]}
+        .lock, .lock.owner       held by the one writer; who that is
+        .staging/<run id>/       a run that is not finished (raypipe.storage.runs.staging)
+        .trash/                  what is being deleted
+        <date>-<config hash>/    a finished run; never changed. Also <date>-<config hash>.2, .3 ...
+            manifest.json        every file with its size and SHA-256
+            config.yaml, statistics.json, quarantine.parquet, graph/, neighbours/, recommendations/
+
+Three renames carry all of it. A run is written and flushed in ``.staging``, and one rename makes it
+finished; one rename of ``CURRENT.json`` publishes it; one rename takes a pruned run away before it
+is deleted. A kill between any two steps leaves readers with the result they had, and the next run
+goes on from there. Readers take no lock. An id is never given twice while the history knows it.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import count
+from pathlib import Path
+from typing import Any, Literal
+
+from filelock import FileLock, Timeout
+
+from raypipe.errors import ConfigError, RunError, RunsLockedError, did_you_mean
+from raypipe.storage.files import (
+    disk_errors,
+    fsync_folder,
+    fsync_tree,
+    list_tree,
+    sha256_file,
+    to_json,
+    utc_now,
+    write_atomic,
+)
+from raypipe.storage.runs.history import History, check_run_id, is_run_id
+from raypipe.storage.runs.run import MANIFEST, Run, load_run, manifest_problem, verify_run
+from raypipe.storage.runs.staging import Staging
+
+
+@dataclass(frozen=True)
+class RunStore:
+    """A runs folder. Reading needs no lock; every change takes it, or uses the one that is held.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     store = RunStore(Path(folder))
+        ...     with store.lock():
+        ...         staging = store.open_staging("2026-03-01-0a1b2c3d", input_digest="e3b0c442")
+        ...         _ = (staging.path / "statistics.json").write_text("{}")
+        ...         run = store.publish(store.finish(staging, {"parts": {}}))
+        ...     store.current().id, store.verify(run)
+        ('2026-03-01-0a1b2c3d', [])
+    """
+
+    root: Path
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Be the one writer. May be taken again inside, by the same thread.
+
+        Raises:
+            RunsLockedError: another process or thread is the writer; nothing is waited for.
+            RunError: the folder cannot be written.
+        """
+        with disk_errors(f"{self.root}: cannot be written"):
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = self._file_lock()
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                raise RunsLockedError(
+                    f"{self.root}: {self._owner()} is writing there; wait until it has ended, "
+                    "or stop it, then run this again"
+                ) from None
+        try:
+            # Only the error message of others needs it, and on a full disk prune must still work.
+            with suppress(OSError):
+                self._owner_path.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
+            yield
+        finally:
+            lock.release()
+
+    def runs(self) -> list[Run]:
+        """All finished runs, newest first (date, then time of creation); also damaged ones.
+
+        A damaged run has a ``problem``. What is no run id is left alone.
+        """
+        with disk_errors(f"{self.root}: cannot be read"):
+            names = os.listdir(self.root) if self.root.is_dir() else []
+        runs = map(self._load, filter(is_run_id, names))
+        here = (run for run in runs if run.path.is_dir())  # prune may run at the same time
+        return sorted(here, key=lambda run: run.age_key, reverse=True)
+
+    def current_id(self) -> str | None:
+        """The id of the run that readers see, None before the first; it may be damaged or gone."""
+        return self._history().current
+
+    def current(self) -> Run:
+        """The run that readers see.
+
+        Raises:
+            RunError: nothing is published, or what is published is gone or damaged.
+        """
+        current = self.current_id()
+        if current is None:
+            raise RunError(f"nothing is published in {self.root}; start with: raypipe run CONFIG")
+        run = self._load(current)
+        if run.problem:
+            raise RunError(
+                f"{self.root}: the published run {current} {run.problem}; "
+                f"go back to another: raypipe runs rollback RUN ({self._known()})"
+            )
+        return run
+
+    def get(self, run_id: str) -> Run:
+        """The finished run of that id.
+
+        Raises:
+            RunError: there is none, or it is damaged.
+        """
+        run = self._load(run_id)
+        if not run.path.is_dir():
+            cure = did_you_mean(run_id, [run.id for run in self.runs()], self._known())
+            raise RunError(f"{self.root}: no run {run_id}; {cure}")
+        if run.problem:
+            raise RunError(
+                f"{self.root}: run {run_id} {run.problem}; choose another ({self._known()})"
+            )
+        return run
+
+    def find(self, name: str, input_digest: str) -> Run | None:
+        """The newest whole run of that name (an id without ``.2``) and that input, if any."""
+        for run in self.runs():
+            same_input = run.manifest.get("input_digest") == input_digest
+            if run.name == name and same_input and run.problem is None:
+                return run
+        return None
+
+    def open_staging(self, name: str, input_digest: str) -> Staging:
+        """A workplace for a new run; the lock has to be held from here to :meth:`finish`.
+
+        The run's id is ``name``, or ``name.2``, ``name.3`` ... where that was given before. What a
+        killed run of the same id and input has left in ``scratch`` is kept.
+
+        Args:
+            name: ``<date>-<config hash>``.
+            input_digest: of everything that the result depends on, besides date and config.
+
+        Raises:
+            RunError: the name is no run id, CURRENT.json is not readable, or the disk is full.
+            RuntimeError: the lock is not held.
+        """
+        if not self._file_lock().is_locked:
+            raise RuntimeError("open_staging: hold store.lock() from here to finish")
+        check_run_id(name)
+        if "." in name:
+            raise RunError(f"{name!r} is no name of a run; expected DATE-HASH without a number")
+        published = self._history().ever()
+        numbered = (name if number == 1 else f"{name}.{number}" for number in count(1))
+        run_id = next(
+            run_id
+            for run_id in numbered
+            if run_id not in published and not os.path.lexists(self.root / run_id)
+        )
+        staging = Staging(run_id, input_digest, self._staging / run_id)
+        with disk_errors(f"{staging.home}: cannot be written"):
+            digest_path = staging.scratch / "input_digest"
+            if not digest_path.is_file() or digest_path.read_text() != input_digest:
+                self._discard(staging.home)
+                staging.scratch.mkdir(parents=True)
+                write_atomic(digest_path, input_digest.encode())
+            self._discard(staging.path)
+            staging.path.mkdir()
+        return staging
+
+    def finish(self, staging: Staging, manifest: dict[str, Any]) -> Run:
+        """Make a finished run of what stands in ``staging.path``; delete the rest of the staging.
+
+        Args:
+            staging: from :meth:`open_staging`.
+            manifest: JSON values; ``run``, ``created``, ``input_digest`` and ``files`` are added.
+
+        Raises:
+            RunError: the disk is full, or there is a run of that id.
+            ValueError: ``manifest["parts"]`` names files that are not there.
+        """
+        final = self.root / staging.run_id
+        with self.lock(), disk_errors(f"{final}: cannot be written"):
+            files = {
+                name: {
+                    "sha256": sha256_file(staging.path / name),
+                    "bytes": (staging.path / name).stat().st_size,
+                }
+                for name in list_tree(staging.path)
+            }
+            manifest = {
+                **manifest,
+                "run": staging.run_id,
+                "created": utc_now(),
+                "input_digest": staging.input_digest,
+                "files": files,
+            }
+            problem = manifest_problem(manifest, staging.run_id)
+            if problem:
+                raise ValueError(f"run {staging.run_id} {problem}")
+            write_atomic(staging.path / MANIFEST, to_json(manifest), sync=False)
+            fsync_tree(staging.path)
+            os.rename(staging.path, final)
+            fsync_folder(self.root)
+            self._discard(staging.home)
+        return self.get(staging.run_id)
+
+    def publish(self, run: Run, action: Literal["publish", "rollback"] = "publish") -> Run:
+        """Make it the run that readers see. The one step is the rename of CURRENT.json.
+
+        Raises:
+            RunError: the run is damaged (a file is missing or has another size) or gone.
+        """
+        with self.lock():
+            run = self.get(run.id)
+            history = self._history()
+            if history.current != run.id:
+                with disk_errors(f"{self._current_path}: cannot be written"):
+                    write_atomic(self._current_path, history.moved(run.id, action).to_json())
+        return run
+
+    def was_published(self, run: Run) -> bool:
+        """Was it ever the run that readers see? False for one that was killed before that."""
+        return run.id in self._history().ever()
+
+    def published_before(self, date: str) -> Run | None:
+        """The newest whole run that was published, of the last date before this one."""
+        runs = map(self._load, self._history().ever())
+        earlier = [run for run in runs if run.problem is None and run.id[:10] < date]
+        return max(earlier, key=lambda run: run.age_key, default=None)
+
+    def newest(self) -> Run | None:
+        """The newest whole run that was ever published; after a rollback not the current one."""
+        runs = map(self._load, self._history().ever())
+        whole = [run for run in runs if run.problem is None]
+        return max(whole, key=lambda run: run.age_key, default=None)
+
+    def previous(self) -> Run | None:
+        """The run that :meth:`rollback` goes to: published before the current one, still here."""
+        below = map(self._load, self._history().below())
+        return next((run for run in below if run.path.is_dir()), None)
+
+    def rollback(self, run_id: str | None = None) -> Run:
+        """Publish an earlier run again, or any run by its id.
+
+        Raises:
+            RunError: nothing is published, nothing was published before, or the run is damaged.
+        """
+        with self.lock():
+            if run_id is not None:
+                return self.publish(self.get(run_id), "rollback")
+            current = self._history().current
+            if current is None:
+                raise RunError(
+                    f"nothing is published in {self.root}; start with: raypipe run CONFIG"
+                )
+            previous = self.previous()
+            if previous is None:
+                raise RunError(
+                    f"{self.root}: nothing was published before {current}; "
+                    f"name a run: raypipe runs rollback RUN ({self._known()})"
+                )
+            return self.publish(previous, "rollback")
+
+    def prune(self, keep: int) -> list[Run]:
+        """Delete the runs that are older than the ``keep`` newest whole ones.
+
+        The current run and the one that :meth:`rollback` goes to are always kept. What killed runs
+        have left in the staging is deleted too.
+
+        Returns:
+            The runs that were deleted, newest first.
+
+        Raises:
+            ConfigError: ``keep`` is below 1.
+            RunError: CURRENT.json is not readable, or the disk cannot be written.
+        """
+        if keep < 1:
+            raise ConfigError(f"keep {keep}: expected 1 or more; the current run is always kept")
+        with self.lock(), disk_errors(f"{self.root}: cannot be pruned"):
+            previous = self.previous()
+            protected = {self._history().current, previous.id if previous else None}
+            removed, whole = [], 0
+            for run in self.runs():
+                if whole >= keep and run.id not in protected:
+                    removed.append(run)
+                whole += run.problem is None
+            for run in removed:
+                self._discard(run.path)
+            self._discard(self._staging)
+            for left in self._trash.glob("*"):
+                shutil.rmtree(left)
+        return removed
+
+    def verify(self, run: Run) -> list[str]:
+        """Compare every byte of a run with its manifest: one line a problem (``verify_run``)."""
+        return verify_run(run)
+
+    @property
+    def _current_path(self) -> Path:
+        return self.root / "CURRENT.json"
+
+    @property
+    def _owner_path(self) -> Path:
+        return self.root / ".lock.owner"
+
+    @property
+    def _staging(self) -> Path:
+        return self.root / ".staging"
+
+    @property
+    def _trash(self) -> Path:
+        return self.root / ".trash"
+
+    def _file_lock(self) -> FileLock:
+        # One instance a path and process: it counts how often its thread has taken it.
+        return FileLock(self.root / ".lock", is_singleton=True)
+
+    def _owner(self) -> str:
+        try:
+            return self._owner_path.read_text().strip() or "another process"
+        except OSError:
+            return "another process"
+
+    def _load(self, run_id: str) -> Run:
+        check_run_id(run_id)
+        return load_run(self.root / run_id)
+
+    def _known(self) -> str:
+        """The newest whole runs, for the cure in a message."""
+        whole = [run.id for run in self.runs() if run.problem is None]
+        more = f" and {len(whole) - 5} more" if len(whole) > 5 else ""
+        return f"finished: {', '.join(whole[:5]) or 'none'}{more}"
+
+    def _history(self) -> History:
+        with disk_errors(f"{self._current_path}: cannot be read"):
+            try:
+                data = self._current_path.read_bytes()
+            except FileNotFoundError:
+                return History()
+        try:
+            return History.from_json(data)
+        except ValueError:
+            raise RunError(
+                f'{self._current_path}: found {_excerpt(data)}, expected {{"current": RUN, '
+                '"history": [...]}; move it away, then: raypipe runs rollback RUN '
+                f"({self._known()})"
+            ) from None
+
+    def _discard(self, path: Path) -> None:
+        """Out of sight in one step, then deleted: nothing half-deleted is ever listed."""
+        if os.path.lexists(path):
+            self._trash.mkdir(exist_ok=True)
+            shutil.rmtree(self._trash / path.name, ignore_errors=True)
+            os.rename(path, self._trash / path.name)
+            shutil.rmtree(self._trash / path.name)
+
+
+def _excerpt(data: bytes) -> str:
+    text = " ".join(data[:60].decode(errors="replace").split())
+    return repr(text) if text else "nothing"

@@ -1,0 +1,293 @@
+"""Trials on Ray Tune: actors that are used again, data that is shared, ASHA.
+
+Tune starts the actors, hands out resources and decides which trial stops. What a trial tries comes
+from :mod:`raypipe.sweeps.search`, what came of it goes to :mod:`raypipe.sweeps.record`; Tune's own
+search, log files and restored state are not used. What it writes all the same (JSON and pickles
+that nobody reads) lies in a folder of its own, and goes with the sweep's end.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+import raypipe.compute.ray_cluster  # noqa: F401  first: it sets what Ray reads when it is imported
+from raypipe.config import AshaConfig, ResourcesConfig
+from raypipe.errors import ClusterError, ConfigError, RaypipeError
+from raypipe.sweeps.space import Settings
+from raypipe.sweeps.trials import Goal, Look, Trial
+from raypipe.sweeps.watch import Watch
+
+os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
+# A trial that failed has no value; that is no reason to end the sweep.
+os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
+# Ctrl-C ends the sweep at once; the record has all that ended.
+os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
+# Silence: what happens is told by the watch.
+os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
+os.environ.setdefault("TUNE_WARN_THRESHOLD_S", "3600")
+
+import ray
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
+_LOSS, _EPOCHS = "loss", "epochs"
+#: Of a trial whose worker died.
+_ATTEMPTS = 2
+_LONGEST_ERROR = 300
+
+#: (settings, data) -> looks.
+Look_at = Callable[[Settings, Any], Iterator[Look]]
+
+
+class Plan(NamedTuple):
+    """What is to be tried, and how.
+
+    Attributes:
+        numbers: of the trials to come, in their order.
+        ask: number, trials that ended, points being tried -> a point.
+        began: number to point, of trials that are to take the same point again.
+        ended: trials of before, by number.
+        looks: (settings, data) -> looks at a trial; runs in the workers.
+        last_epochs: at the look after so many epochs a trial is at its end.
+        goal: what is looked for.
+        asha: None for no scheduler.
+        resources: of a trial.
+        concurrency: trials at a time; None for as many as there are resources for. Where they are
+            more than that, an autoscaler is asked for the rest.
+    """
+
+    numbers: Sequence[int]
+    ask: Callable[[int, Sequence[Trial], Sequence[Settings]], Settings]
+    began: Mapping[int, Settings]
+    ended: Mapping[int, Trial]
+    looks: Look_at
+    last_epochs: int | None
+    goal: Goal
+    asha: AshaConfig | None
+    resources: ResourcesConfig
+    concurrency: int | None
+
+
+def run_trials(plan: Plan, data: Any, folder: Path, watch: Watch) -> None:
+    """Try them all; Ray is connected already.
+
+    Args:
+        data: goes into the object store once; arrays in it reach every trial without a copy.
+        folder: for what Tune writes.
+
+    Raises:
+        ConfigError: no machine has what a trial takes.
+        ClusterError: Tune gave up.
+    """
+    slots = _slots(plan.resources)
+    # Said to Tune too: else it asks for one actor after the other. Short trials, which hand theirs
+    # on before the next one is there, would take turns; an autoscaler would add one node at a time.
+    concurrency = min(plan.concurrency or slots, len(plan.numbers))
+    resources = {"cpu": plan.resources.cpus}
+    if plan.resources.memory is not None:
+        resources["memory"] = int(plan.resources.memory)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
+    driver = _Driver(plan, watch)
+    trainable = tune.with_resources(
+        tune.with_parameters(
+            _Trainable, looks=plan.looks, goal=plan.goal, last_epochs=plan.last_epochs, data=data
+        ),
+        resources,
+    )
+    tuner = tune.Tuner(
+        trainable,
+        tune_config=tune.TuneConfig(
+            num_samples=len(plan.numbers),
+            search_alg=_Search(driver),
+            scheduler=_scheduler(plan),
+            max_concurrent_trials=concurrency,
+            reuse_actors=True,
+            trial_name_creator=lambda trial: trial.trial_id,
+            trial_dirname_creator=lambda trial: trial.trial_id,
+        ),
+        run_config=tune.RunConfig(
+            name="trials",
+            storage_path=str(folder.resolve()),
+            callbacks=[_Callback(driver)],
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            failure_config=tune.FailureConfig(max_failures=_ATTEMPTS - 1),
+            verbose=0,
+        ),
+    )
+    try:
+        tuner.fit()
+    except tune.TuneError as error:
+        raise ClusterError(f"Ray Tune gave up: {_one_line(error)}") from error
+
+
+class _Trainable(tune.Trainable):
+    """A trial: its looks, one a step. An error is a result, so that the actor lives on."""
+
+    def setup(self, config, looks, goal, last_epochs, data):
+        self._looks_at, self._goal, self._last, self._data = looks, goal, last_epochs, data
+        self.reset_config(config)
+
+    def reset_config(self, new_config):
+        self._settings, self._looks, self._started = new_config["settings"], None, None
+        return True
+
+    def step(self):
+        self._started = self._started or time.perf_counter()
+        found = self._take_step()
+        return {**found, "seconds": round(time.perf_counter() - self._started, 3)}
+
+    def _take_step(self):
+        try:
+            if self._looks is None:
+                self._looks = self._looks_at(self._settings, self._data)
+            look = next(self._looks)
+        except Exception as error:
+            return {"done": True, "error": _told(error)}
+        ended = look.epochs is None or look.epochs == self._last
+        loss = self._goal.loss(look.measures)
+        if loss is None and ended:
+            return {"done": True, "error": f"it has no {self._goal.metric}", "look": list(look)}
+        epochs = self._last if look.epochs is None else look.epochs
+        known = {} if loss is None else {_LOSS: loss, _EPOCHS: epochs}
+        return {**known, "done": ended, "at_end": ended, "look": list(look)}
+
+
+class _Driver:
+    """What the driver knows of the trials that run."""
+
+    def __init__(self, plan: Plan, watch: Watch) -> None:
+        self._plan, self._watch = plan, watch
+        self._waiting = list(reversed(plan.numbers))
+        self._ended = dict(plan.ended)
+        self._running: dict[str, tuple[int, Settings, list[Look]]] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Tune pickles what it is given, for a restore of its own: nothing of this."""
+        return {}
+
+    def start(self, trial_id: str) -> Settings | None:
+        """The point of the next trial; None where there is no next one."""
+        if not self._waiting:
+            return None
+        number, plan = self._waiting.pop(), self._plan
+        if number in plan.began:
+            settings = plan.began[number]
+        else:
+            running = [settings for _, settings, _ in self._running.values()]
+            settings = plan.ask(number, list(self._ended.values()), running)
+        self._running[trial_id] = (number, settings, [])
+        self._watch.begin(number, settings)
+        return settings
+
+    def look(self, trial_id: str, look: Look) -> None:
+        number, _, looks = self._running[trial_id]
+        # A trial whose worker died starts anew.
+        looks[:] = [seen for seen in looks if look.epochs is not None and seen[0] < look.epochs]
+        looks.append(look)
+        self._watch.look(number, look)
+
+    def end(self, trial_id: str, state: str, seconds: float, error: str | None = None) -> None:
+        number, settings, looks = self._running.pop(trial_id)
+        trial = Trial(number, settings, state, tuple(looks), seconds, error)
+        self._ended[number] = trial
+        self._watch.end(trial)
+
+
+class _Search(Searcher):
+    """Asks the plan."""
+
+    def __init__(self, driver: _Driver) -> None:
+        super().__init__(metric=_LOSS, mode="min")
+        self._driver = driver
+
+    def suggest(self, trial_id):
+        settings = self._driver.start(trial_id)
+        return Searcher.FINISHED if settings is None else {"settings": settings}
+
+    def on_trial_complete(self, trial_id, result=None, error=False):
+        """Told by :class:`_Callback`, which knows more."""
+
+    def save(self, checkpoint_path):
+        """The record holds all there is."""
+
+    def restore(self, checkpoint_path):
+        """The record holds all there is."""
+
+
+class _Callback(tune.Callback):
+    """Passes on what happens."""
+
+    def __init__(self, driver: _Driver) -> None:
+        self._driver = driver
+
+    def on_trial_result(self, iteration, trials, trial, result, **info):
+        if "look" in result:
+            self._driver.look(trial.trial_id, Look(*result["look"]))
+        if "error" in result:
+            self._driver.end(trial.trial_id, "failed", result["seconds"], result["error"])
+        elif result["done"]:
+            state = "finished" if result["at_end"] else "stopped"
+            self._driver.end(trial.trial_id, state, result["seconds"])
+
+    def on_trial_error(self, iteration, trials, trial, **info):
+        error = f"its worker died {_ATTEMPTS} times, as for lack of memory"
+        self._driver.end(trial.trial_id, "failed", 0.0, error)
+
+
+def _scheduler(plan: Plan) -> TrialScheduler:
+    if plan.asha is None:
+        return FIFOScheduler()
+    scheduler = ASHAScheduler(
+        metric=_LOSS,
+        mode="min",
+        time_attr=_EPOCHS,
+        max_t=plan.asha.max_epochs,
+        grace_period=plan.asha.min_epochs,
+        reduction_factor=plan.asha.reduction,
+    )
+    # The trials of before a kill stand on their rungs again.
+    for number, trial in sorted(plan.ended.items()):
+        past = SimpleNamespace(trial_id=f"before-{number}")
+        scheduler.on_trial_add(None, past)
+        for epochs, measures in trial.looks:
+            loss = plan.goal.loss(measures)
+            if loss is not None:
+                done = plan.last_epochs if epochs is None else epochs
+                scheduler.on_trial_result(None, past, {_EPOCHS: done, _LOSS: loss})
+    return scheduler
+
+
+def _slots(wanted: ResourcesConfig) -> int:
+    """Trials that can run at a time. Where none can, Tune would wait for ever."""
+    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    asked = (("cpus", "CPU", wanted.cpus), ("memory", "memory", wanted.memory))
+    slots = [sys.maxsize] * len(nodes)
+    for name, kind, value in asked:
+        if value is None:
+            continue
+        there = [node.get(kind, 0) for node in nodes]
+        if value > max(there):
+            raise ConfigError(
+                f"sweep.resources.{name}: found {value:g}, but the largest machine has "
+                f"{max(there):g}; lower it"
+            )
+        slots = [min(slot, int(has // value)) for slot, has in zip(slots, there, strict=True)]
+    return sum(slots)
+
+
+def _told(error: Exception) -> str:
+    """One line; what raypipe raises on purpose is clear without the name of its class."""
+    name = "" if isinstance(error, RaypipeError) else f"{type(error).__name__}: "
+    return name + _one_line(error)
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:_LONGEST_ERROR]

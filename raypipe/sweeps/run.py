@@ -1,0 +1,318 @@
+"""A sweep, on one screen: check, read, try, pick, measure again, write.
+
+config --space--> points --Ray Tune--> trials --record--> best.yaml, trials.parquet, pictures
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+from filelock import FileLock, Timeout
+
+import raypipe
+from raypipe.compute.engines import ray_for
+from raypipe.compute.progress import Progress, Silent
+from raypipe.compute.stages import Stages
+from raypipe.config import RunConfig, to_yaml
+from raypipe.errors import ConfigError, RunError, RunsLockedError
+from raypipe.storage.files import disk_errors, to_json, write_atomic
+from raypipe.sweeps.objective import Goals, Objective, looks_of_trial
+from raypipe.sweeps.objectives import objective_of
+from raypipe.sweeps.record import Record
+from raypipe.sweeps.search import Ask, plan_search
+from raypipe.sweeps.space import Dimension, Settings, parse_space
+from raypipe.sweeps.trials import Goal, Look, Trial, best_trial, trials_table
+from raypipe.sweeps.watch import Watch
+
+RESULT, BEST, TRIALS = "sweep.json", "best.yaml", "trials.parquet"
+PICTURES = ("progress.png", "parameters.png")
+
+#: Goal, number of all trials, those that ended before -> who watches the others.
+WatchTrials = Callable[[Goal, int, Iterable[Trial]], AbstractContextManager]
+
+
+class Checked(NamedTuple):
+    """A sweep that can be, as far as its config says."""
+
+    objective: Objective
+    goals: Goals
+    space: tuple[Dimension, ...]
+    count: int
+    ask: Ask
+
+
+class Sweep(NamedTuple):
+    """What came of a sweep.
+
+    Attributes:
+        folder: where it is.
+        facts: what ``sweep.json`` says.
+        new: False where it was finished before.
+    """
+
+    folder: Path
+    facts: dict[str, Any]
+    new: bool
+
+
+def run_sweep(
+    config: RunConfig,
+    sweeps: Path,
+    date: str,
+    watch_trials: WatchTrials,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Sweep:
+    """Try every point, pick the best, and measure it again on what no trial saw.
+
+    Args:
+        sweeps: folder of all sweeps; made where it is not.
+        date: of the sweep, as ``2026-03-01``.
+        resume: go on with the newest sweep of this config, of whatever date.
+
+    Raises:
+        ConfigError: there is nothing to try, or it cannot be tried; before the data is read.
+        InputError: the data is not what it should be.
+        RunError: there is such a sweep already, or none to go on with; or no trial has a value.
+        RunsLockedError: another process is at it.
+        ClusterError: Ray cannot be reached, or gave up.
+    """
+    checked = check_sweep(config)
+    digest = sweep_digest(config)
+    folder = _folder(sweeps, date, digest, resume)
+    if (folder / RESULT).exists():
+        return Sweep(folder, json.loads((folder / RESULT).read_bytes()), new=False)
+    stages = Stages(progress or Silent())
+    objective, goal = checked.objective, checked.goals.picks
+    if checked.goals.warning:
+        stages.progress.say(checked.goals.warning)
+    with ExitStack() as stack:
+        whole = objective.read(config, stages, stack)
+        with stages.stage("hold out"):
+            data = objective.cut(config, whole)
+        stack.enter_context(_lock(folder))
+        data_digest = objective.digest(whole)
+        about = {"config": digest, "data": data_digest, "raypipe": raypipe.__version__}
+        record = stack.enter_context(Record(folder, about))
+        missing = [number for number in range(checked.count) if number not in record.ended]
+        if missing:
+            _try(config, checked, missing, data, record, watch_trials, stages, folder)
+        trials = [record.ended[number] for number in range(checked.count)]
+        with stages.stage("measure"):
+            best = _best(trials, goal)
+            settled = objective.settled(config, best.settings, best.best_look(goal).epochs)
+            again = objective.measure_again(settled, whole)
+        with stages.stage("write"):
+            facts = _facts(config, checked, digest, date, trials, best, again)
+            facts |= {"measured_on": list(objective.measured_on(settled))}
+            _write(folder, settled, checked, trials, best, facts)
+    return Sweep(folder, facts, new=True)
+
+
+def check_sweep(config: RunConfig) -> Checked:
+    """What can be checked before the data is read.
+
+    Raises:
+        ConfigError: there is nothing to try, or it cannot be tried.
+    """
+    if config.cluster == "none":
+        raise ConfigError("cluster: found none, but a sweep runs on Ray Tune; set cluster: local")
+    space = parse_space(config.sweep)
+    objective = objective_of(config)
+    goals = objective.goals(config)
+    objective.check_space(config, space)
+    has = partial(objective.has, config)
+    count, ask = plan_search(config.sweep, space, has, goals.picks, config.seed)
+    return Checked(objective, goals, space, count, ask)
+
+
+def sweep_digest(config: RunConfig) -> str:
+    """First 8 hex digits of the SHA-256 over all that can change what is tried.
+
+    Example:
+        >>> from raypipe.config import load_config
+        >>> digests = [
+        ...     sweep_digest(load_config(None, told))
+        ...     for told in ({}, {"sweep.concurrency": 2}, {"sweep.trials": 9})
+        ... ]
+        >>> digests[0] == digests[1], digests[0] == digests[2]
+        (True, False)
+    """
+    tried = config.sweep.model_dump(mode="json", exclude={"resources", "concurrency"})
+    told = f"{config.digest()}\n{json.dumps(tried)}"
+    return hashlib.sha256(told.encode()).hexdigest()[:8]
+
+
+def _folder(sweeps: Path, date: str, digest: str, resume: bool) -> Path:
+    if resume:
+        begun = sorted(path for path in sweeps.glob(f"*-{digest}") if path.is_dir())
+        if not begun:
+            raise RunError(f"{sweeps}: holds no sweep of this config; start one without --resume")
+        return begun[-1]
+    folder = sweeps / f"{date}-{digest}"
+    if folder.exists() and not (folder / RESULT).exists():
+        raise RunError(f"{folder}: was begun before; go on with --resume, or move it away")
+    return folder
+
+
+def _lock(folder: Path) -> FileLock:
+    with disk_errors(f"{folder}: cannot be written"):
+        folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / ".lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunsLockedError(
+            f"{folder}: another process is at this sweep; wait for it, or stop it"
+        ) from None
+    return lock
+
+
+class _Both:
+    """First on disk, then on the screen."""
+
+    def __init__(self, record: Record, watch: Watch) -> None:
+        self._record, self._watch = record, watch
+
+    def begin(self, number: int, settings: Settings) -> None:
+        if number not in self._record.began:
+            self._record.begin(number, settings)
+        self._watch.begin(number, settings)
+
+    def look(self, number: int, look: Look) -> None:
+        self._watch.look(number, look)
+
+    def end(self, trial: Trial) -> None:
+        self._record.end(trial)
+        self._watch.end(trial)
+
+
+def _try(
+    config: RunConfig,
+    checked: Checked,
+    missing: list[int],
+    data: Any,
+    record: Record,
+    watch_trials: WatchTrials,
+    stages: Stages,
+    folder: Path,
+) -> None:
+    sweep = config.sweep
+    asha = sweep.asha if sweep.scheduler == "asha" else None
+    epochs = asha.rungs if asha else ()
+    with ExitStack() as stack:
+        with stages.stage("start Ray"):
+            stages.progress.say(ray_for(config, stack))
+            from raypipe.sweeps.ray_tune import Plan, run_trials
+
+        plan = Plan(
+            numbers=missing,
+            ask=checked.ask,
+            began=dict(record.began),
+            ended=dict(record.ended),
+            looks=partial(looks_of_trial, config, checked.objective, epochs),
+            last_epochs=epochs[-1] if epochs else None,
+            goal=checked.goals.picks,
+            asha=asha,
+            resources=sweep.resources,
+            concurrency=sweep.concurrency,
+        )
+        watched = watch_trials(checked.goals.picks, checked.count, record.ended.values())
+        with stages.stage("trials"), watched as watch:
+            run_trials(plan, data, folder / "tune", _Both(record, watch))
+
+
+def _best(trials: list[Trial], goal: Goal) -> Trial:
+    best = best_trial(trials, goal)
+    if best is None:
+        errors = sorted({trial.error for trial in trials if trial.error})
+        raise RunError(
+            f"none of {len(trials)} trials has a {goal.metric}; the first error: "
+            f"{errors[0] if errors else 'none'}; change sweep.space"
+        )
+    return best
+
+
+def _facts(
+    config: RunConfig,
+    checked: Checked,
+    digest: str,
+    date: str,
+    trials: list[Trial],
+    best: Trial,
+    again: dict[str, Any],
+) -> dict[str, Any]:
+    goal = checked.goals.picks
+    states = [trial.state for trial in trials]
+    return {
+        "date": date,
+        "digest": digest,
+        "raypipe": raypipe.__version__,
+        "data": checked.objective.kind,
+        "objective": goal.metric,
+        "more_is_better": goal.more,
+        "seed": config.seed,
+        "trials": {state: states.count(state) for state in ("finished", "stopped", "failed")},
+        "best": _seen(best, goal),
+        "measured_again": again,
+        "misled": _misled(trials, checked.goals.misled),
+        "failed": [
+            {"trial": trial.number, "settings": trial.settings, "error": trial.error}
+            for trial in trials
+            if trial.state == "failed"
+        ],
+        "sweep": config.sweep.model_dump(mode="json"),
+    }
+
+
+def _seen(trial: Trial, goal: Goal) -> dict[str, Any]:
+    look = trial.best_look(goal)
+    return {
+        "trial": trial.number,
+        "settings": trial.settings,
+        "epochs": look.epochs,
+        "measures": look.measures,
+    }
+
+
+def _misled(trials: list[Trial], goal: Goal | None) -> dict[str, Any] | None:
+    """What a metric would have picked that was asked for, and does not tell good from bad."""
+    if goal is None:
+        return None
+    picked = best_trial(trials, goal)
+    return {"objective": goal.metric, "picks": picked and _seen(picked, goal)}
+
+
+def _write(
+    folder: Path,
+    settled: RunConfig,
+    checked: Checked,
+    trials: list[Trial],
+    best: Trial,
+    facts: dict[str, Any],
+) -> None:
+    """All files of a finished sweep; what says that it is finished comes last."""
+    from raypipe.sweeps.plots import plot_parallel, plot_progress  # matplotlib: half a second
+
+    goal = checked.goals.picks
+    seen, unseen = facts["measured_on"]
+    head = (
+        f"# Best of {len(trials)} trials, trial {best.number}: {goal.metric}\n"
+        f"#   {best.value(goal):.4f}, in the sweep: {seen}\n"
+        f"#   {facts['measured_again'][goal.metric]:.4f}, again: {unseen}\n"
+    )
+    with disk_errors(f"{folder}: cannot be written"):
+        write_atomic(folder / BEST, (head + to_yaml(settled)).encode())
+        pq.write_table(trials_table(trials, goal), folder / TRIALS)
+        plot_progress(trials, goal, folder / PICTURES[0])
+        plot_parallel(trials, checked.space, goal, folder / PICTURES[1])
+        shutil.rmtree(folder / "tune", ignore_errors=True)
+        write_atomic(folder / RESULT, to_json(facts))

@@ -1,0 +1,271 @@
+"""Lists of several sources: exact against the oracle, the same however they are cut."""
+
+from __future__ import annotations
+
+import pickle
+import sys
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numba.core.registry import CPUDispatcher
+
+from raypipe.config import load_config
+from raypipe.errors import ConfigError
+from raypipe.kernels.candidate_union import merge
+from raypipe.kernels.pair_features import count_shared
+from raypipe.kernels.shards import cut
+from raypipe.kernels.trees import Trees, score
+from raypipe.recommend.blend.features import Surroundings, feature_names, features
+from raypipe.recommend.context import prepare
+from raypipe.recommend.filters.eligibility import refusals_of
+from raypipe.recommend.filters.inputs import filters_of
+from raypipe.recommend.ladder import FIXED, LEARNED, SOURCES, blend, fixed_ladder
+from raypipe.recommend.shard import recommend_shard
+from raypipe.recommend.work_estimate import estimate_work
+from tests import naive
+from tests.recommend.blend.stumps import stumps
+from tests.recommend.filters.test_inputs import inputs_of, some_pairs
+from tests.recommend.sources.test_graph_sources import BY_HAND, random_graph
+from tests.strategies import graph_of, pairs
+
+#: All that are not trained, in the order of their weights in a config.
+PARTS = ("follow_back", "two_hop", "co_followed", "similar", "popular")
+SETTINGS = {"blend.combine": "learned", "similar.threshold": 0, "recommendations.per_account": 5}
+
+
+def night_of(graph, how, refusals=None, **settings):
+    config = load_config(None, {**SETTINGS, **settings})
+    rung = blend(config, how)
+    accounts = np.arange(graph.accounts, dtype=np.int32)
+    return prepare(
+        graph, accounts, config, ladder=(rung,), refusals=refusals, ranker=stumps(rung.sources)
+    )
+
+
+def lists_of(graph, results):
+    """Account -> [(candidate, source)], by id, of some shards."""
+    found = {name: [] for name in graph.ids.to_pylist()}
+    for result in results:
+        for row in result.tables["recommendations"].to_pylist():
+            names = [graph.ids[row[key]].as_py() for key in ("account", "other")]
+            found[names[0]].append((names[1], SOURCES[row["source"]], row["score"]))
+    return found
+
+
+def whole(night):
+    return [recommend_shard(night, (0, len(night.accounts)))]
+
+
+@given(pairs.filter(bool), some_pairs, some_pairs, st.integers(1, 6), st.sampled_from([1, 2, 4]))
+def test_a_blend_by_weights_equals_the_oracle(rows, rejected, blocked, length, most):
+    graph = graph_of(rows)
+    follows = naive.follow_sets(rows)
+    refusals = refusals_of(filters_of(inputs_of(rejected, blocked), graph))
+    n, wanted = 4, max(length, 4)
+    night = night_of(
+        graph,
+        FIXED,
+        refusals,
+        **{
+            "blend.candidates": length,
+            "blend.most_of_one": most / n,
+            "recommendations.per_account": n,
+            "rejections.votes": 0,
+        },
+    )
+    weights = night.config.blend.weights.model_dump()
+    both = {*rejected, *blocked, *((b, a) for a, b in blocked)}
+    for account, found in lists_of(graph, whole(night)).items():
+        brought = (
+            naive.follow_back(follows, account),
+            naive.two_hop(follows, account),
+            naive.co_followed(follows, account),
+            dict(naive.similar(follows, account, threshold=0)),
+            dict(naive.popularity(follows)),
+        )
+        hidden = {account, *follows[account], *(b for a, b in both if a == account)}
+        lists = [
+            [c for c, _ in naive.best(((c, s) for c, s in some.items() if c not in hidden), wanted)]
+            for some in brought
+        ]
+        scores = naive.fixed_blend(lists, [weights[part] for part in PARTS])
+        expected = naive.best_of_blend(lists, scores, n, most)
+        assert [(c, PARTS.index(source)) for c, source, _ in found] == expected
+        assert [scores[c] for c, _, score in found] == [score for _, _, score in found]
+
+
+@given(pairs.filter(bool), *[st.sampled_from([None, 0, 1, 3])] * 2)
+def test_what_is_shared_equals_the_oracle(rows, most, most_back):
+    graph = graph_of(rows)
+    follows = naive.follow_sets(rows)
+    n = graph.accounts
+    names = graph.ids.to_pylist()
+    around = Surroundings.of(graph, most, most_back)
+    others = np.concatenate([np.delete(np.arange(n), a) for a in range(n)]).astype(np.int32)
+    indptr = np.arange(n + 1) * (n - 1)
+    everybody = np.arange(n, dtype=np.int32)
+    sides = graph.followees, graph.followers
+    shared = count_shared(*sides, around.out, around.back, everybody, indptr, others)
+    assert [tuple(row) for row in shared.tolist()] == [
+        naive.between(follows, names[a], names[c], most, most_back)
+        for a in range(n)
+        for c in range(n)
+        if a != c
+    ]
+
+
+def test_features_by_hand():
+    """a follows b and c; c, e and f follow a, who is asked about e and x."""
+    graph = graph_of(
+        [
+            ("a", "b"),
+            ("a", "c"),
+            ("b", "x"),
+            ("c", "a"),
+            ("c", "x"),
+            ("e", "a"),
+            ("e", "c"),
+            ("f", "a"),
+        ]
+    )
+    asked = np.array([graph.code("a")], np.int32)
+    codes = np.array([[[graph.code("x"), -1]], [[graph.code("e"), graph.code("x")]]], np.int32)
+    scores = np.array([[[4.0, 0.0]], [[2.0, 0.5]]])
+    merged = merge(np.array([[1], [2]]), codes, scores, graph.accounts)
+    found = features(Surroundings.of(graph), asked, merged)
+    rows = [dict(zip(feature_names(["two_hop", "follow_back"]), row, strict=True)) for row in found]
+    assert [graph.ids[int(code)].as_py() for code in merged.codes] == ["x", "e"]
+    account = {"follows": 2, "followers": 3, "follows_returned": 1 / 2, "followers_returned": 1 / 3}
+    for row in rows:
+        assert {key: row[f"account.{key}"] for key in account} == account
+    x, e = rows
+    assert [x[f"two_hop.{key}"] for key in ("score", "relative", "rank")] == [4, 1, 0]
+    assert [x[f"follow_back.{key}"] for key in ("score", "relative", "rank")] == [0.5, 0.25, 1]
+    assert [e[f"two_hop.{key}"] for key in ("score", "relative", "rank")] == [0, 0, 2]
+    assert (x["candidate.follows"], x["candidate.followers"]) == (0, 2)
+    assert (e["candidate.follows"], e["candidate.followers_returned"]) == (2, 0)
+    # b and c follow x, of whom c follows a too; e follows a, and c as a does.
+    assert [x[key] for key in feature_names([])[-5:]] == [0, 2, 1, 0, 0]
+    assert [e[key] for key in feature_names([])[-5:]] == [1, 0, 0, 1, 1]
+
+
+def test_trees_are_walked_by_threshold():
+    """0 goes left at <= 1.5, then right at > -1; what is as large as a threshold goes left."""
+    trees = Trees(
+        roots=np.array([0, -4]),
+        features=np.array([0, 1]),
+        thresholds=np.array([1.5, -1.0]),
+        left=np.array([1, -1]),
+        right=np.array([-3, -2]),
+        leaves=np.array([1.0, 2.0, 4.0, 8.0]),
+    )
+    rows = np.array([[0.0, 0.0], [1.5, -1.0], [1.6, -9.0]])
+    assert score(trees, rows).tolist() == [10.0, 9.0, 12.0]
+    many = np.tile(rows, (100, 1))
+    assert score(trees, many).tolist() == [10.0, 9.0, 12.0] * 100
+
+
+@pytest.mark.parametrize("how", [FIXED, LEARNED])
+def test_shards_do_not_show(how):
+    night = night_of(random_graph(), how)
+    expected = lists_of(graph := random_graph(), whole(night))
+    assert {source for found in expected.values() for _, source, _ in found} >= set(PARTS[:3])
+    for shards in ([(0, 1), (1, 130), (130, len(night.accounts))], cut(estimate_work(night), 7)):
+        assert lists_of(graph, (recommend_shard(night, shard) for shard in shards)) == expected
+
+
+def test_ray_does_not_show(local_ray):
+    graph = random_graph()
+    night = night_of(graph, LEARNED)
+    expected = lists_of(graph, whole(night))
+    results = ray_cluster.run_shards(partial(recommend_shard, night), cut(estimate_work(night), 4))
+    assert lists_of(graph, results) == expected
+
+
+def compiled():
+    """How many versions of each kernel there are."""
+    return {
+        (name, key): len(kernel.signatures)
+        for name, module in list(sys.modules.items())
+        if name.startswith("raypipe.")
+        for key, kernel in vars(module).items()
+        if isinstance(kernel, CPUDispatcher)
+    }
+
+
+@pytest.mark.parametrize("how", [FIXED, LEARNED])
+def test_a_task_compiles_nothing_that_is_compiled_here(how):
+    """Arrays that come out of the object store are read-only: for numba, of another type."""
+    graph = random_graph()
+    night = night_of(graph, how)
+    expected, here = lists_of(graph, whole(night)), compiled()
+    assert here
+    buffers = []
+    stored = pickle.dumps(night, protocol=5, buffer_callback=buffers.append)
+    there = pickle.loads(stored, buffers=[buffer.raw().toreadonly() for buffer in buffers])
+    assert lists_of(graph, whole(there)) == expected
+    assert compiled() == here
+
+
+@pytest.mark.parametrize("how", [FIXED, LEARNED])
+@pytest.mark.parametrize("rows", [[("a", "b")], [("a", "b"), ("b", "a")], BY_HAND])
+def test_accounts_without_a_candidate_have_empty_lists(rows, how):
+    night = night_of(graph_of(rows), how, **{"candidates.min_followers": 50})
+    assert not any(lists_of(graph_of(rows), whole(night)).values())
+
+
+@pytest.mark.parametrize("how", [FIXED, LEARNED])
+def test_at_most_so_many_of_a_source(how):
+    graph = random_graph()
+    free = lists_of(graph, whole(night_of(graph, how)))
+    assert any(len({s for _, s, _ in found}) == 1 < len(found) for found in free.values())
+    capped = lists_of(graph, whole(night_of(graph, how, **{"blend.most_of_one": 0.4})))
+    for account, found in capped.items():
+        sources = [source for _, source, _ in found]
+        assert all(sources.count(source) <= 2 for source in sources)
+        assert {c for c, _, _ in free[account][:1]} <= {c for c, _, _ in found}
+
+
+def test_a_source_without_weight_is_not_asked():
+    graph = random_graph()
+    night = night_of(graph, FIXED, **{"blend.weights.two_hop": 0.0})
+    silent = replace(night, sources={k: v for k, v in night.sources.items() if k != "two_hop"})
+    assert lists_of(graph, whole(silent)) == lists_of(graph, whole(night))
+
+
+def test_a_fixed_ladder_blends_from_phase_2_on():
+    config = load_config(
+        None, {"blend.combine": "fixed", "ladder": "fixed", "similar.min_follows": 4}
+    )
+    assert [(rung.min_follows, rung.name) for rung in fixed_ladder(config)] == [
+        (0, "popular"), (4, "fixed_blend"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"blend.combine": "learned", "ladder": "fixed"},
+            "config: blend.combine: learned is judged by evidence, but ladder is fixed; set "
+            "ladder: evidence, or blend.combine: fixed",
+        ),
+        (
+            {"blend.combine": "fixed", "blend.weights": dict.fromkeys((*PARTS, "factors"), 0)},
+            "config: blend.weights: all weights are 0; expected one source at least",
+        ),
+        (
+            {"blend.combine": "fixed", "blend.weights": dict.fromkeys(PARTS, 0)},
+            "config: blend.weights: only factors has a weight, but nothing is trained; set "
+            "factors.algorithm, or another weight",
+        ),
+    ],
+)
+def test_blends_that_cannot_be(settings, message):
+    with pytest.raises(ConfigError) as error:
+        load_config(None, settings)
+    assert str(error.value) == message

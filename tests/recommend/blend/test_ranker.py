@@ -1,0 +1,362 @@
+"""The ranker: trained, taken apart, kept; and used only where it finds more than anything else."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+
+import lightgbm
+import numpy as np
+import pytest
+
+from raypipe.compute.engines import Runner
+from raypipe.compute.progress import Silent
+from raypipe.compute.stages import Stages
+from raypipe.config import load_config
+from raypipe.errors import ConfigError, InputError
+from raypipe.evaluation import blending, evidence
+from raypipe.evaluation.evaluate import evaluate
+from raypipe.evaluation.evidence import choose_ladder, decide, ranker_of
+from raypipe.kernels.trees import score
+from raypipe.pipeline import run as pipeline_run
+from raypipe.pipeline.run import run_night
+from raypipe.recommend.blend import training
+from raypipe.recommend.blend.examples import NEGATIVES, Examples, is_example
+from raypipe.recommend.blend.ranker import from_values, load_ranker, save_ranker, to_values
+from raypipe.recommend.blend.training import train_ranker
+from raypipe.recommend.ladder import contenders, ladder_of
+from raypipe.serving.explain import explain
+from raypipe.storage.runs.store import RunStore
+from tests.strategies import graph_of
+
+DATE = "2026-03-01"
+NAMES = ("first", "second", "noise")
+
+
+def examples_of(m=3000, seed=0):
+    rng = np.random.default_rng(seed)
+    values = np.round(rng.normal(size=(m, 3)), 2)
+    followed = values[:, 0] + values[:, 1] ** 2 + rng.normal(size=m) > 1.5
+    return Examples(np.repeat(np.arange(m // 10), 10).astype(np.int32), values, followed)
+
+
+@pytest.fixture(scope="module")
+def ranker():
+    return train_ranker(examples_of(), NAMES, seed=0)
+
+
+def test_scores_are_those_of_the_library_to_the_last_bit(ranker, monkeypatch):
+    kept = []
+    trees_of = training.trees_of
+    monkeypatch.setattr(training, "trees_of", lambda b: kept.append(b) or trees_of(b))
+    train_ranker(examples_of(), NAMES, seed=0)
+    rows = np.random.default_rng(1).normal(size=(2000, 3)) * 2
+    rows[:500] = examples_of().features[:500]  # values that stand at thresholds
+    (booster,) = kept
+    assert score(ranker.trees, rows).tolist() == booster.predict(rows, raw_score=True).tolist()
+
+
+def test_it_learns_what_there_is(ranker):
+    unseen = examples_of(seed=5)
+    found = score(ranker.trees, unseen.features)
+    best = np.argsort(-found)[: np.count_nonzero(unseen.followed)]
+    assert unseen.followed[best].mean() > 2 * unseen.followed.mean()
+    assert ranker.gains.argmin() == 2
+    assert ranker.gains.sum() == pytest.approx(1)
+    followed = int(examples_of().followed.sum())
+    assert ranker.facts == {
+        "accounts": 300, "follows": followed, "others": 3000 - followed, "trees": 300,
+    }  # fmt: skip
+
+
+def test_equal_examples_give_an_equal_ranker(ranker):
+    assert to_values(train_ranker(examples_of(), NAMES, seed=0)) == to_values(ranker)
+    assert to_values(train_ranker(examples_of(), NAMES, seed=1)) != to_values(ranker)
+
+
+def test_kept_to_the_last_bit(ranker, tmp_path):
+    save_ranker(ranker, tmp_path / "ranker.json")
+    again = load_ranker(tmp_path / "ranker.json")
+    for array, other in zip(ranker.trees, again.trees, strict=True):
+        assert array.dtype == other.dtype
+        assert array.tolist() == other.tolist()
+    assert (again.features, again.facts) == (NAMES, ranker.facts)
+    assert to_values(from_values(json.loads(json.dumps(to_values(ranker))))) == to_values(ranker)
+
+
+def test_a_model_of_a_single_leaf():
+    """Where nothing can be learned, each tree is one leaf."""
+    nothing = Examples(np.zeros(50, np.int32), np.zeros((50, 3)), np.arange(50) < 10)
+    found = train_ranker(nothing, NAMES, seed=0)
+    scores = score(found.trees, np.random.default_rng(0).normal(size=(4, 3)))
+    assert len(set(scores.tolist())) == 1
+
+
+def test_categories_are_refused():
+    rng = np.random.default_rng(0)
+    values = rng.integers(4, size=(400, 1)).astype(float)
+    data = lightgbm.Dataset(values, values[:, 0] % 2, categorical_feature=[0])
+    booster = lightgbm.train(
+        {"objective": "binary", "verbose": -1, "min_data_per_group": 1}, data, 2
+    )
+    with pytest.raises(ValueError, match="a split by =="):
+        training.trees_of(booster)
+
+
+def test_examples_do_not_follow_the_lots_of_a_split():
+    """The share kept of those that nobody follows is the same, whatever lot holds a follow out."""
+    from raypipe.kernels.splitmix import mix_pair
+
+    codes = np.arange(1, 20_001, dtype=np.int32)
+    accounts = np.zeros(len(codes), np.int32)
+    kept = is_example(accounts, codes, np.zeros(len(codes), bool), 50, seed=0)
+    lots = np.array([mix_pair(0, 0, code) for code in codes])
+    first = np.argsort(lots)[: len(codes) // 5]
+    assert kept[first].mean() == pytest.approx(NEGATIVES, abs=0.02)
+    assert kept.mean() == pytest.approx(NEGATIVES, abs=0.01)
+    fewer = is_example(accounts, codes, np.zeros(len(codes), bool), 150, seed=0)
+    assert fewer.mean() == pytest.approx(NEGATIVES / 3, abs=0.01)
+
+
+def test_who_leads_by_the_ranker():
+    """A larger mean is enough for it; any other contender must be ahead beyond the interval."""
+    config = load_config(None, {"blend.combine": "learned"})
+    shown = contenders(config)
+    assert [rung.name for rung in shown] == [
+        "popular", "similar", "follow_back", "two_hop", "co_followed", "fixed_blend",
+        "learned_blend",
+    ]  # fmt: skip
+    rng = np.random.default_rng(0)
+    noise = rng.normal(size=(len(shown), 400)) * 0.3
+    noise -= noise.mean(axis=1, keepdims=True)
+    means = np.array([0.1, 0.3, 0.1, 0.31, 0.1, 0.2, 0.305])[:, None]
+    ladder, rows = decide({"warm": means + noise}, [0, 400, 0], shown, config)
+    # Two hops are ahead of similar, but not beyond the interval; the ranker is, by its mean.
+    leads = {row["size"]: (row["name"], row["why"]) for row in rows if row["leads"]}
+    assert leads["warm"] == ("learned_blend", "larger mean")
+    assert leads["cold"][0] == leads["hot"][0] == "fixed_blend"
+    assert [(rung.min_follows, rung.name) for rung in ladder] == [
+        (0, "popular"), (3, "fixed_blend"), (10, "learned_blend"), (50, "fixed_blend"),
+    ]  # fmt: skip
+    means[-1] = 0.299
+    _, rows = decide({"warm": means + noise}, [0, 400, 0], shown, config)
+    assert {row["name"]: row["why"] for row in rows if row["leads"] or row["ndcg"]} | {
+        "similar": "larger mean", "learned_blend": "not larger mean",
+    } == {row["name"]: row["why"] for row in rows if row["leads"] or row["ndcg"]}  # fmt: skip
+
+
+def follows_of(accounts=400):
+    """Each follows in its fifth of the network, and most are followed back."""
+    rng = np.random.default_rng(0)
+    rows = set()
+    for account in range(accounts):
+        for followee in (rng.random(9) ** 2 * accounts / 5).astype(int) * 5 + account % 5:
+            if followee != account:
+                rows.add((f"{account:03}", f"{followee:03}"))
+                if rng.random() < 0.7:
+                    rows.add((f"{followee:03}", f"{account:03}"))
+    return sorted(rows)
+
+
+SETTINGS = {"blend.combine": "learned", "evaluation.bootstrap": 100, "cluster": "none"}
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """A ranker of few trees, from few follows, held out twice."""
+    monkeypatch.setattr(training, "_TREES", 20)
+    monkeypatch.setattr(blending, "FEWEST_FOLLOWS", 50)
+    monkeypatch.setattr(blending, "ROUNDS", 2)
+
+
+def decided(graph, shards=1, run_shards=map, **settings):
+    config = load_config(None, {**SETTINGS, "shards": shards, **settings})
+    everybody = np.arange(graph.accounts, dtype=np.int32)
+
+    def run_on(_):
+        return Runner(run_shards, 1, "")
+
+    return choose_ladder(graph, everybody, config, Stages(Silent()), run_on)
+
+
+def test_the_ranker_is_decided_the_same_however_it_is_cut(quick):
+    graph = graph_of(follows_of())
+    found = decided(graph)
+    assert "learned" in {rung["how"] for rung in found["ladder"]["rungs"]}
+    blend = found["ladder"]["blend"]
+    assert blend["why"].startswith("blend: ranker trained on ")
+    assert len(blend["gains"]) == 8
+
+    def backwards(function, todo):
+        return map(function, reversed(todo))
+
+    assert decided(graph, 5, backwards) == found
+    assert ranker_of(found).features[0] == "follow_back.score"
+
+
+def test_each_half_is_measured_by_the_other(quick, monkeypatch):
+    """No account's list is made by a ranker that has seen what was held out of it."""
+    trained = []
+    train = blending.train_ranker
+
+    def watched(examples, names, seed):
+        trained.append((set(examples.accounts.tolist()), train(examples, names, seed)))
+        return trained[-1][1]
+
+    measured = []
+    measure = blending.measure_lists
+
+    def watched_lists(measuring, *rest):
+        measured.append((set(measuring.night.accounts.tolist()), measuring.night.ranker))
+        return measure(measuring, *rest)
+
+    monkeypatch.setattr(blending, "train_ranker", watched)
+    monkeypatch.setattr(blending, "measure_lists", watched_lists)
+    decided(graph_of(follows_of()))
+    (first, one), (second, other), (everybody, _) = trained
+    assert [ranker for _, ranker in measured] == [one, other]
+    assert not measured[0][0] & first
+    assert not measured[1][0] & second
+    assert not first & second
+    assert everybody == first | second
+
+
+def test_more_is_held_out_where_follows_are_few(quick, monkeypatch):
+    graph = graph_of(follows_of())
+    twice = ranker_of(decided(graph)).facts["follows"]
+    monkeypatch.setattr(blending, "ENOUGH_FOLLOWS", 10)
+    once = ranker_of(decided(graph)).facts["follows"]
+    assert 1.5 * once < twice < 2.5 * once
+
+
+def test_a_large_network_is_held_out_once(quick, monkeypatch):
+    """Where not all accounts are drawn, there are others to learn from."""
+    monkeypatch.setattr(evidence, "MOST_LEARNED", 150)
+    held = []
+    hold_out = evidence.hold_out_share
+    monkeypatch.setattr(evidence, "hold_out_share", lambda *a: held.append(a) or hold_out(*a))
+    decided(graph_of(follows_of()))
+    assert len(held) == 1
+
+
+def test_work_is_told_as_it_is_done(quick, monkeypatch):
+    """All of it, where no round is left out."""
+    told = []
+    monkeypatch.setattr(Silent, "advance", lambda self, amount: told.append(amount))
+    decided(graph_of(follows_of()))
+    assert sum(told) == pytest.approx(1, abs=0.1)
+
+
+def test_too_few_follows_leave_the_blend_by_weights(quick, monkeypatch):
+    monkeypatch.setattr(blending, "FEWEST_FOLLOWS", 10**6)
+    found = decided(graph_of(follows_of()))
+    assert found["ranker"] is None
+    assert {rung["how"] for rung in found["ladder"]["rungs"]} <= {"fill_up", "fixed"}
+    assert found["ladder"]["blend"]["why"].endswith("1,000,000 are needed)")
+    nobody = decided(graph_of(follows_of()), **{"candidates.min_followers": 500})
+    assert nobody["ladder"]["blend"]["why"].startswith("blend: no ranker (0 held-out follows")
+    few = decided(graph_of(follows_of(60)))
+    assert ladder_of(few["ladder"]["rungs"])[-1].name == "fixed_blend"
+    assert few["ladder"]["why"].startswith("ladder: blend by weights (")
+
+
+def write(tmp_path):
+    path = tmp_path / "follows.csv"
+    lines = ["followerId,followingId", *(f"{a},{b}" for a, b in follows_of())]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def lists_of(run):
+    return {path.name: path.read_bytes() for path in sorted(run.path.glob("recommendations/*"))}
+
+
+class Killed(BaseException):
+    pass
+
+
+def test_a_night_keeps_its_ranker(quick, tmp_path, monkeypatch):
+    """What was killed goes on with the ranker of the first start, and publishes the same bytes."""
+    config = load_config(
+        None, {**SETTINGS, "input.follows": str(write(tmp_path)), "frames": "pandas", "shards": 3}
+    )
+    whole = run_night(config, RunStore(tmp_path / "whole"), DATE).run
+    assert load_ranker(whole.path / "ranker.json").facts["follows"] > 50
+    assert "learned" in {rung["how"] for rung in whole.manifest["ladder"]["rungs"]}
+    assert set(whole.manifest["counts"]["recommendations"]) == {
+        "similar", "popular", "follow_back", "two_hop", "co_followed",
+    }  # fmt: skip
+
+    def killed(*_):
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline_run, "recommend_shard", killed)
+        with pytest.raises(Killed):
+            run_night(config, RunStore(tmp_path / "killed"), DATE)
+    monkeypatch.setattr(training, "_TREES", 5)
+    monkeypatch.setattr(evidence, "learn", killed)
+    again = run_night(config, RunStore(tmp_path / "killed"), DATE).run
+    assert lists_of(again) == lists_of(whole)
+
+
+def test_a_ranked_list_is_explained_as_it_was_made(quick, tmp_path):
+    config = load_config(
+        None, {**SETTINGS, "input.follows": str(write(tmp_path)), "frames": "pandas"}
+    )
+    run = run_night(config, RunStore(tmp_path / "runs"), DATE).run
+    least = min(
+        rung["min_follows"] for rung in run.manifest["ladder"]["rungs"] if rung["how"] == "learned"
+    )
+    follows = Counter(a for a, _ in follows_of())
+    account = next(name for name, count in follows.items() if count >= least)
+    shares = []
+    for row in run.recommendations(account).to_pylist():
+        found = explain(run, account, row["followingId"])
+        assert (found.rank, found.rank_if_longer) == (row["rank"], row["rank"])
+        shares.append(sum(of["share"] for of in found.shares))
+    assert set(np.round(shares, 9)) <= {0.0, 1.0}
+    assert any(shares)
+
+
+def test_evaluate_measures_both_blends(quick, tmp_path):
+    told = {**SETTINGS, "input.follows": str(write(tmp_path)), "evaluation.metrics": ["ndcg"]}
+    found = evaluate(load_config(None, told), ["two_hop", "fixed_blend", "learned_blend", "ladder"])
+    means = {row["source"]: row["mean"] for row in found.means if row["size"] == "all"}
+    assert means["learned_blend"] > means["two_hop"] > 0
+    assert found.facts["ladder"]["blend"]["trained_on"]["trees"] == 20
+    few = {**told, "evaluation.min_follows": 500}
+    with pytest.raises(InputError, match="nobody can be measured"):
+        evaluate(load_config(None, few), ["learned_blend"])
+
+
+def test_without_a_ranker_it_cannot_be_evaluated(quick, monkeypatch, tmp_path):
+    monkeypatch.setattr(blending, "FEWEST_FOLLOWS", 10**6)
+    told = {**SETTINGS, "input.follows": str(write(tmp_path))}
+    with pytest.raises(InputError, match=r"^source learned_blend: blend: no ranker \("):
+        evaluate(load_config(None, told), ["learned_blend"])
+    assert "fixed_blend" in (found := evaluate(load_config(None, told)).measures.sources)
+    assert "learned_blend" not in found
+
+
+@pytest.fixture
+def no_gomp(monkeypatch):
+    """LightGBM as where a library of GCC is missing; no other test sees it so."""
+
+    class Finder:
+        def find_spec(self, name, path=None, target=None):
+            if name == "lightgbm":
+                raise OSError("libgomp.so.1: cannot open shared object file")
+
+    for name in [name for name in sys.modules if name.partition(".")[0] == "lightgbm"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
+
+
+def test_only_a_learned_blend_needs_lightgbm(no_gomp, tmp_path):
+    told = {"input.follows": str(write(tmp_path)), "cluster": "none", "frames": "pandas"}
+    assert run_night(load_config(None, told), RunStore(tmp_path / "runs"), "2026-03-01").new
+    learned = load_config(None, told | {"blend.combine": "learned"})
+    with pytest.raises(ConfigError, match=r"LightGBM cannot be loaded \(libgomp.*libgomp1"):
+        run_night(learned, RunStore(tmp_path / "runs"), "2026-03-01")

@@ -1,0 +1,255 @@
+"""The store of rejections, in SQLite and in a real PostgreSQL."""
+
+from __future__ import annotations
+
+import sqlite3
+import subprocess
+import sys
+from contextlib import closing
+
+import pyarrow as pa
+import pytest
+import sqlalchemy as sa
+
+from raypipe.errors import ConfigError, FeedbackError, FeedbackLockedError
+from raypipe.storage.feedback import quick_read, schema
+from raypipe.storage.feedback.quick_read import rejected_by
+from raypipe.storage.feedback.store import FeedbackStore, Imported
+from tests.storage.feedback.postgres import LosesReplies
+from tests.storage.feedback.writers import write_from_eight_processes
+
+
+def pairs(store):
+    return [tuple(row.values()) for row in store.snapshot().pairs.to_pylist()]
+
+
+def events_in(url):
+    engine = sa.create_engine(url)
+    with engine.connect() as connection:
+        rows = connection.execute(sa.select(schema.events).order_by(schema.events.c.seq)).all()
+    engine.dispose()
+    return [(row.action, row.account, row.candidate, row.reason) for row in rows]
+
+
+def test_reject_and_unreject(store, url):
+    assert pairs(store) == []
+    assert store.reject("ann", "bob", "spam").changed
+    assert not store.reject("ann", "bob").changed
+    assert store.reject("bob", "ann").changed
+    assert store.unreject("bob", "ann").changed
+    assert not store.unreject("bob", "ann").changed
+    assert pairs(store) == [("ann", "bob")]
+    assert [row["reason"] for row in store.rejections()] == ["spam"]
+    assert events_in(url) == [
+        ("reject", "ann", "bob", "spam"),
+        ("reject", "ann", "bob", None),
+        ("reject", "bob", "ann", None),
+        ("unreject", "bob", "ann", None),
+        ("unreject", "bob", "ann", None),
+    ]
+    assert store.snapshot().watermark == 5
+
+
+def test_a_retry_counts_once(store, url):
+    assert not store.reject("ann", "bob", request_id="r1").repeated
+    store.unreject("ann", "bob")
+    retried = store.reject("ann", "bob", request_id="r1")
+    assert (retried.repeated, retried.changed) == (True, False)
+    assert pairs(store) == []
+    assert len(events_in(url)) == 2
+    with pytest.raises(ConfigError, match=r"request id 'r1': was used to reject 'ann' 'bob'"):
+        store.reject("ann", "cid", request_id="r1")
+
+
+@pytest.mark.parametrize("wrong", ["", "a\0b", "\udc80"])
+def test_what_is_no_id_is_refused(store, wrong):
+    with pytest.raises(ConfigError, match="expected an id"):
+        store.reject("ann", wrong)
+    with pytest.raises(ConfigError, match="expected an id"):
+        store.unreject(wrong, "ann")
+
+
+def test_nobody_rejects_itself(store):
+    with pytest.raises(ConfigError, match="expected two accounts"):
+        store.reject("ann", "ann")
+
+
+def test_ids_are_matched_to_the_byte(store, url):
+    ids = ["a", "A", "a ", "é", "e\u0301", "0", "00", "漢", "'; DROP TABLE events; --"]
+    for candidate in ids:
+        store.reject("me", candidate)
+    assert {candidate for _, candidate in pairs(store)} == set(ids)
+    assert rejected_by(url, "me") == set(ids)
+    assert rejected_by(url, "Me") == set()
+
+
+def test_the_quick_reader_sees_what_holds(store, url):
+    assert rejected_by(url, "ann") == set()
+    store.reject("ann", "bob")
+    store.reject("ann", "cid")
+    store.reject("dan", "eve")
+    store.unreject("ann", "cid")
+    assert rejected_by(url, "ann") == {"bob"}
+
+
+def test_where_there_is_no_store_none_is_made(tmp_path):
+    url = quick_read.store_url(None, tmp_path)
+    with closing(FeedbackStore(url)) as store:
+        assert store.rejections() == []
+        assert store.snapshot().watermark == 0
+    assert rejected_by(url, "ann") == frozenset()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_import_skips_what_is_rejected(store, url):
+    store.reject("ann", "bob", "first")
+    table = pa.table(
+        {
+            "account": ["ann", "ann", "ann", "dan"],
+            "candidate": ["bob", "cid", "cid", "eve"],
+            "reason": ["again", "dull", "twice", None],
+        }
+    )
+    assert store.import_table(table) == Imported(2, 2)
+    assert store.import_table(table) == Imported(0, 4)
+    found = {(row["account"], row["candidate"]): row["reason"] for row in store.rejections()}
+    assert found == {("ann", "bob"): "first", ("ann", "cid"): "dull", ("dan", "eve"): None}
+    assert len(events_in(url)) == 3
+    assert store.export_table().column_names == ["account", "candidate", "at", "reason"]
+    assert store.export_table().num_rows == 3
+
+
+def test_eight_writers_lose_nothing_and_double_nothing(store, url):
+    count = 2_000
+    written = write_from_eight_processes(url, count)
+    assert sorted(pairs(store)) == sorted(written)
+    assert len(events_in(url)) == count
+    assert store.snapshot().watermark == count
+
+
+def test_the_quick_reader_knows_the_schema():
+    assert len(schema.MIGRATIONS) == quick_read.SCHEMA
+
+
+def test_a_store_of_a_newer_raypipe_is_refused(store, url):
+    store.reject("ann", "bob")
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        connection.execute(schema.schema_version.update().values(version=quick_read.SCHEMA + 1))
+    newer = (
+        rf"found a store of schema {quick_read.SCHEMA + 1}, expected {quick_read.SCHEMA} or older"
+    )
+    with closing(FeedbackStore(url)) as older:
+        for use in (
+            lambda: older.reject("ann", "cid"),
+            older.snapshot,
+            lambda: rejected_by(url, "ann"),
+        ):
+            with pytest.raises(FeedbackError, match=newer):
+                use()
+    with engine.begin() as connection:
+        connection.execute(schema.schema_version.update().values(version=quick_read.SCHEMA))
+    engine.dispose()
+    assert pairs(store) == [("ann", "bob")]
+
+
+def test_a_locked_store_says_so(store, url, monkeypatch):
+    store.reject("ann", "bob")
+    monkeypatch.setattr("raypipe.storage.feedback.store.WAIT_SECONDS", 0.1)
+    path = quick_read.sqlite_path(url)
+    if path:
+        other = sqlite3.connect(path)
+        other.execute("BEGIN EXCLUSIVE")
+    else:
+        from raypipe.storage.feedback.store import _WRITER as lock
+
+        engine = sa.create_engine(url)
+        other = engine.connect()
+        other.execute(sa.select(sa.func.pg_advisory_xact_lock(lock)))
+    with (
+        closing(FeedbackStore(url)) as second,
+        pytest.raises(FeedbackLockedError, match="nothing was changed, try again"),
+    ):
+        second.reject("ann", "cid")
+    other.rollback()
+    other.close()
+    if not path:
+        engine.dispose()
+    assert pairs(store) == [("ann", "bob")]
+
+
+def test_postgresql_killed_between_commit_and_reply(server, postgres_url):
+    """The client cannot know; it asks again, and there is one row."""
+    with closing(FeedbackStore(postgres_url)) as store:
+        store.reject("ann", "first")
+    proxy = LosesReplies(server)
+    with closing(FeedbackStore(proxy.url)) as store:
+        with pytest.raises(FeedbackError, match="the store cannot be used"):
+            store.reject("ann", "bob", request_id="r1")
+        proxy.close()
+        server.start()
+    with closing(FeedbackStore(postgres_url)) as store:
+        again = store.reject("ann", "bob", request_id="r1")
+        assert (again.repeated, again.changed) == (True, False)
+        assert pairs(store) == [("ann", "bob"), ("ann", "first")]
+    assert len(events_in(postgres_url)) == 2
+
+
+_FULL = """
+import resource, sys
+from raypipe.errors import FeedbackError
+from raypipe.storage.feedback.store import FeedbackStore
+store = FeedbackStore(sys.argv[1])
+store.reject("ann", "bob")
+resource.setrlimit(resource.RLIMIT_FSIZE, (60_000, 60_000))
+kept = 0
+try:
+    while kept < 100_000:
+        store.reject("ann", "x" * 200 + str(kept))
+        kept += 1
+except FeedbackError as error:
+    print(kept, error)
+"""
+
+
+def test_a_full_disk_loses_nothing(tmp_path):
+    url = f"sqlite:///{tmp_path}/feedback.sqlite"
+    done = subprocess.run(
+        [sys.executable, "-c", _FULL, url], capture_output=True, text=True, check=True
+    )
+    kept, _, message = done.stdout.partition(" ")
+    assert "free some space on its disk" in message
+    assert message.count("\n") == 1
+    with closing(FeedbackStore(url)) as store:
+        assert len(store.rejections()) == int(kept) + 1
+        assert store.reject("ann", "cid").changed
+    assert int(kept) > 0
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("mysql://a:secret@b/c", r"feedback.url mysql://a:\*\*\*@b/c: expected sqlite:///FILE"),
+        ("nonsense", "expected sqlite:///FILE"),
+    ],
+)
+def test_other_stores_are_refused(url, message):
+    with pytest.raises(ConfigError, match=message):
+        FeedbackStore(url)
+
+
+def test_a_file_that_is_no_store(tmp_path):
+    path = tmp_path / "feedback.sqlite"
+    path.write_bytes(b"not a database at all" * 100)
+    url = quick_read.store_url(None, tmp_path)
+    for use in (lambda: FeedbackStore(url).snapshot(), lambda: rejected_by(url, "ann")):
+        with pytest.raises(FeedbackError, match="put a backup of it in its place"):
+            use()
+
+
+def test_a_server_that_is_not_there():
+    store = FeedbackStore("postgresql+psycopg://me:secret@127.0.0.1:1/none")
+    with pytest.raises(FeedbackError, match="check that it runs") as caught:
+        store.snapshot()
+    assert "secret" not in str(caught.value)
+    assert "\n" not in str(caught.value)
