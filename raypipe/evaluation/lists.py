@@ -25,7 +25,7 @@ from raypipe.recommend.ladder import (
     rungs_of,
 )
 from raypipe.recommend.shard import nearest, recommend_to
-from raypipe.recommend.sources import co_followed, follow_back, model, popular, similar, two_hop
+from raypipe.recommend.sources import co_followed, factors, follow_back, popular, similar, two_hop
 
 #: What the night itself would show: each source where the ladder lets it lead.
 LADDER = "ladder"
@@ -65,7 +65,7 @@ def sources_of(config: RunConfig) -> tuple[str, ...]:
         >>> sources_of(RunConfig())
         ('popular', 'similar', 'follow_back', 'two_hop', 'co_followed')
     """
-    trained = (model.NAME,) if config.factors.trained else ()
+    trained = (factors.NAME,) if config.factors.trained else ()
     beside = (follow_back.NAME, two_hop.NAME, co_followed.NAME)
     blends = [rung.name for rung in contenders(config) if rung.how != FILL_UP]
     return (popular.NAME, similar.NAME, *trained, *beside, *blends)

@@ -22,7 +22,7 @@ from raypipe.recommend.ladder import LEARNED, Rung, fixed_ladder
 from raypipe.recommend.memory import Fit, fit_tasks, refuse_what_is_too_large
 from raypipe.recommend.models.model import FactorModel
 from raypipe.recommend.negative_feedback import Rejections
-from raypipe.recommend.sources import Source, co_followed, follow_back, popular, two_hop
+from raypipe.recommend.sources import Source, co_followed, factors, follow_back, popular, two_hop
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def prepare(
         co_followed.CoFollowed.of(graph, config.co_followed, least, hidden),
     ]
     if model is not None:
-        sources.append(model.Factors.of(model, graph, least, hidden))
+        sources.append(factors.Factors.of(model, graph, least, hidden))
     return Night(
         followees=graph.followees,
         followers=graph.followers.degrees.astype(np.int32),

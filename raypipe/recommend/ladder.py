@@ -8,13 +8,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from raypipe.config import RunConfig
-from raypipe.recommend.sources import co_followed, follow_back, model, popular, similar, two_hop
+from raypipe.recommend.sources import co_followed, factors, follow_back, popular, similar, two_hop
 
 #: All sources; a recommendation is kept with the place of its source here, so none ever moves.
 SOURCES = (
     similar.NAME,
     popular.NAME,
-    model.NAME,
+    factors.NAME,
     follow_back.NAME,
     two_hop.NAME,
     co_followed.NAME,
@@ -59,7 +59,7 @@ def phases(config: RunConfig) -> tuple[Rung, ...]:
         >>> [rung.sources for rung in phases(RunConfig())]
         [('popular',), ('similar', 'popular')]
     """
-    trained = (model.NAME, similar.NAME, popular.NAME)
+    trained = (factors.NAME, similar.NAME, popular.NAME)
     untrained = Rung(0, (popular.NAME,)), Rung(0, (similar.NAME, popular.NAME))
     return (*untrained, Rung(0, trained)) if config.factors.trained else untrained
 
@@ -76,7 +76,7 @@ def blend(config: RunConfig, how: str, trained: bool = False) -> Rung:
     """
     weights = config.blend.weights.model_dump()
     if not trained:
-        del weights[model.NAME]
+        del weights[factors.NAME]
     return Rung(0, tuple(name for name, weight in weights.items() if weight), how)
 
 
@@ -145,7 +145,7 @@ def ladder_of(rungs: list[dict[str, Any]]) -> tuple[Rung, ...]:
 
 def has_factors(ladder: Iterable[Rung]) -> bool:
     """Does anybody on this ladder need a model?"""
-    return any(model.NAME in rung.sources for rung in ladder)
+    return any(factors.NAME in rung.sources for rung in ladder)
 
 
 def has_learned(ladder: Iterable[Rung]) -> bool:

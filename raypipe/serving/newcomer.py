@@ -20,7 +20,7 @@ from raypipe.recommend.models.algorithms import fold_in
 from raypipe.recommend.models.model import load_model
 from raypipe.recommend.ranking import empty_lists, fill_from
 from raypipe.recommend.reasons import reasons_of, sentences
-from raypipe.recommend.sources.model import Factors
+from raypipe.recommend.sources.factors import Factors
 from raypipe.recommend.sources.popular import Popular
 from raypipe.storage.runs.filter_arrays import load_hidden, load_rows
 from raypipe.storage.runs.run import Run

@@ -43,7 +43,7 @@ from raypipe.recommend.models.algorithms import (
 )
 from raypipe.recommend.models.model import FactorModel
 from raypipe.recommend.models.svd import rmse
-from raypipe.recommend.sources import model, popular, similar
+from raypipe.recommend.sources import factors, popular, similar
 from raypipe.sweeps.objective import (
     ALGORITHM,
     PARAMETERS,
@@ -141,7 +141,7 @@ def source_of(config: RunConfig) -> str:
         >>> source_of(RunConfig())
         'similar+popular'
     """
-    return model.NAME if config.factors.trained else f"{similar.NAME}+{popular.NAME}"
+    return factors.NAME if config.factors.trained else f"{similar.NAME}+{popular.NAME}"
 
 
 def _fields(algorithm: str) -> Sequence[str]:

@@ -15,6 +15,7 @@ import numpy as np
 import psutil
 import pytest
 
+from raypipe.compute import ray_cluster
 from raypipe.compute.frames import PandasEngine
 from raypipe.errors import ClusterError, UnknownAccountError
 from tests.strategies import frame_of

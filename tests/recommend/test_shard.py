@@ -20,8 +20,8 @@ from raypipe.recommend.ladder import SOURCES, Rung
 from raypipe.recommend.models.model import FactorModel, FollowFactors
 from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.sources.co_followed import CoFollowed
+from raypipe.recommend.sources.factors import Factors
 from raypipe.recommend.sources.follow_back import FollowBack
-from raypipe.recommend.sources.model import Factors
 from raypipe.recommend.sources.popular import Popular
 from raypipe.recommend.sources.similar import Similar
 from raypipe.recommend.sources.two_hop import TwoHop

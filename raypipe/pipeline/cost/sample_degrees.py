@@ -18,7 +18,7 @@ from raypipe.recommend.context import Night
 from raypipe.recommend.filters.eligibility import no_refusals
 from raypipe.recommend.ladder import fixed_ladder
 from raypipe.recommend.models.algorithms import shape_of
-from raypipe.recommend.sources import model
+from raypipe.recommend.sources import factors
 from raypipe.recommend.sources.popular import NAME, Popular
 from raypipe.recommend.work_estimate import work_of_list
 
@@ -114,7 +114,7 @@ def seconds_of_factors(degrees: Degrees, config: RunConfig) -> np.ndarray:
     columns = int(degrees.of_followers.accounts[degrees.of_followers.numbers >= least].sum())
     width, walks = shape_of(config)
     leads = numbers >= max(config.factors.min_follows, config.audience.min_follows)
-    return np.where(leads, 1e-9 * model.work(columns, width, walks * degrees.follows), 0.0)
+    return np.where(leads, 1e-9 * factors.work(columns, width, walks * degrees.follows), 0.0)
 
 
 def draw_sample(degrees: Degrees, classes: np.ndarray, config: RunConfig) -> Sample:

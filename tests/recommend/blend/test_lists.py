@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numba.core.registry import CPUDispatcher
 
+from raypipe.compute import ray_cluster
 from raypipe.config import load_config
 from raypipe.errors import ConfigError
 from raypipe.kernels.candidate_union import merge

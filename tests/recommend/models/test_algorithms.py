@@ -20,7 +20,7 @@ from raypipe.recommend.models.algorithms import (
 )
 from raypipe.recommend.models.implicit_models import AlsParameters
 from raypipe.recommend.negative_feedback import Rejections
-from raypipe.recommend.sources.model import Factors
+from raypipe.recommend.sources.factors import Factors
 from tests.strategies import graph_of
 
 #: Few factors and enough passes for two communities.

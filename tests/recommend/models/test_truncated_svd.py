@@ -13,7 +13,7 @@ from raypipe.recommend.models.truncated_svd import (
     fold_in,
     train_truncated_svd,
 )
-from raypipe.recommend.sources.model import Factors
+from raypipe.recommend.sources.factors import Factors
 from tests.strategies import graph_of, pairs
 
 
