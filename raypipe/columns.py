@@ -13,6 +13,8 @@ from raypipe.errors import InputError
 
 FOLLOWER = "followerId"
 FOLLOWING = "followingId"
+ACCOUNT = "accountId"
+CANDIDATE = "candidateId"
 NEIGHBOUR = "neighbourId"
 RANK = "rank"
 SCORE = "score"
@@ -35,14 +37,14 @@ FOLLOWING_COUNT = "following_count"
 FOLLOWS_SCHEMA = pa.schema([(FOLLOWER, pa.string()), (FOLLOWING, pa.string())])
 
 NEIGHBOURS_SCHEMA = pa.schema(
-    [(FOLLOWER, pa.string()), (RANK, pa.int32()), (NEIGHBOUR, pa.string()), (SCORE, pa.float64())]
+    [(ACCOUNT, pa.string()), (RANK, pa.int32()), (NEIGHBOUR, pa.string()), (SCORE, pa.float64())]
 )
 
 RECOMMENDATIONS_SCHEMA = pa.schema(
     [
-        (FOLLOWER, pa.string()),
+        (ACCOUNT, pa.string()),
         (RANK, pa.int32()),
-        (FOLLOWING, pa.string()),
+        (CANDIDATE, pa.string()),
         (SCORE, pa.float64()),
         (SOURCE, pa.string()),
         (REASON, pa.string()),

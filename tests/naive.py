@@ -134,13 +134,13 @@ def inverse_log(follows, middle):
     return 1 / math.log(2 + len(follows[middle]))
 
 
-def walked(follows, middles, weight=inverse_log, most=None):
+def walked(follows, intermediaries, weight=inverse_log, most=None):
     """Whom those in the middle follow, scored by their summed weights, in the order of their ids.
 
     Nobody who follows more than ``most`` is walked through.
     """
     scores = defaultdict(float)
-    for middle in sorted(middles):
+    for middle in sorted(intermediaries):
         if most is None or len(follows[middle]) <= most:
             for followee in follows[middle]:
                 scores[followee] += weight(follows, middle)
@@ -174,7 +174,7 @@ def between(follows, account, candidate, most=None, most_back=None):
     )
 
 
-def fixed_blend(lists, weights):
+def rank_fusion(lists, weights):
     """Candidate -> score, of lists of candidates, best first, and the weight of each list."""
     scores = {}
     for found, weight in zip(lists, weights, strict=True):
@@ -255,17 +255,19 @@ def reason(follows, account, candidate, near=(), unseen=()):
     if account in follows[candidate]:
         return "follows you"
     mine = follows[account] - set(unseen)
-    middles = sorted(
+    intermediaries = sorted(
         (middle for middle in mine if candidate in follows[middle]),
         key=lambda middle: (len(follows[middle]), middle),
     )
-    if middles:
-        others = len(middles) - 2
+    if intermediaries:
+        others = len(intermediaries) - 2
         return {
             -1: "followed by {}, whom you follow",
             0: "followed by {} and {}, whom you follow",
             1: "followed by {}, {} and 1 other you follow",
-        }.get(others, f"followed by {{}}, {{}} and {others} others you follow").format(*middles)
+        }.get(others, f"followed by {{}}, {{}} and {others} others you follow").format(
+            *intermediaries
+        )
     if any(candidate in follows[neighbour] for neighbour in near):
         return "people who follow like you follow it"
     if followers_of(follows, account) & followers_of(follows, candidate):

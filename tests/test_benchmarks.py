@@ -54,10 +54,10 @@ def test_rmat_is_seeded():
     assert not np.array_equal(one.followees.codes, other.followees.codes)
 
 
-def test_the_community_graph_has_hubs_and_four_billion_wedges():
+def test_the_community_graph_has_hubs_and_four_billion_co_follow_pairs():
     graph = graphs.community()
     assert graph.accounts == 100_000
-    assert 3.5e9 < graph.wedges.sum() < 4.5e9
+    assert 3.5e9 < graph.co_follow_pairs.sum() < 4.5e9
     assert graph.followers.degrees.max() > graph.accounts / 4
     followers = np.repeat(np.arange(graph.accounts), graph.followees.degrees)
     at_home = followers // 200 == graph.followees.codes // 200
@@ -180,7 +180,7 @@ def test_the_best_of_a_product_made_in_blocks_are_the_oracles(threshold):
     assert [stop for _, stop in ranges[:-1]] == [start for start, _ in ranges[1:]]
     assert (ranges[0][0], ranges[-1][1]) == (0, graph.accounts)
     for start, stop in ranges:
-        assert stop == start + 1 or graph.wedges[start:stop].sum() <= 2000
+        assert stop == start + 1 or graph.co_follow_pairs[start:stop].sum() <= 2000
 
 
 @pytest.mark.parametrize("given_overlaps", [True, False])
@@ -265,7 +265,7 @@ def test_trials_are_run_in_processes_of_their_own_and_compared(tmp_path):
     for row in found:
         assert row.seconds > 0
         assert row.calls >= 3
-        assert 0 < row.looked_at["entries"] <= row.wedges
+        assert 0 < row.looked_at["entries"] <= row.co_follow_pairs
     assert not list(tmp_path.glob("answer*"))
 
 
@@ -299,7 +299,7 @@ def test_what_is_over_a_limit_is_not_tried_on_a_larger_graph(tmp_path, monkeypat
 
 def test_a_peer_that_is_not_there_or_too_slow_is_not_tried(tmp_path, monkeypatch):
     absent = ours.Peer("absent", "no-such-package", EXACT, ours.index_and_search)
-    slow = ours.Peer("slow", "numpy", EXACT, ours.index_and_search, most_wedges=10)
+    slow = ours.Peer("slow", "numpy", EXACT, ours.index_and_search, most_co_follow_pairs=10)
     monkeypatch.setattr(rows, "PEERS", {"absent": absent, "slow": slow})
     found = list(
         rows.run([rows.Plan("rmat4", ["absent", "slow"], [1])], 10, (1, 10), LIMITS, tmp_path)
@@ -333,7 +333,7 @@ def test_the_tables_fit_80_columns(capsys, monkeypatch):
             graph=name,
             accounts=10**6,
             follows=10**7,
-            wedges=10**10,
+            co_follow_pairs=10**10,
             way=way,
             title=peer.title,
             kind=peer.kind,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from raypipe.cli.app import config_app
-from raypipe.cli.options import DEFAULT_RUNS, Config, Follows, Json, RunsDir, Settings, settle
+from raypipe.cli.options import DEFAULT_RUNS, Config, Follows, Json, RunsDir, Settings, resolve
 
 
 @config_app.command("show", epilog="Example: raypipe config show configs/nightly.yaml")
@@ -16,11 +16,11 @@ def config_show(
     from raypipe.cli.output.terminal import print_json
     from raypipe.config import to_yaml
 
-    settled = settle(config, follows, settings)
+    resolved = resolve(config, follows, settings)
     if json:
-        print_json(settled.model_dump(mode="json"))
+        print_json(resolved.model_dump(mode="json"))
     else:
-        typer.echo(to_yaml(settled), nl=False)
+        typer.echo(to_yaml(resolved), nl=False)
 
 
 @config_app.command("check", epilog="Example: raypipe config check configs/nightly.yaml")
@@ -32,7 +32,7 @@ def config_check(
     json: Json = False,
 ) -> None:
     """Check a config, that its input is there, and that filters and rejections can be read."""
-    settled = settle(config, follows, settings)
+    resolved = resolve(config, follows, settings)
 
     from raypipe.cli.output.terminal import print_json
     from raypipe.ratings.run import chosen_algorithms
@@ -44,17 +44,17 @@ def config_check(
     from raypipe.storage.intake.transform import load_function
     from raypipe.storage.runs.store import RunStore
 
-    files = list_files(settled.input)
-    if settled.input.kind == "follows":
-        check_factors(settled)
-        check_blend(settled)
-        check_filters(settled, RunStore(runs_dir))
-    elif settled.factors.trained:
-        chosen_algorithms(settled)
-    if settled.input.transform:
-        load_function(settled.input.transform)
-    read_accounts(settled.audience)
+    files = list_files(resolved.input)
+    if resolved.input.kind == "follows":
+        check_factors(resolved)
+        check_blend(resolved)
+        check_filters(resolved, RunStore(runs_dir))
+    elif resolved.sources.factors.trained:
+        chosen_algorithms(resolved)
+    if resolved.input.transform:
+        load_function(resolved.input.transform)
+    read_accounts(resolved.audience)
     if json:
-        print_json({"digest": settled.digest(), "files": [str(path) for path in files]})
+        print_json({"digest": resolved.digest(), "files": [str(path) for path in files]})
     else:
-        typer.echo(f"good: {len(files)} input files, config {settled.digest()}")
+        typer.echo(f"good: {len(files)} input files, config {resolved.digest()}")

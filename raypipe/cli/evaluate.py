@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 from raypipe.cli.app import app
-from raypipe.cli.options import Config, Follows, Json, Settings, settle
+from raypipe.cli.options import Config, Follows, Json, Settings, resolve
 from raypipe.errors import ConfigError
 
 
@@ -37,13 +37,13 @@ def evaluate(
     Leaves evaluation.json, evaluation.parquet (every account) and pictures in OUT/DATE-DIGEST.
     Where the config names ratings, their algorithms are measured by k-fold RMSE, MAE and FCP.
     """
-    settled = settle(config, follows, settings)
-    if settled.input.kind == "ratings":
+    resolved = resolve(config, follows, settings)
+    if resolved.input.kind == "ratings":
         if sources is not None:
             raise ConfigError(
                 "--sources: found ratings, which have none; set evaluation.algorithms"
             )
-        _evaluate_ratings(settled, out, json)
+        _evaluate_ratings(resolved, out, json)
         return
 
     from raypipe.cli.output.evaluation import print_evaluation
@@ -54,7 +54,7 @@ def evaluate(
     names = None if sources is None else sources.split(",")
     day = datetime.date.today().isoformat()
     with Bars() as bars:
-        found = evaluate_sources(settled, names, bars)
+        found = evaluate_sources(resolved, names, bars)
         bars.stage("write")
         place = save(found, out, day)
     if json:
@@ -63,7 +63,7 @@ def evaluate(
         print_evaluation(found, place)
 
 
-def _evaluate_ratings(settled, out: Path, json: bool) -> None:
+def _evaluate_ratings(resolved, out: Path, json: bool) -> None:
     from raypipe.cli.output.ratings import print_rating_evaluation
     from raypipe.cli.output.terminal import Bars, print_json
     from raypipe.ratings.record import as_json, save_ratings
@@ -71,11 +71,11 @@ def _evaluate_ratings(settled, out: Path, json: bool) -> None:
 
     day = datetime.date.today().isoformat()
     with Bars() as bars:
-        found = evaluate_ratings(settled, bars)
+        found = evaluate_ratings(resolved, bars)
         bars.stage("write")
-        place = save_ratings(found, settled, out, day)
+        place = save_ratings(found, resolved, out, day)
     if json:
-        print_json({"folder": str(place), **as_json(found, settled, day)})
+        print_json({"folder": str(place), **as_json(found, resolved, day)})
     else:
         print_rating_evaluation(found.facts)
         typer.echo(f"result: {place}")
@@ -100,7 +100,7 @@ def sweep(
     goes on; no trial that has ended is lost or tried again.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    settled = settle(config, follows, settings)
+    resolved = resolve(config, follows, settings)
 
     from raypipe.cli.output.sweep import print_sweep
     from raypipe.cli.output.terminal import print_json
@@ -108,7 +108,7 @@ def sweep(
     from raypipe.sweeps.run import run_sweep
 
     day = datetime.date.today().isoformat()
-    found = run_sweep(settled, sweeps_dir, day, TrialTable, resume, Lines())
+    found = run_sweep(resolved, sweeps_dir, day, TrialTable, resume, Lines())
     if json:
         print_json({"folder": str(found.folder), "new": found.new, **found.facts})
     else:

@@ -75,7 +75,7 @@ def rejections_list(
 
 @rejections_app.command("import", epilog="Example: raypipe rejections import rejected.parquet")
 def rejections_import(
-    file: Annotated[Path, typer.Argument(help="CSV or Parquet: account, candidate, reason.")],
+    file: Annotated[Path, typer.Argument(help="CSV or Parquet: accountId, candidateId, reason.")],
     quarantine: Annotated[
         Path, typer.Option(help="Parquet file of the rows that are no rejection.")
     ] = Path("rejections.quarantine.parquet"),

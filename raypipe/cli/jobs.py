@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from raypipe.cli.app import app, jobs_app
-from raypipe.cli.options import Config, Follows, Json, Settings, settle
+from raypipe.cli.options import Config, Follows, Json, Settings, resolve
 from raypipe.errors import ConfigError
 
 Address = Annotated[
@@ -76,9 +76,9 @@ def submit(
         raise ConfigError(f"--date: found with --kind {kind}, which takes place today; leave it")
     if resume and not (again and kind == "sweep"):
         raise ConfigError("--resume: expected with --kind sweep --again, to go on with that sweep")
-    settled = settle(config, follows, settings)
+    resolved = resolve(config, follows, settings)
     day = (date or datetime.datetime.now()).date().isoformat()
-    job = jobs.job_of(kind, day, settled, folder or str(Path.cwd()), results, resume)
+    job = jobs.job_of(kind, day, resolved, folder or str(Path.cwd()), results, resume)
     client = _connect(address)
 
     from raypipe.compute import ray_jobs

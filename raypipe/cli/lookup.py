@@ -72,10 +72,10 @@ def recommend(
         rows, unknown = recommend_newcomer(found, account, ids, k, rejected)
         if unknown:
             typer.echo(f"not in run {found.id}: {', '.join(unknown)}", err=True)
-    rows = [row for row in rows if row["followingId"] not in rejected]
+    rows = [row for row in rows if row["candidateId"] not in rejected]
     if newest and newest.id != found.id:  # rolled back: what came to be hidden since stays hidden
-        refused = refused_in(newest, account, [row["followingId"] for row in rows])
-        rows = [row for row in rows if row["followingId"] not in refused]
+        refused = refused_in(newest, account, [row["candidateId"] for row in rows])
+        rows = [row for row in rows if row["candidateId"] not in refused]
     rows = rows[:k]
     _print_list(rows, f"{account}, run {found.id}", json)
 
@@ -104,7 +104,7 @@ def explain(
     runs = RunStore(runs_dir)
     found, newest = runs.current(), runs.newest()
     with closing(FeedbackStore(feedback_url(feedback, runs_dir))) as store:
-        held = (row for row in store.rejections(account) if row["candidate"] == candidate)
+        held = (row for row in store.rejections(account) if row["candidateId"] == candidate)
         rejected = next(({key: row[key] for key in ("at", "reason")} for row in held), None)
     facts = asdict(explain_candidate(found, account, candidate, rejected, newest))
     print_json(facts) if json else print_explanation(facts)

@@ -57,7 +57,7 @@ def feedback_url(given: str | None, runs_dir: Path) -> str:
     return store_url(given, runs_dir)
 
 
-def settle(config: Path | None, follows: str | None, settings: list[str] | None) -> Any:
+def resolve(config: Path | None, follows: str | None, settings: list[str] | None) -> Any:
     """The config that holds: the file, then RAYPIPE_FEEDBACK_URL, then --set, then --follows.
 
     Raises:

@@ -11,11 +11,11 @@ from typing import Annotated
 import typer
 
 from raypipe.cli.app import app
-from raypipe.cli.options import DEFAULT_RUNS, Config, Follows, Json, RunsDir, Settings, settle
+from raypipe.cli.options import DEFAULT_RUNS, Config, Follows, Json, RunsDir, Settings, resolve
 from raypipe.errors import ConfigError
 
 
-@app.command(epilog="Example: raypipe run configs/nightly.yaml --set similar.neighbours=50")
+@app.command(epilog="Example: raypipe run configs/nightly.yaml --set sources.similar.neighbours=50")
 def run(
     config: Config = None,
     follows: Follows = None,
@@ -33,7 +33,7 @@ def run(
     where --set feedback.url says, else RAYPIPE_FEEDBACK_URL, else the config.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    settled = settle(config, follows, settings)
+    resolved = resolve(config, follows, settings)
     day = (date or datetime.datetime.now()).date().isoformat()
 
     from raypipe.cli.output.runs import print_nothing_to_do, print_run
@@ -43,7 +43,7 @@ def run(
 
     store = RunStore(runs_dir)
     with Bars() as bars:
-        outcome = run_night(settled, store, day, bars)
+        outcome = run_night(resolved, store, day, bars)
     if json:
         print_json({"new": outcome.new, **outcome.run.manifest})
     else:
@@ -77,7 +77,7 @@ def plan(
     A degree table (CSV or Parquet) has the columns follows, followers and, if wanted, accounts: how
     many accounts have these numbers. Of a network that was run, raypipe stats --degrees writes it.
     """
-    settled = settle(config, follows, settings)
+    resolved = resolve(config, follows, settings)
     if follows and degrees:
         raise ConfigError("--follows and --degrees: found both; plan from one of them")
     if accounts and not degrees:
@@ -89,7 +89,7 @@ def plan(
     from raypipe.graph.degree_table import grown, read_degrees
     from raypipe.pipeline.plan import plan_degrees, plan_night
 
-    if settled.input.kind == "ratings":
+    if resolved.input.kind == "ratings":
         if nodes > 1 or cpus or degrees:
             raise ConfigError(
                 "--nodes, --cpus, --degrees: found ratings, of which this machine is planned; "
@@ -99,16 +99,16 @@ def plan(
         from raypipe.ratings.run import plan_ratings
 
         with Bars() as bars:
-            planned = plan_ratings(settled, bars)
+            planned = plan_ratings(resolved, bars)
         print_json(planned) if json else print_rating_plan(planned)
         return
     with Bars() as bars:
         if degrees:
             table = read_degrees(degrees)
             table = grown(table, accounts) if accounts else table
-            planned = plan_degrees(settled, table, nodes, cpus or cpus_here(), bars)
+            planned = plan_degrees(resolved, table, nodes, cpus or cpus_here(), bars)
         else:
-            planned = plan_night(settled, nodes, cpus or cpus_here(), bars)
+            planned = plan_night(resolved, nodes, cpus or cpus_here(), bars)
     if json:
         print_json(planned)
     else:

@@ -31,7 +31,7 @@ class Meter:
 
     def __init__(self) -> None:
         self.stages: list[dict[str, str | float]] = []
-        self._last: _Look | None = None
+        self._last: _Report | None = None
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -64,21 +64,21 @@ class Meter:
         )
 
 
-class _Look(NamedTuple):
+class _Report(NamedTuple):
     """Bytes of all processes: with shared pages counted in each, and shared out."""
 
     resident: int
     occupied: int
 
 
-def _look(last: _Look | None = None) -> _Look:
+def _look(last: _Report | None = None) -> _Report:
     """Share out the pages, unless about as many are resident as at the last look."""
     resident = _resident()
     if last and last.resident / _GROWTH <= resident <= last.resident * _GROWTH:
         return last
     occupied = _occupied()
     # What was given back meanwhile was not seen: more than is resident now counts as growth.
-    return _Look(min(resident, _resident()), occupied)
+    return _Report(min(resident, _resident()), occupied)
 
 
 def _resident() -> int:

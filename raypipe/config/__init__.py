@@ -5,7 +5,7 @@ not given never does. Paths are relative to the folder in which the command is s
 """
 
 from raypipe.config.data import AudienceConfig, FiltersConfig, InputConfig
-from raypipe.config.lists import NO_MODEL, MiddleConfig, RejectionsConfig, SimilarConfig
+from raypipe.config.feedback import NegativeFeedbackConfig
 from raypipe.config.load import (
     check_section,
     load_config,
@@ -17,11 +17,12 @@ from raypipe.config.quality import (
     AshaConfig,
     EvaluationConfig,
     ResourcesConfig,
-    SizesConfig,
+    SegmentsConfig,
     SweepConfig,
 )
 from raypipe.config.run import RunConfig
 from raypipe.config.section import Place, Section
+from raypipe.config.sources import NO_MODEL, SimilarConfig, TwoStepConfig
 
 __all__ = [
     "NO_MODEL",
@@ -30,15 +31,15 @@ __all__ = [
     "EvaluationConfig",
     "FiltersConfig",
     "InputConfig",
-    "MiddleConfig",
+    "NegativeFeedbackConfig",
     "Place",
-    "RejectionsConfig",
     "ResourcesConfig",
     "RunConfig",
     "Section",
+    "SegmentsConfig",
     "SimilarConfig",
-    "SizesConfig",
     "SweepConfig",
+    "TwoStepConfig",
     "check_section",
     "load_config",
     "parse_setting",

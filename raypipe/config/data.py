@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -121,34 +120,15 @@ class CandidatesConfig(Section):
     )
 
 
-class FeedbackConfig(Section):
-    """Where the rejections are. What they are changes a run, where they are does not."""
-
-    url: str | None = Field(
-        None,
-        pattern=r"^(sqlite:///.+|postgresql\+psycopg://.*)$",
-        description="As sqlite:///runs/feedback.sqlite or postgresql+psycopg://USER@HOST/NAME; "
-        "null: a file beside the runs.",
-    )
-
-    @field_validator("url")
-    @classmethod
-    def _without_a_password(cls, value: str | None) -> str | None:
-        # The config is kept with each run.
-        if value and (re.search(r"://[^/@]*:[^/@]*@", value) or "password=" in value):
-            raise ValueError("leave the password out; set PGPASSWORD, or use ~/.pgpass")
-        return value
-
-
 class FiltersConfig(Section):
     """Who is not recommended to whom, beside whom the account has rejected."""
 
     blocks: Place | None = Field(
         None,
-        description="A CSV or Parquet file with columns account and candidate: neither is "
+        description="A CSV or Parquet file with columns accountId and candidateId: neither is "
         "recommended to the other.",
     )
-    used_to_follow: bool = Field(
+    previously_followed: bool = Field(
         True,
         description="Not whom the account followed in an earlier run, and does not follow now; a "
         "run without this forgets who that was.",

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from raypipe.config.renamed import refuse_renamed
 from raypipe.config.run import RunConfig
 from raypipe.config.section import Section
 from raypipe.errors import ConfigError, did_you_mean
@@ -23,7 +24,7 @@ def load_config(path: Path | None = None, overrides: dict[str, Any] | None = Non
 
     Args:
         path: a YAML file; None for the defaults.
-        overrides: dotted key to value, as ``{"similar.neighbours": 50}``; these win.
+        overrides: dotted key to value, as ``{"sources.similar.neighbours": 50}``; these win.
 
     Raises:
         ConfigError: the file cannot be read, is not YAML, or holds a key or value that is refused.
@@ -31,6 +32,7 @@ def load_config(path: Path | None = None, overrides: dict[str, Any] | None = Non
     tree = _read_yaml(path) if path else {}
     for key, value in (overrides or {}).items():
         _lay_over(tree, key, value)
+    refuse_renamed(tree, str(path or "config"))
     try:
         return RunConfig.model_validate(tree)
     except ValidationError as error:
@@ -41,13 +43,13 @@ def with_settings(config: RunConfig, settings: dict[str, Any]) -> RunConfig:
     """The config with some of its values replaced.
 
     Args:
-        settings: dotted key to value, as ``{"similar.neighbours": 50}``.
+        settings: dotted key to value, as ``{"sources.similar.neighbours": 50}``.
 
     Raises:
         ConfigError: a key or value that is refused.
 
     Example:
-        >>> with_settings(RunConfig(), {"similar.neighbours": 50}).similar.neighbours
+        >>> with_settings(RunConfig(), {"sources.similar.neighbours": 50}).similar.neighbours
         50
     """
     tree = config.model_dump()
@@ -88,8 +90,8 @@ def parse_setting(text: str) -> tuple[str, Any]:
         ConfigError: there is no key, no ``=``, or the value is not YAML.
 
     Example:
-        >>> parse_setting("similar.threshold=0.2")
-        ('similar.threshold', 0.2)
+        >>> parse_setting("sources.similar.threshold=0.2")
+        ('sources.similar.threshold', 0.2)
         >>> parse_setting("input.carry=[since, trust]")
         ('input.carry', ['since', 'trust'])
         >>> parse_setting("input.comment=#")
@@ -97,7 +99,9 @@ def parse_setting(text: str) -> tuple[str, Any]:
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():
-        raise ConfigError(f"--set {text}: expected section.key=value, as similar.neighbours=50")
+        raise ConfigError(
+            f"--set {text}: expected section.key=value, as sources.similar.neighbours=50"
+        )
     try:
         loaded = _yaml().load(value)
     except YAMLError:

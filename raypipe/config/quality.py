@@ -9,14 +9,14 @@ from pydantic import ByteSize, Field, field_validator, model_validator
 from raypipe.config.section import Place, Section, as_written, at_most_9_places
 
 
-class SizesConfig(Section):
+class SegmentsConfig(Section):
     """The size of an account: how many it follows, without those that are held out."""
 
     warm: int = Field(10, ge=1, description="An account with fewer follows is cold.")
     hot: int = Field(50, ge=2, description="An account with at least so many follows is hot.")
 
     @model_validator(mode="after")
-    def _ascending(self) -> SizesConfig:
+    def _ascending(self) -> SegmentsConfig:
         if self.warm >= self.hot:
             raise ValueError(f"warm is {self.warm} and hot is {self.hot}; expected warm below hot")
         return self
@@ -42,14 +42,14 @@ class EvaluationConfig(Section):
     )
     rejections: Place | None = Field(
         None,
-        description="A CSV or Parquet file with columns account and candidate, as `raypipe "
+        description="A CSV or Parquet file with columns accountId and candidateId, as `raypipe "
         "rejections export` writes it. A share of each account's is held out, for the metric "
         "rejected: how many of these are shown. The others teach.",
     )
     min_follows: int = Field(
         5, ge=2, description="An account with fewer follows, held-out ones included, stays out."
     )
-    accounts: int | None = Field(
+    max_accounts: int | None = Field(
         None, ge=1, description="Measure at most so many accounts, drawn with the seed; null: all."
     )
     k: list[Annotated[int, Field(ge=1, le=1000)]] = Field(
@@ -58,14 +58,17 @@ class EvaluationConfig(Section):
     metrics: list[str] | None = Field(
         None, min_length=1, description="Names of metrics; null: all that the data can have."
     )
-    sizes: SizesConfig = Field(SizesConfig(), description="Bounds of cold, warm and hot accounts.")
+    segments: SegmentsConfig = Field(
+        SegmentsConfig(), description="Bounds of cold, warm and hot accounts."
+    )
     bootstrap: int = Field(
         1000, ge=100, le=100_000, description="Resamples of the accounts behind each interval."
     )
     folds: int = Field(5, ge=2, description="Of ratings: parts, each of which is held out once.")
     algorithms: list[str] = Field(
         [],
-        description="Of ratings: algorithms to measure beside factors.algorithm, each with its "
+        description="Of ratings: algorithms to measure beside sources.factors.algorithm, each "
+        "with its "
         "defaults.",
     )
 

@@ -11,21 +11,15 @@ from pydantic import ByteSize, Field, model_validator
 from raypipe.config.data import (
     AudienceConfig,
     CandidatesConfig,
-    FeedbackConfig,
     FiltersConfig,
     InputConfig,
     RatingsConfig,
 )
-from raypipe.config.lists import (
-    BlendConfig,
-    FactorsConfig,
-    MiddleConfig,
-    RecommendationsConfig,
-    RejectionsConfig,
-    SimilarConfig,
-)
+from raypipe.config.feedback import FeedbackConfig
+from raypipe.config.lists import BlendConfig, RecommendationsConfig
 from raypipe.config.quality import EvaluationConfig, SweepConfig
 from raypipe.config.section import SPEED_ONLY, Section
+from raypipe.config.sources import SourcesConfig
 
 
 class RunConfig(Section):
@@ -61,31 +55,19 @@ class RunConfig(Section):
     audience: AudienceConfig = Field(AudienceConfig(), description="Who gets recommendations.")
     candidates: CandidatesConfig = Field(CandidatesConfig(), description="Who may be recommended.")
     filters: FiltersConfig = Field(FiltersConfig(), description="Who is not recommended to whom.")
-    rejections: RejectionsConfig = Field(RejectionsConfig(), description="What rejections teach.")
-    feedback: FeedbackConfig = Field(
-        FeedbackConfig(),
-        json_schema_extra=SPEED_ONLY,
-        description="Where the rejections are.",
-    )
-    similar: SimilarConfig = Field(SimilarConfig(), description="Phase 2.")
-    two_hop: MiddleConfig = Field(
-        MiddleConfig(), description="Whom the followees of an account follow."
-    )
-    co_followed: MiddleConfig = Field(
-        MiddleConfig(), description="Whom the followers of an account follow."
-    )
+    sources: SourcesConfig = Field(SourcesConfig(), description="Where candidates come from.")
+    feedback: FeedbackConfig = Field(FeedbackConfig(), description="Rejections.")
     blend: BlendConfig = Field(BlendConfig(), description="Several sources in one list.")
     recommendations: RecommendationsConfig = Field(
         RecommendationsConfig(), description="What a list looks like."
     )
-    ladder: Literal["evidence", "fixed"] = Field(
-        "evidence",
-        description="Which phase leads. evidence: for accounts of each of evaluation.sizes the one "
-        "that finds held-out follows best, measured each night. fixed: by number of "
-        "follows, phase 2 from similar.min_follows on and phase 3 from factors.min_follows on.",
+    ladder: Literal["holdout", "fixed"] = Field(
+        "holdout",
+        description="Which strategy leads. holdout: for each of evaluation.segments the one that "
+        "recovers held-out follows best, measured every night. fixed: by number of follows, phase "
+        "2 from sources.similar.min_follows on, phase 3 from sources.factors.min_follows on.",
     )
     ratings: RatingsConfig = Field(RatingsConfig(), description="What a rating is.")
-    factors: FactorsConfig = Field(FactorsConfig(), description="The model that is trained.")
     evaluation: EvaluationConfig = Field(
         EvaluationConfig(), description="How the recommendations are measured."
     )
@@ -118,22 +100,24 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _a_blend_has_a_source(self) -> RunConfig:
-        weights = self.blend.weights.model_dump(
-            exclude=None if self.factors.trained else {"factors"}
-        )
-        if self.blend.blends and not any(weights.values()):
+        ready = {
+            name: weight
+            for name, weight in self.sources.weights.items()
+            if name != "factors" or self.sources.factors.trained
+        }
+        if self.blend.blends and not any(ready.values()):
             raise ValueError(
-                "blend.weights: only factors has a weight, but nothing is trained; set "
-                "factors.algorithm, or another weight"
+                "sources: only factors has a weight, but no model is trained; set "
+                "sources.factors.algorithm, or the weight of another source"
             )
         return self
 
     @model_validator(mode="after")
-    def _a_learned_blend_needs_evidence(self) -> RunConfig:
-        if self.blend.combine == "learned" and self.ladder == "fixed":
+    def _a_learned_ranker_needs_a_hold_out(self) -> RunConfig:
+        if self.blend.method == "learned_ranker" and self.ladder == "fixed":
             raise ValueError(
-                "blend.combine: learned is judged by evidence, but ladder is fixed; set ladder: "
-                "evidence, or blend.combine: fixed"
+                "blend.method: learned_ranker needs held-out follows, but ladder is fixed; set "
+                "ladder: holdout, or blend.method: rank_fusion"
             )
         return self
 
@@ -146,10 +130,17 @@ class RunConfig(Section):
             >>> RunConfig().digest() == RunConfig(seed=1).digest()
             False
         """
-        speed_only = {
-            name
-            for name, field in type(self).model_fields.items()
-            if field.json_schema_extra == SPEED_ONLY
-        }
-        values = self.model_dump(mode="json", exclude=speed_only)
+        values = self.model_dump(mode="json", exclude=_speed_only(type(self)))
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _speed_only(model: type[Section]) -> dict[str, Any]:
+    """The fields that cannot change the result, as pydantic's ``exclude``."""
+    found: dict[str, Any] = {}
+    for name, field in model.model_fields.items():
+        if field.json_schema_extra == SPEED_ONLY:
+            found[name] = True
+        elif isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            below = _speed_only(field.annotation)
+            found |= {name: below} if below else {}
+    return found

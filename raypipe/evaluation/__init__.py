@@ -4,5 +4,5 @@
             --intervals--> means, intervals, differences --record, report, plots--> files, terminal
 
 Everything is measured by account, so that sources can be compared on the same accounts, and by the
-size of the account, because another source may lead where an account follows few or many.
+segment of the account, because another source may lead where an account follows few or many.
 """

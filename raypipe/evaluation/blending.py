@@ -20,7 +20,7 @@ from raypipe.recommend.blend.examples import Examples
 from raypipe.recommend.blend.features import feature_names
 from raypipe.recommend.blend.ranker import Ranker
 from raypipe.recommend.blend.training import train_ranker
-from raypipe.recommend.ladder import Rung
+from raypipe.recommend.ladder import Tier
 
 #: Held-out follows among the candidates, in all: of fewer, a ranker learns what chance did.
 FEWEST_FOLLOWS = 1000
@@ -50,7 +50,7 @@ class Learned(NamedTuple):
 
 def learn(
     measuring: Measuring,
-    rung: Rung,
+    tier: Tier,
     again: Callable[[int], Measuring] | None,
     run_shards: RunShards,
     shards: int,
@@ -66,19 +66,19 @@ def learn(
 
     Args:
         measuring: of one metric at one length.
-        rung: the learned blend.
+        tier: the learned blend.
         again: the blend on other follows held out; is told which time that is, from 1. None: once
             is enough.
         advance: is told how many seconds of work are done, as estimated: those of the blend for the
             examples of each time, and again for the lists.
     """
     seed = measuring.night.config.seed
-    measuring = of_blend(measuring, rung)
-    examples = _examples(measuring, rung, seed, run_shards, shards, advance)
+    measuring = of_blend(measuring, tier)
+    examples = _examples(measuring, tier, seed, run_shards, shards, advance)
     for time in range(1, times(again is not None)):
         if np.count_nonzero(examples.followed) >= ENOUGH_FOLLOWS:
             break
-        more = _examples(again(time), rung, seed + time, run_shards, shards, advance)
+        more = _examples(again(time), tier, seed + time, run_shards, shards, advance)
         examples = together([examples, more])
     follows = int(np.count_nonzero(examples.followed))
     if follows < FEWEST_FOLLOWS:
@@ -87,7 +87,7 @@ def learn(
             f"{FEWEST_FOLLOWS:,} are needed)"
         )
         return Learned(None, None, {"why": why})
-    names = feature_names(rung.sources)
+    names = feature_names(tier.sources)
     accounts = measuring.night.accounts
     half = np.arange(len(accounts)) % 2
     half_of_example = half[np.searchsorted(accounts, examples.accounts)]
@@ -106,14 +106,14 @@ def times(more: bool) -> int:
     return ROUNDS if more else 1
 
 
-def of_blend(measuring: Measuring, rung: Rung) -> Measuring:
+def of_blend(measuring: Measuring, tier: Tier) -> Measuring:
     """The same accounts, of which the blend alone is measured."""
-    return replace(measuring, ladders={rung.name: (rung,)})
+    return replace(measuring, ladders={tier.name: (tier,)})
 
 
 def _examples(
     measuring: Measuring,
-    rung: Rung,
+    tier: Tier,
     seed: int,
     run_shards: RunShards,
     shards: int,
@@ -122,7 +122,7 @@ def _examples(
     work = measuring.work
     todo = heaviest_first(cut_short(work, shards, measuring.night.shard_accounts), work)
     parts: dict[int, Examples] = {}
-    for shard, examples in run_shards(partial(examples_of_shard, measuring, rung, seed), todo):
+    for shard, examples in run_shards(partial(examples_of_shard, measuring, tier, seed), todo):
         parts[shard[0]] = examples
         advance(float(work[slice(*shard)].sum()))
     return together([parts[start] for start in sorted(parts)])
@@ -131,7 +131,7 @@ def _examples(
 def _some(measuring: Measuring, chosen: np.ndarray, ranker: Ranker) -> Measuring:
     """Some of the accounts, and the ranker that makes their lists."""
     night = replace(measuring.night, accounts=measuring.night.accounts[chosen], ranker=ranker)
-    return replace(measuring, night=night, sizes=measuring.sizes[chosen])
+    return replace(measuring, night=night, segments=measuring.segments[chosen])
 
 
 def _facts(ranker: Ranker) -> dict[str, Any]:

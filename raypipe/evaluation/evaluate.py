@@ -18,16 +18,16 @@ from raypipe.compute.progress import Progress, Silent
 from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
 from raypipe.errors import InputError
-from raypipe.evaluation.evidence import choose_ladder, ranker_of
+from raypipe.evaluation.holdout_selection import choose_ladder, ranker_of
 from raypipe.evaluation.lists import LADDER, asks_for_factors, check_sources, sources_of
 from raypipe.evaluation.measuring import Measures, measure_lists, measuring_of, shards_of
 from raypipe.evaluation.metrics import REJECTED, check_names
 from raypipe.evaluation.neighbour_recall import walk_facts
 from raypipe.evaluation.reading import digest_of_data, read_split
-from raypipe.evaluation.results import Row, differences_by_size, means_by_size
+from raypipe.evaluation.results import Row, differences_by_segment, means_by_segment
 from raypipe.recommend.audience import audience, read_accounts
 from raypipe.recommend.blend.training import check_blend
-from raypipe.recommend.ladder import LEARNED_BLEND, ladder_of
+from raypipe.recommend.ladder import LEARNED_RANKER, ladder_of
 from raypipe.recommend.models.algorithms import check_factors, train
 from raypipe.recommend.shard import warm_up
 
@@ -40,8 +40,8 @@ class Evaluation:
         digest: of config, sources and input: equal ones give equal means, to the last bit.
         ids: large_string[m], the accounts measured, in the order of ``measures.accounts``.
         measures: by account.
-        means: rows of ``results.means_by_size``.
-        differences: rows of ``results.differences_by_size``.
+        means: rows of ``results.means_by_segment``.
+        differences: rows of ``results.differences_by_segment``.
         facts: JSON values: split, config, ladder (as it is where the night stands on train; None
             where it was not asked for), walks (``recall.walk_facts``), engines, seconds by stage.
     """
@@ -106,27 +106,27 @@ def evaluate(
 
         ladder = None
         ranker = None
-        if {LADDER, LEARNED_BLEND} & set(sources):
+        if {LADDER, LEARNED_RANKER} & set(sources):
             # Decided within train: the test follows are hidden from it, too.
             without_test = data.split.train
             asked = audience(without_test, accounts, config.audience.min_follows)
             taught = data.split.rejections
             decided = choose_ladder(without_test, asked, config, stages, run_on, taught)
             ladder, ranker = decided["ladder"], ranker_of(decided)
-            if LEARNED_BLEND in sources and not ranker:
-                why = f"source {LEARNED_BLEND}: {(ladder['blend'] or ladder)['why']}"
+            if LEARNED_RANKER in sources and not ranker:
+                why = f"source {LEARNED_RANKER}: {(ladder['blend'] or ladder)['why']}"
                 if named:
                     raise InputError(why)
                 stages.progress.say(why)
-                sources = tuple(name for name in sources if name != LEARNED_BLEND)
-        rungs = ladder_of(ladder["rungs"]) if ladder else ()
+                sources = tuple(name for name in sources if name != LEARNED_RANKER)
+        tiers = ladder_of(ladder["tiers"]) if ladder else ()
         model = None
-        if asks_for_factors(sources, rungs, config):
+        if asks_for_factors(sources, tiers, config):
             with stages.stage("train"):
                 split = data.split
                 model = train(split.train, config, memory_available(), split.rejections)
         with stages.stage("prepare"):
-            measuring = measuring_of(data.split, config, sources, model, rungs, ranker=ranker)
+            measuring = measuring_of(data.split, config, sources, model, tiers, ranker=ranker)
             seconds = float(measuring.work.sum())
             run_shards, cpus, why_cluster = run_on(seconds)
             stages.progress.say(why_cluster)
@@ -135,8 +135,8 @@ def evaluate(
             measures = measure_lists(measuring, run_shards, shards, stages.progress.advance)
     with stages.stage("intervals"):
         resamples = config.evaluation.bootstrap
-        means = means_by_size(measures, resamples, config.seed)
-        differences = differences_by_size(measures, resamples, config.seed)
+        means = means_by_segment(measures, resamples, config.seed)
+        differences = differences_by_segment(measures, resamples, config.seed)
     facts = {
         "split": data.split.facts,
         "config": config.model_dump(mode="json"),

@@ -5,24 +5,24 @@ from __future__ import annotations
 import numpy as np
 
 from raypipe.evaluation.measuring import Measuring
-from raypipe.kernels.candidate_union import Merged
+from raypipe.kernels.candidate_union import CandidateUnion
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.recommend.blend.examples import Examples, is_example
 from raypipe.recommend.blend.features import features
-from raypipe.recommend.ladder import Rung
+from raypipe.recommend.ladder import Tier
 from raypipe.recommend.memory import BLENDED
-from raypipe.recommend.shard import batches, merged_candidates, nearest, sources_of_rung
+from raypipe.recommend.shard import batches, candidate_union, nearest, sources_of_tier
 
 
 def examples_of_shard(
-    measuring: Measuring, rung: Rung, seed: int, shard: tuple[int, int]
+    measuring: Measuring, tier: Tier, seed: int, shard: tuple[int, int]
 ) -> tuple[tuple[int, int], Examples]:
     """What a ranker is trained on, of one shard of accounts.
 
     Args:
         measuring: what was held out, and a night on what is left.
-        rung: the learned blend.
+        tier: the learned blend.
         seed: of which candidates are taken.
 
     Returns:
@@ -34,11 +34,11 @@ def examples_of_shard(
     parts = []
     for some in batches(night, of_shard, near, BLENDED):
         accounts, theirs = of_shard[some], Neighbours(*(array[some] for array in near))
-        merged, _ = merged_candidates(night, accounts, sources_of_rung(night, rung, theirs))
-        followed = _are_in(merged, take(measuring.test, accounts))
-        of = accounts[merged.rows]
-        kept = is_example(of, merged.codes, followed, merged.length, seed)
-        values = features(night.around, accounts, merged)
+        union, _ = candidate_union(night, accounts, sources_of_tier(night, tier, theirs))
+        followed = _are_in(union, take(measuring.test, accounts))
+        of = accounts[union.rows]
+        kept = is_example(of, union.codes, followed, union.length, seed)
+        values = features(night.graph_features, accounts, union)
         parts.append(Examples(of[kept], values[kept], followed[kept]))
     return shard, together(parts)
 
@@ -48,8 +48,8 @@ def together(parts: list[Examples]) -> Examples:
     return Examples(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def _are_in(merged: Merged, rows: Adjacency) -> np.ndarray:
+def _are_in(union: CandidateUnion, rows: Adjacency) -> np.ndarray:
     """bool[c]: which candidates stand in their account's row; rows of the same m accounts."""
-    n = 1 + max(merged.codes.max(initial=0), rows.codes.max(initial=0)).astype(np.int64)
+    n = 1 + max(union.codes.max(initial=0), rows.codes.max(initial=0)).astype(np.int64)
     theirs = np.repeat(np.arange(len(rows.degrees)) * n, rows.degrees) + rows.codes
-    return np.isin(merged.rows * n + merged.codes, theirs)
+    return np.isin(union.rows * n + union.codes, theirs)

@@ -1,12 +1,12 @@
-"""The ladder by evidence: for accounts of each size, what best finds the follows that were hidden.
+"""Hold-out selection: for accounts of each segment, the strategy that best finds hidden follows.
 
-follows --> train, test --shards--> ndcg of each contender, by account --bootstrap--> rungs
+follows --> train, test --shards--> ndcg of each strategy, by account --bootstrap--> tiers
 
 Tonight's own follows are split once more, whatever ``evaluation.split`` is: a share of each
-account's, as drawn with the seed. The size of an account is how many it follows in what is left, as
-the night will see it. The contenders are the phases and, where the config blends, the other sources
-and the blends. Each is measured as the night would show it, and shown as it was measured: a source
-filled up by phase 1.
+account's, as drawn with the seed. The segment of an account is how many it follows in what is left,
+as the night will see it. The strategies are the phases and, where the config blends, the other
+sources and the blends. Each is measured as the night would show it, and shown as it was measured: a
+source filled up by phase 1.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from raypipe.evaluation.intervals import bootstrap_means, compare
 from raypipe.evaluation.measuring import Measuring, measure_lists, measuring_of, shards_of
 from raypipe.evaluation.results import Row
 from raypipe.evaluation.splits import (
-    SIZES,
+    SEGMENTS,
     Split,
     draw_accounts,
     held_out_of,
@@ -39,13 +39,13 @@ from raypipe.recommend.blend.ranker import Ranker, from_values, to_values
 from raypipe.recommend.context import searched_graph
 from raypipe.recommend.ladder import (
     FILL_UP,
-    FIXED,
-    LEARNED,
-    Rung,
+    LEARNED_RANKER,
+    RANK_FUSION,
+    Tier,
     blend,
-    contenders,
     fixed_ladder,
     has_factors,
+    strategies,
 )
 from raypipe.recommend.models.algorithms import train
 from raypipe.recommend.negative_feedback import Rejections
@@ -53,13 +53,13 @@ from raypipe.recommend.negative_feedback import Rejections
 #: The ndcg of an account varies by about .25 around the mean: of 100 accounts the mean is known to
 #: .05, which is less than popular and similar mostly differ by; of fewer, chance would lead.
 FEWEST = 100
-#: Of so many accounts of a size it is known to .01; more would only make the night longer.
+#: Of so many accounts of a segment it is known to .01; more would only make the night longer.
 MOST = 3000
 #: Where a ranker is trained the sources are asked four times instead of once; of so many accounts
-#: of each size it has learned what there is.
+#: of each segment it has learned what there is.
 MOST_LEARNED = 2000
 
-#: By size: float64[contenders, accounts], the ndcg of each account.
+#: By segment: float64[strategies, accounts], the ndcg of each account.
 Values = dict[str, np.ndarray]
 
 
@@ -82,7 +82,7 @@ def choose_ladder(
 
     Returns:
         JSON values: ``ladder``, with ``decided_by`` (evidence, fixed, too few), ``why`` in words,
-        ``metric``, ``table`` (rows of :func:`decide`), ``rungs`` (for ``ladder.ladder_of``) and
+        ``metric``, ``table`` (rows of :func:`decide`), ``tiers`` (for ``ladder.ladder_of``) and
         ``blend`` (of the ranker; None: it was not to be trained); and ``ranker``, which
         :func:`ranker_of` reads.
 
@@ -90,13 +90,13 @@ def choose_ladder(
         TooLargeError: there is too little memory to measure.
     """
     if config.ladder == "fixed":
-        rungs = fixed_ladder(config, config.factors.trained)
-        return _decided(config, "fixed", "ladder: fixed (config)", rungs, [])
-    sizes = sizes_if_measured(graph.followees.degrees_of(audience), config)
-    can_be = [audience[sizes == place] for place in range(len(SIZES))]
+        tiers = fixed_ladder(config, config.sources.factors.trained)
+        return _decided(config, "fixed", "ladder: fixed (config)", tiers, [])
+    segments = segments_if_measured(graph.followees.degrees_of(audience), config)
+    can_be = [audience[segments == place] for place in range(len(SEGMENTS))]
     is_enough = [len(accounts) >= FEWEST for accounts in can_be]
-    # A ranker is trained on accounts of all sizes, though it may lead for some of them alone.
-    learns = config.blend.combine == LEARNED
+    # A ranker is trained on accounts of all segments, though it may lead for some of them alone.
+    learns = config.blend.method == LEARNED_RANKER
     drawn = [
         draw_accounts(accounts, MOST_LEARNED if learns else MOST, config.seed)
         for accounts, enough in zip(can_be, is_enough, strict=True)
@@ -104,24 +104,28 @@ def choose_ladder(
     ]
     found = Evidence({}, None)
     if any(is_enough):
-        with stages.stage("evidence", total=1.0):
+        with stages.stage("holdout", total=1.0):
             # What is refused for the night itself is refused before the work.
             searched_graph(graph, len(audience), config, memory_available())
             accounts = np.sort(np.concatenate(drawn))
             every = len(accounts) == sum(map(len, can_be))
             found = _measure(graph, accounts, every, config, stages, run_on, rejections)
     values = {
-        size: found.values[size] for size, enough in zip(SIZES, is_enough, strict=True) if enough
+        segment: found.values[segment]
+        for segment, enough in zip(SEGMENTS, is_enough, strict=True)
+        if enough
     }
-    shown = contenders(config, ranker=bool(found.learned and found.learned.ranker))
-    rungs, table = decide(values, list(map(len, can_be)), shown, config)
+    shown = strategies(config, ranker=bool(found.learned and found.learned.ranker))
+    tiers, table = decide(values, list(map(len, can_be)), shown, config)
     if values:
         why = f"ladder: by ndcg on {config.evaluation.share:.0%} of the follows, held out"
-        return _decided(config, "evidence", why, rungs, table, found.learned)
-    counts = ", ".join(f"{len(some)} {size}" for size, some in zip(SIZES, can_be, strict=True))
+        return _decided(config, "holdout", why, tiers, table, found.learned)
+    counts = ", ".join(
+        f"{len(some)} {segment}" for segment, some in zip(SEGMENTS, can_be, strict=True)
+    )
     what = "blend by weights" if config.blend.blends else "phase 2"
-    why = f"ladder: {what} ({counts} accounts could be measured; {FEWEST} of a size are needed)"
-    return _decided(config, "too few", why, rungs, table)
+    why = f"ladder: {what} ({counts} accounts could be measured; {FEWEST} of a segment are needed)"
+    return _decided(config, "too few", why, tiers, table)
 
 
 def ranker_of(decided: dict[str, Any]) -> Ranker | None:
@@ -129,93 +133,95 @@ def ranker_of(decided: dict[str, Any]) -> Ranker | None:
     return decided["ranker"] and from_values(decided["ranker"])
 
 
-def sizes_if_measured(follows: np.ndarray, config: RunConfig) -> np.ndarray:
+def segments_if_measured(follows: np.ndarray, config: RunConfig) -> np.ndarray:
     """int64: the place in SIZES of accounts with so many follows, when a share is held out.
 
     -1 for those that are not to be measured: they have fewer than ``evaluation.min_follows``, or so
     few are left that they get phase 1 whatever is found.
 
     Example:
-        >>> sizes_if_measured(np.array([4, 5, 12, 13, 100]), RunConfig()).tolist()
+        >>> segments_if_measured(np.array([4, 5, 12, 13, 100]), RunConfig()).tolist()
         [-1, 0, 1, 1, 2]
     """
     evaluation = config.evaluation
     left = follows - held_out_of(follows, evaluation.share_fraction)
-    sizes = np.searchsorted([evaluation.sizes.warm, evaluation.sizes.hot], left, side="right")
-    is_one = (follows >= evaluation.min_follows) & (left >= config.similar.min_follows)
-    return np.where(is_one, sizes, -1)
+    segments = np.searchsorted(
+        [evaluation.segments.warm, evaluation.segments.hot], left, side="right"
+    )
+    is_one = (follows >= evaluation.min_follows) & (left >= config.sources.similar.min_follows)
+    return np.where(is_one, segments, -1)
 
 
-def by_size(values: np.ndarray, sizes: np.ndarray) -> Values:
-    """The values of each size that was measured.
+def by_segment(values: np.ndarray, segments: np.ndarray) -> Values:
+    """The values of each segment that was measured.
 
     Args:
-        values: float64[contenders, m].
-        sizes: uint8[m], places in SIZES.
+        values: float64[strategies, m].
+        segments: uint8[m], places in SEGMENTS.
     """
     return {
-        size: values[:, sizes == place]
-        for place, size in enumerate(SIZES)
-        if np.any(sizes == place)
+        segment: values[:, segments == place]
+        for place, segment in enumerate(SEGMENTS)
+        if np.any(segments == place)
     }
 
 
 def decide(
     values: Values,
     can_be: Sequence[int],
-    shown: Sequence[Rung],
+    shown: Sequence[Tier],
     config: RunConfig,
-) -> tuple[tuple[Rung, ...], list[Row]]:
-    """Which contender leads for accounts of each size.
+) -> tuple[tuple[Tier, ...], list[Row]]:
+    """Which strategy leads for accounts of each size.
 
     Of phases 1 and 2 the one with the larger mean; on a tie phase 2, as nothing speaks against what
     ``ladder: fixed`` does. Any later one costs more: it leads only where the interval of its
     difference from the one that led so far, account by account, lies above 0. For the ranker, the
-    last one, a larger mean is enough: what was measured learned from half of the accounts. A size
-    that was not measured has phase 2, or the blend by weights where there is one; accounts with
-    fewer than ``similar.min_follows`` have phase 1.
+    last one, a larger mean is enough: what was measured learned from half of the accounts. A
+    segment that was not measured has phase 2, or the blend by weights where there is one; accounts
+    with fewer than ``sources.similar.min_follows`` have phase 1.
 
     Args:
-        values: of the sizes that were measured.
-        can_be: how many accounts of each of SIZES could be measured.
-        shown: the contenders: phase 1, phase 2, then the others.
+        values: of the segments that were measured.
+        can_be: how many accounts of each of SEGMENTS could be measured.
+        shown: the strategies: phase 1, phase 2, then the others.
 
     Returns:
-        The ladder, and JSON rows, one for each size and contender: size, min_follows and
+        The ladder, and JSON rows, one for each segment and strategy: segment, min_follows and
         max_follows (None: no limit), accounts (that were measured), name, sources, ndcg, low, high;
         against (who leads; for the leader, the best other one) with difference, difference_low,
-        difference_high; leads; why. Of a size that was not measured, only the row that leads.
+        difference_high; leads; why. Of a segment that was not measured, only the row that leads.
     """
     rows: list[Row] = []
-    rungs = [shown[0]]
-    untried = next((place for place, rung in enumerate(shown) if rung.how == FIXED), 1)
-    for place, size in enumerate(SIZES):
+    tiers = [shown[0]]
+    untried = next((place for place, tier in enumerate(shown) if tier.how == RANK_FUSION), 1)
+    for place, segment in enumerate(SEGMENTS):
         least, most = _follows_of(place, config)
         if most is not None and most < least:
             continue
-        if size in values:
-            leader, found = _judge(values[size], shown, config)
+        if segment in values:
+            leader, found = _judge(values[segment], shown, config)
         else:
             leader = untried
-            found = [{"contender": untried, "leads": True, "why": _too_few(can_be[place])}]
-        about = {"size": size, "min_follows": least, "max_follows": most}
-        accounts = values[size].shape[1] if size in values else 0
+            found = [{"strategy": untried, "leads": True, "why": _too_few(can_be[place])}]
+        about = {"segment": segment, "min_follows": least, "max_follows": most}
+        accounts = values[segment].shape[1] if segment in values else 0
         for row in found:
-            rung = shown[row.pop("contender")]
+            tier = shown[row.pop("strategy")]
             against = row.pop("against", None)
             row["against"] = None if against is None else shown[against].name
-            names = {"accounts": accounts, "name": rung.name, "sources": list(rung.sources)}
+            names = {"accounts": accounts, "name": tier.name, "sources": list(tier.sources)}
             rows.append({**about, **_UNKNOWN, **names, **row})
-        rungs.append(shown[leader]._replace(min_follows=least))
-    steps = (rung for before, rung in pairwise(rungs) if rung[1:] != before[1:])
-    return (rungs[0], *steps), rows
+        tiers.append(shown[leader]._replace(min_follows=least))
+    steps = (tier for before, tier in pairwise(tiers) if tier[1:] != before[1:])
+    return (tiers[0], *steps), rows
 
 
 _UNKNOWN = dict.fromkeys(("ndcg", "low", "high", "difference", "difference_low", "difference_high"))
 
 
-def _judge(values: np.ndarray, shown: Sequence[Rung], config: RunConfig) -> tuple[int, list[Row]]:
-    """Who leads (from 0), and a row for each contender; from float64[contenders, accounts]."""
+def _judge(values: np.ndarray, shown: Sequence[Tier], config: RunConfig) -> tuple[int, list[Row]]:
+    """Who leads (from 0), and a row for each strategy; from float64[strategies, accounts]."""
     how = config.evaluation.bootstrap, config.seed
     found = bootstrap_means(values.T, *how)
     leader = 1 if found.means[1] >= found.means[0] else 0
@@ -223,7 +229,7 @@ def _judge(values: np.ndarray, shown: Sequence[Rung], config: RunConfig) -> tupl
     why[leader] = "equal means: as fixed" if found.means[0] == found.means[1] else "larger mean"
     for place in range(2, len(values)):
         ahead = compare(values[place, :, None], values[leader, :, None], *how)
-        if shown[place].how == LEARNED:
+        if shown[place].how == LEARNED_RANKER:
             is_ahead = ahead.means[0] > 0
             why[place] = "larger mean" if is_ahead else "not larger mean"
         else:
@@ -237,7 +243,7 @@ def _judge(values: np.ndarray, shown: Sequence[Rung], config: RunConfig) -> tupl
         by = compare(values[place, :, None], values[other, :, None], *how)
         rows.append(
             {
-                "contender": place,
+                "strategy": place,
                 "ndcg": float(found.means[place]),
                 "low": float(found.low[place]),
                 "high": float(found.high[place]),
@@ -253,10 +259,12 @@ def _judge(values: np.ndarray, shown: Sequence[Rung], config: RunConfig) -> tupl
 
 
 def _follows_of(place: int, config: RunConfig) -> tuple[int, int | None]:
-    """The least and the most follows of accounts of a size that do not get phase 1 anyway."""
-    bounds = [0, config.evaluation.sizes.warm, config.evaluation.sizes.hot, None]
+    """The least and the most follows of accounts of a segment that do not get phase 1 anyway."""
+    bounds = [0, config.evaluation.segments.warm, config.evaluation.segments.hot, None]
     most = bounds[place + 1]
-    return max(bounds[place], config.similar.min_follows), None if most is None else most - 1
+    return max(
+        bounds[place], config.sources.similar.min_follows
+    ), None if most is None else most - 1
 
 
 def _too_few(count: int) -> str:
@@ -274,7 +282,7 @@ class Evidence(NamedTuple):
     """What was measured.
 
     Attributes:
-        values: of each contender, in their order.
+        values: of each strategy, in their order.
         learned: what came of training a ranker; None where none was to be trained.
     """
 
@@ -291,23 +299,23 @@ def _measure(
     run_on: Callable[[float], Runner],
     rejections: Rejections | None,
 ) -> Evidence:
-    """The ndcg of each contender, at the length of the lists that are shown.
+    """The ndcg of each strategy, at the length of the lists that are shown.
 
     Args:
         every: are these accounts all that could be measured? Then the network is so small that a
             ranker may be shown more than one hold-out of it.
     """
 
-    def measuring_at(time: int, shown: Sequence[Rung]) -> Measuring:
+    def measuring_at(time: int, shown: Sequence[Tier]) -> Measuring:
         split = _hold_out(graph, accounts, config, config.seed + time)
         return _measuring_of(replace(split, rejections=rejections), shown, config)
 
-    measuring = measuring_at(0, contenders(config, ranker=False))
-    learns = config.blend.combine == LEARNED
-    rung = blend(config, LEARNED, config.factors.trained)
+    measuring = measuring_at(0, strategies(config, ranker=False))
+    learns = config.blend.method == LEARNED_RANKER
+    tier = blend(config, LEARNED_RANKER, config.sources.factors.trained)
     seconds = total = float(measuring.work.sum())
     if learns:  # the examples of each time, then the lists
-        total += (1 + times(every)) * float(of_blend(measuring, rung).work.sum())
+        total += (1 + times(every)) * float(of_blend(measuring, tier).work.sum())
     run = run_on(total)
     shards = shards_of(measuring.night, seconds, run.cpus)
 
@@ -316,23 +324,23 @@ def _measure(
 
     values = measure_lists(measuring, run.run_shards, shards, advance).values[:, 0]
     if not learns:
-        return Evidence(by_size(values, measuring.sizes), None)
+        return Evidence(by_segment(values, measuring.segments), None)
 
     def again(time: int) -> Measuring:
-        return measuring_at(time, [rung])
+        return measuring_at(time, [tier])
 
     more = again if every else None
-    learned = learn(measuring, rung, more, run.run_shards, shards, advance)
+    learned = learn(measuring, tier, more, run.run_shards, shards, advance)
     if learned.values is not None:
         values = np.concatenate([values, learned.values[None]])
-    return Evidence(by_size(values, measuring.sizes), learned)
+    return Evidence(by_segment(values, measuring.segments), learned)
 
 
-def _measuring_of(split: Split, shown: Sequence[Rung], config: RunConfig) -> Measuring:
-    """Some contenders, by the one metric that decides."""
+def _measuring_of(split: Split, shown: Sequence[Tier], config: RunConfig) -> Measuring:
+    """Some strategies, by the one metric that decides."""
     n = config.recommendations.per_account
     evaluation = config.evaluation.model_copy(update={"k": [n], "metrics": ["ndcg"]})
-    names = ["+".join(rung.sources) if rung.how == FILL_UP else rung.name for rung in shown]
+    names = ["+".join(tier.sources) if tier.how == FILL_UP else tier.name for tier in shown]
     try:
         model = None
         if has_factors(shown):
@@ -345,14 +353,16 @@ def _measuring_of(split: Split, shown: Sequence[Rung], config: RunConfig) -> Mea
             available=memory_available(),
         )
     except TooLargeError as error:
-        raise TooLargeError(f"evidence for the ladder: {error}; or set ladder: fixed") from None
+        raise TooLargeError(
+            f"hold-out selection for the ladder: {error}; or set ladder: fixed"
+        ) from None
 
 
 def _decided(
     config: RunConfig,
     decided_by: str,
     why: str,
-    rungs: tuple[Rung, ...],
+    tiers: tuple[Tier, ...],
     table: list[Row],
     learned: Learned | None = None,
 ) -> dict[str, Any]:
@@ -361,7 +371,7 @@ def _decided(
         "why": why,
         "metric": f"ndcg@{config.recommendations.per_account}",
         "table": table,
-        "rungs": [{**rung._asdict(), "sources": list(rung.sources)} for rung in rungs],
+        "tiers": [{**tier._asdict(), "sources": list(tier.sources)} for tier in tiers],
         "blend": learned and learned.facts,
     }
     ranker = learned and learned.ranker

@@ -16,13 +16,12 @@ from raypipe.recommend.context import Night
 from raypipe.recommend.ladder import (
     BLENDS,
     FILL_UP,
-    LEARNED_BLEND,
     SOURCES,
-    Rung,
+    Tier,
     blend,
-    contenders,
     has_factors,
-    rungs_of,
+    strategies,
+    tiers_of,
 )
 from raypipe.recommend.shard import nearest, recommend_to
 from raypipe.recommend.sources import co_followed, factors, follow_back, popular, similar, two_hop
@@ -32,11 +31,11 @@ LADDER = "ladder"
 
 
 def ladders_of(
-    names: Sequence[str], ladder: tuple[Rung, ...], config: RunConfig
-) -> dict[str, tuple[Rung, ...]]:
+    names: Sequence[str], ladder: tuple[Tier, ...], config: RunConfig
+) -> dict[str, tuple[Tier, ...]]:
     """For each source to be measured the ladder that gives its lists.
 
-    A source stands alone, for accounts of every size; ``a+b`` is filled up by b where a falls
+    A source stands alone, for accounts of every segment; ``a+b`` is filled up by b where a falls
     short. A blend is that of all sources of the config.
 
     Args:
@@ -45,14 +44,13 @@ def ladders_of(
     Raises:
         ConfigError: there is no such source.
     """
-    how = {name: how for how, name in BLENDS.items()}
-    trained = config.factors.trained
+    trained = config.sources.factors.trained
     found = {}
     for name in check_sources(names, config):
-        if name in how:
-            found[name] = (blend(config, how[name], trained),)
+        if name in BLENDS:
+            found[name] = (blend(config, name, trained),)
         else:
-            found[name] = ladder if name == LADDER else (Rung(0, tuple(name.split("+"))),)
+            found[name] = ladder if name == LADDER else (Tier(0, tuple(name.split("+"))),)
     return found
 
 
@@ -65,9 +63,9 @@ def sources_of(config: RunConfig) -> tuple[str, ...]:
         >>> sources_of(RunConfig())
         ('popular', 'similar', 'follow_back', 'two_hop', 'co_followed')
     """
-    trained = (factors.NAME,) if config.factors.trained else ()
+    trained = (factors.NAME,) if config.sources.factors.trained else ()
     beside = (follow_back.NAME, two_hop.NAME, co_followed.NAME)
-    blends = [rung.name for rung in contenders(config) if rung.how != FILL_UP]
+    blends = [tier.name for tier in strategies(config) if tier.how != FILL_UP]
     return (popular.NAME, similar.NAME, *trained, *beside, *blends)
 
 
@@ -86,13 +84,12 @@ def check_sources(names: Sequence[str], config: RunConfig) -> tuple[str, ...]:
         raypipe.errors.ConfigError: no source 'similr'; did you mean similar?
     """
     for name in names:
-        if name in BLENDS.values() and name not in sources_of(config):
-            how = "learned" if name == LEARNED_BLEND else "fixed"
+        if name in BLENDS and name not in sources_of(config):
             raise ConfigError(
-                f"source {name}: this config has none; set blend.combine, as "
-                f"--set blend.combine={how}"
+                f"source {name}: this config has none; set blend.method, as "
+                f"--set blend.method={name}"
             )
-        whole = (LADDER, *BLENDS.values())
+        whole = (LADDER, *BLENDS)
         for part in name.split("+"):
             if part not in SOURCES and name not in whole:
                 possible = SOURCES if "+" in name else (*SOURCES, *whole)
@@ -100,49 +97,50 @@ def check_sources(names: Sequence[str], config: RunConfig) -> tuple[str, ...]:
                 raise ConfigError(f"no source {part!r}; {did_you_mean(part, possible, known)}")
             if part in SOURCES and part not in sources_of(config):
                 raise ConfigError(
-                    f"source {part}: this config trains no model; set factors.algorithm, as "
-                    "--set factors.algorithm=TruncatedSVD"
+                    f"source {part}: this config trains no model; set "
+                    "sources.factors.algorithm, as "
+                    "--set sources.factors.algorithm=TruncatedSVD"
                 )
     return tuple(dict.fromkeys(names))
 
 
-def asks_for_factors(names: Sequence[str], ladder: tuple[Rung, ...], config: RunConfig) -> bool:
+def asks_for_factors(names: Sequence[str], ladder: tuple[Tier, ...], config: RunConfig) -> bool:
     """Does one of these sources need a model?
 
     Args:
         ladder: that LADDER stands for.
     """
-    return any(has_factors(rungs) for rungs in ladders_of(names, ladder, config).values())
+    return any(has_factors(tiers) for tiers in ladders_of(names, ladder, config).values())
 
 
 def lists_of(
-    night: Night, ladders: dict[str, tuple[Rung, ...]], accounts: np.ndarray
+    night: Night, ladders: dict[str, tuple[Tier, ...]], accounts: np.ndarray
 ) -> list[np.ndarray]:
     """int32[m, n] for each ladder: whom it recommends to the accounts, best first, then -1.
 
     A source is asked once for all ladders on which it stands: where the first n of one source do
     not fill a list, the first n of the next one do, just as if it had been asked for that list.
     """
-    rungs = [rung for rungs in ladders.values() for rung in rungs]
-    search = any(similar.NAME in rung.sources for rung in rungs)
+    tiers = [tier for tiers in ladders.values() for tier in tiers]
+    search = any(similar.NAME in tier.sources for tier in tiers)
     near = nearest(night, accounts) if search else _no_neighbours(len(accounts))
-    names = dict.fromkeys(name for rung in rungs if rung.how == FILL_UP for name in rung.sources)
+    names = dict.fromkeys(name for tier in tiers if tier.how == FILL_UP for name in tier.sources)
     alone = {
-        name: recommend_to(replace(night, ladder=(Rung(0, (name,)),)), accounts, near)[0][:3]
+        name: recommend_to(replace(night, ladder=(Tier(0, (name,)),)), accounts, near)[0][:3]
         for name in names
     }
     follows = night.followees.degrees_of(accounts)
     found = []
     for ladder in ladders.values():
         codes = np.empty((len(accounts), night.config.recommendations.per_account), np.int32)
-        places = rungs_of(ladder, follows)
+        places = tiers_of(ladder, follows)
         for place in np.unique(places):
-            members, rung = np.flatnonzero(places == place), ladder[place]
-            if rung.how == FILL_UP:
-                theirs = [tuple(array[members] for array in alone[name]) for name in rung.sources]
+            members, tier = np.flatnonzero(places == place), ladder[place]
+            if tier.how == FILL_UP:
+                theirs = [tuple(array[members] for array in alone[name]) for name in tier.sources]
                 codes[members] = reduce(fill_up, theirs)[1]
             else:
-                blended = replace(night, ladder=(rung._replace(min_follows=0),))
+                blended = replace(night, ladder=(tier._replace(min_follows=0),))
                 some = Neighbours(*(array[members] for array in near))
                 codes[members] = recommend_to(blended, accounts[members], some)[0].codes
         found.append(codes)

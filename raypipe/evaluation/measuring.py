@@ -12,13 +12,13 @@ import numpy as np
 from raypipe.config import RunConfig
 from raypipe.evaluation.lists import LADDER, ladders_of, lists_of
 from raypipe.evaluation.metrics import COVERAGE, Popularity, check_names, coverage, metrics
-from raypipe.evaluation.splits import SIZES, Split
+from raypipe.evaluation.splits import SEGMENTS, Split
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.shards import cut_short, heaviest_first
 from raypipe.recommend.blend.ranker import Ranker
 from raypipe.recommend.context import Night, column_blocks, prepare
 from raypipe.recommend.filters.eligibility import rejections_alone
-from raypipe.recommend.ladder import FILL_UP, Rung, fixed_ladder
+from raypipe.recommend.ladder import FILL_UP, Tier, fixed_ladder
 from raypipe.recommend.models.model import FactorModel
 from raypipe.recommend.sources import similar
 from raypipe.recommend.work_estimate import estimate_work, work_of_blend
@@ -40,16 +40,16 @@ class Measuring:
         ladders: by source to be measured, the ladder on which it stands alone.
         test: a row for each account of the graph.
         test_rejections: the same, of rejections.
-        sizes: uint8, of each account to be measured.
+        segments: uint8, of each account to be measured.
         names: metrics.
         lengths: at which they are taken, ascending.
     """
 
     night: Night
-    ladders: dict[str, tuple[Rung, ...]]
+    ladders: dict[str, tuple[Tier, ...]]
     test: Adjacency
     test_rejections: Adjacency | None
-    sizes: np.ndarray
+    segments: np.ndarray
     names: tuple[str, ...]
     lengths: tuple[int, ...]
 
@@ -61,15 +61,15 @@ class Measuring:
     @property
     def work(self) -> np.ndarray:
         """float64[m]: seconds of each account, on a machine that may not be this one."""
-        night, rungs = self.night, [rung for rungs in self.ladders.values() for rung in rungs]
-        alone = {name for rung in rungs if rung.how == FILL_UP for name in rung.sources}
+        night, tiers = self.night, [tier for tiers in self.ladders.values() for tier in tiers]
+        alone = {name for tier in tiers if tier.how == FILL_UP for name in tier.sources}
         alone |= {similar.NAME} & self.asked  # whose neighbours are searched once
         work = estimate_work(night, alone)
-        for rung in rungs:
-            if rung.how != FILL_UP:  # a blend asks its sources by itself
-                parts = (night.sources[name] for name in rung.sources if name in night.sources)
+        for tier in tiers:
+            if tier.how != FILL_UP:  # a blend asks its sources by itself
+                parts = (night.sources[name] for name in tier.sources if name in night.sources)
                 work = work + sum(part.work(night.accounts) for part in parts)
-                work = work + work_of_blend(rung, night.config)
+                work = work + work_of_blend(tier, night.config)
         return work * 1e-9
 
 
@@ -81,7 +81,7 @@ class ShardMeasures:
         shard: (start, stop), positions among the accounts to be measured.
         metrics: names with their lengths, as ``recall@10``.
         values: float64[sources, metrics, m].
-        recommended: int32 codes, each once, by (source, length, size), these as places.
+        recommended: int32 codes, each once, by (source, length, segment), these as places.
     """
 
     shard: tuple[int, int]
@@ -99,21 +99,21 @@ class Measures:
         metrics: those with a value an account, with their lengths, as ``recall@10``.
         values: float64[sources, metrics, m]; NaN where an account has no value.
         accounts: int32[m], codes.
-        sizes: uint8[m], places in SIZES.
-        coverage: of the catalogue, by (source, metric, size); size is ALL or one of SIZES.
+        segments: uint8[m], places in SEGMENTS.
+        coverage: of the catalogue, by (source, metric, segment); segment is ALL or one of SEGMENTS.
     """
 
     sources: tuple[str, ...]
     metrics: tuple[str, ...]
     values: np.ndarray
     accounts: np.ndarray
-    sizes: np.ndarray
+    segments: np.ndarray
     coverage: dict[tuple[str, str, str], float]
 
 
-def asked_of(ladders: dict[str, tuple[Rung, ...]]) -> set[str]:
+def asked_of(ladders: dict[str, tuple[Tier, ...]]) -> set[str]:
     """Names of all sources that stand on some ladders."""
-    return {name for rungs in ladders.values() for rung in rungs for name in rung.sources}
+    return {name for tiers in ladders.values() for tier in tiers for name in tier.sources}
 
 
 def measuring_of(
@@ -121,7 +121,7 @@ def measuring_of(
     config: RunConfig,
     sources: Sequence[str],
     model: FactorModel | None = None,
-    ladder: tuple[Rung, ...] | None = None,
+    ladder: tuple[Tier, ...] | None = None,
     available: float = inf,
     ranker: Ranker | None = None,
 ) -> Measuring:
@@ -164,7 +164,7 @@ def measuring_of(
         ladders=ladders,
         test=split.test,
         test_rejections=held,
-        sizes=split.sizes,
+        segments=split.segments,
         names=names,
         lengths=lengths,
     )
@@ -173,7 +173,7 @@ def measuring_of(
 def measure_shard(measuring: Measuring, shard: tuple[int, int]) -> ShardMeasures:
     """Lists, then metrics, of one shard."""
     night = measuring.night
-    accounts, sizes = night.accounts[slice(*shard)], measuring.sizes[slice(*shard)]
+    accounts, segments = night.accounts[slice(*shard)], measuring.segments[slice(*shard)]
     test, held = take(measuring.test, accounts), measuring.test_rejections
     rejected = None if held is None else take(held, accounts)
     popularity = Popularity(night.followers, int(np.count_nonzero(night.followees.degrees)))
@@ -183,9 +183,9 @@ def measure_shard(measuring: Measuring, shard: tuple[int, int]) -> ShardMeasures
         found.append(metrics(codes, test, popularity, *asked, rejected))
         if COVERAGE in measuring.names:
             for length, k in enumerate(measuring.lengths):
-                for size in np.unique(sizes).tolist():
-                    shown = np.unique(codes[sizes == size, :k])
-                    recommended[place, length, size] = shown[shown >= 0]
+                for segment in np.unique(segments).tolist():
+                    shown = np.unique(codes[segments == segment, :k])
+                    recommended[place, length, segment] = shown[shown >= 0]
     values = np.array([list(values.values()) for values in found])
     values = values.reshape(len(found), len(found[0]), len(accounts))
     return ShardMeasures(shard, tuple(found[0]), values, recommended)
@@ -209,7 +209,7 @@ def measure_lists(
     todo = heaviest_first(cut_short(work, shards, night.shard_accounts), work)
     names: tuple[str, ...] = ()
     parts: dict[int, np.ndarray] = {}
-    shape = len(measuring.ladders), len(lengths), len(SIZES), len(night.followers)
+    shape = len(measuring.ladders), len(lengths), len(SEGMENTS), len(night.followers)
     recommended = np.zeros(shape if COVERAGE in measuring.names else (0, 0, 0, 0), np.bool_)
     for done in run_shards(partial(measure_shard, measuring), todo):
         names, parts[done.shard[0]] = done.metrics, done.values
@@ -222,7 +222,7 @@ def measure_lists(
         metrics=names,
         values=np.concatenate([parts[start] for start in sorted(parts)], axis=2),
         accounts=night.accounts,
-        sizes=measuring.sizes,
+        segments=measuring.segments,
         coverage=_coverage(measuring, recommended),
     )
 
@@ -263,7 +263,7 @@ def measure(
         for metric, values in zip(found.metrics, found.values[0], strict=True)
     }
     return means | {
-        metric: value for (_, metric, size), value in found.coverage.items() if size == ALL
+        metric: value for (_, metric, segment), value in found.coverage.items() if segment == ALL
     }
 
 
@@ -275,8 +275,8 @@ def _coverage(measuring: Measuring, recommended: np.ndarray) -> dict[tuple[str, 
     catalogue = measuring.night.followers >= least
     found = {}
     for source, by_length in zip(measuring.ladders, recommended, strict=True):
-        for k, by_size in zip(measuring.lengths, by_length, strict=True):
-            shown = {ALL: by_size.any(axis=0), **dict(zip(SIZES, by_size, strict=True))}
-            for size, codes in shown.items():
-                found[source, f"{COVERAGE}@{k}", size] = coverage(codes, catalogue)
+        for k, by_segment in zip(measuring.lengths, by_length, strict=True):
+            shown = {ALL: by_segment.any(axis=0), **dict(zip(SEGMENTS, by_segment, strict=True))}
+            for segment, codes in shown.items():
+                found[source, f"{COVERAGE}@{k}", segment] = coverage(codes, catalogue)
     return found

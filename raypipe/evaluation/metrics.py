@@ -214,8 +214,8 @@ def coverage(recommended: np.ndarray, catalogue: np.ndarray) -> float:
         >>> coverage(np.array([True, False, True]), np.array([True, True, False]))
         0.5
     """
-    size = np.count_nonzero(catalogue)
-    return float(np.count_nonzero(recommended & catalogue) / size) if size else float("nan")
+    segment = np.count_nonzero(catalogue)
+    return float(np.count_nonzero(recommended & catalogue) / segment) if segment else float("nan")
 
 
 def rejected_share(codes: np.ndarray, rejections: Adjacency) -> np.ndarray:

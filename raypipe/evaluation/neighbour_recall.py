@@ -18,8 +18,8 @@ from raypipe.recommend.sources import co_followed, two_hop
 
 #: Accounts of a sample: so many give a recall to 2 in 100, the fewest to 10 in 100.
 _MOST, _FEWEST = 2000, 100
-#: Between these, as many as have so many wedges together: one to four seconds of counting.
-_WEDGES = 200_000_000
+#: Between these, as many as have so many co-follow pairs together: one to four seconds of counting.
+_CO_FOLLOW_PAIRS = 200_000_000
 
 
 class Recall(NamedTuple):
@@ -45,17 +45,19 @@ def similarity_facts(graph: FollowGraph, night: Night) -> dict[str, Any]:
     """What the cap leaves out, what is left to do, and what is found; JSON values.
 
     Returns:
-        ``max_followers``, ``hubs_left_out``, ``share_of_wedges_left``, and the fields of
+        ``max_followers``, ``hubs_left_out``, ``share_of_co_follow_pairs_left``, and the fields of
         :class:`Recall`. Where no hub is left out, the search is exact: a recall of 1, no sample.
     """
-    cap = night.config.similar.max_followers_in_similarity
+    cap = night.config.sources.similar.max_followers
     followers = graph.followers.degrees
     left = followers if cap is None else followers[followers <= cap]
     found = measure_recall(night, graph.followers) if night.hubs_left_out else _EXACT
     return {
         "max_followers": cap,
         "hubs_left_out": night.hubs_left_out,
-        "share_of_wedges_left": round(_wedges(left) / (_wedges(followers) or 1), 4),
+        "share_of_co_follow_pairs_left": round(
+            _co_follow_pairs(left) / (_co_follow_pairs(followers) or 1), 4
+        ),
         **{name: value and round(value, 4) for name, value in found._asdict().items()},
     }
 
@@ -92,7 +94,7 @@ def measure_recall(night: Night, followers: Adjacency) -> Recall:
     Args:
         followers: who follows each account, hubs too.
     """
-    similar = night.config.similar
+    similar = night.config.sources.similar
     asked = night.accounts[night.followees.degrees_of(night.accounts) > 0]
     sample = _draw(night, asked)
     exact = best_of_all(
@@ -156,15 +158,15 @@ def interval(mean: float, size: int, fraction: float) -> tuple[float, float]:
 
 
 def _draw(night: Night, asked: np.ndarray) -> np.ndarray:
-    """Some of the accounts, ascending; the fewer, the more wedges they have."""
+    """Some of the accounts, ascending; the fewer, the more co-follow pairs they have."""
     rng = np.random.default_rng(night.config.seed)
     drawn = rng.permutation(asked)[:_MOST]
-    wedges = sum(
+    co_follow_pairs = sum(
         int(night.followers[night.followees.row(account)].sum(dtype=np.int64)) for account in drawn
     )
-    size = max(_FEWEST, _WEDGES * len(drawn) // max(wedges, 1))
+    size = max(_FEWEST, _CO_FOLLOW_PAIRS * len(drawn) // max(co_follow_pairs, 1))
     return np.sort(drawn[:size])
 
 
-def _wedges(followers: np.ndarray) -> int:
+def _co_follow_pairs(followers: np.ndarray) -> int:
     return int(np.dot(followers, followers))

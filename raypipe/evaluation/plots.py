@@ -12,7 +12,7 @@ from raypipe.evaluation.evaluate import Evaluation
 from raypipe.evaluation.measuring import ALL
 from raypipe.evaluation.metrics import COVERAGE, LISTS, RANKING, REJECTED
 from raypipe.evaluation.results import Row, only
-from raypipe.evaluation.splits import SIZES
+from raypipe.evaluation.splits import SEGMENTS
 from raypipe.storage.files import disk_errors
 
 #: Name of a picture to the metrics in it.
@@ -62,20 +62,20 @@ def figure_of(evaluation: Evaluation, shown: Sequence[str]) -> Figure:
     handles, labels = panels[0].get_legend_handles_labels()
     abreast = min(len(labels), int(_PANEL * columns / _NAME))
     figure.legend(handles, labels, loc="outside upper center", ncols=abreast, frameon=False)
-    figure.supxlabel("size of the accounts, and how many they are", fontsize=9)
+    figure.supxlabel("segment of the accounts, and how many they are", fontsize=9)
     return figure
 
 
 def _draw(evaluation: Evaluation, metric: str, axes) -> None:
-    """One panel: a point for each source and size, with its interval."""
-    sizes, sources = (*SIZES, ALL), evaluation.measures.sources
+    """One panel: a point for each source and segment, with its interval."""
+    segments, sources = (*SEGMENTS, ALL), evaluation.measures.sources
     width = 0.7 / len(sources)
     for place, source in enumerate(sources):
-        rows = {row["size"]: row for row in only(evaluation.means, source=source, metric=metric)}
-        there = [i for i, size in enumerate(sizes) if rows[size]["mean"] is not None]
-        means = np.array([rows[sizes[i]]["mean"] for i in there])
+        rows = {row["segment"]: row for row in only(evaluation.means, source=source, metric=metric)}
+        there = [i for i, segment in enumerate(segments) if rows[segment]["mean"] is not None]
+        means = np.array([rows[segments[i]]["mean"] for i in there])
         bounds = np.array(
-            [[_or_mean(rows[sizes[i]], side) for i in there] for side in ("low", "high")]
+            [[_or_mean(rows[segments[i]], side) for i in there] for side in ("low", "high")]
         )
         axes.errorbar(
             np.array(there) + width * (place - (len(sources) - 1) / 2),
@@ -87,13 +87,16 @@ def _draw(evaluation: Evaluation, metric: str, axes) -> None:
             capsize=2,
             label=source,
         )
-    axes.axvline(len(SIZES) - 0.5, color="0.8", linewidth=1)
-    counts = [*np.bincount(evaluation.measures.sizes, minlength=len(SIZES)), len(evaluation.ids)]
-    ticks = [f"{size}\n{count:,}" for size, count in zip(sizes, counts, strict=True)]
-    axes.set_xticks(range(len(sizes)), ticks)
+    axes.axvline(len(SEGMENTS) - 0.5, color="0.8", linewidth=1)
+    counts = [
+        *np.bincount(evaluation.measures.segments, minlength=len(SEGMENTS)),
+        len(evaluation.ids),
+    ]
+    ticks = [f"{segment}\n{count:,}" for segment, count in zip(segments, counts, strict=True)]
+    axes.set_xticks(range(len(segments)), ticks)
     name = metric.partition("@")[0]
     axes.set_title(metric.replace("_", " ") + _UNITS.get(name, ""), fontsize=10)
-    axes.set_xlim(-0.5, len(sizes) - 0.5)
+    axes.set_xlim(-0.5, len(segments) - 0.5)
     axes.set_ylim(0, 1.05 * axes.get_ylim()[1])
     axes.grid(axis="y", alpha=0.3)
 

@@ -2,7 +2,7 @@
 
 evaluations/<date>-<digest>/
     evaluation.json       means, intervals, differences; split, config, engines, versions
-    evaluation.parquet    accountId, size, source, metric, value
+    evaluation.parquet    accountId, segment, source, metric, value
     accuracy.png, beyond.png
 """
 
@@ -14,19 +14,18 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from raypipe.columns import SOURCE
+from raypipe.columns import ACCOUNT, SOURCE
 from raypipe.compute.versions import versions
 from raypipe.evaluation.evaluate import Evaluation
 from raypipe.evaluation.plots import PICTURES, plot_metrics
-from raypipe.evaluation.splits import SIZES
+from raypipe.evaluation.splits import SEGMENTS
 from raypipe.storage.files import disk_errors, to_json, write_atomic
-from raypipe.storage.tables import ACCOUNT
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 VALUES_SCHEMA = pa.schema(
     [
         (ACCOUNT, pa.string()),
-        ("size", _TEXT),
+        ("segment", _TEXT),
         (SOURCE, _TEXT),
         ("metric", _TEXT),
         ("value", pa.float64()),
@@ -79,7 +78,9 @@ def _write_values(evaluation: Evaluation, path: Path) -> None:
     """One row group for each source and metric, accounts in their order."""
     measures = evaluation.measures
     m = len(measures.accounts)
-    sizes = pa.DictionaryArray.from_arrays(pa.array(measures.sizes, pa.int32()), list(SIZES))
+    segments = pa.DictionaryArray.from_arrays(
+        pa.array(measures.segments, pa.int32()), list(SEGMENTS)
+    )
 
     def same(names: tuple[str, ...], place: int) -> pa.DictionaryArray:
         return pa.DictionaryArray.from_arrays(pa.array([place] * m, pa.int32()), list(names))
@@ -89,10 +90,10 @@ def _write_values(evaluation: Evaluation, path: Path) -> None:
             for j in range(len(measures.metrics)):
                 columns = [
                     evaluation.ids.cast(pa.string()),
-                    sizes,
+                    segments,
                     same(measures.sources, i),
                     same(measures.metrics, j),
                     pa.array(measures.values[i, j], from_pandas=True),
                 ]
                 table = pa.Table.from_arrays(columns, schema=VALUES_SCHEMA)
-                writer.write_table(table, row_group_size=max(1, m))
+                writer.write_table(table, row_group_segment=max(1, m))

@@ -20,8 +20,8 @@ from raypipe.kernels.csr import Adjacency, subset
 from raypipe.kernels.splitmix import mix_pair
 from raypipe.recommend.negative_feedback import Rejections, rejections_of
 
-#: The sizes of an account, smallest first.
-SIZES = ("cold", "warm", "hot")
+#: The segments of an account, smallest first.
+SEGMENTS = ("cold", "warm", "hot")
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Split:
         train: all accounts, and the follows that are not held out.
         test: the follows held out, a row for each account of the graph.
         accounts: int32, those to be measured, ascending; each has a row in test.
-        sizes: uint8, the place in SIZES of each of ``accounts``, by its follows in train.
+        segments: uint8, the place in SEGMENTS of each of ``accounts``, by its follows in train.
         facts: JSON values: follows in train and test, accounts by whether and why not measured.
         rejections: that teach, and are not shown; None: nobody has rejected anybody.
         test_rejections: held out, a row for each account of the graph; None: there are none.
@@ -41,7 +41,7 @@ class Split:
     train: FollowGraph
     test: Adjacency
     accounts: np.ndarray
-    sizes: np.ndarray
+    segments: np.ndarray
     facts: dict[str, Any]
     rejections: Rejections | None = None
     test_rejections: Adjacency | None = None
@@ -178,8 +178,8 @@ def split_follows(
         raise InputError(_why_nobody(follows, len(test.codes), config))
     most = len(can_be) if config.accounts is None else config.accounts
     accounts = draw_accounts(can_be, most, seed)
-    bounds = [config.sizes.warm, config.sizes.hot]
-    sizes = np.searchsorted(bounds, train.followees.degrees_of(accounts), side="right")
+    bounds = [config.segments.warm, config.segments.hot]
+    segments = np.searchsorted(bounds, train.followees.degrees_of(accounts), side="right")
     facts = {
         "follows": {"train": train.follows, "test": len(test.codes)},
         "accounts": {
@@ -190,7 +190,7 @@ def split_follows(
             "nothing_held_out": int(np.count_nonzero(enough & ~tested)),
         },
     }
-    return Split(train, test, accounts, sizes.astype(np.uint8), facts)
+    return Split(train, test, accounts, segments.astype(np.uint8), facts)
 
 
 def _why_nobody(follows: np.ndarray, test: int, config: EvaluationConfig) -> str:

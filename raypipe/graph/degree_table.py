@@ -59,7 +59,7 @@ class Degrees:
 
     Example:
         >>> degrees = Degrees(distribution([2, 0], [3, 1]), distribution([3, 1, 0], [1, 3, 0]))
-        >>> degrees.accounts, degrees.follows, degrees.wedges
+        >>> degrees.accounts, degrees.follows, degrees.co_follow_pairs
         (4, 6, 12)
     """
 
@@ -77,8 +77,8 @@ class Degrees:
         return self.of_follows.total
 
     @property
-    def wedges(self) -> int:
-        """As `statistics.wedges`: the sum of the squares of all numbers of followers."""
+    def co_follow_pairs(self) -> int:
+        """As `statistics.co_follow_pairs`: the sum of the squares of all numbers of followers."""
         numbers = self.of_followers.numbers.astype(object)  # a square may pass 64 bits
         return int((numbers * numbers * self.of_followers.accounts).sum())
 
@@ -157,7 +157,7 @@ def without_hubs(degrees: Degrees, cap: int | None) -> Degrees:
 
     Example:
         >>> degrees = Degrees(distribution([1, 4], [4, 2]), distribution([0, 2, 6], [2, 3, 1]))
-        >>> without_hubs(degrees, 5).of_follows.numbers, without_hubs(degrees, 5).wedges
+        >>> without_hubs(degrees, 5).of_follows.numbers, without_hubs(degrees, 5).co_follow_pairs
         (array([0, 2]), 12)
     """
     numbers, accounts = degrees.of_followers
@@ -174,7 +174,8 @@ def grown(degrees: Degrees, accounts: int) -> Degrees:
 
     With s times as many accounts, s times as many have each number of follows. Hubs grow with the
     network: followers and followees both grow by the square root of s, so that follows grow by s
-    and wedges by s to the power of 1.5. R-MAT graphs of 4 k to 1 M accounts do so within 1.3.
+    and co-follow pairs by s to the power of 1.5. R-MAT graphs of 4 k to 1 M accounts do so within
+    1.3.
 
     Raises:
         ConfigError: fewer accounts than there are, or more than int32 codes can number.
@@ -182,7 +183,7 @@ def grown(degrees: Degrees, accounts: int) -> Degrees:
     Example:
         >>> small = Degrees(distribution([0, 2], [50, 50]), distribution([0, 10], [90, 10]))
         >>> large = grown(small, 400)
-        >>> large.accounts, large.follows, large.wedges
+        >>> large.accounts, large.follows, large.co_follow_pairs
         (400, 400, 8000)
         >>> large.of_followers
         Distribution(numbers=array([ 0, 20]), accounts=array([380,  20]))

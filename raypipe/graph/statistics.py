@@ -36,7 +36,7 @@ def graph_statistics(graph: FollowGraph) -> dict[str, Any]:
         "follows": graph.follows,
         "mutual_follows": mutual,
         "reciprocity": round(2 * mutual / (graph.follows or 1), 4),
-        "wedges": wedges(graph),
+        "co_follow_pairs": co_follow_pairs(graph),
         "accounts_without_follows": int(np.count_nonzero(follows == 0)),
         "accounts_without_followers": int(np.count_nonzero(followers == 0)),
         "follows_per_follower": _describe(follows[follows > 0]),
@@ -72,7 +72,7 @@ def triangle_statistics(graph: FollowGraph) -> dict[str, Any]:
     }
 
 
-def wedges(graph: FollowGraph) -> int:
+def co_follow_pairs(graph: FollowGraph) -> int:
     """Pairs of follows that share a followee, ordered, self-pairs included: sum of in-degree^2.
 
     This is what comparing every account with every other costs without any shortcut.

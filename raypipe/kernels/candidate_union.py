@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 
-class Merged(NamedTuple):
+class CandidateUnion(NamedTuple):
     """What S sources say of the candidates of m accounts; those of i at ``indptr[i:i + 2]``.
 
     Attributes:
@@ -32,7 +32,7 @@ class Merged(NamedTuple):
         return np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
 
 
-def merge(counts: np.ndarray, codes: np.ndarray, scores: np.ndarray, n: int) -> Merged:
+def unite(counts: np.ndarray, codes: np.ndarray, scores: np.ndarray, n: int) -> CandidateUnion:
     """Each candidate once, with what every source says of it.
 
     Args:
@@ -43,13 +43,13 @@ def merge(counts: np.ndarray, codes: np.ndarray, scores: np.ndarray, n: int) -> 
     Example:
         >>> codes = np.array([[[7, 3]], [[3, 5]]], dtype=np.int32)
         >>> scores = np.array([[[0.9, 0.8]], [[6.0, 4.0]]])
-        >>> merged = merge(np.array([[2], [2]]), codes, scores, 8)
-        >>> merged.codes.tolist(), merged.ranks.tolist()
+        >>> union = unite(np.array([[2], [2]]), codes, scores, 8)
+        >>> union.codes.tolist(), union.ranks.tolist()
         ([7, 3, 5], [[0, 2], [1, 0], [2, 1]])
-        >>> merged.scores.tolist()
+        >>> union.scores.tolist()
         [[0.9, 0.0], [0.8, 6.0], [0.0, 4.0]]
     """
-    return Merged(*_merge(counts, codes, scores, n), codes.shape[2])
+    return CandidateUnion(*_merge(counts, codes, scores, n), codes.shape[2])
 
 
 @njit(cache=True, nogil=True)

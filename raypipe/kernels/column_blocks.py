@@ -23,12 +23,12 @@ from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.search_cost import CLIP, COUNT, SEARCH, WRITE
 from raypipe.kernels.similarity_index import (
     SimilarityIndex,
+    co_follow_pairs,
     count,
     group_equal_sets,
     lay_out,
     starts_of,
     turn,
-    wedges,
 )
 from raypipe.kernels.tanimoto import (
     Neighbours,
@@ -136,10 +136,10 @@ def search_block(
         _search_all(
             *followees, block, accounts, own, asked.set_of[some], *threshold, at_least, found
         )
-        for array, merged in zip(
-            best, merge(followees.indptr, accounts, so_far, found), strict=True
+        for array, union in zip(
+            best, unite(followees.indptr, accounts, so_far, found), strict=True
         ):
-            array[some] = merged
+            array[some] = union
 
 
 def _last_places(indptr: np.ndarray, accounts: np.ndarray, best: Neighbours) -> np.ndarray:
@@ -201,7 +201,7 @@ def _ranks_of(followees, rank_of, ranks, bits):
     return ranks[:n]
 
 
-def merge(
+def unite(
     indptr: np.ndarray, accounts: np.ndarray, one: Neighbours, other: Neighbours
 ) -> Neighbours:
     """The k best of two lists of each account, by similarity, then code; nobody is on both lists.
@@ -218,17 +218,17 @@ def merge(
         ...     scores = np.array([overlaps]) / 3
         ...     return Neighbours(np.array([2]), np.array([codes]), np.array([overlaps]), scores)
         >>> sizes = np.array([0, 2, 4, 6, 8, 10])
-        >>> merge(sizes, np.array([0]), lists([1, 3], [1, 1]), lists([2, 4], [1, 1])).codes.tolist()
+        >>> unite(sizes, np.array([0]), lists([1, 3], [1, 1]), lists([2, 4], [1, 1])).codes.tolist()
         [[1, 2]]
     """
-    merged = no_neighbours(*one.codes.shape)
-    _merge(indptr, accounts, one, other, merged)
-    return merged
+    union = no_neighbours(*one.codes.shape)
+    _merge(indptr, accounts, one, other, union)
+    return union
 
 
 @njit(nogil=True, cache=True)
-def _merge(indptr, accounts, one, other, merged):
-    k = merged.codes.shape[1]
+def _merge(indptr, accounts, one, other, union):
+    k = union.codes.shape[1]
     for i in range(len(accounts)):
         account = accounts[i]
         size = indptr[account + 1] - indptr[account]
@@ -247,13 +247,13 @@ def _merge(indptr, accounts, one, other, merged):
                 ours, theirs = overlap_a * union_b, overlap_b * union_a
                 take_left = ours > theirs or (ours == theirs and a < b)
             lists, at = (one, left) if take_left else (other, right)
-            merged.codes[i, n] = lists.codes[i, at]
-            merged.overlaps[i, n] = lists.overlaps[i, at]
-            merged.scores[i, n] = lists.scores[i, at]
+            union.codes[i, n] = lists.codes[i, at]
+            union.overlaps[i, n] = lists.overlaps[i, at]
+            union.scores[i, n] = lists.scores[i, at]
             n += 1
             left += take_left
             right += not take_left
-        merged.counts[i] = n
+        union.counts[i] = n
 
 
 def build_block(followees: Adjacency, rows: np.ndarray) -> Block:
@@ -341,4 +341,4 @@ def work_in_blocks(index: ColumnBlocks) -> np.ndarray:
     degrees = followees.degrees
     t_indptr = starts_of(count(followees.codes, len(degrees)))
     fixed = WRITE + np.where(degrees, SEARCH + CLIP * degrees, 0)
-    return len(blocks) * fixed + COUNT * wedges(*followees, t_indptr)
+    return len(blocks) * fixed + COUNT * co_follow_pairs(*followees, t_indptr)

@@ -49,8 +49,8 @@ def best_of_all(
 ) -> Neighbours:
     """The k other accounts most similar to each of some accounts, above a threshold.
 
-    The lists of `top_neighbours`, for a few accounts: one step for each of their wedges, and 8
-    bytes of memory per account of the graph.
+    The lists of `top_neighbours`, for a few accounts: one step for each of their co-follow pairs,
+    and 8 bytes of memory per account of the graph.
 
     Args:
         followees, followers: the two sides of the graph.

@@ -67,8 +67,8 @@ def best_columns(
         factors: float32[m, d], of the accounts.
         column_factors: float32[c, d].
         columns: int32[c], codes, ascending.
-        masked: for each of the m accounts, the codes that it follows: none of them is brought. From
-            there start its walks.
+        masked: for each of the m accounts, the codes that it follows: none of them is retrieved.
+            From there start its walks.
         wanted: int64[m].
         walks: adds their weights.
         longest: what :func:`longest_of` says of ``column_factors``, if it is known.

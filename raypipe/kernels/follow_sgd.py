@@ -112,13 +112,13 @@ def _account_ratings(
     account, indptr, codes, rejected_indptr, rejected, drawn_from, per_follow, seed, epoch
 ):
     followed = codes[indptr[account] : indptr[account + 1]]
-    refused = rejected[rejected_indptr[account] : rejected_indptr[account + 1]]
-    items = np.empty(len(followed) * (1 + per_follow) + len(refused), np.int32)
+    excluded = rejected[rejected_indptr[account] : rejected_indptr[account + 1]]
+    items = np.empty(len(followed) * (1 + per_follow) + len(excluded), np.int32)
     ratings = np.zeros(len(items))
     items[: len(followed)] = followed
     ratings[: len(followed)] = 1.0
-    count = len(followed) + len(refused)
-    items[len(followed) : count] = refused
+    count = len(followed) + len(excluded)
+    items[len(followed) : count] = excluded
     word = mix_pair(seed, epoch, account)
     for _ in range(len(followed) * per_follow):
         for _ in range(_ATTEMPTS):

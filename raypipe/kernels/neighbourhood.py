@@ -41,18 +41,18 @@ def weighted_union(
     return _weighted_union(rows.indptr, rows.codes, counts, neighbours, weights)
 
 
-def weigh_refused(
+def weigh_excluded(
     rows: Adjacency,
     rejected: Adjacency,
     accounts: np.ndarray,
     near: Neighbours,
     times: float,
 ) -> np.ndarray:
-    """float64[m, k]: the similarity of each neighbour, less where its taste led to refusals.
+    """float64[m, k]: the similarity of each neighbour, less where its taste led to exclusions.
 
         weight(a, b) = similarity(a, b) * common / (common + times * refused)
 
-    where ``common`` are the followees that a and b share, and ``refused`` those of b that a has
+    where ``common`` are the followees that a and b share, and ``excluded`` those of b that a has
     rejected: of what a has an opinion on, the share of b's that it agrees with. A neighbour none of
     whose followees a has rejected weighs what its similarity says.
 
@@ -61,17 +61,17 @@ def weigh_refused(
         rejected: whom every account has rejected.
         accounts: int32[m].
         near: their neighbours.
-        times: how much a refused followee counts, against a common one.
+        times: how much a excluded followee counts, against a common one.
 
     Example:
         >>> rows = Adjacency(np.array([0, 1, 4, 4]), np.array([0, 0, 1, 2], dtype=np.int32))
         >>> rejected = Adjacency(np.array([0, 1, 1, 1]), np.array([2], dtype=np.int32))
         >>> one = np.array([[1]], dtype=np.int32)
         >>> near = Neighbours(np.array([1]), one, one, np.array([[0.25]]))
-        >>> weigh_refused(rows, rejected, np.array([0]), near, 1.0).tolist()
+        >>> weigh_excluded(rows, rejected, np.array([0]), near, 1.0).tolist()
         [[0.125]]
     """
-    return _weigh_refused(*rows, *rejected, accounts, *near, times)
+    return _weigh_excluded(*rows, *rejected, accounts, *near, times)
 
 
 def withdraw_rejected(
@@ -154,7 +154,7 @@ def _weighted_union(indptr, codes, counts, neighbours, weights):
 
 
 @njit(cache=True, nogil=True)
-def _weigh_refused(
+def _weigh_excluded(
     indptr, codes, rejected_indptr, rejected, accounts, counts, neighbours, overlaps, scores, times
 ):
     weights = scores.copy()
@@ -162,12 +162,12 @@ def _weigh_refused(
         mine = rejected[rejected_indptr[accounts[i]] : rejected_indptr[accounts[i] + 1]]
         for j in range(counts[i] if len(mine) else 0):
             theirs = codes[indptr[neighbours[i, j]] : indptr[neighbours[i, j] + 1]]
-            refused = 0
+            excluded = 0
             for code in mine:
                 at = np.searchsorted(theirs, code)
-                refused += at < len(theirs) and theirs[at] == code
+                excluded += at < len(theirs) and theirs[at] == code
             common = overlaps[i, j]
-            weights[i, j] *= common / (common + times * refused)
+            weights[i, j] *= common / (common + times * excluded)
     return weights
 
 

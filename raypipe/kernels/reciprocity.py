@@ -13,7 +13,7 @@ def best_not_followed(
     followees: Adjacency,
     followers: Adjacency,
     scores: np.ndarray,
-    brought: np.ndarray,
+    retrieved: np.ndarray,
     accounts: np.ndarray,
     wanted: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -22,7 +22,7 @@ def best_not_followed(
     Args:
         followees, followers: both sides of a graph of n accounts.
         scores: float64[n], of every account.
-        brought: bool[n], who may be among the best.
+        retrieved: bool[n], who may be among the best.
         accounts: int[m], codes.
         wanted: int64[m], how many to keep.
 
@@ -38,7 +38,7 @@ def best_not_followed(
         >>> codes.tolist()
         [2]
     """
-    return _best_not_followed(*followees, *followers, scores, brought, accounts, wanted)
+    return _best_not_followed(*followees, *followers, scores, retrieved, accounts, wanted)
 
 
 def mutual_follows(followees: Adjacency, followers: Adjacency) -> int:
@@ -67,7 +67,7 @@ def returned_follows(followees: Adjacency, followers: Adjacency) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def _best_not_followed(
-    followees_indptr, followees, followers_indptr, followers, scores, brought, accounts, wanted
+    followees_indptr, followees, followers_indptr, followers, scores, retrieved, accounts, wanted
 ):
     m = len(accounts)
     largest, room = 0, 0
@@ -89,7 +89,7 @@ def _best_not_followed(
             for code in followers[followers_indptr[account] : followers_indptr[account + 1]]:
                 while at < last and followees[at] < code:
                     at += 1
-                if brought[code] and (at == last or followees[at] != code):
+                if retrieved[code] and (at == last or followees[at] != code):
                     some_codes[count] = code
                     some_scores[count] = scores[code]
                     count += 1

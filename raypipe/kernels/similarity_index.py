@@ -232,10 +232,10 @@ def turn(ptr, rows, turned_ptr, turned):
     return turned
 
 
-def wedges(indptr: np.ndarray, indices: np.ndarray, t_indptr: np.ndarray) -> np.ndarray:
+def co_follow_pairs(indptr: np.ndarray, indices: np.ndarray, t_indptr: np.ndarray) -> np.ndarray:
     """What counting without any pruning costs: follows of the followees of each account.
 
-        wedges(a) = sum over the followees f of a of the number of followers of f
+        co_follow_pairs(a) = sum over the followees f of a of the number of followers of f
 
     Args:
         indptr, indices: followees by follower, int64[n + 1] and int32[follows].
@@ -245,14 +245,15 @@ def wedges(indptr: np.ndarray, indices: np.ndarray, t_indptr: np.ndarray) -> np.
         int64[n].
 
     Example:
-        >>> wedges(np.array([0, 1, 2, 2]), np.array([2, 2]), np.array([0, 0, 0, 2])).tolist()
+        >>> indptr, followers = np.array([0, 1, 2, 2]), np.array([0, 0, 0, 2])
+        >>> co_follow_pairs(indptr, np.array([2, 2]), followers).tolist()
         [2, 2, 0]
     """
-    return _wedges(indptr, indices, t_indptr)
+    return _co_follow_pairs(indptr, indices, t_indptr)
 
 
 @njit(nogil=True, cache=True)
-def _wedges(indptr, indices, t_indptr):
+def _co_follow_pairs(indptr, indices, t_indptr):
     total = np.zeros(len(indptr) - 1, dtype=np.int64)
     for account in range(len(total)):
         for followee in indices[indptr[account] : indptr[account + 1]]:

@@ -35,9 +35,16 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from raypipe.kernels.search_cost import COUNT, LOOK, PLANE, WALK, work
-from raypipe.kernels.similarity_index import SimilarityIndex, build_index, wedges
+from raypipe.kernels.similarity_index import SimilarityIndex, build_index, co_follow_pairs
 
-__all__ = ["Neighbours", "SimilarityIndex", "build_index", "top_neighbours", "wedges", "work"]
+__all__ = [
+    "Neighbours",
+    "SimilarityIndex",
+    "build_index",
+    "co_follow_pairs",
+    "top_neighbours",
+    "work",
+]
 
 # Up to this length, clamping every entry of a list is cheaper than two binary searches.
 SHORT = 64

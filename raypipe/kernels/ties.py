@@ -27,13 +27,13 @@ class Asked(NamedTuple):
         accounts: int[m], codes; -1 for one that is not in the graph.
         rows: int[m], their rows in the next two; in those of a whole graph, the accounts again.
         followees: whom they follow; nobody of them stands in their lists.
-        refused: who is not shown to them, beside followees.
+        excluded: who is not shown to them, beside followees.
     """
 
     accounts: np.ndarray
     rows: np.ndarray
     followees: Adjacency
-    refused: Adjacency
+    excluded: Adjacency
 
 
 class Ties(NamedTuple):
@@ -92,7 +92,7 @@ def ties_of(
             asked.accounts,
             asked.rows,
             *asked.followees,
-            *asked.refused,
+            *asked.excluded,
             counts,
             lists,
             near.counts,
@@ -110,8 +110,8 @@ def _ties_of(
     rows,
     mine_indptr,
     mine_codes,
-    refused_indptr,
-    refused,
+    excluded_indptr,
+    excluded,
     counts,
     lists,
     near_counts,
@@ -139,7 +139,7 @@ def _ties_of(
         mine = mine_codes[mine_indptr[row] : mine_indptr[row + 1]]
         for code in mine:
             role[code] = -1 if hidden[code] == 0 else 0
-        for code in refused[refused_indptr[row] : refused_indptr[row + 1]]:
+        for code in excluded[excluded_indptr[row] : excluded_indptr[row + 1]]:
             role[code] = 0
         for j in range(len(entries)):
             role[entries[j]] = j + 1
@@ -173,13 +173,13 @@ def _count_common(
     mine, role, entries, followees_indptr, followees, followers_indptr, followers,
     common, first, second,
 ):  # fmt: skip
-    walks, looks = 0, 0
+    walks, reports = 0, 0
     for code in mine:
         walks += followees_indptr[code + 1] - followees_indptr[code]
     for entry in entries:
         length = followers_indptr[entry + 1] - followers_indptr[entry]
-        looks += min(length, _search_steps(length, len(mine)))
-    if walks <= looks:
+        reports += min(length, _search_steps(length, len(mine)))
+    if walks <= reports:
         walk(mine, role, followees_indptr, followees, common, first, second)
         return
     for j in range(len(entries)):

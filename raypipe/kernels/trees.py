@@ -23,7 +23,7 @@ class Trees(NamedTuple):
 
     Attributes:
         roots: int32[trees], a node, or ``~leaf`` of a tree without any.
-        features: int32[nodes], column that a node looks at.
+        features: int32[nodes], column that a node reports at.
         thresholds: float64[nodes].
         left, right: int32[nodes].
         leaves: float64[leaves].

@@ -45,25 +45,25 @@ def weights_of(follows: np.ndarray, weight: str, most: int | None = None) -> np.
 
 
 def best_of_walks(
-    middles: Adjacency,
+    intermediaries: Adjacency,
     rows: Adjacency,
     weights: np.ndarray,
-    brought: np.ndarray,
+    retrieved: np.ndarray,
     accounts: np.ndarray,
     wanted: np.ndarray,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each account, the best of those that walks through its middle lead to.
 
-        score(a, c) = sum of weights[b] over the b in a's row of middles whose row holds c
+        score(a, c) = sum of weights[b] over the b in a's row of intermediaries whose row holds c
 
     The sum runs over b by code, so its bits do not depend on the sharding. One account's codes are
     held at a time, and only its best are kept: 8 bytes for each account of the graph, 12 for each
     code that the account with most walks may reach.
 
     Args:
-        middles, rows: two sides of a graph of n accounts; they may be the same one.
+        intermediaries, rows: two sides of a graph of n accounts; they may be the same one.
         weights: float64[n], not negative; an account of weight 0 is not walked through.
-        brought: bool[n], who may be among the best.
+        retrieved: bool[n], who may be among the best.
         accounts: int[m], codes.
         wanted: int64[m], how many to keep.
 
@@ -73,17 +73,17 @@ def best_of_walks(
 
     Example:
         >>> rows = Adjacency(np.array([0, 2, 4, 5]), np.array([1, 2, 0, 2, 0], dtype=np.int32))
-        >>> weights, brought = np.array([1, 0.5, 0.25]), np.ones(3, dtype=bool)
+        >>> weights, retrieved = np.array([1, 0.5, 0.25]), np.ones(3, dtype=bool)
         >>> indptr, codes, scores = best_of_walks(
-        ...     rows, rows, weights, brought, np.array([0]), np.array([1]))
+        ...     rows, rows, weights, retrieved, np.array([0]), np.array([1]))
         >>> codes.tolist(), scores.tolist()
         ([0], [0.75])
     """
-    return _best_of_walks(*middles, *rows, weights, brought, accounts, wanted)
+    return _best_of_walks(*intermediaries, *rows, weights, retrieved, accounts, wanted)
 
 
 def count_walks(
-    middles: Adjacency, rows: Adjacency, weights: np.ndarray, accounts: np.ndarray
+    intermediaries: Adjacency, rows: Adjacency, weights: np.ndarray, accounts: np.ndarray
 ) -> np.ndarray:
     """int64[m]: how many walks there are from each account; takes what :func:`best_of_walks` does.
 
@@ -92,13 +92,17 @@ def count_walks(
         >>> count_walks(rows, rows, np.array([1, 0, 1.0]), np.array([0, 1])).tolist()
         [1, 3]
     """
-    return _count_walks(*middles, rows.indptr, weights, accounts)
+    return _count_walks(*intermediaries, rows.indptr, weights, accounts)
 
 
 @njit(cache=True, nogil=True)
-def _best_of_walks(middles_indptr, middles, indptr, codes, weights, brought, accounts, wanted):
-    m, n = len(accounts), len(brought)
-    bounds = np.minimum(_count_walks(middles_indptr, middles, indptr, weights, accounts), n)
+def _best_of_walks(
+    intermediaries_indptr, intermediaries, indptr, codes, weights, retrieved, accounts, wanted
+):
+    m, n = len(accounts), len(retrieved)
+    bounds = np.minimum(
+        _count_walks(intermediaries_indptr, intermediaries, indptr, weights, accounts), n
+    )
     largest = bounds.max() if m else 0
     sums = np.zeros(n, dtype=np.float64)
     reached = np.empty(largest + 1, dtype=np.int32)
@@ -111,7 +115,9 @@ def _best_of_walks(middles_indptr, middles, indptr, codes, weights, brought, acc
     for i in range(m):
         if wanted[i] > 0:
             found = 0
-            for b in middles[middles_indptr[accounts[i]] : middles_indptr[accounts[i] + 1]]:
+            for b in intermediaries[
+                intermediaries_indptr[accounts[i]] : intermediaries_indptr[accounts[i] + 1]
+            ]:
                 if weights[b] != 0:
                     for at in range(indptr[b], indptr[b + 1]):
                         code = codes[at]
@@ -123,7 +129,7 @@ def _best_of_walks(middles_indptr, middles, indptr, codes, weights, brought, acc
                 code = reached[at]
                 reached[count] = code
                 scores[count] = sums[code]
-                count += brought[code]
+                count += retrieved[code]
                 sums[code] = 0
             count = keep_best(reached, scores, count, wanted[i])
             out_codes[end : end + count] = reached[:count]
@@ -134,11 +140,13 @@ def _best_of_walks(middles_indptr, middles, indptr, codes, weights, brought, acc
 
 
 @njit(cache=True, nogil=True)
-def _count_walks(middles_indptr, middles, indptr, weights, accounts):
+def _count_walks(intermediaries_indptr, intermediaries, indptr, weights, accounts):
     found = np.zeros(len(accounts), dtype=np.int64)
     for i in range(len(accounts)):
         account = accounts[i]
-        for b in middles[middles_indptr[account] : middles_indptr[account + 1]]:
+        for b in intermediaries[
+            intermediaries_indptr[account] : intermediaries_indptr[account + 1]
+        ]:
             if weights[b] != 0:
                 found[i] += indptr[b + 1] - indptr[b]
     return found

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from raypipe.columns import FOLLOWER, FOLLOWING, NEIGHBOUR, RANK, REASON, SCORE, SOURCE
+from raypipe.columns import ACCOUNT, CANDIDATE, NEIGHBOUR, RANK, REASON, SCORE, SOURCE
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.pipeline.cost.sample import Cost, cut_shards
 from raypipe.recommend.context import Night
-from raypipe.recommend.ladder import SOURCES, Rung
+from raypipe.recommend.ladder import SOURCES, Tier
 from raypipe.recommend.reasons import Reasons, sentences
 from raypipe.storage.files import disk_errors, to_json, write_atomic
 from raypipe.storage.runs.staging import Staging
@@ -22,7 +22,7 @@ from raypipe.storage.runs.staging import Staging
 Shard = tuple[int, int]
 
 #: The tables of a shard that are published, and what their second account is called there.
-PUBLISHED = {"neighbours": NEIGHBOUR, "recommendations": FOLLOWING}
+PUBLISHED = {"neighbours": NEIGHBOUR, "recommendations": CANDIDATE}
 
 
 def decide_once(staging: Staging, decide: Callable[[], dict[str, Any]]) -> dict[str, Any]:
@@ -69,7 +69,7 @@ def published_tables(
     for shard in shards:
         table = staging.load_shard(shard_name(shard))[kind]
         columns = {
-            FOLLOWER: graph.ids.take(table["account"]),
+            ACCOUNT: graph.ids.take(table["account"]),
             RANK: table[RANK],
             PUBLISHED[kind]: graph.ids.take(table["other"]),
             SCORE: table[SCORE],
@@ -81,19 +81,19 @@ def published_tables(
         yield pa.table(columns)
 
 
-def count_lists(staging: Staging, shards: list[Shard], ladder: tuple[Rung, ...]) -> dict[str, dict]:
+def count_lists(staging: Staging, shards: list[Shard], ladder: tuple[Tier, ...]) -> dict[str, dict]:
     """Recommendations by source of the ladder, and refused candidates by source and reason."""
-    asked = {name for rung in ladder for name in rung.sources}
+    asked = {name for tier in ladder for name in tier.sources}
     recommended = np.zeros(len(SOURCES), np.int64)
-    refused: dict[str, Counter[str]] = {source: Counter() for source in SOURCES}
+    excluded: dict[str, Counter[str]] = {source: Counter() for source in SOURCES}
     for shard in shards:
         tables = staging.load_shard(shard_name(shard))
         sources = tables["recommendations"][SOURCE].to_numpy()
         recommended += np.bincount(sources, minlength=len(SOURCES))
-        for row in tables["refused"].to_pylist():
-            refused[row[SOURCE]][row["reason"]] += row["candidates"]
+        for row in tables["excluded"].to_pylist():
+            excluded[row[SOURCE]][row["reason"]] += row["candidates"]
     by_source = zip(SOURCES, recommended.tolist(), strict=True)
     return {
         "recommendations": {name: count for name, count in by_source if name in asked},
-        "refused": {name: dict(refused[name]) for name in SOURCES if name in asked},
+        "excluded": {name: dict(excluded[name]) for name in SOURCES if name in asked},
     }

@@ -23,8 +23,8 @@ from raypipe.recommend.audience import audience
 from raypipe.recommend.blend.ranker import Ranker
 from raypipe.recommend.blend.training import check_blend
 from raypipe.recommend.context import Night, prepare
-from raypipe.recommend.filters.eligibility import Refusals
-from raypipe.recommend.ladder import Rung, has_factors, has_learned
+from raypipe.recommend.filters.eligibility import Exclusions
+from raypipe.recommend.ladder import Tier, has_factors, has_learned
 from raypipe.recommend.models.algorithms import check_factors, train
 from raypipe.recommend.models.model import FactorModel, load_model, save_model
 from raypipe.recommend.negative_feedback import Rejections
@@ -94,11 +94,11 @@ def load(
 def prepare_night(
     loaded: Loaded,
     config: RunConfig,
-    ladder: tuple[Rung, ...],
+    ladder: tuple[Tier, ...],
     ranker: Ranker | None,
     stages: Stages,
     scratch: Path | None = None,
-    refusals: Refusals | None = None,
+    exclusions: Exclusions | None = None,
     rejections: Rejections | None = None,
 ) -> tuple[Night, FactorModel | None]:
     """What the shards need, and the model that was trained; None where the ladder needs none.
@@ -107,7 +107,7 @@ def prepare_night(
         ranker: of the learned blend, if there is one; it is left out where nobody on the ladder
             gets that.
         scratch: folder of this run for work between; a model trained before a kill is there.
-        refusals: who is not shown to whom, beside followees.
+        exclusions: who is not shown to whom, beside followees.
         rejections: that teach.
 
     Raises:
@@ -126,7 +126,7 @@ def prepare_night(
             memory_available(),
             model,
             ladder,
-            refusals=refusals,
+            exclusions=exclusions,
             rejections=rejections,
             ranker=ranker if has_learned(ladder) else None,
         )

@@ -13,11 +13,17 @@ from raypipe.compute.progress import Progress, Silent
 from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
 from raypipe.errors import ConfigError
-from raypipe.evaluation.evidence import FEWEST, MOST, choose_ladder, ranker_of, sizes_if_measured
+from raypipe.evaluation.holdout_selection import (
+    FEWEST,
+    MOST,
+    choose_ladder,
+    ranker_of,
+    segments_if_measured,
+)
 from raypipe.evaluation.neighbour_recall import similarity_facts
 from raypipe.graph.degree_table import Degrees, without_hubs
 from raypipe.graph.follow_graph import FollowGraph
-from raypipe.graph.statistics import wedges
+from raypipe.graph.statistics import co_follow_pairs
 from raypipe.pipeline.cost.sample import cut_shards, measure_cost, write_seconds
 from raypipe.pipeline.cost.sample_degrees import measure_degrees, seconds_of_factors
 from raypipe.pipeline.load import load, prepare_night
@@ -54,7 +60,7 @@ def plan_night(
     Returns:
         JSON values: ``counts``, ``column_blocks`` (0: one index), ``seconds`` by stage,
         ``memory_bytes`` by part, ``hubs``, ``similarity`` as the run will report it. Seconds of
-        read, graph, evidence, prepare and plan are measured, in this process; those of recommend
+        read, graph, holdout, prepare and plan are measured, in this process; those of recommend
         and write are predicted.
 
     Raises:
@@ -65,7 +71,7 @@ def plan_night(
         loaded = load(config, read_accounts(config.audience), stages, stack)
         decided = choose_ladder(loaded.graph, loaded.audience, config, stages, _in_this_process)
         ladder, ranker = decided["ladder"], ranker_of(decided)
-        night, _ = prepare_night(loaded, config, ladder_of(ladder["rungs"]), ranker, stages)
+        night, _ = prepare_night(loaded, config, ladder_of(ladder["tiers"]), ranker, stages)
         with stages.stage("plan"):
             cost = measure_cost(night)
     graph = loaded.graph
@@ -74,7 +80,7 @@ def plan_night(
     longest = float(cost.accounts.max(initial=0.0)) + cost.building
     return {
         "counts": {
-            **{key: loaded.statistics[key] for key in ("accounts", "follows", "wedges")},
+            **{key: loaded.statistics[key] for key in ("accounts", "follows", "co_follow_pairs")},
             "audience": len(cost.accounts),
         },
         "column_blocks": len(blocks),
@@ -95,7 +101,7 @@ def plan_night(
             nodes,
             cpus,
             config.memory_per_task if blocks else None,
-            config.evaluation.share if ladder["decided_by"] == "evidence" else None,
+            config.evaluation.share if ladder["decided_by"] == "holdout" else None,
         )
         | memory_of_factors(config, graph.accounts, graph.follows),
         "hubs": costly_hubs(graph),
@@ -125,8 +131,8 @@ def plan_degrees(
         )
     if config.blend.blends:
         raise ConfigError(
-            "blend.combine: what walks and a ranker take cannot be told from degrees; plan without "
-            "it: --set blend.combine=none"
+            "blend.method: what walks and a ranker take cannot be told from degrees; plan without "
+            "it: --set blend.method=none"
         )
     stages = Stages(progress or Silent())
     with stages.stage("plan"):
@@ -134,7 +140,7 @@ def plan_degrees(
     sizes, accounts = degrees.of_follows
     audience = int(accounts[sizes >= config.audience.min_follows].sum())
     searched = sizes_of_degrees(degrees, config)
-    evidence = evidence_of_degrees(degrees, cost, config, nodes * cpus)
+    holdout = holdout_of_degrees(degrees, cost, config, nodes * cpus)
     room = room_of_a_task(searched, audience, config)
     blocks = 0 if room.block is None else blocks_needed(searched, room.block)
     prepare = degrees.follows * PREPARE_SECONDS
@@ -144,7 +150,7 @@ def plan_degrees(
         "counts": {
             "accounts": degrees.accounts,
             "follows": degrees.follows,
-            "wedges": degrees.wedges,
+            "co_follow_pairs": degrees.co_follow_pairs,
             "audience": audience,
         },
         "column_blocks": blocks,
@@ -152,7 +158,7 @@ def plan_degrees(
             {
                 "read": degrees.follows * READ_SECONDS / (nodes * cpus),
                 "graph": degrees.follows * GRAPH_SECONDS,
-                **({} if evidence is None else {"evidence": evidence}),
+                **({} if holdout is None else {"holdout": holdout}),
                 "prepare": 0.0 if blocks else prepare,
                 "plan": stages.meter.stages[-1]["seconds"],
             },
@@ -171,24 +177,24 @@ def plan_degrees(
             nodes,
             cpus,
             config.memory_per_task if blocks else None,
-            None if evidence is None else config.evaluation.share,
+            None if holdout is None else config.evaluation.share,
         )
         | memory_of_factors(config, degrees.accounts, degrees.follows),
         "hubs": hubs_of_degrees(degrees),
-        "similarity": similarity_of_degrees(degrees, config.similar.max_followers_in_similarity),
+        "similarity": similarity_of_degrees(degrees, config.sources.similar.max_followers),
     }
 
 
-def evidence_of_degrees(
+def holdout_of_degrees(
     degrees: Degrees, cost: np.ndarray, config: RunConfig, cpus: int
 ) -> float | None:
-    """Seconds of deciding by evidence which phase leads; None where the ladder is fixed.
+    """Seconds of deciding by holdout which phase leads; None where the ladder is fixed.
 
     Args:
         cost: float64, of the length of ``degrees.of_follows``, seconds of each account.
     """
     numbers, accounts = degrees.of_follows
-    sizes = sizes_if_measured(numbers, config)
+    sizes = segments_if_measured(numbers, config)
     sizes[numbers < config.audience.min_follows] = -1
     totals = np.bincount(sizes[sizes >= 0], accounts[sizes >= 0])
     enough = np.flatnonzero(totals >= FEWEST)
@@ -230,7 +236,7 @@ def memory_by_part(
         "frame": int(rows * 2 * id_bytes * FRAME_PEAK / nodes),
         "ids": int(accounts * id_bytes),
         "follows": 2 * (8 * (accounts + 1) + 4 * follows),
-        "evidence": 0
+        "holdout": 0
         if held_out is None
         else int(3 * 8 * (accounts + 1) + 4 * follows * (2 - held_out)),
         "similarity_index": shared_index,
@@ -243,13 +249,13 @@ def memory_of_factors(config: RunConfig, accounts: int, follows: int) -> dict[st
 
     Example:
         >>> from raypipe.config import load_config
-        >>> config = load_config(None, {"factors.algorithm": "TruncatedSVD"})
+        >>> config = load_config(None, {"sources.factors.algorithm": "TruncatedSVD"})
         >>> memory_of_factors(config, 1_000_000, 50_000_000)
         {'training': 3880000000, 'model': 1536000000}
         >>> memory_of_factors(RunConfig(), 1_000_000, 50_000_000)
         {}
     """
-    if not config.factors.trained:
+    if not config.sources.factors.trained:
         return {}
     width, _ = shape_of(config)
     # Factors of all, and once more of whom can be recommended.
@@ -261,9 +267,9 @@ def memory_of_factors(config: RunConfig, accounts: int, follows: int) -> dict[st
 
 def sizes_of_degrees(degrees: Degrees, config: RunConfig) -> Sizes:
     """What the memory depends on; hubs that the config leaves out of the search are left out."""
-    searched = without_hubs(degrees, config.similar.max_followers_in_similarity)
+    searched = without_hubs(degrees, config.sources.similar.max_followers)
     numbers, accounts = searched.of_follows
-    k = config.similar.neighbours
+    k = config.sources.similar.neighbours
     before = np.cumsum(accounts[::-1]) - accounts[::-1]
     return Sizes(
         accounts=searched.accounts,
@@ -276,26 +282,26 @@ def sizes_of_degrees(degrees: Degrees, config: RunConfig) -> Sizes:
 
 
 def costly_hubs(graph: FollowGraph) -> list[dict[str, Any]]:
-    """The most followed accounts: each adds the square of its followers to the wedges.
+    """The most followed accounts: each adds the square of its followers to the co_follow_pairs.
 
     Example:
         >>> import pandas as pd
         >>> from raypipe.graph.follow_graph import build_graph, encode
         >>> frame = pd.DataFrame({"followerId": list("abc"), "followingId": list("xxy")})
         >>> costly_hubs(build_graph([encode(frame)])[0])[0]
-        {'account': 'x', 'followers': 2, 'share_of_wedges': 0.8}
+        {'account': 'x', 'followers': 2, 'share_of_co_follow_pairs': 0.8}
     """
     followers = graph.followers.degrees
     first = np.argsort(-followers, kind="stable")[:_HUBS]
     ids = [graph.ids[int(code)].as_py() for code in first]
-    return _hubs(ids, followers[first], wedges(graph))
+    return _hubs(ids, followers[first], co_follow_pairs(graph))
 
 
 def hubs_of_degrees(degrees: Degrees) -> list[dict[str, Any]]:
     """What :func:`costly_hubs` says, without the ids, that are not known."""
     numbers, accounts = (array[::-1] for array in degrees.of_followers)
     first = np.repeat(numbers, np.minimum(accounts, _HUBS))[:_HUBS]
-    return _hubs([None] * len(first), first, degrees.wedges)
+    return _hubs([None] * len(first), first, degrees.co_follow_pairs)
 
 
 def similarity_of_degrees(degrees: Degrees, cap: int | None) -> dict[str, Any]:
@@ -305,7 +311,9 @@ def similarity_of_degrees(degrees: Degrees, cap: int | None) -> dict[str, Any]:
     return {
         "max_followers": cap,
         "hubs_left_out": left_out,
-        "share_of_wedges_left": round(without_hubs(degrees, cap).wedges / degrees.wedges, 4),
+        "share_of_co_follow_pairs_left": round(
+            without_hubs(degrees, cap).co_follow_pairs / degrees.co_follow_pairs, 4
+        ),
         "recall": None if left_out else 1.0,
         "low": 0.0 if left_out else 1.0,
         "high": 1.0,
@@ -325,12 +333,14 @@ def _shared_index(night: Night) -> Sequence[np.ndarray]:
     return (*blocks, *(night.index.followees if night.hubs_left_out else ()))
 
 
-def _hubs(ids: list[str | None], followers: np.ndarray, all_wedges: int) -> list[dict[str, Any]]:
+def _hubs(
+    ids: list[str | None], followers: np.ndarray, all_co_follow_pairs: int
+) -> list[dict[str, Any]]:
     return [
         {
             "account": account,
             "followers": int(count),
-            "share_of_wedges": round(float(count) ** 2 / (all_wedges or 1), 4),
+            "share_of_co_follow_pairs": round(float(count) ** 2 / (all_co_follow_pairs or 1), 4),
         }
         for account, count in zip(ids, followers, strict=True)
     ]

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from raypipe.columns import FOLLOWER, FOLLOWING
+from raypipe.columns import ACCOUNT, CANDIDATE
 from raypipe.errors import LeakError
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.csr import Pairs, find
@@ -40,10 +40,10 @@ def check_lists(
     every = np.arange(graph.accounts, dtype=np.int32)
     seen = 0
     for part in parts:
-        table = pq.read_table(folder / part["file"], columns=[FOLLOWER, FOLLOWING])
+        table = pq.read_table(folder / part["file"], columns=[ACCOUNT, CANDIDATE])
         rows, columns = (
             graph.codes(table[name].combine_chunks()).astype(np.int32)
-            for name in (FOLLOWER, FOLLOWING)
+            for name in (ACCOUNT, CANDIDATE)
         )
         pairs = Pairs(rows, columns, every)
         hits = {
@@ -55,7 +55,7 @@ def check_lists(
             "is followed already": find(graph.followees, pairs) >= 0,
             "was rejected": find(filters.rejected, pairs) >= 0,
             "was blocked": find(filters.blocked, pairs) >= 0,
-            "used to be followed": find(filters.unfollowed, pairs) >= 0,
+            "used to be followed": find(filters.previously_followed, pairs) >= 0,
             "has opted out": filters.opted_out[columns],
             "is a bot": filters.bots[columns],
         }
@@ -69,7 +69,7 @@ def _refuse(hits: dict[str, np.ndarray], table: Any) -> None:
         places = np.flatnonzero(hit)
         if len(places):
             first = table.take(places[:_NAMED]).to_pylist()
-            named = ", ".join(f"{row[FOLLOWING]!r} to {row[FOLLOWER]!r}" for row in first)
+            named = ", ".join(f"{row[CANDIDATE]!r} to {row[ACCOUNT]!r}" for row in first)
             raise LeakError(
                 f"{len(places):,} recommendations must not be shown: {named}: who is recommended "
                 f"{what}; nothing was published; this is a defect of raypipe, please report it"

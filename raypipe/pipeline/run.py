@@ -21,7 +21,7 @@ from raypipe.compute.stages import Stages
 from raypipe.compute.versions import versions
 from raypipe.config import RunConfig, to_yaml
 from raypipe.errors import InputError
-from raypipe.evaluation.evidence import choose_ladder, ranker_of
+from raypipe.evaluation.holdout_selection import choose_ladder, ranker_of
 from raypipe.evaluation.neighbour_recall import similarity_facts, walk_facts
 from raypipe.graph.follow_graph import save_graph
 from raypipe.kernels.shards import heaviest_first
@@ -43,7 +43,7 @@ from raypipe.pipeline.load import load, prepare_night
 from raypipe.pipeline.publish_gate import check_lists
 from raypipe.recommend.audience import read_accounts
 from raypipe.recommend.blend.ranker import save_ranker
-from raypipe.recommend.filters.eligibility import refusals_of
+from raypipe.recommend.filters.eligibility import exclusions_of
 from raypipe.recommend.filters.inputs import FilterInputs, feedback_store, filters_of, read_filters
 from raypipe.recommend.ladder import ladder_of
 from raypipe.recommend.models.model import save_model
@@ -123,8 +123,8 @@ def _compute(
 
         graph, asked = loaded.graph, loaded.audience
         filters = filters_of(filter_inputs, graph)
-        refusals, rejections = refusals_of(filters), None
-        if config.rejections.teach and len(filters.rejected.codes):
+        exclusions, rejections = exclusions_of(filters), None
+        if config.feedback.negative.teach and len(filters.rejected.codes):
             rejections = rejections_of(filters.rejected, graph, filters.shown)
         decided = decide_once(
             staging, lambda: choose_ladder(graph, asked, config, stages, run_on, rejections)
@@ -133,11 +133,11 @@ def _compute(
         night, model = prepare_night(
             loaded,
             config,
-            ladder_of(ladder["rungs"]),
+            ladder_of(ladder["tiers"]),
             ranker_of(decided),
             stages,
             staging.scratch,
-            refusals,
+            exclusions,
             rejections,
         )
         with stages.stage("plan"):
@@ -166,7 +166,7 @@ def _compute(
     with stages.stage("recall") if night.hubs_left_out else nullcontext():
         similarity = similarity_facts(loaded.graph, night)
 
-    stands = {name for rung in night.ladder for name in rung.sources}
+    stands = {name for tier in night.ladder for name in tier.sources}
     walks = {name: about for name, about in walk_facts(night).items() if name in stands}
 
     with stages.stage("write"):
@@ -183,10 +183,10 @@ def _compute(
             save_graph(loaded.graph, staging.path / "graph")
         save_filters(
             staging.path,
-            refusals.rows,
-            refusals.reasons,
-            filters.unfollowed,
-            refusals.hidden,
+            exclusions.rows,
+            exclusions.reasons,
+            filters.previously_followed,
+            exclusions.globally_excluded,
             filters.shown,
         )
         if model:
@@ -203,7 +203,9 @@ def _compute(
         "seed": config.seed,
         "counts": {
             "rows": loaded.rows,
-            "graph": {key: loaded.statistics[key] for key in ("accounts", "follows", "wedges")},
+            "graph": {
+                key: loaded.statistics[key] for key in ("accounts", "follows", "co_follow_pairs")
+            },
             "audience": len(cost.accounts),
             "neighbours": sum(part["rows"] for part in parts["neighbours"]),
             **count_lists(staging, shards, night.ladder),
@@ -214,7 +216,7 @@ def _compute(
         "feedback": {
             "url": config.feedback.url,
             "watermark": filter_inputs.rejections.watermark,
-            "used_to_follow_in": filter_inputs.before and filter_inputs.before.id,
+            "previously_followed_in": filter_inputs.before and filter_inputs.before.id,
             "shown_in": filter_inputs.shown_in and filter_inputs.shown_in.id,
         },
         "ladder": ladder,

@@ -192,7 +192,7 @@ ALGORITHMS: dict[str, type[Section]] = {
 
 
 def check_parameters(
-    algorithm: str, parameters: dict[str, Any], key: str = "factors.algorithm"
+    algorithm: str, parameters: dict[str, Any], key: str = "sources.factors.algorithm"
 ) -> Section:
     """The parameters of an algorithm for ratings, its defaults where none is given.
 
@@ -208,17 +208,19 @@ def check_parameters(
         >>> check_parameters("svd++", {})
         Traceback (most recent call last):
         ...
-        raypipe.errors.ConfigError: factors.algorithm: unknown algorithm 'svd++' for ratings; did \
-you mean SVDpp?
+        raypipe.errors.ConfigError: sources.factors.algorithm: unknown algorithm 'svd++' for
+ratings; did \ you mean SVDpp?
         >>> check_parameters("SVD", {"n_factor": 50})
         Traceback (most recent call last):
         ...
-        raypipe.errors.ConfigError: factors.parameters.n_factor: unknown key; did you mean \
+        raypipe.errors.ConfigError: sources.factors.parameters.n_factor: unknown key; did you mean \
 n_factors?
     """
     if algorithm not in ALGORITHMS:
         cure = did_you_mean(algorithm.replace("+", "p"), ALGORITHMS)
         raise ConfigError(f"{key}: unknown algorithm {algorithm!r} for ratings; {cure}")
     if "random_state" in parameters:
-        raise ConfigError("factors.parameters.random_state: is the config's seed; set seed instead")
-    return check_section(ALGORITHMS[algorithm], parameters, "factors.parameters")
+        raise ConfigError(
+            "sources.factors.parameters.random_state: is the config's seed; set seed instead"
+        )
+    return check_section(ALGORITHMS[algorithm], parameters, "sources.factors.parameters")

@@ -44,10 +44,12 @@ def measure(config: RunConfig, data: FoldedRatings) -> Measured:
         >>> from raypipe.ratings.data import build_ratings, fold_ratings
         >>> frame = pd.DataFrame({"userId": list("aabb"), "itemId": list("xyxy"), "rating": 4.0})
         >>> data = fold_ratings(build_ratings(frame, (1, 5))[0], folds=2, seed=0)
-        >>> measure(load_config(None, {"factors.algorithm": "BaselineOnly"}), data)
+        >>> measure(load_config(None, {"sources.factors.algorithm": "BaselineOnly"}), data)
         {'rmse': 0.0, 'mae': 0.0, 'fcp': None}
     """
-    parameters = check_parameters(config.factors.algorithm, config.factors.parameters)
+    parameters = check_parameters(
+        config.sources.factors.algorithm, config.sources.factors.parameters
+    )
     return mean_of_folds(
         [evaluate_fold(parameters, data, fold, config.seed) for fold in range(len(data.folds))]
     )
@@ -67,7 +69,9 @@ def measure_by_epoch(
     Yields:
         Epochs done, and the measures.
     """
-    parameters = check_parameters(config.factors.algorithm, config.factors.parameters)
+    parameters = check_parameters(
+        config.sources.factors.algorithm, config.sources.factors.parameters
+    )
     if isinstance(parameters, SVD):
         trainings = [
             svd_by_epoch(parameters, fold.training, config.seed, epochs) for fold in data.folds
@@ -77,8 +81,8 @@ def measure_by_epoch(
             yield done, mean_of_folds([_measure_svd(*pair, data.scale) for pair in pairs])
     elif hasattr(parameters, "n_epochs"):
         for done in epochs:
-            upto = {**config.factors.parameters, "n_epochs": done}
-            factors = config.factors.model_copy(update={"parameters": upto})
+            upto = {**config.sources.factors.parameters, "n_epochs": done}
+            factors = config.sources.factors.model_copy(update={"parameters": upto})
             yield done, measure(config.model_copy(update={"factors": factors}), data)
     else:
         yield epochs[-1], measure(config, data)

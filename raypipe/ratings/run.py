@@ -175,19 +175,20 @@ def plan_ratings(config: RunConfig, progress: Progress | None = None) -> dict[st
 
 
 def chosen_algorithms(config: RunConfig) -> dict[str, Section]:
-    """The algorithms that the config names, with their parameters; factors.algorithm first.
+    """The algorithms that the config names, with their parameters; sources.factors.algorithm first.
 
     Raises:
         ConfigError: none is named, or there is none of that name or with such parameters.
     """
-    factors, chosen = config.factors, {}
+    factors, chosen = config.sources.factors, {}
     if factors.trained:
         chosen[factors.algorithm] = check_parameters(factors.algorithm, factors.parameters)
     for name in config.evaluation.algorithms:
         chosen.setdefault(name, check_parameters(name, {}, "evaluation.algorithms"))
     if not chosen:
         raise ConfigError(
-            f"factors.algorithm: not set; expected for ratings one of {', '.join(ALGORITHMS)}"
+            f"sources.factors.algorithm: not set; expected for ratings one of "
+            f"{', '.join(ALGORITHMS)}"
         )
     return chosen
 

@@ -63,7 +63,7 @@ def clip(estimates: np.ndarray, scale: tuple[float, float], algorithm: str) -> n
     """
     if not np.isfinite(estimates).all():
         raise ConfigError(
-            f"factors.parameters: the training of {algorithm} left the finite numbers; "
+            f"sources.factors.parameters: the training of {algorithm} left the finite numbers; "
             "lower its learning rates, or the deviation that it starts from"
         )
     return np.clip(estimates, *scale)

@@ -15,10 +15,10 @@ from raypipe.kernels.column_blocks import ColumnBlocks
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.read_only import freeze
 from raypipe.kernels.tanimoto import SimilarityIndex, build_index
-from raypipe.recommend.blend.features import Surroundings
+from raypipe.recommend.blend.features import GraphFeatures
 from raypipe.recommend.blend.ranker import Ranker
-from raypipe.recommend.filters.eligibility import Refusals, no_refusals
-from raypipe.recommend.ladder import LEARNED, Rung, fixed_ladder
+from raypipe.recommend.filters.eligibility import Exclusions, no_exclusions
+from raypipe.recommend.ladder import LEARNED_RANKER, Tier, fixed_ladder
 from raypipe.recommend.memory import Fit, fit_tasks, refuse_what_is_too_large
 from raypipe.recommend.models.model import FactorModel
 from raypipe.recommend.negative_feedback import Rejections
@@ -33,7 +33,7 @@ class Night:
         followees: whom every account follows.
         followers: int32[n], number of followers of every account.
         follower_rows: who they are.
-        refusals: who else is not shown to whom.
+        exclusions: who else is not shown to whom.
         index: the follows prepared for neighbour search, without those of hubs left out; in blocks
             that the tasks prepare, where a task may not hold the whole. None: nobody will search.
         hubs_left_out: accounts with more followers than the config lets into the search; where
@@ -42,7 +42,7 @@ class Night:
         ladder: which of the sources lead for whom.
         accounts: int32, the audience, ascending; a shard is a range of its positions.
         config: of the run.
-        around: the graph, as a ranker sees it; None: there is to be none.
+        graph_features: the graph, as a ranker sees it; None: there is to be none.
         ranker: of the learned blend; None: there is none.
         shard_accounts: at most so many in a shard, for the memory of a task; None: no limit.
         rejected: whom every account has rejected, where that teaches; else None.
@@ -51,14 +51,14 @@ class Night:
     followees: Adjacency
     followers: np.ndarray
     follower_rows: Adjacency
-    refusals: Refusals
+    exclusions: Exclusions
     index: SimilarityIndex | ColumnBlocks | None
     hubs_left_out: int
     sources: dict[str, Source]
-    ladder: tuple[Rung, ...]
+    ladder: tuple[Tier, ...]
     accounts: np.ndarray
     config: RunConfig
-    around: Surroundings | None = None
+    graph_features: GraphFeatures | None = None
     ranker: Ranker | None = None
     shard_accounts: int | None = None
     rejected: Adjacency | None = None
@@ -73,9 +73,9 @@ def prepare(
     config: RunConfig,
     available: float = math.inf,
     model: FactorModel | None = None,
-    ladder: tuple[Rung, ...] | None = None,
+    ladder: tuple[Tier, ...] | None = None,
     search: bool = True,
-    refusals: Refusals | None = None,
+    exclusions: Exclusions | None = None,
     rejections: Rejections | None = None,
     ranker: Ranker | None = None,
 ) -> Night:
@@ -87,7 +87,7 @@ def prepare(
         model: of the graph, for phase 3; without one there is none.
         ladder: which sources lead for whom; None: the phases by number of follows.
         search: will neighbours be asked for? If not, nothing is prepared for that.
-        refusals: who is not shown to whom, beside followees; None: there is nobody.
+        exclusions: who is not shown to whom, beside followees; None: there is nobody.
         rejections: that teach; None: there are none.
         ranker: for the learned blend; without one there is none.
 
@@ -97,37 +97,41 @@ def prepare(
     if model is not None:  # its factors are copied, of those that can be recommended
         available -= model.factors.followee_factors.nbytes
     found = searched_graph(graph, len(accounts), config, available)
-    refusals = refusals or no_refusals(graph.accounts)
-    least, hidden = config.candidates.min_followers, refusals.hidden
-    learns = config.blend.combine == LEARNED
+    exclusions = exclusions or no_exclusions(graph.accounts)
+    least, globally_excluded = config.candidates.min_followers, exclusions.globally_excluded
+    learns = config.blend.method == LEARNED_RANKER
     sources: list[Source] = [
-        popular.Popular.of(graph, hidden, rejections, config.rejections.popular),
-        follow_back.FollowBack.of(graph, least, hidden),
-        two_hop.TwoHop.of(graph, config.two_hop, least, hidden),
-        co_followed.CoFollowed.of(graph, config.co_followed, least, hidden),
+        popular.Popular.of(graph, globally_excluded, rejections, config.feedback.negative.popular),
+        follow_back.FollowBack.of(graph, least, globally_excluded),
+        two_hop.TwoHop.of(graph, config.sources.two_hop, least, globally_excluded),
+        co_followed.CoFollowed.of(graph, config.sources.co_followed, least, globally_excluded),
     ]
     if model is not None:
-        sources.append(factors.Factors.of(model, graph, least, hidden))
+        sources.append(factors.Factors.of(model, graph, least, globally_excluded))
     return Night(
         followees=graph.followees,
         followers=graph.followers.degrees.astype(np.int32),
         follower_rows=graph.followers,
-        refusals=refusals,
+        exclusions=exclusions,
         index=_index(found) if search else None,
         hubs_left_out=found.hubs_left_out,
         sources={source.name: source for source in sources},
         ladder=ladder or fixed_ladder(config, trained=model is not None),
         accounts=accounts,
         config=config,
-        around=_around(graph, config) if learns else None,
+        graph_features=_graph_features(graph, config) if learns else None,
         ranker=ranker,
         shard_accounts=found.fit.shard_accounts,
         rejected=None if rejections is None else rejections.rows,
     )
 
 
-def _around(graph: FollowGraph, config: RunConfig) -> Surroundings:
-    return Surroundings.of(graph, config.two_hop.max_follows, config.co_followed.max_follows)
+def _graph_features(graph: FollowGraph, config: RunConfig) -> GraphFeatures:
+    return GraphFeatures.of(
+        graph,
+        config.sources.two_hop.max_intermediary_follows,
+        config.sources.co_followed.max_intermediary_follows,
+    )
 
 
 def _index(searched: Searched) -> SimilarityIndex | ColumnBlocks:
@@ -163,7 +167,7 @@ def searched_graph(
     Raises:
         TooLargeError: that is too little, or ``memory_per_task`` is.
     """
-    cap = config.similar.max_followers_in_similarity
+    cap = config.sources.similar.max_followers
     is_hub = np.zeros(graph.accounts, bool) if cap is None else graph.followers.degrees > cap
     sides = graph.followees, graph.followers
     if is_hub.any():

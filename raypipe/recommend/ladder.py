@@ -1,4 +1,4 @@
-"""The ladder: which sources lead for whom. An account stands on a rung by its number of follows."""
+"""The ladder: which sources lead for whom. An account stands on a tier by its number of follows."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ SOURCES = (
     co_followed.NAME,
 )
 
-#: How a rung makes one list of its sources: each fills up what the one before left short; or all
+#: How a tier makes one list of its sources: each fills up what the one before left short; or all
 #: are blended, by weights or by a ranker.
-FILL_UP, FIXED, LEARNED = "fill_up", "fixed", "learned"
+FILL_UP, RANK_FUSION, LEARNED_RANKER = "fill_up", "rank_fusion", "learned_ranker"
 #: What a blend is called where it stands among sources.
-FIXED_BLEND, LEARNED_BLEND = "fixed_blend", "learned_blend"
-BLENDS = {FIXED: FIXED_BLEND, LEARNED: LEARNED_BLEND}
+RANK_FUSION, LEARNED_RANKER = "rank_fusion", "learned_ranker"
+BLENDS = (RANK_FUSION, LEARNED_RANKER)
 
 
-class Rung(NamedTuple):
-    """What accounts get that have enough follows for this rung and too few for the next.
+class Tier(NamedTuple):
+    """What accounts get that have enough follows for this tier and too few for the next.
 
     Attributes:
         min_follows: follows that an account needs.
         sources: names, leading one first.
-        how: they make one list: FILL_UP, FIXED or LEARNED.
+        how: they make one list: FILL_UP, RANK_FUSION or LEARNED_RANKER.
     """
 
     min_follows: int
@@ -46,41 +46,42 @@ class Rung(NamedTuple):
         """The source that leads, or the blend.
 
         Example:
-            >>> Rung(3, ("similar", "popular")).name, Rung(3, ("similar", "popular"), FIXED).name
-            ('similar', 'fixed_blend')
+            >>> sources = "similar", "popular"
+            >>> Tier(3, sources).name, Tier(3, sources, RANK_FUSION).name
+            ('similar', 'rank_fusion')
         """
-        return BLENDS.get(self.how, self.sources[0])
+        return self.how if self.how in BLENDS else self.sources[0]
 
 
-def phases(config: RunConfig) -> tuple[Rung, ...]:
-    """What each phase shows, phase 1 first, as rungs that everybody stands on.
+def phases(config: RunConfig) -> tuple[Tier, ...]:
+    """What each phase shows, phase 1 first, as tiers that everybody stands on.
 
     Example:
-        >>> [rung.sources for rung in phases(RunConfig())]
+        >>> [tier.sources for tier in phases(RunConfig())]
         [('popular',), ('similar', 'popular')]
     """
     trained = (factors.NAME, similar.NAME, popular.NAME)
-    untrained = Rung(0, (popular.NAME,)), Rung(0, (similar.NAME, popular.NAME))
-    return (*untrained, Rung(0, trained)) if config.factors.trained else untrained
+    untrained = Tier(0, (popular.NAME,)), Tier(0, (similar.NAME, popular.NAME))
+    return (*untrained, Tier(0, trained)) if config.sources.factors.trained else untrained
 
 
-def blend(config: RunConfig, how: str, trained: bool = False) -> Rung:
+def blend(config: RunConfig, how: str, trained: bool = False) -> Tier:
     """The blend of all sources to which this config gives a weight.
 
     Args:
         trained: is there a model? Else there is no source of that.
 
     Example:
-        >>> blend(RunConfig(), FIXED).sources
+        >>> blend(RunConfig(), RANK_FUSION).sources
         ('follow_back', 'two_hop', 'co_followed', 'similar', 'popular')
     """
-    weights = config.blend.weights.model_dump()
+    weights = config.sources.weights
     if not trained:
         del weights[factors.NAME]
-    return Rung(0, tuple(name for name, weight in weights.items() if weight), how)
+    return Tier(0, tuple(name for name, weight in weights.items() if weight), how)
 
 
-def contenders(config: RunConfig, ranker: bool = True) -> tuple[Rung, ...]:
+def strategies(config: RunConfig, ranker: bool = True) -> tuple[Tier, ...]:
     """What may be shown to accounts with follows, the simplest first.
 
     The phases; and where sources are blended, each of the others by itself, and the blends.
@@ -89,25 +90,27 @@ def contenders(config: RunConfig, ranker: bool = True) -> tuple[Rung, ...]:
         ranker: is there one?
 
     Example:
-        >>> config = RunConfig.model_validate({"blend": {"combine": "learned"}})
-        >>> [rung.name for rung in contenders(config)][2:]
-        ['follow_back', 'two_hop', 'co_followed', 'fixed_blend', 'learned_blend']
+        >>> config = RunConfig.model_validate({"blend": {"method": "learned_ranker"}})
+        >>> [tier.name for tier in strategies(config)][2:]
+        ['follow_back', 'two_hop', 'co_followed', 'rank_fusion', 'learned_ranker']
     """
     found = phases(config)
     if not config.blend.blends:
         return found
-    trained = config.factors.trained
-    fixed = blend(config, FIXED, trained)
-    leads = {rung.name for rung in found}
-    alone = (Rung(0, (name, popular.NAME)) for name in fixed.sources if name not in leads)
+    trained = config.sources.factors.trained
+    fixed = blend(config, RANK_FUSION, trained)
+    leads = {tier.name for tier in found}
+    alone = (Tier(0, (name, popular.NAME)) for name in fixed.sources if name not in leads)
     learned = (
-        [blend(config, LEARNED, trained)] if ranker and config.blend.combine == LEARNED else []
+        [blend(config, LEARNED_RANKER, trained)]
+        if ranker and config.blend.method == LEARNED_RANKER
+        else []
     )
     return (*found, *alone, fixed, *learned)
 
 
-def fixed_ladder(config: RunConfig, trained: bool = False) -> tuple[Rung, ...]:
-    """The phases by number of follows, as the config says: lowest rung first.
+def fixed_ladder(config: RunConfig, trained: bool = False) -> tuple[Tier, ...]:
+    """The phases by number of follows, as the config says: lowest tier first.
 
     Where sources are blended, phase 1 and the blend by weights.
 
@@ -115,49 +118,50 @@ def fixed_ladder(config: RunConfig, trained: bool = False) -> tuple[Rung, ...]:
         trained: is there a model, for phase 3?
 
     Example:
-        >>> [rung.min_follows for rung in fixed_ladder(RunConfig())]
+        >>> [tier.min_follows for tier in fixed_ladder(RunConfig())]
         [0, 3]
-        >>> config = RunConfig.model_validate({"factors": {"algorithm": "SVD", "min_follows": 2}})
-        >>> [rung.sources[0] for rung in fixed_ladder(config, trained=True)]
+        >>> model = {"algorithm": "SVD", "min_follows": 2}
+        >>> config = RunConfig.model_validate({"sources": {"factors": model}})
+        >>> [tier.sources[0] for tier in fixed_ladder(config, trained=True)]
         ['popular', 'factors']
     """
     first, second, *third = phases(config)
     if config.blend.blends:
-        least = config.similar.min_follows
-        return first, blend(config, FIXED, trained)._replace(min_follows=least)
-    rungs = first, second._replace(min_follows=config.similar.min_follows)
+        least = config.sources.similar.min_follows
+        return first, blend(config, RANK_FUSION, trained)._replace(min_follows=least)
+    tiers = first, second._replace(min_follows=config.sources.similar.min_follows)
     if not trained:
-        return rungs
-    least = config.factors.min_follows
-    below = (rung for rung in rungs if rung.min_follows < least)
-    return (*below, *(rung._replace(min_follows=least) for rung in third))
+        return tiers
+    least = config.sources.factors.min_follows
+    below = (tier for tier in tiers if tier.min_follows < least)
+    return (*below, *(tier._replace(min_follows=least) for tier in third))
 
 
-def ladder_of(rungs: list[dict[str, Any]]) -> tuple[Rung, ...]:
-    """The ladder that a manifest tells of, as a list of each rung's ``_asdict()``.
+def ladder_of(tiers: list[dict[str, Any]]) -> tuple[Tier, ...]:
+    """The ladder that a manifest tells of, as a list of each tier's ``_asdict()``.
 
     Example:
         >>> ladder_of([{"min_follows": 0, "sources": ["popular"], "how": "fill_up"}])
-        (Rung(min_follows=0, sources=('popular',), how='fill_up'),)
+        (Tier(min_follows=0, sources=('popular',), how='fill_up'),)
     """
-    return tuple(Rung(rung["min_follows"], tuple(rung["sources"]), rung["how"]) for rung in rungs)
+    return tuple(Tier(tier["min_follows"], tuple(tier["sources"]), tier["how"]) for tier in tiers)
 
 
-def has_factors(ladder: Iterable[Rung]) -> bool:
+def has_factors(ladder: Iterable[Tier]) -> bool:
     """Does anybody on this ladder need a model?"""
-    return any(factors.NAME in rung.sources for rung in ladder)
+    return any(factors.NAME in tier.sources for tier in ladder)
 
 
-def has_learned(ladder: Iterable[Rung]) -> bool:
+def has_learned(ladder: Iterable[Tier]) -> bool:
     """Does anybody on this ladder get a list that the ranker made?"""
-    return any(rung.how == LEARNED for rung in ladder)
+    return any(tier.how == LEARNED_RANKER for tier in ladder)
 
 
-def rungs_of(ladder: tuple[Rung, ...], follows: np.ndarray) -> np.ndarray:
+def tiers_of(ladder: tuple[Tier, ...], follows: np.ndarray) -> np.ndarray:
     """int64[m]: place on the ladder of accounts with so many follows.
 
     Example:
-        >>> rungs_of((Rung(0, ("popular",)), Rung(3, ("similar",))), np.array([0, 2, 3])).tolist()
+        >>> tiers_of((Tier(0, ("popular",)), Tier(3, ("similar",))), np.array([0, 2, 3])).tolist()
         [0, 0, 1]
     """
-    return np.searchsorted([rung.min_follows for rung in ladder], follows, side="right") - 1
+    return np.searchsorted([tier.min_follows for tier in ladder], follows, side="right") - 1

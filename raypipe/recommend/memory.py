@@ -116,7 +116,7 @@ def fit_tasks(followees: Adjacency, followers: Adjacency, audience: int, config:
 
 def sizes_of(follows: np.ndarray, followers: np.ndarray, config: RunConfig) -> Sizes:
     """The sizes of a graph, from int64[n] each: follows and followers of every account."""
-    k = min(config.similar.neighbours, len(follows))
+    k = min(config.sources.similar.neighbours, len(follows))
     return Sizes(
         accounts=len(follows),
         following=int(np.count_nonzero(follows)),
@@ -137,7 +137,7 @@ def room_of_a_task(sizes: Sizes, audience: int, config: RunConfig) -> Room:
     if budget is None:
         return Room(None, None)
     free = budget - TASK_BYTES - _CANDIDATE * max(0, sizes.together - _CANDIDATES)
-    if config.factors.trained:
+    if config.sources.factors.trained:
         free -= block_bytes(sizes.followed)
     if config.blend.blends:
         free -= blend_bytes(sizes.accounts, config)
@@ -180,7 +180,7 @@ def refuse_what_is_too_large(fit: Fit, available: float, config: RunConfig) -> N
     raise TooLargeError(
         f"the similarity index takes up to {needed} while it is built, and {free} are free on this "
         "machine; set memory_per_task to build it in column blocks, leave hubs out with "
-        "similar.max_followers_in_similarity, or use a larger machine"
+        "sources.similar.max_followers, or use a larger machine"
     )
 
 
@@ -200,7 +200,7 @@ def building_bytes(accounts: int, follows: int, followed: int) -> int:
 
 def blend_length(config: RunConfig) -> int:
     """Candidates of each source that a blend looks at: no fewer than a list holds."""
-    return max(config.blend.candidates, config.recommendations.per_account)
+    return max(config.blend.candidates_per_source, config.recommendations.per_account)
 
 
 def blend_bytes(accounts: int, config: RunConfig) -> int:
@@ -210,7 +210,7 @@ def blend_bytes(accounts: int, config: RunConfig) -> int:
         >>> blend_bytes(1_000_000, RunConfig())
         93440000
     """
-    weights = config.blend.weights.model_dump().values()
+    weights = config.sources.weights.values()
     candidates = BLENDED * blend_length(config) * sum(weight > 0 for weight in weights)
     return _BLENDED * candidates + _AROUND * accounts
 
@@ -225,14 +225,14 @@ def blocks_needed(sizes: Sizes, block: int) -> int:
 
 def list_bytes(config: RunConfig) -> int:
     """For each account of a shard, at most: when its lists are made and put into tables."""
-    k, n = config.similar.neighbours, config.recommendations.per_account
+    k, n = config.sources.similar.neighbours, config.recommendations.per_account
     return max(40 * k + 64 * n + 40, _bytes_so_far(config) + 16 * k)
 
 
 def _bytes_so_far(config: RunConfig) -> int:
     """For each account of a shard, while the blocks are searched: its best neighbours so far."""
-    capped = config.similar.max_followers_in_similarity is not None
-    return 16 * config.similar.neighbours * (CANDIDATES if capped else 1) + 24
+    capped = config.sources.similar.max_followers is not None
+    return 16 * config.sources.similar.neighbours * (CANDIDATES if capped else 1) + 24
 
 
 def _cut_blocks(degrees: np.ndarray, sizes: Sizes, most: int) -> list[tuple[int, int]]:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from raypipe.kernels.candidate_union import Merged
+from raypipe.kernels.candidate_union import CandidateUnion
 from raypipe.kernels.topk import best_of_groups, best_of_rows, fill_up
 from raypipe.recommend.sources import Candidates
 
@@ -68,7 +68,7 @@ def fill_from(
 
 
 def best_of_blend(
-    merged: Merged, scores: np.ndarray, places: np.ndarray, n: int, most: int
+    union: CandidateUnion, scores: np.ndarray, places: np.ndarray, n: int, most: int
 ) -> Recommendations:
     """The n best candidates of a blend, at most so many of them from one source.
 
@@ -76,22 +76,22 @@ def best_of_blend(
     among them.
 
     Args:
-        merged: what S sources say of the candidates of m accounts.
+        union: what S sources say of the candidates of m accounts.
         scores: float64[c], of the blend.
         places: int[S], of these sources among all.
         most: candidates of one source in a list.
 
     Example:
-        >>> from raypipe.kernels.candidate_union import merge
+        >>> from raypipe.kernels.candidate_union import unite
         >>> codes = np.array([[[7, 3]], [[5, 7]]], dtype=np.int32)
-        >>> merged = merge(np.array([[2], [2]]), codes, np.ones((2, 1, 2)), 8)
-        >>> lists = best_of_blend(merged, np.array([0.9, 0.5, 0.7]), np.array([0, 4]), 3, 1)
+        >>> union = unite(np.array([[2], [2]]), codes, np.ones((2, 1, 2)), 8)
+        >>> lists = best_of_blend(union, np.array([0.9, 0.5, 0.7]), np.array([0, 4]), 3, 1)
         >>> lists.codes.tolist(), lists.sources.tolist()
         ([[7, 5, -1]], [[0, 4, 0]])
     """
-    leading = np.argmin(merged.ranks, axis=1).astype(np.int32)
+    leading = np.argmin(union.ranks, axis=1).astype(np.int32)
     counts, codes, best, groups = best_of_groups(
-        merged.indptr, merged.codes, scores, leading, len(places), n, most
+        union.indptr, union.codes, scores, leading, len(places), n, most
     )
     sources = np.where(codes >= 0, places[groups], 0).astype(np.uint8)
     return Recommendations(counts, codes, best, sources)

@@ -61,7 +61,7 @@ def reasons_of(
     near: Neighbours,
     followees: Adjacency,
     followers: Adjacency,
-    hidden: np.ndarray,
+    globally_excluded: np.ndarray,
 ) -> Reasons:
     """Why each entry of some lists may interest its account.
 
@@ -75,7 +75,7 @@ def reasons_of(
         codes: int32[m, n], the lists.
         near: the neighbours of the accounts.
         followees, followers: both sides of the graph.
-        hidden: [n], other than 0 for who is shown to nobody.
+        globally_excluded: [n], other than 0 for who is shown to nobody.
 
     Example:
         >>> import pandas as pd
@@ -92,7 +92,7 @@ def reasons_of(
         >>> sentences(found, graph.ids).to_pylist()
         ['followed by b and c, whom you follow', 'popular']
     """
-    ties = ties_of(asked, counts, codes, near, followees, followers, hidden)
+    ties = ties_of(asked, counts, codes, near, followees, followers, globally_excluded)
     holds = (ties.follows, ties.common > 0, ties.by_near, ties.by_followers)
     kinds = np.select(holds, list(Reason)[: len(holds)], Reason.POPULAR).astype(np.uint8)
     named = kinds == Reason.FOLLOWED_BY

@@ -12,7 +12,7 @@ import pyarrow as pa
 from raypipe.columns import RANK, SCORE, SOURCE
 from raypipe.config import RunConfig
 from raypipe.graph.follow_graph import FollowGraph
-from raypipe.kernels.candidate_union import Merged, merge
+from raypipe.kernels.candidate_union import CandidateUnion, unite
 from raypipe.kernels.capped import capped_neighbours
 from raypipe.kernels.column_blocks import neighbours_in
 from raypipe.kernels.csr import Adjacency, transpose
@@ -25,16 +25,16 @@ from raypipe.recommend.blend.scores import fixed_scores, learned_scores
 from raypipe.recommend.context import Night, prepare
 from raypipe.recommend.filters.eligibility import (
     FilterReason,
-    at_most_refused,
     count_reasons,
     filter_reasons,
+    max_excluded,
 )
-from raypipe.recommend.ladder import FILL_UP, LEARNED, SOURCES, Rung, rungs_of
+from raypipe.recommend.ladder import FILL_UP, LEARNED_RANKER, SOURCES, Tier, tiers_of
 from raypipe.recommend.memory import BLENDED, blend_length
 from raypipe.recommend.reasons import Reasons, reasons_of
 from raypipe.recommend.sources import Candidates, Source, similar
 
-_REFUSED_SCHEMA = pa.schema(
+_EXCLUDED_SCHEMA = pa.schema(
     [(SOURCE, pa.string()), ("reason", pa.string()), ("candidates", pa.int64())]
 )
 
@@ -42,7 +42,7 @@ _REFUSED_SCHEMA = pa.schema(
 _BATCH = 2_000_000
 
 #: Candidates by (source, reason).
-Refused = Counter[tuple[str, str]]
+Excluded = Counter[tuple[str, str]]
 
 
 def warm_up(_: object = None) -> None:
@@ -54,7 +54,10 @@ def warm_up(_: object = None) -> None:
 
 def nearest(night: Night, accounts: np.ndarray) -> Neighbours:
     """The neighbours of some accounts, exact where no hub is left out."""
-    k, threshold = night.config.similar.neighbours, night.config.similar.threshold_fraction
+    k, threshold = (
+        night.config.sources.similar.neighbours,
+        night.config.sources.similar.threshold_fraction,
+    )
     if night.hubs_left_out:
         return capped_neighbours(night.index, night.followees, accounts, k, threshold)
     return neighbours_in(night.index, accounts, k, threshold)
@@ -68,7 +71,7 @@ class ShardResult:
         shard: (start, stop), positions in the audience.
         tables: ``neighbours``: account, rank, other, score; ``recommendations``: account, rank,
             other, score, source (its place in SOURCES), and the columns of ``reasons.Reasons``;
-            ``refused``: source, reason, candidates.
+            ``excluded``: source, reason, candidates.
     """
 
     shard: tuple[int, int]
@@ -83,7 +86,7 @@ def recommend_shard(night: Night, shard: tuple[int, int]) -> ShardResult:
 def make_lists(night: Night, shard: tuple[int, int], near: Neighbours) -> ShardResult:
     """What follows when the neighbours of a shard are there."""
     accounts = night.accounts[slice(*shard)]
-    lists, refused = recommend_to(night, accounts, near)
+    lists, excluded = recommend_to(night, accounts, near)
     tables = {
         "neighbours": _long_table(accounts, near.counts, near.codes, near.scores),
         "recommendations": _long_table(
@@ -94,13 +97,13 @@ def make_lists(night: Night, shard: tuple[int, int], near: Neighbours) -> ShardR
             lists.sources,
             why_recommended(night, accounts, lists, near),
         ),
-        "refused": pa.table(
+        "excluded": pa.table(
             {
-                SOURCE: [source for source, _ in refused],
-                "reason": [reason for _, reason in refused],
-                "candidates": list(refused.values()),
+                SOURCE: [source for source, _ in excluded],
+                "reason": [reason for _, reason in excluded],
+                "candidates": list(excluded.values()),
             },
-            _REFUSED_SCHEMA,
+            _EXCLUDED_SCHEMA,
         ),
     }
     return ShardResult(shard, tables)
@@ -110,16 +113,22 @@ def why_recommended(
     night: Night, accounts: np.ndarray, lists: ranking.Recommendations, near: Neighbours
 ) -> Reasons:
     """The reason of every entry of the lists of some accounts."""
-    asked = Asked(accounts, accounts, night.followees, night.refusals.rows)
-    hidden = night.refusals.hidden
+    asked = Asked(accounts, accounts, night.followees, night.exclusions.rows)
+    globally_excluded = night.exclusions.globally_excluded
     return reasons_of(
-        asked, lists.counts, lists.codes, near, night.followees, night.follower_rows, hidden
+        asked,
+        lists.counts,
+        lists.codes,
+        near,
+        night.followees,
+        night.follower_rows,
+        globally_excluded,
     )
 
 
 def recommend_to(
     night: Night, accounts: np.ndarray, near: Neighbours
-) -> tuple[ranking.Recommendations, Refused]:
+) -> tuple[ranking.Recommendations, Excluded]:
     """The lists of some accounts, and how many candidates were refused by (source, reason).
 
     Args:
@@ -137,110 +146,114 @@ def recommend_to(
 
 def _recommend_batch(
     night: Night, accounts: np.ndarray, near: Neighbours
-) -> tuple[ranking.Recommendations, Refused]:
+) -> tuple[ranking.Recommendations, Excluded]:
     """The lists of some accounts, and how many candidates were refused by (source, reason)."""
     lists = ranking.empty_lists(len(accounts), night.config.recommendations.per_account)
-    refused: Refused = Counter()
-    rungs = rungs_of(night.ladder, night.followees.degrees_of(accounts))
-    for place in np.unique(rungs):
-        rung = night.ladder[place]
-        members = np.flatnonzero(rungs == place)
-        step = len(members) if rung.how == FILL_UP else BLENDED
+    excluded: Excluded = Counter()
+    tiers = tiers_of(night.ladder, night.followees.degrees_of(accounts))
+    for place in np.unique(tiers):
+        tier = night.ladder[place]
+        members = np.flatnonzero(tiers == place)
+        step = len(members) if tier.how == FILL_UP else BLENDED
         for start in range(0, len(members), step):
             some = members[start : start + step]
-            sources = sources_of_rung(night, rung, Neighbours(*(array[some] for array in near)))
-            if rung.how == FILL_UP:
+            sources = sources_of_tier(night, tier, Neighbours(*(array[some] for array in near)))
+            if tier.how == FILL_UP:
                 found, counts = _climb(night, accounts[some], sources)
             else:
-                found, counts = _blend(night, accounts[some], rung, sources)
+                found, counts = _blend(night, accounts[some], tier, sources)
             ranking.put(lists, some, found)
-            refused += counts
-    return lists, refused
+            excluded += counts
+    return lists, excluded
 
 
-def sources_of_rung(night: Night, rung: Rung, near: Neighbours) -> list[Source]:
-    """Those of a rung, in order, for the accounts whose neighbours are given."""
-    of_neighbours = similar.Similar(night.followees, near, night.rejected, night.config.rejections)
+def sources_of_tier(night: Night, tier: Tier, near: Neighbours) -> list[Source]:
+    """Those of a tier, in order, for the accounts whose neighbours are given."""
+    of_neighbours = similar.Similar(
+        night.followees, near, night.rejected, night.config.feedback.negative
+    )
     sources = {**night.sources, similar.NAME: of_neighbours}
-    return [sources[name] for name in rung.sources]
+    return [sources[name] for name in tier.sources]
 
 
 def _climb(
     night: Night, accounts: np.ndarray, sources: list[Source]
-) -> tuple[ranking.Recommendations, Refused]:
+) -> tuple[ranking.Recommendations, Excluded]:
     """Each source fills up what those before it have left short."""
     n = night.config.recommendations.per_account
     lists = ranking.empty_lists(len(accounts), n)
-    refused: Refused = Counter()
+    excluded: Excluded = Counter()
     for source in sources:
         wanted = np.where(lists.counts < n, n, 0)
-        candidates, eligible = _ask(night, accounts, source, wanted, refused)
+        candidates, eligible = _ask(night, accounts, source, wanted, excluded)
         lists = ranking.fill_from(lists, SOURCES.index(source.name), candidates, eligible)
-    return lists, refused
+    return lists, excluded
 
 
 def _blend(
-    night: Night, accounts: np.ndarray, rung: Rung, sources: list[Source]
-) -> tuple[ranking.Recommendations, Refused]:
+    night: Night, accounts: np.ndarray, tier: Tier, sources: list[Source]
+) -> tuple[ranking.Recommendations, Excluded]:
     """The best of what all sources bring, scored together."""
-    merged, refused = merged_candidates(night, accounts, sources)
-    scores = blend_scores(night, accounts, rung, merged)
+    union, excluded = candidate_union(night, accounts, sources)
+    scores = blend_scores(night, accounts, tier, union)
     n = night.config.recommendations.per_account
-    return best_of(night, rung, merged, scores, n), refused
+    return best_of(night, tier, union, scores, n), excluded
 
 
-def blend_scores(night: Night, accounts: np.ndarray, rung: Rung, merged: Merged) -> np.ndarray:
-    """float64[c]: of what several sources bring, by the ranker or by weights, as the rung says."""
-    if rung.how == LEARNED:
-        return learned_scores(night.ranker, night.around, accounts, merged)
-    weights = night.config.blend.weights.model_dump()
-    return fixed_scores([weights[name] for name in rung.sources], merged)
+def blend_scores(
+    night: Night, accounts: np.ndarray, tier: Tier, union: CandidateUnion
+) -> np.ndarray:
+    """float64[c]: of what several sources bring, by the ranker or by weights, as the tier says."""
+    if tier.how == LEARNED_RANKER:
+        return learned_scores(night.ranker, night.graph_features, accounts, union)
+    weights = night.config.sources.weights
+    return fixed_scores([weights[name] for name in tier.sources], union)
 
 
 def best_of(
-    night: Night, rung: Rung, merged: Merged, scores: np.ndarray, n: int
+    night: Night, tier: Tier, union: CandidateUnion, scores: np.ndarray, n: int
 ) -> ranking.Recommendations:
     """The n best of a blend, with no more from one source than the night's lists may have."""
-    places = np.array([SOURCES.index(name) for name in rung.sources])
+    places = np.array([SOURCES.index(name) for name in tier.sources])
     numerator, denominator = night.config.blend.most_fraction
     most = max(1, night.config.recommendations.per_account * numerator // denominator)
-    return ranking.best_of_blend(merged, scores, places, n, most)
+    return ranking.best_of_blend(union, scores, places, n, most)
 
 
-def merged_candidates(
+def candidate_union(
     night: Night, accounts: np.ndarray, sources: list[Source]
-) -> tuple[Merged, Refused]:
+) -> tuple[CandidateUnion, Excluded]:
     """Whom a blend looks at: the best eligible candidates of each source, for some accounts."""
     length = blend_length(night.config)
-    refused: Refused = Counter()
+    excluded: Excluded = Counter()
     wanted = np.full(len(accounts), length)
     best = []
     for source in sources:
-        candidates, eligible = _ask(night, accounts, source, wanted, refused)
+        candidates, eligible = _ask(night, accounts, source, wanted, excluded)
         best.append(best_of_rows(*candidates, eligible, length))
     lists = (np.stack(arrays) for arrays in zip(*best, strict=True))
-    return merge(*lists, len(night.followers)), refused
+    return unite(*lists, len(night.followers)), excluded
 
 
 def _ask(
-    night: Night, accounts: np.ndarray, source: Source, wanted: np.ndarray, refused: Refused
+    night: Night, accounts: np.ndarray, source: Source, wanted: np.ndarray, excluded: Excluded
 ) -> tuple[Candidates, np.ndarray]:
     """So many candidates of a source at least, and who of them may be shown: bool[candidates].
 
-    Those who may not are counted in ``refused``.
+    Those who may not are counted in ``excluded``.
     """
-    enough = wanted + at_most_refused(night.followees, night.refusals, accounts)
+    enough = wanted + max_excluded(night.followees, night.exclusions, accounts)
     candidates = source(accounts, np.where(wanted > 0, enough, 0))
     reasons = filter_reasons(
         night.followees,
         night.followers,
-        night.refusals,
+        night.exclusions,
         accounts,
         candidates,
         night.config.candidates.min_followers,
     )
     for reason, count in count_reasons(reasons).items():
-        refused[source.name, reason] += count
+        excluded[source.name, reason] += count
     return candidates, reasons == FilterReason.ELIGIBLE
 
 
@@ -253,7 +266,7 @@ def batches(
         most: accounts of a range; None: no limit.
     """
     sizes = union_sizes(night.followees, near.counts, near.codes)
-    sizes += at_most_refused(night.followees, night.refusals, accounts)
+    sizes += max_excluded(night.followees, night.exclusions, accounts)
     sizes += night.config.recommendations.per_account
     done = np.concatenate([[0], np.cumsum(sizes)])
     start = 0

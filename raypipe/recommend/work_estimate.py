@@ -10,7 +10,7 @@ from raypipe.config import RunConfig
 from raypipe.kernels.column_blocks import work_in_blocks
 from raypipe.kernels.tanimoto import work
 from raypipe.recommend.context import Night, column_blocks
-from raypipe.recommend.ladder import FILL_UP, LEARNED, Rung, rungs_of
+from raypipe.recommend.ladder import FILL_UP, LEARNED_RANKER, Tier, tiers_of
 from raypipe.recommend.memory import blend_length
 from raypipe.recommend.sources import similar
 
@@ -31,30 +31,30 @@ def estimate_work(night: Night, asked: Collection[str] | None = None) -> np.ndar
         if column_blocks(night):
             of_search = work_in_blocks(night.index)
         else:
-            of_search = work(night.index, night.config.similar.threshold_fraction)
+            of_search = work(night.index, night.config.sources.similar.threshold_fraction)
         found += of_search[accounts]
     found += work_of_list(night.config) * (1 if asked is None else len(asked))
-    rungs = rungs_of(night.ladder, night.followees.degrees_of(accounts))
+    tiers = tiers_of(night.ladder, night.followees.degrees_of(accounts))
     for name, source in night.sources.items():
-        leads = np.array([_is_asked(rung, name) for rung in night.ladder])
-        theirs = np.flatnonzero(leads[rungs]) if asked is None else np.arange(len(accounts))
+        leads = np.array([_is_asked(tier, name) for tier in night.ladder])
+        theirs = np.flatnonzero(leads[tiers]) if asked is None else np.arange(len(accounts))
         if asked is None or name in asked:
             found[theirs] += source.work(accounts[theirs])
     if asked is None:
-        found += np.array([work_of_blend(rung, night.config) for rung in night.ladder])[rungs]
+        found += np.array([work_of_blend(tier, night.config) for tier in night.ladder])[tiers]
     return found
 
 
-def _is_asked(rung: Rung, name: str) -> bool:
-    """Is a source asked for the list of every account on a rung? What fills up mostly is not."""
-    return name == rung.sources[0] if rung.how == FILL_UP else name in rung.sources
+def _is_asked(tier: Tier, name: str) -> bool:
+    """Is a source asked for the list of every account on a tier? What fills up mostly is not."""
+    return name == tier.sources[0] if tier.how == FILL_UP else name in tier.sources
 
 
-def work_of_blend(rung: Rung, config: RunConfig) -> float:
-    """Nanoseconds of scoring the candidates of one account on this rung together."""
-    if rung.how != LEARNED:
+def work_of_blend(tier: Tier, config: RunConfig) -> float:
+    """Nanoseconds of scoring the candidates of one account on this tier together."""
+    if tier.how != LEARNED_RANKER:
         return 0.0
-    return _RANKED * len(rung.sources) * blend_length(config)
+    return _RANKED * len(tier.sources) * blend_length(config)
 
 
 def work_of_list(config: RunConfig) -> float:

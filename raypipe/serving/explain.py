@@ -12,16 +12,16 @@ from typing import Any
 
 import numpy as np
 
-from raypipe.columns import FOLLOWING, NEIGHBOUR, RANK, REASON, SCORE, SOURCE
+from raypipe.columns import CANDIDATE, NEIGHBOUR, RANK, REASON, SCORE, SOURCE
 from raypipe.config import RunConfig, load_config
 from raypipe.graph.follow_graph import FollowGraph, load_graph
-from raypipe.kernels.candidate_union import Merged
+from raypipe.kernels.candidate_union import CandidateUnion
 from raypipe.kernels.csr import Adjacency, subset
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.recommend.blend.ranker import load_ranker
 from raypipe.recommend.context import Night, prepare
-from raypipe.recommend.filters.eligibility import FilterReason, Refusals, filter_reasons
-from raypipe.recommend.ladder import FILL_UP, SOURCES, Rung, ladder_of, rungs_of
+from raypipe.recommend.filters.eligibility import Exclusions, FilterReason, filter_reasons
+from raypipe.recommend.ladder import FILL_UP, SOURCES, Tier, ladder_of, tiers_of
 from raypipe.recommend.models.model import load_model
 from raypipe.recommend.negative_feedback import Rejections, rejections_of
 from raypipe.recommend.ranking import Recommendations, empty_lists
@@ -29,18 +29,18 @@ from raypipe.recommend.reasons import sentences
 from raypipe.recommend.shard import (
     best_of,
     blend_scores,
-    merged_candidates,
+    candidate_union,
     recommend_to,
-    sources_of_rung,
+    sources_of_tier,
     why_recommended,
 )
 from raypipe.recommend.sources import Candidates, similar
 from raypipe.storage.runs.filter_arrays import (
-    load_hidden,
+    load_globally_excluded,
     load_reasons,
     load_rows,
     load_shown,
-    why_refused,
+    why_excluded,
 )
 from raypipe.storage.runs.run import Run
 
@@ -48,14 +48,14 @@ from raypipe.storage.runs.run import Run
 DEPTH = 10_000
 
 #: Why not, beside the names of FilterReason.
-NO_LIST, TOO_LOW, NOT_BROUGHT = "NO_LIST", "TOO_LOW", "NOT_BROUGHT"
+NO_LIST, TOO_LOW, NOT_RETRIEVED = "NO_LIST", "TOO_LOW", "NOT_RETRIEVED"
 
 _WORDS = {
     FilterReason.SELF: "it is the account itself",
     FilterReason.ALREADY_FOLLOWED: "it is followed already",
     FilterReason.REJECTED: "it was rejected",
     FilterReason.BLOCKED: "one of the two has blocked the other",
-    FilterReason.USED_TO_FOLLOW: "it used to be followed, in an earlier run",
+    FilterReason.PREVIOUSLY_FOLLOWED: "it used to be followed, in an earlier run",
     FilterReason.OPTED_OUT: "it has opted out",
     FilterReason.BOT: "it is a bot",
     FilterReason.TOO_FEW_FOLLOWERS: "it has too few followers",
@@ -71,7 +71,7 @@ class Explanation:
         recommended: is it what readers see now?
         because: that in words.
         why_not: name of a FilterReason; NO_LIST: the account is not in the audience; TOO_LOW: lists
-            are shorter; NOT_BROUGHT: by no source that the account's list is made of; None: it is
+            are shorter; NOT_RETRIEVED: by no source that the account's list is made of; None: it is
             recommended.
         rank, score, source: as published; None where it is not in the list.
         list_length: of the published list.
@@ -122,7 +122,7 @@ def explain(
     """
     rows = run.recommendations(account).to_pylist()
     run.recommendations(candidate, 0)  # is there one of that name?
-    published = next((row for row in rows if row[FOLLOWING] == candidate), {})
+    published = next((row for row in rows if row[CANDIDATE] == candidate), {})
     about = {
         "account": account,
         "candidate": candidate,
@@ -140,8 +140,8 @@ def explain(
         return Explanation(**about, recommended=False, because=because, why_not=why_not)
 
     near = _neighbours_of(run, account, graph)
-    rung = night.ladder[int(rungs_of(night.ladder, night.followees.degrees_of(code)))]
-    longer = _longer_list(night, near, rung)
+    tier = night.ladder[int(tiers_of(night.ladder, night.followees.degrees_of(code)))]
+    longer = _longer_list(night, near, tier)
     rank = _place_in(longer, other)
     if not rows and longer.counts[0]:
         least = night.config.audience.min_follows
@@ -150,24 +150,24 @@ def explain(
     about |= {
         "rank_if_longer": rank,
         "reason": published.get(REASON) or _reason(night, near, other, graph),
-        "sources": [_by_itself(night, near, name, rung, other) for name in _ready(night, rung)],
+        "sources": [_by_itself(night, near, name, tier, other) for name in _ready(night, tier)],
     }
     if published:
-        shares = _shares(night, near, rung, other, published[SOURCE])
+        shares = _shares(night, near, tier, other, published[SOURCE])
         because = f"at rank {published[RANK]} of {len(rows)}"
         return Explanation(**about, recommended=True, because=because, shares=shares)
     if rank is not None:
         because = f"it would have rank {rank:,}, and the list ends at {len(rows)}"
         return Explanation(**about, recommended=False, because=because, why_not=TOO_LOW)
-    made_of = ", ".join(rung.sources)
-    if rung.how != FILL_UP and any(row[RANK] for row in about["sources"]):
-        because = _out_of_the_blend(night, near, rung, other)
+    made_of = ", ".join(tier.sources)
+    if tier.how != FILL_UP and any(row[RANK] for row in about["sources"]):
+        because = _out_of_the_blend(night, near, tier, other)
         return Explanation(**about, recommended=False, because=because, why_not=TOO_LOW)
     if longer.counts[0] == DEPTH:
         because = f"it is not among the first {DEPTH:,} of {made_of}"
         return Explanation(**about, recommended=False, because=because, why_not=TOO_LOW)
     because = f"its list is made of {made_of}, and none of them brings it"
-    return Explanation(**about, recommended=False, because=because, why_not=NOT_BROUGHT)
+    return Explanation(**about, recommended=False, because=because, why_not=NOT_RETRIEVED)
 
 
 def _night_of(run: Run, graph: FollowGraph, code: int) -> Night:
@@ -175,12 +175,12 @@ def _night_of(run: Run, graph: FollowGraph, code: int) -> Night:
     config = load_config(run.path / "config.yaml")
     ranker = run.path / "ranker.json"
     model = load_model(run.path / "model") if (run.path / "model").is_dir() else None
-    refusals = Refusals(
-        Adjacency(*load_rows(run, "refused", graph.accounts)),
+    exclusions = Exclusions(
+        Adjacency(*load_rows(run, "excluded", graph.accounts)),
         load_reasons(run),
-        load_hidden(run, graph.accounts),
+        load_globally_excluded(run, graph.accounts),
     )
-    ladder = ladder_of(run.manifest["ladder"]["rungs"])
+    ladder = ladder_of(run.manifest["ladder"]["tiers"])
     asked = np.array([code], np.int32)
     return prepare(
         graph,
@@ -189,20 +189,20 @@ def _night_of(run: Run, graph: FollowGraph, code: int) -> Night:
         model=model,
         ladder=ladder,
         search=False,
-        refusals=refusals,
-        rejections=_that_teach(run, graph, refusals, config),
+        exclusions=exclusions,
+        rejections=_that_teach(run, graph, exclusions, config),
         ranker=load_ranker(ranker) if ranker.is_file() else None,
     )
 
 
 def _that_teach(
-    run: Run, graph: FollowGraph, refusals: Refusals, config: RunConfig
+    run: Run, graph: FollowGraph, exclusions: Exclusions, config: RunConfig
 ) -> Rejections | None:
     """What the night learned of rejections."""
-    is_one = refusals.reasons == FilterReason.REJECTED
-    if not config.rejections.teach or not is_one.any():
+    is_one = exclusions.reasons == FilterReason.REJECTED
+    if not config.feedback.negative.teach or not is_one.any():
         return None
-    return rejections_of(subset(refusals.rows, is_one), graph, load_shown(run))
+    return rejections_of(subset(exclusions.rows, is_one), graph, load_shown(run))
 
 
 def _kept_out(
@@ -220,7 +220,7 @@ def _kept_out(
     least = config.candidates.min_followers
     reason = FilterReason(
         filter_reasons(
-            night.followees, night.followers, night.refusals, night.accounts, asked, least
+            night.followees, night.followers, night.exclusions, night.accounts, asked, least
         )[0]
     )
     if reason in (FilterReason.SELF, FilterReason.ALREADY_FOLLOWED):
@@ -236,7 +236,7 @@ def _kept_out(
             f"it has {night.followers[other]} followers, and candidates.min_followers is {least}"
         )
     elif not reason and newest and newest.id != run.id:
-        reason = FilterReason(why_refused(newest, account, candidate))
+        reason = FilterReason(why_excluded(newest, account, candidate))
         words = f"{_WORDS.get(reason, '')}, as run {newest.id} was told, which came later"
     return (reason.name, words) if reason else None
 
@@ -249,58 +249,58 @@ def _neighbours_of(run: Run, account: str, graph: FollowGraph) -> Neighbours:
     return Neighbours(np.array([len(table)], np.int32), codes, np.zeros_like(codes), scores)
 
 
-def _longer_list(night: Night, near: Neighbours, rung: Rung) -> Recommendations:
+def _longer_list(night: Night, near: Neighbours, tier: Tier) -> Recommendations:
     """The list of the account, as long as it may be: of a blend, all that it looks at."""
-    if rung.how != FILL_UP:
-        merged = _merged(night, near, rung)
-        scores = blend_scores(night, night.accounts, rung, merged)
-        return best_of(night, rung, merged, scores, len(merged.codes))
+    if tier.how != FILL_UP:
+        union = _candidate_union(night, near, tier)
+        scores = blend_scores(night, night.accounts, tier, union)
+        return best_of(night, tier, union, scores, len(union.codes))
     longer = night.config.recommendations.model_copy(update={"per_account": DEPTH})
     config = night.config.model_copy(update={"recommendations": longer})
-    ladder = (rung._replace(min_follows=0),)
+    ladder = (tier._replace(min_follows=0),)
     return recommend_to(replace(night, config=config, ladder=ladder), night.accounts, near)[0]
 
 
-def _merged(night: Night, near: Neighbours, rung: Rung) -> Merged:
+def _candidate_union(night: Night, near: Neighbours, tier: Tier) -> CandidateUnion:
     """What the sources of a blend say of their best candidates."""
-    return merged_candidates(night, night.accounts, sources_of_rung(night, rung, near))[0]
+    return candidate_union(night, night.accounts, sources_of_tier(night, tier, near))[0]
 
 
-def _out_of_the_blend(night: Night, near: Neighbours, rung: Rung, other: int) -> str:
+def _out_of_the_blend(night: Night, near: Neighbours, tier: Tier, other: int) -> str:
     """Why one that a source brings has no rank at all in a blend."""
-    merged = _merged(night, near, rung)
-    if other in merged.codes:
-        return "its source has as many in the list as blend.most_of_one allows"
-    made_of = ", ".join(rung.sources)
-    return f"a blend looks at the {merged.length} best of {made_of}, and it is not among these"
+    union = _candidate_union(night, near, tier)
+    if other in union.codes:
+        return "its source has as many in the list as blend.max_share_per_source allows"
+    made_of = ", ".join(tier.sources)
+    return f"a blend looks at the {union.length} best of {made_of}, and it is not among these"
 
 
 def _shares(
-    night: Night, near: Neighbours, rung: Rung, other: int, published: str
+    night: Night, near: Neighbours, tier: Tier, other: int, published: str
 ) -> list[dict[str, Any]]:
     """Which sources a place in the list is owed to: the one that brought it, or those of a blend.
 
     The share of a source is how much the score loses where the source says nothing of the
     candidate, as part of what it loses for all sources; one that it does not lose by has none.
     """
-    if rung.how == FILL_UP:
+    if tier.how == FILL_UP:
         return [{SOURCE: published, "share": 1.0}]
-    merged = _merged(night, near, rung)
-    (place,) = np.flatnonzero(merged.codes == other)
-    whole = blend_scores(night, night.accounts, rung, merged)[place]
+    union = _candidate_union(night, near, tier)
+    (place,) = np.flatnonzero(union.codes == other)
+    whole = blend_scores(night, night.accounts, tier, union)[place]
     losses = []
-    for source in range(len(rung.sources)):
-        scores, ranks = merged.scores.copy(), merged.ranks.copy()
-        scores[place, source], ranks[place, source] = 0.0, merged.length
-        without = merged._replace(scores=scores, ranks=ranks)
-        left = blend_scores(night, night.accounts, rung, without)[place]
+    for source in range(len(tier.sources)):
+        scores, ranks = union.scores.copy(), union.ranks.copy()
+        scores[place, source], ranks[place, source] = 0.0, union.length
+        without = union._replace(scores=scores, ranks=ranks)
+        left = blend_scores(night, night.accounts, tier, without)[place]
         losses.append(max(0.0, float(whole - left)))
     total = sum(losses)
     if not total:  # it is owed to how the two accounts stand
         return []
     return [
         {SOURCE: name, "share": loss / total}
-        for name, loss in zip(rung.sources, losses, strict=True)
+        for name, loss in zip(tier.sources, losses, strict=True)
         if loss
     ]
 
@@ -311,19 +311,19 @@ def _place_in(lists: Recommendations, code: int) -> int | None:
     return int(found[0]) + 1 if len(found) else None
 
 
-def _ready(night: Night, rung: Rung) -> list[str]:
+def _ready(night: Night, tier: Tier) -> list[str]:
     """All sources that this night has, those of the account's list first."""
     ready = {similar.NAME, *night.sources}
-    return [*rung.sources, *(name for name in SOURCES if name in ready - {*rung.sources})]
+    return [*tier.sources, *(name for name in SOURCES if name in ready - {*tier.sources})]
 
 
-def _by_itself(night: Night, near: Neighbours, name: str, rung: Rung, other: int) -> dict[str, Any]:
+def _by_itself(night: Night, near: Neighbours, name: str, tier: Tier, other: int) -> dict[str, Any]:
     """What a source by itself makes of the candidate."""
-    lists = _longer_list(night, near, Rung(0, (name,)))
+    lists = _longer_list(night, near, Tier(0, (name,)))
     rank = _place_in(lists, other)
     return {
         SOURCE: name,
-        "place": rung.sources.index(name) + 1 if name in rung.sources else None,
+        "place": tier.sources.index(name) + 1 if name in tier.sources else None,
         RANK: rank,
         SCORE: float(lists.scores[0, rank - 1]) if rank else None,
         "deep": rank is None and bool(lists.counts[0] == DEPTH),

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from raypipe.columns import FOLLOWING, RANK, REASON, SCORE, SOURCE
+from raypipe.columns import CANDIDATE, RANK, REASON, SCORE, SOURCE
 from raypipe.config import load_config
 from raypipe.errors import RunError, UnknownAccountError
 from raypipe.graph.follow_graph import FollowGraph, load_graph
@@ -22,7 +22,7 @@ from raypipe.recommend.ranking import empty_lists, fill_from
 from raypipe.recommend.reasons import reasons_of, sentences
 from raypipe.recommend.sources.factors import Factors
 from raypipe.recommend.sources.popular import Popular
-from raypipe.storage.runs.filter_arrays import load_hidden, load_rows
+from raypipe.storage.runs.filter_arrays import load_globally_excluded, load_rows
 from raypipe.storage.runs.run import Run
 
 
@@ -42,7 +42,7 @@ def recommend_newcomer(
         rejected: ids that are not to be shown.
 
     Returns:
-        Rows: rank, followingId, score, source, reason; where the model has too few, popular fills
+        Rows: rank, candidateId, score, source, reason; where the model has too few, popular fills
         up. And those of the follows that are not in the run.
 
     Raises:
@@ -53,7 +53,7 @@ def recommend_newcomer(
     if not (run.path / "model").is_dir():
         raise RunError(
             f"run {run.id}: has no model, which --follows needs: none was asked for, or it leads "
-            "for nobody; set factors.algorithm, as TruncatedSVD, and ladder: fixed"
+            "for nobody; set sources.factors.algorithm, as TruncatedSVD, and ladder: fixed"
         )
     graph, model = load_graph(run.path / "graph"), load_model(run.path / "model")
     config = load_config(run.path / "config.yaml")
@@ -65,7 +65,7 @@ def recommend_newcomer(
             f"--follows: found {', '.join(follows) or 'no id'}, none of which is in run {run.id}; "
             "expected ids of accounts"
         )
-    never = load_hidden(run, graph.accounts)
+    never = load_globally_excluded(run, graph.accounts)
     theirs = Adjacency(np.array([0, len(known)]), known)
     least = config.candidates.min_followers
     of_model = replace(
@@ -74,16 +74,16 @@ def recommend_newcomer(
         followees=theirs,
     )
     n = k or config.recommendations.per_account
-    refused = np.concatenate([graph.codes([*rejected]), _refused(run, graph, own)])
-    hidden = np.concatenate([known, [own], refused])
+    excluded = np.concatenate([graph.codes([*rejected]), _excluded(run, graph, own)])
+    globally_excluded = np.concatenate([known, [own], excluded])
     lists = empty_lists(1, n)
     for source in (of_model, Popular.of(graph, never)):
-        candidates = source(np.array([0]), np.array([n + len(hidden)]))
-        shown = ~np.isin(candidates.codes, hidden)
+        candidates = source(np.array([0]), np.array([n + len(globally_excluded)]))
+        shown = ~np.isin(candidates.codes, globally_excluded)
         shown &= graph.followers.degrees_of(candidates.codes) >= least
         lists = fill_from(lists, SOURCES.index(source.name), candidates, shown)
-    refused = np.unique(refused[refused >= 0]).astype(np.int32)
-    theirs_not = Adjacency(np.array([0, len(refused)]), refused)
+    excluded = np.unique(excluded[excluded >= 0]).astype(np.int32)
+    theirs_not = Adjacency(np.array([0, len(excluded)]), excluded)
     asked = Asked(np.array([own]), np.array([0]), theirs, theirs_not)
     sides = graph.followees, graph.followers
     why = reasons_of(asked, lists.counts, lists.codes, no_neighbours(1, 0), *sides, never)
@@ -91,7 +91,7 @@ def recommend_newcomer(
     rows = [
         {
             RANK: rank + 1,
-            FOLLOWING: graph.ids[int(lists.codes[0, rank])].as_py(),
+            CANDIDATE: graph.ids[int(lists.codes[0, rank])].as_py(),
             SCORE: float(lists.scores[0, rank]),
             SOURCE: SOURCES[lists.sources[0, rank]],
             REASON: reasons[rank],
@@ -101,8 +101,8 @@ def recommend_newcomer(
     return rows, unknown
 
 
-def _refused(run: Run, graph: FollowGraph, own: int) -> np.ndarray:
+def _excluded(run: Run, graph: FollowGraph, own: int) -> np.ndarray:
     """Codes of whom the run must not show to the account; it need not be in the run."""
     if own < 0:
         return np.empty(0, int)
-    return Adjacency(*load_rows(run, "refused", graph.accounts)).row(own)
+    return Adjacency(*load_rows(run, "excluded", graph.accounts)).row(own)

@@ -9,9 +9,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
+from raypipe.columns import ACCOUNT
 from raypipe.errors import InputError, MissingInputError
-
-ACCOUNT = "accountId"
 
 
 def read_ids(path: Path, key: str) -> pa.Array:

@@ -55,15 +55,15 @@ from raypipe.sweeps.objective import (
     memory_limit,
     parameter,
     refuse_epochs_beside_asha,
-    settle,
+    resolve,
 )
 from raypipe.sweeps.space import Dimension, Settings
-from raypipe.sweeps.trials import Goal, Look
+from raypipe.sweeps.trials import Goal, Report
 
 _RMSE = "rmse"
 #: What a trial without a model can be better by.
 _OF_SIMILAR = tuple(
-    f"{similar.NAME}.{name}" for name in ("neighbours", "threshold", "max_followers_in_similarity")
+    f"{similar.NAME}.{name}" for name in ("neighbours", "threshold", "max_followers")
 )
 #: What every trial can be better by.
 _OF_ALL = ("candidates.min_followers",)
@@ -141,7 +141,7 @@ def source_of(config: RunConfig) -> str:
         >>> source_of(RunConfig())
         'similar+popular'
     """
-    return factors.NAME if config.factors.trained else f"{similar.NAME}+{popular.NAME}"
+    return factors.NAME if config.sources.factors.trained else f"{similar.NAME}+{popular.NAME}"
 
 
 def _fields(algorithm: str) -> Sequence[str]:
@@ -154,7 +154,7 @@ def _epochs(algorithm: str) -> str | None:
 
 def _has(config: RunConfig, settings: Settings, key: str) -> bool:
     """What the trial's algorithm has not, or what changes nothing beside it, is left out."""
-    algorithm = settings.get(ALGORITHM, config.factors.algorithm)
+    algorithm = settings.get(ALGORITHM, config.sources.factors.algorithm)
     if key.startswith(PARAMETERS):
         return parameter(key) in _fields(algorithm)
     return algorithm == NO_MODEL or key not in _OF_SIMILAR
@@ -166,7 +166,7 @@ def _check_space(config: RunConfig, space: Sequence[Dimension]) -> None:
     for name in algorithms:
         if name != NO_MODEL:
             check_algorithm(name, {})
-        _settled(config, {ALGORITHM: name}, None)
+        _resolved(config, {ALGORITHM: name}, None)
     for dimension in space:
         if chooses_algorithm(dimension):
             continue
@@ -175,7 +175,7 @@ def _check_space(config: RunConfig, space: Sequence[Dimension]) -> None:
         _check_key(dimension.key, algorithms, having)
         # Where none has such a parameter, the first one says so, with the nearest name.
         trained = [name for name in algorithms if name != NO_MODEL]
-        check_values(config, dimension, having or trained[:1], _settled)
+        check_values(config, dimension, having or trained[:1], _resolved)
     if config.sweep.scheduler == "asha" and not any(map(_epochs, algorithms)):
         raise ConfigError(
             f"sweep.scheduler: asha needs epochs to stop at, which a trial of "
@@ -203,8 +203,8 @@ def _check_key(key: str, algorithms: Sequence[str], having: Sequence[str]) -> No
         )
 
 
-def _settled(config: RunConfig, settings: Settings, epochs: int | None) -> RunConfig:
-    found = settle(config, settings, epochs, _fields, _epochs)
+def _resolved(config: RunConfig, settings: Settings, epochs: int | None) -> RunConfig:
+    found = resolve(config, settings, epochs, _fields, _epochs)
     if found.factors.trained:
         check_algorithm(found.factors.algorithm, found.factors.parameters)
     return found
@@ -245,18 +245,18 @@ def _digest(held: Held) -> str:
     return found.hexdigest()[:16]
 
 
-def _looks(config: RunConfig, split: Split, epochs: Sequence[int]) -> Iterator[Look]:
-    if not config.factors.trained:
-        yield Look(None, _measures(config, split, None))
+def _reports(config: RunConfig, split: Split, epochs: Sequence[int]) -> Iterator[Report]:
+    if not config.sources.factors.trained:
+        yield Report(None, _measures(config, split, None))
         return
     available, _ = memory_limit(config)
-    if epochs and ALGORITHMS[config.factors.algorithm].by_epoch:
+    if epochs and ALGORITHMS[config.sources.factors.algorithm].by_epoch:
         told = split.train, config, available, epochs, split.rejections
         for done, model in train_by_epoch(*told):
-            yield Look(done, _measures(config, split, model))
+            yield Report(done, _measures(config, split, model))
     else:
         model = train(split.train, config, available, split.rejections)
-        yield Look(None, _measures(config, split, model))
+        yield Report(None, _measures(config, split, model))
 
 
 def _measures(
@@ -270,14 +270,14 @@ def _measures(
     measuring = config.model_copy(update={"evaluation": lists})
     found = measure(measuring, split, source_of(config), model)
     measures = {goal.metric: found[goal.metric], **found}
-    if config.factors.algorithm == "SVD":
+    if config.sources.factors.algorithm == "SVD":
         measures[_RMSE] = rmse(model.factors, split.test)
     return {name: None if math.isnan(value) else value for name, value in measures.items()}
 
 
 def _measure_again(config: RunConfig, held: Held) -> dict[str, float | None]:
-    (look,) = _looks(config, held.split, ())
-    return look.measures
+    (report,) = _reports(config, held.split, ())
+    return report.measures
 
 
 def _measured_on(config: RunConfig) -> tuple[str, str]:
@@ -298,8 +298,8 @@ FOLLOWS = Objective(
     read=_read,
     cut=_cut,
     digest=_digest,
-    settled=_settled,
-    looks=_looks,
+    resolved=_resolved,
+    reports=_reports,
     measure_again=_measure_again,
     measured_on=_measured_on,
 )

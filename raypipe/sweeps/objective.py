@@ -12,16 +12,16 @@ from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig, with_settings
 from raypipe.errors import ConfigError
 from raypipe.sweeps.space import Dimension, Settings
-from raypipe.sweeps.trials import Goal, Look
+from raypipe.sweeps.trials import Goal, Report
 
-ALGORITHM, PARAMETERS = "factors.algorithm", "factors.parameters."
+ALGORITHM, PARAMETERS = "sources.factors.algorithm", "sources.factors.parameters."
 
 #: Algorithm -> names of its parameters.
 Fields = Callable[[str], Collection[str]]
 #: Algorithm -> the one that says how many epochs there are; None where it has none.
 EpochsOf = Callable[[str], str | None]
 #: (config, settings, epochs of the best look) -> the config of a trial.
-Settled = Callable[[RunConfig, Settings, int | None], RunConfig]
+Resolved = Callable[[RunConfig, Settings, int | None], RunConfig]
 
 
 class Goals(NamedTuple):
@@ -50,8 +50,9 @@ class Objective(NamedTuple):
         read: config -> the data as a whole. A Ray that is started ends with the stack.
         cut: (config, whole) -> what trials share: arrays, so that it is there only once.
         digest: whole -> text that another input would change.
-        settled: (config, settings, epochs of its best look) -> the config of a trial.
-        looks: (config of a trial, what trials share, epochs to look at) -> its looks, one by one.
+        resolved: (config, settings, epochs of its best report) -> the config of a trial.
+        reports: (config of a trial, what trials share, epochs to report at) -> its reports, one by
+            one.
         measure_again: (config of the best trial, whole) -> its measures on what no trial saw.
         measured_on: config -> what trials are measured on, and what no trial saw; for people.
     """
@@ -63,8 +64,8 @@ class Objective(NamedTuple):
     read: Callable[[RunConfig, Stages, ExitStack], Any]
     cut: Callable[[RunConfig, Any], Any]
     digest: Callable[[Any], str]
-    settled: Settled
-    looks: Callable[[RunConfig, Any, Sequence[int]], Iterator[Look]]
+    resolved: Resolved
+    reports: Callable[[RunConfig, Any, Sequence[int]], Iterator[Report]]
     measure_again: Callable[[RunConfig, Any], dict[str, float | None]]
     measured_on: Callable[[RunConfig], tuple[str, str]]
 
@@ -77,14 +78,14 @@ def algorithms_of(config: RunConfig, space: Iterable[Dimension]) -> tuple[str, .
         ('SVD', 'NMF')
     """
     named = (dimension.values for dimension in space if dimension.key == ALGORITHM)
-    return tuple(map(str, next(named, (config.factors.algorithm,))))
+    return tuple(map(str, next(named, (config.sources.factors.algorithm,))))
 
 
 def parameter(key: str) -> str:
     """The parameter that a key names, or stands below.
 
     Example:
-        >>> parameter("factors.parameters.sim_options.name")
+        >>> parameter("sources.factors.parameters.sim_options.name")
         'sim_options'
     """
     return key.removeprefix(PARAMETERS).partition(".")[0]
@@ -112,7 +113,7 @@ def refuse_epochs_beside_asha(config: RunConfig, key: str, epochs: Iterable[str 
 
 
 def check_values(
-    config: RunConfig, dimension: Dimension, algorithms: Iterable[str], settled: Settled
+    config: RunConfig, dimension: Dimension, algorithms: Iterable[str], resolved: Resolved
 ) -> None:
     """Each value, of a range its ends and one between, with each of the algorithms.
 
@@ -126,24 +127,24 @@ def check_values(
     for name in algorithms:
         for value in values:
             try:
-                settled(config, {ALGORITHM: name, dimension.key: value}, None)
+                resolved(config, {ALGORITHM: name, dimension.key: value}, None)
             except ConfigError as error:
                 raise ConfigError(f"sweep.space: {error}") from None
 
 
-def settle(
+def resolve(
     config: RunConfig, settings: Settings, epochs: int | None, fields: Fields, epochs_of: EpochsOf
 ) -> RunConfig:
     """The config of a trial. Parameters of the config that another algorithm has not are left out.
 
     Args:
-        epochs: of its best look; None where it was not looked at by epochs.
+        epochs: of its best report; None where it was not looked at by epochs.
     """
-    algorithm = settings.get(ALGORITHM, config.factors.algorithm)
-    kept = config.factors.parameters
-    if algorithm != config.factors.algorithm:
+    algorithm = settings.get(ALGORITHM, config.sources.factors.algorithm)
+    kept = config.sources.factors.parameters
+    if algorithm != config.sources.factors.algorithm:
         kept = {name: value for name, value in kept.items() if name in fields(algorithm)}
-    factors = config.factors.model_copy(update={"algorithm": algorithm, "parameters": kept})
+    factors = config.sources.factors.model_copy(update={"algorithm": algorithm, "parameters": kept})
     found = with_settings(config.model_copy(update={"factors": factors}), settings)
     name = epochs_of(algorithm)
     if epochs is None or name is None:
@@ -151,11 +152,11 @@ def settle(
     return with_settings(found, {f"{PARAMETERS}{name}": epochs})
 
 
-def looks_of_trial(
+def reports_of_trial(
     config: RunConfig, objective: Objective, epochs: Sequence[int], settings: Settings, data: Any
-) -> Iterator[Look]:
+) -> Iterator[Report]:
     """What a worker does for one trial. Here, where little is imported: each worker imports it."""
-    return objective.looks(objective.settled(config, settings, None), data, epochs)
+    return objective.reports(objective.resolved(config, settings, None), data, epochs)
 
 
 def memory_limit(config: RunConfig) -> tuple[float, str]:

@@ -39,10 +39,10 @@ def plot_progress(trials: Sequence[Trial], goal: Goal, path: Path) -> None:
                 numbers, found = map(np.array, zip(*shown, strict=True))
                 inside = (bottom <= found) & (found <= top)
                 label = "stopped early" if state == "stopped" else state
-                look = {"color": colour, "ms": 5, "alpha": 0.8}
-                axes.plot(numbers[inside], found[inside], mark, label=label, **look)
+                report = {"color": colour, "ms": 5, "alpha": 0.8}
+                axes.plot(numbers[inside], found[inside], mark, label=label, **report)
                 edge = np.full(np.count_nonzero(~inside), bottom if goal.more else top)
-                axes.plot(numbers[~inside], edge, mark, mfc="white", **look)
+                axes.plot(numbers[~inside], edge, mark, mfc="white", **report)
         failed = [trial.number for trial in trials if trial.state == "failed"]
         if failed:
             axes.plot(failed, [bottom if goal.more else top] * len(failed), "rx", label="failed")

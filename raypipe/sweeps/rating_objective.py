@@ -28,10 +28,10 @@ from raypipe.sweeps.objective import (
     memory_limit,
     parameter,
     refuse_epochs_beside_asha,
-    settle,
+    resolve,
 )
 from raypipe.sweeps.space import Dimension, Settings
-from raypipe.sweeps.trials import Goal, Look
+from raypipe.sweeps.trials import Goal, Report
 
 
 def goals(config: RunConfig) -> Goals:
@@ -69,7 +69,7 @@ def _has(config: RunConfig, settings: Settings, key: str) -> bool:
     """A parameter that the trial's algorithm has not is left out of the trial."""
     if not key.startswith(PARAMETERS):
         return True
-    return parameter(key) in _fields(settings.get(ALGORITHM, config.factors.algorithm))
+    return parameter(key) in _fields(settings.get(ALGORITHM, config.sources.factors.algorithm))
 
 
 def _check_space(config: RunConfig, space: Sequence[Dimension]) -> None:
@@ -88,7 +88,7 @@ def _check_space(config: RunConfig, space: Sequence[Dimension]) -> None:
             )
         having = [name for name in algorithms if parameter(dimension.key) in _fields(name)]
         # Where none has it, the first one says so, with the nearest name.
-        check_values(config, dimension, having or algorithms[:1], _settled)
+        check_values(config, dimension, having or algorithms[:1], _resolved)
     if config.sweep.scheduler == "asha" and not any(map(_epochs, algorithms)):
         raise ConfigError(
             f"sweep.scheduler: asha needs epochs, which {' and '.join(algorithms)} has not; set "
@@ -96,8 +96,8 @@ def _check_space(config: RunConfig, space: Sequence[Dimension]) -> None:
         )
 
 
-def _settled(config: RunConfig, settings: Settings, epochs: int | None) -> RunConfig:
-    found = settle(config, settings, epochs, _fields, _epochs)
+def _resolved(config: RunConfig, settings: Settings, epochs: int | None) -> RunConfig:
+    found = resolve(config, settings, epochs, _fields, _epochs)
     check_parameters(found.factors.algorithm, found.factors.parameters)
     return found
 
@@ -120,16 +120,16 @@ def _digest(ratings: Ratings) -> str:
     return found.hexdigest()[:16]
 
 
-def _looks(config: RunConfig, data: FoldedRatings, epochs: Sequence[int]) -> Iterator[Look]:
-    algorithm, training = config.factors.algorithm, data.folds[0].training
+def _reports(config: RunConfig, data: FoldedRatings, epochs: Sequence[int]) -> Iterator[Report]:
+    algorithm, training = config.sources.factors.algorithm, data.folds[0].training
     size = Size(len(training.values), training.user_count, training.item_count, 0, 0)
-    parameters = check_parameters(algorithm, config.factors.parameters)
+    parameters = check_parameters(algorithm, config.sources.factors.parameters)
     check_memory(algorithm, parameters, size, *memory_limit(config))
     if epochs:
         for done, measured in measure_by_epoch(config, data, epochs):
-            yield Look(done, measured)
+            yield Report(done, measured)
     else:
-        yield Look(None, measure(config, data))
+        yield Report(None, measure(config, data))
 
 
 def _again(config: RunConfig) -> RunConfig:
@@ -138,8 +138,8 @@ def _again(config: RunConfig) -> RunConfig:
 
 def _measure_again(config: RunConfig, ratings: Ratings) -> Measured:
     again = _again(config)
-    (look,) = _looks(again, _cut(again, ratings), ())
-    return look.measures
+    (report,) = _reports(again, _cut(again, ratings), ())
+    return report.measures
 
 
 def _measured_on(config: RunConfig) -> tuple[str, str]:
@@ -154,8 +154,8 @@ RATINGS = Objective(
     read=_read,
     cut=_cut,
     digest=_digest,
-    settled=_settled,
-    looks=_looks,
+    resolved=_resolved,
+    reports=_reports,
     measure_again=_measure_again,
     measured_on=_measured_on,
 )

@@ -21,7 +21,7 @@ import raypipe.compute.ray_cluster  # noqa: F401  first: it sets what Ray reads 
 from raypipe.config import AshaConfig, ResourcesConfig
 from raypipe.errors import ClusterError, ConfigError, RaypipeError
 from raypipe.sweeps.space import Settings
-from raypipe.sweeps.trials import Goal, Look, Trial
+from raypipe.sweeps.trials import Goal, Report, Trial
 from raypipe.sweeps.watch import Watch
 
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
@@ -44,7 +44,7 @@ _ATTEMPTS = 2
 _LONGEST_ERROR = 300
 
 #: (settings, data) -> looks.
-Look_at = Callable[[Settings, Any], Iterator[Look]]
+Look_at = Callable[[Settings, Any], Iterator[Report]]
 
 
 class Plan(NamedTuple):
@@ -55,8 +55,8 @@ class Plan(NamedTuple):
         ask: number, trials that ended, points being tried -> a point.
         began: number to point, of trials that are to take the same point again.
         ended: trials of before, by number.
-        looks: (settings, data) -> looks at a trial; runs in the workers.
-        last_epochs: at the look after so many epochs a trial is at its end.
+        reports: (settings, data) -> reports at a trial; runs in the workers.
+        last_epochs: at the report after so many epochs a trial is at its end.
         goal: what is looked for.
         asha: None for no scheduler.
         resources: of a trial.
@@ -68,7 +68,7 @@ class Plan(NamedTuple):
     ask: Callable[[int, Sequence[Trial], Sequence[Settings]], Settings]
     began: Mapping[int, Settings]
     ended: Mapping[int, Trial]
-    looks: Look_at
+    reports: Look_at
     last_epochs: int | None
     goal: Goal
     asha: AshaConfig | None
@@ -98,7 +98,11 @@ def run_trials(plan: Plan, data: Any, folder: Path, watch: Watch) -> None:
     driver = _Driver(plan, watch)
     trainable = tune.with_resources(
         tune.with_parameters(
-            _Trainable, looks=plan.looks, goal=plan.goal, last_epochs=plan.last_epochs, data=data
+            _Trainable,
+            reports=plan.reports,
+            goal=plan.goal,
+            last_epochs=plan.last_epochs,
+            data=data,
         ),
         resources,
     )
@@ -131,12 +135,12 @@ def run_trials(plan: Plan, data: Any, folder: Path, watch: Watch) -> None:
 class _Trainable(tune.Trainable):
     """A trial: its looks, one a step. An error is a result, so that the actor lives on."""
 
-    def setup(self, config, looks, goal, last_epochs, data):
-        self._looks_at, self._goal, self._last, self._data = looks, goal, last_epochs, data
+    def setup(self, config, reports, goal, last_epochs, data):
+        self._looks_at, self._goal, self._last, self._data = reports, goal, last_epochs, data
         self.reset_config(config)
 
     def reset_config(self, new_config):
-        self._settings, self._looks, self._started = new_config["settings"], None, None
+        self._settings, self._reports, self._started = new_config["settings"], None, None
         return True
 
     def step(self):
@@ -146,18 +150,18 @@ class _Trainable(tune.Trainable):
 
     def _take_step(self):
         try:
-            if self._looks is None:
-                self._looks = self._looks_at(self._settings, self._data)
-            look = next(self._looks)
+            if self._reports is None:
+                self._reports = self._looks_at(self._settings, self._data)
+            report = next(self._reports)
         except Exception as error:
             return {"done": True, "error": _told(error)}
-        ended = look.epochs is None or look.epochs == self._last
-        loss = self._goal.loss(look.measures)
+        ended = report.epochs is None or report.epochs == self._last
+        loss = self._goal.loss(report.measures)
         if loss is None and ended:
-            return {"done": True, "error": f"it has no {self._goal.metric}", "look": list(look)}
-        epochs = self._last if look.epochs is None else look.epochs
+            return {"done": True, "error": f"it has no {self._goal.metric}", "report": list(report)}
+        epochs = self._last if report.epochs is None else report.epochs
         known = {} if loss is None else {_LOSS: loss, _EPOCHS: epochs}
-        return {**known, "done": ended, "at_end": ended, "look": list(look)}
+        return {**known, "done": ended, "at_end": ended, "report": list(report)}
 
 
 class _Driver:
@@ -167,7 +171,7 @@ class _Driver:
         self._plan, self._watch = plan, watch
         self._waiting = list(reversed(plan.numbers))
         self._ended = dict(plan.ended)
-        self._running: dict[str, tuple[int, Settings, list[Look]]] = {}
+        self._running: dict[str, tuple[int, Settings, list[Report]]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
         """Tune pickles what it is given, for a restore of its own: nothing of this."""
@@ -187,16 +191,18 @@ class _Driver:
         self._watch.begin(number, settings)
         return settings
 
-    def look(self, trial_id: str, look: Look) -> None:
-        number, _, looks = self._running[trial_id]
+    def report(self, trial_id: str, report: Report) -> None:
+        number, _, reports = self._running[trial_id]
         # A trial whose worker died starts anew.
-        looks[:] = [seen for seen in looks if look.epochs is not None and seen[0] < look.epochs]
-        looks.append(look)
-        self._watch.look(number, look)
+        reports[:] = [
+            seen for seen in reports if report.epochs is not None and seen[0] < report.epochs
+        ]
+        reports.append(report)
+        self._watch.report(number, report)
 
     def end(self, trial_id: str, state: str, seconds: float, error: str | None = None) -> None:
-        number, settings, looks = self._running.pop(trial_id)
-        trial = Trial(number, settings, state, tuple(looks), seconds, error)
+        number, settings, reports = self._running.pop(trial_id)
+        trial = Trial(number, settings, state, tuple(reports), seconds, error)
         self._ended[number] = trial
         self._watch.end(trial)
 
@@ -229,8 +235,8 @@ class _Callback(tune.Callback):
         self._driver = driver
 
     def on_trial_result(self, iteration, trials, trial, result, **info):
-        if "look" in result:
-            self._driver.look(trial.trial_id, Look(*result["look"]))
+        if "report" in result:
+            self._driver.report(trial.trial_id, Report(*result["report"]))
         if "error" in result:
             self._driver.end(trial.trial_id, "failed", result["seconds"], result["error"])
         elif result["done"]:
@@ -257,7 +263,7 @@ def _scheduler(plan: Plan) -> TrialScheduler:
     for number, trial in sorted(plan.ended.items()):
         past = SimpleNamespace(trial_id=f"before-{number}")
         scheduler.on_trial_add(None, past)
-        for epochs, measures in trial.looks:
+        for epochs, measures in trial.reports:
             loss = plan.goal.loss(measures)
             if loss is not None:
                 done = plan.last_epochs if epochs is None else epochs

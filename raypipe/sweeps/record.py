@@ -37,10 +37,10 @@ class Record:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     with Record(Path(folder), {"data": "abc"}) as record:
-        ...         record.begin(0, {"similar.neighbours": 10})
+        ...         record.begin(0, {"sources.similar.neighbours": 10})
         ...     with Record(Path(folder), {"data": "abc"}) as record:
         ...         record.began
-        {0: {'similar.neighbours': 10}}
+        {0: {'sources.similar.neighbours': 10}}
     """
 
     def __init__(self, folder: Path, about: dict[str, Any]) -> None:

@@ -24,12 +24,12 @@ from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig, to_yaml
 from raypipe.errors import ConfigError, RunError, RunsLockedError
 from raypipe.storage.files import disk_errors, to_json, write_atomic
-from raypipe.sweeps.objective import Goals, Objective, looks_of_trial
+from raypipe.sweeps.objective import Goals, Objective, reports_of_trial
 from raypipe.sweeps.objectives import objective_of
 from raypipe.sweeps.record import Record
 from raypipe.sweeps.search import Ask, plan_search
 from raypipe.sweeps.space import Dimension, Settings, parse_space
-from raypipe.sweeps.trials import Goal, Look, Trial, best_trial, trials_table
+from raypipe.sweeps.trials import Goal, Report, Trial, best_trial, trials_table
 from raypipe.sweeps.watch import Watch
 
 RESULT, BEST, TRIALS = "sweep.json", "best.yaml", "trials.parquet"
@@ -108,12 +108,12 @@ def run_sweep(
         trials = [record.ended[number] for number in range(checked.count)]
         with stages.stage("measure"):
             best = _best(trials, goal)
-            settled = objective.settled(config, best.settings, best.best_look(goal).epochs)
-            again = objective.measure_again(settled, whole)
+            resolved = objective.resolved(config, best.settings, best.best_report(goal).epochs)
+            again = objective.measure_again(resolved, whole)
         with stages.stage("write"):
             facts = _facts(config, checked, digest, date, trials, best, again)
-            facts |= {"measured_on": list(objective.measured_on(settled))}
-            _write(folder, settled, checked, trials, best, facts)
+            facts |= {"measured_on": list(objective.measured_on(resolved))}
+            _write(folder, resolved, checked, trials, best, facts)
     return Sweep(folder, facts, new=True)
 
 
@@ -187,8 +187,8 @@ class _Both:
             self._record.begin(number, settings)
         self._watch.begin(number, settings)
 
-    def look(self, number: int, look: Look) -> None:
-        self._watch.look(number, look)
+    def report(self, number: int, report: Report) -> None:
+        self._watch.report(number, report)
 
     def end(self, trial: Trial) -> None:
         self._record.end(trial)
@@ -207,7 +207,7 @@ def _try(
 ) -> None:
     sweep = config.sweep
     asha = sweep.asha if sweep.scheduler == "asha" else None
-    epochs = asha.rungs if asha else ()
+    epochs = asha.tiers if asha else ()
     with ExitStack() as stack:
         with stages.stage("start Ray"):
             stages.progress.say(ray_for(config, stack))
@@ -218,7 +218,7 @@ def _try(
             ask=checked.ask,
             began=dict(record.began),
             ended=dict(record.ended),
-            looks=partial(looks_of_trial, config, checked.objective, epochs),
+            reports=partial(reports_of_trial, config, checked.objective, epochs),
             last_epochs=epochs[-1] if epochs else None,
             goal=checked.goals.picks,
             asha=asha,
@@ -274,12 +274,12 @@ def _facts(
 
 
 def _seen(trial: Trial, goal: Goal) -> dict[str, Any]:
-    look = trial.best_look(goal)
+    report = trial.best_report(goal)
     return {
         "trial": trial.number,
         "settings": trial.settings,
-        "epochs": look.epochs,
-        "measures": look.measures,
+        "epochs": report.epochs,
+        "measures": report.measures,
     }
 
 
@@ -293,7 +293,7 @@ def _misled(trials: list[Trial], goal: Goal | None) -> dict[str, Any] | None:
 
 def _write(
     folder: Path,
-    settled: RunConfig,
+    resolved: RunConfig,
     checked: Checked,
     trials: list[Trial],
     best: Trial,
@@ -310,7 +310,7 @@ def _write(
         f"#   {facts['measured_again'][goal.metric]:.4f}, again: {unseen}\n"
     )
     with disk_errors(f"{folder}: cannot be written"):
-        write_atomic(folder / BEST, (head + to_yaml(settled)).encode())
+        write_atomic(folder / BEST, (head + to_yaml(resolved)).encode())
         pq.write_table(trials_table(trials, goal), folder / TRIALS)
         plot_progress(trials, goal, folder / PICTURES[0])
         plot_parallel(trials, checked.space, goal, folder / PICTURES[1])

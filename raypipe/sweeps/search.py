@@ -20,7 +20,7 @@ from raypipe.sweeps.space import (
     Settings,
     grid_points,
     random_points,
-    settle,
+    resolve,
 )
 from raypipe.sweeps.trials import Goal, Trial
 
@@ -99,13 +99,13 @@ def ask_optuna(
         elif trial.state == "finished":
             past(trial.settings, "COMPLETE", value=loss)
         else:
-            looks = enumerate(goal.loss(look.measures) for look in trial.looks)
-            seen = {place: value for place, value in looks if value is not None}
+            reports = enumerate(goal.loss(report.measures) for report in trial.reports)
+            seen = {place: value for place, value in reports if value is not None}
             past(trial.settings, "PRUNED", intermediate_values=seen)
     for settings in running:
         past(settings, "RUNNING")
     asked = study.ask()
-    return settle(space, has, lambda dimension: _suggest(asked, dimension))
+    return resolve(space, has, lambda dimension: _suggest(asked, dimension))
 
 
 def _distribution(dimension: Dimension) -> Any:

@@ -48,18 +48,18 @@ def parse_space(sweep: SweepConfig) -> tuple[Dimension, ...]:
         ConfigError: there is none, or one is not what it should be.
 
     Example:
-        >>> parse_space(SweepConfig(space={"similar.neighbours": {"int": [10, 50]}}))
-        (Dimension(key='similar.neighbours', kind='int', values=(10, 50), log=False),)
+        >>> parse_space(SweepConfig(space={"sources.similar.neighbours": {"int": [10, 50]}}))
+        (Dimension(key='sources.similar.neighbours', kind='int', values=(10, 50), log=False),)
         >>> parse_space(SweepConfig())
         Traceback (most recent call last):
         ...
         raypipe.errors.ConfigError: sweep.space: has no points; expected at least one parameter, \
-as factors.parameters.n_factors: {int: [20, 300]}
+as sources.factors.parameters.n_factors: {int: [20, 300]}
     """
     if not sweep.space:
         raise ConfigError(
             "sweep.space: has no points; expected at least one parameter, as "
-            "factors.parameters.n_factors: {int: [20, 300]}"
+            "sources.factors.parameters.n_factors: {int: [20, 300]}"
         )
     space = tuple(_dimension(key, told) for key, told in sweep.space.items())
     for dimension in space:
@@ -89,7 +89,7 @@ def grid_points(space: Sequence[Dimension], has: Has) -> list[Settings]:
     keys = [dimension.key for dimension in space]
     values = (dict(zip(keys, combination, strict=True)) for combination in combinations)
     return list(
-        _distinct(settle(space, has, lambda d, point=point: point[d.key]) for point in values)
+        _distinct(resolve(space, has, lambda d, point=point: point[d.key]) for point in values)
     )
 
 
@@ -103,16 +103,18 @@ def random_points(space: Sequence[Dimension], has: Has, count: int, seed: int) -
         True
     """
     drawn = (
-        settle(space, has, lambda dimension, rng=rng: draw(dimension, rng))
+        resolve(space, has, lambda dimension, rng=rng: draw(dimension, rng))
         for rng in (np.random.default_rng([seed, number]) for number in range(_DRAWS * count))
     )
     return list(itertools.islice(_distinct(drawn), count))
 
 
-def settle(space: Sequence[Dimension], has: Has, value: Callable[[Dimension], Any]) -> Settings:
+def resolve(space: Sequence[Dimension], has: Has, value: Callable[[Dimension], Any]) -> Settings:
     """One point: a value for each dimension that it has, the algorithm's first."""
     found: Settings = {}
-    for dimension in sorted(space, key=lambda dimension: dimension.key != "factors.algorithm"):
+    for dimension in sorted(
+        space, key=lambda dimension: dimension.key != "sources.factors.algorithm"
+    ):
         if has(found, dimension.key):
             found[dimension.key] = value(dimension)
     return found

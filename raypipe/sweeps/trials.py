@@ -32,7 +32,7 @@ class Goal(NamedTuple):
         return value if value is None or not self.more else -value
 
 
-class Look(NamedTuple):
+class Report(NamedTuple):
     """One look at a trial.
 
     Attributes:
@@ -52,7 +52,7 @@ class Trial:
         number: from 0.
         settings: dotted key to value.
         state: one of :data:`STATES`.
-        looks: in their order; none where it failed.
+        reports: in their order; none where it failed.
         seconds: from its start to its end.
         error: one line; None where it did not fail.
     """
@@ -60,33 +60,33 @@ class Trial:
     number: int
     settings: Settings
     state: str
-    looks: tuple[Look, ...]
+    reports: tuple[Report, ...]
     seconds: float
     error: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """JSON values, from which :meth:`from_json` makes an equal trial."""
-        return {**asdict(self), "looks": [list(look) for look in self.looks]}
+        return {**asdict(self), "reports": [list(report) for report in self.reports]}
 
     @classmethod
     def from_json(cls, tree: dict[str, Any]) -> Trial:
         """What :meth:`to_json` was of."""
-        return cls(**{**tree, "looks": tuple(Look(*look) for look in tree["looks"])})
+        return cls(**{**tree, "reports": tuple(Report(*report) for report in tree["reports"])})
 
-    def best_look(self, goal: Goal) -> Look | None:
+    def best_report(self, goal: Goal) -> Report | None:
         """The look at which it was best, the earliest of equals; None where it has no value."""
-        looks = [look for look in self.looks if goal.loss(look.measures) is not None]
-        return min(looks, key=lambda look: goal.loss(look.measures), default=None)
+        reports = [report for report in self.reports if goal.loss(report.measures) is not None]
+        return min(reports, key=lambda report: goal.loss(report.measures), default=None)
 
     def loss(self, goal: Goal) -> float | None:
         """That of its best look."""
-        look = self.best_look(goal)
-        return None if look is None else goal.loss(look.measures)
+        report = self.best_report(goal)
+        return None if report is None else goal.loss(report.measures)
 
     def value(self, goal: Goal) -> float | None:
         """The metric at its best look."""
-        look = self.best_look(goal)
-        return None if look is None else look.measures[goal.metric]
+        report = self.best_report(goal)
+        return None if report is None else report.measures[goal.metric]
 
 
 def best_trial(trials: Iterable[Trial], goal: Goal) -> Trial | None:
@@ -94,7 +94,7 @@ def best_trial(trials: Iterable[Trial], goal: Goal) -> Trial | None:
 
     Example:
         >>> tried = [
-        ...     Trial(number, {}, "finished", (Look(None, {"rmse": rmse}),), 1.0)
+        ...     Trial(number, {}, "finished", (Report(None, {"rmse": rmse}),), 1.0)
         ...     for number, rmse in enumerate([0.9, 0.8, 0.8])
         ... ]
         >>> best_trial(tried, Goal("rmse", more=False)).number
@@ -102,7 +102,7 @@ def best_trial(trials: Iterable[Trial], goal: Goal) -> Trial | None:
         >>> best_trial(tried, Goal("rmse", more=True)).number
         0
     """
-    ranked = [trial for trial in trials if trial.state != "failed" and trial.best_look(goal)]
+    ranked = [trial for trial in trials if trial.state != "failed" and trial.best_report(goal)]
     return min(ranked, key=lambda trial: (trial.loss(goal), trial.number), default=None)
 
 
@@ -111,7 +111,7 @@ def best_so_far(trials: Sequence[Trial], goal: Goal) -> list[float | None]:
 
     Example:
         >>> tried = [
-        ...     Trial(number, {}, "finished", (Look(None, {"rmse": rmse}),), 1.0)
+        ...     Trial(number, {}, "finished", (Report(None, {"rmse": rmse}),), 1.0)
         ...     for number, rmse in enumerate([0.9, None, 0.8, 0.85])
         ... ]
         >>> best_so_far(tried, Goal("rmse", more=False))
@@ -131,16 +131,18 @@ def trials_table(trials: Sequence[Trial], goal: Goal) -> pa.Table:
     """
     rows, trials = [], sorted(trials, key=lambda trial: trial.number)
     keys = list(dict.fromkeys(key for trial in trials for key in trial.settings))
-    metrics = list(dict.fromkeys(n for t in trials for look in t.looks for n in look.measures))
+    metrics = list(
+        dict.fromkeys(n for t in trials for report in t.reports for n in report.measures)
+    )
     for trial in trials:
-        look = trial.best_look(goal) or Look(None, {})
+        report = trial.best_report(goal) or Report(None, {})
         rows.append(
             {
                 "trial": trial.number,
                 "state": trial.state,
-                "epochs": look.epochs,
-                "last_epochs": trial.looks[-1].epochs if trial.looks else None,
-                **{name: look.measures.get(name) for name in metrics},
+                "epochs": report.epochs,
+                "last_epochs": trial.reports[-1].epochs if trial.reports else None,
+                **{name: report.measures.get(name) for name in metrics},
                 "seconds": trial.seconds,
                 "error": trial.error,
             }
@@ -173,8 +175,9 @@ def settings_text(settings: Settings) -> str:
     """Settings on one line, by the last words of their keys.
 
     Example:
-        >>> settings_text({"factors.algorithm": "SVD", "factors.parameters.lr_all": 0.0123456})
-        'algorithm SVD, lr_all 0.01235'
+        >>> values = {"sources.factors.algorithm": "SVD", "sources.factors.weight": 0.0123456}
+        >>> settings_text(values)
+        'algorithm SVD, weight 0.01235'
     """
     return ", ".join(f"{key.rpartition('.')[2]} {setting_text(v)}" for key, v in settings.items())
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from raypipe.sweeps.space import Settings
-from raypipe.sweeps.trials import Look, Trial
+from raypipe.sweeps.trials import Report, Trial
 
 
 class Watch(Protocol):
@@ -14,7 +14,7 @@ class Watch(Protocol):
     def begin(self, number: int, settings: Settings) -> None:
         """A trial has its point."""
 
-    def look(self, number: int, look: Look) -> None:
+    def report(self, number: int, report: Report) -> None:
         """A trial was looked at."""
 
     def end(self, trial: Trial) -> None:

@@ -17,12 +17,12 @@ from tests.benchmarks.sources import NETWORKS
 
 SEEDS = (0, 1, 2)
 METRICS = ("recall@20", "ndcg@20")
-BLENDS = ("fixed_blend", "learned_blend", "ladder")
+BLENDS = ("rank_fusion", "learned_ranker", "ladder")
 SETTINGS = {
-    "similar.neighbours": 100,
-    "similar.threshold": 0,
-    "factors.algorithm": "TruncatedSVD",
-    "blend.combine": "learned",
+    "sources.similar.neighbours": 100,
+    "sources.similar.threshold": 0,
+    "sources.factors.algorithm": "TruncatedSVD",
+    "blend.method": "learned_ranker",
 }
 LIMITS = "wanted: at most 90 s and 4,000 MB"
 
@@ -45,8 +45,8 @@ def bench(data: Path) -> None:
     rows = []
     for most in (1.0, 0.5, 0.3):
         metrics = ["recall", "coverage"]
-        settings = {"blend.most_of_one": most, "evaluation.metrics": metrics}
-        found = _evaluate(data / NETWORKS["advogato"], 0, settings, ["learned_blend"])
+        settings = {"blend.max_share_per_source": most, "evaluation.metrics": metrics}
+        found = _evaluate(data / NETWORKS["advogato"], 0, settings, ["learned_ranker"])
         means = (only(found.means, size="all", metric=f"{metric}@20") for metric in metrics)
         rows.append([most, *(short(mean["mean"]) for (mean,) in means)])
     print_table(["most of one source", "recall@20", "coverage@20"], rows, "advogato, seed 0")

@@ -4,9 +4,10 @@
 followers and 770,155 follows of one account (Kwak, Lee, Park and Moon (2010), "What is Twitter, a
 social network or a news media?", WWW; the largest numbers from konect.cc/networks/twitter). Its
 numbers of followers are no pure power law. An exponent of 2.1 up to the largest one gives 1.7e14
-wedges and some 40 accounts with more than a million followers, as the paper counts them; the 2.276
-that it fits to fewer than 100,000 followers would give a quarter of the wedges. KONECT counts
-2.5e14 for follows and followers of an account taken together, which is an upper bound.
+co-follow pairs and some 40 accounts with more than a million followers, as the paper counts them;
+the 2.276 that it fits to fewer than 100,000 followers would give a quarter of the co_follow_pairs.
+KONECT counts 2.5e14 for follows and followers of an account taken together, which is an upper
+bound.
 """
 
 from __future__ import annotations
@@ -94,14 +95,15 @@ def bench() -> None:
         write_table(folder / name, accounts, follows, largest)
         degrees = read_degrees(folder / name)
         for cap in CAPS:
-            config = load_config(None, {"similar.max_followers_in_similarity": cap})
+            config = load_config(None, {"sources.similar.max_followers": cap})
             planned = plan_degrees(config, degrees, 4, 16)
             seconds, memory = planned["seconds"], planned["memory_bytes"]
             rows.append(
                 [
                     name,
                     cap,
-                    planned["counts"]["wedges"] * planned["similarity"]["share_of_wedges_left"],
+                    planned["counts"]["co_follow_pairs"]
+                    * planned["similarity"]["share_of_co_follow_pairs_left"],
                     seconds["recommend_on_one_cpu"] / 3600,
                     seconds["recommend"] / 3600,
                     (seconds["total"] - seconds["recommend"]) / 3600,
@@ -109,5 +111,14 @@ def bench() -> None:
                     sum(memory.values()) / 1e9,
                 ]
             )
-    heads = ["table", "cap", "wedges", "one CPU h", "recommend h", "rest h", "graph GB", "all GB"]
+    heads = [
+        "table",
+        "cap",
+        "co_follow_pairs",
+        "one CPU h",
+        "recommend h",
+        "rest h",
+        "graph GB",
+        "all GB",
+    ]
     print_table(heads, rows, "raypipe plan --degrees, 4 nodes of 16 CPUs")

@@ -15,7 +15,7 @@ import pyarrow as pa
 from raypipe.cli.output.terminal import print_facts
 from raypipe.graph.follow_graph import build_graph, encode
 from raypipe.pipeline.publish_gate import check_lists
-from raypipe.recommend.filters.eligibility import refusals_of
+from raypipe.recommend.filters.eligibility import exclusions_of
 from raypipe.recommend.filters.inputs import FilterInputs, filters_of
 from raypipe.storage.feedback.store import FeedbackStore, Snapshot
 from raypipe.storage.runs.parts import write_parts
@@ -42,7 +42,7 @@ def bench() -> None:
             facts |= {
                 "snapshot": seconds(store.snapshot),
                 "digest": seconds(inputs.digest),
-                "into codes": seconds(lambda: refusals_of(filters_of(inputs, graph))),
+                "into codes": seconds(lambda: exclusions_of(filters_of(inputs, graph))),
             }
             for word, told in (("without", none), ("with", inputs)):
                 filters = filters_of(told, graph)
@@ -77,16 +77,16 @@ def pairs(ids: np.ndarray, first: int) -> np.ndarray:
 def table_of(rows: np.ndarray) -> pa.Table:
     columns = [pa.array(rows[:, place], pa.large_string()) for place in (0, 1)]
     return pa.table(
-        [*columns, pa.nulls(len(rows), pa.large_string())], ["account", "candidate", "reason"]
+        [*columns, pa.nulls(len(rows), pa.large_string())], ["accountId", "candidateId", "reason"]
     )
 
 
 def recommendations(rows: np.ndarray) -> pa.Table:
     return pa.table(
         {
-            "followerId": rows[:, 0],
+            "accountId": rows[:, 0],
             "rank": np.tile(np.arange(1, EACH + 1, dtype=np.int32), len(rows) // EACH),
-            "followingId": rows[:, 1],
+            "candidateId": rows[:, 1],
             "score": np.zeros(len(rows)),
             "source": ["similar"] * len(rows),
             "reason": ["popular"] * len(rows),

@@ -40,19 +40,21 @@ def bench(data: Path) -> None:
     shared = {
         "evaluation.k": [20],
         "evaluation.metrics": ["recall", "ndcg"],
-        "similar.neighbours": 100,
-        "similar.threshold": 0,
+        "sources.similar.neighbours": 100,
+        "sources.similar.threshold": 0,
     }
     for name, path in NETWORKS.items():
         told = {**shared, "input.follows": str(data / path)}
         rows = rows_of(evaluate(load_config(None, told), ["popular", "similar"]))
         for algorithm in ALGORITHMS:
-            config = load_config(None, {**told, "factors.algorithm": algorithm})
+            config = load_config(None, {**told, "sources.factors.algorithm": algorithm})
             rows.append(rows_of(evaluate(config, ["popular", "factors"]), algorithm)[-1])
         print_table(COLUMNS, rows, name)
     os.chdir(data)
     config = load_config(ROOT / "configs" / "gowalla.yaml")
-    rows = rows_of(evaluate(config, ["popular", "similar", "factors"]), config.factors.algorithm)
+    rows = rows_of(
+        evaluate(config, ["popular", "similar", "factors"]), config.sources.factors.algorithm
+    )
     published = [
         [name, short(recall), short(ndcg), "", ""] for name, (recall, ndcg) in PUBLISHED.items()
     ]

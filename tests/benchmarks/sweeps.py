@@ -96,12 +96,14 @@ def raypipe_sweep(ratings: Path, case: Case, told: dict[str, Any]) -> float:
 
 def config_of(ratings: Path, case: Case, told: dict[str, Any]) -> RunConfig:
     """The grid as a config."""
-    space = {f"factors.parameters.{name}": {"grid": values} for name, values in case.grid.items()}
+    space = {
+        f"sources.factors.parameters.{name}": {"grid": values} for name, values in case.grid.items()
+    }
     epochs = {} if "sweep.scheduler" in told else {"n_epochs": case.epochs}
     settings = {
         "input.ratings": str(ratings),
         "input.rating_columns": case.columns,
-        "factors": {"algorithm": "SVD", "parameters": epochs},
+        "sources.factors": {"algorithm": "SVD", "parameters": epochs},
         "cluster": "local",
         "sweep.search": "grid",
         "sweep.space": space,

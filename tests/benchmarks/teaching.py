@@ -22,18 +22,22 @@ NETWORK = "bitcoin-otc/trust.csv.gz"
 SEEDS = 0, 1, 2
 METRICS = ("recall@20", "rejected@20")
 COLUMNS = ("", *METRICS, "recall by", "rejected by")
-OFF = {"rejections.neighbours": 0, "rejections.votes": 0, "rejections.factors": False}
+OFF = {
+    "feedback.negative.neighbours": 0,
+    "feedback.negative.votes": 0,
+    "feedback.negative.factors": False,
+}
 #: Source and algorithm, and what is switched on in each further row.
 ROWS = {
-    ("popular", "none"): ({"rejections.popular": 1}, {"rejections.popular": 10}),
+    ("popular", "none"): ({"feedback.negative.popular": 1}, {"feedback.negative.popular": 10}),
     ("similar", "none"): (
-        {"rejections.neighbours": 1},
-        {"rejections.neighbours": 10},
-        {"rejections.votes": 1},
-        {"rejections.votes": 2},
+        {"feedback.negative.neighbours": 1},
+        {"feedback.negative.neighbours": 10},
+        {"feedback.negative.votes": 1},
+        {"feedback.negative.votes": 2},
     ),
     ("factors", "TruncatedSVD"): (),
-    ("factors", "SVD"): ({"rejections.factors": True},),
+    ("factors", "SVD"): ({"feedback.negative.factors": True},),
 }
 
 
@@ -66,21 +70,21 @@ def write(path: Path, folder: Path) -> dict[str, object]:
     follows, rejections = folder / "follows.csv", folder / "rejections.csv"
     ends = trust[["followerId", "followingId"]]
     ends[trust["trust"] > 0].to_csv(follows, index=False)
-    named = ends.set_axis(["account", "candidate"], axis=1)
+    named = ends.set_axis(["accountId", "candidateId"], axis=1)
     named[trust["trust"] < 0].to_csv(rejections, index=False)
     return {
         "input.follows": str(follows),
         "evaluation.rejections": str(rejections),
         "evaluation.k": [20],
         "evaluation.metrics": ["recall", "rejected"],
-        "similar.neighbours": 100,
-        "similar.threshold": 0,
+        "sources.similar.neighbours": 100,
+        "sources.similar.threshold": 0,
     }
 
 
 def measure(told: dict, source: str, algorithm: str, options: dict, seed: int) -> Values:
     """The metrics of every account that was measured."""
-    settings = {**told, **options, "factors.algorithm": algorithm, "seed": seed}
+    settings = {**told, **options, "sources.factors.algorithm": algorithm, "seed": seed}
     found: Evaluation = evaluate(load_config(None, settings), [source])
     assert found.measures.metrics == METRICS
     return Values(found.ids.to_pylist(), found.measures.values[0].T)

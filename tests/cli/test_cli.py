@@ -72,7 +72,7 @@ def test_a_ladder_of_three_phases_in_80_columns(capsys):
         row_of("cold", "factors", 0.0487),
         row_of("hot", "similar", None, **{**dict.fromkeys(by), "leads": True}),
     ]
-    print_ladder({"decided_by": "evidence", "metric": "ndcg@10", "table": rows})
+    print_ladder({"decided_by": "holdout", "metric": "ndcg@10", "table": rows})
     shown = capsys.readouterr().out.splitlines()
     assert max(map(len, shown)) <= 80
     assert shown[0].rstrip() == "ndcg@10 on follows held out; *: leads"
@@ -91,11 +91,11 @@ def test_a_ladder_of_three_phases_in_80_columns(capsys):
 
 def test_run_and_show_print_what_decided(night):
     """The manifest has it, and the run of an earlier raypipe that has none is shown without."""
-    assert night["ladder"]["decided_by"] == "evidence"
+    assert night["ladder"]["decided_by"] == "holdout"
     assert "ndcg@10 on follows held out; *: leads" in raypipe("runs", "show").stdout
     fixed = raypipe("run", "--follows", "demo/follows.csv", "--set", "ladder=fixed").stdout
     assert "ladder: fixed (config)\n" in fixed
-    assert "evidence" not in fixed
+    assert "holdout" not in fixed
     manifest = Path("runs", night["run"], "manifest.json")
     manifest.write_text(json.dumps({k: v for k, v in night.items() if k not in ("ladder", "new")}))
     old = raypipe("runs", "show", night["run"])
@@ -111,7 +111,7 @@ def test_recommend_and_similar(night):
     near = as_json("similar", "jazz-0001")
     assert [list(row) for row in near] == [columns.NEIGHBOURS_SCHEMA.names] * len(near)
     shown = raypipe("recommend", "star-01", "--k", 1).stdout
-    assert rows[0]["followingId"] in shown
+    assert rows[0]["candidateId"] in shown
     assert rows[0]["source"] in shown
     assert raypipe("similar", "star-01").stdout == f"star-01, run {night['run']}: none\n"
 
@@ -121,7 +121,7 @@ def test_recommend_shows_the_reason_in_80_columns(night):
     shown = raypipe("recommend", "jazz-0001").stdout
     assert max(map(len, shown.splitlines())) <= 80
     cells = [line.split("│")[1:-1] for line in shown.splitlines() if "│" in line]
-    place = next(place for place, cell in enumerate(cells) if row["followingId"] in cell[1])
+    place = next(place for place, cell in enumerate(cells) if row["candidateId"] in cell[1])
     told = " ".join(cell[-1].strip() for cell in cells[place : place + 2])
     assert told.startswith(row["reason"])
 
@@ -145,7 +145,7 @@ def test_ids_are_shown_as_they_are():
     shown = raypipe("recommend", "c").stdout
     assert r"[red]\x1b[31m[/x]" in shown
     assert "\x1b" not in shown
-    assert as_json("recommend", "c")[0]["followingId"] == odd
+    assert as_json("recommend", "c")[0]["candidateId"] == odd
     assert "[red]" in raypipe("recommend", odd).stdout
 
 
@@ -189,7 +189,7 @@ def test_plan_says_what_a_night_will_cost(night):
     assert planned["counts"] == {**night["counts"]["graph"], "audience": 320}
     seconds = planned["seconds"]
     assert list(seconds) == [
-        "read", "graph", "evidence", "prepare", "plan",
+        "read", "graph", "holdout", "prepare", "plan",
         "recommend_on_one_cpu", "recommend", "write", "total",
     ]  # fmt: skip
     assert seconds["recommend_on_one_cpu"] / 8 <= seconds["recommend"] + 1e-3
@@ -245,7 +245,7 @@ def test_plan_and_run_say_what_column_blocks_cost(night):
 
 
 def test_plan_and_run_say_what_a_cap_on_hubs_costs(night):
-    words = ["--follows", "demo/follows.csv", "--set", "similar.max_followers_in_similarity=40"]
+    words = ["--follows", "demo/follows.csv", "--set", "sources.similar.max_followers=40"]
     planned = as_json("plan", *words)["similarity"]
     assert planned == as_json("run", *words)["similarity"]
     assert planned["hubs_left_out"] > 0
@@ -255,7 +255,7 @@ def test_plan_and_run_say_what_a_cap_on_hubs_costs(night):
         assert f"{planned['hubs_left_out']} accounts with more than 40 followers left out" in shown
         assert f"{planned['recall']:.3f} of the exact neighbours are found" in shown
     assert "exact neighbours" not in raypipe("runs", "show", night["run"]).stdout
-    words[-1] = "similar.max_followers_in_similarity=400"
+    words[-1] = "sources.similar.max_followers=400"
     shown = raypipe("plan", *words).stdout
     assert "similarity: exact; nobody has more than 400 followers" in " ".join(shown.split())
 
@@ -371,11 +371,11 @@ def test_runs_dir_by_option_and_by_environment(night, monkeypatch):
 
 def test_config_show_and_check(night):
     Path("c.yaml").write_text("similar: {neighbours: 7}\ninput: {follows: demo/follows.csv}\n")
-    shown = as_json("config", "show", "c.yaml", "--set", "similar.threshold=0.2")
+    shown = as_json("config", "show", "c.yaml", "--set", "sources.similar.threshold=0.2")
     assert (shown["similar"]["neighbours"], shown["similar"]["threshold"]) == (7, 0.2)
     assert "neighbours: 7" in raypipe("config", "show", "c.yaml").stdout
     assert as_json("config", "check", "c.yaml")["files"] == ["demo/follows.csv"]
-    model = "factors.algorithm=TruncatedSvd"
+    model = "sources.factors.algorithm=TruncatedSvd"
     unknown = raypipe("config", "check", "c.yaml", "--set", model)
     assert unknown.exit_code == 78
     assert "did you mean TruncatedSVD?" in unknown.stderr
@@ -391,7 +391,7 @@ def test_config_check_reads_filters_and_rejections(night):
     missing = raypipe(*told, "--set", "filters.bots=b.csv")
     assert missing.exit_code == 66
     assert missing.stderr.startswith("raypipe: b.csv: found no such file; filters.bots names a CSV")
-    Path("bad.csv").write_text("account,candidate\na,b\na,\n")
+    Path("bad.csv").write_text("accountId,candidateId\na,b\na,\n")
     bad = raypipe(*told, "--set", "filters.blocks=bad.csv")
     assert (bad.exit_code, "1 rows are no block (row 2" in bad.stderr) == (65, True)
     Path("runs/feedback.sqlite").write_bytes(b"not a database at all" * 100)

@@ -14,10 +14,10 @@ CONFIGS = sorted(ROOT.glob("configs/*.yaml"))
 def test_command_line_wins_over_file_and_file_over_default(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("similar:\n  neighbours: 20\n  threshold: 0.3\n")
-    config = load_config(path, {"similar.neighbours": 50})
-    assert config.similar.neighbours == 50
-    assert config.similar.threshold == 0.3
-    assert config.similar.min_follows == 3
+    config = load_config(path, {"sources.similar.neighbours": 50})
+    assert config.sources.similar.neighbours == 50
+    assert config.sources.similar.threshold == 0.3
+    assert config.sources.similar.min_follows == 3
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
@@ -37,8 +37,8 @@ def test_yaml_round_trip(tmp_path_factory, neighbours, threshold, follows):
     config = load_config(
         None,
         {
-            "similar.neighbours": neighbours,
-            "similar.threshold": threshold,
+            "sources.similar.neighbours": neighbours,
+            "sources.similar.threshold": threshold,
             "input.follows": follows,
         },
     )
@@ -58,15 +58,15 @@ def test_digest_is_of_what_changes_the_result():
         assert load_config(None, {key: value}).digest() == base, key
     for key, value in {
         "input.follows": "a.csv",
-        "similar.neighbours": 11,
-        "similar.max_followers_in_similarity": 1000,
+        "sources.similar.neighbours": 11,
+        "sources.similar.max_followers": 1000,
         "recommendations.per_account": 5,
         "audience.min_follows": 1,
         "candidates.min_followers": 1,
-        "rejections.popular": 1,
-        "rejections.neighbours": 1,
-        "rejections.votes": 0,
-        "rejections.factors": False,
+        "feedback.negative.popular": 1,
+        "feedback.negative.neighbours": 1,
+        "feedback.negative.votes": 0,
+        "feedback.negative.factors": False,
         "evaluation.rejections": "no.csv",
         "input.followee_prefix": "place ",
         "evaluation.k": [5],
@@ -84,8 +84,11 @@ def test_memory_is_written_as_people_write_it(written, bytes_):
 
 
 def test_threshold_is_exact():
-    assert load_config(None, {"similar.threshold": 0.1}).similar.threshold_fraction == (1, 10)
-    assert load_config(None, {"similar.threshold": 0}).similar.threshold_fraction == (0, 1)
+    assert load_config(None, {"sources.similar.threshold": 0.1}).similar.threshold_fraction == (
+        1,
+        10,
+    )
+    assert load_config(None, {"sources.similar.threshold": 0}).similar.threshold_fraction == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -96,12 +99,18 @@ def test_threshold_is_exact():
         ("seed: 1\nseed: 2\n", "line 2: not YAML: found duplicate key"),
         ("similar:\n  neighbors: 3\n", "similar.neighbors: unknown key; did you mean neighbours?"),
         ("zzz: 3\n", "zzz: unknown key; known: input, frames, cluster"),
-        ("similar:\n  neighbours: 0\n", "similar.neighbours: found 0; input should be greater"),
         (
-            "similar: {max_followers_in_similarity: 0}\n",
-            "similar.max_followers_in_similarity: found 0; input should be greater",
+            "similar:\n  neighbours: 0\n",
+            "sources.similar.neighbours: found 0; input should be greater",
         ),
-        ("similar:\n  threshold: 1\n", "similar.threshold: found 1; input should be less than 1"),
+        (
+            "similar: {max_followers: 0}\n",
+            "sources.similar.max_followers: found 0; input should be greater",
+        ),
+        (
+            "similar:\n  threshold: 1\n",
+            "sources.similar.threshold: found 1; input should be less than 1",
+        ),
         ("similar: 3\n", "similar: found 3; expected a section of keys"),
         ("memory_per_task: 2 apples\n", "memory_per_task: found '2 apples'; could not interpret"),
         ("memory_per_task: 0\n", "memory_per_task: found 0; input should be greater than 0"),
@@ -127,11 +136,11 @@ def test_threshold_is_exact():
         ),
         (
             "evaluation: {sizes: {warm: 50}}\n",
-            "evaluation.sizes: warm is 50 and hot is 50; expected warm below hot",
+            "evaluation.segments: warm is 50 and hot is 50; expected warm below hot",
         ),
         (
             "similar: {neighbours: ten}\n",
-            "similar.neighbours: found 'ten'; input should be",
+            "sources.similar.neighbours: found 'ten'; input should be",
         ),
     ],
 )
@@ -185,7 +194,7 @@ def test_empty_sections_mean_their_defaults(tmp_path):
     assert load_config(path, {"input.follows": "a"}).input.follows == "a"
 
 
-@pytest.mark.parametrize("setting", ["similar.neighbours", "=3", "a=[1"])
+@pytest.mark.parametrize("setting", ["sources.similar.neighbours", "=3", "a=[1"])
 def test_bad_settings_say_what_is_expected(setting):
     with pytest.raises(ConfigError, match="--set"):
         parse_setting(setting)
@@ -193,4 +202,6 @@ def test_bad_settings_say_what_is_expected(setting):
 
 def test_setting_below_a_value_is_refused():
     with pytest.raises(ConfigError, match="similar is a value, not a section"):
-        load_config(None, dict([parse_setting("similar=3"), parse_setting("similar.neighbours=3")]))
+        load_config(
+            None, dict([parse_setting("similar=3"), parse_setting("sources.similar.neighbours=3")])
+        )

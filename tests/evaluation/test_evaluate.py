@@ -14,7 +14,7 @@ from raypipe.cli import app
 from raypipe.config import load_config
 from raypipe.evaluation import plots
 from raypipe.evaluation.evaluate import evaluate as evaluate_follows
-from raypipe.evaluation.evidence import choose_ladder
+from raypipe.evaluation.holdout_selection import choose_ladder
 from raypipe.evaluation.metrics import LISTS, NAMES, RANKING, REJECTED
 
 SOURCES = ["popular", "similar", "follow_back", "two_hop", "co_followed", "ladder"]
@@ -54,11 +54,15 @@ def test_files_and_json_say_the_same():
     values = values_of(folder)
     accounts = said["split"]["accounts"]["measured"]
     assert len(values) == accounts * len(SOURCES) * 2 * len([*RANKING, *LISTS])
-    assert values.columns.tolist() == ["accountId", "size", "source", "metric", "value"]
-    assert values["size"].nunique() == 2  # of 300 accounts none follows 50
+    assert values.columns.tolist() == ["accountId", "segment", "source", "metric", "value"]
+    assert values["segment"].nunique() == 2  # of 300 accounts none follows 50
     for row in said["means"]:
-        of_size = values[values["size"] == row["size"]] if row["size"] != "all" else values
-        some = of_size[(of_size.source == row["source"]) & (of_size.metric == row["metric"])]
+        of_segment = (
+            values[values["segment"] == row["segment"]] if row["segment"] != "all" else values
+        )
+        some = of_segment[
+            (of_segment.source == row["source"]) & (of_segment.metric == row["metric"])
+        ]
         if row["metric"].startswith("coverage"):
             assert row["low"] is None
         elif not len(some):
@@ -88,7 +92,7 @@ def test_what_changes_the_digest():
     others = [
         as_json(*quick, "--sources", "popular,similar"),
         as_json(*quick, "--set", "seed=1"),
-        as_json(*quick, "--set", "similar.neighbours=3"),
+        as_json(*quick, "--set", "sources.similar.neighbours=3"),
     ]
     with open("demo/follows.csv", "a") as file:
         file.write("jazz-0001,somebody-new\n")
@@ -105,7 +109,7 @@ def test_a_table_in_80_columns():
     said = as_json("--sources", sources)
     row = next(
         row for row in said["means"]
-        if (row["size"], row["source"], row["metric"]) == ("all", "similar", "ndcg@20")
+        if (row["segment"], row["source"], row["metric"]) == ("all", "similar", "ndcg@20")
     )  # fmt: skip
     cell = " ".join(f"{row['mean']:.3f} {row['low']:.3f}-{row['high']:.3f}".split())
     shown = [line.split("│") for line in lines if line.startswith("│ ndcg@20 ")]
@@ -122,7 +126,7 @@ def test_a_table_in_80_columns():
 
 def test_all_sources_in_80_columns_with_what_is_not_walked():
     sources = ["follow_back", "two_hop", "co_followed", "follow_back+two_hop+co_followed"]
-    asked = "--sources", ",".join(sources), "--set", "two_hop.max_follows=20"
+    asked = "--sources", ",".join(sources), "--set", "sources.two_hop.max_intermediary_follows=20"
     lines = evaluate(*asked).stdout.splitlines()
     assert max(len(x) for x in lines if not x.startswith(("frames: ", "cluster: "))) <= 80
     said = as_json(*asked)
@@ -137,7 +141,7 @@ def test_all_sources_in_80_columns_with_what_is_not_walked():
     recall = {
         row["source"]: row["mean"]
         for row in said["means"]
-        if (row["size"], row["metric"]) == ("all", "recall@20")
+        if (row["segment"], row["metric"]) == ("all", "recall@20")
     }
     assert recall[sources[-1]] > max(recall[name] for name in ("follow_back", "two_hop"))
 
@@ -149,9 +153,9 @@ def test_the_ladder_is_decided_within_train(monkeypatch):
 
     def watched(graph, *rest):
         facts = choose_ladder(graph, *rest)["ladder"]
-        assert facts["rungs"][-1]["sources"] == ["similar", "popular"]
-        rungs = [{"min_follows": 0, "sources": ["popular"], "how": "fill_up"}]
-        seen.append((graph.follows, {**facts, "rungs": rungs}))
+        assert facts["tiers"][-1]["sources"] == ["similar", "popular"]
+        tiers = [{"min_follows": 0, "sources": ["popular"], "how": "fill_up"}]
+        seen.append((graph.follows, {**facts, "tiers": tiers}))
         return {"ladder": seen[-1][1], "ranker": None}
 
     monkeypatch.setattr("raypipe.evaluation.evaluate.choose_ladder", watched)
@@ -159,8 +163,8 @@ def test_the_ladder_is_decided_within_train(monkeypatch):
     ((follows, facts),) = seen
     assert follows == said["split"]["follows"]["train"]
     assert said["ladder"] == facts
-    assert facts["decided_by"] == "evidence"
-    means = {row["source"]: row["mean"] for row in said["means"] if row["size"] == "all"}
+    assert facts["decided_by"] == "holdout"
+    means = {row["source"]: row["mean"] for row in said["means"] if row["segment"] == "all"}
     assert means["ladder"] == means["popular"] != means["similar+popular"]
     assert as_json(*quick, "--sources", "popular")["ladder"] is None
     assert len(seen) == 1
@@ -182,7 +186,7 @@ def test_few_metrics_make_few_tables_and_pictures():
 
 
 def test_accounts_that_are_measured_are_drawn():
-    said = as_json("--set", "evaluation.accounts=20", "--set", "evaluation.k=[5]")
+    said = as_json("--set", "evaluation.max_accounts=20", "--set", "evaluation.k=[5]")
     accounts = said["split"]["accounts"]
     assert accounts["measured"] == 20
     assert accounts["not_drawn"] > 0
@@ -190,10 +194,10 @@ def test_accounts_that_are_measured_are_drawn():
 
 
 def test_who_is_measured_depends_on_the_seed_alone():
-    words = ["--set", "evaluation.accounts=20", "--set", "evaluation.metrics=[recall]"]
+    words = ["--set", "evaluation.max_accounts=20", "--set", "evaluation.metrics=[recall]"]
     one, other, third = (
         values_of(as_json(*words, "--set", setting)["folder"])
-        for setting in ("seed=1", "similar.neighbours=3", "seed=0")
+        for setting in ("seed=1", "sources.similar.neighbours=3", "seed=0")
     )
     assert np.array_equal(other["accountId"], third["accountId"])
     assert not np.array_equal(one["accountId"], third["accountId"])
@@ -231,9 +235,12 @@ def test_a_test_file_that_is_not_there():
 @pytest.mark.parametrize("metrics", [["ndcg"], ["ndcg", "recall"], ["ndcg", "recall", "mrr"]])
 def test_a_picture_of_all_sources_shows_each_by_its_name(metrics):
     """The legend is within the picture, and no two sources look the same."""
-    names = [*SOURCES, "factors", "similar+popular", "fixed_blend"]
-    told = {"input.follows": "demo/follows.csv", "blend.combine": "fixed", "ladder": "fixed"}
-    quick = {"factors.algorithm": "TruncatedSVD", "factors.parameters": {"n_factors": 4}}
+    names = [*SOURCES, "factors", "similar+popular", "rank_fusion"]
+    told = {"input.follows": "demo/follows.csv", "blend.method": "rank_fusion", "ladder": "fixed"}
+    quick = {
+        "sources.factors.algorithm": "TruncatedSVD",
+        "sources.factors.parameters": {"n_factors": 4},
+    }
     config = load_config(None, {**told, **quick, "cluster": "none", "evaluation.metrics": metrics})
     figure = plots.figure_of(evaluate_follows(config, names), [f"{name}@20" for name in metrics])
     figure.draw_without_rendering()
@@ -241,5 +248,5 @@ def test_a_picture_of_all_sources_shows_each_by_its_name(metrics):
     box = legend.get_window_extent()
     assert figure.bbox.x0 <= box.x0
     assert box.x1 <= figure.bbox.x1
-    looks = {(line[0].get_color(), line[0].get_marker()) for line in figure.axes[0].containers}
-    assert len(looks) == len(names) == len(legend.get_texts())
+    reports = {(line[0].get_color(), line[0].get_marker()) for line in figure.axes[0].containers}
+    assert len(reports) == len(names) == len(legend.get_texts())

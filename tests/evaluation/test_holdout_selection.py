@@ -15,18 +15,18 @@ from raypipe.compute.progress import Silent
 from raypipe.compute.stages import Stages
 from raypipe.config import load_config
 from raypipe.errors import TooLargeError
-from raypipe.evaluation import evidence
-from raypipe.evaluation.evidence import choose_ladder, decide, sizes_if_measured
+from raypipe.evaluation import holdout_selection
+from raypipe.evaluation.holdout_selection import choose_ladder, decide, segments_if_measured
 from raypipe.evaluation.measuring import measure_lists, measuring_of
-from raypipe.evaluation.results import difference_of, differences_by_size, means_by_size, only
-from raypipe.evaluation.splits import SIZES, hold_out_share, split_follows
+from raypipe.evaluation.results import difference_of, differences_by_segment, means_by_segment, only
+from raypipe.evaluation.splits import SEGMENTS, hold_out_share, split_follows
 from raypipe.recommend.context import column_blocks
-from raypipe.recommend.ladder import Rung, fixed_ladder, ladder_of
+from raypipe.recommend.ladder import Tier, fixed_ladder, ladder_of
 from raypipe.recommend.shard import warm_up
 from tests.strategies import graph_of
 
 POPULAR, SIMILAR, FACTORS = ("popular",), ("similar", "popular"), ("factors", "popular")
-THREE = tuple(Rung(0, sources) for sources in (POPULAR, SIMILAR, FACTORS))
+THREE = tuple(Tier(0, sources) for sources in (POPULAR, SIMILAR, FACTORS))
 TWO = THREE[:2]
 NAMES = ("popular", "similar", "factors")
 
@@ -63,8 +63,8 @@ def values(*means: float, swing: float = 0.0) -> np.ndarray:
 def test_who_leads(found, leads, why):
     of_phases = TWO if len(found) == 2 else THREE
     ladder, rows = decide({"warm": found}, [0, 100, 0], of_phases, config_of())
-    assert dict((rung.min_follows, rung.sources) for rung in ladder).get(10, SIMILAR) == leads
-    rows = [row for row in rows if row["size"] == "warm"]
+    assert dict((tier.min_follows, tier.sources) for tier in ladder).get(10, SIMILAR) == leads
+    rows = [row for row in rows if row["segment"] == "warm"]
     assert [row["name"] for row in rows] == list(NAMES[: len(found)])
     (leader,) = (row for row in rows if row["leads"])
     assert (tuple(leader["sources"]), leader["why"]) == (leads, why)
@@ -87,7 +87,7 @@ def test_a_row_says_what_it_was_compared_with():
     assert [row["why"] for row in rows[:3]] == [
         "smaller mean", "larger mean", "not larger beyond the interval",
     ]  # fmt: skip
-    assert [(row["size"], row["accounts"], row["leads"], row["ndcg"]) for row in rows[3:]] == [
+    assert [(row["segment"], row["accounts"], row["leads"], row["ndcg"]) for row in rows[3:]] == [
         ("warm", 0, True, None), ("hot", 0, True, None),
     ]  # fmt: skip
     assert rows[3]["why"] == "3 accounts could be measured, 100 are needed"
@@ -98,7 +98,7 @@ BEST[FACTORS] = values(0.1, 0.1, 0.2)
 
 
 @pytest.mark.parametrize(
-    ("best", "settings", "rungs"),
+    ("best", "settings", "tiers"),
     [
         ((SIMILAR, SIMILAR, SIMILAR), {}, [(0, POPULAR), (3, SIMILAR)]),
         ((POPULAR, POPULAR, POPULAR), {}, [(0, POPULAR)]),
@@ -113,24 +113,24 @@ BEST[FACTORS] = values(0.1, 0.1, 0.2)
         ((None, None, None), {}, [(0, POPULAR), (3, SIMILAR)]),
         ((POPULAR, None, POPULAR), {}, [(0, POPULAR), (10, SIMILAR), (50, POPULAR)]),
         ((FACTORS, FACTORS, FACTORS), {"similar__min_follows": 12}, [(0, POPULAR), (12, FACTORS)]),
-        # With similar.min_follows 60 an account is hot, or has phase 1.
+        # With sources.similar.min_follows 60 an account is hot, or has phase 1.
         ((None, None, FACTORS), {"similar__min_follows": 60}, [(0, POPULAR), (60, FACTORS)]),
     ],
 )
-def test_rungs(best, settings, rungs):
+def test_tiers(best, settings, tiers):
     config = config_of(**settings)
-    measured = {size: BEST[lead] for size, lead in zip(SIZES, best, strict=True) if lead}
+    measured = {segment: BEST[lead] for segment, lead in zip(SEGMENTS, best, strict=True) if lead}
     ladder, rows = decide(measured, [100, 100, 100], THREE, config)
-    assert ladder == tuple(Rung(*rung) for rung in rungs)
+    assert ladder == tuple(Tier(*tier) for tier in tiers)
     if not measured:
         assert ladder == fixed_ladder(config)
-    least = config.similar.min_follows
-    sizes = dict.fromkeys(row["size"] for row in rows)
-    assert list(sizes) == list(SIZES[sum(bound <= least for bound in (10, 50)) :])
+    least = config.sources.similar.min_follows
+    segments = dict.fromkeys(row["segment"] for row in rows)
+    assert list(segments) == list(SEGMENTS[sum(bound <= least for bound in (10, 50)) :])
 
 
 @pytest.mark.parametrize(
-    ("settings", "sizes"),
+    ("settings", "segments"),
     [
         # Of 4, 5, 11, 12, 56, 62 follows 1, 1, 2, 2, 11, 12 are held out: 3, 4, 9, 10, 45, 50 left.
         ({}, [-1, 0, 0, 1, 1, 2]),
@@ -138,17 +138,17 @@ def test_rungs(best, settings, rungs):
         ({"similar__min_follows": 10}, [-1, -1, -1, 1, 1, 2]),
         # With a share of .5, 2, 3, 6, 6, 28 and 31 are left.
         ({"evaluation__share": 0.5}, [-1, 0, 0, 0, 1, 1]),
-        ({"evaluation__sizes": {"warm": 46, "hot": 50}}, [-1, 0, 0, 0, 0, 2]),
+        ({"evaluation__segments": {"warm": 46, "hot": 50}}, [-1, 0, 0, 0, 0, 2]),
     ],
 )
-def test_sizes_if_measured(settings, sizes):
+def test_segments_if_measured(settings, segments):
     follows = np.array([4, 5, 11, 12, 56, 62])
-    assert sizes_if_measured(follows, config_of(**settings)).tolist() == sizes
+    assert segments_if_measured(follows, config_of(**settings)).tolist() == segments
 
 
 @pytest.fixture(scope="module")
 def graph():
-    """Two sizes with enough accounts, and ten hot ones; each follows in its half of the network."""
+    """Two segments with enough accounts, and ten hot ones; each follows in its own half."""
     rng = np.random.default_rng(3)
     rows = []
     for account in range(270):
@@ -178,20 +178,20 @@ def chosen(graph, run_on=in_this_process, **settings):
 def test_the_table_is_what_evaluate_measures(graph):
     """The same split, sources and intervals, by the way of the evaluation."""
     facts, stages = chosen(graph, **{"recommendations.per_account": 3})
-    assert (facts["decided_by"], facts["metric"], stages) == ("evidence", "ndcg@3", ["evidence"])
+    assert (facts["decided_by"], facts["metric"], stages) == ("holdout", "ndcg@3", ["holdout"])
     config = load_config(None, {**SETTINGS, "evaluation.k": [3]})
     held = hold_out_share(graph, (1, 5), 3, config.seed)
     everybody = np.arange(graph.accounts, dtype=np.int32)
     split = split_follows(graph, held, everybody, config.evaluation, config.seed)
     found = measure_lists(measuring_of(split, config, ["popular", "similar+popular"]))
-    means = means_by_size(found, 100, config.seed)
-    differences = differences_by_size(found, 100, config.seed)
+    means = means_by_segment(found, 100, config.seed)
+    differences = differences_by_segment(found, 100, config.seed)
     measured = [row for row in facts["table"] if row["accounts"]]
-    assert [(row["size"], row["name"]) for row in measured] == [
+    assert [(row["segment"], row["name"]) for row in measured] == [
         ("cold", "popular"), ("cold", "similar"), ("warm", "popular"), ("warm", "similar"),
     ]  # fmt: skip
     for row in measured:
-        about = {"size": row["size"], "metric": "ndcg@3"}
+        about = {"segment": row["segment"], "metric": "ndcg@3"}
         (mean,) = only(means, **about, source="+".join(row["sources"]))
         assert (row["accounts"], row["ndcg"]) == (mean["accounts"], mean["mean"])
         assert (row["low"], row["high"]) == (mean["low"], mean["high"])
@@ -200,8 +200,11 @@ def test_the_table_is_what_evaluate_measures(graph):
         by = difference_of(differences, *about.values(), this, other)
         shown = [row[key] for key in ("difference", "difference_low", "difference_high")]
         assert shown == pytest.approx([by["difference"], by["low"], by["high"]])
-    of_size = {size: found.values[:, 0, found.sizes == SIZES.index(size)] for size in SIZES[:2]}
-    assert ladder_of(facts["rungs"]) == decide(of_size, [0, 0, 0], TWO, config)[0]
+    of_segment = {
+        segment: found.values[:, 0, found.segments == SEGMENTS.index(segment)]
+        for segment in SEGMENTS[:2]
+    }
+    assert ladder_of(facts["tiers"]) == decide(of_segment, [0, 0, 0], TWO, config)[0]
 
 
 @pytest.mark.parametrize("cap", [None, 20])
@@ -211,7 +214,7 @@ def test_the_table_is_what_evaluate_measures(graph):
 )
 def test_the_same_however_it_is_cut(settings, shards, blocks, cap, graph, monkeypatch):
     monkeypatch.setattr("raypipe.recommend.memory._FEWEST", 260)
-    capped = {"similar.max_followers_in_similarity": cap}
+    capped = {"sources.similar.max_followers": cap}
     expected, _ = chosen(graph, **capped)
     seen = []
 
@@ -245,22 +248,22 @@ def raise_nothing_is_measured(*args, **kwargs):
         (
             {"evaluation.min_follows": 1000},
             "too few",
-            "ladder: phase 2 (0 cold, 0 warm, 0 hot accounts could be measured; 100 of a size are "
-            "needed)",
+            "ladder: phase 2 (0 cold, 0 warm, 0 hot accounts could be measured; 100 of a segment "
+            "are needed)",
         ),
     ],
 )
 def test_what_is_not_decided_by_evidence_costs_nothing(settings, by, why, graph, monkeypatch):
-    monkeypatch.setattr(evidence, "hold_out_share", raise_nothing_is_measured)
-    monkeypatch.setattr(evidence, "measuring_of", raise_nothing_is_measured)
+    monkeypatch.setattr(holdout_selection, "hold_out_share", raise_nothing_is_measured)
+    monkeypatch.setattr(holdout_selection, "measuring_of", raise_nothing_is_measured)
     facts, stages = chosen(graph, **settings)
     assert (facts["decided_by"], facts["why"], stages) == (by, why, [])
-    assert ladder_of(facts["rungs"]) == fixed_ladder(config_of())
+    assert ladder_of(facts["tiers"]) == fixed_ladder(config_of())
     assert not any(row["accounts"] for row in facts["table"])
 
 
-def test_at_most_so_many_of_a_size_are_measured(graph, monkeypatch):
-    monkeypatch.setattr(evidence, "MOST", 110)
+def test_at_most_so_many_of_a_segment_are_measured(graph, monkeypatch):
+    monkeypatch.setattr(holdout_selection, "MOST", 110)
     facts, _ = chosen(graph)
     assert {row["accounts"] for row in facts["table"]} == {110, 0}
     assert chosen(graph)[0] == facts
@@ -270,13 +273,15 @@ def test_at_most_so_many_of_a_size_are_measured(graph, monkeypatch):
 def test_too_little_memory_names_the_fixed_ladder(graph, monkeypatch):
     """Enough for the night, and too little for what is built beside it."""
     free = iter([10**9, 1000])
-    monkeypatch.setattr(evidence, "memory_available", lambda: next(free))
-    with pytest.raises(TooLargeError, match=r"^evidence for the ladder: .* or set ladder: fixed$"):
+    monkeypatch.setattr(holdout_selection, "memory_available", lambda: next(free))
+    with pytest.raises(
+        TooLargeError, match=r"^hold-out selection for the ladder: .* or set ladder: fixed$"
+    ):
         chosen(graph)
 
 
 def test_what_is_refused_for_the_night_is_refused_first(graph, monkeypatch):
-    monkeypatch.setattr(evidence, "memory_available", lambda: 1000)
-    monkeypatch.setattr(evidence, "hold_out_share", raise_nothing_is_measured)
+    monkeypatch.setattr(holdout_selection, "memory_available", lambda: 1000)
+    monkeypatch.setattr(holdout_selection, "hold_out_share", raise_nothing_is_measured)
     with pytest.raises(TooLargeError, match=r"^the similarity index takes up to"):
         chosen(graph)

@@ -14,8 +14,8 @@ from raypipe.config import RunConfig, load_config
 from raypipe.errors import ConfigError
 from raypipe.evaluation.lists import check_sources, lists_of
 from raypipe.evaluation.measuring import ALL, measure, measure_lists, measuring_of
-from raypipe.evaluation.results import differences_by_size, leaders, means_by_size, only
-from raypipe.evaluation.splits import SIZES, hold_out_share, split_follows
+from raypipe.evaluation.results import differences_by_segment, leaders, means_by_segment, only
+from raypipe.evaluation.splits import SEGMENTS, hold_out_share, split_follows
 from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.work_estimate import estimate_work
 from tests import naive
@@ -28,7 +28,7 @@ def split_of(rows, **settings):
     settings = {
         "evaluation.min_follows": 2,
         "evaluation.k": [2, 5],
-        "evaluation.sizes": {"warm": 3, "hot": 5},
+        "evaluation.segments": {"warm": 3, "hot": 5},
         **settings,
     }
     config = load_config(None, settings)
@@ -79,7 +79,7 @@ def test_equals_the_oracle_on_train_alone(rows, min_followers):
 
 
 def test_the_ladder_is_what_the_night_shows():
-    config, split = split_of(random_rows(), **{"similar.min_follows": 6})
+    config, split = split_of(random_rows(), **{"sources.similar.min_follows": 6})
     measuring = measuring_of(split, config, ["ladder", "similar+popular"])
     night = measuring.night
     for lists, ladder in zip(
@@ -88,12 +88,12 @@ def test_the_ladder_is_what_the_night_shows():
         tables = recommend_shard(replace(night, ladder=ladder), (0, len(night.accounts))).tables
         shown = tables["recommendations"]
         assert lists[lists >= 0].tolist() == shown["other"].to_pylist()
-    assert len(set(split.sizes)) > 1
+    assert len(set(split.segments)) > 1
 
 
 @pytest.mark.parametrize("least", [0, 7])
 def test_coverage_by_hand(least):
-    """Of three sizes; "zz" has no followers, and is in no catalogue."""
+    """Of three segments; "zz" has no followers, and is in no catalogue."""
     rows = [*random_rows(), ("zz", "01"), ("zz", "02")]
     config, split = split_of(rows, **{"candidates.min_followers": least})
     measuring = measuring_of(split, config, ["popular", "similar"])
@@ -104,10 +104,10 @@ def test_coverage_by_hand(least):
     lists = lists_of(measuring.night, measuring.ladders, split.accounts)
     for source, codes in zip(found.sources, lists, strict=True):
         for k in (2, 5):
-            for place, size in enumerate(SIZES):
-                shown = set(codes[split.sizes == place, :k].ravel()) - {-1}
+            for place, segment in enumerate(SEGMENTS):
+                shown = set(codes[split.segments == place, :k].ravel()) - {-1}
                 share = len(shown & catalogue) / len(catalogue)
-                assert found.coverage[source, f"coverage@{k}", size] == share
+                assert found.coverage[source, f"coverage@{k}", segment] == share
             shown = set(codes[:, :k].ravel()) - {-1}
             share = len(shown & catalogue) / len(catalogue)
             assert found.coverage[source, f"coverage@{k}", ALL] == share
@@ -161,8 +161,11 @@ def test_only_the_metrics_that_are_asked_for():
     assert found.metrics == ()
     assert found.values.shape == (4, 0, len(split.accounts))
     assert len(found.coverage) == 4 * 2 * 4
-    assert {row["metric"] for row in means_by_size(found, 100, 0)} == {"coverage@2", "coverage@5"}
-    assert differences_by_size(found, 100, 0) == []
+    assert {row["metric"] for row in means_by_segment(found, 100, 0)} == {
+        "coverage@2",
+        "coverage@5",
+    }
+    assert differences_by_segment(found, 100, 0) == []
     config, split = split_of(random_rows(), **{"evaluation.metrics": ["mrr", "recall"]})
     found = measure_lists(measuring_of(split, config, ["popular"]))
     assert found.metrics == ("recall@2", "recall@5", "mrr@2", "mrr@5")
@@ -170,58 +173,62 @@ def test_only_the_metrics_that_are_asked_for():
 
 
 def test_rows_say_what_the_values_say():
-    config, split = split_of(random_rows(60, 500), **{"evaluation.sizes": {"warm": 5, "hot": 7}})
+    config, split = split_of(random_rows(60, 500), **{"evaluation.segments": {"warm": 5, "hot": 7}})
     found = measure_lists(measuring_of(split, config, SOURCES))
-    means = means_by_size(found, 200, 0)
-    differences = differences_by_size(found, 200, 0)
+    means = means_by_segment(found, 200, 0)
+    differences = differences_by_segment(found, 200, 0)
     assert len(means) == 4 * 4 * (len(found.metrics) + 2)
     assert len(differences) == 4 * 6 * len(found.metrics)
-    for size in (*SIZES, ALL):
-        here = np.ones(len(found.sizes), bool) if size == ALL else found.sizes == SIZES.index(size)
+    for segment in (*SEGMENTS, ALL):
+        here = (
+            np.ones(len(found.segments), bool)
+            if segment == ALL
+            else found.segments == SEGMENTS.index(segment)
+        )
         assert here.sum() > 2
         for j, metric in enumerate(found.metrics):
             values = dict(zip(SOURCES, found.values[:, j, here], strict=True))
             for source in SOURCES:
-                (row,) = only(means, size=size, source=source, metric=metric)
+                (row,) = only(means, size=segment, source=source, metric=metric)
                 known = values[source][~np.isnan(values[source])]
                 assert row["accounts"] == len(known)
                 assert row["mean"] == pytest.approx(known.mean())
                 assert row["low"] <= row["mean"] <= row["high"]
-            for row in only(differences, size=size, metric=metric):
+            for row in only(differences, size=segment, metric=metric):
                 both = values[row["first"]] - values[row["second"]]
                 both = both[~np.isnan(both)]
                 assert row["difference"] == pytest.approx(both.mean())
                 larger = row["first"] if row["low"] > 0 else row["second"]
                 beyond = row["low"] > 0 or row["high"] < 0
                 assert row["verdict"] == (larger if beyond else "neither")
-        best = max(only(means, size=size, metric="ndcg@5"), key=lambda row: row["mean"])
-        (leader,) = only(leaders(means, differences, "ndcg@5"), size=size)
+        best = max(only(means, size=segment, metric="ndcg@5"), key=lambda row: row["mean"])
+        (leader,) = only(leaders(means, differences, "ndcg@5"), size=segment)
         assert leader["first"] == best["source"]
         assert leader["difference"] >= 0
         assert leader["low"] <= leader["difference"] <= leader["high"]
 
 
-def test_sizes_with_nobody_have_no_mean():
-    config, split = split_of(random_rows(), **{"evaluation.sizes": {"warm": 90, "hot": 99}})
+def test_segments_with_nobody_have_no_mean():
+    config, split = split_of(random_rows(), **{"evaluation.segments": {"warm": 90, "hot": 99}})
     found = measure_lists(measuring_of(split, config, ["popular", "similar"]))
-    means = means_by_size(found, 100, 0)
-    empty = [row for row in means if row["size"] in ("warm", "hot")]
+    means = means_by_segment(found, 100, 0)
+    empty = [row for row in means if row["segment"] in ("warm", "hot")]
     assert {(row["accounts"], row["mean"], row["low"]) for row in empty} == {(0, None, None)}
-    rows = leaders(means, differences_by_size(found, 100, 0), "ndcg@5")
-    assert [row["size"] for row in rows] == ["cold", ALL]
+    rows = leaders(means, differences_by_segment(found, 100, 0), "ndcg@5")
+    assert [row["segment"] for row in rows] == ["cold", ALL]
 
 
 def test_the_objective_of_a_sweep_is_the_mean_of_the_lists():
     config, split = split_of(random_rows())
     found = measure_lists(measuring_of(split, config, ["ladder"]))
-    rows = only(means_by_size(found, 100, 0), size=ALL)
+    rows = only(means_by_segment(found, 100, 0), size=ALL)
     means = measure(config, split)
     assert means == pytest.approx({row["metric"]: row["mean"] for row in rows})
     assert measure(config, split, "popular") != means
 
 
 KNOWN = (
-    "known: ladder, fixed_blend, learned_blend, and similar, popular, factors, follow_back, "
+    "known: ladder, rank_fusion, learned_ranker, and similar, popular, factors, follow_back, "
     "two_hop, co_followed, also joined by +"
 )
 
@@ -247,10 +254,10 @@ def test_factors_without_a_model_are_refused_with_the_cure():
     with pytest.raises(ConfigError) as error:
         check_sources(["factors+popular"], RunConfig())
     assert str(error.value) == (
-        "source factors: this config trains no model; set factors.algorithm, as --set "
-        "factors.algorithm=TruncatedSVD"
+        "source factors: this config trains no model; set sources.factors.algorithm, as --set "
+        "sources.factors.algorithm=TruncatedSVD"
     )
-    trained = load_config(None, {"factors.algorithm": "SVD"})
+    trained = load_config(None, {"sources.factors.algorithm": "SVD"})
     assert check_sources(["factors+popular"], trained) == ("factors+popular",)
 
 

@@ -122,7 +122,9 @@ def test_equal_trec_eval(drawn, lengths):
 
 
 @given(
-    lists_and_tests(), st.lists(st.integers(0, 40), min_size=31, max_size=31), st.integers(1, 20)
+    lists_and_tests(),
+    st.lists(st.integers(0, 40), min_size=31, max_size=31),
+    st.integers(1, 20),
 )
 def test_lists_by_sets(drawn, followers, k):
     lists, tests = drawn

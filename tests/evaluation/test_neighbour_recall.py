@@ -29,7 +29,7 @@ def lists(*scores):
 
 
 def capped(graph, cap, **settings):
-    return night_on(graph, similar__max_followers_in_similarity=cap, **settings)
+    return night_on(graph, sources__similar__max_followers=cap, **settings)
 
 
 def with_hub():
@@ -46,14 +46,14 @@ def test_by_hand():
     d: e 1, c 1/2, a 1/3; then b 1/3. Found: nobody, without h its set is empty; for e the same.
     """
     graph = with_hub()
-    night = capped(graph, 4, similar__neighbours=3)
+    night = capped(graph, 4, sources__similar__neighbours=3)
     assert measure_recall(night, graph.followers) == Recall(
         pytest.approx((1 / 3 + 1 / 3 + 0 + 0 + 0) / 5),
         pytest.approx(2 / 15), pytest.approx(2 / 15), 5,
     )  # fmt: skip
     facts = similarity_facts(graph, night)
     assert facts == {
-        "max_followers": 4, "hubs_left_out": 1, "share_of_wedges_left": round(9 / 34, 4),
+        "max_followers": 4, "hubs_left_out": 1, "share_of_co_follow_pairs_left": round(9 / 34, 4),
         "recall": 0.1333, "low": 0.1333, "high": 0.1333, "sample": 5,
     }  # fmt: skip
 
@@ -62,7 +62,7 @@ def test_by_hand():
 def test_a_search_that_leaves_nobody_out_is_exact(cap):
     graph = with_hub()
     assert similarity_facts(graph, capped(graph, cap)) == {
-        "max_followers": cap, "hubs_left_out": 0, "share_of_wedges_left": 1.0,
+        "max_followers": cap, "hubs_left_out": 0, "share_of_co_follow_pairs_left": 1.0,
         "recall": 1.0, "low": 1.0, "high": 1.0, "sample": 0,
     }  # fmt: skip
 
@@ -70,7 +70,9 @@ def test_a_search_that_leaves_nobody_out_is_exact(cap):
 @given(pairs, st.sampled_from([1, 2, 4]), st.integers(1, 4), st.sampled_from([0.0, 0.1, 0.5]))
 def test_equals_the_oracle(rows, cap, k, threshold):
     graph = graph_of(rows)
-    night = capped(graph, cap, similar__neighbours=k, similar__threshold=threshold)
+    night = capped(
+        graph, cap, sources__similar__neighbours=k, sources__similar__threshold=threshold
+    )
     follows, least = naive.follow_sets(rows), Fraction(str(threshold))
     shares = []
     for account in follows:
@@ -157,29 +159,31 @@ def test_sample_is_drawn_by_seed_alone(larger, monkeypatch):
     assert first.sample <= 50
 
 
-def test_fewer_accounts_are_asked_the_more_wedges_they_have(larger, monkeypatch):
+def test_fewer_accounts_are_asked_the_more_co_follow_pairs_they_have(larger, monkeypatch):
     night = capped(larger, 30)
     asked = night.accounts[night.followees.degrees > 0]
     monkeypatch.setattr(neighbour_recall, "_FEWEST", 7)
-    per_account = 4 * naive_wedges(larger) // len(asked)
+    per_account = 4 * naive_co_follow_pairs(larger) // len(asked)
     assert len(neighbour_recall._draw(night, asked)) == len(asked)
-    for wedges, least, most in [(0, 7, 7), (40 * per_account, 120, 200), (10**12, 300, 400)]:
-        monkeypatch.setattr(neighbour_recall, "_WEDGES", wedges)
+    for co_follow_pairs, least, most in [
+        (0, 7, 7),
+        (40 * per_account, 120, 200),
+        (10**12, 300, 400),
+    ]:
+        monkeypatch.setattr(neighbour_recall, "_CO_FOLLOW_PAIRS", co_follow_pairs)
         drawn = neighbour_recall._draw(night, asked)
         assert least <= len(drawn) <= most
         assert set(drawn) <= set(asked)
         assert (np.diff(drawn) > 0).all()
 
 
-def naive_wedges(graph):
+def naive_co_follow_pairs(graph):
     return sum(int(count) ** 2 for count in graph.followers.degrees)
 
 
 def test_only_the_audience_is_asked():
     graph = with_hub()
-    night = night_on(
-        graph, [graph.code("a"), graph.code("x")], similar__max_followers_in_similarity=4
-    )
+    night = night_on(graph, [graph.code("a"), graph.code("x")], sources__similar__max_followers=4)
     found = measure_recall(night, graph.followers)
     assert found == Recall(pytest.approx(1 / 4), pytest.approx(1 / 4), pytest.approx(1 / 4), 1)
 

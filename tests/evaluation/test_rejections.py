@@ -18,7 +18,7 @@ from raypipe.compute.engines import Runner
 from raypipe.compute.progress import Silent
 from raypipe.compute.stages import Stages
 from raypipe.config import load_config
-from raypipe.evaluation.evidence import choose_ladder
+from raypipe.evaluation.holdout_selection import choose_ladder
 from raypipe.evaluation.measuring import measure_lists, measuring_of
 from raypipe.evaluation.splits import hold_out_rejections, hold_out_share, split_follows
 from raypipe.recommend.models.algorithms import train
@@ -71,8 +71,8 @@ SETTINGS = {
     "evaluation.k": [2, 5],
     "evaluation.min_follows": 2,
     "evaluation.metrics": ["recall", "rejected"],
-    "rejections.neighbours": 1,
-    "rejections.popular": 1,
+    "feedback.negative.neighbours": 1,
+    "feedback.negative.popular": 1,
 }
 
 
@@ -108,8 +108,10 @@ def test_equals_the_oracle():
 
 def test_the_ladder_is_measured_with_what_teaches(monkeypatch):
     """Its lists show nobody who was rejected, and are made as the night makes them."""
-    monkeypatch.setattr("raypipe.evaluation.evidence.FEWEST", 10)
-    config = load_config(None, {**SETTINGS, "evaluation.metrics": None, "similar.min_follows": 1})
+    monkeypatch.setattr("raypipe.evaluation.holdout_selection.FEWEST", 10)
+    config = load_config(
+        None, {**SETTINGS, "evaluation.metrics": None, "sources.similar.min_follows": 1}
+    )
     graph = graph_of(random_rows())
     taught = taught_by(graph, random_rows(rows=400, seed=9))
     everybody = np.arange(graph.accounts, dtype=np.int32)
@@ -119,7 +121,7 @@ def test_the_ladder_is_measured_with_what_teaches(monkeypatch):
         seen.append(measuring_of(split, config, *rest, **more))
         return seen[-1]
 
-    monkeypatch.setattr("raypipe.evaluation.evidence.measuring_of", watched)
+    monkeypatch.setattr("raypipe.evaluation.holdout_selection.measuring_of", watched)
 
     def run_on(seconds):
         return Runner(map, 1, "here")
@@ -128,9 +130,9 @@ def test_the_ladder_is_measured_with_what_teaches(monkeypatch):
     before, after = choose_ladder(*told), choose_ladder(*told, taught)
     assert before != after
     without, with_ = seen
-    assert with_.night.refusals.rows.codes.tolist() == taught.rows.codes.tolist()
+    assert with_.night.exclusions.rows.codes.tolist() == taught.rows.codes.tolist()
     assert with_.night.rejected is taught.rows
-    assert not len(without.night.refusals.rows.codes)
+    assert not len(without.night.exclusions.rows.codes)
     assert without.night.rejected is None
 
 
@@ -144,16 +146,16 @@ def test_trials_of_a_sweep_hold_out_some_of_what_teaches():
     )
     assert {a: taught[a] | tested[a] for a in outer} == outer
     assert sum(map(len, tested.values())) > 0
-    (look,) = FOLLOWS.looks(config, inner, ())
+    (look,) = FOLLOWS.reports(config, inner, ())
     assert 0 < look.measures["rejected@5"] < 1
-    svd = load_config(None, {**SETTINGS, "factors.algorithm": "SVD"})
+    svd = load_config(None, {**SETTINGS, "sources.factors.algorithm": "SVD"})
     none = inner.rejections._replace(rows=rows_of(inner.train, []))
     for epochs in ((), (5,)):
-        looks = [
-            next(FOLLOWS.looks(svd, replace(inner, rejections=told), epochs)).measures
+        reports = [
+            next(FOLLOWS.reports(svd, replace(inner, rejections=told), epochs)).measures
             for told in (inner.rejections, none)
         ]
-        assert looks[0]["rmse"] != looks[1]["rmse"]
+        assert reports[0]["rmse"] != reports[1]["rmse"]
     without = held._replace(split=split_with_rejections(config, []))
     assert FOLLOWS.digest(held) != FOLLOWS.digest(without)
 
@@ -166,7 +168,7 @@ def elsewhere(tmp_path, monkeypatch):
     rows = random_rows(60, 900)
     lines = ["followerId,followingId", *map(",".join, rows)]
     Path("follows.csv").write_text("\n".join(lines) + "\n")
-    lines = ["account,candidate,reason", *(f"{a},{b}," for a, b in random_rows(60, 300, 2))]
+    lines = ["accountId,candidateId,reason", *(f"{a},{b}," for a, b in random_rows(60, 300, 2))]
     known = [line for line in lines if len(set(line.split(",")[:2])) == 2]
     Path("no.csv").write_text("\n".join([*known, "stranger,01,"]) + "\n")
 
@@ -195,7 +197,7 @@ def test_a_file_of_rejections(elsewhere):
     (row,) = [
         row
         for row in said["means"]
-        if (row["size"], row["source"], row["metric"]) == ("all", "popular", "rejected@20")
+        if (row["segment"], row["source"], row["metric"]) == ("all", "popular", "rejected@20")
     ]
     assert row["mean"] == pytest.approx(here.value.mean())
     with open("no.csv", "a") as file:
@@ -216,7 +218,10 @@ def test_training_and_ladder_of_an_evaluation_see_what_teaches(elsewhere, monkey
     monkeypatch.setattr(
         "raypipe.evaluation.evaluate.train", lambda *told: seen.append(told[3]) or train(*told)
     )
-    quick = "factors.algorithm=SVD", "factors.parameters={n_factors: 4, n_epochs: 2}"
+    quick = (
+        "sources.factors.algorithm=SVD",
+        "sources.factors.parameters={n_factors: 4, n_epochs: 2}",
+    )
     asked = evaluate(*quick, "evaluation.rejections=no.csv")
     asked[asked.index("--sources") + 1] = "factors,ladder"
     said = json.loads(CliRunner().invoke(app, [*asked, "--json"]).stdout)
@@ -235,7 +240,7 @@ def test_training_and_ladder_of_an_evaluation_see_what_teaches(elsewhere, monkey
     ],
 )
 def test_errors_are_one_line(elsewhere, words, exit_code, message):
-    Path("bad.csv").write_text("account,candidate\n01,\n")
+    Path("bad.csv").write_text("accountId,candidateId\n01,\n")
     result = CliRunner().invoke(app, evaluate(*words))
     assert result.exit_code == exit_code
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("raypipe: ")]

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raypipe.config import EvaluationConfig, SizesConfig
+from raypipe.config import EvaluationConfig, SegmentsConfig
 from raypipe.errors import InputError
-from raypipe.evaluation.splits import SIZES, hold_out_newest, hold_out_share, split_follows
+from raypipe.evaluation.splits import SEGMENTS, hold_out_newest, hold_out_share, split_follows
 from raypipe.graph.follow_graph import build_graph, encode
 from tests.strategies import frame_of, graph_of, pairs
 
@@ -45,7 +45,7 @@ def test_a_split_is_a_partition_of_the_follows(rows, data):
     graph = graph_of(rows)
     bools = st.lists(st.booleans(), min_size=graph.follows, max_size=graph.follows)
     held = np.array(data.draw(bools), bool)
-    config = EvaluationConfig(min_follows=2, sizes=SizesConfig(warm=1, hot=3))
+    config = EvaluationConfig(min_follows=2, segments=SegmentsConfig(warm=1, hot=3))
     try:
         split = split_follows(graph, held, everybody(graph), config, 0)
     except InputError:
@@ -69,10 +69,10 @@ def test_a_split_is_a_partition_of_the_follows(rows, data):
     assert sum(counts.values()) == graph.accounts
     assert counts["measured"] == len(split.accounts)
     assert split.facts["follows"] == {"train": len(train), "test": len(test)}
-    for account, size in zip(split.accounts, split.sizes, strict=True):
+    for account, segment in zip(split.accounts, split.segments, strict=True):
         assert split.test.degrees[account] >= 1
         follows = split.train.followees.degrees[account]
-        assert SIZES[size] == ("cold" if follows < 1 else "warm" if follows < 3 else "hot")
+        assert SEGMENTS[segment] == ("cold" if follows < 1 else "warm" if follows < 3 else "hot")
 
 
 def test_who_is_measured_by_hand():
@@ -80,10 +80,10 @@ def test_who_is_measured_by_hand():
     follows = [("a", x) for x in "bcdef"] + [("b", "a"), ("b", "c"), ("c", "a")]
     graph = graph_of(follows)
     held = np.array([True] + 6 * [False] + [True])
-    config = EvaluationConfig(min_follows=2, sizes=SizesConfig(warm=2, hot=4))
+    config = EvaluationConfig(min_follows=2, segments=SegmentsConfig(warm=2, hot=4))
     split = split_follows(graph, held, everybody(graph), config, 0)
     assert [graph.ids[int(code)].as_py() for code in split.accounts] == ["a"]
-    assert split.sizes.tolist() == [2]
+    assert split.segments.tolist() == [2]
     assert split.facts["accounts"] == {
         "measured": 1,
         "not_drawn": 0,

@@ -21,13 +21,13 @@ from raypipe.graph.degree_table import (
     without_hubs,
     write_degrees,
 )
-from raypipe.graph.statistics import wedges
+from raypipe.graph.statistics import co_follow_pairs
 from raypipe.kernels.similarity_index import build_index
 from raypipe.pipeline.cost.sample_degrees import draw_sample, measure_degrees
 from raypipe.pipeline.plan import (
     HOLD_OUT_SECONDS,
     PREPARE_SECONDS,
-    evidence_of_degrees,
+    holdout_of_degrees,
     plan_degrees,
     sizes_of_degrees,
 )
@@ -133,17 +133,17 @@ def test_a_table_by_hand(tmp_path):
     path = tmp_path / "d.csv"
     path.write_text("since,followers,accounts,follows\nx,1,3,2\ny,3,1,0\nz,7,0,9\n")
     degrees = read_degrees(path)
-    assert (degrees.accounts, degrees.follows, degrees.wedges) == (4, 6, 3 * 3 + 3)
+    assert (degrees.accounts, degrees.follows, degrees.co_follow_pairs) == (4, 6, 3 * 3 + 3)
     path.write_text("follows,followers\n2,1\n2,1.0\n 2,1\n0,3\n")
     assert same(read_degrees(path), degrees)
     path.write_text("follows,followers,accounts\n2,1,6\n0,3,2\n")
     assert (read_degrees(path).accounts, read_degrees(path).follows) == (8, 12)
 
 
-def test_wedges_do_not_overflow():
+def test_co_follow_pairs_do_not_overflow():
     degrees = Degrees(distribution([8], [10**9]), distribution([0, 10**9], [10**9 - 8, 8]))
-    assert degrees.wedges == 8 * 10**18
-    assert grown(degrees, 2 * 10**9).wedges > 2**63
+    assert degrees.co_follow_pairs == 8 * 10**18
+    assert grown(degrees, 2 * 10**9).co_follow_pairs > 2**63
 
 
 @pytest.mark.parametrize("name", ["d.csv", "d.parquet"])
@@ -158,7 +158,7 @@ def test_what_a_graph_writes_says_what_it_is(name, rows, tmp_path_factory):
     assert same(degrees, degrees_of(graph))
     assert degrees.accounts == graph.accounts
     assert degrees.follows == graph.follows
-    assert degrees.wedges == wedges(graph)
+    assert degrees.co_follow_pairs == co_follow_pairs(graph)
 
 
 def test_a_place_that_cannot_be_written(tmp_path):
@@ -174,7 +174,7 @@ def test_growth():
     assert large.of_followers.numbers.tolist() == [0, 4, 80]
     assert large.of_followers.accounts.tolist() == [218, 20, 2]
     assert large.of_followers.total == large.follows == 4 * degrees.follows
-    assert large.wedges == 8 * degrees.wedges
+    assert large.co_follow_pairs == 8 * degrees.co_follow_pairs
     for accounts in (59, 2**31):
         with pytest.raises(ConfigError, match="accounts to grow to; expected 60, as there are, to"):
             grown(degrees, accounts)
@@ -186,7 +186,7 @@ def test_without_hubs():
     assert without_hubs(degrees, 10) is degrees
     left = without_hubs(degrees, 9)
     assert left.of_follows.numbers.tolist() == [0, 0, 2]  # half of the follows go to the hub
-    assert (left.accounts, left.wedges) == (10, 4 + 3 * 4)
+    assert (left.accounts, left.co_follow_pairs) == (10, 4 + 3 * 4)
 
 
 @pytest.fixture(scope="module")
@@ -281,16 +281,16 @@ def test_the_audience_alone_costs(graph):
 def test_a_cap_leaves_hubs_out(graph):
     degrees = degrees_of(graph)
     cap = int(np.median(graph.followers.degrees))
-    planned = plan_degrees(
-        load_config(None, {"similar.max_followers_in_similarity": cap}), degrees, 1, 2
-    )
+    planned = plan_degrees(load_config(None, {"sources.similar.max_followers": cap}), degrees, 1, 2)
     facts = planned["similarity"]
     followers = graph.followers.degrees
     assert facts["hubs_left_out"] == np.count_nonzero(followers > cap)
     left = followers[followers <= cap]
-    assert facts["share_of_wedges_left"] == round(float(left @ left / (followers @ followers)), 4)
+    assert facts["share_of_co_follow_pairs_left"] == round(
+        float(left @ left / (followers @ followers)), 4
+    )
     assert facts["recall"] is None
-    assert planned["counts"]["wedges"] == wedges(graph)
+    assert planned["counts"]["co_follow_pairs"] == co_follow_pairs(graph)
 
 
 @pytest.mark.parametrize(
@@ -307,7 +307,7 @@ def test_what_evidence_will_cost(settings, lists):
     of_follows = distribution([0, 5, 20, 100], [9000, 1000, 6000, 50])
     degrees = Degrees(of_follows, distribution([10], [13_000]))
     cost = np.array([0.5, 0.001, 0.002, 7.0])
-    found = evidence_of_degrees(degrees, cost, load_config(None, settings), 8)
+    found = holdout_of_degrees(degrees, cost, load_config(None, settings), 8)
     if lists is None:
         assert found is None
     else:

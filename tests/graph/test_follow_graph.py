@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from raypipe.errors import RunError, UnknownAccountError
 from raypipe.graph.follow_graph import build_graph, encode, load_graph, save_graph
-from raypipe.graph.statistics import graph_statistics, wedges
+from raypipe.graph.statistics import co_follow_pairs, graph_statistics
 from tests import naive
 from tests.strategies import frame_of, graph_of, pairs
 
@@ -108,10 +108,10 @@ def test_unknown_account_is_named():
 
 
 @given(pairs)
-def test_wedges_are_the_pairs_that_share_a_followee(rows):
+def test_co_follow_pairs_are_the_pairs_that_share_a_followee(rows):
     follows = naive.follow_sets(rows)
     expected = sum(len(a & b) for a in follows.values() for b in follows.values())
-    assert wedges(graph_of(rows)) == expected
+    assert co_follow_pairs(graph_of(rows)) == expected
 
 
 @pytest.mark.parametrize(

@@ -75,7 +75,10 @@ def said(kubectl, folder) -> dict[str, tuple[str, int]]:
 def shorter(text: str) -> str:
     """The sweep's config with two trials of a small model."""
     config = yaml.safe_load(text)
-    config["sweep"] |= {"trials": 2, "space": {"factors.parameters.n_factors": {"int": [2, 8]}}}
+    config["sweep"] |= {
+        "trials": 2,
+        "space": {"sources.factors.parameters.n_factors": {"int": [2, 8]}},
+    }
     config["sweep"]["resources"] = {"cpus": 1}
     return yaml.safe_dump(config)
 

@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raypipe.kernels import column_blocks
-from raypipe.kernels.column_blocks import ColumnBlocks, build_block, merge, neighbours_in
+from raypipe.kernels.column_blocks import ColumnBlocks, build_block, neighbours_in, unite
 from raypipe.kernels.csr import Adjacency
-from raypipe.kernels.similarity_index import build_index, wedges
+from raypipe.kernels.similarity_index import build_index, co_follow_pairs
 from raypipe.kernels.tanimoto import Neighbours, top_neighbours
 from tests.kernels.test_tanimoto import (
     SHAPES,
@@ -193,13 +193,13 @@ def test_merge_by_similarity_then_code():
     indptr = np.cumsum([0, 6, 4, 4, 6, 6, 9])
     one = lists([[1, 5], []], [[4, 5], []], [[6, 10], []])
     other = lists([[2, 3], [5]], [[4, 4], [5]], [[6, 8], [10]])
-    merged = merge(indptr, np.array([0, 0]), one, other)
-    assert merged.counts.tolist() == [3, 1]
-    assert merged.codes.tolist() == [[1, 2, 3], [5, -1, -1]]  # 2/3, 2/3, 1/2; 5 is 1/2 too
-    assert merged.overlaps.tolist() == [[4, 4, 4], [5, 0, 0]]
-    assert merged.scores.tolist() == [[4 / 6, 4 / 6, 4 / 8], [0.5, 0, 0]]
-    turned = merge(indptr, np.array([0, 0]), other, one)
-    assert all(np.array_equal(a, b) for a, b in zip(merged, turned, strict=True))
+    union = unite(indptr, np.array([0, 0]), one, other)
+    assert union.counts.tolist() == [3, 1]
+    assert union.codes.tolist() == [[1, 2, 3], [5, -1, -1]]  # 2/3, 2/3, 1/2; 5 is 1/2 too
+    assert union.overlaps.tolist() == [[4, 4, 4], [5, 0, 0]]
+    assert union.scores.tolist() == [[4 / 6, 4 / 6, 4 / 8], [0.5, 0, 0]]
+    turned = unite(indptr, np.array([0, 0]), other, one)
+    assert all(np.array_equal(a, b) for a, b in zip(union, turned, strict=True))
 
 
 def test_similarities_are_merged_as_integers():
@@ -209,7 +209,7 @@ def test_similarities_are_merged_as_integers():
     one = lists([[1]], [[size - 2]], [[size + 1]])
     other = lists([[2]], [[size - 1]], [[size + 1]])
     one.scores[:], other.scores[:] = 1.0, 1.0
-    assert merge(indptr, np.array([0]), one, other).codes[0, :2].tolist() == [2, 1]
+    assert unite(indptr, np.array([0]), one, other).codes[0, :2].tolist() == [2, 1]
 
 
 @given(graphs())
@@ -223,5 +223,5 @@ def test_estimated_work_is_of_what_is_followed_and_grows_with_the_blocks(graph):
     )
     assert (once < twice).all()
     assert (once > 0).all()
-    counted = wedges(*arrays[:3]) * column_blocks.COUNT
+    counted = co_follow_pairs(*arrays[:3]) * column_blocks.COUNT
     assert np.allclose(2 * once - twice, counted)

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raypipe.kernels import similarity_index, tanimoto
-from raypipe.kernels.tanimoto import build_index, top_neighbours, wedges, work
+from raypipe.kernels.tanimoto import build_index, co_follow_pairs, top_neighbours, work
 from tests import naive
 
 THRESHOLDS = [(0, 1), (1, 10), (1, 3), (1, 2), (99, 100)]
@@ -229,11 +229,11 @@ def test_colliding_hashes_do_not_join_sets(monkeypatch):
 
 
 @given(graphs())
-def test_wedges_are_the_follows_of_the_followees(graph):
+def test_co_follow_pairs_are_the_follows_of_the_followees(graph):
     pairs, n = graph
     follows = follows_of(pairs, n)
     followers = dict(naive.popularity(follows))
-    found = wedges(*graph_of(pairs, n)[:3])
+    found = co_follow_pairs(*graph_of(pairs, n)[:3])
     assert found.tolist() == [sum(followers[f] for f in follows[a]) for a in range(n)]
 
 

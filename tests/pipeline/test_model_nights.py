@@ -25,10 +25,13 @@ from raypipe.storage.runs.store import RunStore
 from tests import naive
 
 DATE = "2026-03-01"
-SVD = {"factors.algorithm": "SVD", "factors.parameters": {"n_factors": 8, "n_epochs": 5}}
+SVD = {
+    "sources.factors.algorithm": "SVD",
+    "sources.factors.parameters": {"n_factors": 8, "n_epochs": 5},
+}
 TRUNCATED = {
-    "factors.algorithm": "TruncatedSVD",
-    "factors.parameters": {"n_factors": 16, "cooccurrence": 1},
+    "sources.factors.algorithm": "TruncatedSVD",
+    "sources.factors.parameters": {"n_factors": 16, "cooccurrence": 1},
 }
 
 
@@ -51,7 +54,7 @@ def store(tmp_path) -> RunStore:
 
 def config_for(follows: Path, model=TRUNCATED, **settings):
     told = {"input.follows": str(follows), "cluster": "none", "frames": "pandas"}
-    told |= {"factors.min_follows": 8, "ladder": "fixed"}
+    told |= {"sources.factors.min_follows": 8, "ladder": "fixed"}
     return load_config(None, {**told, **model, **settings})
 
 
@@ -71,13 +74,13 @@ def test_whose_lists_come_from_the_model(follows, store, rows):
     sets = naive.follow_sets(rows)
     found = defaultdict(list)
     for row in pq.read_table(run.path / "recommendations").to_pylist():
-        found[row["followerId"]].append(row)
+        found[row["accountId"]].append(row)
     graph, model = load_graph(run.path / "graph"), load_model(run.path / "model", verify=True)
     assert model.fingerprint == run.manifest["fingerprint"]
     counts = run.manifest["counts"]["recommendations"]
     assert counts["factors"] == 10 * sum(len(mine) >= 8 for mine in sets.values()) > 0
     for account, mine in sets.items():
-        names = [row["followingId"] for row in found[account]]
+        names = [row["candidateId"] for row in found[account]]
         assert len(set(names)) == len(names) == 10
         assert not set(names) & (mine | {account})
         sources = {row["source"] for row in found[account]}
@@ -174,7 +177,7 @@ def test_a_model_that_does_not_fit_is_refused(follows, store, monkeypatch):
 
 
 def test_a_wrong_algorithm_is_told_before_the_data_is_read(tmp_path, store):
-    config = config_for(tmp_path / "none.csv", {"factors.algorithm": "TruncatedSvd"})
+    config = config_for(tmp_path / "none.csv", {"sources.factors.algorithm": "TruncatedSvd"})
     with pytest.raises(ConfigError, match="did you mean TruncatedSVD"):
         plan_night(config, 1, 1)
 
@@ -197,23 +200,23 @@ def test_an_account_that_came_after_the_night(follows, store, rows):
         [graph.ids[other].as_py() for other in graph.followees.row(code).tolist()],
     )
     expected = [
-        (row["rank"], row["followingId"], row["source"])
+        (row["rank"], row["candidateId"], row["source"])
         for row in run.recommendations(name).to_pylist()
     ]
     found, unknown = recommend_newcomer(run, name, [*mine, "nobody", mine[0]])
     assert unknown == ["nobody"]
-    assert [(row["rank"], row["followingId"], row["source"]) for row in found] == expected
+    assert [(row["rank"], row["candidateId"], row["source"]) for row in found] == expected
     known = naive.follow_sets([*rows, *(("new", other) for other in mine)])
     for row in found:
-        assert row["reason"] == naive.reason(known, name, row["followingId"])
+        assert row["reason"] == naive.reason(known, name, row["candidateId"])
     assert "follows you" in {row["reason"] for row in found}
     for row in recommend_newcomer(run, "new", mine)[0]:
-        assert row["reason"] == naive.reason(known, "new", row["followingId"])
+        assert row["reason"] == naive.reason(known, "new", row["candidateId"])
     for row in recommend_newcomer(run, "new", mine, rejected=mine[:1])[0]:
-        assert row["reason"] == naive.reason(known, "new", row["followingId"], unseen=mine[:1])
+        assert row["reason"] == naive.reason(known, "new", row["candidateId"], unseen=mine[:1])
     assert len(recommend_newcomer(run, "new", mine, 3)[0]) == 3
     for some in recommend_newcomer(run, "new", mine[:1], 200)[0]:
-        assert some["followingId"] not in mine[:1]
+        assert some["candidateId"] not in mine[:1]
     assert (
         len(recommend_newcomer(run, mine[1], mine[:1], 500)[0])
         == np.count_nonzero(graph.followers.degrees) - 2
@@ -240,4 +243,4 @@ def test_newcomers_on_the_command_line(follows, store):
     assert [row["rank"] for row in rows] == [1, 2]
     assert rows[0]["source"] == "factors"
     table = app.invoke(cli.app, told).stdout
-    assert rows[0]["followingId"] in table
+    assert rows[0]["candidateId"] in table

@@ -69,11 +69,11 @@ def test_publishes_what_the_oracle_says(follows, store, demo_rows):
     sets = naive.follow_sets(demo_rows)
     found: dict[str, list] = {account: [] for account in sets}
     for row in pq.read_table(run.path / "recommendations").to_pylist():
-        found[row["followerId"]].append((row["followingId"], row["score"], row["source"]))
-        assert row["rank"] == len(found[row["followerId"]])
+        found[row["accountId"]].append((row["candidateId"], row["score"], row["source"]))
+        assert row["rank"] == len(found[row["accountId"]])
     assert found == {account: naive.recommend(sets, account) for account in sets}
     neighbours = pq.read_table(run.path / "neighbours").to_pylist()
-    assert [(row["followerId"], row["neighbourId"], row["score"]) for row in neighbours] == [
+    assert [(row["accountId"], row["neighbourId"], row["score"]) for row in neighbours] == [
         (account, other, float(score))
         for account in sorted(sets)
         for other, score in naive.neighbours(sets, account)
@@ -106,13 +106,13 @@ def test_manifest_adds_up(follows, store, demo_rows):
     assert load_config(run.path / "config.yaml") == config_for(follows)
 
 
-def oracle_by(rungs, sets, account) -> list:
+def oracle_by(tiers, sets, account) -> list:
     """The list of an account, where the phases of a ladder are 1 and 2."""
-    rung = max(
-        (rung for rung in rungs if rung["min_follows"] <= len(sets[account])),
-        key=lambda rung: rung["min_follows"],
+    tier = max(
+        (tier for tier in tiers if tier["min_follows"] <= len(sets[account])),
+        key=lambda tier: tier["min_follows"],
     )
-    return naive.recommend(sets, account, min_follows=0 if "similar" in rung["sources"] else 10**6)
+    return naive.recommend(sets, account, min_follows=0 if "similar" in tier["sources"] else 10**6)
 
 
 def test_the_ladder_that_evidence_decides_is_what_is_shown(tmp_path, store):
@@ -129,20 +129,20 @@ def test_the_ladder_that_evidence_decides_is_what_is_shown(tmp_path, store):
     ]
     follows = tmp_path / "halves.csv"
     follows.write_text("\n".join(["followerId,followingId", *(",".join(row) for row in pairs)]))
-    run = run_night(config_for(follows, ladder="evidence"), store, DATE).run
+    run = run_night(config_for(follows, ladder="holdout"), store, DATE).run
     ladder = run.manifest["ladder"]
-    assert ladder["decided_by"] == "evidence"
-    rungs = ladder["rungs"]
-    assert rungs == [
+    assert ladder["decided_by"] == "holdout"
+    tiers = ladder["tiers"]
+    assert tiers == [
         {"min_follows": 0, "sources": ["popular"], "how": "fill_up"},
         {"min_follows": 10, "sources": ["similar", "popular"], "how": "fill_up"},
     ]
     stages = [stage["stage"] for stage in run.manifest["stages"]]
-    assert stages[2:5] == ["graph", "evidence", "prepare"]
+    assert stages[2:5] == ["graph", "holdout", "prepare"]
     sets = naive.follow_sets(pairs)
     shown = pq.read_table(run.path / "recommendations").to_pylist()
-    assert [(row["followingId"], row["score"], row["source"]) for row in shown] == [
-        row for account in sorted(sets) for row in oracle_by(rungs, sets, account)
+    assert [(row["candidateId"], row["score"], row["source"]) for row in shown] == [
+        row for account in sorted(sets) for row in oracle_by(tiers, sets, account)
     ]
 
 
@@ -158,11 +158,11 @@ def test_same_bytes_whatever_runs_it(follows, store, local_ray):
     ]:
         other = RunStore(store.root.with_name(f"{frames}-{cluster}-{shards}"))
         config = config_for(
-            follows, frames=frames, cluster=cluster, shards=shards, ladder="evidence"
+            follows, frames=frames, cluster=cluster, shards=shards, ladder="holdout"
         )
         run = run_night(config, other, DATE).run
         assert run.manifest["counts"]["shards"] == shards
-        assert run.manifest["ladder"]["decided_by"] == "evidence"
+        assert run.manifest["ladder"]["decided_by"] == "holdout"
         runs[frames, cluster, shards] = published(run) | {"ladder": run.manifest["ladder"]}
     first = runs.pop(("pandas", "none", 1))
     assert len(first) == 8
@@ -174,11 +174,11 @@ CAP = 40
 
 
 def test_a_cap_on_hubs_finds_what_the_oracle_finds(follows, store, demo_rows):
-    config = config_for(follows, similar__max_followers_in_similarity=CAP)
+    config = config_for(follows, sources__similar__max_followers=CAP)
     run = run_night(config, store, DATE).run
     sets = naive.follow_sets(demo_rows)
     assert [
-        (row["followerId"], row["neighbourId"], row["score"])
+        (row["accountId"], row["neighbourId"], row["score"])
         for row in pq.read_table(run.path / "neighbours").to_pylist()
     ] == [
         (account, other, float(score))
@@ -186,11 +186,11 @@ def test_a_cap_on_hubs_finds_what_the_oracle_finds(follows, store, demo_rows):
         for other, score in naive.neighbours(sets, account, cap=CAP)
     ]
     recommended = pq.read_table(run.path / "recommendations").to_pylist()
-    assert [(row["followingId"], row["score"], row["source"]) for row in recommended] == [
+    assert [(row["candidateId"], row["score"], row["source"]) for row in recommended] == [
         row for account in sorted(sets) for row in naive.recommend(sets, account, cap=CAP)
     ]
     hubs = {account for account, followers in naive.popularity(sets) if followers > CAP}
-    from_similar = {row["followingId"] for row in recommended if row["source"] == "similar"}
+    from_similar = {row["candidateId"] for row in recommended if row["source"] == "similar"}
     assert hubs & from_similar  # a hub helps nobody to find neighbours, and is still recommended
 
     pairs = [(naive.neighbours(sets, one), naive.neighbours(sets, one, cap=CAP)) for one in sets]
@@ -210,7 +210,7 @@ MEMORY = ("400MB", "300.08MB", "300.05MB", "300.014MB")
 def test_column_blocks_give_the_same_bytes(cap, follows, store, local_ray, monkeypatch):
     """Whatever a task may hold, with and without Ray, with and without a cap on hubs."""
     monkeypatch.setattr("raypipe.recommend.memory._FEWEST", 300)
-    settings = {"similar__max_followers_in_similarity": cap}
+    settings = {"similar__max_followers": cap}
     expected = run_night(config_for(follows, **settings), store, DATE).run
     blocks = []
     for memory, cluster in [*((memory, "none") for memory in MEMORY), ("300.05MB", "local")]:
@@ -281,7 +281,7 @@ def test_a_cap_on_hubs_gives_the_same_however_it_is_run(follows, store, local_ra
     for cluster, shards in [("none", 1), ("none", 5), ("local", 3)]:
         other = RunStore(store.root.with_name(f"{cluster}-{shards}"))
         config = config_for(
-            follows, similar__max_followers_in_similarity=CAP, cluster=cluster, shards=shards
+            follows, sources__similar__max_followers=CAP, cluster=cluster, shards=shards
         )
         run = run_night(config, other, DATE).run
         assert 0 < run.manifest["similarity"]["sample"] <= 50
@@ -292,7 +292,7 @@ def test_a_cap_on_hubs_gives_the_same_however_it_is_run(follows, store, local_ra
 def test_a_cap_that_nobody_exceeds_changes_no_byte(follows, store, demo_rows):
     most = naive.popularity(naive.follow_sets(demo_rows))[0][1]
     exact = run_night(config_for(follows), store, DATE).run
-    config = config_for(follows, similar__max_followers_in_similarity=most)
+    config = config_for(follows, sources__similar__max_followers=most)
     capped = run_night(config, store, DATE).run
     assert published(capped) == published(exact)
     assert capped.id != exact.id
@@ -365,7 +365,7 @@ def test_audience(follows, store, tmp_path, demo_rows):
 
     config = config_for(follows, audience__min_follows=20)
     run = run_night(config, store, DATE).run
-    recommended = set(pq.read_table(run.path / "recommendations")["followerId"].to_pylist())
+    recommended = set(pq.read_table(run.path / "recommendations")["accountId"].to_pylist())
     assert recommended == {account for account, followees in sets.items() if len(followees) >= 20}
 
 
@@ -412,9 +412,9 @@ def test_min_followers(follows, store, demo_rows):
     run = run_night(config_for(follows, candidates__min_followers=30), store, DATE).run
     sets = naive.follow_sets(demo_rows)
     followers = dict(naive.popularity(sets))
-    found = pq.read_table(run.path / "recommendations")["followingId"].to_pylist()
+    found = pq.read_table(run.path / "recommendations")["candidateId"].to_pylist()
     assert min(followers[account] for account in found) >= 30
-    assert run.manifest["counts"]["refused"]["similar"]["TOO_FEW_FOLLOWERS"] > 0
+    assert run.manifest["counts"]["excluded"]["similar"]["TOO_FEW_FOLLOWERS"] > 0
 
 
 TRANSFORM = """
@@ -479,7 +479,7 @@ def raise_killed(*args):
 
 
 def test_a_second_start_stands_on_the_ladder_of_the_first(follows, store, monkeypatch):
-    config = config_for(follows, shards=2, ladder="evidence")
+    config = config_for(follows, shards=2, ladder="holdout")
     with monkeypatch.context() as patch:
         patch.setattr(pipeline_run, "recommend_shard", raise_killed)
         with pytest.raises(Killed):
@@ -531,7 +531,7 @@ def test_killed_between_finished_and_published(follows, store, monkeypatch):
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_killed_at_each_step_readers_see_old_or_new(follows, store):
     old = run_night(config_for(follows), store, "2026-02-28").run
-    config = config_for(follows, shards=2, ladder="evidence")
+    config = config_for(follows, shards=2, ladder="holdout")
     fresh = published(run_night(config, RunStore(store.root.with_name("fresh")), DATE).run)
     moment = 0
     while True:

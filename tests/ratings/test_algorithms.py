@@ -63,34 +63,55 @@ def test_defaults_of_options_are_those_that_scikit_surprise_falls_back_to():
 @pytest.mark.parametrize(
     ("algorithm", "parameters", "message"),
     [
-        ("Svd", {}, "factors.algorithm: unknown algorithm 'Svd' for ratings; did you mean SVD?"),
-        ("knn", {}, "factors.algorithm: unknown algorithm 'knn' for ratings; known: SVD, SVDpp, "),
+        (
+            "Svd",
+            {},
+            "sources.factors.algorithm: unknown algorithm 'Svd' for ratings; did you mean SVD?",
+        ),
+        (
+            "knn",
+            {},
+            "sources.factors.algorithm: unknown algorithm 'knn' for ratings; known: SVD, SVDpp, ",
+        ),
         ("SVD++", {}, "did you mean SVDpp?"),
         ("KNNWithMean", {}, "did you mean KNNWithMeans?"),
-        ("SVD", {"factors": 3}, "factors.parameters.factors: unknown key; did you mean n_factors?"),
-        ("SVD", {"lr": 3}, "factors.parameters.lr: unknown key; known: n_factors, n_epochs, "),
-        ("SVD", {"n_factors": 0}, "factors.parameters.n_factors: found 0; input should be greater"),
+        (
+            "SVD",
+            {"factors": 3},
+            "sources.factors.parameters.factors: unknown key; did you mean n_factors?",
+        ),
+        (
+            "SVD",
+            {"lr": 3},
+            "sources.factors.parameters.lr: unknown key; known: n_factors, n_epochs, ",
+        ),
+        (
+            "SVD",
+            {"n_factors": 0},
+            "sources.factors.parameters.n_factors: found 0; input should be greater",
+        ),
         ("SVD", {"random_state": 1}, "random_state: is the config's seed; set seed instead"),
-        ("SlopeOne", {"k": 1}, "factors.parameters.k: unknown key; known: none"),
+        ("SlopeOne", {"k": 1}, "sources.factors.parameters.k: unknown key; known: none"),
         (
             "KNNBasic",
             {"sim_options": {"name": "cosin"}},
-            "factors.parameters.sim_options.name: found 'cosin'; input should be 'msd', 'cosine'",
+            "sources.factors.parameters.sim_options.name: found 'cosin'; input should be "
+            "'msd', 'cosine'",
         ),
         (
             "KNNBasic",
             {"sim_options": {"shrinkage": 10}},
-            "factors.parameters.sim_options: shrinkage is for name: pearson_baseline",
+            "sources.factors.parameters.sim_options: shrinkage is for name: pearson_baseline",
         ),
         (
             "BaselineOnly",
             {"bsl_options": {"method": "sgd", "reg_u": 3}},
-            "factors.parameters.bsl_options: reg_u is not for method: sgd",
+            "sources.factors.parameters.bsl_options: reg_u is not for method: sgd",
         ),
         (
             "BaselineOnly",
             {"bsl_options": {"learning_rate": 3}},
-            "factors.parameters.bsl_options: learning_rate is not for method: als",
+            "sources.factors.parameters.bsl_options: learning_rate is not for method: als",
         ),
     ],
 )

@@ -31,8 +31,8 @@ def configured(place, **settings):
             "input.ratings": str(place),
             "cluster": "none",
             "evaluation.folds": 3,
-            "factors.algorithm": "SVD",
-            "factors.parameters": {"n_factors": 4},
+            "sources.factors.algorithm": "SVD",
+            "sources.factors.parameters": {"n_factors": 4},
             **settings,
         },
     )
@@ -108,13 +108,16 @@ def test_another_seed_gives_other_folds(place):
     [
         ({}, ["SVD"]),
         ({"evaluation.algorithms": ["NMF", "SVD"]}, ["SVD", "NMF"]),
-        ({"factors.algorithm": "none", "evaluation.algorithms": ["NMF", "SVD"]}, ["NMF", "SVD"]),
+        (
+            {"sources.factors.algorithm": "none", "evaluation.algorithms": ["NMF", "SVD"]},
+            ["NMF", "SVD"],
+        ),
     ],
 )
 def test_which_algorithms_are_measured(settings, names):
     chosen = chosen_algorithms(configured("r.csv", **settings))
     assert list(chosen) == names
-    own = settings.get("factors.algorithm") != "none"
+    own = settings.get("sources.factors.algorithm") != "none"
     assert chosen["SVD"].n_factors == (4 if own else 100)
 
 
@@ -122,9 +125,9 @@ def test_which_algorithms_are_measured(settings, names):
     ("settings", "error", "message"),
     [
         (
-            {"factors.algorithm": "none"},
+            {"sources.factors.algorithm": "none"},
             ConfigError,
-            "factors.algorithm: not set; expected for ratings one of SVD, SVDpp",
+            "sources.factors.algorithm: not set; expected for ratings one of SVD, SVDpp",
         ),
         (
             {"evaluation.algorithms": ["KNNBasics"]},
@@ -132,9 +135,9 @@ def test_which_algorithms_are_measured(settings, names):
             "evaluation.algorithms: unknown algorithm 'KNNBasics' for ratings; did you mean KNNBas",
         ),
         (
-            {"factors.parameters": {"n_factor": 3}},
+            {"sources.factors.parameters": {"n_factor": 3}},
             ConfigError,
-            "factors.parameters.n_factor: unknown key; did you mean n_factors?",
+            "sources.factors.parameters.n_factor: unknown key; did you mean n_factors?",
         ),
         (
             {"evaluation.metrics": ["rmse", "ndcg@10"]},

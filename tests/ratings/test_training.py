@@ -82,7 +82,12 @@ def test_svd_is_trained_to_what_scikit_surprise_trains():
 
 def configured(algorithm, **parameters):
     return load_config(
-        None, {"factors.algorithm": algorithm, "factors.parameters": parameters, "seed": 5}
+        None,
+        {
+            "sources.factors.algorithm": algorithm,
+            "sources.factors.parameters": parameters,
+            "seed": 5,
+        },
     )
 
 

@@ -72,7 +72,9 @@ def test_one_index_where_it_and_all_lists_fit(sides):
 
 @given(st.integers(150_000, 2_000_000), st.integers(1, N), st.integers(1, 30), st.integers(1, 30))
 def test_blocks_hold_every_follower_once_and_fit(sides, more, audience, k, n):
-    config = config_of(TASK_BYTES + more, similar__neighbours=k, recommendations__per_account=n)
+    config = config_of(
+        TASK_BYTES + more, sources__similar__neighbours=k, recommendations__per_account=n
+    )
     fit = fit_tasks(*sides, audience, config)
     known = sizes(sides, config)
     if not fit.blocks:
@@ -105,7 +107,7 @@ def test_twice_the_candidates_of_a_cap_are_counted(sides):
         room_of_a_task(sizes(sides, config), N, config)
         for config in (
             config_of(TASK_BYTES + 500_000),
-            config_of(TASK_BYTES + 500_000, similar__max_followers_in_similarity=50),
+            config_of(TASK_BYTES + 500_000, sources__similar__max_followers=50),
         )
     )
     assert exact.shard == capped.shard
@@ -115,7 +117,7 @@ def test_twice_the_candidates_of_a_cap_are_counted(sides):
 def test_candidates_of_a_single_account_are_counted():
     """A thousand accounts that follow 10,000 each: an account with all of them near has 10 M."""
     follows = np.full(20_000, 10_000)
-    config = config_of(1_000_000_000, similar__neighbours=1000)
+    config = config_of(1_000_000_000, sources__similar__neighbours=1000)
     known = sizes_of(follows, follows, config)
     assert known.together == 10_000_000
     fewer = known._replace(together=2_000_000)
@@ -159,7 +161,7 @@ def test_what_does_not_fit_on_this_machine_is_refused_before_it_is_built(monkeyp
     assert str(error.value) == (
         "the similarity index takes up to 292B while it is built, and 100B are free on this "
         "machine; set memory_per_task to build it in column blocks, leave hubs out with "
-        "similar.max_followers_in_similarity, or use a larger machine"
+        "sources.similar.max_followers, or use a larger machine"
     )
     with pytest.raises(TypeError):
         prepare(graph, accounts, config_of(None), available=292)

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from raypipe.config import RejectionsConfig, load_config
 from raypipe.config.feedback_url import store_url
 from raypipe.errors import RunError
-from raypipe.evaluation.evidence import choose_ladder
+from raypipe.evaluation.holdout_selection import choose_ladder
 from raypipe.kernels.csr import Pairs, adjacency
 from raypipe.kernels.tanimoto import build_index, top_neighbours
 from raypipe.pipeline.run import run_night
@@ -196,7 +196,7 @@ def test_a_night_hands_each_phase_its_own_option():
     def scores(**options):
         found = lists(graph, taught, **{**OFF, **options})["recommendations"].to_pylist()
         return {
-            graph.ids[row["other"]].as_py(): row["score"] for row in found if row["account"] == me
+            graph.ids[row["other"]].as_py(): row["score"] for row in found if row["accountId"] == me
         }
 
     assert scores() == {"no": 0.75, "so": 0.75, "hub": 2.0}
@@ -211,7 +211,7 @@ def test_shards_do_not_show():
     graph = graph_of([(names[a], names[b]) for a, b in rng.integers(0, 50, (400, 2))])
     taught = taught_by(graph, [(names[a], names[b]) for a, b in rng.integers(0, 50, (200, 2))])
     assert isinstance(taught, Rejections)
-    config = load_config(None, {"rejections.neighbours": 1, "rejections.popular": 1})
+    config = load_config(None, {"feedback.negative.neighbours": 1, "feedback.negative.popular": 1})
     night = prepare(graph, np.arange(50, dtype=np.int32), config, rejections=taught)
     whole = recommend_shard(night, (0, 50)).tables["recommendations"].to_pylist()
     parts = [recommend_shard(night, shard).tables for shard in ((0, 1), (1, 17), (17, 50))]
@@ -293,8 +293,8 @@ def test_a_night_learns_what_its_config_says(elsewhere):
 
 
 def test_the_evidence_learns_as_the_night_does(elsewhere, monkeypatch):
-    monkeypatch.setattr("raypipe.evaluation.evidence.FEWEST", 5)
-    asked = {"ladder": "evidence", "evaluation__min_follows": 2}
+    monkeypatch.setattr("raypipe.evaluation.holdout_selection.FEWEST", 5)
+    asked = {"ladder": "holdout", "evaluation__min_follows": 2}
     seen = []
     monkeypatch.setattr(
         "raypipe.pipeline.run.choose_ladder",
@@ -319,7 +319,7 @@ def test_popularity_goes_by_what_was_shown_the_night_before(elsewhere):
     second = night("runs", "2026-03-02", **asked)
     assert second.manifest["feedback"]["shown_in"] == again.id
     assert night("runs", "2026-03-02", **asked).id == second.id
-    shown = Counter(pq.read_table(again.path / "recommendations")["followingId"].to_pylist())
+    shown = Counter(pq.read_table(again.path / "recommendations")["candidateId"].to_pylist())
     follows = naive.follow_sets(FOLLOWS)
     taught = naive.that_teach(follows, REJECTED)
     for run, seen in ((again, {}), (second, shown)):
@@ -328,7 +328,7 @@ def test_popularity_goes_by_what_was_shown_the_night_before(elsewhere):
         for account, mine in follows.items():
             never = mine | taught[account] | {account}
             may = [(other, score) for other, score in scores.items() if other not in never]
-            found = [(r["followingId"], r["score"]) for r in rows if r["followerId"] == account]
+            found = [(r["candidateId"], r["score"]) for r in rows if r["accountId"] == account]
             assert found == naive.best(may, 4)
     assert bytes_of(again, "recommendations/") != bytes_of(second, "recommendations/")
 
@@ -336,7 +336,7 @@ def test_popularity_goes_by_what_was_shown_the_night_before(elsewhere):
 def test_what_was_shown_is_read_only_where_it_counts_and_is_in_the_digest(elsewhere):
     store = RunStore(Path("runs"))
     first = night("runs")
-    on, off = (config_for(rejections__popular=weight) for weight in (1, 0))
+    on, off = (config_for(feedback__negative__popular=weight) for weight in (1, 0))
     graph = graph_of(FOLLOWS)
     assert read_filters(on, store, "2026-03-02").shown_in is None  # nobody has rejected anybody
     reject(*REJECTED)

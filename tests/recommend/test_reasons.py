@@ -18,14 +18,20 @@ from raypipe.kernels.tanimoto import no_neighbours
 from raypipe.kernels.ties import Asked
 from raypipe.pipeline.run import run_night
 from raypipe.recommend.context import prepare
-from raypipe.recommend.filters.eligibility import refusals_of
+from raypipe.recommend.filters.eligibility import exclusions_of
 from raypipe.recommend.filters.inputs import filters_of
-from raypipe.recommend.ladder import SOURCES, Rung
+from raypipe.recommend.ladder import SOURCES, Tier
 from raypipe.recommend.reasons import Reasons, reasons_of, sentences
 from raypipe.recommend.shard import recommend_shard
 from raypipe.storage.runs.store import RunStore
 from tests import naive
-from tests.recommend.filters.test_inputs import config_for, inputs_of, refused_to, some_pairs, write
+from tests.recommend.filters.test_inputs import (
+    config_for,
+    excluded_to,
+    inputs_of,
+    some_pairs,
+    write,
+)
 from tests.strategies import IDS, graph_of, pairs
 
 #: Of "me", who follows b1 to b5; b1 follows most of them, b5 fewest.
@@ -55,11 +61,11 @@ def reasons_in(tables, ids):
     return dict(zip(zip(accounts, others, strict=True), found.to_pylist(), strict=True))
 
 
-def night_of(rows, refusals=None, names=("similar", "popular"), **settings):
+def night_of(rows, exclusions=None, names=("similar", "popular"), **settings):
     graph = graph_of(rows)
     config = load_config(None, {key.replace("__", "."): value for key, value in settings.items()})
     everybody = np.arange(graph.accounts, dtype=np.int32)
-    night = prepare(graph, everybody, config, ladder=(Rung(0, names),), refusals=refusals)
+    night = prepare(graph, everybody, config, ladder=(Tier(0, names),), exclusions=exclusions)
     return graph, night
 
 
@@ -98,17 +104,17 @@ def test_the_strongest_tie_is_told_whatever_source_led():
 def test_equal_the_oracle(rows, rejected, bots, n):
     """By every source without a model; who is refused or hidden is neither named nor counted."""
     graph = graph_of(rows)
-    refusals = refusals_of(filters_of(inputs_of(rejected, bots=sorted(bots)), graph))
+    exclusions = exclusions_of(filters_of(inputs_of(rejected, bots=sorted(bots)), graph))
     names = tuple(name for name in SOURCES if name != "factors")
     settings = {"recommendations__per_account": n, "similar__neighbours": 2}
-    graph, night = night_of(rows, refusals, names, **settings)
+    graph, night = night_of(rows, exclusions, names, **settings)
     tables = recommend_shard(night, (0, graph.accounts)).tables
     follows, ids = naive.follow_sets(rows), graph.ids.to_pylist()
     near = {account: [] for account in ids}
     for row in tables["neighbours"].to_pylist():
         near[ids[row["account"]]].append(ids[row["other"]])
     for (account, candidate), sentence in reasons_in(tables, graph.ids).items():
-        unseen = refused_to(account, rejected, [], bots)
+        unseen = excluded_to(account, rejected, [], bots)
         assert sentence == naive.reason(follows, account, candidate, near[account], unseen)
 
 
@@ -122,15 +128,15 @@ def test_every_way_of_counting_finds_the_same():
         role = np.zeros(graph.accounts, np.int16)
         role[mine[1:]] = -1  # the first one does not count
         role[entries] = np.arange(1, len(entries) + 1)
-        by_walk, by_look, by_search = (
+        by_walk, by_report, by_search = (
             [np.full(len(entries), start, np.int32) for start in (0, -1, -1)] for _ in range(3)
         )
         ties.walk(mine, role, indptr, followees, *by_walk)
         for j, entry in enumerate(entries):
-            ties.look(followers.row(entry), role, j, indptr, *by_look)
+            ties.look(followers.row(entry), role, j, indptr, *by_report)
             ties.search(mine, followers.row(entry), role, j, indptr, *by_search)
         counts = [len(np.intersect1d(mine[1:], followers.row(entry))) for entry in entries]
-        for found in (by_walk, by_look, by_search):
+        for found in (by_walk, by_report, by_search):
             assert found[0].tolist() == counts
             assert np.array_equal(found, by_walk)
 
@@ -187,7 +193,7 @@ def test_published_as_text_whatever_the_shards(tmp_path, monkeypatch):
     near = pq.read_table(runs[0].path / "neighbours").to_pylist()
     follows = naive.follow_sets(rows)
     for row in found:
-        mine = [n["neighbourId"] for n in near if n["followerId"] == row["followerId"]]
-        expected = naive.reason(follows, row["followerId"], row["followingId"], mine)
+        mine = [n["neighbourId"] for n in near if n["accountId"] == row["accountId"]]
+        expected = naive.reason(follows, row["accountId"], row["candidateId"], mine)
         assert row["reason"] == expected
     assert len({row["reason"].split()[0] for row in found}) > 2

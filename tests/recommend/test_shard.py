@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raypipe.config import MiddleConfig, load_config
+from raypipe.config import TwoStepConfig, load_config
 from raypipe.kernels.tanimoto import build_index, top_neighbours
 from raypipe.recommend import shard
 from raypipe.recommend.context import Night, prepare
 from raypipe.recommend.filters.eligibility import FilterReason
-from raypipe.recommend.ladder import SOURCES, Rung
+from raypipe.recommend.ladder import SOURCES, Tier
 from raypipe.recommend.models.model import FactorModel, FollowFactors
 from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.sources.co_followed import CoFollowed
@@ -61,10 +61,10 @@ def test_equals_the_oracle(rows, n, k, threshold, min_follows, min_followers, ca
     work = night_on(
         graph,
         recommendations__per_account=n,
-        similar__neighbours=k,
-        similar__threshold=threshold,
-        similar__min_follows=min_follows,
-        similar__max_followers_in_similarity=cap,
+        sources__similar__neighbours=k,
+        sources__similar__threshold=threshold,
+        sources__similar__min_follows=min_follows,
+        sources__similar__max_followers=cap,
         candidates__min_followers=min_followers,
     )
     if not graph.accounts:
@@ -102,17 +102,17 @@ def test_batches_do_not_show(monkeypatch):
 
 
 @given(pairs.filter(len))
-def test_each_rung_asks_its_own_sources_in_their_order(rows):
+def test_each_tier_asks_its_own_sources_in_their_order(rows):
     graph = graph_of(rows)
-    rungs = (Rung(0, ("similar",)), Rung(1, ("popular", "similar")), Rung(2, ("popular",)))
-    night = replace(night_on(graph, recommendations__per_account=3), ladder=rungs)
+    tiers = (Tier(0, ("similar",)), Tier(1, ("popular", "similar")), Tier(2, ("popular",)))
+    night = replace(night_on(graph, recommendations__per_account=3), ladder=tiers)
     found = lists_of(
         recommend_shard(night, (0, graph.accounts)).tables["recommendations"],
         graph.ids.to_pylist(),
     )
     follows = naive.follow_sets(rows)
     for account, mine in follows.items():
-        names = rungs[min(len(mine), 2)].sources
+        names = tiers[min(len(mine), 2)].sources
         expected = []
         for name in names:
             scores = UNDER_CONTRACT[name][1](follows, account)
@@ -127,11 +127,11 @@ def test_every_refusal_is_counted():
     rows = [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y"), ("b", "a"), ("b", "z"), ("c", "a")]
     graph = graph_of(rows)
     work = night_on(
-        graph, [graph.code("a")], similar__min_follows=2, candidates__min_followers=2,
+        graph, [graph.code("a")], sources__similar__min_follows=2, candidates__min_followers=2,
         recommendations__per_account=1,
     )  # fmt: skip
-    refused = recommend_shard(work, (0, 1)).tables["refused"].to_pylist()
-    counts = {(row["source"], row["reason"]): row["candidates"] for row in refused}
+    excluded = recommend_shard(work, (0, 1)).tables["excluded"].to_pylist()
+    counts = {(row["source"], row["reason"]): row["candidates"] for row in excluded}
     assert counts["similar", "SELF"] == 1
     assert counts["similar", "ALREADY_FOLLOWED"] == 2
     assert counts["similar", "TOO_FEW_FOLLOWERS"] == 1
@@ -185,11 +185,11 @@ def make_follow_back(graph, accounts):
 
 
 def make_two_hop(graph, accounts):
-    return TwoHop.of(graph, MiddleConfig())
+    return TwoHop.of(graph, TwoStepConfig())
 
 
 def make_co_followed(graph, accounts):
-    return CoFollowed.of(graph, MiddleConfig())
+    return CoFollowed.of(graph, TwoStepConfig())
 
 
 UNDER_CONTRACT = {
@@ -252,7 +252,7 @@ def test_every_reason_but_eligible_is_refused_somewhere():
         "ALREADY_FOLLOWED",
         "REJECTED",
         "BLOCKED",
-        "USED_TO_FOLLOW",
+        "PREVIOUSLY_FOLLOWED",
         "OPTED_OUT",
         "BOT",
         "TOO_FEW_FOLLOWERS",

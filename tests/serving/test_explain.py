@@ -52,7 +52,7 @@ def demo(tmp_path_factory):
 
 
 def test_ranks_are_those_of_a_longer_list(demo):
-    """Of some accounts on every rung, each candidate: as published, or as a longer list has it."""
+    """Of some accounts on every tier, each candidate: as published, or as a longer list has it."""
     rows, short, long = demo
     follows = {}
     for a, b in rows:
@@ -60,8 +60,8 @@ def test_ranks_are_those_of_a_longer_list(demo):
     by_size = sorted(follows, key=lambda account: (len(follows[account]), account))
     led = set()
     for account in (by_size[0], by_size[len(by_size) // 2], by_size[-1]):
-        shown = {row["followingId"]: row for row in short.recommendations(account).to_pylist()}
-        listed = {row["followingId"]: row for row in long.recommendations(account).to_pylist()}
+        shown = {row["candidateId"]: row for row in short.recommendations(account).to_pylist()}
+        listed = {row["candidateId"]: row for row in long.recommendations(account).to_pylist()}
         led.add(listed[min(listed, key=lambda name: listed[name]["rank"])]["source"])
         assert len(shown) == 10
         for candidate in sorted({b for _, b in rows} - {account}):
@@ -90,15 +90,19 @@ def test_shares_of_a_blend_by_weights(demo):
     """Each source's weight / (10 + its rank), as part of their sum; ranks as they are published."""
     rows, *_ = demo
     write(rows)
-    blends = {"blend__combine": "fixed", "blend__candidates": 12, "blend__most_of_one": 0.5}
+    blends = {
+        "blend__method": "rank_fusion",
+        "blend__candidates_per_source": 12,
+        "blend__max_share_per_source": 0.5,
+    }
     run = run_night(
-        config_for(**blends, similar__min_follows=1), RunStore(Path("runs")), "2026-03-01"
+        config_for(**blends, sources__similar__min_follows=1), RunStore(Path("runs")), "2026-03-01"
     )
     weights = {"follow_back": 1, "two_hop": 0.2, "co_followed": 0.1, "similar": 0.5, "popular": 0.1}
     account = follows_most(rows)
     shown = run.run.recommendations(account).to_pylist()
     for row in shown:
-        found = explain(run.run, account, row["followingId"])
+        found = explain(run.run, account, row["candidateId"])
         assert (found.rank, found.rank_if_longer) == (row["rank"], row["rank"])
         ranks = {of["source"]: of["rank"] for of in found.sources}
         parts = {
@@ -110,14 +114,14 @@ def test_shares_of_a_blend_by_weights(demo):
         assert {of["source"]: of["share"] for of in found.shares} == {
             name: pytest.approx(part / row["score"]) for name, part in parts.items()
         }
-    names = {row["followingId"] for row in shown}
+    names = {row["candidateId"] for row in shown}
     theirs = {b for a, b in rows if a == account} | {account}
     said = [
         explain(run.run, account, name) for name in sorted({b for _, b in rows} - names - theirs)
     ]
     words = {found.because for found in said if found.rank_if_longer is None}
     assert words == {
-        "its source has as many in the list as blend.most_of_one allows",
+        "its source has as many in the list as blend.max_share_per_source allows",
         "a blend looks at the 12 best of follow_back, two_hop, co_followed, similar, popular, and "
         "it is not among these",
     }
@@ -131,15 +135,15 @@ def test_what_rejections_teach_is_known(demo):
     write(rows)
     plain = run_night(config_for(**told), RunStore(Path("runs")), "2026-03-01").run
     account = follows_most(rows)
-    first = plain.recommendations(account).to_pylist()[0]["followingId"]
+    first = plain.recommendations(account).to_pylist()[0]["candidateId"]
     neighbours = {row["neighbourId"] for row in plain.neighbours(account).to_pylist()}
     for neighbour in sorted(neighbours - {first}):
         reject((neighbour, first))
     taught = run_night(config_for(**told), RunStore(Path("runs")), "2026-03-02").run
     shown = taught.recommendations(account).to_pylist()
-    assert first not in {row["followingId"] for row in shown}
+    assert first not in {row["candidateId"] for row in shown}
     for row in shown:
-        assert explain(taught, account, row["followingId"]).rank_if_longer == row["rank"]
+        assert explain(taught, account, row["candidateId"]).rank_if_longer == row["rank"]
     found = explain(taught, account, first)
     assert not found.recommended
     assert next(of["rank"] for of in found.sources if of["source"] == "similar") is None
@@ -150,10 +154,12 @@ def test_each_source_by_itself(demo):
     rows, short, _ = demo
     write(rows)
     alone = run_night(
-        config_for(**LONGEST, similar__min_follows=500), RunStore(Path("popular")), "2026-03-01"
+        config_for(**LONGEST, sources__similar__min_follows=500),
+        RunStore(Path("popular")),
+        "2026-03-01",
     ).run
     account = follows_most(rows)
-    popular = {row["followingId"]: row for row in alone.recommendations(account).to_pylist()}
+    popular = {row["candidateId"]: row for row in alone.recommendations(account).to_pylist()}
     for candidate, row in popular.items():
         found = {row["source"]: row for row in explain(short, account, candidate).sources}
         assert list(found) == [
@@ -184,7 +190,7 @@ def asked(account, candidate, *words):
 
 
 def test_each_filter_reason():
-    Path("blocks.csv").write_text("account,candidate\nblocked,a\n")
+    Path("blocks.csv").write_text("accountId,candidateId\nblocked,a\n")
     Path("out.csv").write_text("accountId\nopted_out\n")
     Path("bots.csv").write_text("accountId\nbot\n")
     files = {"blocks": "blocks.csv", "opted_out": "out.csv", "bots": "bots.csv"}
@@ -204,7 +210,7 @@ def test_each_filter_reason():
         "later": ("REJECTED", "it was rejected at 20"),
         "undone": ("REJECTED", "that was taken back, for later runs"),
         "blocked": ("BLOCKED", "one of the two has blocked the other"),
-        "before": ("USED_TO_FOLLOW", "it used to be followed, in an earlier run"),
+        "before": ("PREVIOUSLY_FOLLOWED", "it used to be followed, in an earlier run"),
         "opted_out": ("OPTED_OUT", "it has opted out"),
         "bot": ("BOT", "it is a bot"),
         "few": ("TOO_FEW_FOLLOWERS", "it has 1 followers, and candidates.min_followers is 2"),
@@ -224,7 +230,7 @@ def test_after_a_rollback():
     one = run_on(1, [*ROWS, ("e", "z")])
     assert asked("a", "z")["recommended"]
     Path("bots.csv").write_text("accountId\nz\n")
-    Path("blocks.csv").write_text("account,candidate\ny,b\n")
+    Path("blocks.csv").write_text("accountId,candidateId\ny,b\n")
     files = {"filters__bots": "bots.csv", "filters__blocks": "blocks.csv"}
     two = run_on(2, [*ROWS, ("e", "z")], **files)
     assert asked("a", "z")["because"] == "it is a bot"
@@ -234,7 +240,7 @@ def test_after_a_rollback():
     assert found["because"] == f"it is a bot, as run {two.id} was told, which came later"
     found = asked("b", "y")
     assert (found["why_not"], found["rank"]) == ("BLOCKED", 1)
-    assert asked("a", "b")["why_not"] == "NOT_BROUGHT"
+    assert asked("a", "b")["why_not"] == "NOT_RETRIEVED"
 
 
 def test_who_gets_no_list_and_whom_no_source_brings():
@@ -243,7 +249,7 @@ def test_who_gets_no_list_and_whom_no_source_brings():
     assert (found["why_not"], found["list_length"]) == ("NO_LIST", 0)
     assert found["because"] == ("d is not in the audience of this run (audience.min_follows is 2)")
     found = asked("a", "d")
-    assert found["why_not"] == "NOT_BROUGHT"
+    assert found["why_not"] == "NOT_RETRIEVED"
     assert found["because"] == "its list is made of similar, popular, and none of them brings it"
     assert [row["rank"] for row in found["sources"]] == [None] * 5
 
@@ -264,8 +270,8 @@ def test_people_read_it():
         ["popular", "2", "1", "2.000", "-"],
     ]
     assert cells[2] == ["follow_back", "-", "does not bring it", "-", "-"]
-    refused = CliRunner().invoke(app, ["explain", "a", "x"]).stdout.splitlines()
-    assert refused[1:] == ["not recommended: it is followed already"]
+    excluded = CliRunner().invoke(app, ["explain", "a", "x"]).stdout.splitlines()
+    assert excluded[1:] == ["not recommended: it is followed already"]
 
 
 @pytest.mark.parametrize("pair", [("nobody", "z"), ("a", "nobody")])

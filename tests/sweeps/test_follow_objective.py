@@ -26,7 +26,7 @@ def config_of(**told):
     settings = {
         "input.follows": "follows.csv",
         "evaluation.k": [3, 5],
-        "sweep.space": {"factors.parameters.n_factors": {"int": [2, 3]}},
+        "sweep.space": {"sources.factors.parameters.n_factors": {"int": [2, 3]}},
         "factors": SVD,
         **told,
     }
@@ -56,8 +56,8 @@ def read(config):
         return FOLLOWS.read(config, Stages(Silent()), stack)
 
 
-def looks(config, epochs=()):
-    return list(FOLLOWS.looks(config, FOLLOWS.cut(config, read(config)), epochs))
+def reports(config, epochs=()):
+    return list(FOLLOWS.reports(config, FOLLOWS.cut(config, read(config)), epochs))
 
 
 def pairs(rows):
@@ -107,54 +107,57 @@ def test_rmse_is_shown_and_does_not_pick():
         ),
         (
             {"sweep.space": {"shards": {"int": [2, 3]}}},
-            "sweep.space.shards: makes no list of follows better; expected factors.parameters.*, ",
+            "sweep.space.shards: makes no list of follows better; expected "
+            "sources.factors.parameters.*, ",
         ),
         (
-            {"sweep.space": {"similar.neighbours": {"int": [2, 3]}}},
+            {"sweep.space": {"sources.similar.neighbours": {"int": [2, 3]}}},
             "sweep.space.similar.neighbours: changes nothing where a model is trained",
         ),
         (
-            {"factors": {"algorithm": "none"}},
+            {"sources.factors": {"algorithm": "none"}},
             "sweep.space.factors.parameters.n_factors: no model is trained; leave it out, or set ",
         ),
         (
-            {"sweep.space": {"factors.parameters.n_factor": {"int": [2, 3]}}},
-            "sweep.space: factors.parameters.n_factor: unknown key; did you mean n_factors?",
+            {"sweep.space": {"sources.factors.parameters.n_factor": {"int": [2, 3]}}},
+            "sweep.space: sources.factors.parameters.n_factor: unknown key; did you mean "
+            "n_factors?",
         ),
         (
-            {"sweep.space": {"factors.parameters.lr_all": {"float": [0, 1]}}},
-            "sweep.space: factors.parameters.lr_all: found 0; input should be greater than 0",
+            {"sweep.space": {"sources.factors.parameters.lr_all": {"float": [0, 1]}}},
+            "sweep.space: sources.factors.parameters.lr_all: found 0; input should be greater "
+            "than 0",
         ),
         (
             {
-                "factors": {"algorithm": "none"},
-                "sweep.space": {"similar.threshold": {"float": [0, 1]}},
+                "sources.factors": {"algorithm": "none"},
+                "sweep.space": {"sources.similar.threshold": {"float": [0, 1]}},
             },
-            "sweep.space: similar.threshold: found 1; input should be less than 1",
+            "sweep.space: sources.similar.threshold: found 1; input should be less than 1",
         ),
         (
-            {"sweep.space": {"factors.algorithm": {"choice": ["SVD", "NMF"]}}},
-            "factors.algorithm: unknown algorithm 'NMF' for follows",
+            {"sweep.space": {"sources.factors.algorithm": {"choice": ["SVD", "NMF"]}}},
+            "sources.factors.algorithm: unknown algorithm 'NMF' for follows",
         ),
         (
-            {"factors.parameters.n_epoch": 3},
-            "factors.parameters.n_epoch: unknown key; did you mean",
+            {"sources.factors.parameters.n_epoch": 3},
+            "sources.factors.parameters.n_epoch: unknown key; did you mean",
         ),
         (
             {
-                "sweep.space": {"factors.parameters.n_epochs": {"int": [2, 3]}},
+                "sweep.space": {"sources.factors.parameters.n_epochs": {"int": [2, 3]}},
                 "sweep.scheduler": "asha",
             },
             "sweep.space.factors.parameters.n_epochs: found it beside scheduler: asha, which finds",
         ),
         (
-            {"factors": {"algorithm": "TruncatedSVD"}, "sweep.scheduler": "asha"},
+            {"sources.factors": {"algorithm": "TruncatedSVD"}, "sweep.scheduler": "asha"},
             "sweep.scheduler: asha needs epochs to stop at, which a trial of TruncatedSVD has not",
         ),
         (
             {
-                "factors": {"algorithm": "none"},
-                "sweep.space": {"factors.algorithm": {"choice": ["BPR", "none"]}},
+                "sources.factors": {"algorithm": "none"},
+                "sweep.space": {"sources.factors.algorithm": {"choice": ["BPR", "none"]}},
                 "sweep.scheduler": "asha",
             },
             "which a trial of BPR or similar has not; set scheduler: none",
@@ -171,20 +174,20 @@ def test_what_cannot_be_swept_is_told_in_one_line_before_the_data_is_read(told, 
 
 def test_a_trial_has_only_what_can_change_it():
     space = {
-        "factors.parameters.n_factors": {"int": [2, 3]},
-        "factors.parameters.lr_all": {"float": [0.01, 0.02]},
-        "similar.neighbours": {"int": [2, 9]},
+        "sources.factors.parameters.n_factors": {"int": [2, 3]},
+        "sources.factors.parameters.lr_all": {"float": [0.01, 0.02]},
+        "sources.similar.neighbours": {"int": [2, 9]},
         "candidates.min_followers": {"int": [0, 1]},
-        "factors.algorithm": {"choice": ["TruncatedSVD", "SVD", "none"]},
+        "sources.factors.algorithm": {"choice": ["TruncatedSVD", "SVD", "none"]},
     }
     checked = check_sweep(config_of(**{"sweep.space": space}))
     seen = {}
     for number in range(checked.count):
         point = checked.ask(number, [], [])
         words = {key.rpartition(".")[2] for key in point} - {"algorithm", "min_followers"}
-        seen[point["factors.algorithm"]] = words
+        seen[point["sources.factors.algorithm"]] = words
         assert "candidates.min_followers" in point
-        FOLLOWS.settled(config_of(), point, None)
+        FOLLOWS.resolved(config_of(), point, None)
     assert seen == {
         "TruncatedSVD": {"n_factors"},
         "SVD": {"n_factors", "lr_all"},
@@ -238,63 +241,63 @@ def test_looks_are_those_of_trainings_of_so_many_epochs(algorithm, place):
     if algorithm == "ALS":
         pytest.importorskip("implicit")
     config = config_of(factors={"algorithm": algorithm, "parameters": {width: 3}})
-    found = looks(config, (1, 3))
-    assert [look.epochs for look in found] == [1, 3]
+    found = reports(config, (1, 3))
+    assert [report.epochs for report in found] == [1, 3]
     assert found[0].measures != found[1].measures
-    for look in found:
-        (alone,) = looks(FOLLOWS.settled(config, {}, look.epochs))
-        assert alone.measures == pytest.approx(look.measures, rel=1e-6)
+    for report in found:
+        (alone,) = reports(FOLLOWS.resolved(config, {}, report.epochs))
+        assert alone.measures == pytest.approx(report.measures, rel=1e-6)
 
 
 def test_an_algorithm_without_epochs_is_looked_at_once(place):
     config = config_of(factors={"algorithm": "TruncatedSVD", "parameters": {"n_factors": 3}})
-    assert looks(config, (1, 3)) == looks(config)
-    (look,) = looks(config)
-    assert look.epochs is None
-    assert "rmse" not in look.measures
-    assert FOLLOWS.settled(config, {}, 7) == config
+    assert reports(config, (1, 3)) == reports(config)
+    (report,) = reports(config)
+    assert report.epochs is None
+    assert "rmse" not in report.measures
+    assert FOLLOWS.resolved(config, {}, 7) == config
 
 
 def test_measures_are_those_of_factors_alone_and_rmse(place):
     config = config_of(**{"sweep.objective": "map@3", "evaluation.metrics": ["recall", "coverage"]})
     seen = FOLLOWS.cut(config, read(config))
     model = train(seen.train, config, 1e9)
-    (look,) = looks(config)
+    (report,) = reports(config)
     alone = load_config(None, {"evaluation.k": [3], "factors": SVD})
     expected = measure(alone, seen, "factors", model)
     names = ["map@3", "recall@3", "coverage@3", "rmse"]
-    assert list(look.measures) == names
-    assert [look.measures[name] for name in names[:3]] == [expected[name] for name in names[:3]]
-    assert look.measures["rmse"] == rmse(model.factors, seen.test)
+    assert list(report.measures) == names
+    assert [report.measures[name] for name in names[:3]] == [expected[name] for name in names[:3]]
+    assert report.measures["rmse"] == rmse(model.factors, seen.test)
 
 
 def test_without_a_model_what_the_night_shows(place):
     found = []
     for neighbours, threshold in ((9, 0.2), (1, 0.5)):
-        told = {"similar.neighbours": neighbours, "similar.threshold": threshold}
+        told = {"sources.similar.neighbours": neighbours, "sources.similar.threshold": threshold}
         config = config_of(**told, factors={"algorithm": "none"})
-        (look,) = looks(config)
+        (report,) = reports(config)
         seen = FOLLOWS.cut(config, read(config))
         expected = measure(config, seen, "similar+popular")
-        assert look.measures["ndcg@5"] == expected["ndcg@5"]
-        assert "rmse" not in look.measures
-        found.append(look.measures["ndcg@5"])
+        assert report.measures["ndcg@5"] == expected["ndcg@5"]
+        assert "rmse" not in report.measures
+        found.append(report.measures["ndcg@5"])
     assert found[0] != found[1]
     assert found[1] > measure(config, seen, "similar")["ndcg@5"]  # filled up
 
 
 def test_what_has_no_value_is_none(place):
     """Nobody has so many followers: all lists are empty, and an empty one has no novelty."""
-    (look,) = looks(config_of(**{"candidates.min_followers": 99}))
-    assert look.measures["novelty@5"] is None
-    assert look.measures["ndcg@5"] == 0.0
+    (report,) = reports(config_of(**{"candidates.min_followers": 99}))
+    assert report.measures["novelty@5"] is None
+    assert report.measures["ndcg@5"] == 0.0
 
 
 @pytest.mark.parametrize("epochs", [(), (1, 3)])
 def test_a_training_that_does_not_fit_is_refused(epochs, place):
-    told = r"SVD: a training on .* takes about .*; lower factors.parameters.n_factors, or use a la"
+    told = r"SVD: a training on .* takes about .*; lower sources.factors.parameters.n_factors, or"
     with pytest.raises(TooLargeError, match=told):
-        looks(config_of(**{"memory_per_task": "3kB"}), epochs)
+        reports(config_of(**{"memory_per_task": "3kB"}), epochs)
 
 
 def test_another_input_has_another_digest(place):

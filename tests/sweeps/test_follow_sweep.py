@@ -80,14 +80,14 @@ def test_rmse_does_not_pick_and_is_shown(local_ray, capsys):
     found = sweep(
         said,
         **{
-            "factors": {"algorithm": "SVD", "parameters": {"lr_all": 0.1}},
+            "sources.factors": {"algorithm": "SVD", "parameters": {"lr_all": 0.1}},
             "sweep.objective": "rmse",
             "sweep.search": "grid",
             "sweep.scheduler": "asha",
             "sweep.asha": {"min_epochs": 2, "max_epochs": 20, "reduction": 2},
             "sweep.space": {
-                "factors.parameters.non_follows_per_follow": {"grid": [0, 1, 4]},
-                "factors.parameters.n_factors": {"grid": [4, 12]},
+                "sources.factors.parameters.non_follows_per_follow": {"grid": [0, 1, 4]},
+                "sources.factors.parameters.n_factors": {"grid": [4, 12]},
             },
         },
     )
@@ -96,21 +96,21 @@ def test_rmse_does_not_pick_and_is_shown(local_ray, capsys):
     assert facts["objective"] == "ndcg@10"
     assert len(facts["failed"]) == 2
     for failed in facts["failed"]:
-        assert failed["settings"]["factors.parameters.non_follows_per_follow"] == 0
+        assert failed["settings"]["sources.factors.parameters.non_follows_per_follow"] == 0
         assert "from ones alone SVD learns to say 1 to everybody" in failed["error"]
 
     events = [json.loads(line) for line in (found.folder / NAME).read_text().splitlines()]
-    looks = [
+    reports = [
         (measures, event["ended"]["number"], epochs)
         for event in events
         if "ended" in event
-        for epochs, measures in event["ended"]["looks"]
+        for epochs, measures in event["ended"]["reports"]
     ]
     assert facts["misled"]["objective"] == "rmse"
     best, misled = facts["best"], facts["misled"]["picks"]
-    chosen = max(looks, key=lambda look: look[0]["ndcg@10"])
+    chosen = max(reports, key=lambda report: report[0]["ndcg@10"])
     assert (best["measures"], best["trial"], best["epochs"]) == chosen
-    wrong = min(looks, key=lambda look: look[0]["rmse"])
+    wrong = min(reports, key=lambda report: report[0]["rmse"])
     assert (misled["measures"], misled["trial"], misled["epochs"]) == wrong
     assert misled["measures"]["ndcg@10"] < best["measures"]["ndcg@10"]
 
@@ -134,20 +134,26 @@ def test_rmse_does_not_pick_and_is_shown(local_ray, capsys):
 def test_best_yaml_of_models_and_of_none_runs_and_evaluates(local_ray, capsys):
     found = sweep(
         **{
-            "factors": {"algorithm": "TruncatedSVD", "parameters": {"followee_exponent": 0.4}},
+            "sources.factors": {
+                "algorithm": "TruncatedSVD",
+                "parameters": {"followee_exponent": 0.4},
+            },
             "sweep.objective": "recall@5",
             "sweep.search": "grid",
             "sweep.space": {
-                "factors.algorithm": {"grid": ["none", "TruncatedSVD", "SVD"]},
-                "factors.parameters.n_factors": {"grid": [8]},
-                "factors.parameters.lr_all": {"grid": [1e6]},
-                "similar.neighbours": {"grid": [1, 20]},
+                "sources.factors.algorithm": {"grid": ["none", "TruncatedSVD", "SVD"]},
+                "sources.factors.parameters.n_factors": {"grid": [8]},
+                "sources.factors.parameters.lr_all": {"grid": [1e6]},
+                "sources.similar.neighbours": {"grid": [1, 20]},
             },
         }
     )
     facts = found.facts
     rows = pq.read_table(found.folder / "trials.parquet").to_pylist()
-    assert [(row["similar.neighbours"], row["factors.parameters.n_factors"]) for row in rows] == [
+    assert [
+        (row["sources.similar.neighbours"], row["sources.factors.parameters.n_factors"])
+        for row in rows
+    ] == [
         (1, None),
         (20, None),
         (None, 8),
@@ -176,10 +182,10 @@ def test_best_yaml_of_models_and_of_none_runs_and_evaluates(local_ray, capsys):
 def test_where_no_trial_has_an_rmse(local_ray, capsys):
     found = sweep(
         **{
-            "factors.algorithm": "TruncatedSVD",
+            "sources.factors.algorithm": "TruncatedSVD",
             "sweep.objective": "rmse",
             "sweep.trials": 1,
-            "sweep.space": {"factors.parameters.n_factors": {"int": [4, 8]}},
+            "sweep.space": {"sources.factors.parameters.n_factors": {"int": [4, 8]}},
         }
     )
     assert found.facts["misled"] == {"objective": "rmse", "picks": None}

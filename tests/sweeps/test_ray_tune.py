@@ -11,14 +11,14 @@ from raypipe.sweeps.ray_tune import Plan, run_trials
 from tests.sweeps.trying import RMSE, Kept, by_epochs, goes_wrong, is_shared, trial_of
 
 
-def plan_of(looks, points, **told):
+def plan_of(reports, points, **told):
     return Plan(
         **{
             "numbers": range(len(points)),
             "ask": lambda number, ended, running: points[number],
             "began": {},
             "ended": {},
-            "looks": looks,
+            "reports": reports,
             "last_epochs": None,
             "goal": RMSE,
             "asha": None,
@@ -73,7 +73,7 @@ def test_asha_stops_what_does_worse_at_the_same_epochs(tmp_path, local_ray):
         number: trial.__class__(
             **{
                 **trial.__dict__,
-                "looks": tuple(by_epochs(trial.settings, None))[: 3 if number == 0 else 1],
+                "reports": tuple(by_epochs(trial.settings, None))[: 3 if number == 0 else 1],
             }
         )
         for number, trial in before.items()
@@ -81,7 +81,7 @@ def test_asha_stops_what_does_worse_at_the_same_epochs(tmp_path, local_ray):
     points = [None, None, {"level": 0.9}, {"level": 0.4}, {"level": 0.45}]
     told = {"numbers": [2, 3, 4], "ended": before, "concurrency": 1}
     ended = run(tmp_path, plan_of(by_epochs, points, asha=asha, last_epochs=9, **told))
-    epochs = {n: [look.epochs for look in trial.looks] for n, trial in ended.items()}
+    epochs = {n: [report.epochs for report in trial.reports] for n, trial in ended.items()}
     # 4 is better than the third quantile at 1 epoch (0.39, 0.49, 0.59, 0.89), and not at all at 3.
     assert epochs[2] == [1]
     assert epochs[3] == [1, 3, 9]
@@ -96,7 +96,7 @@ def test_a_trial_without_epochs_stands_on_the_last_rung(tmp_path, local_ray):
     told = {"numbers": [1, 2], "ended": {0: trial_of(0, 0.5)}, "concurrency": 1}
     ended = run(tmp_path, plan_of(by_epochs, points, asha=asha, last_epochs=9, **told))
     assert [ended[number].state for number in (1, 2)] == ["finished", "finished"]
-    assert [look.epochs for look in ended[1].looks] == [None]
+    assert [report.epochs for report in ended[1].reports] == [None]
 
 
 @pytest.mark.parametrize(

@@ -24,17 +24,17 @@ from tests.sweeps.trying import Kept
 
 DATE = "2026-03-01"
 SPACE = {
-    "factors.algorithm": {"choice": ["SVD", "BaselineOnly"]},
-    "factors.parameters.n_factors": {"int": [2, 8]},
-    "factors.parameters.lr_all": {"float": [0.005, 0.02], "log": True},
+    "sources.factors.algorithm": {"choice": ["SVD", "BaselineOnly"]},
+    "sources.factors.parameters.n_factors": {"int": [2, 8]},
+    "sources.factors.parameters.lr_all": {"float": [0.005, 0.02], "log": True},
 }
 
 
 def settings_of(folder, **told):
     return {
         "input.ratings": str(folder / "r.csv"),
-        "factors.algorithm": "SVD",
-        "factors.parameters": {"n_epochs": 5},
+        "sources.factors.algorithm": "SVD",
+        "sources.factors.parameters": {"n_epochs": 5},
         "evaluation.folds": 2,
         "cluster": "local",
         "sweep.space": SPACE,
@@ -77,8 +77,8 @@ def test_best_yaml_evaluates_to_the_figures_shown(place, local_ray, capsys):
     assert [row["trial"] for row in rows] == list(range(6))
     assert min(row["rmse"] for row in rows) == facts["best"]["measures"]["rmse"]
     for row in rows:
-        assert (row["factors.parameters.n_factors"] is None) == (
-            row["factors.algorithm"] == "BaselineOnly"
+        assert (row["sources.factors.parameters.n_factors"] is None) == (
+            row["sources.factors.algorithm"] == "BaselineOnly"
         )
     print_sweep(found)
     out = capsys.readouterr().out
@@ -170,8 +170,8 @@ def test_a_failed_trial_is_shown_and_asha_finds_the_epochs(place, local_ray, cap
     found = sweep(
         place,
         **{
-            "factors.parameters": {"n_factors": 4, "reg_all": 0.0},
-            "sweep.space": {"factors.parameters.lr_all": {"grid": [0.01, 90.0, 0.02]}},
+            "sources.factors.parameters": {"n_factors": 4, "reg_all": 0.0},
+            "sweep.space": {"sources.factors.parameters.lr_all": {"grid": [0.01, 90.0, 0.02]}},
             "sweep.search": "grid",
             "sweep.trials": None,
             "sweep.scheduler": "asha",
@@ -180,8 +180,8 @@ def test_a_failed_trial_is_shown_and_asha_finds_the_epochs(place, local_ray, cap
         },
     )
     (failed,) = found.facts["failed"]
-    assert failed["settings"] == {"factors.parameters.lr_all": 90.0}
-    assert failed["error"].startswith("factors.parameters: the training of SVD left")
+    assert failed["settings"] == {"sources.factors.parameters.lr_all": 90.0}
+    assert failed["error"].startswith("sources.factors.parameters: the training of SVD left")
     best = load_config(found.folder / "best.yaml", {"cluster": "none"})
     assert best.factors.parameters["n_epochs"] == found.facts["best"]["epochs"]
     (evaluated,) = evaluate_ratings(best).facts["algorithms"]
@@ -195,8 +195,8 @@ def test_a_sweep_without_a_value_is_told(place, local_ray):
         sweep(
             place,
             **{
-                "factors.parameters": {"reg_all": 0.0},
-                "sweep.space": {"factors.parameters.lr_all": {"choice": [90.0]}},
+                "sources.factors.parameters": {"reg_all": 0.0},
+                "sweep.space": {"sources.factors.parameters.lr_all": {"choice": [90.0]}},
             },
         )
 
@@ -230,19 +230,22 @@ def test_one_process_at_a_time(tmp_path):
             "sweep.objective: ratings have no 'ndcg@10'; known: rmse, mae, fcp",
         ),
         (
-            {"sweep.space": {"factors.parameters.n_factor": {"int": [2, 3]}}},
-            "sweep.space: factors.parameters.n_factor: unknown key; did you mean n_factors?",
+            {"sweep.space": {"sources.factors.parameters.n_factor": {"int": [2, 3]}}},
+            "sweep.space: sources.factors.parameters.n_factor: unknown key; did you mean "
+            "n_factors?",
         ),
         (
-            {"sweep.space": {"factors.parameters.n_factors": {"int": [0, 3]}}},
-            "sweep.space: factors.parameters.n_factors: found 0; input should be greater than",
+            {"sweep.space": {"sources.factors.parameters.n_factors": {"int": [0, 3]}}},
+            "sweep.space: sources.factors.parameters.n_factors: found 0; input should be "
+            "greater than",
         ),
         (
-            {"sweep.space": {"factors.parameters.n_factors": {"float": [1.5, 3]}}},
-            "sweep.space: factors.parameters.n_factors: found 1.5; input should be a valid int",
+            {"sweep.space": {"sources.factors.parameters.n_factors": {"float": [1.5, 3]}}},
+            "sweep.space: sources.factors.parameters.n_factors: found 1.5; input should be a "
+            "valid int",
         ),
         (
-            {"sweep.space": {"factors.parameters.n_factors": {"float": [2, 8]}}},
+            {"sweep.space": {"sources.factors.parameters.n_factors": {"float": [2, 8]}}},
             "number with a fractional part",
         ),
         (
@@ -250,29 +253,32 @@ def test_one_process_at_a_time(tmp_path):
             "evaluation.metrics: ratings have no 'recall'; known: rmse, mae, fcp",
         ),
         (
-            {"sweep.space": {"factors.algorithm": {"choice": ["SVD", "NFM"]}}},
+            {"sweep.space": {"sources.factors.algorithm": {"choice": ["SVD", "NFM"]}}},
             "unknown algorithm 'NFM' for ratings; did you mean NMF?",
         ),
         (
-            {"sweep.space": {"similar.neighbours": {"int": [2, 3]}}},
+            {"sweep.space": {"sources.similar.neighbours": {"int": [2, 3]}}},
             "sweep.space.similar.neighbours: is no parameter of a training on ratings; expected",
         ),
         (
             {
-                "sweep.space": {"factors.parameters.n_epochs": {"int": [2, 3]}},
+                "sweep.space": {"sources.factors.parameters.n_epochs": {"int": [2, 3]}},
                 "sweep.scheduler": "asha",
             },
             "sweep.space.factors.parameters.n_epochs: found it beside scheduler: asha",
         ),
         (
             {
-                "factors": {"algorithm": "KNNBasic"},
-                "sweep.space": {"factors.parameters.k": {"int": [2, 3]}},
+                "sources.factors": {"algorithm": "KNNBasic"},
+                "sweep.space": {"sources.factors.parameters.k": {"int": [2, 3]}},
                 "sweep.scheduler": "asha",
             },
             "sweep.scheduler: asha needs epochs, which KNNBasic has not; set scheduler: none",
         ),
-        ({"factors.algorithm": "none", "factors.parameters": {}}, "unknown algorithm 'none' for"),
+        (
+            {"sources.factors.algorithm": "none", "sources.factors.parameters": {}},
+            "unknown algorithm 'none' for",
+        ),
         ({"sweep.serach": "grid"}, "sweep.serach: unknown key; did you mean search?"),
         ({"sweep.asha.min_epoch": 3}, "sweep.asha.min_epoch: unknown key; did you mean min_epochs"),
         ({"sweep.asha.min_epochs": 300}, "sweep.asha: min_epochs is above max_epochs, 100; lower"),
@@ -280,7 +286,7 @@ def test_one_process_at_a_time(tmp_path):
     ],
 )
 def test_what_cannot_be_swept_is_told_in_one_line_before_the_data_is_read(told, message, tmp_path):
-    defaults = {"sweep.space": {"factors.parameters.n_factors": {"int": [2, 3]}}}
+    defaults = {"sweep.space": {"sources.factors.parameters.n_factors": {"int": [2, 3]}}}
     with pytest.raises(ConfigError) as caught:
         check_sweep(load_config(None, settings_of(tmp_path, **{**defaults, **told})))
     assert message in str(caught.value)

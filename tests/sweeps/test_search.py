@@ -13,13 +13,13 @@ from tests.sweeps.trying import RMSE, trial_of
 SPACE = {
     "a": {"float": [0.01, 1], "log": True},
     "b": {"int": [1, 9]},
-    "factors.algorithm": {"choice": ["x", "y"]},
+    "sources.factors.algorithm": {"choice": ["x", "y"]},
 }
 GRID = {"a": {"grid": [1, 2, 3]}, "c": {"grid": [4, 5]}}
 
 
 def has(settings, key):
-    return key != "b" or settings["factors.algorithm"] == "x"
+    return key != "b" or settings["sources.factors.algorithm"] == "x"
 
 
 def planned(space=SPACE, seed=0, **told):
@@ -53,7 +53,7 @@ def run_optuna(seed, count=25):
     space, tried = parse_space(SweepConfig(space=SPACE)), []
     for number in range(count):
         settings = ask_optuna(space, has, RMSE, seed, number, tried, [])
-        value = abs(settings["a"] - 0.1) + (settings["factors.algorithm"] == "x")
+        value = abs(settings["a"] - 0.1) + (settings["sources.factors.algorithm"] == "x")
         kept = {"settings": settings}
         if number % 5 == 4:
             tried.append(trial_of(number, state="failed", error="no", **kept))
@@ -69,8 +69,10 @@ def test_optuna_repeats_itself_and_learns():
     assert run_optuna(0) == tried
     assert run_optuna(1)[0] != tried[0]
     late = [trial.settings for trial in tried[15:]]
-    assert sum(settings["factors.algorithm"] == "y" for settings in late) >= 7
-    assert all(("b" in settings) == (settings["factors.algorithm"] == "x") for settings in late)
+    assert sum(settings["sources.factors.algorithm"] == "y" for settings in late) >= 7
+    assert all(
+        ("b" in settings) == (settings["sources.factors.algorithm"] == "x") for settings in late
+    )
     points = {tuple(trial.settings.items()) for trial in tried}
     assert len(points) == len(tried)
 

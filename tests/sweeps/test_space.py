@@ -13,7 +13,7 @@ from raypipe.config import SweepConfig
 from raypipe.errors import ConfigError
 from raypipe.sweeps.space import Dimension, draw, grid_points, parse_space, random_points
 
-A = "factors.parameters.a"
+A = "sources.factors.parameters.a"
 
 
 def always(settings, key):
@@ -21,7 +21,7 @@ def always(settings, key):
 
 
 def b_is_of_x(settings, key):
-    return key != "b" or settings["factors.algorithm"] == "x"
+    return key != "b" or settings["sources.factors.algorithm"] == "x"
 
 
 def test_words_become_dimensions_in_their_order():
@@ -79,7 +79,7 @@ def test_a_grid_has_every_combination_once():
             space={
                 "b": {"grid": [1, 2, 3]},
                 "c": {"choice": ["u", "v"]},
-                "factors.algorithm": {"choice": ["x", "y"]},
+                "sources.factors.algorithm": {"choice": ["x", "y"]},
             },
         )
     )
@@ -87,8 +87,12 @@ def test_a_grid_has_every_combination_once():
     # x has b: 3 * 2; y has not: 2
     assert len(points) == 3 * 2 + 2
     assert {tuple(sorted(point.items())) for point in points} == {
-        *((("b", b), ("c", c), ("factors.algorithm", "x")) for b in (1, 2, 3) for c in ("u", "v")),
-        *((("c", c), ("factors.algorithm", "y")) for c in ("u", "v")),
+        *(
+            (("b", b), ("c", c), ("sources.factors.algorithm", "x"))
+            for b in (1, 2, 3)
+            for c in ("u", "v")
+        ),
+        *((("c", c), ("sources.factors.algorithm", "y")) for c in ("u", "v")),
     }
 
 

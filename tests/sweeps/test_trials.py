@@ -18,7 +18,7 @@ TRIED = [
 
 def test_the_best_look_of_a_trial_is_its_value():
     assert [trial.value(RMSE) for trial in TRIED] == [0.95, 0.90, None, 0.91, 0.90]
-    assert TRIED[1].best_look(RMSE).epochs == 20
+    assert TRIED[1].best_report(RMSE).epochs == 20
 
 
 def test_the_lowest_number_of_equals_is_best_in_whatever_order():
@@ -28,7 +28,7 @@ def test_the_lowest_number_of_equals_is_best_in_whatever_order():
 
 
 def test_a_failed_trial_is_never_best():
-    half_way = Trial(9, {}, "failed", trial_of(9, 0.1).looks, 1.0, "it died")
+    half_way = Trial(9, {}, "failed", trial_of(9, 0.1).reports, 1.0, "it died")
     assert best_trial([half_way, *TRIED], RMSE).number == 1
 
 

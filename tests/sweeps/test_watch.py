@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from raypipe.cli.output.trials import TrialTable
-from raypipe.sweeps.trials import Look
+from raypipe.sweeps.trials import Report
 from tests.sweeps.trying import RMSE, trial_of
 
 
@@ -16,9 +16,9 @@ def follow(terminal):
     console = Console(file=io.StringIO(), force_terminal=terminal, width=100)
     with TrialTable(RMSE, 4, [trial_of(0, 0.95, settings={"n": 1})], console) as table:
         for number in (1, 2, 3):
-            table.begin(number, {"factors.parameters.lr_all": 0.01 * number})
-        table.look(1, Look(10, {"rmse": 0.93}))
-        table.look(2, Look(10, {"rmse": 0.91}))
+            table.begin(number, {"sources.factors.parameters.lr_all": 0.01 * number})
+        table.report(1, Report(10, {"rmse": 0.93}))
+        table.report(2, Report(10, {"rmse": 0.91}))
         shown = Console(file=io.StringIO(), width=100)
         shown.print(table._table())
         table.end(trial_of(1, 0.93, 0.94, state="stopped", settings={"x.lr_all": 0.1}))

@@ -14,7 +14,7 @@ from raypipe.evaluation.intervals import LEVEL
 from raypipe.evaluation.measuring import ALL
 from raypipe.evaluation.metrics import REJECTED
 from raypipe.evaluation.results import Row, leaders, only
-from raypipe.evaluation.splits import SIZES
+from raypipe.evaluation.splits import SEGMENTS
 
 #: Columns with an interval that fit beside a name.
 _ABREAST = 3
@@ -23,7 +23,7 @@ _HOW = ("share", "train_until", "test")
 
 
 def print_evaluation(evaluation: Evaluation, place: Path) -> None:
-    """What was measured on whom, every metric, the headline by account size, and who leads.
+    """What was measured on whom, every metric, the headline by account segment, and who leads.
 
     Args:
         place: where its files are.
@@ -39,14 +39,14 @@ def print_evaluation(evaluation: Evaluation, place: Path) -> None:
                 for reason, count in split["accounts"].items()
                 if count or reason == "measured"
             },
-            **_sizes(evaluation),
+            **_segments(evaluation),
         },
         f"split: {', '.join(str(split[key]) for key in ('split', *_HOW) if key in split)}",
     )
     sources = list(evaluation.measures.sources)
     for start in range(0, len(sources), _ABREAST):
         _print_metrics(evaluation, sources[start : start + _ABREAST])
-    _print_sizes(evaluation)
+    _print_segments(evaluation)
     _print_leaders(evaluation)
     if evaluation.facts["ladder"]:
         print_ladder(evaluation.facts["ladder"])
@@ -90,34 +90,34 @@ def _label(metric: str) -> str:
     return metric.replace("_", " ") + less
 
 
-def _sizes(evaluation: Evaluation) -> dict[str, int]:
-    """How many accounts of each size were measured, by what the size means."""
-    bounds = evaluation.facts["config"]["evaluation"]["sizes"]
+def _segments(evaluation: Evaluation) -> dict[str, int]:
+    """How many accounts of each segment were measured, by what the segment means."""
+    bounds = evaluation.facts["config"]["evaluation"]["segments"]
     meaning = {
         "cold": f"fewer than {bounds['warm']}",
         "warm": f"{bounds['warm']} to {bounds['hot'] - 1}",
         "hot": f"{bounds['hot']} or more",
     }
-    counts = np.bincount(evaluation.measures.sizes, minlength=len(SIZES))
+    counts = np.bincount(evaluation.measures.segments, minlength=len(SEGMENTS))
     return {
-        f"{size}: {meaning[size]} follows in train": int(count)
-        for size, count in zip(SIZES, counts, strict=True)
+        f"{segment}: {meaning[segment]} follows in train": int(count)
+        for segment, count in zip(SEGMENTS, counts, strict=True)
     }
 
 
-def _print_sizes(evaluation: Evaluation) -> None:
+def _print_segments(evaluation: Evaluation) -> None:
     if evaluation.headline is None:
         return
     others = (f"{name}@{evaluation.longest}" for name in ("recall", "hit_rate"))
     shown = [evaluation.headline]
     shown += [name for name in others if name in evaluation.measures.metrics and name not in shown]
     rows = []
-    for size in SIZES:
-        found = only(evaluation.means, size=size)
+    for segment in SEGMENTS:
+        found = only(evaluation.means, size=segment)
         cells = {(row["source"], row["metric"]): _cell(row) for row in found}
         for place, source in enumerate(evaluation.measures.sources):
-            rows.append([size if not place else "", source, *(cells[source, m] for m in shown)])
-    print_table(["", "source", *(name.replace("_", " ") for name in shown)], rows, "by size")
+            rows.append([segment if not place else "", source, *(cells[source, m] for m in shown)])
+    print_table(["", "source", *(name.replace("_", " ") for name in shown)], rows, "by segment")
 
 
 def _print_leaders(evaluation: Evaluation) -> None:
@@ -129,7 +129,7 @@ def _print_leaders(evaluation: Evaluation) -> None:
             ["", "first", "second", "by", "low", "high", "sure"],
             (
                 [
-                    row["size"],
+                    row["segment"],
                     row["first"],
                     row["second"],
                     *(short(row[key], 4) for key in ("difference", "low", "high")),

@@ -10,21 +10,21 @@ from raypipe.cli.output.terminal import print_line, print_table, short
 
 def print_ladder(facts: dict[str, Any]) -> None:
     """A ladder as its manifest tells of it: a table where something was measured, and why."""
-    if facts["decided_by"] == "evidence":
-        sizes = [list(rows) for _, rows in groupby(facts["table"], lambda row: row["size"])]
-        names = [_name(row) for row in max(sizes, key=len)]
+    if facts["decided_by"] == "holdout":
+        segments = [list(rows) for _, rows in groupby(facts["table"], lambda row: row["segment"])]
+        names = [_name(row) for row in max(segments, key=len)]
         print_table(
-            ["follows", *(_follows(rows[0]) for rows in sizes)],
+            ["follows", *(_follows(rows[0]) for rows in segments)],
             zip(
                 ["accounts", *names, "ahead by"],
-                *(_column(rows, names) for rows in sizes),
+                *(_column(rows, names) for rows in segments),
                 strict=True,
             ),
             f"{facts['metric']} on follows held out; *: leads",
         )
-        for first, *_ in sizes:
+        for first, *_ in segments:
             if not first["accounts"]:
-                print_line(f"ladder: {first['size']}: {first['why']}; {_name(first)}")
+                print_line(f"ladder: {first['segment']}: {first['why']}; {_name(first)}")
         if facts.get("blend"):
             print_line(facts["blend"]["why"])
     else:
@@ -42,7 +42,7 @@ def _follows(row: dict[str, Any]) -> str:
 
 
 def _column(rows: list[dict[str, Any]], names: list[str]) -> list[Any]:
-    """A size: its accounts, the mean of each contender, how far the leader is ahead of the next.
+    """A segment: its accounts, the mean of each strategy, how far the leader is ahead of the next.
 
     Example:
         >>> ahead = {"difference": 0.06, "difference_low": 0.04, "difference_high": 0.08}

@@ -6,7 +6,7 @@ from typing import Any
 
 from raypipe.cli.output.ladder import print_ladder
 from raypipe.cli.output.terminal import print_facts, print_line, print_table
-from raypipe.columns import FOLLOWER
+from raypipe.columns import ACCOUNT
 from raypipe.storage.runs.run import Run
 
 #: What a night is told not to show, as its manifest counts it.
@@ -15,7 +15,7 @@ _FILTERS = {
     "rejections_of_unknown_accounts": "rejected of unknown accounts",
     "blocks_both_ways": "blocked, both ways counted",
     "blocks_of_unknown_accounts": "blocked of unknown accounts",
-    "used_to_follow": "used to be followed",
+    "previously_followed": "used to be followed",
     "opted_out": "opted out",
     "bots": "bots",
 }
@@ -24,7 +24,7 @@ _FILTERS = {
 def print_rows(rows: list[dict[str, Any]], title: str) -> None:
     """The rows of one account, without the column that names it."""
     if rows:
-        names = [name for name in rows[0] if name != FOLLOWER]
+        names = [name for name in rows[0] if name != ACCOUNT]
         print_table(names, ([row[name] for name in names] for row in rows), title)
     else:
         print_line(f"{title}: none")
@@ -71,8 +71,11 @@ def print_plan(planned: dict[str, Any]) -> None:
         ((name.replace("_", " "), value / 1e6) for name, value in planned["memory_bytes"].items()),
     )
     print_table(
-        ["costliest", "followers", "share of wedges"],
-        ((hub["account"], hub["followers"], hub["share_of_wedges"]) for hub in planned["hubs"]),
+        ["costliest", "followers", "share of co_follow_pairs"],
+        (
+            (hub["account"], hub["followers"], hub["share_of_co_follow_pairs"])
+            for hub in planned["hubs"]
+        ),
     )
     _print_similarity(planned["similarity"])
 
@@ -142,7 +145,7 @@ def _print_similarity(facts: dict[str, Any]) -> None:
         )
     print_line(
         f"similarity: {facts['hubs_left_out']:,} accounts with more than {cap:,} followers left "
-        f"out, {facts['share_of_wedges_left']:.1%} of the wedges left; {found}"
+        f"out, {facts['share_of_co_follow_pairs_left']:.1%} of the co-follow pairs left; {found}"
     )
 
 

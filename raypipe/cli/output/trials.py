@@ -12,7 +12,7 @@ from rich.text import Text
 
 from raypipe.cli.output.terminal import print_line, text
 from raypipe.sweeps.space import Settings
-from raypipe.sweeps.trials import Goal, Look, Trial, best_trial, settings_text, value_text
+from raypipe.sweeps.trials import Goal, Report, Trial, best_trial, settings_text, value_text
 
 #: Rows of the table for trials that ended: the best ones, and the failed ones among the last.
 _BEST, _FAILED = 8, 3
@@ -48,7 +48,7 @@ class TrialTable(AbstractContextManager):
         """Args: count: of all trials; ended: those of before."""
         self._goal, self._count = goal, count
         self._ended = list(ended)
-        self._running: dict[int, tuple[Settings, Look | None]] = {}
+        self._running: dict[int, tuple[Settings, Report | None]] = {}
         self._console = console or Console(stderr=True)
         self._live = Live(
             console=self._console, get_renderable=self._table, refresh_per_second=4, transient=True
@@ -67,10 +67,10 @@ class TrialTable(AbstractContextManager):
         """A row more."""
         self._running[number] = (settings, None)
 
-    def look(self, number: int, look: Look) -> None:
+    def report(self, number: int, report: Report) -> None:
         """Another value in its row."""
         settings, _ = self._running[number]
-        self._running[number] = (settings, look)
+        self._running[number] = (settings, report)
 
     def end(self, trial: Trial) -> None:
         """Its row stays where it is one of the best; a line of its own where there is no table."""
@@ -83,12 +83,12 @@ class TrialTable(AbstractContextManager):
         told = f"trial {trial.number} {trial.state} ({len(self._ended)} of {self._count})"
         if trial.state == "failed":
             return f"{told}: {trial.error}; {settings_text(trial.settings)}"
-        look, best = trial.best_look(self._goal), best_trial(self._ended, self._goal)
-        if look is None:
+        report, best = trial.best_report(self._goal), best_trial(self._ended, self._goal)
+        if report is None:
             return f"{told}: no {self._goal.metric}; {settings_text(trial.settings)}"
         return (
-            f"{told}: {self._goal.metric} {value_text(look.measures[self._goal.metric])}"
-            f"{'' if look.epochs is None else f' after {look.epochs} epochs'}"
+            f"{told}: {self._goal.metric} {value_text(report.measures[self._goal.metric])}"
+            f"{'' if report.epochs is None else f' after {report.epochs} epochs'}"
             f"{', the best so far' if best is trial else ''}, {trial.seconds:.1f} s; "
             f"{settings_text(trial.settings)}"
         )
@@ -102,15 +102,15 @@ class TrialTable(AbstractContextManager):
         for name in ("trial", "state", "epochs", self._goal.metric, "seconds"):
             table.add_column(name, justify="left" if name == "state" else "right", no_wrap=True)
         table.add_column("settings", overflow="fold")
-        for number, (settings, look) in sorted(self._running.items()):
-            seen = look or Look(None, {})
+        for number, (settings, report) in sorted(self._running.items()):
+            seen = report or Report(None, {})
             value = seen.measures.get(self._goal.metric)
             self._add(table, number, "running", seen.epochs, value, None, settings_text(settings))
         for trial in self._shown():
-            look = trial.best_look(self._goal) or Look(None, {})
+            report = trial.best_report(self._goal) or Report(None, {})
             told = trial.error or settings_text(trial.settings)
             value = trial.value(self._goal)
-            self._add(table, trial.number, trial.state, look.epochs, value, trial.seconds, told)
+            self._add(table, trial.number, trial.state, report.epochs, value, trial.seconds, told)
         return table
 
     def _shown(self) -> list[Trial]:

@@ -46,7 +46,7 @@ def write_seconds(accounts: int, config: RunConfig) -> float:
         >>> write_seconds(1_000_000, RunConfig())
         20.0
     """
-    rows = config.similar.neighbours + config.recommendations.per_account
+    rows = config.sources.similar.neighbours + config.recommendations.per_account
     return accounts * rows / ROWS_WRITTEN_PER_SECOND
 
 

@@ -39,7 +39,7 @@ def rates_in_blocks(
         Seconds per unit of ``estimate`` in each class, and seconds of building, once for a shard.
     """
     followees, blocks = night.index
-    similar = night.config.similar
+    similar = night.config.sources.similar
     k = similar.neighbours * (CANDIDATES if night.hubs_left_out else 1)
     samples = [np.sort(members[:_SAMPLE]) for members in classes]
     nights = [replace(night, accounts=night.accounts[sample]) for sample in samples]

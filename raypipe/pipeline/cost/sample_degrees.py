@@ -15,7 +15,7 @@ from raypipe.kernels.search_cost import WRITE, expected_work
 from raypipe.kernels.similarity_index import HUBS
 from raypipe.pipeline.cost.sample import CLASSES, ENOUGH_SECONDS, seconds_of
 from raypipe.recommend.context import Night
-from raypipe.recommend.filters.eligibility import no_refusals
+from raypipe.recommend.filters.eligibility import no_exclusions
 from raypipe.recommend.ladder import fixed_ladder
 from raypipe.recommend.models.algorithms import shape_of
 from raypipe.recommend.sources import factors
@@ -60,7 +60,7 @@ def measure_degrees(degrees: Degrees, config: RunConfig) -> np.ndarray:
         float64, of the length of ``degrees.of_follows``; 0 for those that are not in the audience.
     """
     is_asked = degrees.of_follows.numbers >= config.audience.min_follows
-    searched = without_hubs(degrees, config.similar.max_followers_in_similarity)
+    searched = without_hubs(degrees, config.sources.similar.max_followers)
     if not is_asked.any() or not searched.follows:
         return np.where(is_asked, WRITE * 1e-9, 0.0)
     expected = expected_cost(searched, config)
@@ -97,7 +97,7 @@ def expected_cost(degrees: Degrees, config: RunConfig, share: float = 1.0) -> np
         _thinned(degrees.of_follows.accounts, share),
         followers * share,
         followees,
-        config.similar.threshold_fraction,
+        config.sources.similar.threshold_fraction,
     )
     return work + work_of_list(config)
 
@@ -108,12 +108,12 @@ def seconds_of_factors(degrees: Degrees, config: RunConfig) -> np.ndarray:
     At a rate that was measured elsewhere, and as with ``ladder: fixed``. The training is not in it.
     """
     numbers = degrees.of_follows.numbers
-    if not config.factors.trained:
+    if not config.sources.factors.trained:
         return np.zeros(len(numbers))
     least = max(1, config.candidates.min_followers)
     columns = int(degrees.of_followers.accounts[degrees.of_followers.numbers >= least].sum())
     width, walks = shape_of(config)
-    leads = numbers >= max(config.factors.min_follows, config.audience.min_follows)
+    leads = numbers >= max(config.sources.factors.min_follows, config.audience.min_follows)
     return np.where(leads, 1e-9 * factors.work(columns, width, walks * degrees.follows), 0.0)
 
 
@@ -141,7 +141,7 @@ def draw_sample(degrees: Degrees, classes: np.ndarray, config: RunConfig) -> Sam
     accounts = _thinned(accounts, share)
     idle = int(accounts[sizes == 0].sum())
     twins = min(
-        -(-config.similar.neighbours // _NEIGHBOURS_PER_TWIN),
+        -(-config.sources.similar.neighbours // _NEIGHBOURS_PER_TWIN),
         int(accounts.sum()) - idle - 1,
         int(_FOLLOWS / CLASSES * following / degrees.follows),
     )
@@ -174,7 +174,7 @@ def _night_of(part: DrawnPart, accounts: np.ndarray, config: RunConfig) -> Night
         followees=rows,
         followers=followers,
         follower_rows=transpose(rows),
-        refusals=no_refusals(n),
+        exclusions=no_exclusions(n),
         index=part.index,
         hubs_left_out=0,
         sources={NAME: Popular(np.arange(len(followers), dtype=np.int32), followers * 1.0)},

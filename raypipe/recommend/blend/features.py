@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from raypipe.graph.follow_graph import FollowGraph
-from raypipe.kernels.candidate_union import Merged
+from raypipe.kernels.candidate_union import CandidateUnion
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.pair_features import SHARED, count_shared
 from raypipe.kernels.reciprocity import returned_follows
@@ -21,7 +21,7 @@ OF_AN_ACCOUNT = ("follows", "followers", "follows_returned", "followers_returned
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class GraphFeatures:
     """The graph, as the features need it.
 
     Attributes:
@@ -40,7 +40,7 @@ class Surroundings:
     @classmethod
     def of(
         cls, graph: FollowGraph, most_out: int | None = None, most_back: int | None = None
-    ) -> Surroundings:
+    ) -> GraphFeatures:
         """Those of a graph; holds its arrays, not copies.
 
         Args:
@@ -72,37 +72,42 @@ def feature_names(parts: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def features(around: Surroundings, accounts: np.ndarray, merged: Merged) -> np.ndarray:
+def features(
+    graph_features: GraphFeatures, accounts: np.ndarray, union: CandidateUnion
+) -> np.ndarray:
     """float64[c, features]: a row a candidate, a column each of :func:`feature_names`.
 
     Args:
         accounts: int32[m].
-        merged: what the sources say of their candidates.
+        union: what the sources say of their candidates.
     """
-    rows, codes = merged.rows, merged.codes
-    best = np.zeros((len(accounts), merged.scores.shape[1]))
-    first = np.nonzero(merged.ranks == 0)
-    best[rows[first[0]], first[1]] = merged.scores[first]
+    rows, codes = union.rows, union.codes
+    best = np.zeros((len(accounts), union.scores.shape[1]))
+    first = np.nonzero(union.ranks == 0)
+    best[rows[first[0]], first[1]] = union.scores[first]
     best = best[rows]
-    relative = np.divide(merged.scores, best, out=np.zeros_like(merged.scores), where=best > 0)
-    sources = np.stack([merged.scores, relative, merged.ranks], axis=2)
-    sides, walked = (around.followees, around.followers), (around.out, around.back)
-    shared = count_shared(*sides, *walked, accounts, merged.indptr, codes)
+    relative = np.divide(union.scores, best, out=np.zeros_like(union.scores), where=best > 0)
+    sources = np.stack([union.scores, relative, union.ranks], axis=2)
+    sides, walked = (
+        (graph_features.followees, graph_features.followers),
+        (graph_features.out, graph_features.back),
+    )
+    shared = count_shared(*sides, *walked, accounts, union.indptr, codes)
     return np.column_stack(
         [
-            sources.reshape(len(codes), 3 * merged.scores.shape[1]),
-            _of_accounts(around, accounts)[rows],
-            _of_accounts(around, codes),
+            sources.reshape(len(codes), 3 * union.scores.shape[1]),
+            _of_accounts(graph_features, accounts)[rows],
+            _of_accounts(graph_features, codes),
             shared,
         ]
     )
 
 
-def _of_accounts(around: Surroundings, accounts: np.ndarray) -> np.ndarray:
+def _of_accounts(graph_features: GraphFeatures, accounts: np.ndarray) -> np.ndarray:
     """float64[..., 4]: the columns OF_AN_ACCOUNT; a share of nothing is 0."""
-    follows = around.followees.degrees_of(accounts)
-    followers = around.followers.degrees_of(accounts)
-    returned = around.returned[accounts]
+    follows = graph_features.followees.degrees_of(accounts)
+    followers = graph_features.followers.degrees_of(accounts)
+    returned = graph_features.returned[accounts]
     return np.stack(
         [
             follows,

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from raypipe.kernels.candidate_union import Merged
+from raypipe.kernels.candidate_union import CandidateUnion
 from raypipe.kernels.trees import score
-from raypipe.recommend.blend.features import Surroundings, features
+from raypipe.recommend.blend.features import GraphFeatures, features
 from raypipe.recommend.blend.ranker import Ranker
 
 #: Added to each rank: the larger, the less the first ranks of a source count against the next ones.
@@ -16,7 +16,7 @@ from raypipe.recommend.blend.ranker import Ranker
 _RANK = 10
 
 
-def fixed_scores(weights: Sequence[float], merged: Merged) -> np.ndarray:
+def fixed_scores(weights: Sequence[float], union: CandidateUnion) -> np.ndarray:
     """float64[c]: scores by the ranks that the sources give, and by how much each source counts.
 
         score(c) = sum of weight(s) / (10 + rank of c in s) over the sources s that bring c
@@ -31,26 +31,26 @@ def fixed_scores(weights: Sequence[float], merged: Merged) -> np.ndarray:
         individual rank learning methods", SIGIR.
 
     Example:
-        >>> from raypipe.kernels.candidate_union import merge
+        >>> from raypipe.kernels.candidate_union import unite
         >>> codes = np.array([[[7, 3]], [[3, 5]]], dtype=np.int32)
-        >>> merged = merge(np.array([[2], [2]]), codes, np.ones((2, 1, 2)), 8)
-        >>> fixed_scores([1.0, 0.5], merged).round(4).tolist()
+        >>> union = unite(np.array([[2], [2]]), codes, np.ones((2, 1, 2)), 8)
+        >>> fixed_scores([1.0, 0.5], union).round(4).tolist()
         [0.0909, 0.1288, 0.0417]
     """
-    found = np.zeros(len(merged.codes))
+    found = np.zeros(len(union.codes))
     for source, weight in enumerate(weights):
-        ranks = merged.ranks[:, source]
-        found += np.where(ranks < merged.length, weight / (_RANK + 1 + ranks), 0.0)
+        ranks = union.ranks[:, source]
+        found += np.where(ranks < union.length, weight / (_RANK + 1 + ranks), 0.0)
     return found
 
 
 def learned_scores(
-    ranker: Ranker, around: Surroundings, accounts: np.ndarray, merged: Merged
+    ranker: Ranker, graph_features: GraphFeatures, accounts: np.ndarray, union: CandidateUnion
 ) -> np.ndarray:
     """float64[c]: what the ranker gives each candidate, by its features.
 
     Args:
-        around: the graph.
-        accounts: int32[m], whose candidates ``merged`` holds.
+        graph_features: the graph.
+        accounts: int32[m], whose candidates ``union`` holds.
     """
-    return score(ranker.trees, features(around, accounts, merged))
+    return score(ranker.trees, features(graph_features, accounts, union))

@@ -41,13 +41,13 @@ def check_blend(config: RunConfig) -> None:
     Raises:
         ConfigError: LightGBM cannot be loaded; its wheels for Linux lack a library of GCC.
     """
-    if config.blend.combine != "learned":
+    if config.blend.method != "learned":
         return
     try:
         import lightgbm  # noqa: F401
     except OSError as error:
         raise ConfigError(
-            f"blend.combine: found learned, but LightGBM cannot be loaded ({error}); "
+            f"blend.method: found learned, but LightGBM cannot be loaded ({error}); "
             "apt-get install libgomp1, or take fixed"
         ) from error
 

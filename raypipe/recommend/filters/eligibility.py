@@ -23,33 +23,34 @@ class FilterReason(IntEnum):
     ALREADY_FOLLOWED = 2
     REJECTED = 3
     BLOCKED = 4
-    USED_TO_FOLLOW = 5
+    PREVIOUSLY_FOLLOWED = 5
     OPTED_OUT = 6
     BOT = 7
     TOO_FEW_FOLLOWERS = 8
 
 
-class Refusals(NamedTuple):
+class Exclusions(NamedTuple):
     """Who is not shown to whom, beside followees; of n accounts.
 
     Attributes:
         rows: whom each account is not shown.
         reasons: uint8, the :class:`FilterReason` of each code of ``rows``.
-        hidden: uint8[n], the :class:`FilterReason` by which an account is shown to nobody; 0: none.
+        globally_excluded: uint8[n], the :class:`FilterReason` by which an account is shown to
+            nobody; 0: none.
     """
 
     rows: Adjacency
     reasons: np.ndarray
-    hidden: np.ndarray
+    globally_excluded: np.ndarray
 
 
-def no_refusals(n: int) -> Refusals:
+def no_exclusions(n: int) -> Exclusions:
     """Everybody may be shown to everybody."""
     rows = Adjacency(np.zeros(n + 1, np.int64), np.empty(0, np.int32))
-    return Refusals(rows, np.empty(0, np.uint8), np.zeros(n, np.uint8))
+    return Exclusions(rows, np.empty(0, np.uint8), np.zeros(n, np.uint8))
 
 
-def rejections_alone(rows: Adjacency) -> Refusals:
+def rejections_alone(rows: Adjacency) -> Exclusions:
     """Nobody is shown to whom they were rejected by, and that is all.
 
     Args:
@@ -57,10 +58,10 @@ def rejections_alone(rows: Adjacency) -> Refusals:
     """
     n = len(rows.indptr) - 1
     reasons = np.full(len(rows.codes), FilterReason.REJECTED, np.uint8)
-    return Refusals(rows, reasons, np.zeros(n, np.uint8))
+    return Exclusions(rows, reasons, np.zeros(n, np.uint8))
 
 
-def refusals_of(filters: Filters) -> Refusals:
+def exclusions_of(filters: Filters) -> Exclusions:
     """The filters of a night, each pair once with the first reason that holds.
 
     Example:
@@ -68,17 +69,17 @@ def refusals_of(filters: Filters) -> Refusals:
         >>> none = Adjacency(np.zeros(4, np.int64), np.empty(0, np.int32))
         >>> one = Adjacency(np.array([0, 1, 1, 1]), np.array([2], np.int32))
         >>> nobody = np.zeros(3, bool)
-        >>> found = refusals_of(Filters(one, none, one, nobody, np.arange(3) == 1, {}))
+        >>> found = exclusions_of(Filters(one, none, one, nobody, np.arange(3) == 1, {}))
         >>> found.rows.row(0).tolist(), [FilterReason(reason).name for reason in found.reasons]
         ([2], ['REJECTED'])
-        >>> [FilterReason(reason).name for reason in found.hidden]
+        >>> [FilterReason(reason).name for reason in found.globally_excluded]
         ['ELIGIBLE', 'BOT', 'ELIGIBLE']
     """
     n = len(filters.bots)
     parts = (
         (FilterReason.REJECTED, filters.rejected),
         (FilterReason.BLOCKED, filters.blocked),
-        (FilterReason.USED_TO_FOLLOW, filters.unfollowed),
+        (FilterReason.PREVIOUSLY_FOLLOWED, filters.previously_followed),
     )
     keys = np.concatenate(
         [np.repeat(np.arange(n) * n, rows.degrees) + rows.codes for _, rows in parts]
@@ -87,15 +88,15 @@ def refusals_of(filters: Filters) -> Refusals:
     keys, first = np.unique(keys, return_index=True)
     indptr = np.searchsorted(keys, np.arange(n + 1) * n)
     rows = Adjacency(indptr.astype(np.int64), (keys % max(n, 1)).astype(np.int32))
-    hidden = np.where(filters.bots, FilterReason.BOT, FilterReason.ELIGIBLE)
-    hidden = np.where(filters.opted_out, FilterReason.OPTED_OUT, hidden)
-    return Refusals(rows, reasons[first], hidden.astype(np.uint8))
+    globally_excluded = np.where(filters.bots, FilterReason.BOT, FilterReason.ELIGIBLE)
+    globally_excluded = np.where(filters.opted_out, FilterReason.OPTED_OUT, globally_excluded)
+    return Exclusions(rows, reasons[first], globally_excluded.astype(np.uint8))
 
 
 def filter_reasons(
     followees: Adjacency,
     followers: np.ndarray,
-    refusals: Refusals,
+    exclusions: Exclusions,
     accounts: np.ndarray,
     candidates: Candidates,
     min_followers: int,
@@ -105,7 +106,7 @@ def filter_reasons(
     Args:
         followees: whom every account follows.
         followers: int32[n], number of followers of every account.
-        refusals: who else is not shown to whom.
+        exclusions: who else is not shown to whom.
         accounts: int32[m], to whom the candidates would be shown.
         min_followers: a candidate needs so many.
 
@@ -116,7 +117,7 @@ def filter_reasons(
         >>> graph, _ = build_graph([encode(frame)])
         >>> every = Candidates(np.array([0, 3]), np.arange(3, dtype=np.int32), np.zeros(3))
         >>> followers = graph.followers.degrees
-        >>> asked = graph.followees, followers, no_refusals(3), np.array([0]), every
+        >>> asked = graph.followees, followers, no_exclusions(3), np.array([0]), every
         >>> reasons = filter_reasons(*asked, min_followers=0)
         >>> [FilterReason(reason).name for reason in reasons]
         ['SELF', 'ALREADY_FOLLOWED', 'ALREADY_FOLLOWED']
@@ -127,20 +128,20 @@ def filter_reasons(
         candidates.codes,
         *followees,
         followers,
-        *refusals.rows,
-        refusals.reasons,
-        refusals.hidden,
+        *exclusions.rows,
+        exclusions.reasons,
+        exclusions.globally_excluded,
         min_followers,
     )
 
 
-def at_most_refused(followees: Adjacency, refusals: Refusals, accounts: np.ndarray) -> np.ndarray:
+def max_excluded(followees: Adjacency, exclusions: Exclusions, accounts: np.ndarray) -> np.ndarray:
     """int64[m]: how many candidates can be refused to each account for what the account is or does.
 
     A source that leaves out who is hidden from all, and is asked for so many more than are wanted,
     brings enough.
     """
-    return followees.degrees_of(accounts) + refusals.rows.degrees_of(accounts) + 1
+    return followees.degrees_of(accounts) + exclusions.rows.degrees_of(accounts) + 1
 
 
 def count_reasons(reasons: np.ndarray) -> dict[str, int]:
@@ -158,10 +159,10 @@ def _filter_reasons(
     followees_indptr,
     followees,
     followers,
-    refused_indptr,
-    refused,
-    refused_why,
-    hidden,
+    excluded_indptr,
+    excluded,
+    excluded_why,
+    globally_excluded,
     least,
 ):
     reasons = np.zeros(len(codes), dtype=np.uint8)
@@ -169,9 +170,9 @@ def _filter_reasons(
     for i in range(len(accounts)):
         account = accounts[i]
         mine = followees[followees_indptr[account] : followees_indptr[account + 1]]
-        start, stop = refused_indptr[account], refused_indptr[account + 1]
+        start, stop = excluded_indptr[account], excluded_indptr[account + 1]
         for at in range(start, stop):
-            why[refused[at]] = refused_why[at]
+            why[excluded[at]] = excluded_why[at]
         for code in mine:
             why[code] = FilterReason.ALREADY_FOLLOWED
         for at in range(indptr[i], indptr[i + 1]):
@@ -180,12 +181,12 @@ def _filter_reasons(
                 reasons[at] = FilterReason.SELF
             elif why[code]:
                 reasons[at] = why[code]
-            elif hidden[code]:
-                reasons[at] = hidden[code]
+            elif globally_excluded[code]:
+                reasons[at] = globally_excluded[code]
             elif followers[code] < least:
                 reasons[at] = FilterReason.TOO_FEW_FOLLOWERS
         for code in mine:
             why[code] = 0
-        for code in refused[start:stop]:
+        for code in excluded[start:stop]:
             why[code] = 0
     return reasons

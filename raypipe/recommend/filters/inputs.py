@@ -14,13 +14,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from raypipe.columns import FOLLOWING
+from raypipe.columns import ACCOUNT, CANDIDATE
 from raypipe.config import FiltersConfig, RunConfig
 from raypipe.config.feedback_url import store_url
 from raypipe.errors import RunError
 from raypipe.graph.follow_graph import FollowGraph, load_graph
 from raypipe.kernels.csr import Adjacency, Pairs, adjacency, find
-from raypipe.storage.feedback.store import ACCOUNT, CANDIDATE, FeedbackStore, Snapshot
+from raypipe.storage.feedback.store import FeedbackStore, Snapshot
 from raypipe.storage.feedback.tables import read_pairs
 from raypipe.storage.ids import digest_of_ids
 from raypipe.storage.runs.filter_arrays import FOLDER, load_rows
@@ -38,7 +38,7 @@ class FilterInputs:
 
     Attributes:
         rejections: of one moment.
-        blocks: columns account and candidate; None where the config names none.
+        blocks: columns accountId and candidateId; None where the config names none.
         opted_out, bots: ids; None where the config names none.
         before: the run whose follows may be gone now; None where there is none.
         shown_in: the run whose recommendations were seen; None where that teaches nothing.
@@ -77,7 +77,7 @@ class Filters:
     Attributes:
         rejected: whom each account has rejected.
         blocked: whom each account has blocked, or who has blocked it.
-        unfollowed: whom each account followed in an earlier run, and does not follow now.
+        previously_followed: whom each account followed in an earlier run, and does not follow now.
         opted_out, bots: bool[n], who is shown to nobody.
         counts: of each, how many there are; and of what was read, how many rows have an unknown id.
         shown: int64[n], to how many accounts each was recommended; None: nobody asks.
@@ -85,7 +85,7 @@ class Filters:
 
     rejected: Adjacency
     blocked: Adjacency
-    unfollowed: Adjacency
+    previously_followed: Adjacency
     opted_out: np.ndarray
     bots: np.ndarray
     counts: dict[str, int]
@@ -109,13 +109,13 @@ def read_filters(config: RunConfig, store: RunStore, date: str) -> FilterInputs:
     """
     with closing(feedback_store(config, store)) as feedback:
         rejections = feedback.snapshot()
-    lowers = config.rejections.popular > 0 and rejections.pairs.num_rows > 0
-    asks = config.filters.used_to_follow or lowers
+    lowers = config.feedback.negative.popular > 0 and rejections.pairs.num_rows > 0
+    asks = config.filters.previously_followed or lowers
     before = store.published_before(date) if asks else None
     return FilterInputs(
         rejections,
         *_read_files(config.filters),
-        before=before if config.filters.used_to_follow else None,
+        before=before if config.filters.previously_followed else None,
         shown_in=before if lowers else None,
     )
 
@@ -135,12 +135,12 @@ def filters_of(inputs: FilterInputs, graph: FollowGraph) -> Filters:
     """
     rejected, unknown_rejections = pairs_in(inputs.rejections.pairs, graph)
     blocked, unknown_blocks = pairs_in(inputs.blocks, graph, both_ways=True)
-    unfollowed = _unfollowed(inputs.before, graph)
+    previously_followed = _previously_followed(inputs.before, graph)
     opted_out, bots = (_members(ids, graph) for ids in (inputs.opted_out, inputs.bots))
     return Filters(
         rejected,
         blocked,
-        unfollowed,
+        previously_followed,
         opted_out,
         bots,
         counts={
@@ -148,7 +148,7 @@ def filters_of(inputs: FilterInputs, graph: FollowGraph) -> Filters:
             "rejections_of_unknown_accounts": unknown_rejections,
             "blocks_both_ways": len(blocked.codes),
             "blocks_of_unknown_accounts": unknown_blocks,
-            "used_to_follow": len(unfollowed.codes),
+            "previously_followed": len(previously_followed.codes),
             "opted_out": int(np.count_nonzero(opted_out)),
             "bots": int(np.count_nonzero(bots)),
         },
@@ -181,16 +181,16 @@ def pairs_in(
     return _rows_of(ways, graph), int(np.count_nonzero(~known))
 
 
-def _unfollowed(before: Run | None, graph: FollowGraph) -> Adjacency:
+def _previously_followed(before: Run | None, graph: FollowGraph) -> Adjacency:
     """Follows of the run before, and those that were gone there already, that are gone now."""
     if before is None:
         return _rows_of([], graph)
     earlier = load_graph(before.path / "graph")
     code_of = graph.codes(earlier.ids).astype(np.int32)
     every = np.arange(graph.accounts, dtype=np.int32)
-    unfollowed = Adjacency(*load_rows(before, "unfollowed", earlier.accounts))
+    previously_followed = Adjacency(*load_rows(before, "previously_followed", earlier.accounts))
     gone = []
-    for side in (earlier.followees, unfollowed):
+    for side in (earlier.followees, previously_followed):
         for start in range(0, len(side.codes), _BLOCK):
             places = np.arange(start, min(start + _BLOCK, len(side.codes)))
             rows = code_of[np.searchsorted(side.indptr, places, side="right") - 1]
@@ -207,13 +207,13 @@ def _shown(run: Run, graph: FollowGraph) -> np.ndarray:
     found = np.zeros(graph.accounts, np.int64)
     for part in run.manifest["parts"]["recommendations"]:
         try:
-            table = pq.read_table(run.path / part["file"], columns=[FOLLOWING])
+            table = pq.read_table(run.path / part["file"], columns=[CANDIDATE])
         except (OSError, pa.ArrowException) as error:
             raise RunError(
                 f"run {run.id}: {part['file']} cannot be read ({error}); run it again, or set "
-                "rejections.popular: 0"
+                "feedback.negative.popular: 0"
             ) from None
-        ids, counts = pc.value_counts(table[FOLLOWING]).flatten()
+        ids, counts = pc.value_counts(table[CANDIDATE]).flatten()
         codes = graph.codes(ids)
         found[codes[codes >= 0]] += counts.to_numpy()[codes >= 0]
     return found

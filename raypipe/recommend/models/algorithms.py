@@ -27,7 +27,7 @@ class Algorithm(NamedTuple):
     """One way to learn from follows.
 
     Attributes:
-        parameters: what ``factors.parameters`` may hold.
+        parameters: what ``sources.factors.parameters`` may hold.
         train: (graph, parameters, seed) -> factors; and with rejections, where it takes them.
         fold_in: (followee factors, followers, parameters, follows of new accounts) -> their
             factors; None where a new account cannot be scored.
@@ -89,22 +89,24 @@ ALGORITHMS = {
 def check_algorithm(name: str, parameters: dict[str, Any]) -> Section:
     """The parameters of an algorithm for follows, its defaults where none is given.
 
-    Raises:
-        ConfigError: no such algorithm or parameter, or no such value.
+        Raises:
+            ConfigError: no such algorithm or parameter, or no such value.
 
-    Example:
-        >>> check_algorithm("TruncatedSVD", {"n_factors": 64}).n_iter
-        4
-        >>> check_algorithm("svdpp", {})
-        Traceback (most recent call last):
-        ...
-        raypipe.errors.ConfigError: factors.algorithm: unknown algorithm 'svdpp' for follows; did \
-you mean SVD?
+        Example:
+            >>> check_algorithm("TruncatedSVD", {"n_factors": 64}).n_iter
+            4
+            >>> check_algorithm("svdpp", {})
+            Traceback (most recent call last):
+            ...
+            raypipe.errors.ConfigError: sources.factors.algorithm: unknown algorithm 'svdpp' for
+    follows; did \ you mean SVD?
     """
     if name not in ALGORITHMS:
         cure = did_you_mean(name, (*ALGORITHMS, NO_MODEL))
-        raise ConfigError(f"factors.algorithm: unknown algorithm {name!r} for follows; {cure}")
-    return check_section(ALGORITHMS[name].parameters, parameters, "factors.parameters")
+        raise ConfigError(
+            f"sources.factors.algorithm: unknown algorithm {name!r} for follows; {cure}"
+        )
+    return check_section(ALGORITHMS[name].parameters, parameters, "sources.factors.parameters")
 
 
 def check_factors(config: RunConfig) -> None:
@@ -113,9 +115,9 @@ def check_factors(config: RunConfig) -> None:
     Raises:
         ConfigError: no such algorithm or parameter; or it cannot be, and why.
     """
-    if config.factors.trained:
-        name = config.factors.algorithm
-        parameters = check_algorithm(name, config.factors.parameters)
+    if config.sources.factors.trained:
+        name = config.sources.factors.algorithm
+        parameters = check_algorithm(name, config.sources.factors.parameters)
         ALGORITHMS[name].check(parameters)
 
 
@@ -135,8 +137,8 @@ def train(
         ConfigError: it cannot be trained, and why.
         TooLargeError: it does not fit into memory.
     """
-    name = config.factors.algorithm
-    parameters = check_algorithm(name, config.factors.parameters)
+    name = config.sources.factors.algorithm
+    parameters = check_algorithm(name, config.sources.factors.parameters)
     check_memory(name, parameters, graph.accounts, graph.follows, available)
     if graph.follows:
         told = _told(config, rejections)
@@ -156,7 +158,7 @@ def train_by_epoch(
     """One training, looked at after each of some numbers of epochs: for a scheduler.
 
     Args:
-        epochs: ascending; instead of those of ``factors.parameters``.
+        epochs: ascending; instead of those of ``sources.factors.parameters``.
         rejections: as for :func:`train`.
 
     Yields:
@@ -165,13 +167,14 @@ def train_by_epoch(
     Raises:
         ConfigError, TooLargeError: as :func:`train`; or there is no looking at such a training.
     """
-    name = config.factors.algorithm
-    parameters = check_algorithm(name, config.factors.parameters)
+    name = config.sources.factors.algorithm
+    parameters = check_algorithm(name, config.sources.factors.parameters)
     algorithm = ALGORITHMS[name]
     if algorithm.by_epoch is None:
         able = " and ".join(known for known, other in ALGORITHMS.items() if other.by_epoch)
         raise ConfigError(
-            f"factors.algorithm: {name} has no epochs at which it can be looked at; expected {able}"
+            f"sources.factors.algorithm: {name} has no epochs at which it can be looked at; "
+            f"expected {able}"
         )
     check_memory(name, parameters, graph.accounts, graph.follows, available)
     told = _told(config, rejections)
@@ -182,10 +185,10 @@ def train_by_epoch(
 
 def training_bytes(config: RunConfig, accounts: int, follows: int) -> int:
     """What the training that the config asks for holds at most; 0 where nothing is trained."""
-    if not config.factors.trained:
+    if not config.sources.factors.trained:
         return 0
-    name = config.factors.algorithm
-    parameters = check_algorithm(name, config.factors.parameters)
+    name = config.sources.factors.algorithm
+    parameters = check_algorithm(name, config.sources.factors.parameters)
     return ALGORITHMS[name].training_bytes(accounts, follows, parameters)
 
 
@@ -194,10 +197,12 @@ def shape_of(config: RunConfig) -> tuple[int, bool]:
 
     Example:
         >>> from raypipe.config import load_config
-        >>> shape_of(load_config(None, {"factors.algorithm": "SVD"}))
+        >>> shape_of(load_config(None, {"sources.factors.algorithm": "SVD"}))
         (64, False)
     """
-    parameters = check_algorithm(config.factors.algorithm, config.factors.parameters)
+    parameters = check_algorithm(
+        config.sources.factors.algorithm, config.sources.factors.parameters
+    )
     walks = getattr(parameters, "cooccurrence", 0) > 0
     return getattr(parameters, _width_name(parameters)), walks
 
@@ -215,8 +220,8 @@ def check_memory(
         Traceback (most recent call last):
         ...
         raypipe.errors.TooLargeError: SVD: a training on 500,000,000 follows of 10,000,000 \
-accounts takes about 16.3GB, and 8.0GB are left; lower factors.parameters.n_factors, or use a \
-larger machine
+accounts takes about 16.3GB, and 8.0GB are left; lower sources.factors.parameters.n_factors, or use
+a \ larger machine
     """
     needed = ALGORITHMS[name].training_bytes(accounts, follows, parameters)
     if needed <= available:
@@ -224,7 +229,11 @@ larger machine
     width = _width_name(parameters)
     smaller = parameters.model_copy(update={width: 1})
     fits = ALGORITHMS[name].training_bytes(accounts, follows, smaller) <= available
-    cure = f"lower factors.parameters.{width}" if fits else f"set factors.algorithm: {NO_MODEL}"
+    cure = (
+        f"lower sources.factors.parameters.{width}"
+        if fits
+        else f"set sources.factors.algorithm: {NO_MODEL}"
+    )
     raise TooLargeError(
         f"{name}: a training on {follows:,} follows of {accounts:,} accounts takes about "
         f"{size(needed)}, and {size(max(0, available))} are left; {cure}, or use a larger machine"
@@ -244,7 +253,8 @@ def fold_in(model: FactorModel, followees: Adjacency) -> np.ndarray:
     if algorithm.fold_in is None:
         able = ", ".join(name for name, other in ALGORITHMS.items() if other.fold_in)
         raise ConfigError(
-            f"factors.algorithm: {model.algorithm} cannot score an account that came after the "
+            f"sources.factors.algorithm: {model.algorithm} cannot score an account that came "
+            "after the "
             f"training; those that can: {able}"
         )
     parameters = algorithm.parameters.model_validate(model.parameters)
@@ -265,7 +275,10 @@ def cooccurrence(model: FactorModel, graph: FollowGraph) -> Cooccurrence | None:
 
 def _told(config: RunConfig, rejections: Rejections | None) -> tuple[Adjacency, ...]:
     """What a training is told beside follows."""
-    takes = ALGORITHMS[config.factors.algorithm].takes_rejections and config.rejections.factors
+    takes = (
+        ALGORITHMS[config.sources.factors.algorithm].takes_rejections
+        and config.feedback.negative.factors
+    )
     return (rejections.rows,) if takes and rejections is not None else ()
 
 
@@ -279,7 +292,7 @@ def _model(
     return FactorModel(
         factors,
         graph.followers.degrees.astype(np.int32),
-        config.factors.algorithm,
+        config.sources.factors.algorithm,
         parameters.model_dump(mode="json"),
         config.seed,
         graph.fingerprint,

@@ -134,7 +134,8 @@ def check_installed(algorithm: str, parameters: Section | None = None) -> None:
         import implicit  # noqa: F401
     except ImportError:
         raise ConfigError(
-            f"factors.algorithm: {algorithm} needs the package implicit, which is not installed; "
+            f"sources.factors.algorithm: {algorithm} needs the package implicit, which is not "
+            "installed; "
             "pip install raypipe[implicit], or take TruncatedSVD"
         ) from None
 
@@ -152,7 +153,7 @@ def _fit(model: Any, graph: FollowGraph) -> FollowFactors:
             model.fit(follows, show_progress=False)
     except ModelFitError:
         raise ConfigError(
-            "factors.parameters: the training left the finite numbers; lower alpha of ALS, "
+            "sources.factors.parameters: the training left the finite numbers; lower alpha of ALS, "
             "learning_rate of BPR, or raise regularization"
         ) from None
     # Copies: a model that goes on changes its own.

@@ -151,9 +151,10 @@ def refuse_ones_alone(parameters: SvdParameters) -> None:
     """
     if not parameters.non_follows_per_follow:
         raise ConfigError(
-            "factors.parameters.non_follows_per_follow: found 0, and there are no rejections; from "
+            "sources.factors.parameters.non_follows_per_follow: found 0, and there are no "
+            "rejections; from "
             "ones alone SVD learns to say 1 to everybody: a fine RMSE, and worthless lists; "
-            "expected at least 1, or factors.algorithm: TruncatedSVD"
+            "expected at least 1, or sources.factors.algorithm: TruncatedSVD"
         )
 
 
@@ -227,7 +228,7 @@ def _as_float32(account_factors: np.ndarray, followee_factors: np.ndarray) -> Fo
         )
     if not all(np.isfinite(array).all() for array in factors[:2]):
         raise ConfigError(
-            "factors.parameters: the training of SVD left the finite numbers; lower lr_all"
+            "sources.factors.parameters: the training of SVD left the finite numbers; lower lr_all"
         )
     return factors
 

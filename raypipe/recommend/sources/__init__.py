@@ -11,7 +11,7 @@ from typing import ClassVar, NamedTuple, Protocol, TypeVar
 
 import numpy as np
 
-from raypipe.config import MiddleConfig
+from raypipe.config import TwoStepConfig
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.walks import NANOSECONDS, best_of_walks, count_walks, weights_of
@@ -57,21 +57,21 @@ class Source(Protocol):
         """
 
 
-def may_be_brought(
-    followers: np.ndarray, min_followers: int, hidden: np.ndarray | None = None
+def may_be_retrieved(
+    followers: np.ndarray, min_followers: int, globally_excluded: np.ndarray | None = None
 ) -> np.ndarray:
     """bool[n]: who has enough followers, and is not hidden from everybody.
 
     Args:
         followers: int64[n], number of followers of every account.
-        hidden: [n], other than 0 for who is shown to nobody; None: there is nobody.
+        globally_excluded: [n], other than 0 for who is shown to nobody; None: there is nobody.
 
     Example:
-        >>> may_be_brought(np.array([3, 1, 5]), 2, np.array([0, 0, 4])).tolist()
+        >>> may_be_retrieved(np.array([3, 1, 5]), 2, np.array([0, 0, 4])).tolist()
         [True, False, False]
     """
     enough = followers >= min_followers
-    return enough if hidden is None else enough & (hidden == 0)
+    return enough if globally_excluded is None else enough & (globally_excluded == 0)
 
 
 W = TypeVar("W", bound="Walks")
@@ -84,47 +84,49 @@ class Walks:
         score(a, c) = sum of weights[b] over the b in the middle of a that follow c
 
     Attributes:
-        middles: who is in the middle, of every account.
+        intermediaries: who is in the middle, of every account.
         followees: whom every account follows.
         weights: float64[n], of every account in the middle; 0 for one that is not walked through.
-        brought: bool[n], who is brought.
+        retrieved: bool[n], who is retrieved.
     """
 
-    middles: Adjacency
+    intermediaries: Adjacency
     followees: Adjacency
     weights: np.ndarray
-    brought: np.ndarray
+    retrieved: np.ndarray
     name: ClassVar[str]
 
     @classmethod
     def of(
         cls: type[W],
         graph: FollowGraph,
-        config: MiddleConfig,
+        config: TwoStepConfig,
         min_followers: int = 0,
-        hidden: np.ndarray | None = None,
+        globally_excluded: np.ndarray | None = None,
     ) -> W:
         """The source, made from a graph; holds its arrays, not copies.
 
         Args:
-            min_followers: nobody with fewer is brought.
-            hidden: [n], other than 0 for who is shown to nobody; None: there is nobody.
+            min_followers: nobody with fewer is retrieved.
+            globally_excluded: [n], other than 0 for who is shown to nobody; None: there is nobody.
         """
         weights = weights_of(graph.followees.degrees, config.weight, config.max_follows)
-        brought = may_be_brought(graph.followers.degrees, min_followers, hidden)
-        return cls(cls.middles_of(graph), graph.followees, weights, brought)
+        retrieved = may_be_retrieved(graph.followers.degrees, min_followers, globally_excluded)
+        return cls(cls.intermediaries_of(graph), graph.followees, weights, retrieved)
 
     @staticmethod
-    def middles_of(graph: FollowGraph) -> Adjacency:
+    def intermediaries_of(graph: FollowGraph) -> Adjacency:
         """The side of the graph on which those in the middle are."""
         raise NotImplementedError
 
     def work(self, accounts: np.ndarray) -> np.ndarray:
-        return NANOSECONDS * count_walks(self.middles, self.followees, self.weights, accounts)
+        return NANOSECONDS * count_walks(
+            self.intermediaries, self.followees, self.weights, accounts
+        )
 
     def __call__(self, accounts: np.ndarray, wanted: np.ndarray) -> Candidates:
         return Candidates(
             *best_of_walks(
-                self.middles, self.followees, self.weights, self.brought, accounts, wanted
+                self.intermediaries, self.followees, self.weights, self.retrieved, accounts, wanted
             )
         )

@@ -20,11 +20,11 @@ class CoFollowed(Walks):
     Example:
         >>> import numpy as np
         >>> import pandas as pd
-        >>> from raypipe.config import MiddleConfig
+        >>> from raypipe.config import TwoStepConfig
         >>> from raypipe.graph.follow_graph import build_graph, encode
         >>> frame = pd.DataFrame({"followerId": list("bbccd"), "followingId": list("axaxa")})
         >>> graph, _ = build_graph([encode(frame)])
-        >>> source = CoFollowed.of(graph, MiddleConfig(weight="none"))
+        >>> source = CoFollowed.of(graph, TwoStepConfig(weight="none"))
         >>> found = source(np.array([graph.code("a")]), np.array([9]))
         >>> {graph.ids[c].as_py(): s for c, s in zip(found.codes, found.scores.tolist())}
         {'a': 3.0, 'x': 2.0}
@@ -33,5 +33,5 @@ class CoFollowed(Walks):
     name = NAME
 
     @staticmethod
-    def middles_of(graph: FollowGraph) -> Adjacency:
+    def intermediaries_of(graph: FollowGraph) -> Adjacency:
         return graph.followers

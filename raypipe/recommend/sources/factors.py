@@ -13,7 +13,7 @@ from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.factor_scores import Cooccurrence, best_columns, longest_of
 from raypipe.recommend.models.algorithms import cooccurrence
 from raypipe.recommend.models.model import FactorModel
-from raypipe.recommend.sources import Candidates, may_be_brought
+from raypipe.recommend.sources import Candidates, may_be_retrieved
 
 NAME = "factors"
 
@@ -39,7 +39,7 @@ class Factors:
         >>> from raypipe.graph.follow_graph import build_graph, encode
         >>> frame = pd.DataFrame({"followerId": list("aabbbc"), "followingId": list("xyxyzx")})
         >>> graph, _ = build_graph([encode(frame)])
-        >>> config = load_config(None, {"factors.algorithm": "TruncatedSVD"})
+        >>> config = load_config(None, {"sources.factors.algorithm": "TruncatedSVD"})
         >>> source = Factors.of(train(graph, config, 1e9), graph)
         >>> found = source(np.array([graph.code("c")]), np.array([2]))
         >>> [graph.ids[code].as_py() for code in found.codes]
@@ -60,21 +60,23 @@ class Factors:
         model: FactorModel,
         graph: FollowGraph,
         min_followers: int = 0,
-        hidden: np.ndarray | None = None,
+        globally_excluded: np.ndarray | None = None,
     ) -> Factors:
         """The source, made from a model and the graph that it was trained on.
 
         Args:
-            min_followers: nobody with fewer is brought.
-            hidden: [n], other than 0 for who is shown to nobody; None: there is nobody.
+            min_followers: nobody with fewer is retrieved.
+            globally_excluded: [n], other than 0 for who is shown to nobody; None: there is nobody.
 
         Raises:
             RunError: it was trained on another graph.
         """
         if model.fingerprint != graph.fingerprint:
             raise RunError("model: was trained on another graph; run the night again")
-        brought = may_be_brought(graph.followers.degrees, max(1, min_followers), hidden)
-        columns = np.flatnonzero(brought).astype(np.int32)
+        retrieved = may_be_retrieved(
+            graph.followers.degrees, max(1, min_followers), globally_excluded
+        )
+        columns = np.flatnonzero(retrieved).astype(np.int32)
         column_factors = model.factors.followee_factors[columns]
         return cls(
             model.factors.account_factors,

@@ -10,7 +10,7 @@ import numpy as np
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.reciprocity import best_not_followed
-from raypipe.recommend.sources import Candidates, may_be_brought
+from raypipe.recommend.sources import Candidates, may_be_retrieved
 
 NAME = "follow_back"
 
@@ -31,7 +31,7 @@ class FollowBack:
     Attributes:
         followees, followers: both sides of the graph.
         ratios: float64[n], the score of every account.
-        brought: bool[n], who is brought.
+        retrieved: bool[n], who is retrieved.
 
     Example:
         >>> import pandas as pd
@@ -46,23 +46,23 @@ class FollowBack:
     followees: Adjacency
     followers: Adjacency
     ratios: np.ndarray
-    brought: np.ndarray
+    retrieved: np.ndarray
     name: ClassVar[str] = NAME
 
     @classmethod
     def of(
-        cls, graph: FollowGraph, min_followers: int = 0, hidden: np.ndarray | None = None
+        cls, graph: FollowGraph, min_followers: int = 0, globally_excluded: np.ndarray | None = None
     ) -> FollowBack:
         """The source, made from a graph; holds its arrays, not copies.
 
         Args:
-            min_followers: nobody with fewer is brought.
-            hidden: [n], other than 0 for who is shown to nobody; None: there is nobody.
+            min_followers: nobody with fewer is retrieved.
+            globally_excluded: [n], other than 0 for who is shown to nobody; None: there is nobody.
         """
         followers = graph.followers.degrees
         ratios = followers / (1 + graph.followees.degrees)
-        brought = may_be_brought(followers, min_followers, hidden)
-        return cls(graph.followees, graph.followers, ratios, brought)
+        retrieved = may_be_retrieved(followers, min_followers, globally_excluded)
+        return cls(graph.followees, graph.followers, ratios, retrieved)
 
     def work(self, accounts: np.ndarray) -> np.ndarray:
         read = self.followees.degrees_of(accounts) + self.followers.degrees_of(accounts)
@@ -71,6 +71,6 @@ class FollowBack:
     def __call__(self, accounts: np.ndarray, wanted: np.ndarray) -> Candidates:
         return Candidates(
             *best_not_followed(
-                self.followees, self.followers, self.ratios, self.brought, accounts, wanted
+                self.followees, self.followers, self.ratios, self.retrieved, accounts, wanted
             )
         )

@@ -47,14 +47,14 @@ class Popular:
     def of(
         cls,
         graph: FollowGraph,
-        hidden: np.ndarray | None = None,
+        globally_excluded: np.ndarray | None = None,
         rejections: Rejections | None = None,
         weight: float = 0.0,
     ) -> Popular:
         """The source, made from a graph.
 
         Args:
-            hidden: [n], other than 0 for who is shown to nobody; None: there is nobody.
+            globally_excluded: [n], other than 0 for who is shown to nobody; None: there is nobody.
             rejections, weight: that lower scores; None, or 0: nothing does.
         """
         scores = graph.followers.degrees.astype(np.float64)
@@ -63,7 +63,9 @@ class Popular:
             scores = lowered(scores, rejections.shown, rejecting, weight)
         order = np.argsort(-scores, kind="stable").astype(np.int32)
         order = order[: np.count_nonzero(scores)]
-        return cls(order if hidden is None else order[hidden[order] == 0], scores)
+        return cls(
+            order if globally_excluded is None else order[globally_excluded[order] == 0], scores
+        )
 
     def work(self, accounts: np.ndarray) -> np.ndarray:
         return np.zeros(len(accounts))
@@ -86,8 +88,8 @@ def lowered(
 
     Who follows an account has seen it, too; the 10 are those that have and are not known. A brigade
     of k accounts that reject c lowers its score by less than ``weight * k``, as if so many had
-    unfollowed it, and by at most the share ``weight k / (seen + weight k)``, whoever has rejected
-    it before.
+    previously_followed it, and by at most the share ``weight k / (seen + weight k)``, whoever has
+    rejected it before.
 
     Args:
         followers: [n], of every account.

@@ -7,9 +7,9 @@ from typing import ClassVar
 
 import numpy as np
 
-from raypipe.config import RejectionsConfig
+from raypipe.config import NegativeFeedbackConfig
 from raypipe.kernels.csr import Adjacency
-from raypipe.kernels.neighbourhood import weigh_refused, weighted_union, withdraw_rejected
+from raypipe.kernels.neighbourhood import weigh_excluded, weighted_union, withdraw_rejected
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.recommend.sources import Candidates
 
@@ -22,9 +22,10 @@ class Similar:
 
         score(a, c) = sum of Tanimoto(a, b) over the neighbours b of a that follow c
 
-    With ``rejections.neighbours`` a neighbour counts for less than its similarity, see
-    :func:`raypipe.kernels.neighbourhood.weigh_refused`; with ``rejections.votes`` neighbours that
-    have rejected c count against it, see :func:`~raypipe.kernels.neighbourhood.withdraw_rejected`.
+    With ``feedback.negative.neighbours`` a neighbour counts for less than its similarity, see
+    :func:`raypipe.kernels.neighbourhood.weigh_excluded`; with ``feedback.negative.votes``
+    neighbours that have rejected c count against it, see
+    :func:`~raypipe.kernels.neighbourhood.withdraw_rejected`.
 
     Attributes:
         followees: whom every account follows.
@@ -52,7 +53,7 @@ class Similar:
     followees: Adjacency
     neighbours: Neighbours
     rejected: Adjacency | None = None
-    rejections: RejectionsConfig | None = None
+    rejections: NegativeFeedbackConfig | None = None
     name: ClassVar[str] = NAME
 
     def work(self, accounts: np.ndarray) -> np.ndarray:
@@ -63,7 +64,7 @@ class Similar:
         near = near._replace(counts=np.where(wanted > 0, near.counts, 0))
         weights, learned = near.scores, self.rejections
         if rejected is not None and learned.neighbours:
-            weights = weigh_refused(self.followees, rejected, accounts, near, learned.neighbours)
+            weights = weigh_excluded(self.followees, rejected, accounts, near, learned.neighbours)
         union = weighted_union(self.followees, near.counts, near.codes, weights)
         if rejected is not None and learned.votes:
             union = withdraw_rejected(rejected, near, learned.votes * weights, union)

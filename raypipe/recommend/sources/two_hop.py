@@ -21,11 +21,11 @@ class TwoHop(Walks):
     Example:
         >>> import numpy as np
         >>> import pandas as pd
-        >>> from raypipe.config import MiddleConfig
+        >>> from raypipe.config import TwoStepConfig
         >>> from raypipe.graph.follow_graph import build_graph, encode
         >>> frame = pd.DataFrame({"followerId": list("aabbc"), "followingId": list("bcxyx")})
         >>> graph, _ = build_graph([encode(frame)])
-        >>> source = TwoHop.of(graph, MiddleConfig(weight="none"))
+        >>> source = TwoHop.of(graph, TwoStepConfig(weight="none"))
         >>> found = source(np.array([graph.code("a")]), np.array([1]))
         >>> [graph.ids[code].as_py() for code in found.codes], found.scores.tolist()
         (['x'], [2.0])
@@ -34,5 +34,5 @@ class TwoHop(Walks):
     name = NAME
 
     @staticmethod
-    def middles_of(graph: FollowGraph) -> Adjacency:
+    def intermediaries_of(graph: FollowGraph) -> Adjacency:
         return graph.followees

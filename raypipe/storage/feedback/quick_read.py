@@ -7,6 +7,7 @@ import sqlite3
 from contextlib import closing
 from urllib.parse import quote
 
+from raypipe.columns import CANDIDATE
 from raypipe.config.feedback_url import sqlite_path
 from raypipe.errors import FeedbackError
 from raypipe.storage.feedback.errors import SCHEMA, WAIT_SECONDS, newer_schema, sqlite_errors
@@ -23,7 +24,7 @@ def rejected_by(url: str, account: str) -> frozenset[str]:
         from raypipe.storage.feedback.store import FeedbackStore
 
         with closing(FeedbackStore(url)) as store:
-            return frozenset(row["candidate"] for row in store.rejections(account))
+            return frozenset(row[CANDIDATE] for row in store.rejections(account))
     if not os.path.lexists(path):
         return frozenset()
     with sqlite_errors(str(path)):
@@ -36,6 +37,6 @@ def rejected_by(url: str, account: str) -> frozenset[str]:
             if version > SCHEMA:
                 raise FeedbackError(newer_schema(str(path), version))
             rows = connection.execute(
-                "SELECT candidate FROM rejections WHERE account = ?", (account,)
+                'SELECT "candidateId" FROM rejections WHERE "accountId" = ?', (account,)
             ).fetchall()
     return frozenset(candidate for (candidate,) in rows)

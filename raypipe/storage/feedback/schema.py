@@ -34,8 +34,8 @@ events = Table(
     Column("request_id", Text, nullable=False),
     Column("at", Text, nullable=False),
     Column("action", Text, CheckConstraint("action IN ('reject', 'unreject')"), nullable=False),
-    Column("account", Text, nullable=False),
-    Column("candidate", Text, nullable=False),
+    Column("accountId", Text, nullable=False),
+    Column("candidateId", Text, nullable=False),
     Column("reason", Text),
     UniqueConstraint("request_id"),
     sqlite_autoincrement=True,
@@ -45,8 +45,8 @@ events = Table(
 rejections = Table(
     "rejections",
     metadata,
-    Column("account", Text, primary_key=True),
-    Column("candidate", Text, primary_key=True),
+    Column("accountId", Text, primary_key=True),
+    Column("candidateId", Text, primary_key=True),
     Column("at", Text, nullable=False),
     Column("reason", Text),
 )

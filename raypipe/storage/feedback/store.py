@@ -11,6 +11,7 @@ import pyarrow as pa
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from raypipe.columns import ACCOUNT, CANDIDATE, REASON
 from raypipe.config.feedback_url import sqlite_path, without_password
 from raypipe.errors import ConfigError, FeedbackError
 from raypipe.storage.feedback.errors import WAIT_SECONDS, explained, sqlite_errors
@@ -18,7 +19,6 @@ from raypipe.storage.feedback.schema import check_version, events, migrate, reje
 from raypipe.storage.files import utc_now
 
 #: Columns of a table of rejections.
-ACCOUNT, CANDIDATE, REASON = "account", "candidate", "reason"
 _ORDER = [(ACCOUNT, "ascending"), (CANDIDATE, "ascending")]
 
 #: Rows sent to the database at a time.
@@ -54,7 +54,7 @@ class Snapshot(NamedTuple):
 
     Attributes:
         watermark: number of the last event; 0 before the first.
-        pairs: columns account and candidate, large_string, sorted.
+        pairs: columns accountId and candidateId, large_string, sorted.
     """
 
     watermark: int
@@ -81,7 +81,7 @@ class FeedbackStore:
         ...     pairs = store.snapshot().pairs.to_pylist()
         ...     store.close()
         >>> first.changed, again.repeated, pairs
-        (True, True, [{'account': 'ann', 'candidate': 'bob'}])
+        (True, True, [{'accountId': 'ann', 'candidateId': 'bob'}])
     """
 
     def __init__(self, url: str) -> None:
@@ -115,14 +115,14 @@ class FeedbackStore:
     def rejections(
         self, account: str | None = None, limit: int | None = None
     ) -> list[dict[str, Any]]:
-        """What is rejected now, sorted by account, then candidate: account, candidate, at, reason.
+        """Current rejections, sorted by account and candidate: accountId, candidateId, at, reason.
 
         Raises:
             FeedbackError: the store cannot be read.
         """
-        chosen = sa.select(rejections).order_by(rejections.c.account, rejections.c.candidate)
+        chosen = sa.select(rejections).order_by(rejections.c.accountId, rejections.c.candidateId)
         if account is not None:
-            chosen = chosen.where(rejections.c.account == account)
+            chosen = chosen.where(rejections.c.accountId == account)
         with self._reading() as connection:
             if connection is None:
                 return []
@@ -138,7 +138,7 @@ class FeedbackStore:
         with self._reading() as connection:
             if connection is not None:
                 watermark = _last_event(connection)
-                pair = (rejections.c.account, rejections.c.candidate)
+                pair = (rejections.c.accountId, rejections.c.candidateId)
                 # By bytes, as Arrow sorts; SQLite does so by itself, and has an index for it.
                 order = pair if self._path else [column.collate("C") for column in pair]
                 pairs = connection.execute(sa.select(*pair).order_by(*order))
@@ -164,7 +164,7 @@ class FeedbackStore:
         """Reject every pair of a table: all of them, or, where it fails, none.
 
         Args:
-            table: columns account, candidate, and reason, which may be null; all text.
+            table: columns accountId, candidateId, and reason, which may be null; all text.
 
         Raises:
             FeedbackError: the store cannot be written; nothing was changed then.
@@ -180,13 +180,13 @@ class FeedbackStore:
                 connection.execute(_INCOMING.insert(), values)
                 at += len(values)
             first = sa.select(sa.func.min(_INCOMING.c.place)).group_by(
-                _INCOMING.c.account, _INCOMING.c.candidate
+                _INCOMING.c.accountId, _INCOMING.c.candidateId
             )
             known = sa.exists().where(
-                rejections.c.account == _INCOMING.c.account,
-                rejections.c.candidate == _INCOMING.c.candidate,
+                rejections.c.accountId == _INCOMING.c.accountId,
+                rejections.c.candidateId == _INCOMING.c.candidateId,
             )
-            of_row = (_INCOMING.c.account, _INCOMING.c.candidate, _INCOMING.c.reason)
+            of_row = (_INCOMING.c.accountId, _INCOMING.c.candidateId, _INCOMING.c.reason)
             new = sa.and_(_INCOMING.c.place.in_(first), ~known)
             request = sa.literal(f"import-{batch}-") + sa.cast(_INCOMING.c.place, sa.Text)
             connection.execute(
@@ -208,7 +208,7 @@ class FeedbackStore:
         return Imported(added, table.num_rows - added)
 
     def export_table(self) -> pa.Table:
-        """All rejections of one moment: columns account, candidate, at, reason; sorted.
+        """All rejections of one moment: columns accountId, candidateId, at, reason; sorted.
 
         Raises:
             FeedbackError: the store cannot be read.
@@ -228,7 +228,7 @@ class FeedbackStore:
         event = {"action": action, ACCOUNT: account, CANDIDATE: candidate}
         _check_ids(account, candidate)
         request_id = request_id or uuid.uuid4().hex
-        pair = sa.and_(rejections.c.account == account, rejections.c.candidate == candidate)
+        pair = sa.and_(rejections.c.accountId == account, rejections.c.candidateId == candidate)
         with self._writing() as connection:
             before = (
                 connection.execute(sa.select(events).where(events.c.request_id == request_id))
@@ -251,7 +251,7 @@ class FeedbackStore:
             if action == "reject" and not held:
                 connection.execute(
                     rejections.insert().values(
-                        account=account, candidate=candidate, at=now, reason=reason
+                        accountId=account, candidateId=candidate, at=now, reason=reason
                     )
                 )
             elif action == "unreject" and held:

@@ -11,14 +11,9 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
-from raypipe.columns import QUARANTINE_SCHEMA
+from raypipe.columns import ACCOUNT, CANDIDATE, QUARANTINE_SCHEMA, REASON
 from raypipe.errors import InputError, MissingInputError
-from raypipe.storage.feedback.store import (
-    ACCOUNT,
-    CANDIDATE,
-    REASON,
-    is_id,
-)
+from raypipe.storage.feedback.store import is_id
 from raypipe.storage.files import disk_errors
 
 _PARQUET = (".parquet", ".pq")
@@ -28,7 +23,7 @@ class ReadRejections(NamedTuple):
     """What a file holds.
 
     Attributes:
-        table: columns account, candidate and reason, which may be null; all large_string.
+        table: columns accountId, candidateId and reason, which may be null; all large_string.
         quarantine: columns.QUARANTINE_SCHEMA, the rows that are no rejection; the first is row 1.
     """
 
@@ -37,7 +32,7 @@ class ReadRejections(NamedTuple):
 
 
 def read_rejections(path: Path) -> ReadRejections:
-    """Read a CSV or Parquet file with columns account, candidate and, if wanted, reason.
+    """Read a CSV or Parquet file with columns accountId, candidateId and, if wanted, reason.
 
     Raises:
         MissingInputError: there is no such file.
@@ -47,7 +42,7 @@ def read_rejections(path: Path) -> ReadRejections:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder, "a.csv")
-        ...     _ = path.write_text("account,candidate\\nann,bob\\nann,\\n")
+        ...     _ = path.write_text("accountId,candidateId\\nann,bob\\nann,\\n")
         ...     found = read_rejections(path)
         >>> found.table.num_rows, found.quarantine["reason"].to_pylist()
         (1, ['no candidate'])

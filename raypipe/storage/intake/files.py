@@ -66,7 +66,7 @@ def list_files(config: InputConfig) -> list[Path]:
 
 
 def open_files(config: InputConfig, dialect: Dialect) -> list[InputFile]:
-    """Look into each input file as far as its columns.
+    """Report into each input file as far as its columns.
 
     Raises:
         ConfigError, MissingInputError, InputError: naming the file and what is wrong with it.

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from raypipe.columns import FOLLOWER, NEIGHBOURS_SCHEMA, RANK, RECOMMENDATIONS_SCHEMA
+from raypipe.columns import ACCOUNT, NEIGHBOURS_SCHEMA, RANK, RECOMMENDATIONS_SCHEMA
 from raypipe.storage.files import disk_errors
 
 #: Kind of a published table, which is also its folder in the run, to its columns.
@@ -48,7 +48,7 @@ def write_parts(
 
     Example:
         >>> import tempfile
-        >>> ids = {"followerId": ["a", "a", "b"], "neighbourId": ["b", "c", "a"]}
+        >>> ids = {"accountId": ["a", "a", "b"], "neighbourId": ["b", "c", "a"]}
         >>> table = pa.table({**ids, "rank": [1, 2, 1], "score": [0.5, 0.2, 0.5]})
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     parts = write_parts(Path(folder), "neighbours", [table], part_rows=1)
@@ -69,7 +69,7 @@ def write_parts(
         _check_rows(part, name)
         with disk_errors(f"{folder / name}: cannot be written"):
             _write_part(folder / name, part)
-        accounts = part.column(FOLLOWER)
+        accounts = part.column(ACCOUNT)
         first, last = (accounts[0].as_py(), accounts[-1].as_py()) if len(part) else (None, None)
         infos.append({"file": name, "first": first, "last": last, "rows": len(part)})
     return infos
@@ -94,7 +94,7 @@ def read_account(
             if _may_hold(file.metadata.row_group(group).column(0).statistics, account)
         ]
         rows = file.read_row_groups(groups, use_threads=False)
-    start, stop = _places(rows.column(FOLLOWER), account)
+    start, stop = _places(rows.column(ACCOUNT), account)
     return rows.slice(start, stop - start).slice(0, k)
 
 
@@ -152,7 +152,7 @@ def _cut(tables: Iterable[pa.Table], schema: pa.Schema, part_rows: int) -> Itera
     for table in tables:
         rows = table.select(schema.names).cast(schema)
         waiting = pa.concat_tables([waiting, rows])
-        while end := _part_end(waiting.column(FOLLOWER), part_rows):
+        while end := _part_end(waiting.column(ACCOUNT), part_rows):
             yield waiting.slice(0, end).combine_chunks()
             waiting = waiting.slice(end)
     yield waiting.combine_chunks()
@@ -173,11 +173,11 @@ def _check_rows(part: pa.Table, name: str) -> None:
     nulls = [column for column in part.column_names if part.column(column).null_count]
     if nulls:
         raise ValueError(f"{name}: null in {', '.join(nulls)}; every value is expected")
-    accounts, ranks = part.column(FOLLOWER), part.column(RANK)
+    accounts, ranks = part.column(ACCOUNT), part.column(RANK)
     here, below = accounts.slice(0, max(len(part) - 1, 0)), accounts.slice(1)
     next_account = pc.less(here, below)
     next_rank = pc.and_(
         pc.equal(here, below), pc.less(ranks.slice(0, max(len(part) - 1, 0)), ranks.slice(1))
     )
     if not pc.all(pc.or_(next_account, next_rank), min_count=0).as_py():
-        raise ValueError(f"{name}: rows are not sorted by {FOLLOWER}, then {RANK}")
+        raise ValueError(f"{name}: rows are not sorted by {ACCOUNT}, then {RANK}")

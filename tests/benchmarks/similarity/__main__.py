@@ -9,7 +9,7 @@ time is the median of three calls, or that of one long call.
     answer      exact: every account's scores equal raypipe's; recall: the part of raypipe's
                 neighbours that was found; overlaps: the largest overlaps, which is another, lesser
                 question (checked on a sample)
-    wedges      entries of lists counted one by one, of all that there are
+    co-follow pairs      entries of lists counted one by one, of all that there are
     roof        a loop that only adds one for each entry of the same lists, beside this time
 """
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from raypipe.kernels.csr import Adjacency, Pairs, adjacency, transpose
-from raypipe.kernels.similarity_index import wedges
+from raypipe.kernels.similarity_index import co_follow_pairs
 from tests.conftest import real_data
 
 ARRAYS = ("indptr", "codes", "t_indptr", "t_codes")
@@ -36,9 +36,9 @@ class Graph(NamedTuple):
         return len(self.followees.codes)
 
     @property
-    def wedges(self) -> np.ndarray:
+    def co_follow_pairs(self) -> np.ndarray:
         """int64[n]: what counting all overlaps of each account costs, in entries of lists."""
-        return wedges(*self.followees, self.followers.indptr)
+        return co_follow_pairs(*self.followees, self.followers.indptr)
 
 
 def graph_of(followers: np.ndarray, followees: np.ndarray, accounts: int) -> Graph:

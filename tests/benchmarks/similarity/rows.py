@@ -28,7 +28,7 @@ class Row:
     """One trial.
 
     Attributes:
-        wedges: entries of all lists of the graph, per account its followees' followers.
+        co_follow_pairs: entries of all lists of the graph, per account its followees' followers.
         seconds: median of the calls; None if there is no answer.
         cpu_seconds: the same of the process's own CPU time, over all its threads.
         answer: what the answer is worth, or why there is none.
@@ -41,7 +41,7 @@ class Row:
     graph: str
     accounts: int
     follows: int
-    wedges: int
+    co_follow_pairs: int
     way: str
     title: str
     kind: str
@@ -127,8 +127,10 @@ def as_json(rows: Iterable[Row]) -> list[dict[str, Any]]:
 def _refusal(peer: Peer, graph: Graph) -> trial.Outcome | None:
     if peer.version() is None:
         return trial.Outcome("not there", f"no {peer.package} is installed")
-    if graph.wedges.sum() > peer.most_wedges:
-        return trial.Outcome("not tried", f"more than {peer.most_wedges / 1e9:g} G wedges")
+    if graph.co_follow_pairs.sum() > peer.most_co_follow_pairs:
+        return trial.Outcome(
+            "not tried", f"more than {peer.most_co_follow_pairs / 1e9:g} G co_follow_pairs"
+        )
     return None
 
 
@@ -156,7 +158,7 @@ def _row(
         graph=name,
         accounts=graph.accounts,
         follows=graph.follows,
-        wedges=int(graph.wedges.sum()),
+        co_follow_pairs=int(graph.co_follow_pairs.sum()),
         way=way,
         title=PEERS[way].title,
         kind=PEERS[way].kind,

@@ -147,7 +147,7 @@ def recall(found: Neighbours, exact: Neighbours) -> float:
 
 def blocks(graph: Graph, most: int) -> list[tuple[int, int]]:
     """Ranges of accounts whose rows of the product hold at most so many entries, or one account."""
-    done = np.concatenate([[0], np.cumsum(graph.wedges)])
+    done = np.concatenate([[0], np.cumsum(graph.co_follow_pairs)])
     cuts = [0]
     while cuts[-1] < graph.accounts:
         stop = int(np.searchsorted(done, done[cuts[-1]] + most, side="right")) - 1

@@ -27,16 +27,16 @@ def print_graph(rows: Sequence[Row]) -> None:
                 row.seconds,
                 None if row.peak_mb is None else round(row.peak_mb),
                 row.answer,
-                "-" if entries is None else _percent(entries / row.wedges),
+                "-" if entries is None else _percent(entries / row.co_follow_pairs),
                 "-" if None in (roof, row.seconds) else _percent(roof / row.seconds),
             ]
         )
     threads = "1 thread" if first.threads == 1 else f"{first.threads} threads"
     title = (
         f"{first.graph}: {first.accounts:,} accounts, {first.follows:,} follows, "
-        f"{first.wedges / 1e9:.3g} G wedges; {threads}"
+        f"{first.co_follow_pairs / 1e9:.3g} G co-follow pairs; {threads}"
     )
-    print_table(["way", "seconds", "peak MB", "answer", "wedges", "roof"], table, title)
+    print_table(["way", "seconds", "peak MB", "answer", "co_follow_pairs", "roof"], table, title)
     for row in rows:
         if row.note:
             print_line(f"{row.title}: {row.note}")
@@ -58,14 +58,21 @@ def print_times(rows: Sequence[Row]) -> None:
         table.append(
             [
                 name,
-                of_graph[0].wedges / 1e9,
+                of_graph[0].co_follow_pairs / 1e9,
                 _times(min(exact, default=None), ours),
                 _times(_seconds(of_graph, "sparse_dot_topn"), ours),
                 _times(plain, ours),
                 "-" if None in (roof, plain) else _percent(roof / plain),
             ]
         )
-    columns = ["graph", "G wedges", "best exact", "sdtn overlap", "unpruned", "unpruned/roof"]
+    columns = [
+        "graph",
+        "G co_follow_pairs",
+        "best exact",
+        "sdtn overlap",
+        "unpruned",
+        "unpruned/roof",
+    ]
     print_table(columns, table, "one thread, index apart: raypipe is so many times as fast as")
 
 
@@ -75,9 +82,9 @@ def print_growth(rows: Sequence[Row]) -> None:
     for name, of_graph in by_graph(rows).items():
         if graphs.scale_of(name):
             seconds = [_seconds(of_graph, way) for way in GROWTH_WAYS]
-            table.append([graphs.scale_of(name), of_graph[0].wedges / 1e9, *seconds])
+            table.append([graphs.scale_of(name), of_graph[0].co_follow_pairs / 1e9, *seconds])
     if len(table) > 1:
-        columns = ["scale", "G wedges", "raypipe", "search", "unpruned", "sdtn", "roof"]
+        columns = ["scale", "G co_follow_pairs", "raypipe", "search", "unpruned", "sdtn", "roof"]
         print_table(columns, table, "growth over R-MAT scales, seconds, one thread")
 
 

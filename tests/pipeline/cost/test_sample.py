@@ -55,7 +55,7 @@ def test_nobody_costs_nothing(night):
 
 
 def test_what_is_compiled_late_is_not_measured(night, monkeypatch):
-    """Every rung is called once before the clock counts: that of the cheapest, of the costliest."""
+    """Every tier is called once before the clock counts: that of the cheapest, of the costliest."""
     measured = []
     monkeypatch.setattr(
         sample, "seconds_of", lambda _, positions: measured.append(positions) or 1.0
@@ -117,7 +117,7 @@ def test_hubs_left_out_are_left_out_of_the_measuring(monkeypatch):
     rng = np.random.default_rng(0)
     rows = [(f"{a}", f"{int(b**3 / 9e6)}") for a, b in rng.integers(0, 3000, (20_000, 2))]
     night = night_on(
-        graph_of(rows), memory_per_task=300_200_000, similar__max_followers_in_similarity=100
+        graph_of(rows), memory_per_task=300_200_000, sources__similar__max_followers=100
     )
     assert column_blocks(night)
     assert night.hubs_left_out

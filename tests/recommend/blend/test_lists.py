@@ -16,15 +16,15 @@ from numba.core.registry import CPUDispatcher
 from raypipe.compute import ray_cluster
 from raypipe.config import load_config
 from raypipe.errors import ConfigError
-from raypipe.kernels.candidate_union import merge
+from raypipe.kernels.candidate_union import unite
 from raypipe.kernels.pair_features import count_shared
 from raypipe.kernels.shards import cut
 from raypipe.kernels.trees import Trees, score
-from raypipe.recommend.blend.features import Surroundings, feature_names, features
+from raypipe.recommend.blend.features import GraphFeatures, feature_names, features
 from raypipe.recommend.context import prepare
-from raypipe.recommend.filters.eligibility import refusals_of
+from raypipe.recommend.filters.eligibility import exclusions_of
 from raypipe.recommend.filters.inputs import filters_of
-from raypipe.recommend.ladder import FIXED, LEARNED, SOURCES, blend, fixed_ladder
+from raypipe.recommend.ladder import LEARNED_RANKER, RANK_FUSION, SOURCES, blend, fixed_ladder
 from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.work_estimate import estimate_work
 from tests import naive
@@ -35,15 +35,19 @@ from tests.strategies import graph_of, pairs
 
 #: All that are not trained, in the order of their weights in a config.
 PARTS = ("follow_back", "two_hop", "co_followed", "similar", "popular")
-SETTINGS = {"blend.combine": "learned", "similar.threshold": 0, "recommendations.per_account": 5}
+SETTINGS = {
+    "blend.method": "learned_ranker",
+    "sources.similar.threshold": 0,
+    "recommendations.per_account": 5,
+}
 
 
-def night_of(graph, how, refusals=None, **settings):
+def night_of(graph, how, exclusions=None, **settings):
     config = load_config(None, {**SETTINGS, **settings})
-    rung = blend(config, how)
+    tier = blend(config, how)
     accounts = np.arange(graph.accounts, dtype=np.int32)
     return prepare(
-        graph, accounts, config, ladder=(rung,), refusals=refusals, ranker=stumps(rung.sources)
+        graph, accounts, config, ladder=(tier,), exclusions=exclusions, ranker=stumps(tier.sources)
     )
 
 
@@ -65,35 +69,40 @@ def whole(night):
 def test_a_blend_by_weights_equals_the_oracle(rows, rejected, blocked, length, most):
     graph = graph_of(rows)
     follows = naive.follow_sets(rows)
-    refusals = refusals_of(filters_of(inputs_of(rejected, blocked), graph))
+    exclusions = exclusions_of(filters_of(inputs_of(rejected, blocked), graph))
     n, wanted = 4, max(length, 4)
     night = night_of(
         graph,
-        FIXED,
-        refusals,
+        RANK_FUSION,
+        exclusions,
         **{
-            "blend.candidates": length,
-            "blend.most_of_one": most / n,
+            "blend.candidates_per_source": length,
+            "blend.max_share_per_source": most / n,
             "recommendations.per_account": n,
-            "rejections.votes": 0,
+            "feedback.negative.votes": 0,
         },
     )
-    weights = night.config.blend.weights.model_dump()
+    weights = night.config.sources.weights
     both = {*rejected, *blocked, *((b, a) for a, b in blocked)}
     for account, found in lists_of(graph, whole(night)).items():
-        brought = (
+        retrieved = (
             naive.follow_back(follows, account),
             naive.two_hop(follows, account),
             naive.co_followed(follows, account),
             dict(naive.similar(follows, account, threshold=0)),
             dict(naive.popularity(follows)),
         )
-        hidden = {account, *follows[account], *(b for a, b in both if a == account)}
+        globally_excluded = {account, *follows[account], *(b for a, b in both if a == account)}
         lists = [
-            [c for c, _ in naive.best(((c, s) for c, s in some.items() if c not in hidden), wanted)]
-            for some in brought
+            [
+                c
+                for c, _ in naive.best(
+                    ((c, s) for c, s in some.items() if c not in globally_excluded), wanted
+                )
+            ]
+            for some in retrieved
         ]
-        scores = naive.fixed_blend(lists, [weights[part] for part in PARTS])
+        scores = naive.rank_fusion(lists, [weights[part] for part in PARTS])
         expected = naive.best_of_blend(lists, scores, n, most)
         assert [(c, PARTS.index(source)) for c, source, _ in found] == expected
         assert [scores[c] for c, _, score in found] == [score for _, _, score in found]
@@ -105,12 +114,14 @@ def test_what_is_shared_equals_the_oracle(rows, most, most_back):
     follows = naive.follow_sets(rows)
     n = graph.accounts
     names = graph.ids.to_pylist()
-    around = Surroundings.of(graph, most, most_back)
+    graph_features = GraphFeatures.of(graph, most, most_back)
     others = np.concatenate([np.delete(np.arange(n), a) for a in range(n)]).astype(np.int32)
     indptr = np.arange(n + 1) * (n - 1)
     everybody = np.arange(n, dtype=np.int32)
     sides = graph.followees, graph.followers
-    shared = count_shared(*sides, around.out, around.back, everybody, indptr, others)
+    shared = count_shared(
+        *sides, graph_features.out, graph_features.back, everybody, indptr, others
+    )
     assert [tuple(row) for row in shared.tolist()] == [
         naive.between(follows, names[a], names[c], most, most_back)
         for a in range(n)
@@ -136,10 +147,10 @@ def test_features_by_hand():
     asked = np.array([graph.code("a")], np.int32)
     codes = np.array([[[graph.code("x"), -1]], [[graph.code("e"), graph.code("x")]]], np.int32)
     scores = np.array([[[4.0, 0.0]], [[2.0, 0.5]]])
-    merged = merge(np.array([[1], [2]]), codes, scores, graph.accounts)
-    found = features(Surroundings.of(graph), asked, merged)
+    union = unite(np.array([[1], [2]]), codes, scores, graph.accounts)
+    found = features(GraphFeatures.of(graph), asked, union)
     rows = [dict(zip(feature_names(["two_hop", "follow_back"]), row, strict=True)) for row in found]
-    assert [graph.ids[int(code)].as_py() for code in merged.codes] == ["x", "e"]
+    assert [graph.ids[int(code)].as_py() for code in union.codes] == ["x", "e"]
     account = {"follows": 2, "followers": 3, "follows_returned": 1 / 2, "followers_returned": 1 / 3}
     for row in rows:
         assert {key: row[f"account.{key}"] for key in account} == account
@@ -170,7 +181,7 @@ def test_trees_are_walked_by_threshold():
     assert score(trees, many).tolist() == [10.0, 9.0, 12.0] * 100
 
 
-@pytest.mark.parametrize("how", [FIXED, LEARNED])
+@pytest.mark.parametrize("how", [RANK_FUSION, LEARNED_RANKER])
 def test_shards_do_not_show(how):
     night = night_of(random_graph(), how)
     expected = lists_of(graph := random_graph(), whole(night))
@@ -181,7 +192,7 @@ def test_shards_do_not_show(how):
 
 def test_ray_does_not_show(local_ray):
     graph = random_graph()
-    night = night_of(graph, LEARNED)
+    night = night_of(graph, LEARNED_RANKER)
     expected = lists_of(graph, whole(night))
     results = ray_cluster.run_shards(partial(recommend_shard, night), cut(estimate_work(night), 4))
     assert lists_of(graph, results) == expected
@@ -198,7 +209,7 @@ def compiled():
     }
 
 
-@pytest.mark.parametrize("how", [FIXED, LEARNED])
+@pytest.mark.parametrize("how", [RANK_FUSION, LEARNED_RANKER])
 def test_a_task_compiles_nothing_that_is_compiled_here(how):
     """Arrays that come out of the object store are read-only: for numba, of another type."""
     graph = random_graph()
@@ -212,19 +223,19 @@ def test_a_task_compiles_nothing_that_is_compiled_here(how):
     assert compiled() == here
 
 
-@pytest.mark.parametrize("how", [FIXED, LEARNED])
+@pytest.mark.parametrize("how", [RANK_FUSION, LEARNED_RANKER])
 @pytest.mark.parametrize("rows", [[("a", "b")], [("a", "b"), ("b", "a")], BY_HAND])
 def test_accounts_without_a_candidate_have_empty_lists(rows, how):
     night = night_of(graph_of(rows), how, **{"candidates.min_followers": 50})
     assert not any(lists_of(graph_of(rows), whole(night)).values())
 
 
-@pytest.mark.parametrize("how", [FIXED, LEARNED])
+@pytest.mark.parametrize("how", [RANK_FUSION, LEARNED_RANKER])
 def test_at_most_so_many_of_a_source(how):
     graph = random_graph()
     free = lists_of(graph, whole(night_of(graph, how)))
     assert any(len({s for _, s, _ in found}) == 1 < len(found) for found in free.values())
-    capped = lists_of(graph, whole(night_of(graph, how, **{"blend.most_of_one": 0.4})))
+    capped = lists_of(graph, whole(night_of(graph, how, **{"blend.max_share_per_source": 0.4})))
     for account, found in capped.items():
         sources = [source for _, source, _ in found]
         assert all(sources.count(source) <= 2 for source in sources)
@@ -233,17 +244,17 @@ def test_at_most_so_many_of_a_source(how):
 
 def test_a_source_without_weight_is_not_asked():
     graph = random_graph()
-    night = night_of(graph, FIXED, **{"blend.weights.two_hop": 0.0})
+    night = night_of(graph, RANK_FUSION, **{"sources.two_hop.intermediary_weight": 0.0})
     silent = replace(night, sources={k: v for k, v in night.sources.items() if k != "two_hop"})
     assert lists_of(graph, whole(silent)) == lists_of(graph, whole(night))
 
 
 def test_a_fixed_ladder_blends_from_phase_2_on():
     config = load_config(
-        None, {"blend.combine": "fixed", "ladder": "fixed", "similar.min_follows": 4}
+        None, {"blend.method": "rank_fusion", "ladder": "fixed", "sources.similar.min_follows": 4}
     )
-    assert [(rung.min_follows, rung.name) for rung in fixed_ladder(config)] == [
-        (0, "popular"), (4, "fixed_blend"),
+    assert [(tier.min_follows, tier.name) for tier in fixed_ladder(config)] == [
+        (0, "popular"), (4, "rank_fusion"),
     ]  # fmt: skip
 
 
@@ -251,18 +262,18 @@ def test_a_fixed_ladder_blends_from_phase_2_on():
     ("settings", "message"),
     [
         (
-            {"blend.combine": "learned", "ladder": "fixed"},
-            "config: blend.combine: learned is judged by evidence, but ladder is fixed; set "
-            "ladder: evidence, or blend.combine: fixed",
+            {"blend.method": "learned_ranker", "ladder": "fixed"},
+            "config: blend.method: learned_ranker is judged by evidence, but ladder is fixed; set "
+            "ladder: holdout, or blend.method: rank_fusion",
         ),
         (
-            {"blend.combine": "fixed", "blend.weights": dict.fromkeys((*PARTS, "factors"), 0)},
+            {"blend.method": "rank_fusion", "blend.weights": dict.fromkeys((*PARTS, "factors"), 0)},
             "config: blend.weights: all weights are 0; expected one source at least",
         ),
         (
-            {"blend.combine": "fixed", "blend.weights": dict.fromkeys(PARTS, 0)},
+            {"blend.method": "rank_fusion", "blend.weights": dict.fromkeys(PARTS, 0)},
             "config: blend.weights: only factors has a weight, but nothing is trained; set "
-            "factors.algorithm, or another weight",
+            "sources.factors.algorithm, or another weight",
         ),
     ],
 )

@@ -15,9 +15,9 @@ from raypipe.compute.progress import Silent
 from raypipe.compute.stages import Stages
 from raypipe.config import load_config
 from raypipe.errors import ConfigError, InputError
-from raypipe.evaluation import blending, evidence
+from raypipe.evaluation import blending, holdout_selection
 from raypipe.evaluation.evaluate import evaluate
-from raypipe.evaluation.evidence import choose_ladder, decide, ranker_of
+from raypipe.evaluation.holdout_selection import choose_ladder, decide, ranker_of
 from raypipe.kernels.trees import score
 from raypipe.pipeline import run as pipeline_run
 from raypipe.pipeline.run import run_night
@@ -25,7 +25,7 @@ from raypipe.recommend.blend import training
 from raypipe.recommend.blend.examples import NEGATIVES, Examples, is_example
 from raypipe.recommend.blend.ranker import from_values, load_ranker, save_ranker, to_values
 from raypipe.recommend.blend.training import train_ranker
-from raypipe.recommend.ladder import contenders, ladder_of
+from raypipe.recommend.ladder import ladder_of, strategies
 from raypipe.serving.explain import explain
 from raypipe.storage.runs.store import RunStore
 from tests.strategies import graph_of
@@ -120,12 +120,12 @@ def test_examples_do_not_follow_the_lots_of_a_split():
 
 
 def test_who_leads_by_the_ranker():
-    """A larger mean is enough for it; any other contender must be ahead beyond the interval."""
-    config = load_config(None, {"blend.combine": "learned"})
-    shown = contenders(config)
-    assert [rung.name for rung in shown] == [
-        "popular", "similar", "follow_back", "two_hop", "co_followed", "fixed_blend",
-        "learned_blend",
+    """A larger mean is enough for it; any other strategy must be ahead beyond the interval."""
+    config = load_config(None, {"blend.method": "learned_ranker"})
+    shown = strategies(config)
+    assert [tier.name for tier in shown] == [
+        "popular", "similar", "follow_back", "two_hop", "co_followed", "rank_fusion",
+        "learned_ranker",
     ]  # fmt: skip
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(len(shown), 400)) * 0.3
@@ -134,15 +134,15 @@ def test_who_leads_by_the_ranker():
     ladder, rows = decide({"warm": means + noise}, [0, 400, 0], shown, config)
     # Two hops are ahead of similar, but not beyond the interval; the ranker is, by its mean.
     leads = {row["size"]: (row["name"], row["why"]) for row in rows if row["leads"]}
-    assert leads["warm"] == ("learned_blend", "larger mean")
-    assert leads["cold"][0] == leads["hot"][0] == "fixed_blend"
-    assert [(rung.min_follows, rung.name) for rung in ladder] == [
-        (0, "popular"), (3, "fixed_blend"), (10, "learned_blend"), (50, "fixed_blend"),
+    assert leads["warm"] == ("learned_ranker", "larger mean")
+    assert leads["cold"][0] == leads["hot"][0] == "rank_fusion"
+    assert [(tier.min_follows, tier.name) for tier in ladder] == [
+        (0, "popular"), (3, "rank_fusion"), (10, "learned_ranker"), (50, "rank_fusion"),
     ]  # fmt: skip
     means[-1] = 0.299
     _, rows = decide({"warm": means + noise}, [0, 400, 0], shown, config)
     assert {row["name"]: row["why"] for row in rows if row["leads"] or row["ndcg"]} | {
-        "similar": "larger mean", "learned_blend": "not larger mean",
+        "similar": "larger mean", "learned_ranker": "not larger mean",
     } == {row["name"]: row["why"] for row in rows if row["leads"] or row["ndcg"]}  # fmt: skip
 
 
@@ -159,7 +159,7 @@ def follows_of(accounts=400):
     return sorted(rows)
 
 
-SETTINGS = {"blend.combine": "learned", "evaluation.bootstrap": 100, "cluster": "none"}
+SETTINGS = {"blend.method": "learned_ranker", "evaluation.bootstrap": 100, "cluster": "none"}
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ def decided(graph, shards=1, run_shards=map, **settings):
 def test_the_ranker_is_decided_the_same_however_it_is_cut(quick):
     graph = graph_of(follows_of())
     found = decided(graph)
-    assert "learned" in {rung["how"] for rung in found["ladder"]["rungs"]}
+    assert "learned_ranker" in {tier["how"] for tier in found["ladder"]["tiers"]}
     blend = found["ladder"]["blend"]
     assert blend["why"].startswith("blend: ranker trained on ")
     assert len(blend["gains"]) == 8
@@ -232,10 +232,12 @@ def test_more_is_held_out_where_follows_are_few(quick, monkeypatch):
 
 def test_a_large_network_is_held_out_once(quick, monkeypatch):
     """Where not all accounts are drawn, there are others to learn from."""
-    monkeypatch.setattr(evidence, "MOST_LEARNED", 150)
+    monkeypatch.setattr(holdout_selection, "MOST_LEARNED", 150)
     held = []
-    hold_out = evidence.hold_out_share
-    monkeypatch.setattr(evidence, "hold_out_share", lambda *a: held.append(a) or hold_out(*a))
+    hold_out = holdout_selection.hold_out_share
+    monkeypatch.setattr(
+        holdout_selection, "hold_out_share", lambda *a: held.append(a) or hold_out(*a)
+    )
     decided(graph_of(follows_of()))
     assert len(held) == 1
 
@@ -252,12 +254,12 @@ def test_too_few_follows_leave_the_blend_by_weights(quick, monkeypatch):
     monkeypatch.setattr(blending, "FEWEST_FOLLOWS", 10**6)
     found = decided(graph_of(follows_of()))
     assert found["ranker"] is None
-    assert {rung["how"] for rung in found["ladder"]["rungs"]} <= {"fill_up", "fixed"}
+    assert {tier["how"] for tier in found["ladder"]["tiers"]} <= {"fill_up", "rank_fusion"}
     assert found["ladder"]["blend"]["why"].endswith("1,000,000 are needed)")
     nobody = decided(graph_of(follows_of()), **{"candidates.min_followers": 500})
     assert nobody["ladder"]["blend"]["why"].startswith("blend: no ranker (0 held-out follows")
     few = decided(graph_of(follows_of(60)))
-    assert ladder_of(few["ladder"]["rungs"])[-1].name == "fixed_blend"
+    assert ladder_of(few["ladder"]["tiers"])[-1].name == "rank_fusion"
     assert few["ladder"]["why"].startswith("ladder: blend by weights (")
 
 
@@ -283,7 +285,7 @@ def test_a_night_keeps_its_ranker(quick, tmp_path, monkeypatch):
     )
     whole = run_night(config, RunStore(tmp_path / "whole"), DATE).run
     assert load_ranker(whole.path / "ranker.json").facts["follows"] > 50
-    assert "learned" in {rung["how"] for rung in whole.manifest["ladder"]["rungs"]}
+    assert "learned_ranker" in {tier["how"] for tier in whole.manifest["ladder"]["tiers"]}
     assert set(whole.manifest["counts"]["recommendations"]) == {
         "similar", "popular", "follow_back", "two_hop", "co_followed",
     }  # fmt: skip
@@ -296,7 +298,7 @@ def test_a_night_keeps_its_ranker(quick, tmp_path, monkeypatch):
         with pytest.raises(Killed):
             run_night(config, RunStore(tmp_path / "killed"), DATE)
     monkeypatch.setattr(training, "_TREES", 5)
-    monkeypatch.setattr(evidence, "learn", killed)
+    monkeypatch.setattr(holdout_selection, "learn", killed)
     again = run_night(config, RunStore(tmp_path / "killed"), DATE).run
     assert lists_of(again) == lists_of(whole)
 
@@ -307,13 +309,15 @@ def test_a_ranked_list_is_explained_as_it_was_made(quick, tmp_path):
     )
     run = run_night(config, RunStore(tmp_path / "runs"), DATE).run
     least = min(
-        rung["min_follows"] for rung in run.manifest["ladder"]["rungs"] if rung["how"] == "learned"
+        tier["min_follows"]
+        for tier in run.manifest["ladder"]["tiers"]
+        if tier["how"] == "learned_ranker"
     )
     follows = Counter(a for a, _ in follows_of())
     account = next(name for name, count in follows.items() if count >= least)
     shares = []
     for row in run.recommendations(account).to_pylist():
-        found = explain(run, account, row["followingId"])
+        found = explain(run, account, row["candidateId"])
         assert (found.rank, found.rank_if_longer) == (row["rank"], row["rank"])
         shares.append(sum(of["share"] for of in found.shares))
     assert set(np.round(shares, 9)) <= {0.0, 1.0}
@@ -322,22 +326,24 @@ def test_a_ranked_list_is_explained_as_it_was_made(quick, tmp_path):
 
 def test_evaluate_measures_both_blends(quick, tmp_path):
     told = {**SETTINGS, "input.follows": str(write(tmp_path)), "evaluation.metrics": ["ndcg"]}
-    found = evaluate(load_config(None, told), ["two_hop", "fixed_blend", "learned_blend", "ladder"])
+    found = evaluate(
+        load_config(None, told), ["two_hop", "rank_fusion", "learned_ranker", "ladder"]
+    )
     means = {row["source"]: row["mean"] for row in found.means if row["size"] == "all"}
-    assert means["learned_blend"] > means["two_hop"] > 0
+    assert means["learned_ranker"] > means["two_hop"] > 0
     assert found.facts["ladder"]["blend"]["trained_on"]["trees"] == 20
     few = {**told, "evaluation.min_follows": 500}
     with pytest.raises(InputError, match="nobody can be measured"):
-        evaluate(load_config(None, few), ["learned_blend"])
+        evaluate(load_config(None, few), ["learned_ranker"])
 
 
 def test_without_a_ranker_it_cannot_be_evaluated(quick, monkeypatch, tmp_path):
     monkeypatch.setattr(blending, "FEWEST_FOLLOWS", 10**6)
     told = {**SETTINGS, "input.follows": str(write(tmp_path))}
-    with pytest.raises(InputError, match=r"^source learned_blend: blend: no ranker \("):
-        evaluate(load_config(None, told), ["learned_blend"])
-    assert "fixed_blend" in (found := evaluate(load_config(None, told)).measures.sources)
-    assert "learned_blend" not in found
+    with pytest.raises(InputError, match=r"^source learned_ranker: blend: no ranker \("):
+        evaluate(load_config(None, told), ["learned_ranker"])
+    assert "rank_fusion" in (found := evaluate(load_config(None, told)).measures.sources)
+    assert "learned_ranker" not in found
 
 
 @pytest.fixture
@@ -357,6 +363,6 @@ def no_gomp(monkeypatch):
 def test_only_a_learned_blend_needs_lightgbm(no_gomp, tmp_path):
     told = {"input.follows": str(write(tmp_path)), "cluster": "none", "frames": "pandas"}
     assert run_night(load_config(None, told), RunStore(tmp_path / "runs"), "2026-03-01").new
-    learned = load_config(None, told | {"blend.combine": "learned"})
+    learned = load_config(None, told | {"blend.method": "learned_ranker"})
     with pytest.raises(ConfigError, match=r"LightGBM cannot be loaded \(libgomp.*libgomp1"):
         run_night(learned, RunStore(tmp_path / "runs"), "2026-03-01")

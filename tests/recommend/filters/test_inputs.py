@@ -24,9 +24,9 @@ from raypipe.pipeline.publish_gate import check_lists
 from raypipe.pipeline.run import run_night
 from raypipe.recommend.blend.ranker import to_values
 from raypipe.recommend.context import prepare
-from raypipe.recommend.filters.eligibility import refusals_of
+from raypipe.recommend.filters.eligibility import exclusions_of
 from raypipe.recommend.filters.inputs import FilterInputs, filters_of
-from raypipe.recommend.ladder import FILL_UP, FIXED, LEARNED, SOURCES, Rung
+from raypipe.recommend.ladder import FILL_UP, LEARNED_RANKER, RANK_FUSION, SOURCES, Tier
 from raypipe.recommend.shard import recommend_shard
 from raypipe.storage.feedback.store import FeedbackStore, Snapshot
 from raypipe.storage.runs.parts import write_parts
@@ -44,7 +44,7 @@ some_pairs = st.lists(
 def table_of(rows):
     columns = zip(*sorted(set(rows)), strict=True) if rows else ([], [])
     arrays = [pa.array(column, pa.large_string()) for column in columns]
-    return pa.table(arrays, ["account", "candidate"])
+    return pa.table(arrays, ["accountId", "candidateId"])
 
 
 def inputs_of(rejected=(), blocked=(), opted_out=(), bots=()):
@@ -56,10 +56,10 @@ def inputs_of(rejected=(), blocked=(), opted_out=(), bots=()):
     )
 
 
-def refused_to(account, rejected, blocked, hidden):
+def excluded_to(account, rejected, blocked, globally_excluded):
     """The oracle: who must not be shown to an account, beside whom it follows."""
     both = [*blocked, *((b, a) for a, b in blocked)]
-    return {b for a, b in [*rejected, *both] if a == account} | set(hidden)
+    return {b for a, b in [*rejected, *both] if a == account} | set(globally_excluded)
 
 
 @pytest.fixture(autouse=True)
@@ -72,15 +72,15 @@ def elsewhere(tmp_path, monkeypatch):
 def test_lists_equal_the_oracle(rows, rejected, blocked, opted_out, bots, n):
     graph = graph_of(rows)
     config = load_config(None, {"recommendations.per_account": n})
-    refusals = refusals_of(filters_of(inputs_of(rejected, blocked, opted_out, bots), graph))
+    exclusions = exclusions_of(filters_of(inputs_of(rejected, blocked, opted_out, bots), graph))
     everybody = np.arange(graph.accounts, dtype=np.int32)
-    night = prepare(graph, everybody, config, refusals=refusals)
+    night = prepare(graph, everybody, config, exclusions=exclusions)
     found = recommend_shard(night, (0, graph.accounts)).tables["recommendations"].to_pylist()
     follows, names = naive.follow_sets(rows), graph.ids.to_pylist()
     for code, account in enumerate(names):
         mine = [(names[row["other"]], row["score"]) for row in found if row["account"] == code]
-        refused = refused_to(account, rejected, blocked, [*opted_out, *bots])
-        expected = naive.recommend(follows, account, n, refused=refused)
+        excluded = excluded_to(account, rejected, blocked, [*opted_out, *bots])
+        expected = naive.recommend(follows, account, n, excluded=excluded)
         assert mine == [(candidate, score) for candidate, score, _ in expected]
 
 
@@ -99,14 +99,14 @@ def test_every_refusal_has_a_reason_and_is_counted():
         graph,
     )
     everybody = np.arange(graph.accounts, dtype=np.int32)
-    refusals = refusals_of(filters)
+    exclusions = exclusions_of(filters)
     assert filters.counts["rejections_of_unknown_accounts"] == 1
-    night = prepare(graph, everybody, load_config(), refusals=refusals)
+    night = prepare(graph, everybody, load_config(), exclusions=exclusions)
     me = graph.code("me")
     tables = recommend_shard(night, (me, me + 1)).tables
     counted = {
         (row["source"], row["reason"]): row["candidates"]
-        for row in tables["refused"].to_pylist()
+        for row in tables["excluded"].to_pylist()
         if row["source"] == "similar" and row["candidates"]
     }
     assert counted == {
@@ -127,13 +127,13 @@ def write(rows, path="follows.csv"):
 
 def config_for(**overrides):
     fixed = {"input.follows": "follows.csv", "cluster": "none", "frames": "pandas"}
-    fixed |= {"ladder": "fixed", "similar.min_follows": 1}
+    fixed |= {"ladder": "fixed", "sources.similar.min_follows": 1}
     return load_config(None, fixed | {k.replace("__", "."): v for k, v in overrides.items()})
 
 
 def lists_in(run):
     rows = pq.read_table(run.path / "recommendations").to_pylist()
-    return {(row["followerId"], row["followingId"]) for row in rows}
+    return {(row["accountId"], row["candidateId"]) for row in rows}
 
 
 def reject(*pairs, runs="runs"):
@@ -157,7 +157,7 @@ def test_a_rejection_makes_another_run_and_is_out():
     manifest = second.run.manifest
     assert manifest["counts"]["filters"]["rejections"] == 1
     assert manifest["counts"]["filters"]["rejections_of_unknown_accounts"] == 1
-    assert manifest["counts"]["refused"]["similar"]["REJECTED"] == 1
+    assert manifest["counts"]["excluded"]["similar"]["REJECTED"] == 1
     assert manifest["counts"]["checked_at_the_gate"] == len(lists_in(second.run))
     assert manifest["feedback"]["watermark"] == 2
     assert not run_night(config_for(), store, "2026-03-01").new
@@ -165,7 +165,7 @@ def test_a_rejection_makes_another_run_and_is_out():
 
 def test_blocks_opt_outs_and_bots_come_from_files():
     write([*ROWS, ("e", "z"), ("x", "y")])
-    Path("blocks.csv").write_text("account,candidate\nz,a\n")
+    Path("blocks.csv").write_text("accountId,candidateId\nz,a\n")
     Path("out.csv").write_text("accountId\ny\n")
     pq.write_table(pa.table({"accountId": ["x"]}), "bots.parquet")
     store = RunStore(Path("runs"))
@@ -185,7 +185,7 @@ def test_the_summary_of_a_run_says_what_is_filtered(capsys):
     print_run(run_night(config_for(), store, "2026-03-01").run)
     assert "filters:" not in capsys.readouterr().out
     write([row for row in rows if row != ("a", "z")])
-    Path("blocks.csv").write_text("account,candidate\nz,d\n")
+    Path("blocks.csv").write_text("accountId,candidateId\nz,d\n")
     Path("out.csv").write_text("accountId\ny\n")
     Path("bots.csv").write_text("accountId\nx\n")
     files = {"blocks": "blocks.csv", "opted_out": "out.csv", "bots": "bots.csv"}
@@ -199,7 +199,7 @@ def test_the_summary_of_a_run_says_what_is_filtered(capsys):
     )
 
 
-def test_used_to_follow_is_remembered_from_run_to_run():
+def test_previously_followed_is_remembered_from_run_to_run():
     store = RunStore(Path("runs"))
     write([*ROWS, ("a", "z")])
     run_night(config_for(), store, "2026-03-01")
@@ -207,13 +207,13 @@ def test_used_to_follow_is_remembered_from_run_to_run():
     for day in (2, 3, 4):
         outcome = run_night(config_for(), store, f"2026-03-0{day}")
         assert ("a", "z") not in lists_in(outcome.run)
-        assert outcome.run.manifest["counts"]["filters"]["used_to_follow"] == 1
+        assert outcome.run.manifest["counts"]["filters"]["previously_followed"] == 1
         assert not run_night(config_for(), store, f"2026-03-0{day}").new
-    forgetful = run_night(config_for(filters__used_to_follow=False), store, "2026-03-05").run
+    forgetful = run_night(config_for(filters__previously_followed=False), store, "2026-03-05").run
     assert ("a", "z") in lists_in(forgetful)
     write([*ROWS, ("a", "z")])  # followed again
     again = run_night(config_for(), store, "2026-03-06").run
-    assert again.manifest["counts"]["filters"]["used_to_follow"] == 0
+    assert again.manifest["counts"]["filters"]["previously_followed"] == 0
 
 
 def test_an_unreadable_store_refuses_the_run():
@@ -245,7 +245,7 @@ def test_a_leak_publishes_nothing(monkeypatch):
     write(ROWS)
     store = RunStore(Path("runs"))
     reject(("a", "z"))
-    monkeypatch.setattr(pipeline_run, "refusals_of", lambda filters: refusals_of(NONE))
+    monkeypatch.setattr(pipeline_run, "exclusions_of", lambda filters: exclusions_of(NONE))
     with pytest.raises(
         LeakError, match=r"1 recommendations must not be shown: 'z' to 'a': who is "
     ):
@@ -274,7 +274,7 @@ def test_the_gate_refuses_each(pair, told, what, tmp_path):
     rows = [("a", 1, "z", *end), ("b", 1, "y", *end)]
     if pair != ("a", "z"):
         rows = [(pair[0], 1, pair[1], *end), *rows[1:]]
-    names = ("followerId", "rank", "followingId", "score", "source", "reason")
+    names = ("accountId", "rank", "candidateId", "score", "source", "reason")
     table = pa.table(dict(zip(names, zip(*rows, strict=True), strict=True)))
     parts = write_parts(tmp_path, "recommendations", [table], part_rows=1)
     with pytest.raises(LeakError, match=f"{pair[1]!r} to {pair[0]!r}: who is recommended {what}"):
@@ -286,7 +286,7 @@ def test_the_gate_refuses_each(pair, told, what, tmp_path):
 def recommended(account):
     done = CliRunner().invoke(app, ["recommend", account, "--json"])
     assert done.exit_code == 0, done.output
-    return {row["followingId"] for row in json.loads(done.stdout)}
+    return {row["candidateId"] for row in json.loads(done.stdout)}
 
 
 NAMES = "abcdefgh"
@@ -298,22 +298,22 @@ rows_of_names = st.lists(
 def stands_on(monkeypatch, *names, how="fill_up"):
     """Nights from here on make every list of these sources."""
     ladder = {"decided_by": "fixed", "why": "", "metric": "", "table": []}
-    ladder["rungs"] = [Rung(0, names, how)._asdict()]
+    ladder["tiers"] = [Tier(0, names, how)._asdict()]
     decided = {"ladder": ladder, "ranker": to_values(stumps(names))}
     monkeypatch.setattr(pipeline_run, "choose_ladder", lambda *_: decided)
 
 
 MODEL = {"factors__algorithm": "TruncatedSVD", "factors__parameters": {"n_factors": 2}}
-BLENDED = {"blend__combine": "learned", "ladder": "evidence"}
+BLENDED = {"blend__method": "learned_ranker", "ladder": "holdout"}
 
 
 @settings(max_examples=6)
 @given(rows_of_names, rows_of_names, *[st.lists(st.sampled_from([
     (a, b) for a in NAMES for b in NAMES if a != b
 ]), max_size=8)] * 3, st.sets(st.sampled_from(NAMES), max_size=2),
-st.permutations(SOURCES), st.sampled_from([FILL_UP, FIXED, LEARNED]))  # fmt: skip
+st.permutations(SOURCES), st.sampled_from([FILL_UP, RANK_FUSION, LEARNED_RANKER]))  # fmt: skip
 def test_nothing_leaks_by_night_rollback_or_recommend(
-    tmp_path_factory, first, second, early, late, blocked, hidden, sources, how
+    tmp_path_factory, first, second, early, late, blocked, globally_excluded, sources, how
 ):
     """Two nights, the follows of which differ; then a rollback, and rejections after it.
 
@@ -322,35 +322,39 @@ def test_nothing_leaks_by_night_rollback_or_recommend(
     with pytest.MonkeyPatch.context() as patch:
         stands_on(patch, *sources, how=how)
         patch.chdir(tmp_path_factory.mktemp("night"))
-        nothing_leaks(first, second, early, late, blocked, hidden)
+        nothing_leaks(first, second, early, late, blocked, globally_excluded)
 
 
-def nothing_leaks(first, second, early, late, blocked, hidden):
+def nothing_leaks(first, second, early, late, blocked, globally_excluded):
     store = RunStore(Path("runs"))
     write(first)
     reject(*early)
     one = run_night(config_for(**MODEL, **BLENDED), store, "2026-03-01").run
     write(second)
     Path("blocks.csv").write_text(
-        "\n".join(["account,candidate", *(f"{a},{b}" for a, b in blocked)]) + "\n"
+        "\n".join(["accountId,candidateId", *(f"{a},{b}" for a, b in blocked)]) + "\n"
     )
-    Path("bots.csv").write_text("\n".join(["accountId", *sorted(hidden)]) + "\n")
+    Path("bots.csv").write_text("\n".join(["accountId", *sorted(globally_excluded)]) + "\n")
     filters = {"filters__blocks": "blocks.csv", "filters__bots": "bots.csv"}
     two = run_night(config_for(**filters, **MODEL, **BLENDED), store, "2026-03-02").run
     asked = two.manifest["counts"]["recommendations"]
     assert asked.keys() == set(SOURCES)
     never = {(a, b) for a, b in first if a != b} - set(second)
     for account, candidate in lists_in(two):
-        assert candidate not in refused_to(account, [*early, *never], blocked, hidden)
+        assert candidate not in excluded_to(account, [*early, *never], blocked, globally_excluded)
         assert (account, candidate) not in second
     assert not lists_in(one) & {*early, *first}
     store.rollback(one.id)
     reject(*late)
     known = {name for row in second for name in row}  # the second night knew no others
     for account in sorted({name for row in first for name in row}):
-        refused = refused_to(account, [*early, *late], [], [])
-        theirs = refused_to(account, [], blocked, hidden) & known if account in known else set()
-        assert not recommended(account) & (refused | theirs)
+        excluded = excluded_to(account, [*early, *late], [], [])
+        theirs = (
+            excluded_to(account, [], blocked, globally_excluded) & known
+            if account in known
+            else set()
+        )
+        assert not recommended(account) & (excluded | theirs)
 
 
 def test_after_a_rollback_what_came_to_be_hidden_stays_hidden():
@@ -369,10 +373,10 @@ def test_phase_3_shows_nobody_who_was_rejected():
     rows = [(f"a{i}", f"a{j}") for i in range(30) for j in range(30) if (i * j + i + j) % 3 == 1]
     write([row for row in rows if row[0] != row[1]])
     store = RunStore(Path("runs"))
-    model = {"factors.algorithm": "TruncatedSVD", "factors.min_follows": 1}
+    model = {"sources.factors.algorithm": "TruncatedSVD", "sources.factors.min_follows": 1}
     config = load_config(None, {**config_for().model_dump(mode="json"), "ladder": "fixed"} | model)
     first = run_night(config, store, "2026-03-01").run
-    best = [row["followingId"] for row in first.recommendations("a1").to_pylist()][:2]
+    best = [row["candidateId"] for row in first.recommendations("a1").to_pylist()][:2]
     assert first.recommendations("a1")["source"].to_pylist()[:2] == ["factors"] * 2
     reject(("a1", best[0]), ("new", best[1]))
     second = run_night(config, store, "2026-03-02").run
@@ -380,7 +384,7 @@ def test_phase_3_shows_nobody_who_was_rejected():
     assert ("a1", best[1]) in lists_in(second)
     follows = ",".join(b for a, b in rows if a == "a1" and b != "a1")
     told = ["recommend", "new", "--follows", follows, "--json"]
-    shown = [row["followingId"] for row in json.loads(CliRunner().invoke(app, told).stdout)]
+    shown = [row["candidateId"] for row in json.loads(CliRunner().invoke(app, told).stdout)]
     assert best[0] in shown
     assert best[1] not in shown
 
@@ -395,7 +399,7 @@ def test_phase_3_shows_nobody_who_was_rejected():
 )
 def test_files_that_cannot_be_used(settings, error, message):
     write(ROWS)
-    Path("bad.csv").write_text("account,candidate\na,b\na,\n")
+    Path("bad.csv").write_text("accountId,candidateId\na,b\na,\n")
     with pytest.raises(error, match=message):
         run_night(config_for(**settings), RunStore(Path("runs")), "2026-03-01")
 

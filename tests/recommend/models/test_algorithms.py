@@ -35,7 +35,12 @@ QUICK = {
 def config_of(algorithm, **parameters):
     parameters = {**QUICK.get(algorithm, {}), **parameters}
     return load_config(
-        None, {"factors.algorithm": algorithm, "factors.parameters": parameters, "seed": 5}
+        None,
+        {
+            "sources.factors.algorithm": algorithm,
+            "sources.factors.parameters": parameters,
+            "seed": 5,
+        },
     )
 
 
@@ -64,7 +69,7 @@ def test_who_takes_rejections_and_whether_it_is_asked_to(communities, trained, n
     rejections = Rejections(rows, np.zeros(n, np.int64))
     before = trained[name].factors
     told = train(communities, config_of(name), 1e9, rejections).factors
-    without = with_settings(config_of(name), {"rejections.factors": False})
+    without = with_settings(config_of(name), {"feedback.negative.factors": False})
     off = train(communities, without, 1e9, rejections).factors
     same = [np.array_equal(told[i], before[i]) for i in (0, 1)]
     assert same == [not ALGORITHMS[name].takes_rejections] * 2
@@ -175,8 +180,16 @@ def test_where_no_width_fits_the_cure_is_another():
     [
         ("truncated_svd", {}, "unknown algorithm 'truncated_svd' for follows; did you mean Trunc"),
         ("KNNBasic", {}, "for follows; known: TruncatedSVD, SVD, ALS, BPR, none"),
-        ("ALS", {"n_factors": 3}, "factors.parameters.n_factors: unknown key; did you mean fact"),
-        ("TruncatedSVD", {"n_factors": 0}, "factors.parameters.n_factors: found 0; input should"),
+        (
+            "ALS",
+            {"n_factors": 3},
+            "sources.factors.parameters.n_factors: unknown key; did you mean fact",
+        ),
+        (
+            "TruncatedSVD",
+            {"n_factors": 0},
+            "sources.factors.parameters.n_factors: found 0; input should",
+        ),
     ],
 )
 def test_bad_algorithms_and_parameters(communities, algorithm, parameters, message):

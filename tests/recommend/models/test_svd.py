@@ -213,7 +213,8 @@ def test_ones_alone_are_refused_with_the_reason(communities):
         train_svd(communities, ones, 0)
     for words in (
         "non_follows_per_follow: found 0, and there are no rejections; from ones alone SVD learns",
-        "a fine RMSE, and worthless lists; expected at least 1, or factors.algorithm: Truncated",
+        "a fine RMSE, and worthless lists; expected at least 1, or sources.factors.algorithm: "
+        "Truncated",
     ):
         assert words in str(caught.value)
 
@@ -267,12 +268,15 @@ def test_a_training_that_diverges_is_told(communities):
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"biased": True}, "factors.parameters.biased: unknown key; known: n_factors"),
-        ({"popularity_exponent": 2}, "factors.parameters.popularity_exponent: found 2; input sh"),
+        ({"biased": True}, "sources.factors.parameters.biased: unknown key; known: n_factors"),
+        (
+            {"popularity_exponent": 2},
+            "sources.factors.parameters.popularity_exponent: found 2; input sh",
+        ),
         ({"non_follow_per_follow": 2}, "did you mean non_follows_per_follow?"),
     ],
 )
 def test_unknown_parameters_are_refused(parameters, message):
     with pytest.raises(ConfigError) as caught:
-        check_section(SvdParameters, parameters, "factors.parameters")
+        check_section(SvdParameters, parameters, "sources.factors.parameters")
     assert message in str(caught.value)

@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from raypipe.config import MiddleConfig, load_config
+from raypipe.config import TwoStepConfig, load_config
 from raypipe.evaluation.neighbour_recall import walk_facts
 from raypipe.follows import follows_dataframe
 from raypipe.kernels.shards import cut
 from raypipe.pipeline.run import run_night
 from raypipe.recommend.context import prepare
-from raypipe.recommend.ladder import Rung
+from raypipe.recommend.ladder import Tier
 from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.sources.co_followed import CoFollowed
 from raypipe.recommend.sources.follow_back import FollowBack
@@ -36,7 +36,7 @@ BY_HAND = [
 ]
 
 
-def brought(source, graph, account, wanted=99):
+def retrieved(source, graph, account, wanted=99):
     """Candidate -> score."""
     found = source(np.array([graph.code(account)]), np.array([wanted]))
     assert found.indptr.tolist() == [0, len(found.codes)]
@@ -47,25 +47,25 @@ def test_follow_back_by_hand():
     graph = graph_of(BY_HAND)
     source = FollowBack.of(graph)
     # c, e and f follow a, who follows c already. e: 1 follower, 2 follows; f: none, 2 follows.
-    assert brought(source, graph, "a") == {"e": 1 / 3, "f": 0}
-    assert brought(source, graph, "a", wanted=1) == {"e": 1 / 3}
+    assert retrieved(source, graph, "a") == {"e": 1 / 3, "f": 0}
+    assert retrieved(source, graph, "a", wanted=1) == {"e": 1 / 3}
     # a: 3 followers, 3 follows.
-    assert brought(source, graph, "z") == {"a": 3 / 4, "e": 1 / 3}
-    assert brought(FollowBack.of(graph, min_followers=2), graph, "z") == {"a": 3 / 4}
-    assert brought(source, graph, "f") == {}
+    assert retrieved(source, graph, "z") == {"a": 3 / 4, "e": 1 / 3}
+    assert retrieved(FollowBack.of(graph, min_followers=2), graph, "z") == {"a": 3 / 4}
+    assert retrieved(source, graph, "f") == {}
 
 
 def test_two_hop_by_hand():
     graph = graph_of(BY_HAND)
     # In the middle: b follows 1, c follows 3, z follows nobody.
     light, heavy = 1 / log(2 + 1), 1 / log(2 + 3)
-    source = TwoHop.of(graph, MiddleConfig())
-    assert brought(source, graph, "a") == {"x": light + heavy, "a": heavy, "y": heavy}
-    assert brought(source, graph, "a", wanted=1) == {"x": light + heavy}
-    plain = TwoHop.of(graph, MiddleConfig(weight="none"))
-    assert brought(plain, graph, "a") == {"x": 2, "a": 1, "y": 1}
-    assert brought(TwoHop.of(graph, MiddleConfig(max_follows=1)), graph, "a") == {"x": light}
-    assert brought(TwoHop.of(graph, MiddleConfig(), min_followers=2), graph, "a") == {
+    source = TwoHop.of(graph, TwoStepConfig())
+    assert retrieved(source, graph, "a") == {"x": light + heavy, "a": heavy, "y": heavy}
+    assert retrieved(source, graph, "a", wanted=1) == {"x": light + heavy}
+    plain = TwoHop.of(graph, TwoStepConfig(weight="none"))
+    assert retrieved(plain, graph, "a") == {"x": 2, "a": 1, "y": 1}
+    assert retrieved(TwoHop.of(graph, TwoStepConfig(max_follows=1)), graph, "a") == {"x": light}
+    assert retrieved(TwoHop.of(graph, TwoStepConfig(), min_followers=2), graph, "a") == {
         "x": light + heavy,
         "a": heavy,
     }
@@ -75,15 +75,15 @@ def test_co_followed_by_hand():
     graph = graph_of(BY_HAND)
     # In the middle: c follows 3, e and f follow 2.
     three, two = 1 / log(2 + 3), 1 / log(2 + 2)
-    source = CoFollowed.of(graph, MiddleConfig())
-    assert brought(source, graph, "a") == {
+    source = CoFollowed.of(graph, TwoStepConfig())
+    assert retrieved(source, graph, "a") == {
         "a": three + two + two, "x": three, "y": three, "z": two, "e": two,
     }  # fmt: skip
-    plain = CoFollowed.of(graph, MiddleConfig(weight="none"))
-    assert brought(plain, graph, "a", wanted=1) == {"a": 3}
-    capped = CoFollowed.of(graph, MiddleConfig(max_follows=2))
-    assert brought(capped, graph, "a") == {"a": two + two, "z": two, "e": two}
-    assert brought(CoFollowed.of(graph, MiddleConfig(), 2), graph, "a").keys() == {"a", "x", "z"}
+    plain = CoFollowed.of(graph, TwoStepConfig(weight="none"))
+    assert retrieved(plain, graph, "a", wanted=1) == {"a": 3}
+    capped = CoFollowed.of(graph, TwoStepConfig(max_follows=2))
+    assert retrieved(capped, graph, "a") == {"a": two + two, "z": two, "e": two}
+    assert retrieved(CoFollowed.of(graph, TwoStepConfig(), 2), graph, "a").keys() == {"a", "x", "z"}
 
 
 @given(
@@ -95,7 +95,7 @@ def test_co_followed_by_hand():
 )
 def test_bounded_sources_equal_the_oracle(rows, most, weight, least, wanted):
     graph, follows = graph_of(rows), naive.follow_sets(rows)
-    config = MiddleConfig(weight=weight, max_follows=most)
+    config = TwoStepConfig(weight=weight, max_follows=most)
     followers = dict(naive.popularity(follows))
     weigh = naive.inverse_log if weight == "inverse_log" else (lambda *_: 1.0)
     for source, oracle in (
@@ -106,7 +106,7 @@ def test_bounded_sources_equal_the_oracle(rows, most, weight, least, wanted):
         for account in follows:
             scores = oracle(follows, account, weight=weigh, most=most)
             may = {other: s for other, s in scores.items() if followers.get(other, 0) >= least}
-            found = brought(source, graph, account, wanted)
+            found = retrieved(source, graph, account, wanted)
             assert found == dict(naive.best(may.items(), wanted))
 
 
@@ -121,7 +121,7 @@ def night_of(graph, **settings):
     config = load_config(None, {"candidates.min_followers": 2, **settings})
     night = prepare(graph, np.arange(graph.accounts, dtype=np.int32), config)
     names = ("follow_back", "two_hop", "co_followed")
-    return replace(night, ladder=tuple(Rung(10 * i, names[i:] + names[:i]) for i in range(3)))
+    return replace(night, ladder=tuple(Tier(10 * i, names[i:] + names[:i]) for i in range(3)))
 
 
 def tables_of(results):
@@ -137,11 +137,15 @@ def test_a_night_hands_each_source_its_own_config():
     graph = graph_of(BY_HAND)
     config = load_config(
         None,
-        {"candidates.min_followers": 2, "two_hop.weight": "none", "co_followed.max_follows": 2},
+        {
+            "candidates.min_followers": 2,
+            "sources.two_hop.intermediary_weight": "none",
+            "sources.co_followed.max_intermediary_follows": 2,
+        },
     )
     sources = prepare(graph, np.arange(graph.accounts, dtype=np.int32), config).sources
     for name in ("follow_back", "two_hop", "co_followed"):
-        assert sources[name].brought.tolist() == [code in "axz" for code in graph.ids.to_pylist()]
+        assert sources[name].retrieved.tolist() == [code in "axz" for code in graph.ids.to_pylist()]
     assert set(sources["two_hop"].weights) == {1.0}
     assert sources["co_followed"].weights[graph.code("c")] == 0  # follows 3
     assert sources["co_followed"].weights[graph.code("e")] == 1 / log(2 + 2)
@@ -156,7 +160,7 @@ def test_lists_equal_the_oracle(rows, n, least):
     followers = dict(naive.popularity(follows))
     ids = graph.ids.to_pylist()
     for name in ("follow_back", "two_hop", "co_followed"):
-        alone = replace(night, ladder=(Rung(0, (name,)),))
+        alone = replace(night, ladder=(Tier(0, (name,)),))
         found = {account: [] for account in ids}
         rows_found = recommend_shard(alone, (0, graph.accounts)).tables["recommendations"]
         for row in rows_found.to_pylist():
@@ -182,11 +186,11 @@ def test_real_accounts_equal_the_oracle(data, name):
         account = graph.ids[int(code)].as_py()
         for source, oracle in (
             (FollowBack.of(graph), naive.follow_back),
-            (TwoHop.of(graph, MiddleConfig()), naive.two_hop),
-            (CoFollowed.of(graph, MiddleConfig()), naive.co_followed),
+            (TwoHop.of(graph, TwoStepConfig()), naive.two_hop),
+            (CoFollowed.of(graph, TwoStepConfig()), naive.co_followed),
         ):
             expected = naive.best(oracle(follows, account).items(), 200)
-            assert brought(source, graph, account, 200) == dict(expected)
+            assert retrieved(source, graph, account, 200) == dict(expected)
 
 
 def test_shards_do_not_show():
@@ -228,7 +232,10 @@ def test_what_sources_share_travels_once():
 def test_what_a_bound_leaves_out():
     graph = graph_of(BY_HAND)
     accounts = np.arange(graph.accounts, dtype=np.int32)
-    both = {"two_hop.max_follows": 2, "co_followed.max_follows": 0}
+    both = {
+        "sources.two_hop.max_intermediary_follows": 2,
+        "sources.co_followed.max_intermediary_follows": 0,
+    }
     night = prepare(graph, accounts, load_config(None, both))
     # followers x follows, by a to f: 3 x 3, 1 x 1, 1 x 3, 1 x 2, 0 x 2; of a and c too many.
     assert walk_facts(night) == {
@@ -236,7 +243,9 @@ def test_what_a_bound_leaves_out():
         "co_followed": {"max_follows": 0, "left_out": 5, "share_of_walks_left": 0.0},
     }
     # follows x follows: 9, 1, 9, 4, 4; of a and c too many.
-    night = prepare(graph, accounts, load_config(None, {"co_followed.max_follows": 2}))
+    night = prepare(
+        graph, accounts, load_config(None, {"sources.co_followed.max_intermediary_follows": 2})
+    )
     assert walk_facts(night) == {
         "co_followed": {"max_follows": 2, "left_out": 2, "share_of_walks_left": round(9 / 27, 4)}
     }
@@ -263,8 +272,8 @@ def test_work_is_what_is_walked(name):
     # a through b, c, z or through c, e, f; f through a and e or through nobody.
     steps = {"two_hop": ([1 + 3 + 0, 3 + 2], [1 + 0, 2]), "co_followed": ([3 + 2 + 2, 0], [4, 0])}
     for most, expected in zip((None, 2), steps[name], strict=True):
-        work = of(graph, MiddleConfig(max_follows=most)).work(asked)
-        unit = of(graph, MiddleConfig()).work(asked).max() / max(steps[name][0])
+        work = of(graph, TwoStepConfig(max_follows=most)).work(asked)
+        unit = of(graph, TwoStepConfig()).work(asked).max() / max(steps[name][0])
         assert (work / unit).round(6).tolist() == expected
 
 
@@ -276,7 +285,7 @@ def test_work_of_follow_back_is_what_is_read():
 
 def test_only_sources_that_are_asked_are_work():
     night = night_of(random_graph())
-    night = replace(night, ladder=(Rung(0, ("popular",)),))
+    night = replace(night, ladder=(Tier(0, ("popular",)),))
     of_list = estimate_work(night, ["popular"])
     assert np.ptp(of_list) == 0
     two = estimate_work(night, ["popular", "two_hop"])
@@ -284,7 +293,7 @@ def test_only_sources_that_are_asked_are_work():
     np.testing.assert_allclose(two, 2 * of_list + walked)
     searched = estimate_work(night, ["popular", "similar"]) - 2 * of_list
     np.testing.assert_allclose(estimate_work(night), of_list + searched)
-    leads = replace(night, ladder=(Rung(0, ("popular",)), Rung(20, ("two_hop", "popular"))))
+    leads = replace(night, ladder=(Tier(0, ("popular",)), Tier(20, ("two_hop", "popular"))))
     follows = night.followees.degrees
     of_leaders = np.where(follows >= 20, walked, 0)
     np.testing.assert_allclose(estimate_work(leads), estimate_work(night) + of_leaders)

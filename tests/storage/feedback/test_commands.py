@@ -43,7 +43,7 @@ def night(elsewhere):
 
 def test_a_rejection_holds_at_once(night):
     before = as_json("recommend", "star-01")
-    refused = before[1]["followingId"]
+    refused = before[1]["candidateId"]
     assert "not shown to star-01 again" in raypipe("reject", "star-01", refused).stdout
     after = as_json("recommend", "star-01")
     assert after == [row for row in before if row["followingId"] != refused]
@@ -74,7 +74,7 @@ def test_list(monkeypatch):
     raypipe("reject", "cid", "bob")
     assert "dull [red]" in raypipe("rejections", "list").stdout
     rows = as_json("rejections", "list", "ann")
-    assert [(row["account"], row["candidate"], row["reason"]) for row in rows] == [
+    assert [(row["accountId"], row["candidateId"], row["reason"]) for row in rows] == [
         ("ann", "bob", "dull [red]")
     ]
     assert len(as_json("rejections", "list", "--k", 1)) == 1
@@ -88,7 +88,7 @@ def test_export_then_import(name, elsewhere):
     other = f"sqlite:///{elsewhere}/other.sqlite"
     facts = as_json("rejections", "import", name, "--feedback", other)
     assert facts == {"rows": 2, "added": 2, "already_rejected": 0, "quarantined": 0}
-    keys = ("account", "candidate", "reason")
+    keys = ("accountId", "candidateId", "reason")
     tables = [as_json("rejections", "list"), as_json("rejections", "list", "--feedback", other)]
     one, two = ([[row[key] for key in keys] for row in table] for table in tables)
     assert one == two
@@ -130,14 +130,14 @@ def test_an_import_that_fails_leaves_nothing(elsewhere):
     raypipe("reject", "ann", "bob")
     connection = sqlite3.connect("runs/feedback.sqlite")
     connection.execute(
-        "CREATE TRIGGER t BEFORE INSERT ON rejections WHEN NEW.candidate = 'c1' "
+        "CREATE TRIGGER t BEFORE INSERT ON rejections WHEN NEW.\"candidateId\" = 'c1' "
         "BEGIN SELECT RAISE(ABORT, 'disk is full'); END"
     )
     connection.commit()
     connection.close()
-    (elsewhere / "in.csv").write_text("account,candidate\nann,c0\nann,c1\n")
+    (elsewhere / "in.csv").write_text("accountId,candidateId\nann,c0\nann,c1\n")
     assert "free some space" in raypipe("rejections", "import", "in.csv", code=74).stderr
-    assert [row["candidate"] for row in as_json("rejections", "list")] == ["bob"]
+    assert [row["candidateId"] for row in as_json("rejections", "list")] == ["bob"]
 
 
 QUICK = ("--set", "cluster=none", "--set", "frames=pandas", "--set", "ladder=fixed")
@@ -157,7 +157,7 @@ def test_every_command_looks_in_the_same_place(elsewhere, monkeypatch):
     shown = {row["followingId"] for row in as_json("recommend", "star-01")}
     assert {"star-02", "star-03", "star-04"} - shown == {"star-03"}
     monkeypatch.delenv("RAYPIPE_FEEDBACK_URL")  # readers go on where the run has looked
-    assert [row["candidate"] for row in as_json("rejections", "list")] == ["star-03"]
+    assert [row["candidateId"] for row in as_json("rejections", "list")] == ["star-03"]
     monkeypatch.setenv("RAYPIPE_FEEDBACK_URL", "sqlite:///environment.sqlite")
     told = ("--set", "feedback.url=sqlite:///line.sqlite")
     made = as_json(*run, *told, "--date", "2026-03-02")
@@ -165,7 +165,7 @@ def test_every_command_looks_in_the_same_place(elsewhere, monkeypatch):
     monkeypatch.delenv("RAYPIPE_FEEDBACK_URL")
     made = as_json(*run, "--date", "2026-03-03")
     assert made["feedback"]["url"] == "sqlite:///config.sqlite"
-    assert [row["candidate"] for row in as_json("rejections", "list")] == ["star-02"]
+    assert [row["candidateId"] for row in as_json("rejections", "list")] == ["star-02"]
 
 
 def test_a_password_is_refused_and_not_repeated(elsewhere, monkeypatch):

@@ -116,7 +116,7 @@ def test_what_was_acknowledged_survives(seed, recorded, tmp_path):
         (tmp_path / name[1:]).write_bytes(content)
     path = tmp_path / "feedback.sqlite"
     with closing(FeedbackStore(f"sqlite:///{path}")) as store:
-        found = {row["candidate"] for row in store.rejections()}
+        found = {row["candidateId"] for row in store.rejections()}
         assert {f"c{i}" for i in range(told)} <= found <= {f"c{i}" for i in range(told + 1)}
         assert store.snapshot().watermark == len(found)
         assert store.reject("ann", "after").changed

@@ -105,17 +105,17 @@ def test_import_skips_what_is_rejected(store, url):
     store.reject("ann", "bob", "first")
     table = pa.table(
         {
-            "account": ["ann", "ann", "ann", "dan"],
-            "candidate": ["bob", "cid", "cid", "eve"],
+            "accountId": ["ann", "ann", "ann", "dan"],
+            "candidateId": ["bob", "cid", "cid", "eve"],
             "reason": ["again", "dull", "twice", None],
         }
     )
     assert store.import_table(table) == Imported(2, 2)
     assert store.import_table(table) == Imported(0, 4)
-    found = {(row["account"], row["candidate"]): row["reason"] for row in store.rejections()}
+    found = {(row["accountId"], row["candidateId"]): row["reason"] for row in store.rejections()}
     assert found == {("ann", "bob"): "first", ("ann", "cid"): "dull", ("dan", "eve"): None}
     assert len(events_in(url)) == 3
-    assert store.export_table().column_names == ["account", "candidate", "at", "reason"]
+    assert store.export_table().column_names == ["accountId", "candidateId", "at", "reason"]
     assert store.export_table().num_rows == 3
 
 

@@ -72,7 +72,7 @@ def seen(store):
     run = store.current()
     assert store.verify(run) == []
     rows = [run.recommendations(account).to_pylist() for account in ACCOUNTS]
-    return run.id, [row["followingId"] for (row,) in rows]
+    return run.id, [row["candidateId"] for (row,) in rows]
 
 
 def expected(run_id, word):

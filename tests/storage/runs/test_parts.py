@@ -16,9 +16,9 @@ from raypipe.storage.runs.parts import holds_id, read_account, write_parts
 
 RECOMMENDATIONS = pa.table(
     {
-        "followerId": ["a", "a", "a", "c", "é", "é"],
+        "accountId": ["a", "a", "a", "c", "é", "é"],
         "rank": [1, 2, 3, 1, 1, 2],
-        "followingId": ["b", "c", "d", "a", "a", "b"],
+        "candidateId": ["b", "c", "d", "a", "a", "b"],
         "score": [0.75, 0.5, 0.25, 3.0, 0.5, 0.25],
         "source": ["similar", "similar", "popular", "popular", "similar", "similar"],
         "reason": ["follows you", "popular", "popular", "popular", "popular", "follows you"],
@@ -32,7 +32,7 @@ def neighbours(*accounts):
     ranks = [accounts[: place + 1].count(account) for place, account in enumerate(accounts)]
     return pa.table(
         {
-            "followerId": accounts,
+            "accountId": accounts,
             "rank": ranks,
             "neighbourId": [f"n{rank}" for rank in ranks],
             "score": [1 / rank for rank in ranks],
@@ -137,7 +137,7 @@ def test_same_rows_same_bytes_and_every_account_is_found(accounts, cuts, id_type
         table.slice(a, b - a) for a, b in zip([0, *cuts], [*cuts, len(table)], strict=True) if b > a
     ]
     cut = [
-        rows.set_column(0, "followerId", rows.column(0).cast(id_type)).replace_schema_metadata(
+        rows.set_column(0, "accountId", rows.column(0).cast(id_type)).replace_schema_metadata(
             {"pandas": str(number)}
         )
         for number, rows in enumerate(cut)
@@ -156,7 +156,7 @@ def test_same_rows_same_bytes_and_every_account_is_found(accounts, cuts, id_type
         for account in {*accounts, "", "absent"}:
             found = read_account(Path(one), "neighbours", infos, account)
             assert found.to_pylist() == [
-                row for row in table.to_pylist() if row["followerId"] == account
+                row for row in table.to_pylist() if row["accountId"] == account
             ]
 
 

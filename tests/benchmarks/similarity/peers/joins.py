@@ -110,6 +110,6 @@ PEERS = {
         set_similarity_search,
         collect=pairs_both_ways,
         has_threads=False,
-        most_wedges=0.2e9,
+        most_co_follow_pairs=0.2e9,
     ),
 }

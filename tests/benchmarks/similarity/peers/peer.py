@@ -33,9 +33,9 @@ def answer_as_it_is(_: Graph, answer: Any, __: Question) -> Any:
     return answer
 
 
-def all_wedges(graph: Graph, _: Question) -> dict[str, int]:
+def all_co_follow_pairs(graph: Graph, _: Question) -> dict[str, int]:
     """Every entry of every list is looked at."""
-    return {"entries": int(graph.wedges.sum())}
+    return {"entries": int(graph.co_follow_pairs.sum())}
 
 
 def unknown(_: Graph, __: Question) -> dict[str, int]:
@@ -55,9 +55,9 @@ class Peer:
         prepare: (graph, question) -> prepared graph, before the time is taken; nothing but what
             the title names.
         collect: (graph, answer, question) -> neighbours, after the time is taken.
-        looked_at: (graph, question) -> entries of lists that it looks at.
+        looked_at: (graph, question) -> entries of lists that it reports at.
         has_threads: False if it only ever uses one.
-        most_wedges: it is not tried on graphs with more.
+        most_co_follow_pairs: it is not tried on graphs with more.
     """
 
     title: str
@@ -68,7 +68,7 @@ class Peer:
     collect: Callable[[Graph, Any, Question], Neighbours | None] = answer_as_it_is
     looked_at: Callable[[Graph, Question], dict[str, int]] = unknown
     has_threads: bool = True
-    most_wedges: float = float("inf")
+    most_co_follow_pairs: float = float("inf")
 
     def version(self) -> str | None:
         """The installed version; None if it is not there."""

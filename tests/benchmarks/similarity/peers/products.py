@@ -14,7 +14,13 @@ import numpy as np
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.tanimoto import Neighbours
 from tests.benchmarks.similarity.graphs import Graph
-from tests.benchmarks.similarity.peers.peer import EXACT, OVERLAP, Peer, Question, all_wedges
+from tests.benchmarks.similarity.peers.peer import (
+    EXACT,
+    OVERLAP,
+    Peer,
+    Question,
+    all_co_follow_pairs,
+)
 from tests.benchmarks.similarity.scores import blocks, keep_best, no_neighbours
 
 #: Entries of a block: large enough that calls do not count, small enough for 1 GB.
@@ -118,15 +124,15 @@ PEERS = {
         "sparse-dot-topn",
         EXACT,
         sparse_dot_topn_full,
-        looked_at=all_wedges,
+        looked_at=all_co_follow_pairs,
     ),
-    "scipy": Peer("scipy", "scipy", EXACT, scipy, looked_at=all_wedges, has_threads=False),
+    "scipy": Peer("scipy", "scipy", EXACT, scipy, looked_at=all_co_follow_pairs, has_threads=False),
     "graphblas": Peer(
         "python-graphblas",
         "python-graphblas",
         EXACT,
         graphblas,
-        looked_at=all_wedges,
+        looked_at=all_co_follow_pairs,
     ),
     "sparse_dot_topn": Peer(
         "sparse_dot_topn overlap",
@@ -134,7 +140,7 @@ PEERS = {
         OVERLAP,
         sparse_dot_topn,
         collect=without_oneself,
-        looked_at=all_wedges,
+        looked_at=all_co_follow_pairs,
     ),
     "implicit": Peer(
         "implicit overlap",
@@ -142,6 +148,6 @@ PEERS = {
         OVERLAP,
         implicit,
         collect=without_oneself,
-        looked_at=all_wedges,
+        looked_at=all_co_follow_pairs,
     ),
 }
