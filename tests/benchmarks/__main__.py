@@ -11,6 +11,7 @@ from tests.benchmarks import (
     cluster,
     commands,
     nights,
+    published,
     reading,
     rejections,
     sources,
@@ -22,6 +23,7 @@ from tests.conftest import real_data
 
 BENCHMARKS = {
     "nights": lambda: nights.bench(_data()),
+    "published": lambda: published.bench(_data()),
     "reading": reading.bench,
     "similarity": lambda: similarity(
         [

@@ -263,17 +263,17 @@ def test_a_fixed_ladder_blends_from_phase_2_on():
     [
         (
             {"blend.method": "learned_ranker", "ladder": "fixed"},
-            "config: blend.method: learned_ranker is judged by evidence, but ladder is fixed; set "
+            "config: blend.method: learned_ranker needs held-out follows, but ladder is fixed; set "
             "ladder: holdout, or blend.method: rank_fusion",
         ),
         (
-            {"blend.method": "rank_fusion", "blend.weights": dict.fromkeys((*PARTS, "factors"), 0)},
-            "config: blend.weights: all weights are 0; expected one source at least",
+            {"blend.method": "rank_fusion", **{f"sources.{name}.weight": 0 for name in (*PARTS, "factors")}},
+            "config: sources: every weight is 0; expected at least one source with a weight",
         ),
         (
-            {"blend.method": "rank_fusion", "blend.weights": dict.fromkeys(PARTS, 0)},
-            "config: blend.weights: only factors has a weight, but nothing is trained; set "
-            "sources.factors.algorithm, or another weight",
+            {"blend.method": "rank_fusion", **{f"sources.{name}.weight": 0 for name in PARTS}},
+            "config: sources: only factors has a weight, but no model is trained; set "
+            "sources.factors.algorithm, or the weight of another source",
         ),
     ],
 )
