@@ -57,7 +57,7 @@ def count_shared(
 
 
 @njit(cache=True, nogil=True)
-def _count_shared(
+def _count_shared(  # noqa: C901
     followees_indptr,
     followees,
     followers_indptr,

@@ -1,8 +1,8 @@
 """SHA-256 of the published lists: a refactoring must not change them.
 
 ``python -m tests.benchmarks published`` runs a night on wiki-vote, advogato and slashdot, each with
-configs/nightly.yaml as it is, rank fusion of all sources, and the learned ranker. It prints a digest
-for each: over the rows (account, rank, candidate, score, source) in published order.
+configs/nightly.yaml as it is, rank fusion of all sources, and the learned ranker. It prints a
+digest for each: over the rows (account, rank, candidate, score, source) in published order.
 """
 
 from __future__ import annotations

@@ -267,7 +267,7 @@ def test_a_fixed_ladder_blends_from_phase_2_on():
             "ladder: holdout, or blend.method: rank_fusion",
         ),
         (
-            {"blend.method": "rank_fusion", **{f"sources.{name}.weight": 0 for name in (*PARTS, "factors")}},
+            {f"sources.{name}.weight": 0 for name in (*PARTS, "factors")},
             "config: sources: every weight is 0; expected at least one source with a weight",
         ),
         (
