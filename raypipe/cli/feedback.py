@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from raypipe.cli.app import app, rejections_app
-from raypipe.cli.options import DEFAULT_RUNS, Account, AtMost, Feedback, Json, RunsDir, feedback_url
+from raypipe.cli.options import DEFAULT_RUNS, Account, Limit, Feedback, Json, RunsDir, feedback_url
 
 if TYPE_CHECKING:  # it imports SQLAlchemy
     from raypipe.storage.feedback.store import FeedbackStore
@@ -55,7 +55,7 @@ def unreject(
 @rejections_app.command("list", epilog="Example: raypipe rejections list jazz-0042 --json")
 def rejections_list(
     account: Annotated[str | None, typer.Argument(help="Only those of this account.")] = None,
-    k: AtMost = None,
+    limit: Limit = None,
     feedback: Feedback = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
@@ -64,7 +64,7 @@ def rejections_list(
     from raypipe.cli.output.terminal import print_json, print_table
 
     with _store(feedback, runs_dir) as store:
-        rows = store.rejections(account, k)
+        rows = store.rejections(account, limit)
     if json:
         print_json(rows)
     elif not rows:

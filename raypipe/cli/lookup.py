@@ -11,7 +11,7 @@ from raypipe.cli.app import app
 from raypipe.cli.options import (
     DEFAULT_RUNS,
     Account,
-    AtMost,
+    Limit,
     Feedback,
     Json,
     RunsDir,
@@ -37,14 +37,14 @@ def demo(
         typer.echo(f"{out}: {rows:,} rows")
 
 
-@app.command(epilog="Example: raypipe recommend jazz-0042 --k 3")
+@app.command(epilog="Example: raypipe recommend jazz-0042 --limit 3")
 def recommend(
     account: Account,
-    k: AtMost = None,
-    follows: Annotated[
+    limit: Limit = None,
+    following: Annotated[
         str | None,
         typer.Option(
-            metavar="ID,...", help="Of an account that came later: whom it follows, for the model."
+            metavar="ID,...", help="The accounts that a new account follows; needs a model."
         ),
     ] = None,
     feedback: Feedback = None,
@@ -53,7 +53,7 @@ def recommend(
 ) -> None:
     """Whom an account may want to follow, as published last. Does not start Ray.
 
-    With --follows, the list is made now, from these follows alone, where the run has a model.
+    With --following, the list is made now, from these follows alone, where the run has a model.
     Whom the account has rejected by now is left out; if that cannot be read, nothing is shown.
     """
     from raypipe.storage.feedback.quick_read import rejected_by
@@ -63,20 +63,20 @@ def recommend(
     runs = RunStore(runs_dir)
     found, newest = runs.current(), runs.newest()
     rejected = rejected_by(feedback_url(feedback, runs_dir), account)
-    if follows is None:
+    if following is None:
         rows = found.recommendations(account).to_pylist()
     else:
         from raypipe.serving.newcomer import recommend_newcomer
 
-        ids = [name.strip() for name in follows.split(",") if name.strip()]
-        rows, unknown = recommend_newcomer(found, account, ids, k, rejected)
+        ids = [name.strip() for name in following.split(",") if name.strip()]
+        rows, unknown = recommend_newcomer(found, account, ids, limit, rejected)
         if unknown:
             typer.echo(f"not in run {found.id}: {', '.join(unknown)}", err=True)
     rows = [row for row in rows if row["candidateId"] not in rejected]
     if newest and newest.id != found.id:  # rolled back: what came to be hidden since stays hidden
         refused = refused_in(newest, account, [row["candidateId"] for row in rows])
         rows = [row for row in rows if row["candidateId"] not in refused]
-    rows = rows[:k]
+    rows = rows[:limit]
     _print_list(rows, f"{account}, run {found.id}", json)
 
 
@@ -113,7 +113,7 @@ def explain(
 @app.command(epilog="Example: raypipe similar jazz-0042")
 def similar(
     account: Account,
-    k: AtMost = None,
+    limit: Limit = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
@@ -121,7 +121,7 @@ def similar(
     from raypipe.storage.runs.store import RunStore
 
     found = RunStore(runs_dir).current()
-    rows = found.neighbours(account, k).to_pylist()
+    rows = found.neighbours(account, limit).to_pylist()
     _print_list(rows, f"{account}, run {found.id}", json)
 
 

@@ -26,7 +26,9 @@ Settings = Annotated[
     typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Wins over the file; may repeat."),
 ]
 Account = Annotated[str, typer.Argument(help="The account's id, as it stands in the input.")]
-AtMost = Annotated[int | None, typer.Option(min=1, help="At most so many.")]
+Limit = Annotated[
+    int | None, typer.Option("--limit", metavar="COUNT", min=1, help="Maximum number of rows.")
+]
 #: Says where the rejections are, to every command: after what is given on the command line, before
 #: what a config or the published run says.
 FEEDBACK_URL = "RAYPIPE_FEEDBACK_URL"

@@ -52,7 +52,7 @@ def recommend_newcomer(
     """
     if not (run.path / "model").is_dir():
         raise RunError(
-            f"run {run.id}: has no model, which --follows needs: none was asked for, or it leads "
+            f"run {run.id}: has no model, which --following needs: none was asked for, or it leads "
             "for nobody; set sources.factors.algorithm, as TruncatedSVD, and ladder: fixed"
         )
     graph, model = load_graph(run.path / "graph"), load_model(run.path / "model")
@@ -62,7 +62,7 @@ def recommend_newcomer(
     known = np.array(sorted({code for code in codes if code >= 0}), np.int32)
     if not len(known):
         raise UnknownAccountError(
-            f"--follows: found {', '.join(follows) or 'no id'}, none of which is in run {run.id}; "
+            f"--following: found {', '.join(follows) or 'no id'}, none of which is in run {run.id}; "
             "expected ids of accounts"
         )
     never = load_globally_excluded(run, graph.accounts)

@@ -107,10 +107,10 @@ def test_recommend_and_similar(night):
     rows = as_json("recommend", "star-01")
     assert [list(row) for row in rows] == [columns.RECOMMENDATIONS_SCHEMA.names] * 10
     assert [row["rank"] for row in rows] == list(range(1, 11))
-    assert as_json("recommend", "star-01", "--k", 3) == rows[:3]
+    assert as_json("recommend", "star-01", "--limit", 3) == rows[:3]
     near = as_json("similar", "jazz-0001")
     assert [list(row) for row in near] == [columns.NEIGHBOURS_SCHEMA.names] * len(near)
-    shown = raypipe("recommend", "star-01", "--k", 1).stdout
+    shown = raypipe("recommend", "star-01", "--limit", 1).stdout
     assert rows[0]["candidateId"] in shown
     assert rows[0]["source"] in shown
     assert raypipe("similar", "star-01").stdout == f"star-01, run {night['run']}: none\n"

@@ -221,23 +221,30 @@ def test_an_account_that_came_after_the_night(follows, store, rows):
         len(recommend_newcomer(run, mine[1], mine[:1], 500)[0])
         == np.count_nonzero(graph.followers.degrees) - 2
     )
-    with pytest.raises(UnknownAccountError, match="--follows: found x, y, none of which is in"):
+    with pytest.raises(UnknownAccountError, match="--following: found x, y, none of which is in"):
         recommend_newcomer(run, "new", ["x", "y"])
-    with pytest.raises(UnknownAccountError, match="--follows: found no id, none"):
+    with pytest.raises(UnknownAccountError, match="--following: found no id, none"):
         recommend_newcomer(run, "new", [])
 
 
 def test_newcomers_need_a_model(follows, store):
     run = run_night(config_for(follows, {}), store, DATE).run
-    with pytest.raises(RunError, match=r"has no model, which --follows needs: none was"):
+    with pytest.raises(RunError, match=r"has no model, which --following needs: none was"):
         recommend_newcomer(run, "new", ["jazz-0001"])
 
 
 def test_newcomers_on_the_command_line(follows, store):
     run_night(config_for(follows), store, DATE)
     app = CliRunner()
-    told = ["recommend", "new", "--follows", "jazz-0001, star-01,u9", "--runs-dir", str(store.root)]
-    shown = app.invoke(cli.app, [*told, "--k", "2", "--json"])
+    told = [
+        "recommend",
+        "new",
+        "--following",
+        "jazz-0001, star-01,u9",
+        "--runs-dir",
+        str(store.root),
+    ]
+    shown = app.invoke(cli.app, [*told, "--limit", "2", "--json"])
     rows = json.loads(shown.stdout)
     assert shown.stderr == f"not in run {store.current_id()}: u9\n"
     assert [row["rank"] for row in rows] == [1, 2]

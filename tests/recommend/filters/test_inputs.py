@@ -383,7 +383,7 @@ def test_phase_3_shows_nobody_who_was_rejected():
     assert ("a1", best[0]) not in lists_in(second)
     assert ("a1", best[1]) in lists_in(second)
     follows = ",".join(b for a, b in rows if a == "a1" and b != "a1")
-    told = ["recommend", "new", "--follows", follows, "--json"]
+    told = ["recommend", "new", "--following", follows, "--json"]
     shown = [row["candidateId"] for row in json.loads(CliRunner().invoke(app, told).stdout)]
     assert best[0] in shown
     assert best[1] not in shown

@@ -47,7 +47,7 @@ def test_a_rejection_holds_at_once(night):
     assert "not shown to star-01 again" in raypipe("reject", "star-01", refused).stdout
     after = as_json("recommend", "star-01")
     assert after == [row for row in before if row["followingId"] != refused]
-    assert len(as_json("recommend", "star-01", "--k", 3)) == 3
+    assert len(as_json("recommend", "star-01", "--limit", 3)) == 3
     assert "may be shown" in raypipe("unreject", "star-01", refused).stdout
     assert as_json("recommend", "star-01") == before
 
@@ -77,7 +77,7 @@ def test_list(monkeypatch):
     assert [(row["accountId"], row["candidateId"], row["reason"]) for row in rows] == [
         ("ann", "bob", "dull [red]")
     ]
-    assert len(as_json("rejections", "list", "--k", 1)) == 1
+    assert len(as_json("rejections", "list", "--limit", 1)) == 1
 
 
 @pytest.mark.parametrize("name", ["out.csv", "out.parquet"])
