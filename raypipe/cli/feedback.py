@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from raypipe.cli.app import app, rejections_app
-from raypipe.cli.options import DEFAULT_RUNS, Account, Limit, Feedback, Json, RunsDir, feedback_url
+from raypipe.cli.options import DEFAULT_RUNS, Account, Feedback, Json, Limit, RunsDir, feedback_url
 
 if TYPE_CHECKING:  # it imports SQLAlchemy
     from raypipe.storage.feedback.store import FeedbackStore

@@ -11,9 +11,9 @@ from raypipe.cli.app import app
 from raypipe.cli.options import (
     DEFAULT_RUNS,
     Account,
-    Limit,
     Feedback,
     Json,
+    Limit,
     RunsDir,
     feedback_url,
 )

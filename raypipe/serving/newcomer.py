@@ -62,8 +62,8 @@ def recommend_newcomer(
     known = np.array(sorted({code for code in codes if code >= 0}), np.int32)
     if not len(known):
         raise UnknownAccountError(
-            f"--following: found {', '.join(follows) or 'no id'}, none of which is in run {run.id}; "
-            "expected ids of accounts"
+            f"--following: found {', '.join(follows) or 'no id'}, none of them is in "
+            f"run {run.id}; expected ids of accounts"
         )
     never = load_globally_excluded(run, graph.accounts)
     theirs = Adjacency(np.array([0, len(known)]), known)

@@ -221,7 +221,7 @@ def test_an_account_that_came_after_the_night(follows, store, rows):
         len(recommend_newcomer(run, mine[1], mine[:1], 500)[0])
         == np.count_nonzero(graph.followers.degrees) - 2
     )
-    with pytest.raises(UnknownAccountError, match="--following: found x, y, none of which is in"):
+    with pytest.raises(UnknownAccountError, match="--following: found x, y, none of them is in"):
         recommend_newcomer(run, "new", ["x", "y"])
     with pytest.raises(UnknownAccountError, match="--following: found no id, none"):
         recommend_newcomer(run, "new", [])
