@@ -89,17 +89,16 @@ ALGORITHMS = {
 def check_algorithm(name: str, parameters: dict[str, Any]) -> Section:
     """The parameters of an algorithm for follows, its defaults where none is given.
 
-        Raises:
-            ConfigError: no such algorithm or parameter, or no such value.
+    Raises:
+        ConfigError: no such algorithm or parameter, or no such value.
 
-        Example:
-            >>> check_algorithm("TruncatedSVD", {"n_factors": 64}).n_iter
-            4
-            >>> check_algorithm("svdpp", {})
-            Traceback (most recent call last):
-            ...
-            raypipe.errors.ConfigError: sources.factors.algorithm: unknown algorithm 'svdpp' for
-    follows; did \ you mean SVD?
+    Example:
+        >>> check_algorithm("TruncatedSVD", {"n_factors": 64}).n_iter
+        4
+        >>> check_algorithm("svdpp", {})  # doctest: +ELLIPSIS
+        Traceback (most recent call last):
+        ...
+        raypipe.errors.ConfigError: ...: unknown algorithm 'svdpp' for follows; did you mean SVD?
     """
     if name not in ALGORITHMS:
         cure = did_you_mean(name, (*ALGORITHMS, NO_MODEL))
