@@ -73,7 +73,7 @@ def walk_facts(night: Night) -> dict[str, dict[str, Any]]:
     from_here = {two_hop.NAME: night.followers.astype(np.int64), co_followed.NAME: follows}
     found = {}
     for name, starts in from_here.items():
-        most = getattr(night.config, name).max_follows
+        most = getattr(night.config.sources, name).max_intermediary_follows
         if most is not None:
             left = follows <= most
             walks = int(np.dot(starts, follows))

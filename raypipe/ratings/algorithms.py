@@ -205,11 +205,10 @@ def check_parameters(
     Example:
         >>> check_parameters("SVD", {"n_factors": 50}).n_epochs
         20
-        >>> check_parameters("svd++", {})
+        >>> check_parameters("svd++", {})  # doctest: +ELLIPSIS
         Traceback (most recent call last):
         ...
-        raypipe.errors.ConfigError: sources.factors.algorithm: unknown algorithm 'svd++' for
-ratings; did \ you mean SVDpp?
+        raypipe.errors.ConfigError: ...: unknown algorithm 'svd++' for ratings; did you mean SVDpp?
         >>> check_parameters("SVD", {"n_factor": 50})
         Traceback (most recent call last):
         ...

@@ -110,7 +110,9 @@ class Walks:
             min_followers: nobody with fewer is retrieved.
             globally_excluded: [n], other than 0 for who is shown to nobody; None: there is nobody.
         """
-        weights = weights_of(graph.followees.degrees, config.weight, config.max_follows)
+        weights = weights_of(
+            graph.followees.degrees, config.weight, config.max_intermediary_follows
+        )
         retrieved = may_be_retrieved(graph.followers.degrees, min_followers, globally_excluded)
         return cls(cls.intermediaries_of(graph), graph.followees, weights, retrieved)
 
