@@ -72,7 +72,7 @@ def learn(
         advance: is told how many seconds of work are done, as estimated: those of the blend for the
             examples of each time, and again for the lists.
     """
-    seed = measuring.night.config.seed
+    seed = measuring.context.config.seed
     measuring = of_blend(measuring, tier)
     examples = _examples(measuring, tier, seed, run_shards, shards, advance)
     for time in range(1, times(again is not None)):
@@ -88,7 +88,7 @@ def learn(
         )
         return Learned(None, None, {"why": why})
     names = feature_names(tier.sources)
-    accounts = measuring.night.accounts
+    accounts = measuring.context.accounts
     half = np.arange(len(accounts)) % 2
     half_of_example = half[np.searchsorted(accounts, examples.accounts)]
     values = np.empty(len(accounts))
@@ -120,7 +120,7 @@ def _examples(
     advance: Callable[[float], None],
 ) -> Examples:
     work = measuring.work
-    todo = heaviest_first(cut_short(work, shards, measuring.night.shard_accounts), work)
+    todo = heaviest_first(cut_short(work, shards, measuring.context.shard_accounts), work)
     parts: dict[int, Examples] = {}
     for shard, examples in run_shards(partial(examples_of_shard, measuring, tier, seed), todo):
         parts[shard[0]] = examples
@@ -130,8 +130,8 @@ def _examples(
 
 def _some(measuring: Measuring, chosen: np.ndarray, ranker: Ranker) -> Measuring:
     """Some of the accounts, and the ranker that makes their lists."""
-    night = replace(measuring.night, accounts=measuring.night.accounts[chosen], ranker=ranker)
-    return replace(measuring, night=night, segments=measuring.segments[chosen])
+    context = replace(measuring.context, accounts=measuring.context.accounts[chosen], ranker=ranker)
+    return replace(measuring, context=context, segments=measuring.segments[chosen])
 
 
 def _facts(ranker: Ranker) -> dict[str, Any]:

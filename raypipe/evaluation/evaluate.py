@@ -131,7 +131,7 @@ def evaluate(
             run_shards, cpus, why_cluster = run_on(seconds)
             stages.progress.say(why_cluster)
         with stages.stage("measure", total=seconds):
-            shards = shards_of(measuring.night, seconds, cpus)
+            shards = shards_of(measuring.context, seconds, cpus)
             measures = measure_lists(measuring, run_shards, shards, stages.progress.advance)
     with stages.stage("intervals"):
         resamples = config.evaluation.bootstrap
@@ -143,7 +143,7 @@ def evaluate(
         "ladder": ladder,
         "walks": {
             name: about
-            for name, about in walk_facts(measuring.night).items()
+            for name, about in walk_facts(measuring.context).items()
             if name in measuring.asked
         },
         "engines": {"frames": data.why_frames, "cluster": why_cluster},

@@ -28,17 +28,17 @@ def examples_of_shard(
     Returns:
         The shard, and its examples in the order of its accounts.
     """
-    night, (start, stop) = measuring.night, shard
-    of_shard = night.accounts[start:stop]
-    near = nearest(night, of_shard)
+    context, (start, stop) = measuring.context, shard
+    of_shard = context.accounts[start:stop]
+    near = nearest(context, of_shard)
     parts = []
-    for some in batches(night, of_shard, near, BLENDED):
+    for some in batches(context, of_shard, near, BLENDED):
         accounts, theirs = of_shard[some], Neighbours(*(array[some] for array in near))
-        union, _ = candidate_union(night, accounts, sources_of_tier(night, tier, theirs))
+        union, _ = candidate_union(context, accounts, sources_of_tier(context, tier, theirs))
         followed = _are_in(union, take(measuring.test, accounts))
         of = accounts[union.rows]
         kept = is_example(of, union.codes, followed, union.length, seed)
-        values = features(night.graph_features, accounts, union)
+        values = features(context.graph_features, accounts, union)
         parts.append(Examples(of[kept], values[kept], followed[kept]))
     return shard, together(parts)
 

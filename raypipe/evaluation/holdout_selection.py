@@ -317,7 +317,7 @@ def _measure(
     if learns:  # the examples of each time, then the lists
         total += (1 + times(every)) * float(of_blend(measuring, tier).work.sum())
     run = run_on(total)
-    shards = shards_of(measuring.night, seconds, run.cpus)
+    shards = shards_of(measuring.context, seconds, run.cpus)
 
     def advance(done: float) -> None:
         stages.progress.advance(done / total)

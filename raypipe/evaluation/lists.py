@@ -12,7 +12,7 @@ from raypipe.config import RunConfig
 from raypipe.errors import ConfigError, did_you_mean
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.kernels.topk import fill_up
-from raypipe.recommend.context import Night
+from raypipe.recommend.context import ShardContext
 from raypipe.recommend.ladder import (
     BLENDS,
     FILL_UP,
@@ -114,7 +114,7 @@ def asks_for_factors(names: Sequence[str], ladder: tuple[Tier, ...], config: Run
 
 
 def lists_of(
-    night: Night, ladders: dict[str, tuple[Tier, ...]], accounts: np.ndarray
+    context: ShardContext, ladders: dict[str, tuple[Tier, ...]], accounts: np.ndarray
 ) -> list[np.ndarray]:
     """int32[m, n] for each ladder: whom it recommends to the accounts, best first, then -1.
 
@@ -123,16 +123,16 @@ def lists_of(
     """
     tiers = [tier for tiers in ladders.values() for tier in tiers]
     search = any(similar.NAME in tier.sources for tier in tiers)
-    near = nearest(night, accounts) if search else _no_neighbours(len(accounts))
+    near = nearest(context, accounts) if search else _no_neighbours(len(accounts))
     names = dict.fromkeys(name for tier in tiers if tier.how == FILL_UP for name in tier.sources)
     alone = {
-        name: recommend_to(replace(night, ladder=(Tier(0, (name,)),)), accounts, near)[0][:3]
+        name: recommend_to(replace(context, ladder=(Tier(0, (name,)),)), accounts, near)[0][:3]
         for name in names
     }
-    follows = night.followees.degrees_of(accounts)
+    follows = context.followees.degrees_of(accounts)
     found = []
     for ladder in ladders.values():
-        codes = np.empty((len(accounts), night.config.recommendations.per_account), np.int32)
+        codes = np.empty((len(accounts), context.config.recommendations.per_account), np.int32)
         places = tiers_of(ladder, follows)
         for place in np.unique(places):
             members, tier = np.flatnonzero(places == place), ladder[place]
@@ -140,7 +140,7 @@ def lists_of(
                 theirs = [tuple(array[members] for array in alone[name]) for name in tier.sources]
                 codes[members] = reduce(fill_up, theirs)[1]
             else:
-                blended = replace(night, ladder=(tier._replace(min_follows=0),))
+                blended = replace(context, ladder=(tier._replace(min_follows=0),))
                 some = Neighbours(*(array[members] for array in near))
                 codes[members] = recommend_to(blended, accounts[members], some)[0].codes
         found.append(codes)

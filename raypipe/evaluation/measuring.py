@@ -16,7 +16,7 @@ from raypipe.evaluation.splits import SEGMENTS, Split
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.shards import cut_short, heaviest_first
 from raypipe.recommend.blend.ranker import Ranker
-from raypipe.recommend.context import Night, column_blocks, prepare
+from raypipe.recommend.context import ShardContext, column_blocks, prepare
 from raypipe.recommend.filters.eligibility import rejections_alone
 from raypipe.recommend.ladder import FILL_UP, Tier, fixed_ladder
 from raypipe.recommend.models.model import FactorModel
@@ -36,7 +36,7 @@ class Measuring:
     """What every shard needs, put into the object store once.
 
     Attributes:
-        night: of the train graph; its audience are the accounts to be measured.
+        context: of the train graph; its audience are the accounts to be measured.
         ladders: by source to be measured, the ladder on which it stands alone.
         test: a row for each account of the graph.
         test_rejections: the same, of rejections.
@@ -45,7 +45,7 @@ class Measuring:
         lengths: at which they are taken, ascending.
     """
 
-    night: Night
+    context: ShardContext
     ladders: dict[str, tuple[Tier, ...]]
     test: Adjacency
     test_rejections: Adjacency | None
@@ -61,15 +61,15 @@ class Measuring:
     @property
     def work(self) -> np.ndarray:
         """float64[m]: seconds of each account, on a machine that may not be this one."""
-        night, tiers = self.night, [tier for tiers in self.ladders.values() for tier in tiers]
+        context, tiers = self.context, [tier for tiers in self.ladders.values() for tier in tiers]
         alone = {name for tier in tiers if tier.how == FILL_UP for name in tier.sources}
         alone |= {similar.NAME} & self.asked  # whose neighbours are searched once
-        work = estimate_work(night, alone)
+        work = estimate_work(context, alone)
         for tier in tiers:
             if tier.how != FILL_UP:  # a blend asks its sources by itself
-                parts = (night.sources[name] for name in tier.sources if name in night.sources)
-                work = work + sum(part.work(night.accounts) for part in parts)
-                work = work + work_of_blend(tier, night.config)
+                parts = (context.sources[name] for name in tier.sources if name in context.sources)
+                work = work + sum(part.work(context.accounts) for part in parts)
+                work = work + work_of_blend(tier, context.config)
         return work * 1e-9
 
 
@@ -147,7 +147,7 @@ def measuring_of(
     ladders = ladders_of(sources, ladder, config)
     search = similar.NAME in asked_of(ladders)
     taught = split.rejections
-    night = prepare(
+    context = prepare(
         split.train,
         split.accounts,
         config,
@@ -160,7 +160,7 @@ def measuring_of(
         ranker,
     )
     return Measuring(
-        night=night,
+        context=context,
         ladders=ladders,
         test=split.test,
         test_rejections=held,
@@ -172,13 +172,13 @@ def measuring_of(
 
 def measure_shard(measuring: Measuring, shard: tuple[int, int]) -> ShardMeasures:
     """Lists, then metrics, of one shard."""
-    night = measuring.night
-    accounts, segments = night.accounts[slice(*shard)], measuring.segments[slice(*shard)]
+    context = measuring.context
+    accounts, segments = context.accounts[slice(*shard)], measuring.segments[slice(*shard)]
     test, held = take(measuring.test, accounts), measuring.test_rejections
     rejected = None if held is None else take(held, accounts)
-    popularity = Popularity(night.followers, int(np.count_nonzero(night.followees.degrees)))
+    popularity = Popularity(context.followers, int(np.count_nonzero(context.followees.degrees)))
     found, recommended = [], {}
-    for place, codes in enumerate(lists_of(night, measuring.ladders, accounts)):
+    for place, codes in enumerate(lists_of(context, measuring.ladders, accounts)):
         asked = measuring.names, measuring.lengths
         found.append(metrics(codes, test, popularity, *asked, rejected))
         if COVERAGE in measuring.names:
@@ -204,12 +204,12 @@ def measure_lists(
         shards: how many to cut the accounts into.
         advance: is told how many seconds of work are done, as estimated.
     """
-    night, lengths = measuring.night, measuring.lengths
+    context, lengths = measuring.context, measuring.lengths
     work = measuring.work
-    todo = heaviest_first(cut_short(work, shards, night.shard_accounts), work)
+    todo = heaviest_first(cut_short(work, shards, context.shard_accounts), work)
     names: tuple[str, ...] = ()
     parts: dict[int, np.ndarray] = {}
-    shape = len(measuring.ladders), len(lengths), len(SEGMENTS), len(night.followers)
+    shape = len(measuring.ladders), len(lengths), len(SEGMENTS), len(context.followers)
     recommended = np.zeros(shape if COVERAGE in measuring.names else (0, 0, 0, 0), np.bool_)
     for done in run_shards(partial(measure_shard, measuring), todo):
         names, parts[done.shard[0]] = done.metrics, done.values
@@ -221,17 +221,17 @@ def measure_lists(
         sources=tuple(measuring.ladders),
         metrics=names,
         values=np.concatenate([parts[start] for start in sorted(parts)], axis=2),
-        accounts=night.accounts,
+        accounts=context.accounts,
         segments=measuring.segments,
         coverage=_coverage(measuring, recommended),
     )
 
 
-def shards_of(night: Night, seconds: float, cpus: int) -> int:
+def shards_of(context: ShardContext, seconds: float, cpus: int) -> int:
     """Into how many shards to cut so many seconds of work."""
     # Every shard builds all column blocks: no more shards than are needed.
-    rounds = 1 if column_blocks(night) else max(1, round(seconds / cpus / SHARD_SECONDS))
-    return night.config.shards or cpus * rounds
+    rounds = 1 if column_blocks(context) else max(1, round(seconds / cpus / SHARD_SECONDS))
+    return context.config.shards or cpus * rounds
 
 
 def measure(
@@ -271,8 +271,8 @@ def _coverage(measuring: Measuring, recommended: np.ndarray) -> dict[tuple[str, 
     """Of the catalogue: everybody with a follower in train, and as many as the config asks for."""
     if COVERAGE not in measuring.names:
         return {}
-    least = max(1, measuring.night.config.candidates.min_followers)
-    catalogue = measuring.night.followers >= least
+    least = max(1, measuring.context.config.candidates.min_followers)
+    catalogue = measuring.context.followers >= least
     found = {}
     for source, by_length in zip(measuring.ladders, recommended, strict=True):
         for k, by_segment in zip(measuring.lengths, by_length, strict=True):

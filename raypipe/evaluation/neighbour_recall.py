@@ -12,7 +12,7 @@ from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.exact_scores import best_of_all
 from raypipe.kernels.tanimoto import Neighbours
-from raypipe.recommend.context import Night
+from raypipe.recommend.context import ShardContext
 from raypipe.recommend.shard import nearest
 from raypipe.recommend.sources import co_followed, two_hop
 
@@ -41,20 +41,20 @@ class Recall(NamedTuple):
 _EXACT = Recall(1.0, 1.0, 1.0, 0)
 
 
-def similarity_facts(graph: FollowGraph, night: Night) -> dict[str, Any]:
+def similarity_facts(graph: FollowGraph, context: ShardContext) -> dict[str, Any]:
     """What the cap leaves out, what is left to do, and what is found; JSON values.
 
     Returns:
         ``max_followers``, ``hubs_left_out``, ``share_of_co_follow_pairs_left``, and the fields of
         :class:`Recall`. Where no hub is left out, the search is exact: a recall of 1, no sample.
     """
-    cap = night.config.sources.similar.max_followers
+    cap = context.config.sources.similar.max_followers
     followers = graph.followers.degrees
     left = followers if cap is None else followers[followers <= cap]
-    found = measure_recall(night, graph.followers) if night.hubs_left_out else _EXACT
+    found = measure_recall(context, graph.followers) if context.hubs_left_out else _EXACT
     return {
         "max_followers": cap,
-        "hubs_left_out": night.hubs_left_out,
+        "hubs_left_out": context.hubs_left_out,
         "share_of_co_follow_pairs_left": round(
             _co_follow_pairs(left) / (_co_follow_pairs(followers) or 1), 4
         ),
@@ -62,18 +62,18 @@ def similarity_facts(graph: FollowGraph, night: Night) -> dict[str, Any]:
     }
 
 
-def walk_facts(night: Night) -> dict[str, dict[str, Any]]:
+def walk_facts(context: ShardContext) -> dict[str, dict[str, Any]]:
     """What ``max_follows`` leaves out, by source where it is set; JSON values.
 
     Returns:
         Of each source ``max_follows``, ``left_out`` (accounts that are not walked through) and
         ``share_of_walks_left`` (of all accounts).
     """
-    follows = night.followees.degrees
-    from_here = {two_hop.NAME: night.followers.astype(np.int64), co_followed.NAME: follows}
+    follows = context.followees.degrees
+    from_here = {two_hop.NAME: context.followers.astype(np.int64), co_followed.NAME: follows}
     found = {}
     for name, starts in from_here.items():
-        most = getattr(night.config.sources, name).max_intermediary_follows
+        most = getattr(context.config.sources, name).max_intermediary_follows
         if most is not None:
             left = follows <= most
             walks = int(np.dot(starts, follows))
@@ -86,7 +86,7 @@ def walk_facts(night: Night) -> dict[str, dict[str, Any]]:
     return found
 
 
-def measure_recall(night: Night, followers: Adjacency) -> Recall:
+def measure_recall(context: ShardContext, followers: Adjacency) -> Recall:
     """Compare the neighbours of a sample of the audience with the exact ones, counted plainly.
 
     The sample depends on the follows, the audience and the config's seed, on nothing else.
@@ -94,13 +94,13 @@ def measure_recall(night: Night, followers: Adjacency) -> Recall:
     Args:
         followers: who follows each account, hubs too.
     """
-    similar = night.config.sources.similar
-    asked = night.accounts[night.followees.degrees_of(night.accounts) > 0]
-    sample = _draw(night, asked)
+    similar = context.config.sources.similar
+    asked = context.accounts[context.followees.degrees_of(context.accounts) > 0]
+    sample = _draw(context, asked)
     exact = best_of_all(
-        night.followees, followers, sample, similar.neighbours, similar.threshold_fraction
+        context.followees, followers, sample, similar.neighbours, similar.threshold_fraction
     )
-    shares = shares_found(exact, nearest(night, sample))
+    shares = shares_found(exact, nearest(context, sample))
     if not len(shares):
         return Recall(None, 0.0, 1.0, 0)
     recall = float(shares.mean())
@@ -157,12 +157,13 @@ def interval(mean: float, size: int, fraction: float) -> tuple[float, float]:
     return centre - half, centre + half
 
 
-def _draw(night: Night, asked: np.ndarray) -> np.ndarray:
+def _draw(context: ShardContext, asked: np.ndarray) -> np.ndarray:
     """Some of the accounts, ascending; the fewer, the more co-follow pairs they have."""
-    rng = np.random.default_rng(night.config.seed)
+    rng = np.random.default_rng(context.config.seed)
     drawn = rng.permutation(asked)[:_MOST]
     co_follow_pairs = sum(
-        int(night.followers[night.followees.row(account)].sum(dtype=np.int64)) for account in drawn
+        int(context.followers[context.followees.row(account)].sum(dtype=np.int64))
+        for account in drawn
     )
     size = max(_FEWEST, _CO_FOLLOW_PAIRS * len(drawn) // max(co_follow_pairs, 1))
     return np.sort(drawn[:size])

@@ -13,7 +13,7 @@ import pyarrow as pa
 from raypipe.columns import ACCOUNT, CANDIDATE, NEIGHBOUR, RANK, REASON, SCORE, SOURCE
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.pipeline.cost.sample import Cost, cut_shards
-from raypipe.recommend.context import Night
+from raypipe.recommend.context import ShardContext
 from raypipe.recommend.ladder import SOURCES, Tier
 from raypipe.recommend.reasons import Reasons, sentences
 from raypipe.storage.files import disk_errors, to_json, write_atomic
@@ -39,19 +39,19 @@ def decide_once(staging: Staging, decide: Callable[[], dict[str, Any]]) -> dict[
     return decided
 
 
-def cut_once(staging: Staging, night: Night, cost: Cost, cpus: int) -> list[Shard]:
+def cut_once(staging: Staging, context: ShardContext, cost: Cost, cpus: int) -> list[Shard]:
     """The shards of this run: cut by cost, and as they were cut before where a kill has left some.
 
     Costs are measured, and would cut a second start's shards a little elsewhere. Shards that were
     cut for another ``memory_per_task`` are not for this one.
     """
     path = staging.scratch / "shards.json"
-    memory = night.config.memory_per_task
+    memory = context.config.memory_per_task
     if path.is_file():
         before = json.loads(path.read_text())
         if before["memory_per_task"] == memory:
             return [tuple(shard) for shard in before["shards"]]
-    shards = cut_shards(night, cost, cpus)
+    shards = cut_shards(context, cost, cpus)
     with disk_errors(f"{path}: cannot be written"):
         write_atomic(path, to_json({"memory_per_task": memory, "shards": shards}))
     return shards

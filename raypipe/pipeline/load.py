@@ -22,7 +22,7 @@ from raypipe.graph.statistics import graph_statistics
 from raypipe.recommend.audience import audience
 from raypipe.recommend.blend.ranker import Ranker
 from raypipe.recommend.blend.training import check_blend
-from raypipe.recommend.context import Night, prepare
+from raypipe.recommend.context import ShardContext, prepare
 from raypipe.recommend.filters.eligibility import Exclusions
 from raypipe.recommend.ladder import Tier, has_factors, has_learned
 from raypipe.recommend.models.algorithms import check_factors, train
@@ -91,7 +91,7 @@ def load(
     return Loaded(graph, asked, rows, quarantine, statistics, files, engine, why_frames)
 
 
-def prepare_night(
+def prepare_context(
     loaded: Loaded,
     config: RunConfig,
     ladder: tuple[Tier, ...],
@@ -100,7 +100,7 @@ def prepare_night(
     scratch: Path | None = None,
     exclusions: Exclusions | None = None,
     rejections: Rejections | None = None,
-) -> tuple[Night, FactorModel | None]:
+) -> tuple[ShardContext, FactorModel | None]:
     """What the shards need, and the model that was trained; None where the ladder needs none.
 
     Args:
@@ -119,7 +119,7 @@ def prepare_night(
             kept = scratch and scratch / "model"
             model = _train_once(loaded.graph, config, kept, rejections)
     with stages.stage("prepare"):
-        night = prepare(
+        context = prepare(
             loaded.graph,
             loaded.audience,
             config,
@@ -130,7 +130,7 @@ def prepare_night(
             rejections=rejections,
             ranker=ranker if has_learned(ladder) else None,
         )
-    return night, model
+    return context, model
 
 
 def _read(config: RunConfig, engine: FrameEngine, bad_rows: Path | None):

@@ -26,9 +26,9 @@ from raypipe.graph.follow_graph import FollowGraph
 from raypipe.graph.statistics import co_follow_pairs
 from raypipe.pipeline.cost.sample import cut_shards, measure_cost, write_seconds
 from raypipe.pipeline.cost.sample_degrees import measure_degrees, seconds_of_factors
-from raypipe.pipeline.load import load, prepare_night
+from raypipe.pipeline.load import load, prepare_context
 from raypipe.recommend.audience import read_accounts
-from raypipe.recommend.context import Night, column_blocks
+from raypipe.recommend.context import ShardContext, column_blocks
 from raypipe.recommend.ladder import ladder_of
 from raypipe.recommend.memory import TASK_BYTES, Sizes, blocks_needed, index_bytes, room_of_a_task
 from raypipe.recommend.models.algorithms import check_factors, shape_of, training_bytes
@@ -71,12 +71,12 @@ def plan_night(
         loaded = load(config, read_accounts(config.audience), stages, stack)
         decided = choose_ladder(loaded.graph, loaded.audience, config, stages, _in_this_process)
         ladder, ranker = decided["ladder"], ranker_of(decided)
-        night, _ = prepare_night(loaded, config, ladder_of(ladder["tiers"]), ranker, stages)
+        context, _ = prepare_context(loaded, config, ladder_of(ladder["tiers"]), ranker, stages)
         with stages.stage("plan"):
-            cost = measure_cost(night)
+            cost = measure_cost(context)
     graph = loaded.graph
-    blocks = column_blocks(night)
-    one_cpu = sum(map(cost.of, cut_shards(night, cost, nodes * cpus)))
+    blocks = column_blocks(context)
+    one_cpu = sum(map(cost.of, cut_shards(context, cost, nodes * cpus)))
     longest = float(cost.accounts.max(initial=0.0)) + cost.building
     return {
         "counts": {
@@ -97,7 +97,7 @@ def plan_night(
             graph.follows,
             loaded.rows["rows_in"],
             graph.ids.nbytes / max(1, graph.accounts),
-            sum(array.nbytes for array in _shared_index(night)),
+            sum(array.nbytes for array in _shared_index(context)),
             nodes,
             cpus,
             config.memory_per_task if blocks else None,
@@ -105,7 +105,7 @@ def plan_night(
         )
         | memory_of_factors(config, graph.accounts, graph.follows),
         "hubs": costly_hubs(graph),
-        "similarity": similarity_facts(graph, night),
+        "similarity": similarity_facts(graph, context),
     }
 
 
@@ -325,12 +325,12 @@ def _in_this_process(_: float) -> Runner:
     return Runner(map, 1, "")
 
 
-def _shared_index(night: Night) -> Sequence[np.ndarray]:
+def _shared_index(context: ShardContext) -> Sequence[np.ndarray]:
     """What the tasks of a machine share to find neighbours, besides the graph."""
-    blocks = column_blocks(night)
+    blocks = column_blocks(context)
     if not blocks:
-        return night.index
-    return (*blocks, *(night.index.followees if night.hubs_left_out else ()))
+        return context.index
+    return (*blocks, *(context.index.followees if context.hubs_left_out else ()))
 
 
 def _hubs(

@@ -39,7 +39,7 @@ from raypipe.pipeline.cost.sample import (
     reason_of_blocks,
     write_seconds,
 )
-from raypipe.pipeline.load import load, prepare_night
+from raypipe.pipeline.load import load, prepare_context
 from raypipe.pipeline.publish_gate import check_lists
 from raypipe.recommend.audience import read_accounts
 from raypipe.recommend.blend.ranker import save_ranker
@@ -130,7 +130,7 @@ def _compute(
             staging, lambda: choose_ladder(graph, asked, config, stages, run_on, rejections)
         )
         ladder = decided["ladder"]
-        night, model = prepare_night(
+        context, model = prepare_context(
             loaded,
             config,
             ladder_of(ladder["tiers"]),
@@ -141,12 +141,12 @@ def _compute(
             rejections,
         )
         with stages.stage("plan"):
-            run_shards, cpus, why_cluster = run_on(estimate_cost(night))
+            run_shards, cpus, why_cluster = run_on(estimate_cost(context))
             stages.progress.say(why_cluster)
-            cost = measure_cost(night)
-            shards = cut_once(staging, night, cost, cpus)
+            cost = measure_cost(context)
+            shards = cut_once(staging, context, cost, cpus)
             predicted = sum(map(cost.of, shards))
-            why_blocks = reason_of_blocks(night, cost, shards)
+            why_blocks = reason_of_blocks(context, cost, shards)
             if why_blocks:
                 stages.progress.say(why_blocks)
 
@@ -159,15 +159,15 @@ def _compute(
             ]
             for shard in set(shards) - set(todo):
                 stages.progress.advance(cost.of(shard))
-            for result in run_shards(partial(recommend_shard, night), todo):
+            for result in run_shards(partial(recommend_shard, context), todo):
                 staging.save_shard(shard_name(result.shard), result.tables)
                 stages.progress.advance(cost.of(result.shard))
 
-    with stages.stage("recall") if night.hubs_left_out else nullcontext():
-        similarity = similarity_facts(loaded.graph, night)
+    with stages.stage("recall") if context.hubs_left_out else nullcontext():
+        similarity = similarity_facts(loaded.graph, context)
 
-    stands = {name for tier in night.ladder for name in tier.sources}
-    walks = {name: about for name, about in walk_facts(night).items() if name in stands}
+    stands = {name for tier in context.ladder for name in tier.sources}
+    walks = {name: about for name, about in walk_facts(context).items() if name in stands}
 
     with stages.stage("write"):
         parts = {
@@ -191,8 +191,8 @@ def _compute(
         )
         if model:
             save_model(model, staging.path / "model")
-        if night.ranker:
-            save_ranker(night.ranker, staging.path / "ranker.json")
+        if context.ranker:
+            save_ranker(context.ranker, staging.path / "ranker.json")
 
     with stages.stage("gate"):
         checked = check_lists(staging.path, parts["recommendations"], loaded.graph, filters)
@@ -208,7 +208,7 @@ def _compute(
             },
             "audience": len(cost.accounts),
             "neighbours": sum(part["rows"] for part in parts["neighbours"]),
-            **count_lists(staging, shards, night.ladder),
+            **count_lists(staging, shards, context.ladder),
             "filters": filters.counts,
             "checked_at_the_gate": checked,
             "shards": len(shards),

@@ -26,7 +26,7 @@ from raypipe.recommend.sources import Source, co_followed, factors, follow_back,
 
 
 @dataclass(frozen=True)
-class Night:
+class ShardContext:
     """What every shard needs, put into the object store once; its arrays are read-only.
 
     Attributes:
@@ -78,7 +78,7 @@ def prepare(
     exclusions: Exclusions | None = None,
     rejections: Rejections | None = None,
     ranker: Ranker | None = None,
-) -> Night:
+) -> ShardContext:
     """What the shards of a night need of its graph.
 
     Args:
@@ -108,7 +108,7 @@ def prepare(
     ]
     if model is not None:
         sources.append(factors.Factors.of(model, graph, least, globally_excluded))
-    return Night(
+    return ShardContext(
         followees=graph.followees,
         followers=graph.followers.degrees.astype(np.int32),
         follower_rows=graph.followers,
@@ -177,6 +177,6 @@ def searched_graph(
     return Searched(*sides, int(np.count_nonzero(is_hub)), fit)
 
 
-def column_blocks(night: Night) -> tuple[np.ndarray, ...]:
+def column_blocks(context: ShardContext) -> tuple[np.ndarray, ...]:
     """int32[...] each, the accounts of a block; none where there is one index of all."""
-    return night.index.blocks if isinstance(night.index, ColumnBlocks) else ()
+    return context.index.blocks if isinstance(context.index, ColumnBlocks) else ()

@@ -22,7 +22,7 @@ from raypipe.kernels.ties import Asked
 from raypipe.kernels.topk import best_of_rows
 from raypipe.recommend import ranking
 from raypipe.recommend.blend.scores import fixed_scores, learned_scores
-from raypipe.recommend.context import Night, prepare
+from raypipe.recommend.context import ShardContext, prepare
 from raypipe.recommend.filters.eligibility import (
     FilterReason,
     count_reasons,
@@ -52,15 +52,15 @@ def warm_up(_: object = None) -> None:
     recommend_shard(prepare(graph, np.arange(3, dtype=np.int32), RunConfig()), (0, 3))
 
 
-def nearest(night: Night, accounts: np.ndarray) -> Neighbours:
+def nearest(context: ShardContext, accounts: np.ndarray) -> Neighbours:
     """The neighbours of some accounts, exact where no hub is left out."""
     k, threshold = (
-        night.config.sources.similar.neighbours,
-        night.config.sources.similar.threshold_fraction,
+        context.config.sources.similar.neighbours,
+        context.config.sources.similar.threshold_fraction,
     )
-    if night.hubs_left_out:
-        return capped_neighbours(night.index, night.followees, accounts, k, threshold)
-    return neighbours_in(night.index, accounts, k, threshold)
+    if context.hubs_left_out:
+        return capped_neighbours(context.index, context.followees, accounts, k, threshold)
+    return neighbours_in(context.index, accounts, k, threshold)
 
 
 @dataclass(frozen=True)
@@ -78,15 +78,15 @@ class ShardResult:
     tables: dict[str, pa.Table]
 
 
-def recommend_shard(night: Night, shard: tuple[int, int]) -> ShardResult:
+def recommend_shard(context: ShardContext, shard: tuple[int, int]) -> ShardResult:
     """Neighbours, then candidates, then who may be shown, then the n best, of one shard."""
-    return make_lists(night, shard, nearest(night, night.accounts[slice(*shard)]))
+    return make_lists(context, shard, nearest(context, context.accounts[slice(*shard)]))
 
 
-def make_lists(night: Night, shard: tuple[int, int], near: Neighbours) -> ShardResult:
+def make_lists(context: ShardContext, shard: tuple[int, int], near: Neighbours) -> ShardResult:
     """What follows when the neighbours of a shard are there."""
-    accounts = night.accounts[slice(*shard)]
-    lists, excluded = recommend_to(night, accounts, near)
+    accounts = context.accounts[slice(*shard)]
+    lists, excluded = recommend_to(context, accounts, near)
     tables = {
         "neighbours": _long_table(accounts, near.counts, near.codes, near.scores),
         "recommendations": _long_table(
@@ -95,7 +95,7 @@ def make_lists(night: Night, shard: tuple[int, int], near: Neighbours) -> ShardR
             lists.codes,
             lists.scores,
             lists.sources,
-            why_recommended(night, accounts, lists, near),
+            why_recommended(context, accounts, lists, near),
         ),
         "excluded": pa.table(
             {
@@ -110,24 +110,24 @@ def make_lists(night: Night, shard: tuple[int, int], near: Neighbours) -> ShardR
 
 
 def why_recommended(
-    night: Night, accounts: np.ndarray, lists: ranking.Recommendations, near: Neighbours
+    context: ShardContext, accounts: np.ndarray, lists: ranking.Recommendations, near: Neighbours
 ) -> Reasons:
     """The reason of every entry of the lists of some accounts."""
-    asked = Asked(accounts, accounts, night.followees, night.exclusions.rows)
-    globally_excluded = night.exclusions.globally_excluded
+    asked = Asked(accounts, accounts, context.followees, context.exclusions.rows)
+    globally_excluded = context.exclusions.globally_excluded
     return reasons_of(
         asked,
         lists.counts,
         lists.codes,
         near,
-        night.followees,
-        night.follower_rows,
+        context.followees,
+        context.follower_rows,
         globally_excluded,
     )
 
 
 def recommend_to(
-    night: Night, accounts: np.ndarray, near: Neighbours
+    context: ShardContext, accounts: np.ndarray, near: Neighbours
 ) -> tuple[ranking.Recommendations, Excluded]:
     """The lists of some accounts, and how many candidates were refused by (source, reason).
 
@@ -135,8 +135,8 @@ def recommend_to(
         near: the neighbours of the accounts.
     """
     made = [
-        _recommend_batch(night, accounts[batch], Neighbours(*(array[batch] for array in near)))
-        for batch in batches(night, accounts, near)
+        _recommend_batch(context, accounts[batch], Neighbours(*(array[batch] for array in near)))
+        for batch in batches(context, accounts, near)
     ]
     lists = ranking.Recommendations(
         *(np.concatenate(arrays) for arrays in zip(*(lists for lists, _ in made), strict=True))
@@ -145,112 +145,116 @@ def recommend_to(
 
 
 def _recommend_batch(
-    night: Night, accounts: np.ndarray, near: Neighbours
+    context: ShardContext, accounts: np.ndarray, near: Neighbours
 ) -> tuple[ranking.Recommendations, Excluded]:
     """The lists of some accounts, and how many candidates were refused by (source, reason)."""
-    lists = ranking.empty_lists(len(accounts), night.config.recommendations.per_account)
+    lists = ranking.empty_lists(len(accounts), context.config.recommendations.per_account)
     excluded: Excluded = Counter()
-    tiers = tiers_of(night.ladder, night.followees.degrees_of(accounts))
+    tiers = tiers_of(context.ladder, context.followees.degrees_of(accounts))
     for place in np.unique(tiers):
-        tier = night.ladder[place]
+        tier = context.ladder[place]
         members = np.flatnonzero(tiers == place)
         step = len(members) if tier.how == FILL_UP else BLENDED
         for start in range(0, len(members), step):
             some = members[start : start + step]
-            sources = sources_of_tier(night, tier, Neighbours(*(array[some] for array in near)))
+            sources = sources_of_tier(context, tier, Neighbours(*(array[some] for array in near)))
             if tier.how == FILL_UP:
-                found, counts = _climb(night, accounts[some], sources)
+                found, counts = _climb(context, accounts[some], sources)
             else:
-                found, counts = _blend(night, accounts[some], tier, sources)
+                found, counts = _blend(context, accounts[some], tier, sources)
             ranking.put(lists, some, found)
             excluded += counts
     return lists, excluded
 
 
-def sources_of_tier(night: Night, tier: Tier, near: Neighbours) -> list[Source]:
+def sources_of_tier(context: ShardContext, tier: Tier, near: Neighbours) -> list[Source]:
     """Those of a tier, in order, for the accounts whose neighbours are given."""
     of_neighbours = similar.Similar(
-        night.followees, near, night.rejected, night.config.feedback.negative
+        context.followees, near, context.rejected, context.config.feedback.negative
     )
-    sources = {**night.sources, similar.NAME: of_neighbours}
+    sources = {**context.sources, similar.NAME: of_neighbours}
     return [sources[name] for name in tier.sources]
 
 
 def _climb(
-    night: Night, accounts: np.ndarray, sources: list[Source]
+    context: ShardContext, accounts: np.ndarray, sources: list[Source]
 ) -> tuple[ranking.Recommendations, Excluded]:
     """Each source fills up what those before it have left short."""
-    n = night.config.recommendations.per_account
+    n = context.config.recommendations.per_account
     lists = ranking.empty_lists(len(accounts), n)
     excluded: Excluded = Counter()
     for source in sources:
         wanted = np.where(lists.counts < n, n, 0)
-        candidates, eligible = _ask(night, accounts, source, wanted, excluded)
+        candidates, eligible = _ask(context, accounts, source, wanted, excluded)
         lists = ranking.fill_from(lists, SOURCES.index(source.name), candidates, eligible)
     return lists, excluded
 
 
 def _blend(
-    night: Night, accounts: np.ndarray, tier: Tier, sources: list[Source]
+    context: ShardContext, accounts: np.ndarray, tier: Tier, sources: list[Source]
 ) -> tuple[ranking.Recommendations, Excluded]:
     """The best of what all sources bring, scored together."""
-    union, excluded = candidate_union(night, accounts, sources)
-    scores = blend_scores(night, accounts, tier, union)
-    n = night.config.recommendations.per_account
-    return best_of(night, tier, union, scores, n), excluded
+    union, excluded = candidate_union(context, accounts, sources)
+    scores = blend_scores(context, accounts, tier, union)
+    n = context.config.recommendations.per_account
+    return best_of(context, tier, union, scores, n), excluded
 
 
 def blend_scores(
-    night: Night, accounts: np.ndarray, tier: Tier, union: CandidateUnion
+    context: ShardContext, accounts: np.ndarray, tier: Tier, union: CandidateUnion
 ) -> np.ndarray:
     """float64[c]: of what several sources bring, by the ranker or by weights, as the tier says."""
     if tier.how == LEARNED_RANKER:
-        return learned_scores(night.ranker, night.graph_features, accounts, union)
-    weights = night.config.sources.weights
+        return learned_scores(context.ranker, context.graph_features, accounts, union)
+    weights = context.config.sources.weights
     return fixed_scores([weights[name] for name in tier.sources], union)
 
 
 def best_of(
-    night: Night, tier: Tier, union: CandidateUnion, scores: np.ndarray, n: int
+    context: ShardContext, tier: Tier, union: CandidateUnion, scores: np.ndarray, n: int
 ) -> ranking.Recommendations:
     """The n best of a blend, with no more from one source than the night's lists may have."""
     places = np.array([SOURCES.index(name) for name in tier.sources])
-    numerator, denominator = night.config.blend.most_fraction
-    most = max(1, night.config.recommendations.per_account * numerator // denominator)
+    numerator, denominator = context.config.blend.most_fraction
+    most = max(1, context.config.recommendations.per_account * numerator // denominator)
     return ranking.best_of_blend(union, scores, places, n, most)
 
 
 def candidate_union(
-    night: Night, accounts: np.ndarray, sources: list[Source]
+    context: ShardContext, accounts: np.ndarray, sources: list[Source]
 ) -> tuple[CandidateUnion, Excluded]:
     """Whom a blend looks at: the best eligible candidates of each source, for some accounts."""
-    length = blend_length(night.config)
+    length = blend_length(context.config)
     excluded: Excluded = Counter()
     wanted = np.full(len(accounts), length)
     best = []
     for source in sources:
-        candidates, eligible = _ask(night, accounts, source, wanted, excluded)
+        candidates, eligible = _ask(context, accounts, source, wanted, excluded)
         best.append(best_of_rows(*candidates, eligible, length))
     lists = (np.stack(arrays) for arrays in zip(*best, strict=True))
-    return unite(*lists, len(night.followers)), excluded
+    return unite(*lists, len(context.followers)), excluded
 
 
 def _ask(
-    night: Night, accounts: np.ndarray, source: Source, wanted: np.ndarray, excluded: Excluded
+    context: ShardContext,
+    accounts: np.ndarray,
+    source: Source,
+    wanted: np.ndarray,
+    excluded: Excluded,
 ) -> tuple[Candidates, np.ndarray]:
     """So many candidates of a source at least, and who of them may be shown: bool[candidates].
 
     Those who may not are counted in ``excluded``.
     """
-    enough = wanted + max_excluded(night.followees, night.exclusions, accounts)
+    enough = wanted + max_excluded(context.followees, context.exclusions, accounts)
     candidates = source(accounts, np.where(wanted > 0, enough, 0))
     reasons = filter_reasons(
-        night.followees,
-        night.followers,
-        night.exclusions,
+        context.followees,
+        context.followers,
+        context.exclusions,
         accounts,
         candidates,
-        night.config.candidates.min_followers,
+        context.config.candidates.min_followers,
     )
     for reason, count in count_reasons(reasons).items():
         excluded[source.name, reason] += count
@@ -258,16 +262,16 @@ def _ask(
 
 
 def batches(
-    night: Night, accounts: np.ndarray, near: Neighbours, most: int | None = None
+    context: ShardContext, accounts: np.ndarray, near: Neighbours, most: int | None = None
 ) -> Iterator[slice]:
     """Ranges of the accounts with at most _BATCH candidates each, or one account.
 
     Args:
         most: accounts of a range; None: no limit.
     """
-    sizes = union_sizes(night.followees, near.counts, near.codes)
-    sizes += max_excluded(night.followees, night.exclusions, accounts)
-    sizes += night.config.recommendations.per_account
+    sizes = union_sizes(context.followees, near.counts, near.codes)
+    sizes += max_excluded(context.followees, context.exclusions, accounts)
+    sizes += context.config.recommendations.per_account
     done = np.concatenate([[0], np.cumsum(sizes)])
     start = 0
     while start < len(accounts):

@@ -9,7 +9,7 @@ import numpy as np
 from raypipe.config import RunConfig
 from raypipe.kernels.column_blocks import work_in_blocks
 from raypipe.kernels.tanimoto import work
-from raypipe.recommend.context import Night, column_blocks
+from raypipe.recommend.context import ShardContext, column_blocks
 from raypipe.recommend.ladder import FILL_UP, LEARNED_RANKER, Tier, tiers_of
 from raypipe.recommend.memory import blend_length
 from raypipe.recommend.sources import similar
@@ -18,30 +18,30 @@ from raypipe.recommend.sources import similar
 _RANKED = 1100.0
 
 
-def estimate_work(night: Night, asked: Collection[str] | None = None) -> np.ndarray:
+def estimate_work(context: ShardContext, asked: Collection[str] | None = None) -> np.ndarray:
     """float64[audience]: nanoseconds of each account, on a machine that may not be this one.
 
     Args:
         asked: names of sources that are asked for a list of every account; None: those of a night,
             which searches neighbours for all, and asks who leads on the ladder.
     """
-    accounts = night.accounts
+    accounts = context.accounts
     found = np.zeros(len(accounts))
     if asked is None or similar.NAME in asked:
-        if column_blocks(night):
-            of_search = work_in_blocks(night.index)
+        if column_blocks(context):
+            of_search = work_in_blocks(context.index)
         else:
-            of_search = work(night.index, night.config.sources.similar.threshold_fraction)
+            of_search = work(context.index, context.config.sources.similar.threshold_fraction)
         found += of_search[accounts]
-    found += work_of_list(night.config) * (1 if asked is None else len(asked))
-    tiers = tiers_of(night.ladder, night.followees.degrees_of(accounts))
-    for name, source in night.sources.items():
-        leads = np.array([_is_asked(tier, name) for tier in night.ladder])
+    found += work_of_list(context.config) * (1 if asked is None else len(asked))
+    tiers = tiers_of(context.ladder, context.followees.degrees_of(accounts))
+    for name, source in context.sources.items():
+        leads = np.array([_is_asked(tier, name) for tier in context.ladder])
         theirs = np.flatnonzero(leads[tiers]) if asked is None else np.arange(len(accounts))
         if asked is None or name in asked:
             found[theirs] += source.work(accounts[theirs])
     if asked is None:
-        found += np.array([work_of_blend(tier, night.config) for tier in night.ladder])[tiers]
+        found += np.array([work_of_blend(tier, context.config) for tier in context.ladder])[tiers]
     return found
 
 

@@ -19,7 +19,7 @@ from raypipe.kernels.candidate_union import CandidateUnion
 from raypipe.kernels.csr import Adjacency, subset
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.recommend.blend.ranker import load_ranker
-from raypipe.recommend.context import Night, prepare
+from raypipe.recommend.context import ShardContext, prepare
 from raypipe.recommend.filters.eligibility import Exclusions, FilterReason, filter_reasons
 from raypipe.recommend.ladder import FILL_UP, SOURCES, Tier, ladder_of, tiers_of
 from raypipe.recommend.models.model import load_model
@@ -133,27 +133,27 @@ def explain(
     }
     graph = load_graph(run.path / "graph")
     code, other = graph.codes([account, candidate]).tolist()
-    night = _night_of(run, graph, code)
-    kept_out = _kept_out(night, other, run, account, candidate, rejected, newest)
+    context = _context_of(run, graph, code)
+    kept_out = _kept_out(context, other, run, account, candidate, rejected, newest)
     if kept_out:
         why_not, because = kept_out
         return Explanation(**about, recommended=False, because=because, why_not=why_not)
 
     near = _neighbours_of(run, account, graph)
-    tier = night.ladder[int(tiers_of(night.ladder, night.followees.degrees_of(code)))]
-    longer = _longer_list(night, near, tier)
+    tier = context.ladder[int(tiers_of(context.ladder, context.followees.degrees_of(code)))]
+    longer = _longer_list(context, near, tier)
     rank = _place_in(longer, other)
     if not rows and longer.counts[0]:
-        least = night.config.audience.min_follows
+        least = context.config.audience.min_follows
         because = f"{account} is not in the audience of this run (audience.min_follows is {least})"
         return Explanation(**about, recommended=False, because=because, why_not=NO_LIST)
     about |= {
         "rank_if_longer": rank,
-        "reason": published.get(REASON) or _reason(night, near, other, graph),
-        "sources": [_by_itself(night, near, name, tier, other) for name in _ready(night, tier)],
+        "reason": published.get(REASON) or _reason(context, near, other, graph),
+        "sources": [_by_itself(context, near, name, tier, other) for name in _ready(context, tier)],
     }
     if published:
-        shares = _shares(night, near, tier, other, published[SOURCE])
+        shares = _shares(context, near, tier, other, published[SOURCE])
         because = f"at rank {published[RANK]} of {len(rows)}"
         return Explanation(**about, recommended=True, because=because, shares=shares)
     if rank is not None:
@@ -161,7 +161,7 @@ def explain(
         return Explanation(**about, recommended=False, because=because, why_not=TOO_LOW)
     made_of = ", ".join(tier.sources)
     if tier.how != FILL_UP and any(row[RANK] for row in about["sources"]):
-        because = _out_of_the_blend(night, near, tier, other)
+        because = _out_of_the_blend(context, near, tier, other)
         return Explanation(**about, recommended=False, because=because, why_not=TOO_LOW)
     if longer.counts[0] == DEPTH:
         because = f"it is not among the first {DEPTH:,} of {made_of}"
@@ -170,7 +170,7 @@ def explain(
     return Explanation(**about, recommended=False, because=because, why_not=NOT_RETRIEVED)
 
 
-def _night_of(run: Run, graph: FollowGraph, code: int) -> Night:
+def _context_of(run: Run, graph: FollowGraph, code: int) -> ShardContext:
     """The night of one account, without a search."""
     config = load_config(run.path / "config.yaml")
     ranker = run.path / "ranker.json"
@@ -206,7 +206,7 @@ def _that_teach(
 
 
 def _kept_out(
-    night: Night,
+    context: ShardContext,
     other: int,
     run: Run,
     account: str,
@@ -215,12 +215,12 @@ def _kept_out(
     newest: Run | None,
 ) -> tuple[str, str] | None:
     """(name of the FilterReason, words) of who must not be shown; None for who may be."""
-    config = night.config
+    config = context.config
     asked = Candidates(np.array([0, 1]), np.array([other], np.int32), np.zeros(1))
     least = config.candidates.min_followers
     reason = FilterReason(
         filter_reasons(
-            night.followees, night.followers, night.exclusions, night.accounts, asked, least
+            context.followees, context.followers, context.exclusions, context.accounts, asked, least
         )[0]
     )
     if reason in (FilterReason.SELF, FilterReason.ALREADY_FOLLOWED):
@@ -233,7 +233,7 @@ def _kept_out(
         words = "it was rejected when this run was made; that was taken back, for later runs"
     elif reason == FilterReason.TOO_FEW_FOLLOWERS:
         words = (
-            f"it has {night.followers[other]} followers, and candidates.min_followers is {least}"
+            f"it has {context.followers[other]} followers, and candidates.min_followers is {least}"
         )
     elif not reason and newest and newest.id != run.id:
         reason = FilterReason(why_excluded(newest, account, candidate))
@@ -249,26 +249,26 @@ def _neighbours_of(run: Run, account: str, graph: FollowGraph) -> Neighbours:
     return Neighbours(np.array([len(table)], np.int32), codes, np.zeros_like(codes), scores)
 
 
-def _longer_list(night: Night, near: Neighbours, tier: Tier) -> Recommendations:
+def _longer_list(context: ShardContext, near: Neighbours, tier: Tier) -> Recommendations:
     """The list of the account, as long as it may be: of a blend, all that it looks at."""
     if tier.how != FILL_UP:
-        union = _candidate_union(night, near, tier)
-        scores = blend_scores(night, night.accounts, tier, union)
-        return best_of(night, tier, union, scores, len(union.codes))
-    longer = night.config.recommendations.model_copy(update={"per_account": DEPTH})
-    config = night.config.model_copy(update={"recommendations": longer})
+        union = _candidate_union(context, near, tier)
+        scores = blend_scores(context, context.accounts, tier, union)
+        return best_of(context, tier, union, scores, len(union.codes))
+    longer = context.config.recommendations.model_copy(update={"per_account": DEPTH})
+    config = context.config.model_copy(update={"recommendations": longer})
     ladder = (tier._replace(min_follows=0),)
-    return recommend_to(replace(night, config=config, ladder=ladder), night.accounts, near)[0]
+    return recommend_to(replace(context, config=config, ladder=ladder), context.accounts, near)[0]
 
 
-def _candidate_union(night: Night, near: Neighbours, tier: Tier) -> CandidateUnion:
+def _candidate_union(context: ShardContext, near: Neighbours, tier: Tier) -> CandidateUnion:
     """What the sources of a blend say of their best candidates."""
-    return candidate_union(night, night.accounts, sources_of_tier(night, tier, near))[0]
+    return candidate_union(context, context.accounts, sources_of_tier(context, tier, near))[0]
 
 
-def _out_of_the_blend(night: Night, near: Neighbours, tier: Tier, other: int) -> str:
+def _out_of_the_blend(context: ShardContext, near: Neighbours, tier: Tier, other: int) -> str:
     """Why one that a source brings has no rank at all in a blend."""
-    union = _candidate_union(night, near, tier)
+    union = _candidate_union(context, near, tier)
     if other in union.codes:
         return "its source has as many in the list as blend.max_share_per_source allows"
     made_of = ", ".join(tier.sources)
@@ -276,7 +276,7 @@ def _out_of_the_blend(night: Night, near: Neighbours, tier: Tier, other: int) ->
 
 
 def _shares(
-    night: Night, near: Neighbours, tier: Tier, other: int, published: str
+    context: ShardContext, near: Neighbours, tier: Tier, other: int, published: str
 ) -> list[dict[str, Any]]:
     """Which sources a place in the list is owed to: the one that brought it, or those of a blend.
 
@@ -285,15 +285,15 @@ def _shares(
     """
     if tier.how == FILL_UP:
         return [{SOURCE: published, "share": 1.0}]
-    union = _candidate_union(night, near, tier)
+    union = _candidate_union(context, near, tier)
     (place,) = np.flatnonzero(union.codes == other)
-    whole = blend_scores(night, night.accounts, tier, union)[place]
+    whole = blend_scores(context, context.accounts, tier, union)[place]
     losses = []
     for source in range(len(tier.sources)):
         scores, ranks = union.scores.copy(), union.ranks.copy()
         scores[place, source], ranks[place, source] = 0.0, union.length
         without = union._replace(scores=scores, ranks=ranks)
-        left = blend_scores(night, night.accounts, tier, without)[place]
+        left = blend_scores(context, context.accounts, tier, without)[place]
         losses.append(max(0.0, float(whole - left)))
     total = sum(losses)
     if not total:  # it is owed to how the two accounts stand
@@ -311,15 +311,17 @@ def _place_in(lists: Recommendations, code: int) -> int | None:
     return int(found[0]) + 1 if len(found) else None
 
 
-def _ready(night: Night, tier: Tier) -> list[str]:
+def _ready(context: ShardContext, tier: Tier) -> list[str]:
     """All sources that this night has, those of the account's list first."""
-    ready = {similar.NAME, *night.sources}
+    ready = {similar.NAME, *context.sources}
     return [*tier.sources, *(name for name in SOURCES if name in ready - {*tier.sources})]
 
 
-def _by_itself(night: Night, near: Neighbours, name: str, tier: Tier, other: int) -> dict[str, Any]:
+def _by_itself(
+    context: ShardContext, near: Neighbours, name: str, tier: Tier, other: int
+) -> dict[str, Any]:
     """What a source by itself makes of the candidate."""
-    lists = _longer_list(night, near, Tier(0, (name,)))
+    lists = _longer_list(context, near, Tier(0, (name,)))
     rank = _place_in(lists, other)
     return {
         SOURCE: name,
@@ -330,7 +332,7 @@ def _by_itself(night: Night, near: Neighbours, name: str, tier: Tier, other: int
     }
 
 
-def _reason(night: Night, near: Neighbours, other: int, graph: FollowGraph) -> str:
+def _reason(context: ShardContext, near: Neighbours, other: int, graph: FollowGraph) -> str:
     lists = empty_lists(1, 1)
     lists.counts[0], lists.codes[0, 0] = 1, other
-    return sentences(why_recommended(night, night.accounts, lists, near), graph.ids)[0].as_py()
+    return sentences(why_recommended(context, context.accounts, lists, near), graph.ids)[0].as_py()

@@ -11,7 +11,7 @@ from raypipe.cli.output.terminal import print_table
 from raypipe.config import load_config
 from raypipe.evaluation.neighbour_recall import similarity_facts
 from raypipe.graph.follow_graph import FollowGraph
-from raypipe.recommend.context import Night, prepare
+from raypipe.recommend.context import ShardContext, prepare
 from raypipe.recommend.shard import nearest
 from tests.benchmarks.similarity import graphs
 from tests.benchmarks.timing import in_turns
@@ -37,24 +37,26 @@ def bench() -> None:
         ids = pa.array(range(made.accounts)).cast(pa.large_string())
         graph = FollowGraph(ids, made.followees, made.followers, "")
         most = graph.followers.degrees.max()
-        nights = {cap: night_of(graph, cap) for cap in CAPS if cap is None or cap < most}
-        seconds = in_turns({cap: searching(night) for cap, night in nights.items()})
-        rows = [row(graph, night, seconds) for night in nights.values()]
+        contexts = {cap: night_of(graph, cap) for cap in CAPS if cap is None or cap < most}
+        seconds = in_turns({cap: searching(context) for cap, context in contexts.items()})
+        rows = [row(graph, context, seconds) for context in contexts.values()]
         title = f"{name}: {graph.accounts:,} accounts, {graph.follows:,} follows, most {most:,}"
         print_table(COLUMNS, rows, title)
 
 
-def night_of(graph: FollowGraph, cap: int | None) -> Night:
+def night_of(graph: FollowGraph, cap: int | None) -> ShardContext:
     config = load_config(None, {"sources.similar.max_followers": cap})
     return prepare(graph, np.arange(graph.accounts, dtype=np.int32), config)
 
 
-def searching(night: Night) -> Callable[[], object]:
-    return lambda: nearest(night, night.accounts)
+def searching(context: ShardContext) -> Callable[[], object]:
+    return lambda: nearest(context, context.accounts)
 
 
-def row(graph: FollowGraph, night: Night, seconds: dict[int | None, float]) -> list[object]:
-    facts = similarity_facts(graph, night)
+def row(
+    graph: FollowGraph, context: ShardContext, seconds: dict[int | None, float]
+) -> list[object]:
+    facts = similarity_facts(graph, context)
     cap = facts["max_followers"]
     return [
         "exact" if cap is None else f"{cap:,}",

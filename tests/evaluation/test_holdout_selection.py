@@ -220,7 +220,9 @@ def test_the_same_however_it_is_cut(settings, shards, blocks, cap, graph, monkey
 
     def run_shards(function, todo):
         (measuring,) = function.args
-        seen.append((len(todo), len(column_blocks(measuring.night)), measuring.night.hubs_left_out))
+        seen.append(
+            (len(todo), len(column_blocks(measuring.context)), measuring.context.hubs_left_out)
+        )
         return map(function, reversed(todo))
 
     assert chosen(graph, lambda _: Runner(run_shards, 3, ""), **settings, **capped)[0] == expected

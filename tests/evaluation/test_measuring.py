@@ -81,11 +81,13 @@ def test_equals_the_oracle_on_train_alone(rows, min_followers):
 def test_the_ladder_is_what_the_night_shows():
     config, split = split_of(random_rows(), **{"sources.similar.min_follows": 6})
     measuring = measuring_of(split, config, ["ladder", "similar+popular"])
-    night = measuring.night
+    context = measuring.context
     for lists, ladder in zip(
-        lists_of(night, measuring.ladders, night.accounts), measuring.ladders.values(), strict=True
+        lists_of(context, measuring.ladders, context.accounts),
+        measuring.ladders.values(),
+        strict=True,
     ):
-        tables = recommend_shard(replace(night, ladder=ladder), (0, len(night.accounts))).tables
+        tables = recommend_shard(replace(context, ladder=ladder), (0, len(context.accounts))).tables
         shown = tables["recommendations"]
         assert lists[lists >= 0].tolist() == shown["other"].to_pylist()
     assert len(set(split.segments)) > 1
@@ -101,7 +103,7 @@ def test_coverage_by_hand(least):
     followers = np.bincount(split.train.followees.codes, minlength=split.train.accounts)
     catalogue = set(np.flatnonzero(followers >= max(1, least)))
     assert 0 < len(catalogue) < split.train.accounts
-    lists = lists_of(measuring.night, measuring.ladders, split.accounts)
+    lists = lists_of(measuring.context, measuring.ladders, split.accounts)
     for source, codes in zip(found.sources, lists, strict=True):
         for k in (2, 5):
             for place, segment in enumerate(SEGMENTS):
@@ -144,7 +146,7 @@ def test_work_is_that_of_the_sources_that_are_asked(sources, asked):
     assert measuring.asked == asked
     done = []
     measure_lists(measuring, shards=4, advance=done.append)
-    assert sum(done) == pytest.approx(estimate_work(measuring.night, asked).sum() * 1e-9)
+    assert sum(done) == pytest.approx(estimate_work(measuring.context, asked).sum() * 1e-9)
 
 
 def test_ray_gives_the_same(local_ray):

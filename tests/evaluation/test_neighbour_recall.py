@@ -46,12 +46,12 @@ def test_by_hand():
     d: e 1, c 1/2, a 1/3; then b 1/3. Found: nobody, without h its set is empty; for e the same.
     """
     graph = with_hub()
-    night = capped(graph, 4, sources__similar__neighbours=3)
-    assert measure_recall(night, graph.followers) == Recall(
+    context = capped(graph, 4, sources__similar__neighbours=3)
+    assert measure_recall(context, graph.followers) == Recall(
         pytest.approx((1 / 3 + 1 / 3 + 0 + 0 + 0) / 5),
         pytest.approx(2 / 15), pytest.approx(2 / 15), 5,
     )  # fmt: skip
-    facts = similarity_facts(graph, night)
+    facts = similarity_facts(graph, context)
     assert facts == {
         "max_followers": 4, "hubs_left_out": 1, "share_of_co_follow_pairs_left": round(9 / 34, 4),
         "recall": 0.1333, "low": 0.1333, "high": 0.1333, "sample": 5,
@@ -70,7 +70,7 @@ def test_a_search_that_leaves_nobody_out_is_exact(cap):
 @given(pairs, st.sampled_from([1, 2, 4]), st.integers(1, 4), st.sampled_from([0.0, 0.1, 0.5]))
 def test_equals_the_oracle(rows, cap, k, threshold):
     graph = graph_of(rows)
-    night = capped(
+    context = capped(
         graph, cap, sources__similar__neighbours=k, sources__similar__threshold=threshold
     )
     follows, least = naive.follow_sets(rows), Fraction(str(threshold))
@@ -80,7 +80,7 @@ def test_equals_the_oracle(rows, cap, k, threshold):
         if exact:
             found = naive.neighbours(follows, account, k, least, cap)
             shares.append(naive.recall(exact, found))
-    found = measure_recall(night, graph.followers)
+    found = measure_recall(context, graph.followers)
     assert found.sample == len(shares)
     if shares:
         mean = float(sum(shares) / len(shares))
@@ -160,18 +160,18 @@ def test_sample_is_drawn_by_seed_alone(larger, monkeypatch):
 
 
 def test_fewer_accounts_are_asked_the_more_co_follow_pairs_they_have(larger, monkeypatch):
-    night = capped(larger, 30)
-    asked = night.accounts[night.followees.degrees > 0]
+    context = capped(larger, 30)
+    asked = context.accounts[context.followees.degrees > 0]
     monkeypatch.setattr(neighbour_recall, "_FEWEST", 7)
     per_account = 4 * naive_co_follow_pairs(larger) // len(asked)
-    assert len(neighbour_recall._draw(night, asked)) == len(asked)
+    assert len(neighbour_recall._draw(context, asked)) == len(asked)
     for co_follow_pairs, least, most in [
         (0, 7, 7),
         (40 * per_account, 120, 200),
         (10**12, 300, 400),
     ]:
         monkeypatch.setattr(neighbour_recall, "_CO_FOLLOW_PAIRS", co_follow_pairs)
-        drawn = neighbour_recall._draw(night, asked)
+        drawn = neighbour_recall._draw(context, asked)
         assert least <= len(drawn) <= most
         assert set(drawn) <= set(asked)
         assert (np.diff(drawn) > 0).all()
@@ -183,8 +183,8 @@ def naive_co_follow_pairs(graph):
 
 def test_only_the_audience_is_asked():
     graph = with_hub()
-    night = night_on(graph, [graph.code("a"), graph.code("x")], sources__similar__max_followers=4)
-    found = measure_recall(night, graph.followers)
+    context = night_on(graph, [graph.code("a"), graph.code("x")], sources__similar__max_followers=4)
+    found = measure_recall(context, graph.followers)
     assert found == Recall(pytest.approx(1 / 4), pytest.approx(1 / 4), pytest.approx(1 / 4), 1)
 
 

@@ -130,10 +130,10 @@ def test_the_ladder_is_measured_with_what_teaches(monkeypatch):
     before, after = choose_ladder(*told), choose_ladder(*told, taught)
     assert before != after
     without, with_ = seen
-    assert with_.night.exclusions.rows.codes.tolist() == taught.rows.codes.tolist()
-    assert with_.night.rejected is taught.rows
-    assert not len(without.night.exclusions.rows.codes)
-    assert without.night.rejected is None
+    assert with_.context.exclusions.rows.codes.tolist() == taught.rows.codes.tolist()
+    assert with_.context.rejected is taught.rows
+    assert not len(without.context.exclusions.rows.codes)
+    assert without.context.rejected is None
 
 
 def test_trials_of_a_sweep_hold_out_some_of_what_teaches():

@@ -119,11 +119,11 @@ def test_after_a_kill_it_goes_on_with_the_model_it_began_with(follows, store, mo
     done = []
     real = pipeline_run.recommend_shard
 
-    def dies_at_the_third(night, shard):
+    def dies_at_the_third(context, shard):
         done.append(shard)
         if len(done) == 3:
             raise Killed
-        return real(night, shard)
+        return real(context, shard)
 
     monkeypatch.setattr(pipeline_run, "recommend_shard", dies_at_the_third)
     with pytest.raises(Killed):
@@ -139,11 +139,11 @@ def test_after_a_kill_it_goes_on_with_the_model_it_began_with(follows, store, mo
 def test_a_model_that_was_torn_is_trained_again_and_so_are_its_shards(follows, store, monkeypatch):
     real, done = pipeline_run.recommend_shard, []
 
-    def dies(night, shard):
+    def dies(context, shard):
         if done:
             raise Killed
         done.append(shard)
-        return real(night, shard)
+        return real(context, shard)
 
     with monkeypatch.context() as patched:
         patched.setattr(pipeline_run, "recommend_shard", dies)

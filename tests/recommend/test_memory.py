@@ -147,9 +147,9 @@ def test_what_is_asked_for_is_said_with_its_numbers():
 
 def test_a_graph_without_follows_needs_no_blocks():
     nobody = graph_of_rows([("a", "a")])
-    night = prepare(nobody, np.arange(1, dtype=np.int32), config_of(TASK_BYTES + 100))
-    assert column_blocks(night) == ()
-    assert night.shard_accounts == 1
+    context = prepare(nobody, np.arange(1, dtype=np.int32), config_of(TASK_BYTES + 100))
+    assert column_blocks(context) == ()
+    assert context.shard_accounts == 1
 
 
 def test_what_does_not_fit_on_this_machine_is_refused_before_it_is_built(monkeypatch):

@@ -167,8 +167,8 @@ def lists(graph, rejections, **options):
     settings = {f"rejections.{name}": value for name, value in options.items()}
     config = load_config(None, {"recommendations.per_account": 5, **settings})
     everybody = np.arange(graph.accounts, dtype=np.int32)
-    night = prepare(graph, everybody, config, rejections=rejections)
-    return recommend_shard(night, (0, graph.accounts)).tables
+    context = prepare(graph, everybody, config, rejections=rejections)
+    return recommend_shard(context, (0, graph.accounts)).tables
 
 
 OFF = {"popular": 0, "neighbours": 0, "votes": 0}
@@ -212,9 +212,9 @@ def test_shards_do_not_show():
     taught = taught_by(graph, [(names[a], names[b]) for a, b in rng.integers(0, 50, (200, 2))])
     assert isinstance(taught, Rejections)
     config = load_config(None, {"feedback.negative.neighbours": 1, "feedback.negative.popular": 1})
-    night = prepare(graph, np.arange(50, dtype=np.int32), config, rejections=taught)
-    whole = recommend_shard(night, (0, 50)).tables["recommendations"].to_pylist()
-    parts = [recommend_shard(night, shard).tables for shard in ((0, 1), (1, 17), (17, 50))]
+    context = prepare(graph, np.arange(50, dtype=np.int32), config, rejections=taught)
+    whole = recommend_shard(context, (0, 50)).tables["recommendations"].to_pylist()
+    parts = [recommend_shard(context, shard).tables for shard in ((0, 1), (1, 17), (17, 50))]
     assert [row for part in parts for row in part["recommendations"].to_pylist()] == whole
     assert whole != lists(graph, None, **OFF)["recommendations"].to_pylist()
 

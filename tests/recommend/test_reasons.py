@@ -65,14 +65,14 @@ def night_of(rows, exclusions=None, names=("similar", "popular"), **settings):
     graph = graph_of(rows)
     config = load_config(None, {key.replace("__", "."): value for key, value in settings.items()})
     everybody = np.arange(graph.accounts, dtype=np.int32)
-    night = prepare(graph, everybody, config, ladder=(Tier(0, names),), exclusions=exclusions)
-    return graph, night
+    context = prepare(graph, everybody, config, ladder=(Tier(0, names),), exclusions=exclusions)
+    return graph, context
 
 
 @pytest.mark.parametrize("sentence", BY_HAND)
 def test_by_hand(sentence):
-    graph, night = night_of([*(("me", b) for b in MINE), *BY_HAND[sentence]])
-    tables = recommend_shard(night, (0, graph.accounts)).tables
+    graph, context = night_of([*(("me", b) for b in MINE), *BY_HAND[sentence]])
+    tables = recommend_shard(context, (0, graph.accounts)).tables
     assert reasons_in(tables, graph.ids)["me", "c"] == sentence
 
 
@@ -88,8 +88,8 @@ def test_the_strongest_tie_is_told_whatever_source_led():
     told = []
     for weakest in range(len(ties_of_c)):
         rows = [*(("me", b) for b in MINE), *(row for tie in ties_of_c[weakest:] for row in tie)]
-        graph, night = night_of(rows, names=("popular", "similar"))
-        tables = recommend_shard(night, (0, graph.accounts)).tables
+        graph, context = night_of(rows, names=("popular", "similar"))
+        tables = recommend_shard(context, (0, graph.accounts)).tables
         told.append(reasons_in(tables, graph.ids)["me", "c"])
     assert told == [
         "follows you",
@@ -107,8 +107,8 @@ def test_equal_the_oracle(rows, rejected, bots, n):
     exclusions = exclusions_of(filters_of(inputs_of(rejected, bots=sorted(bots)), graph))
     names = tuple(name for name in SOURCES if name != "factors")
     settings = {"recommendations__per_account": n, "similar__neighbours": 2}
-    graph, night = night_of(rows, exclusions, names, **settings)
-    tables = recommend_shard(night, (0, graph.accounts)).tables
+    graph, context = night_of(rows, exclusions, names, **settings)
+    tables = recommend_shard(context, (0, graph.accounts)).tables
     follows, ids = naive.follow_sets(rows), graph.ids.to_pylist()
     near = {account: [] for account in ids}
     for row in tables["neighbours"].to_pylist():
@@ -146,8 +146,8 @@ def test_hubs_are_counted_like_all_others():
     some = [f"b{i:03d}" for i in range(300)]
     rows = [("me", b) for b in some[:4]] + [(b, "hub") for b in some] + [("x", b) for b in some]
     rows += [(b, f"c{i:03d}") for b in some[:4] for i in range(200)]
-    graph, night = night_of(rows, names=("popular",), recommendations__per_account=300)
-    found = reasons_in(recommend_shard(night, (0, graph.accounts)).tables, graph.ids)
+    graph, context = night_of(rows, names=("popular",), recommendations__per_account=300)
+    found = reasons_in(recommend_shard(context, (0, graph.accounts)).tables, graph.ids)
     assert found["me", "hub"] == "followed by b000, b001 and 2 others you follow"
     assert found["me", "c007"] == "followed by b000, b001 and 2 others you follow"
     assert found["x", "c007"] == "followed by b000, b001 and 2 others you follow"

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from raypipe.config import TwoStepConfig, load_config
 from raypipe.kernels.tanimoto import build_index, top_neighbours
 from raypipe.recommend import shard
-from raypipe.recommend.context import Night, prepare
+from raypipe.recommend.context import ShardContext, prepare
 from raypipe.recommend.filters.eligibility import FilterReason
 from raypipe.recommend.ladder import SOURCES, Tier
 from raypipe.recommend.models.model import FactorModel, FollowFactors
@@ -29,7 +29,7 @@ from tests import naive
 from tests.strategies import graph_of, pairs
 
 
-def night_on(graph, accounts=None, **settings) -> Night:
+def night_on(graph, accounts=None, **settings) -> ShardContext:
     accounts = np.arange(graph.accounts) if accounts is None else accounts
     config = load_config(None, {key.replace("__", "."): value for key, value in settings.items()})
     return prepare(graph, np.array(accounts, dtype=np.int32), config)
@@ -105,9 +105,9 @@ def test_batches_do_not_show(monkeypatch):
 def test_each_tier_asks_its_own_sources_in_their_order(rows):
     graph = graph_of(rows)
     tiers = (Tier(0, ("similar",)), Tier(1, ("popular", "similar")), Tier(2, ("popular",)))
-    night = replace(night_on(graph, recommendations__per_account=3), ladder=tiers)
+    context = replace(night_on(graph, recommendations__per_account=3), ladder=tiers)
     found = lists_of(
-        recommend_shard(night, (0, graph.accounts)).tables["recommendations"],
+        recommend_shard(context, (0, graph.accounts)).tables["recommendations"],
         graph.ids.to_pylist(),
     )
     follows = naive.follow_sets(rows)

@@ -12,7 +12,7 @@ from raypipe.compute.units import size
 from raypipe.config import RunConfig
 from raypipe.kernels.shards import cut_short
 from raypipe.pipeline.cost.sample_blocks import rates_in_blocks
-from raypipe.recommend.context import Night, column_blocks
+from raypipe.recommend.context import ShardContext, column_blocks
 from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.work_estimate import estimate_work
 
@@ -31,12 +31,12 @@ SHARD_SECONDS = 2.0
 _BUILDING_SHARE = 0.1
 
 
-def estimate_cost(night: Night) -> float:
+def estimate_cost(context: ShardContext) -> float:
     """Seconds of one CPU that the night will take, as on the machine that the steps were timed on.
 
     Comes at once, and is right within a factor of about two on another one.
     """
-    return float(estimate_work(night).sum()) * 1e-9
+    return float(estimate_work(context).sum()) * 1e-9
 
 
 def write_seconds(accounts: int, config: RunConfig) -> float:
@@ -66,7 +66,7 @@ class Cost(NamedTuple):
         return float(self.accounts[slice(*shard)].sum()) + self.building
 
 
-def measure_cost(night: Night) -> Cost:
+def measure_cost(context: ShardContext) -> Cost:
     """What each account of the audience will take.
 
     The accounts are put into classes of equal total estimated work; in each class the seconds per
@@ -75,27 +75,27 @@ def measure_cost(night: Night) -> Cost:
     Source:
         The separate ratio estimator of Cochran (1977), "Sampling Techniques", chapter 6.
     """
-    estimate = estimate_work(night)
+    estimate = estimate_work(context)
     cost = np.zeros(len(estimate))
     if not len(estimate):
         return Cost(cost, 0.0)
-    rng = np.random.default_rng(night.config.seed)
+    rng = np.random.default_rng(context.config.seed)
     order = np.argsort(estimate, kind="stable")
     done = np.cumsum(estimate[order])
     bounds = np.searchsorted(done, done[-1] * np.arange(1, CLASSES) / CLASSES)
     classes = [rng.permutation(members) for members in np.split(order, bounds) if len(members)]
-    if column_blocks(night):
-        rates, building = rates_in_blocks(night, classes, estimate)
+    if column_blocks(context):
+        rates, building = rates_in_blocks(context, classes, estimate)
     else:
-        seconds_of(night, order[[0, -1]])  # compiles, or loads what was compiled before
-        rates = [_seconds_per_unit(night, members, estimate) for members in classes]
+        seconds_of(context, order[[0, -1]])  # compiles, or loads what was compiled before
+        rates = [_seconds_per_unit(context, members, estimate) for members in classes]
         building = 0.0
     for members, rate in zip(classes, rates, strict=True):
         cost[members] = estimate[members] * rate
     return Cost(cost, building)
 
 
-def cut_shards(night: Night, cost: Cost, cpus: int) -> list[tuple[int, int]]:
+def cut_shards(context: ShardContext, cost: Cost, cpus: int) -> list[tuple[int, int]]:
     """Ranges of the audience: of similar cost, as many to each CPU, none too large for its memory.
 
     Every shard of column blocks costs their building besides, so there are no more shards than
@@ -103,36 +103,38 @@ def cut_shards(night: Night, cost: Cost, cpus: int) -> list[tuple[int, int]]:
     """
     seconds = max(SHARD_SECONDS, cost.building / _BUILDING_SHARE)
     rounds = max(1, round(float(cost.accounts.sum()) / cpus / seconds))
-    shards = night.config.shards or cpus * rounds
-    return cut_short(cost.accounts, shards, night.shard_accounts)
+    shards = context.config.shards or cpus * rounds
+    return cut_short(cost.accounts, shards, context.shard_accounts)
 
 
-def reason_of_blocks(night: Night, cost: Cost, shards: list[tuple[int, int]]) -> str | None:
+def reason_of_blocks(
+    context: ShardContext, cost: Cost, shards: list[tuple[int, int]]
+) -> str | None:
     """What column blocks mean for this night, in words for the user; None for one index."""
-    blocks = column_blocks(night)
+    blocks = column_blocks(context)
     if not blocks:
         return None
     building = len(shards) * cost.building
     share = building / (building + float(cost.accounts.sum()))
     return (
-        f"similarity: in column blocks (memory_per_task {size(night.config.memory_per_task)}): "
+        f"similarity: in column blocks (memory_per_task {size(context.config.memory_per_task)}): "
         f"{len(blocks)}, built by each of {len(shards)} shards, {share:.0%} of the work"
     )
 
 
-def _seconds_per_unit(night: Night, sample: np.ndarray, estimate: np.ndarray) -> float:
+def _seconds_per_unit(context: ShardContext, sample: np.ndarray, estimate: np.ndarray) -> float:
     size = _SAMPLE
     while True:
         drawn = sample[:size]
-        seconds = seconds_of(night, drawn)
+        seconds = seconds_of(context, drawn)
         if size >= len(sample) or seconds > ENOUGH_SECONDS / CLASSES:
             return seconds / float(estimate[drawn].sum())
         size *= 4
 
 
-def seconds_of(night: Night, positions: np.ndarray) -> float:
+def seconds_of(context: ShardContext, positions: np.ndarray) -> float:
     """Seconds that some accounts of the audience take, given by their places in it."""
-    some = replace(night, accounts=np.sort(night.accounts[positions]))
+    some = replace(context, accounts=np.sort(context.accounts[positions]))
     started = time.thread_time()
     recommend_shard(some, (0, len(positions)))
     return time.thread_time() - started

@@ -16,7 +16,7 @@ from raypipe.kernels.column_blocks import (
     search_block,
 )
 from raypipe.kernels.exact_scores import best_candidates
-from raypipe.recommend.context import Night
+from raypipe.recommend.context import ShardContext
 from raypipe.recommend.shard import make_lists, recommend_shard
 
 #: Accounts of a class that are measured. All classes share one building of the blocks.
@@ -24,30 +24,30 @@ _SAMPLE = 1024
 
 
 def rates_in_blocks(
-    night: Night, classes: list[np.ndarray], estimate: np.ndarray
+    context: ShardContext, classes: list[np.ndarray], estimate: np.ndarray
 ) -> tuple[list[float], float]:
     """Measure the building of all blocks, and what comes to it for each account.
 
     Takes as long as it takes a shard to build its blocks.
 
     Args:
-        night: its index is ColumnBlocks.
+        context: its index is ColumnBlocks.
         classes: positions in the audience, each class in random order.
         estimate: float64[audience].
 
     Returns:
         Seconds per unit of ``estimate`` in each class, and seconds of building, once for a shard.
     """
-    followees, blocks = night.index
-    similar = night.config.sources.similar
-    k = similar.neighbours * (CANDIDATES if night.hubs_left_out else 1)
+    followees, blocks = context.index
+    similar = context.config.sources.similar
+    k = similar.neighbours * (CANDIDATES if context.hubs_left_out else 1)
     samples = [np.sort(members[:_SAMPLE]) for members in classes]
-    nights = [replace(night, accounts=night.accounts[sample]) for sample in samples]
-    asked = [ask(followees, some.accounts) for some in nights]
+    contexts = [replace(context, accounts=context.accounts[sample]) for sample in samples]
+    asked = [ask(followees, some.accounts) for some in contexts]
     near = [no_neighbours(len(sample), k) for sample in samples]
     tiny = ColumnBlocks(followees, (blocks[-1][-1:],))
     last = len(samples[-1])
-    recommend_shard(replace(nights[-1], index=tiny), (last - 1, last))  # compiles
+    recommend_shard(replace(contexts[-1], index=tiny), (last - 1, last))  # compiles
 
     building = 0.0
     seconds = np.zeros(len(classes))
@@ -59,12 +59,12 @@ def rates_in_blocks(
             started = time.thread_time()
             search_block(followees, block, some, similar.threshold_fraction, near[number])
             seconds[number] += time.thread_time() - started
-    for number, some in enumerate(nights):
+    for number, some in enumerate(contexts):
         started = time.thread_time()
         found = near[number]
-        if night.hubs_left_out:
+        if context.hubs_left_out:
             found = best_candidates(
-                night.followees,
+                context.followees,
                 some.accounts,
                 found,
                 similar.neighbours,

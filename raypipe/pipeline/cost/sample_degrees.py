@@ -14,7 +14,7 @@ from raypipe.kernels.random_network import DrawnPart, draw_part
 from raypipe.kernels.search_cost import WRITE, expected_work
 from raypipe.kernels.similarity_index import HUBS
 from raypipe.pipeline.cost.sample import CLASSES, ENOUGH_SECONDS, seconds_of
-from raypipe.recommend.context import Night
+from raypipe.recommend.context import ShardContext
 from raypipe.recommend.filters.eligibility import no_exclusions
 from raypipe.recommend.ladder import fixed_ladder
 from raypipe.recommend.models.algorithms import shape_of
@@ -38,12 +38,12 @@ class Sample(NamedTuple):
     """Accounts to search for, in the part of a network that their searches look at.
 
     Attributes:
-        night: of that part; its accounts are those of the sample.
+        context: of that part; its accounts are those of the sample.
         rows: int64[accounts], the row of ``degrees.of_follows`` that each account is of.
         share: of the network's accounts, those that have a place in the part.
     """
 
-    night: Night
+    context: ShardContext
     rows: np.ndarray
     share: float
 
@@ -67,14 +67,14 @@ def measure_degrees(degrees: Degrees, config: RunConfig) -> np.ndarray:
     classes = _classes(expected * searched.of_follows.accounts * is_asked)
     sample = draw_sample(searched, np.where(is_asked, classes, -1), config)
     if searched is not degrees:
-        sample = sample._replace(night=replace(sample.night, hubs_left_out=1))
+        sample = sample._replace(context=replace(sample.context, hubs_left_out=1))
     # The first call compiles, or loads what was compiled; what every call takes is no account's.
-    _, *calls = (seconds_of(sample.night, [0]) for _ in range(4))
+    _, *calls = (seconds_of(sample.context, [0]) for _ in range(4))
     of_sample = expected_cost(searched, config, sample.share)[sample.rows]
     rates = {}
     for number in np.unique(classes[sample.rows]):
         those = np.flatnonzero(classes[sample.rows] == number)
-        seconds = seconds_of(sample.night, those)
+        seconds = seconds_of(sample.context, those)
         rates[number] = max(seconds - min(calls), 0.1 * seconds) / of_sample[those].sum()
     # The heaviest may be too heavy to be drawn: the next lighter class stands for them.
     timed = np.array(sorted(rates))
@@ -161,16 +161,16 @@ def draw_sample(degrees: Degrees, classes: np.ndarray, config: RunConfig) -> Sam
     asked_idle = len(places) - len(leaders)
     part = draw_part(of_sizes, asked_idle, followers, followees, share, leaders, twins, rng)
     codes = np.concatenate([leaders, len(of_sizes) + np.arange(asked_idle)])
-    return Sample(_night_of(part, codes, config), np.roll(rows, -asked_idle), share)
+    return Sample(_context_of(part, codes, config), np.roll(rows, -asked_idle), share)
 
 
-def _night_of(part: DrawnPart, accounts: np.ndarray, config: RunConfig) -> Night:
+def _context_of(part: DrawnPart, accounts: np.ndarray, config: RunConfig) -> ShardContext:
     """A night on the drawn part; ranks stand for the codes of followees."""
     followers = part.followers.astype(np.int32)
     n = max(len(followers), len(part.rows.degrees))
     indptr, codes = part.rows
     rows = Adjacency(np.append(indptr, np.full(n + 1 - len(indptr), indptr[-1])), codes)
-    return Night(
+    return ShardContext(
         followees=rows,
         followers=followers,
         follower_rows=transpose(rows),

@@ -14,59 +14,59 @@ from tests.strategies import graph_of
 
 
 @pytest.fixture
-def night():
+def context():
     rng = np.random.default_rng(0)
     return night_on(graph_of([(f"{a}", f"{b}") for a, b in rng.integers(0, 3000, (20_000, 2))]))
 
 
-def test_the_estimate_of_each_class_is_scaled_by_what_its_sample_takes(night, monkeypatch):
+def test_the_estimate_of_each_class_is_scaled_by_what_its_sample_takes(context, monkeypatch):
     """With a clock that knows the true cost, the prediction is the truth."""
-    estimate = sample.estimate_work(night)
+    estimate = sample.estimate_work(context)
     slower = np.where(estimate > np.median(estimate), 3e-6, 1e-6)
     truth = estimate * slower
     monkeypatch.setattr(sample, "seconds_of", lambda _, positions: truth[positions].sum())
-    seconds, building = sample.measure_cost(night)
+    seconds, building = sample.measure_cost(context)
     assert seconds.sum() == pytest.approx(truth.sum(), rel=0.1)
     assert (seconds > 0).all()
     assert building == 0
 
 
-def test_equal_seeds_draw_equal_samples(night, monkeypatch):
+def test_equal_seeds_draw_equal_samples(context, monkeypatch):
     drawn = []
 
-    def note(night, positions):
+    def note(context, positions):
         drawn.append(positions.tolist())
         return 1.0
 
     monkeypatch.setattr(sample, "seconds_of", note)
-    sample.measure_cost(night)
+    sample.measure_cost(context)
     first = list(drawn)
     drawn.clear()
-    sample.measure_cost(night)
+    sample.measure_cost(context)
     assert drawn == first
     assert len({len(positions) for positions in first}) > 1
 
 
-def test_nobody_costs_nothing(night):
+def test_nobody_costs_nothing(context):
     for memory in (None, 400_000_000, 300_010_000):
         nobody = night_on(graph_of([("a", "b"), ("a", "c")]), accounts=[], memory_per_task=memory)
         found = sample.measure_cost(nobody)
         assert (len(found.accounts), found.building) == (0, 0)
 
 
-def test_what_is_compiled_late_is_not_measured(night, monkeypatch):
+def test_what_is_compiled_late_is_not_measured(context, monkeypatch):
     """Every tier is called once before the clock counts: that of the cheapest, of the costliest."""
     measured = []
     monkeypatch.setattr(
         sample, "seconds_of", lambda _, positions: measured.append(positions) or 1.0
     )
-    sample.measure_cost(night)
-    estimate = sample.estimate_work(night)
+    sample.measure_cost(context)
+    estimate = sample.estimate_work(context)
     assert sorted(estimate[measured[0]]) == [estimate.min(), estimate.max()]
 
 
-def test_real_seconds(night):
-    seconds = sample.measure_cost(night).accounts
+def test_real_seconds(context):
+    seconds = sample.measure_cost(context).accounts
     assert np.isfinite(seconds).all()
     assert 0 < seconds.sum() < 60
 
@@ -75,9 +75,9 @@ def test_real_seconds(night):
 def night_in_blocks():
     rng = np.random.default_rng(0)
     rows = [(f"{a}", f"{b}") for a, b in rng.integers(0, 3000, (20_000, 2))]
-    night = night_on(graph_of(rows), memory_per_task=300_200_000)
-    assert len(column_blocks(night)) > 2
-    return night
+    context = night_on(graph_of(rows), memory_per_task=300_200_000)
+    assert len(column_blocks(context)) > 2
+    return context
 
 
 class Clock:
@@ -99,13 +99,13 @@ class Clock:
 
 
 def test_building_is_for_each_shard_and_the_rest_for_each_account(night_in_blocks, monkeypatch):
-    night = night_in_blocks
-    blocks = len(column_blocks(night))
+    context = night_in_blocks
+    blocks = len(column_blocks(context))
     clock = Clock(monkeypatch)
     clock.takes("build_block", lambda *_: 7.0)
     clock.takes("search_block", lambda _f, _b, asked, *_: 2.0 * len(asked.accounts))
     clock.takes("make_lists", lambda _n, shard, _near: 3.0 * (shard[1] - shard[0]))
-    seconds, building = sample.measure_cost(night)
+    seconds, building = sample.measure_cost(context)
     assert building == 7.0 * blocks
     assert seconds.mean() == pytest.approx(2.0 * blocks + 3.0, rel=0.1)
     of_two = sample.Cost(seconds, building)
@@ -116,17 +116,17 @@ def test_hubs_left_out_are_left_out_of_the_measuring(monkeypatch):
     """And the candidates that are then twice as many are scored over the whole sets."""
     rng = np.random.default_rng(0)
     rows = [(f"{a}", f"{int(b**3 / 9e6)}") for a, b in rng.integers(0, 3000, (20_000, 2))]
-    night = night_on(
+    context = night_on(
         graph_of(rows), memory_per_task=300_200_000, sources__similar__max_followers=100
     )
-    assert column_blocks(night)
-    assert night.hubs_left_out
+    assert column_blocks(context)
+    assert context.hubs_left_out
     clock = Clock(monkeypatch)
     kept = []
     clock.takes("search_block", lambda *arguments: kept.append(arguments[-1].codes.shape[1]) or 0.0)
     clock.takes("best_candidates", lambda _f, accounts, *_: 4.0 * len(accounts))
     clock.takes("make_lists", lambda *_: 0.0)
-    seconds, building = sample.measure_cost(night)
+    seconds, building = sample.measure_cost(context)
     assert set(kept) == {20}
     assert building == 0
     assert seconds.mean() == pytest.approx(4.0, rel=0.1)
@@ -139,24 +139,24 @@ def test_real_seconds_in_blocks(night_in_blocks):
     assert 0 < building < 60
 
 
-def test_shards_are_as_many_as_time_memory_and_cpus_ask_for(night, night_in_blocks):
+def test_shards_are_as_many_as_time_memory_and_cpus_ask_for(context, night_in_blocks):
     """A night of 3000 accounts, 10 ms each."""
-    accounts = np.full(len(night.accounts), 0.01)
+    accounts = np.full(len(context.accounts), 0.01)
     seconds = accounts.sum()
 
-    def shards(night, building, cpus, **fields):
+    def shards(context, building, cpus, **fields):
         return len(
-            sample.cut_shards(replace(night, **fields), sample.Cost(accounts, building), cpus)
+            sample.cut_shards(replace(context, **fields), sample.Cost(accounts, building), cpus)
         )
 
-    assert shards(night, 0.0, 1) == round(seconds / sample.SHARD_SECONDS)
-    assert shards(night, 0.0, 4) == 4 * round(seconds / 4 / sample.SHARD_SECONDS)
+    assert shards(context, 0.0, 1) == round(seconds / sample.SHARD_SECONDS)
+    assert shards(context, 0.0, 4) == 4 * round(seconds / 4 / sample.SHARD_SECONDS)
     # To build for 0.5 s, a shard should work for 5; to build for 60 s, 600: one for each CPU.
     whole = {"shard_accounts": len(accounts)}
     assert shards(night_in_blocks, 0.5, 1, **whole) == round(seconds / 5)
     assert shards(night_in_blocks, 60.0, 1, **whole) == 1
     assert shards(night_in_blocks, 60.0, 4, **whole) == 4
-    config = night.config.model_copy(update={"shards": 9})
+    config = context.config.model_copy(update={"shards": 9})
     assert shards(night_in_blocks, 60.0, 1, config=config, **whole) == 9
     # Memory asks for more.
     assert shards(night_in_blocks, 60.0, 1, config=config, shard_accounts=100) >= 30
@@ -166,10 +166,10 @@ def test_shards_are_as_many_as_time_memory_and_cpus_ask_for(night, night_in_bloc
     assert max(stop - start for start, stop in cut) <= 100
 
 
-def test_the_reason_says_what_blocks_cost(night, night_in_blocks):
-    accounts = np.full(len(night.accounts), 30 / len(night.accounts))
+def test_the_reason_says_what_blocks_cost(context, night_in_blocks):
+    accounts = np.full(len(context.accounts), 30 / len(context.accounts))
     shards = [(0, 1), (1, 3000)]
-    assert sample.reason_of_blocks(night, sample.Cost(accounts, 0.0), shards) is None
+    assert sample.reason_of_blocks(context, sample.Cost(accounts, 0.0), shards) is None
     assert sample.reason_of_blocks(night_in_blocks, sample.Cost(accounts, 5.0), shards) == (
         "similarity: in column blocks (memory_per_task 300.2MB): "
         f"{len(column_blocks(night_in_blocks))}, built by each of 2 shards, 25% of the work"

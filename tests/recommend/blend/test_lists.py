@@ -61,8 +61,8 @@ def lists_of(graph, results):
     return found
 
 
-def whole(night):
-    return [recommend_shard(night, (0, len(night.accounts)))]
+def whole(context):
+    return [recommend_shard(context, (0, len(context.accounts)))]
 
 
 @given(pairs.filter(bool), some_pairs, some_pairs, st.integers(1, 6), st.sampled_from([1, 2, 4]))
@@ -71,7 +71,7 @@ def test_a_blend_by_weights_equals_the_oracle(rows, rejected, blocked, length, m
     follows = naive.follow_sets(rows)
     exclusions = exclusions_of(filters_of(inputs_of(rejected, blocked), graph))
     n, wanted = 4, max(length, 4)
-    night = night_of(
+    context = night_of(
         graph,
         RANK_FUSION,
         exclusions,
@@ -82,9 +82,9 @@ def test_a_blend_by_weights_equals_the_oracle(rows, rejected, blocked, length, m
             "feedback.negative.votes": 0,
         },
     )
-    weights = night.config.sources.weights
+    weights = context.config.sources.weights
     both = {*rejected, *blocked, *((b, a) for a, b in blocked)}
-    for account, found in lists_of(graph, whole(night)).items():
+    for account, found in lists_of(graph, whole(context)).items():
         retrieved = (
             naive.follow_back(follows, account),
             naive.two_hop(follows, account),
@@ -183,18 +183,23 @@ def test_trees_are_walked_by_threshold():
 
 @pytest.mark.parametrize("how", [RANK_FUSION, LEARNED_RANKER])
 def test_shards_do_not_show(how):
-    night = night_of(random_graph(), how)
-    expected = lists_of(graph := random_graph(), whole(night))
+    context = night_of(random_graph(), how)
+    expected = lists_of(graph := random_graph(), whole(context))
     assert {source for found in expected.values() for _, source, _ in found} >= set(PARTS[:3])
-    for shards in ([(0, 1), (1, 130), (130, len(night.accounts))], cut(estimate_work(night), 7)):
-        assert lists_of(graph, (recommend_shard(night, shard) for shard in shards)) == expected
+    for shards in (
+        [(0, 1), (1, 130), (130, len(context.accounts))],
+        cut(estimate_work(context), 7),
+    ):
+        assert lists_of(graph, (recommend_shard(context, shard) for shard in shards)) == expected
 
 
 def test_ray_does_not_show(local_ray):
     graph = random_graph()
-    night = night_of(graph, LEARNED_RANKER)
-    expected = lists_of(graph, whole(night))
-    results = ray_cluster.run_shards(partial(recommend_shard, night), cut(estimate_work(night), 4))
+    context = night_of(graph, LEARNED_RANKER)
+    expected = lists_of(graph, whole(context))
+    results = ray_cluster.run_shards(
+        partial(recommend_shard, context), cut(estimate_work(context), 4)
+    )
     assert lists_of(graph, results) == expected
 
 
@@ -213,11 +218,11 @@ def compiled():
 def test_a_task_compiles_nothing_that_is_compiled_here(how):
     """Arrays that come out of the object store are read-only: for numba, of another type."""
     graph = random_graph()
-    night = night_of(graph, how)
-    expected, here = lists_of(graph, whole(night)), compiled()
+    context = night_of(graph, how)
+    expected, here = lists_of(graph, whole(context)), compiled()
     assert here
     buffers = []
-    stored = pickle.dumps(night, protocol=5, buffer_callback=buffers.append)
+    stored = pickle.dumps(context, protocol=5, buffer_callback=buffers.append)
     there = pickle.loads(stored, buffers=[buffer.raw().toreadonly() for buffer in buffers])
     assert lists_of(graph, whole(there)) == expected
     assert compiled() == here
@@ -226,8 +231,8 @@ def test_a_task_compiles_nothing_that_is_compiled_here(how):
 @pytest.mark.parametrize("how", [RANK_FUSION, LEARNED_RANKER])
 @pytest.mark.parametrize("rows", [[("a", "b")], [("a", "b"), ("b", "a")], BY_HAND])
 def test_accounts_without_a_candidate_have_empty_lists(rows, how):
-    night = night_of(graph_of(rows), how, **{"candidates.min_followers": 50})
-    assert not any(lists_of(graph_of(rows), whole(night)).values())
+    context = night_of(graph_of(rows), how, **{"candidates.min_followers": 50})
+    assert not any(lists_of(graph_of(rows), whole(context)).values())
 
 
 @pytest.mark.parametrize("how", [RANK_FUSION, LEARNED_RANKER])
@@ -244,9 +249,9 @@ def test_at_most_so_many_of_a_source(how):
 
 def test_a_source_without_weight_is_not_asked():
     graph = random_graph()
-    night = night_of(graph, RANK_FUSION, **{"sources.two_hop.intermediary_weight": 0.0})
-    silent = replace(night, sources={k: v for k, v in night.sources.items() if k != "two_hop"})
-    assert lists_of(graph, whole(silent)) == lists_of(graph, whole(night))
+    context = night_of(graph, RANK_FUSION, **{"sources.two_hop.intermediary_weight": 0.0})
+    silent = replace(context, sources={k: v for k, v in context.sources.items() if k != "two_hop"})
+    assert lists_of(graph, whole(silent)) == lists_of(graph, whole(context))
 
 
 def test_a_fixed_ladder_blends_from_phase_2_on():

@@ -74,8 +74,8 @@ def test_lists_equal_the_oracle(rows, rejected, blocked, opted_out, bots, n):
     config = load_config(None, {"recommendations.per_account": n})
     exclusions = exclusions_of(filters_of(inputs_of(rejected, blocked, opted_out, bots), graph))
     everybody = np.arange(graph.accounts, dtype=np.int32)
-    night = prepare(graph, everybody, config, exclusions=exclusions)
-    found = recommend_shard(night, (0, graph.accounts)).tables["recommendations"].to_pylist()
+    context = prepare(graph, everybody, config, exclusions=exclusions)
+    found = recommend_shard(context, (0, graph.accounts)).tables["recommendations"].to_pylist()
     follows, names = naive.follow_sets(rows), graph.ids.to_pylist()
     for code, account in enumerate(names):
         mine = [(names[row["other"]], row["score"]) for row in found if row["account"] == code]
@@ -101,9 +101,9 @@ def test_every_refusal_has_a_reason_and_is_counted():
     everybody = np.arange(graph.accounts, dtype=np.int32)
     exclusions = exclusions_of(filters)
     assert filters.counts["rejections_of_unknown_accounts"] == 1
-    night = prepare(graph, everybody, load_config(), exclusions=exclusions)
+    context = prepare(graph, everybody, load_config(), exclusions=exclusions)
     me = graph.code("me")
-    tables = recommend_shard(night, (me, me + 1)).tables
+    tables = recommend_shard(context, (me, me + 1)).tables
     counted = {
         (row["source"], row["reason"]): row["candidates"]
         for row in tables["excluded"].to_pylist()

@@ -119,9 +119,9 @@ def random_graph(accounts=300, follows=4000):
 
 def night_of(graph, **settings):
     config = load_config(None, {"candidates.min_followers": 2, **settings})
-    night = prepare(graph, np.arange(graph.accounts, dtype=np.int32), config)
+    context = prepare(graph, np.arange(graph.accounts, dtype=np.int32), config)
     names = ("follow_back", "two_hop", "co_followed")
-    return replace(night, ladder=tuple(Tier(10 * i, names[i:] + names[:i]) for i in range(3)))
+    return replace(context, ladder=tuple(Tier(10 * i, names[i:] + names[:i]) for i in range(3)))
 
 
 def tables_of(results):
@@ -156,11 +156,11 @@ def test_lists_equal_the_oracle(rows, n, least):
     """Whom a source refuses does not leave a list shorter than it could be."""
     graph, follows = graph_of(rows), naive.follow_sets(rows)
     settings = {"candidates.min_followers": least, "recommendations.per_account": n}
-    night = night_of(graph, **settings)
+    context = night_of(graph, **settings)
     followers = dict(naive.popularity(follows))
     ids = graph.ids.to_pylist()
     for name in ("follow_back", "two_hop", "co_followed"):
-        alone = replace(night, ladder=(Tier(0, (name,)),))
+        alone = replace(context, ladder=(Tier(0, (name,)),))
         found = {account: [] for account in ids}
         rows_found = recommend_shard(alone, (0, graph.accounts)).tables["recommendations"]
         for row in rows_found.to_pylist():
@@ -194,12 +194,12 @@ def test_real_accounts_equal_the_oracle(data, name):
 
 
 def test_shards_do_not_show():
-    night = night_of(random_graph())
-    m = len(night.accounts)
-    whole = tables_of([recommend_shard(night, (0, m))])
+    context = night_of(random_graph())
+    m = len(context.accounts)
+    whole = tables_of([recommend_shard(context, (0, m))])
     assert {row["source"] for row in whole["recommendations"]} == {3, 4, 5}
-    for shards in ([(0, 1), (1, 200), (200, m)], cut(estimate_work(night), 7)):
-        assert tables_of(recommend_shard(night, shard) for shard in shards) == whole
+    for shards in ([(0, 1), (1, 200), (200, m)], cut(estimate_work(context), 7)):
+        assert tables_of(recommend_shard(context, shard) for shard in shards) == whole
 
 
 def test_ray_does_not_show(local_ray):
@@ -207,24 +207,24 @@ def test_ray_does_not_show(local_ray):
 
     from raypipe.compute import ray_cluster
 
-    night = night_of(random_graph())
-    shards = cut(estimate_work(night), 4)
-    results = ray_cluster.run_shards(partial(recommend_shard, night), shards)
+    context = night_of(random_graph())
+    shards = cut(estimate_work(context), 4)
+    results = ray_cluster.run_shards(partial(recommend_shard, context), shards)
     over_ray = sorted(results, key=lambda result: result.shard)
-    assert tables_of(over_ray) == tables_of([recommend_shard(night, (0, len(night.accounts)))])
+    assert tables_of(over_ray) == tables_of([recommend_shard(context, (0, len(context.accounts)))])
 
 
 def test_what_sources_share_travels_once():
     graph = random_graph()
     bare = prepare(graph, np.arange(graph.accounts, dtype=np.int32), load_config())
-    night = night_of(graph)
+    context = night_of(graph)
     sizes = {}
-    for name, some in (("bare", replace(bare, sources={})), ("all", night)):
+    for name, some in (("bare", replace(bare, sources={})), ("all", context)):
         buffers: list[pickle.PickleBuffer] = []
         pickle.dumps(some, protocol=5, buffer_callback=buffers.append)
         sizes[name] = sum(buffer.raw().nbytes for buffer in buffers)
     n = graph.accounts
-    popular = night.sources["popular"].order.nbytes + night.sources["popular"].scores.nbytes
+    popular = context.sources["popular"].order.nbytes + context.sources["popular"].scores.nbytes
     # Follows and followers are there already: two weights and a ratio of 8 bytes, three flags.
     assert sizes["all"] - sizes["bare"] == popular + 3 * 8 * n + 3 * n
 
@@ -236,17 +236,17 @@ def test_what_a_bound_leaves_out():
         "sources.two_hop.max_intermediary_follows": 2,
         "sources.co_followed.max_intermediary_follows": 0,
     }
-    night = prepare(graph, accounts, load_config(None, both))
+    context = prepare(graph, accounts, load_config(None, both))
     # followers x follows, by a to f: 3 x 3, 1 x 1, 1 x 3, 1 x 2, 0 x 2; of a and c too many.
-    assert walk_facts(night) == {
+    assert walk_facts(context) == {
         "two_hop": {"max_follows": 2, "left_out": 2, "share_of_walks_left": 0.2},
         "co_followed": {"max_follows": 0, "left_out": 5, "share_of_walks_left": 0.0},
     }
     # follows x follows: 9, 1, 9, 4, 4; of a and c too many.
-    night = prepare(
+    context = prepare(
         graph, accounts, load_config(None, {"sources.co_followed.max_intermediary_follows": 2})
     )
-    assert walk_facts(night) == {
+    assert walk_facts(context) == {
         "co_followed": {"max_follows": 2, "left_out": 2, "share_of_walks_left": round(9 / 27, 4)}
     }
 
@@ -284,16 +284,16 @@ def test_work_of_follow_back_is_what_is_read():
 
 
 def test_only_sources_that_are_asked_are_work():
-    night = night_of(random_graph())
-    night = replace(night, ladder=(Tier(0, ("popular",)),))
-    of_list = estimate_work(night, ["popular"])
+    context = night_of(random_graph())
+    context = replace(context, ladder=(Tier(0, ("popular",)),))
+    of_list = estimate_work(context, ["popular"])
     assert np.ptp(of_list) == 0
-    two = estimate_work(night, ["popular", "two_hop"])
-    walked = night.sources["two_hop"].work(night.accounts)
+    two = estimate_work(context, ["popular", "two_hop"])
+    walked = context.sources["two_hop"].work(context.accounts)
     np.testing.assert_allclose(two, 2 * of_list + walked)
-    searched = estimate_work(night, ["popular", "similar"]) - 2 * of_list
-    np.testing.assert_allclose(estimate_work(night), of_list + searched)
-    leads = replace(night, ladder=(Tier(0, ("popular",)), Tier(20, ("two_hop", "popular"))))
-    follows = night.followees.degrees
+    searched = estimate_work(context, ["popular", "similar"]) - 2 * of_list
+    np.testing.assert_allclose(estimate_work(context), of_list + searched)
+    leads = replace(context, ladder=(Tier(0, ("popular",)), Tier(20, ("two_hop", "popular"))))
+    follows = context.followees.degrees
     of_leaders = np.where(follows >= 20, walked, 0)
-    np.testing.assert_allclose(estimate_work(leads), estimate_work(night) + of_leaders)
+    np.testing.assert_allclose(estimate_work(leads), estimate_work(context) + of_leaders)
