@@ -13,7 +13,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from raypipe.config import RejectionsConfig, load_config
+from raypipe.config import NegativeFeedbackConfig, load_config
 from raypipe.config.feedback_url import store_url
 from raypipe.errors import RunError
 from raypipe.evaluation.holdout_selection import choose_ladder
@@ -130,7 +130,7 @@ def test_similar_equals_the_oracle(rows, rejected, times, votes, k):
     everybody = np.arange(graph.accounts, dtype=np.int32)
     index = build_index(*graph.followees, *graph.followers)
     near = top_neighbours(index, everybody, k, (1, 10))
-    how = RejectionsConfig(neighbours=times, votes=votes)
+    how = NegativeFeedbackConfig(neighbours=times, votes=votes)
     source = Similar(graph.followees, near, taught_by(graph, rejected).rows, how)
     found = source(everybody, np.full(graph.accounts, 5))
     for code, account in enumerate(graph.ids.to_pylist()):
@@ -158,7 +158,7 @@ def test_similar_by_hand():
         ([("c", "no")], 0, 1, {"x": 1.0, "y": 1.0, "p": 1.0, "q": 0.5}),
         ([("x", "no")], 1, 1, {"x": 1.0, "y": 1.0, "p": 1.0, "no": 0.5, "q": 0.5}),
     ):
-        how = RejectionsConfig(neighbours=times, votes=votes)
+        how = NegativeFeedbackConfig(neighbours=times, votes=votes)
         source = Similar(graph.followees, near, taught_by(graph, rejected).rows, how)
         assert dict(named(graph, source(me, np.array([9])))) == pytest.approx(expected)
 

@@ -215,12 +215,12 @@ def check_memory(
         TooLargeError: with what would fit.
 
     Example:
-        >>> check_memory("SVD", svd.SvdParameters(), 10_000_000, 500_000_000, 8e9)
+        >>> check_memory("SVD", svd.SvdParameters(), 10_000_000, 500_000_000, 8e9)  # doctest: +NORMALIZE_WHITESPACE
         Traceback (most recent call last):
         ...
-        raypipe.errors.TooLargeError: SVD: a training on 500,000,000 follows of 10,000,000 \
-accounts takes about 16.3GB, and 8.0GB are left; lower sources.factors.parameters.n_factors, or use
-a \ larger machine
+        raypipe.errors.TooLargeError: SVD: a training on 500,000,000 follows of 10,000,000
+          accounts takes about 16.3GB, and 8.0GB are left; lower
+          sources.factors.parameters.n_factors, or use a larger machine
     """
     needed = ALGORITHMS[name].training_bytes(accounts, follows, parameters)
     if needed <= available:
