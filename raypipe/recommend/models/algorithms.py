@@ -215,7 +215,10 @@ def check_memory(
         TooLargeError: with what would fit.
 
     Example:
-        >>> check_memory("SVD", svd.SvdParameters(), 10_000_000, 500_000_000, 8e9)  # doctest: +NORMALIZE_WHITESPACE
+        >>> parameters = svd.SvdParameters()
+        >>> check_memory(  # doctest: +NORMALIZE_WHITESPACE
+        ...     "SVD", parameters, 10_000_000, 500_000_000, 8e9
+        ... )
         Traceback (most recent call last):
         ...
         raypipe.errors.TooLargeError: SVD: a training on 500,000,000 follows of 10,000,000
