@@ -57,7 +57,7 @@ def recommend(
     Whom the account has rejected by now is left out; if that cannot be read, nothing is shown.
     """
     from raypipe.storage.feedback.quick_read import rejected_by
-    from raypipe.storage.runs.filter_arrays import refused_in
+    from raypipe.storage.runs.filter_arrays import excluded_in
     from raypipe.storage.runs.store import RunStore
 
     runs = RunStore(runs_dir)
@@ -74,7 +74,7 @@ def recommend(
             typer.echo(f"not in run {found.id}: {', '.join(unknown)}", err=True)
     rows = [row for row in rows if row["candidateId"] not in rejected]
     if newest and newest.id != found.id:  # rolled back: what came to be hidden since stays hidden
-        refused = refused_in(newest, account, [row["candidateId"] for row in rows])
+        refused = excluded_in(newest, account, [row["candidateId"] for row in rows])
         rows = [row for row in rows if row["candidateId"] not in refused]
     rows = rows[:limit]
     _print_list(rows, f"{account}, run {found.id}", json)

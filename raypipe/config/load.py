@@ -52,6 +52,7 @@ def with_settings(config: RunConfig, settings: dict[str, Any]) -> RunConfig:
         >>> with_settings(RunConfig(), {"sources.similar.neighbours": 50}).similar.neighbours
         50
     """
+    refuse_renamed(settings, "config")
     tree = config.model_dump()
     for key, value in settings.items():
         _lay_over(tree, key, value)

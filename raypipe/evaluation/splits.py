@@ -176,7 +176,7 @@ def split_follows(
     can_be = audience[enough & tested]
     if not len(can_be):
         raise InputError(_why_nobody(follows, len(test.codes), config))
-    most = len(can_be) if config.accounts is None else config.accounts
+    most = len(can_be) if config.max_accounts is None else config.max_accounts
     accounts = draw_accounts(can_be, most, seed)
     bounds = [config.segments.warm, config.segments.hot]
     segments = np.searchsorted(bounds, train.followees.degrees_of(accounts), side="right")

@@ -205,8 +205,8 @@ def _check_key(key: str, algorithms: Sequence[str], having: Sequence[str]) -> No
 
 def _resolved(config: RunConfig, settings: Settings, epochs: int | None) -> RunConfig:
     found = resolve(config, settings, epochs, _fields, _epochs)
-    if found.factors.trained:
-        check_algorithm(found.factors.algorithm, found.factors.parameters)
+    if found.sources.factors.trained:
+        check_algorithm(found.sources.factors.algorithm, found.sources.factors.parameters)
     return found
 
 

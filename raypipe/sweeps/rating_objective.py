@@ -98,7 +98,7 @@ def _check_space(config: RunConfig, space: Sequence[Dimension]) -> None:
 
 def _resolved(config: RunConfig, settings: Settings, epochs: int | None) -> RunConfig:
     found = resolve(config, settings, epochs, _fields, _epochs)
-    check_parameters(found.factors.algorithm, found.factors.parameters)
+    check_parameters(found.sources.factors.algorithm, found.sources.factors.parameters)
     return found
 
 

@@ -207,7 +207,7 @@ def _try(
 ) -> None:
     sweep = config.sweep
     asha = sweep.asha if sweep.scheduler == "asha" else None
-    epochs = asha.tiers if asha else ()
+    epochs = asha.rungs if asha else ()
     with ExitStack() as stack:
         with stages.stage("start Ray"):
             stages.progress.say(ray_for(config, stack))

@@ -193,7 +193,7 @@ def one_line(result, exit_code):
         (["--code", "git"], "--code git: expected package, image"),
         (["--kind", "sweep", "--date", DATE], "--date: found with --kind sweep"),
         (["--kind", "sweep", "--resume"], "--resume: expected with --kind sweep --again"),
-        (["--set", "similar.neighbors=3"], "did you mean neighbours"),
+        (["--set", "sources.similar.neighbors=3"], "did you mean neighbours"),
     ],
 )
 def test_what_cannot_be_submitted(words, message):

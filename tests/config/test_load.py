@@ -13,7 +13,7 @@ CONFIGS = sorted(ROOT.glob("configs/*.yaml"))
 
 def test_command_line_wins_over_file_and_file_over_default(tmp_path):
     path = tmp_path / "c.yaml"
-    path.write_text("similar:\n  neighbours: 20\n  threshold: 0.3\n")
+    path.write_text("sources:\n  similar:\n    neighbours: 20\n    threshold: 0.3\n")
     config = load_config(path, {"sources.similar.neighbours": 50})
     assert config.sources.similar.neighbours == 50
     assert config.sources.similar.threshold == 0.3
@@ -97,21 +97,24 @@ def test_threshold_is_exact():
         ("- a\n- b\n", "found a list, expected sections of keys"),
         ("a: [1\n", "line 2: not YAML: "),
         ("seed: 1\nseed: 2\n", "line 2: not YAML: found duplicate key"),
-        ("similar:\n  neighbors: 3\n", "similar.neighbors: unknown key; did you mean neighbours?"),
+        (
+            "sources: {similar: {neighbors: 3}}\n",
+            "sources.similar.neighbors: unknown key; did you mean neighbours?",
+        ),
         ("zzz: 3\n", "zzz: unknown key; known: input, frames, cluster"),
         (
-            "similar:\n  neighbours: 0\n",
+            "sources: {similar: {neighbours: 0}}\n",
             "sources.similar.neighbours: found 0; input should be greater",
         ),
         (
-            "similar: {max_followers: 0}\n",
+            "sources: {similar: {max_followers: 0}}\n",
             "sources.similar.max_followers: found 0; input should be greater",
         ),
         (
-            "similar:\n  threshold: 1\n",
+            "sources: {similar: {threshold: 1}}\n",
             "sources.similar.threshold: found 1; input should be less than 1",
         ),
-        ("similar: 3\n", "similar: found 3; expected a section of keys"),
+        ("sources: {similar: 3}\n", "sources.similar: found 3; expected a section of keys"),
         ("memory_per_task: 2 apples\n", "memory_per_task: found '2 apples'; could not interpret"),
         ("memory_per_task: 0\n", "memory_per_task: found 0; input should be greater than 0"),
         ("frames: polars\n", "frames: found 'polars'; input should be 'auto', 'pandas' or 'modin'"),
@@ -119,7 +122,7 @@ def test_threshold_is_exact():
         ("input:\n  carry: 3\n", "input.carry: found 3; input should be a valid list"),
         ("cluster: locl\n", "cluster: found 'locl'; expected auto, none, local or HOST:PORT"),
         ("frames: modin\ncluster: none\n", "frames: modin runs on Ray, but cluster is none"),
-        ("similar: {threshold: 0.12345678912}\n", "at most 9 decimal places"),
+        ("sources: {similar: {threshold: 0.12345678912}}\n", "at most 9 decimal places"),
         ("evaluation: {share: 0.12345678912}\n", "at most 9 decimal places"),
         ("evaluation: {share: 0}\n", "evaluation.share: found 0; input should be greater than 0"),
         ("evaluation: {k: []}\n", "evaluation.k: found []; list should have at least 1 item"),
@@ -135,11 +138,11 @@ def test_threshold_is_exact():
             "evaluation: test is set, but split is share; set split: file",
         ),
         (
-            "evaluation: {sizes: {warm: 50}}\n",
+            "evaluation: {segments: {warm: 50}}\n",
             "evaluation.segments: warm is 50 and hot is 50; expected warm below hot",
         ),
         (
-            "similar: {neighbours: ten}\n",
+            "sources: {similar: {neighbours: ten}}\n",
             "sources.similar.neighbours: found 'ten'; input should be",
         ),
     ],
@@ -189,7 +192,7 @@ def test_settings_that_are_marks(setting, key, value):
 
 def test_empty_sections_mean_their_defaults(tmp_path):
     path = tmp_path / "c.yaml"
-    path.write_text("input:\nsimilar:\n")
+    path.write_text("input:\nsources:\n")
     assert load_config(path) == RunConfig()
     assert load_config(path, {"input.follows": "a"}).input.follows == "a"
 

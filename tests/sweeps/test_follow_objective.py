@@ -102,7 +102,7 @@ def test_rmse_is_shown_and_does_not_pick():
             "evaluation.metrics: no metric recal; did you mean rec",
         ),
         (
-            {"sweep.space": {"similar.neighbour": {"int": [2, 3]}}},
+            {"sweep.space": {"sources.similar.neighbour": {"int": [2, 3]}}},
             "sweep.space.similar.neighbour: makes no list of follows better; did you mean similar.",
         ),
         (

@@ -24,7 +24,7 @@ class CoFollowed(Walks):
         >>> from raypipe.graph.follow_graph import build_graph, encode
         >>> frame = pd.DataFrame({"followerId": list("bbccd"), "followingId": list("axaxa")})
         >>> graph, _ = build_graph([encode(frame)])
-        >>> source = CoFollowed.of(graph, TwoStepConfig(weight="none"))
+        >>> source = CoFollowed.of(graph, TwoStepConfig(intermediary_weight="none"))
         >>> found = source(np.array([graph.code("a")]), np.array([9]))
         >>> {graph.ids[c].as_py(): s for c, s in zip(found.codes, found.scores.tolist())}
         {'a': 3.0, 'x': 2.0}

@@ -25,7 +25,7 @@ class TwoHop(Walks):
         >>> from raypipe.graph.follow_graph import build_graph, encode
         >>> frame = pd.DataFrame({"followerId": list("aabbc"), "followingId": list("bcxyx")})
         >>> graph, _ = build_graph([encode(frame)])
-        >>> source = TwoHop.of(graph, TwoStepConfig(weight="none"))
+        >>> source = TwoHop.of(graph, TwoStepConfig(intermediary_weight="none"))
         >>> found = source(np.array([graph.code("a")]), np.array([1]))
         >>> [graph.ids[code].as_py() for code in found.codes], found.scores.tolist()
         (['x'], [2.0])
