@@ -35,13 +35,13 @@ def config_check(
     resolved = resolve(config, follows, settings)
 
     from raypipe.cli.output.terminal import print_json
+    from raypipe.config.user_code import load_user_code
     from raypipe.ratings.run import chosen_algorithms
     from raypipe.recommend.audience import read_accounts
     from raypipe.recommend.blend.training import check_blend
     from raypipe.recommend.filters.inputs import check_filters
     from raypipe.recommend.models.algorithms import check_factors
     from raypipe.storage.intake.files import list_files
-    from raypipe.storage.intake.transform import load_function
     from raypipe.storage.runs.store import RunStore
 
     files = list_files(resolved.input)
@@ -52,7 +52,7 @@ def config_check(
     elif resolved.sources.factors.trained:
         chosen_algorithms(resolved)
     if resolved.input.transform:
-        load_function(resolved.input.transform)
+        load_user_code(resolved.input.transform, "input.transform")
     read_accounts(resolved.audience)
     if json:
         print_json({"digest": resolved.digest(), "files": [str(path) for path in files]})

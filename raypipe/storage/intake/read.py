@@ -19,6 +19,7 @@ import pyarrow as pa
 from raypipe.columns import FOLLOWING, QUARANTINE_SCHEMA, RATING, TIMESTAMP
 from raypipe.compute.frames import Frame, FrameEngine, PandasEngine
 from raypipe.config import InputConfig
+from raypipe.config.user_code import source_file
 from raypipe.errors import ConfigError, InputError, TooManyBadRows
 from raypipe.storage.intake.blocks import BlockReport, quarantine_table, unreadable
 from raypipe.storage.intake.csv_blocks import CsvBlock, Dialect, read_csv_block
@@ -32,7 +33,7 @@ from raypipe.storage.intake.files import (
     open_files,
 )
 from raypipe.storage.intake.parquet_blocks import read_parquet_block
-from raypipe.storage.intake.transform import run_transform, source_file
+from raypipe.storage.intake.transform import KEY, run_transform
 
 #: Bytes of text in a block: large enough that a Ray task pays, small enough to fit many times.
 BLOCK_BYTES = 64 << 20
@@ -67,7 +68,7 @@ def input_digest(config: InputConfig) -> str:
     """
     paths = list_files(config)
     if config.transform:
-        paths.append(source_file(config.transform))
+        paths.append(source_file(config.transform, KEY))
     digests = [_file_digest(path) for path in paths]
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 

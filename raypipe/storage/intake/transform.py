@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
 
 from raypipe.columns import FOLLOWER, FOLLOWING
 from raypipe.compute.frames import Frame
-from raypipe.errors import ConfigError, InputError
+from raypipe.config.user_code import current_folder_importable, load_user_code, user_errors
+from raypipe.errors import InputError
 from raypipe.storage.intake.blocks import STRING, is_text, quarantine_table
+
+#: The key of the config that names the function.
+KEY = "input.transform"
 
 
 def run_transform(spec: str, frame: Frame) -> tuple[Frame, pa.Table]:
@@ -35,81 +32,15 @@ def run_transform(spec: str, frame: Frame) -> tuple[Frame, pa.Table]:
         ConfigError: there is no such module or function.
         InputError: it raised, or returned something else than a frame of follows.
     """
-    function = load_function(spec)
-    with _errors_named(spec), _current_folder_importable():
+    function = load_user_code(spec, KEY)
+    with user_errors(spec), current_folder_importable():
         result = function(frame)
     if not isinstance(result, type(frame)):
         raise InputError(f"{spec}: returned a {_kind(result)}, expected a {_kind(frame)}")
     _check_columns(spec, list(result.columns))
-    with _errors_named(spec):  # Modin computes late, so the function may fail here
+    with user_errors(spec):  # Modin computes late, so the function may fail here
         result = _ids_first(spec, result)
         return _without_missing_ids(spec, result)
-
-
-def load_function(spec: str) -> Callable[[Frame], Frame]:
-    """Import ``module:function``.
-
-    Raises:
-        ConfigError: there is no such module or function.
-        InputError: the module raised when it was imported.
-    """
-    module_name, _, name = spec.partition(":")
-    with _errors_named(spec), _current_folder_importable():
-        place = _find_module(spec)
-        module = importlib.import_module(module_name)
-    function = getattr(module, name, None)
-    if not callable(function):
-        raise ConfigError(f"{spec}: found no function {name} in {place}; mend input.transform")
-    return function
-
-
-def source_file(spec: str) -> Path:
-    """The file that holds the module of ``module:function``.
-
-    Raises:
-        ConfigError: there is no such module, or it has no file.
-    """
-    with _errors_named(spec), _current_folder_importable():
-        return _find_module(spec)
-
-
-def _find_module(spec: str) -> Path:
-    module_name = spec.partition(":")[0]
-    try:
-        found = importlib.util.find_spec(module_name)
-    except ModuleNotFoundError as error:
-        if not f"{module_name}.".startswith(f"{error.name}."):
-            raise  # a package on the way lacks something else
-        found = None
-    if found is None or not found.has_location:
-        raise ConfigError(
-            f"{spec}: found no module {module_name} in the current folder or among those "
-            "installed; mend input.transform"
-        )
-    return Path(found.origin)
-
-
-@contextmanager
-def _current_folder_importable() -> Iterator[None]:
-    folder = str(Path.cwd())
-    sys.path.insert(0, folder)
-    try:
-        yield
-    finally:
-        sys.path.remove(folder)
-
-
-@contextmanager
-def _errors_named(spec: str) -> Iterator[None]:
-    """Whatever the user's code raises becomes one line that names it."""
-    try:
-        yield
-    except (ConfigError, InputError):
-        raise
-    except Exception as error:
-        cause = getattr(error, "cause", None) or error  # Ray wraps what a task raised
-        message = " ".join(str(cause).split())
-        raise InputError(f"{spec}: {type(cause).__name__}: {message}") from error
 
 
 def _kind(value: object) -> str:

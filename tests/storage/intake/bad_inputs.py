@@ -452,14 +452,14 @@ BAD_INPUTS = [
         written(HEADER + "ann,bob\n", transform="no_such_module:step"),
         ConfigError,
         "no_such_module:step: found no module no_such_module in the current folder or among those "
-        "installed; mend input.transform",
+        "installed; fix input.transform",
     ),
     BadInput(
         "transform: no such module in a package",
         written(HEADER + "ann,bob\n", transform="no_such_package.steps:step"),
         ConfigError,
         "no_such_package.steps:step: found no module no_such_package.steps in the current folder "
-        "or among those installed; mend input.transform",
+        "or among those installed; fix input.transform",
     ),
     BadInput(
         "transform: package that raises",
@@ -471,7 +471,7 @@ BAD_INPUTS = [
         "transform: no such function",
         transform("no_function", "stepp = 1\ndef other(frame):\n    return frame\n", "stepp"),
         ConfigError,
-        "no_function:stepp: found no function stepp in {tmp}/no_function.py; mend input.transform",
+        "no_function:stepp: found no function stepp in {tmp}/no_function.py; fix input.transform",
     ),
     BadInput(
         "transform: module that raises",
