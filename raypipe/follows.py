@@ -91,9 +91,10 @@ def follows_dataframe(path: str | Path, engine: FrameEngine | None = None) -> Fr
     Raises:
         InputError: there is no such input, or more than 1 % of its rows are broken.
     """
+    from raypipe.storage.intake.inputs import open_inputs
     from raypipe.storage.intake.read import read_follows
 
-    return read_follows(InputConfig(follows=str(path)), engine or PandasEngine()).frame
+    return read_follows(open_inputs(InputConfig(follows=str(path))), engine or PandasEngine()).frame
 
 
 def follower_statistics(df: Frame) -> Frame:

@@ -5,7 +5,16 @@ from __future__ import annotations
 import typer
 
 from raypipe.cli.app import config_app
-from raypipe.cli.options import DEFAULT_RUNS, Config, Follows, Json, RunsDir, Settings, resolve
+from raypipe.cli.options import (
+    DEFAULT_RUNS,
+    Config,
+    Follows,
+    Json,
+    NamesFormats,
+    RunsDir,
+    Settings,
+    resolve,
+)
 
 
 @config_app.command("show", epilog="Example: raypipe config show configs/nightly.yaml")
@@ -23,7 +32,9 @@ def config_show(
         typer.echo(to_yaml(resolved), nl=False)
 
 
-@config_app.command("check", epilog="Example: raypipe config check configs/nightly.yaml")
+@config_app.command(
+    "check", cls=NamesFormats, epilog="Example: raypipe config check configs/nightly.yaml"
+)
 def config_check(
     config: Config = None,
     follows: Follows = None,
@@ -31,7 +42,7 @@ def config_check(
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Check a config, that its input is there, and that filters and rejections can be read."""
+    """Check a config: its keys, the columns of its input, its filters and rejections."""
     resolved = resolve(config, follows, settings)
 
     from raypipe.cli.output.terminal import print_json
@@ -41,10 +52,12 @@ def config_check(
     from raypipe.recommend.blend.training import check_blend
     from raypipe.recommend.filters.inputs import check_filters
     from raypipe.recommend.models.algorithms import check_factors
-    from raypipe.storage.intake.files import list_files
+    from raypipe.storage.intake.columns import choose_columns
+    from raypipe.storage.intake.inputs import open_inputs
     from raypipe.storage.runs.store import RunStore
 
-    files = list_files(resolved.input)
+    inputs = open_inputs(resolved.input)
+    choose_columns([opened.file for opened in inputs.opened], resolved.input)
     if resolved.input.kind == "follows":
         check_factors(resolved)
         check_blend(resolved)
@@ -55,6 +68,6 @@ def config_check(
         load_user_code(resolved.input.transform, "input.transform")
     read_accounts(resolved.audience)
     if json:
-        print_json({"digest": resolved.digest(), "files": [str(path) for path in files]})
+        print_json({"digest": resolved.digest(), "files": [path for path, _ in inputs.sizes]})
     else:
-        typer.echo(f"good: {len(files)} input files, config {resolved.digest()}")
+        typer.echo(f"good: {len(inputs.opened)} input files, config {resolved.digest()}")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 RunsDir = Annotated[
     Path,
@@ -42,6 +43,21 @@ Feedback = Annotated[
     ),
 ]
 DEFAULT_RUNS = Path("runs")
+
+
+class NamesFormats(TyperCommand):
+    """A command whose help names the input formats, which are imported for that alone."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help, with the formats below it."""
+        from raypipe.storage.intake.formats import describe_formats
+
+        example = self.epilog
+        self.epilog = f"{example}\n\nInput formats: {describe_formats()}, or module:Class."
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.epilog = example
 
 
 def feedback_url(given: str | None, runs_dir: Path) -> str:

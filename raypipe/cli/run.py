@@ -11,11 +11,23 @@ from typing import Annotated
 import typer
 
 from raypipe.cli.app import app
-from raypipe.cli.options import DEFAULT_RUNS, Config, Follows, Json, RunsDir, Settings, resolve
+from raypipe.cli.options import (
+    DEFAULT_RUNS,
+    Config,
+    Follows,
+    Json,
+    NamesFormats,
+    RunsDir,
+    Settings,
+    resolve,
+)
 from raypipe.errors import ConfigError
 
 
-@app.command(epilog="Example: raypipe run configs/nightly.yaml --set sources.similar.neighbours=50")
+@app.command(
+    cls=NamesFormats,
+    epilog="Example: raypipe run configs/nightly.yaml --set sources.similar.neighbours=50",
+)
 def run(
     config: Config = None,
     follows: Follows = None,

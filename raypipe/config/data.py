@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from raypipe.config.section import Place, Section
+from raypipe.config.user_code import SPEC
 
 
 class ColumnsConfig(Section):
@@ -43,8 +45,10 @@ class InputConfig(Section):
     ratings: Place | None = Field(
         None, description="Ratings instead of follows, for evaluate: a file, a folder or a glob."
     )
-    format: Literal["auto", "csv", "parquet"] = Field(
-        "auto", description="auto: Parquet where the name ends in .parquet or .pq, else CSV."
+    format: str = Field(
+        "auto",
+        description="auto: by the end of each file's name, else CSV; csv; parquet; or "
+        "module:Class, a format of your own. A changed module makes a new run.",
     )
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(
         ",", description="One character between the values of a CSV row."
@@ -67,13 +71,21 @@ class InputConfig(Section):
     )
     transform: str | None = Field(
         None,
-        pattern=r"^[\w.]+:\w+$",
+        pattern=f"^{SPEC}$",
         description="module:function, your own Pandas-style step: frame in, frame out. A changed "
         "module makes a new run; what it imports is not looked at.",
     )
     max_bad_fraction: float = Field(
         0.01, ge=0, le=1, description="Fail when a larger share of the rows is in quarantine."
     )
+
+    @field_validator("format")
+    @classmethod
+    def _a_name_or_code(cls, value: str) -> str:
+        # Which names there are, storage/intake/formats.py knows; it says so before anything runs.
+        if not re.fullmatch(rf"\w+|{SPEC}", value):
+            raise ValueError("expected auto, the name of a format, or module:Class")
+        return value
 
     @field_validator("delimiter", mode="before")
     @classmethod

@@ -23,7 +23,7 @@ from raypipe.evaluation.lists import LADDER, asks_for_factors, check_sources, so
 from raypipe.evaluation.measuring import Measures, measure_lists, measuring_of, shards_of
 from raypipe.evaluation.metrics import REJECTED, check_names
 from raypipe.evaluation.neighbour_recall import walk_facts
-from raypipe.evaluation.reading import digest_of_data, read_split
+from raypipe.evaluation.reading import digest_of_data, open_data, read_split
 from raypipe.evaluation.results import Row, differences_by_segment, means_by_segment
 from raypipe.recommend.audience import audience, read_accounts
 from raypipe.recommend.blend.training import check_blend
@@ -96,10 +96,11 @@ def evaluate(
     stages = Stages(progress or Silent())
     with stages.stage("check"):
         accounts = read_accounts(config.audience)
-        told = f"{config.digest()}\n{' '.join(sources)}\n{digest_of_data(config, accounts)}"
+        files = open_data(config)
+        told = f"{config.digest()}\n{' '.join(sources)}\n{digest_of_data(config, accounts, files)}"
         digest = hashlib.sha256(told.encode()).hexdigest()[:8]
     with ExitStack() as stack:
-        data = read_split(config, accounts, stages, stack)
+        data = read_split(config, accounts, files, stages, stack)
 
         def run_on(seconds: float) -> Runner:
             return runner(config, data.engine, seconds, stack, warm_up)

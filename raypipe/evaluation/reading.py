@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -17,7 +17,7 @@ from raypipe.columns import TIMESTAMP
 from raypipe.compute.engines import frame_engine
 from raypipe.compute.frames import FrameEngine
 from raypipe.compute.stages import Stages
-from raypipe.config import InputConfig, RunConfig
+from raypipe.config import RunConfig
 from raypipe.errors import ConfigError, InputError, MissingInputError
 from raypipe.evaluation.splits import (
     Split,
@@ -33,9 +33,8 @@ from raypipe.recommend.audience import audience
 from raypipe.recommend.filters.inputs import pairs_in
 from raypipe.storage.feedback.tables import read_pairs
 from raypipe.storage.files import sha256_file
-from raypipe.storage.intake.digests import digest_of_inputs
-from raypipe.storage.intake.files import list_files
-from raypipe.storage.intake.read import input_digest, read_follows
+from raypipe.storage.intake.inputs import InputFiles, digest_of_inputs, open_inputs
+from raypipe.storage.intake.read import read_follows
 
 Part = TypeVar("Part")
 Ids = Sequence[str] | pa.Array
@@ -55,6 +54,18 @@ class Data:
     why_frames: str
 
 
+class DataFiles(NamedTuple):
+    """The files of an evaluation, opened as far as their columns.
+
+    Attributes:
+        follows: input.follows.
+        test: evaluation.test; None where the split needs none.
+    """
+
+    follows: InputFiles
+    test: InputFiles | None
+
+
 class HeldOut(NamedTuple):
     """All follows, and which of them are test.
 
@@ -69,13 +80,34 @@ class HeldOut(NamedTuple):
     facts: dict[str, Any]
 
 
+def open_data(config: RunConfig) -> DataFiles:
+    """List and open the files that an evaluation reads.
+
+    Raises:
+        ConfigError, InputError: there is no such input, or it is not as expected.
+    """
+    test = None
+    follows = open_inputs(config.input)
+    if config.evaluation.split == "file":
+        with _test_file_named():
+            # The test file is written as the follows are.
+            place = {"follows": config.evaluation.test}
+            test = open_inputs(config.input.model_copy(update=place))
+    return DataFiles(follows, test)
+
+
 def read_split(
-    config: RunConfig, accounts: pa.Array | None, stages: Stages, stack: ExitStack
+    config: RunConfig,
+    accounts: pa.Array | None,
+    data: DataFiles,
+    stages: Stages,
+    stack: ExitStack,
 ) -> Data:
     """Read the follows, and hold out a part of them as ``config.evaluation`` says.
 
     Args:
-        accounts: what ``audience.read_accounts`` gave.
+        accounts: from ``audience.read_accounts``.
+        data: from :func:`open_data`.
         stack: a Ray that is started ends with it.
 
     Raises:
@@ -88,11 +120,10 @@ def read_split(
             "input.columns.timestamp, or set evaluation.split: share"
         )
     with stages.stage("read"):
-        files = [(path, path.stat().st_size) for path in list_files(config.input)]
-        engine, why_frames = frame_engine(config, files, stack)
+        engine, why_frames = frame_engine(config, data.follows.sizes, stack)
         stages.progress.say(why_frames)
         hold_out = _HOLD_OUT[config.evaluation.split]
-        held = hold_out(config, engine, () if accounts is None else accounts)
+        held = hold_out(config, data, engine, () if accounts is None else accounts)
 
     with stages.stage("split"):
         asked = audience(held.graph, accounts, config.audience.min_follows)
@@ -103,16 +134,16 @@ def read_split(
     return Data(split, engine, why_frames)
 
 
-def digest_of_data(config: RunConfig, accounts: pa.Array | None) -> str:
+def digest_of_data(config: RunConfig, accounts: pa.Array | None, data: DataFiles) -> str:
     """Of everything that an evaluation depends on, besides the config.
 
     Raises:
         ConfigError, InputError: there is no such input.
     """
-    digest = hashlib.sha256(digest_of_inputs(config, accounts).encode())
-    if config.evaluation.split == "file":
+    digest = hashlib.sha256(digest_of_inputs(data.follows, accounts).encode())
+    if data.test is not None:
         with _test_file_named():
-            digest.update(input_digest(_test_input(config)).encode())
+            digest.update(data.test.digest.encode())
     if config.evaluation.rejections is not None:
         digest.update(_file_digest(config.evaluation.rejections))
     return digest.hexdigest()
@@ -149,15 +180,15 @@ def _with_rejections(split: Split, config: RunConfig) -> Split:
     )
 
 
-def _by_share(config: RunConfig, engine: FrameEngine, further: Ids) -> HeldOut:
-    graph, _ = build_graph(_read(config.input, engine, encode), further)
+def _by_share(config: RunConfig, data: DataFiles, engine: FrameEngine, further: Ids) -> HeldOut:
+    graph, _ = build_graph(_read(data.follows, engine, encode), further)
     evaluation = config.evaluation
     mask = hold_out_share(graph, evaluation.share_fraction, evaluation.min_follows, config.seed)
     return HeldOut(graph, mask, {"split": "share", "share": evaluation.share})
 
 
-def _by_time(config: RunConfig, engine: FrameEngine, further: Ids) -> HeldOut:
-    parts = _read(config.input, engine, encode_timed)
+def _by_time(config: RunConfig, data: DataFiles, engine: FrameEngine, further: Ids) -> HeldOut:
+    parts = _read(data.follows, engine, encode_timed)
     graph, _ = build_graph([part.follows for part in parts], further)
     times = first_times(graph, parts)
     if not len(times):
@@ -172,11 +203,11 @@ def _by_time(config: RunConfig, engine: FrameEngine, further: Ids) -> HeldOut:
     return HeldOut(graph, mask, facts)
 
 
-def _by_file(config: RunConfig, engine: FrameEngine, further: Ids) -> HeldOut:
+def _by_file(config: RunConfig, data: DataFiles, engine: FrameEngine, further: Ids) -> HeldOut:
     place = config.evaluation.test
-    train = _read(config.input, engine, encode)
+    train = _read(data.follows, engine, encode)
     with _test_file_named():
-        test = _read(_test_input(config), engine, encode)
+        test = _read(cast(InputFiles, data.test), engine, encode)
     graph, _ = build_graph([*train, *test], further)
     in_train, in_test = _held(graph, train), _held(graph, test)
     if not np.any(in_test & ~in_train):
@@ -195,16 +226,11 @@ def _by_file(config: RunConfig, engine: FrameEngine, further: Ids) -> HeldOut:
     return HeldOut(graph, ~in_train, facts)
 
 
-_HOLD_OUT: dict[str, Callable[[RunConfig, FrameEngine, Ids], HeldOut]] = {
+_HOLD_OUT: dict[str, Callable[[RunConfig, DataFiles, FrameEngine, Ids], HeldOut]] = {
     "share": _by_share,
     "time": _by_time,
     "file": _by_file,
 }
-
-
-def _test_input(config: RunConfig) -> InputConfig:
-    """The test file is written as the follows are."""
-    return config.input.model_copy(update={"follows": config.evaluation.test})
 
 
 @contextmanager
@@ -217,14 +243,14 @@ def _test_file_named() -> Iterator[None]:
 
 
 def _read(
-    config: InputConfig, engine: FrameEngine, encode_part: Callable[[pd.DataFrame], Part]
+    inputs: InputFiles, engine: FrameEngine, encode_part: Callable[[pd.DataFrame], Part]
 ) -> list[Part]:
     """The follows, part by part; the frame itself is let go."""
-    frame = read_follows(config, engine).frame
+    frame = read_follows(inputs, engine).frame
     if encode_part is encode_timed and TIMESTAMP not in frame.columns:
         raise InputError(
-            f"{config.transform}: returned no column {TIMESTAMP}, which a split by time needs; "
-            "keep it"
+            f"{inputs.config.transform}: returned no column {TIMESTAMP}, which a split by time "
+            "needs; keep it"
         )
     return engine.map_partitions(encode_part, frame)
 

@@ -29,7 +29,7 @@ from raypipe.recommend.models.algorithms import check_factors, train
 from raypipe.recommend.models.model import FactorModel, load_model, save_model
 from raypipe.recommend.negative_feedback import Rejections
 from raypipe.storage.files import disk_errors
-from raypipe.storage.intake.files import list_files
+from raypipe.storage.intake.inputs import InputFiles
 from raypipe.storage.intake.read import read_follows
 
 
@@ -43,7 +43,6 @@ class Loaded:
         rows: what became of the rows of the input, by name.
         quarantine: columns.QUARANTINE_SCHEMA.
         statistics: of the graph.
-        files: (path, bytes) of the input.
         engine, why_frames: what the frames were read into, and why.
     """
 
@@ -52,7 +51,6 @@ class Loaded:
     rows: dict[str, int]
     quarantine: pa.Table
     statistics: dict[str, Any]
-    files: list[tuple[Path, int]]
     engine: FrameEngine
     why_frames: str
 
@@ -60,6 +58,7 @@ class Loaded:
 def load(
     config: RunConfig,
     accounts: pa.Array | None,
+    inputs: InputFiles,
     stages: Stages,
     stack: ExitStack,
     scratch: Path | None = None,
@@ -67,7 +66,8 @@ def load(
     """Read the follows, and build their graph.
 
     Args:
-        accounts: what ``audience.read_accounts`` gave.
+        accounts: from ``audience.read_accounts``.
+        inputs: from ``intake.inputs.open_inputs``.
         stack: a Ray that is started ends with it.
         scratch: folder of this run for work between; the quarantine is written there if it is too
             large to go on.
@@ -75,11 +75,10 @@ def load(
     check_factors(config)
     check_blend(config)
     with stages.stage("read"):
-        files = [(path, path.stat().st_size) for path in list_files(config.input)]
-        engine, why_frames = frame_engine(config, files, stack)
+        engine, why_frames = frame_engine(config, inputs.sizes, stack)
         stages.progress.say(why_frames)
         parts, quarantine, counts = _read(
-            config, engine, scratch and scratch / "quarantine.parquet"
+            inputs, engine, scratch and scratch / "quarantine.parquet"
         )
 
     with stages.stage("graph"):
@@ -88,7 +87,7 @@ def load(
         rows = _add_up({**counts, **dropped._asdict(), "rows_used": graph.follows})
         statistics = graph_statistics(graph)
         asked = audience(graph, accounts, config.audience.min_follows)
-    return Loaded(graph, asked, rows, quarantine, statistics, files, engine, why_frames)
+    return Loaded(graph, asked, rows, quarantine, statistics, engine, why_frames)
 
 
 def prepare_context(
@@ -133,10 +132,10 @@ def prepare_context(
     return context, model
 
 
-def _read(config: RunConfig, engine: FrameEngine, bad_rows: Path | None):
+def _read(inputs: InputFiles, engine: FrameEngine, bad_rows: Path | None):
     """The encoded parts of the frame, the quarantine and the counts; the frame itself is let go."""
     try:
-        intake = read_follows(config.input, engine)
+        intake = read_follows(inputs, engine)
     except TooManyBadRows as error:
         if bad_rows is None:
             raise

@@ -32,6 +32,7 @@ from raypipe.recommend.context import ShardContext, column_blocks
 from raypipe.recommend.ladder import ladder_of
 from raypipe.recommend.memory import TASK_BYTES, Sizes, blocks_needed, index_bytes, room_of_a_task
 from raypipe.recommend.models.algorithms import check_factors, shape_of, training_bytes
+from raypipe.storage.intake.inputs import open_inputs
 
 #: Where there are only degrees: seconds of a CPU to read a row of CSV and number its ids, and of
 #: one thread to put a follow into the graph, and into the index. Measured on 16 and 100 M follows
@@ -68,7 +69,8 @@ def plan_night(
     """
     stages = Stages(progress or Silent())
     with ExitStack() as stack:
-        loaded = load(config, read_accounts(config.audience), stages, stack)
+        inputs = open_inputs(config.input)
+        loaded = load(config, read_accounts(config.audience), inputs, stages, stack)
         decided = choose_ladder(loaded.graph, loaded.audience, config, stages, _in_this_process)
         ladder, ranker = decided["ladder"], ranker_of(decided)
         context, _ = prepare_context(loaded, config, ladder_of(ladder["tiers"]), ranker, stages)

@@ -20,7 +20,6 @@ from raypipe.compute.progress import Progress, Silent
 from raypipe.compute.stages import Stages
 from raypipe.compute.versions import versions
 from raypipe.config import RunConfig, to_yaml
-from raypipe.errors import InputError
 from raypipe.evaluation.holdout_selection import choose_ladder, ranker_of
 from raypipe.evaluation.neighbour_recall import similarity_facts, walk_facts
 from raypipe.graph.follow_graph import save_graph
@@ -50,7 +49,7 @@ from raypipe.recommend.models.model import save_model
 from raypipe.recommend.negative_feedback import rejections_of
 from raypipe.recommend.shard import recommend_shard, warm_up
 from raypipe.storage.files import disk_errors, to_json
-from raypipe.storage.intake.digests import digest_of_inputs, state_of_files
+from raypipe.storage.intake.inputs import InputFiles, digest_of_inputs, open_inputs
 from raypipe.storage.runs.filter_arrays import save_filters
 from raypipe.storage.runs.parts import write_parts
 from raypipe.storage.runs.run import Run
@@ -85,16 +84,16 @@ def run_night(
     with store.lock():
         with stages.stage("check"):
             accounts = read_accounts(config.audience)
-            state = state_of_files(config)
+            inputs = open_inputs(config.input)
             filters = read_filters(config, store, date)
-            digest = digest_of_inputs(config, accounts)
+            digest = digest_of_inputs(inputs, accounts)
             digest = hashlib.sha256(digest.encode() + filters.digest()).hexdigest()
         found = store.find(name, digest)
         if found and store.was_published(found):
             return Outcome(found, new=False)
         if found is None:
             staging = store.open_staging(name, digest)
-            manifest = _compute(config, accounts, state, filters, staging, stages)
+            manifest = _compute(config, accounts, inputs, filters, staging, stages)
             with closing(feedback_store(config, store)) as feedback:
                 # Unreadable, and nothing is published; what came meanwhile, readers filter live.
                 since = feedback.watermark() - filters.rejections.watermark
@@ -107,16 +106,15 @@ def run_night(
 def _compute(
     config: RunConfig,
     accounts: pa.Array | None,
-    state: list[tuple[str, int, int]],
+    inputs: InputFiles,
     filter_inputs: FilterInputs,
     staging: Staging,
     stages: Stages,
 ) -> dict[str, Any]:
     """Everything between the input and a finished run; returns what its manifest says."""
     with ExitStack() as stack:
-        loaded = load(config, accounts, stages, stack, staging.scratch)
-        if state_of_files(config) != state:  # before a checkpoint is kept under the old digest
-            raise InputError(f"{config.input.follows}: changed while it was read; run it again")
+        loaded = load(config, accounts, inputs, stages, stack, staging.scratch)
+        inputs.check_unchanged()  # before a checkpoint is kept under the old digest
 
         def run_on(seconds: float) -> Runner:
             return runner(config, loaded.engine, seconds, stack, warm_up)
@@ -223,7 +221,7 @@ def _compute(
         "similarity": similarity,
         "walks": walks,
         "parts": parts,
-        "inputs": [{"file": str(path), "bytes": size} for path, size in loaded.files],
+        "inputs": [{"file": path, "bytes": size} for path, size in inputs.sizes],
         "engines": {
             "frames": loaded.why_frames,
             "cluster": why_cluster,

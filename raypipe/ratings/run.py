@@ -32,6 +32,7 @@ from raypipe.ratings.cost import (
 from raypipe.ratings.data import FoldedRatings, Ratings, build_ratings, fold_ratings
 from raypipe.ratings.evaluate import evaluate_fold, mean_of_folds
 from raypipe.ratings.measures import MEASURES, check_measures
+from raypipe.storage.intake.inputs import open_inputs
 from raypipe.storage.intake.read import read_ratings
 
 Shard = tuple[str, int]  # an algorithm by its name, and a fold from 0
@@ -199,7 +200,7 @@ def read_arrays(config: RunConfig) -> Read:
     Raises:
         InputError: they are not what they should be.
     """
-    intake = read_ratings(config.input, config.ratings.scale)
+    intake = read_ratings(open_inputs(config.input), config.ratings.scale)
     ratings, duplicates = build_ratings(intake.frame, config.ratings.scale)
     size = size_of(ratings)
     counts = {

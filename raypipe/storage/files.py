@@ -1,23 +1,36 @@
-"""Files that are whole or not there: atomic writes, fsync, SHA-256, JSON.
+"""The one seam for files: all of raypipe reads and writes through these functions.
 
-A file that matters is written beside its place, flushed to the disk, and renamed over it; then
-the folder is flushed, so that the new name survives a power cut too. Readers need no lock: at any
-moment they open the old file or the new one.
+A file is whole or it is not there: it is written under another name, flushed to the disk and
+renamed; then the folder is flushed, so that the new name survives a power cut. Readers need no
+lock: at any moment they open the old file or the new one.
+
+The functions take paths and know nothing of what is in a file (``data_files`` does). A store of
+objects would fill this module: read, list and stat map to GET, LIST and HEAD; ``write_atomic`` and
+``swap_pointer`` to PUT, ``put_if_absent`` to a conditional PUT, ``rename`` of a run's folder to
+copies whose manifest comes last. What is appended to (``open_append``) or memory-mapped
+(``data_files.map_array``) stays on a local disk. Input files are listed, opened and read through
+this module too; Arrow parses them. SQLite and PostgreSQL have their own files.
 """
 
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import shutil
+import stat as modes
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 from raypipe.errors import RunError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _CHUNK = 1 << 20
 
@@ -35,10 +48,10 @@ _CURES = {
 
 @contextmanager
 def disk_errors(doing: str) -> Iterator[None]:
-    """Turn an OSError of the block into one line with a cure.
+    """Turn an OSError in the block into one line with a cure.
 
     Raises:
-        RunError: ``doing``, what the system said, and the cure.
+        RunError: ``doing``, the system's words, and the cure.
 
     Example:
         >>> with disk_errors("runs: cannot be written"):
@@ -57,13 +70,123 @@ writable, or name another folder
         raise RunError(f"{doing}: {said}; {cure}") from error
 
 
-def write_atomic(path: Path, data: bytes | memoryview, *, sync: bool = True) -> None:
-    """Make ``path`` hold ``data``: whole or, after a crash, as it was before. One writer at a time.
+class FileState(NamedTuple):
+    """What the file system says about a file or folder, without opening it.
+
+    Attributes:
+        size: bytes.
+        modified_ns: time of the last change, in nanoseconds.
+        is_folder: is it a folder?
+    """
+
+    size: int
+    modified_ns: int
+    is_folder: bool
+
+
+def open_read(path: Path | str) -> BinaryIO:
+    """A file, open for reading bytes."""
+    return open(path, "rb")
+
+
+def open_arrow(path: Path | str) -> pa.NativeFile:
+    """A file, open for Arrow to read, at any position and without holding the interpreter."""
+    import pyarrow as pa
+
+    return pa.OSFile(str(path), "rb")
+
+
+def read_bytes(path: Path | str) -> bytes:
+    """All bytes of a file."""
+    with open_read(path) as file:
+        return file.read()
+
+
+def stat(path: Path | str) -> FileState:
+    """Size and time of a file or folder.
+
+    Raises:
+        OSError: there is none, or it cannot be seen.
+    """
+    found = os.stat(path)
+    return FileState(found.st_size, found.st_mtime_ns, modes.S_ISDIR(found.st_mode))
+
+
+def exists(path: Path | str) -> bool:
+    """Is there a file, folder or link of that name? A link counts, even one to nothing."""
+    return os.path.lexists(path)
+
+
+def is_file(path: Path | str) -> bool:
+    """Is there a file of that name?"""
+    return os.path.isfile(path)
+
+
+def is_folder(path: Path | str) -> bool:
+    """Is there a folder of that name?"""
+    return os.path.isdir(path)
+
+
+def list_names(folder: Path | str, pattern: str = "*") -> list[str]:
+    """Sorted names in a folder that match a pattern; none where there is no such folder."""
+    return sorted(path.name for path in Path(folder).glob(pattern))
+
+
+def walk(
+    folder: Path | str, enter: Callable[[str], bool] = lambda name: True
+) -> Iterator[tuple[Path, list[str]]]:
+    """Each folder at and below ``folder`` with the names of its files. Links are not followed.
+
+    Args:
+        enter: whether to go into a folder of that name.
+
+    Raises:
+        OSError: a folder cannot be listed: it must not be taken for an empty one.
+    """
+
+    def fail(error: OSError) -> None:
+        raise error
+
+    for parent, folders, names in os.walk(folder, onerror=fail):
+        folders[:] = filter(enter, folders)
+        yield Path(parent), names
+
+
+def find(pattern: str) -> list[Path]:
+    """Files and folders that match a glob pattern, in no order."""
+    return [Path(path) for path in glob.glob(pattern, recursive=True)]
+
+
+def list_tree(path: Path) -> list[str]:
+    """Every file below ``path``, as sorted relative names with ``/``.
+
+    Example:
+        >>> list_tree(Path(__file__).parent / "kernels")[0]
+        '__init__.py'
+    """
+    return sorted(
+        Path(folder, name).relative_to(path).as_posix()
+        for folder, _, names in os.walk(path)
+        for name in names
+    )
+
+
+def sha256_file(path: Path | str) -> str:
+    """SHA-256 of a file's bytes, in hex."""
+    digest = hashlib.sha256()
+    with open_read(path) as file:
+        while chunk := file.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+@contextmanager
+def writing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
+    """Write a file piece by piece: whole when the block ends, else as it was. One writer at a time.
 
     Args:
         path: a file in a folder that exists.
-        data: all of its bytes.
-        sync: False where a loss by power cut is noticed and cured elsewhere.
+        sync: False where something else flushes it, or notices a loss by power cut.
 
     Raises:
         OSError: as the system raises it; ``path`` is then as it was.
@@ -72,20 +195,119 @@ def write_atomic(path: Path, data: bytes | memoryview, *, sync: bool = True) -> 
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder, "a.txt")
-        ...     write_atomic(path, b"whole")
-        ...     path.read_bytes()
+        ...     with writing(path) as file:
+        ...         _ = file.write(b"whole")
+        ...     read_bytes(path)
         b'whole'
     """
     # The name is fixed, so that what a kill leaves behind is overwritten and never piles up.
     temporary = path.with_name(f".{path.name}.tmp")
-    with open(temporary, "wb") as file:
-        file.write(data)
-        file.flush()
-        if sync:
-            os.fsync(file.fileno())
-    os.replace(temporary, path)
+    try:
+        with open(temporary, "wb") as file:
+            yield file
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
     if sync:
         fsync_folder(path.parent)
+
+
+@contextmanager
+def writing_output(path: Path) -> Iterator[BinaryIO]:
+    """Write a file that the user names: as :func:`writing`, or into a device or pipe as it is."""
+    target = Path(os.path.realpath(path))
+    if exists(target) and not is_file(target):
+        with open(target, "wb") as file:  # /dev/stdout, say; a folder is refused here
+            yield file
+        return
+    with writing(target) as file:
+        yield file
+
+
+def write_atomic(path: Path, data: bytes | memoryview, *, sync: bool = True) -> None:
+    """Make ``path`` hold ``data``: whole or, after a crash, as it was before. One writer at a time.
+
+    Args:
+        path: a file in a folder that exists.
+        data: all of its bytes.
+        sync: as in :func:`writing`.
+
+    Raises:
+        OSError: as the system raises it; ``path`` is then as it was.
+    """
+    with writing(path, sync=sync) as file:
+        file.write(data)
+
+
+def swap_pointer(path: Path, data: bytes) -> None:
+    """Let a small file that names something else name another: readers see the old or the new.
+
+    Raises:
+        OSError: as the system raises it; ``path`` is then as it was.
+    """
+    write_atomic(path, data)
+
+
+def put_if_absent(path: Path, data: bytes) -> bool:
+    """Write a file, unless there is one of that name; of several writers one wins.
+
+    Returns:
+        Whether this call wrote it.
+
+    Raises:
+        OSError: as the system raises it; ``path`` is then not there.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "a.txt")
+        ...     put_if_absent(path, b"first"), put_if_absent(path, b"second"), read_bytes(path)
+        (True, False, b'first')
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        os.link(temporary, path)  # fails where the name is taken, which os.replace would not
+    except FileExistsError:
+        return False
+    finally:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+    fsync_folder(path.parent)
+    return True
+
+
+def open_append(path: Path) -> BinaryIO:
+    """A file to which events are added; made where there is none. The caller flushes it."""
+    return open(path, "ab")
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, where they are not there."""
+    path.mkdir(parents=True, exist_ok=True)
+
+
+def remove_file(path: Path) -> None:
+    """Remove a file; nothing happens where there is none."""
+    path.unlink(missing_ok=True)
+
+
+def remove_tree(path: Path, *, ignore_errors: bool = False) -> None:
+    """Remove a folder with everything in it."""
+    shutil.rmtree(path, ignore_errors=ignore_errors)
+
+
+def rename(source: Path, target: Path) -> None:
+    """Give a file or folder another name, in one step; the folder above is not flushed."""
+    os.rename(source, target)
 
 
 def fsync_folder(path: Path) -> None:
@@ -104,29 +326,6 @@ def fsync_tree(path: Path) -> None:
             with open(Path(folder, name), "rb") as file:
                 os.fsync(file.fileno())
         fsync_folder(Path(folder))
-
-
-def list_tree(path: Path) -> list[str]:
-    """Every file below ``path``, as sorted relative names with ``/``.
-
-    Example:
-        >>> list_tree(Path(__file__).parent / "kernels")[0]
-        '__init__.py'
-    """
-    return sorted(
-        Path(folder, name).relative_to(path).as_posix()
-        for folder, _, names in os.walk(path)
-        for name in names
-    )
-
-
-def sha256_file(path: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    digest = hashlib.sha256()
-    with open(path, "rb") as file:
-        while chunk := file.read(_CHUNK):
-            digest.update(chunk)
-    return digest.hexdigest()
 
 
 def to_json(value: Any) -> bytes:

@@ -27,7 +27,7 @@ from raypipe.config import NO_MODEL, RunConfig
 from raypipe.errors import ConfigError, did_you_mean
 from raypipe.evaluation.measuring import measure
 from raypipe.evaluation.metrics import COVERAGE, LISTS, OF_RATINGS, RANKING, check_names
-from raypipe.evaluation.reading import read_split
+from raypipe.evaluation.reading import open_data, read_split
 from raypipe.evaluation.splits import (
     Split,
     hold_out_rejections,
@@ -212,7 +212,7 @@ def _resolved(config: RunConfig, settings: Settings, epochs: int | None) -> RunC
 
 def _read(config: RunConfig, stages: Stages, stack: ExitStack) -> Held:
     accounts = read_accounts(config.audience)
-    return Held(read_split(config, accounts, stages, stack).split, accounts)
+    return Held(read_split(config, accounts, open_data(config), stages, stack).split, accounts)
 
 
 def _cut(config: RunConfig, held: Held) -> Split:

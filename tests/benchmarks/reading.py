@@ -17,6 +17,7 @@ from raypipe.compute import ray_cluster
 from raypipe.compute.frames import FrameEngine, PandasEngine
 from raypipe.config import InputConfig
 from raypipe.graph.follow_graph import FollowGraph, build_graph, encode
+from raypipe.storage.intake.inputs import open_inputs
 from raypipe.storage.intake.read import read_follows
 from tests.benchmarks.timing import one_by_one
 
@@ -34,7 +35,7 @@ def write_uuid_follows(path: Path) -> None:
 
 
 def read_graph(path: Path, engine: FrameEngine) -> FollowGraph:
-    intake = read_follows(InputConfig(follows=str(path)), engine)
+    intake = read_follows(open_inputs(InputConfig(follows=str(path))), engine)
     return build_graph(engine.map_partitions(encode, intake.frame))[0]
 
 

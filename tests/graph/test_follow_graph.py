@@ -144,6 +144,7 @@ def test_one_file_and_twenty_of_any_order_are_one_graph(tmp_path, local_ray):
     from raypipe.compute.ray_cluster import ModinEngine
     from raypipe.config import InputConfig
     from raypipe.graph.demo import demo_follows
+    from raypipe.storage.intake.inputs import open_inputs
     from raypipe.storage.intake.read import read_follows
 
     rows = [row for row in demo_follows(accounts=200) if all(row)]
@@ -154,6 +155,6 @@ def test_one_file_and_twenty_of_any_order_are_one_graph(tmp_path, local_ray):
         (tmp_path / "twenty" / f"{number}.csv").write_text(as_csv(shuffled[number::20]))
     for engine in (PandasEngine(), ModinEngine()):
         for name in ("one.csv", "twenty"):
-            intake = read_follows(InputConfig(follows=str(tmp_path / name)), engine)
+            intake = read_follows(open_inputs(InputConfig(follows=str(tmp_path / name))), engine)
             graph, _ = build_graph(engine.map_partitions(encode, intake.frame))
             assert graph.fingerprint == graph_of(rows).fingerprint, (engine.name, name)

@@ -11,6 +11,7 @@ from raypipe.compute.frames import PandasEngine
 from raypipe.config import load_config
 from raypipe.errors import ConfigError, InputError, TooManyBadRows
 from raypipe.ratings.data import build_ratings
+from raypipe.storage.intake.inputs import open_inputs
 from raypipe.storage.intake.read import read_follows, read_ratings
 from tests.ratings.small_ratings import frame_of, rows_of
 
@@ -24,7 +25,7 @@ def configured(place, **settings):
 
 def read(place, block_bytes=1 << 26, **settings):
     settings = {"max_bad_fraction": 1.0, **settings}
-    return read_ratings(configured(place, **settings), SCALE, block_bytes)
+    return read_ratings(open_inputs(configured(place, **settings)), SCALE, block_bytes)
 
 
 def quarantined(intake):
@@ -159,23 +160,25 @@ def test_what_is_for_follows_is_refused(settings, message):
 def test_follows_are_wanted_and_ratings_named(tmp_path):
     (tmp_path / "r.csv").write_text(BAD)
     with pytest.raises(ConfigError, match=r"input.ratings: this needs follows; set input.follows"):
-        read_follows(configured(tmp_path / "r.csv"), PandasEngine())
+        read_follows(open_inputs(configured(tmp_path / "r.csv")), PandasEngine())
 
 
-def test_ratings_are_wanted_and_follows_named():
+def test_ratings_are_wanted_and_follows_named(tmp_path):
+    (tmp_path / "f.csv").write_text("followerId,followingId\nann,bob\n")
+    inputs = open_inputs(load_config(None, {"input.follows": str(tmp_path / "f.csv")}).input)
     with pytest.raises(ConfigError, match=r"input.ratings: not set; expected a file, a folder"):
-        read_ratings(load_config(None, {"input.follows": "f.csv"}).input, SCALE)
+        read_ratings(inputs, SCALE)
 
 
 @pytest.mark.parametrize(
     ("text", "settings", "error", "message"),
     [
-        (None, {}, InputError, "r.csv: found no such file or folder; mend input.ratings"),
+        (None, {}, InputError, "r.csv: found no such file or folder; fix input.ratings"),
         (
             "userId,itemId,stars\na,b,1\n",
             {},
             InputError,
-            "r.csv: no column rating; found userId, itemId, stars; mend input.rating_columns, or",
+            "r.csv: no column rating; found userId, itemId, stars; fix input.rating_columns, or",
         ),
         (
             "userId,itemId,rating\na,b,1\n",
@@ -188,7 +191,7 @@ def test_ratings_are_wanted_and_follows_named():
             "userId,itemId,rating\na,b,9\na,c,1\n",
             {"max_bad_fraction": 0.2},
             TooManyBadRows,
-            "row 1: column rating is outside 1 to 5; mend them or raise input.max_bad_fraction",
+            "row 1: column rating is outside 1 to 5; fix them or raise input.max_bad_fraction",
         ),
     ],
 )

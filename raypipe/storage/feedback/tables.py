@@ -45,7 +45,7 @@ def read_rejections(path: Path) -> ReadRejections:
         ...     _ = path.write_text("accountId,candidateId\\nann,bob\\nann,\\n")
         ...     found = read_rejections(path)
         >>> found.table.num_rows, found.quarantine["reason"].to_pylist()
-        (1, ['no candidate'])
+        (1, ['no candidateId'])
     """
     good: list[tuple[str, str, str | None]] = []
     bad: list[tuple[str, int, str]] = []

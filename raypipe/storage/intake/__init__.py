@@ -1,8 +1,9 @@
 """READ: from input files to a checked frame of follows and a quarantine.
 
-files      which they are, what each is, which of its columns are read
-csv_blocks, csv_lines, parquet_blocks
-           one block of a file -> rows, and the rows that are none (blocks)
+inputs     the input files of a night: listed, looked at and opened once
+formats    the input formats, one row each: csv_blocks (with csv_lines), parquet_blocks
+blocks     what formats share: a file's columns, the check of every row
+columns    which columns are read, and what they become
 transform  the user's own step on the frame
-read       all of it, and which kind of frames suits the size of the input
+read       all of it
 """

@@ -1,7 +1,7 @@
-"""What CSV and Parquet blocks share: the columns to read, the check of every row, the report.
+"""What all input formats share: a file's columns, the columns to read, the check of every row.
 
 A block is a piece of one input file that can be read by itself. Reading it gives a frame of its
-good rows and a report that says how many rows it had and why the others are in quarantine.
+good rows, and a report with the number of its rows and why some of them are in quarantine.
 """
 
 from __future__ import annotations
@@ -24,12 +24,35 @@ STRING = pd.StringDtype("pyarrow")
 Reason = tuple[int, str]  # (row, why it is in quarantine); rows are counted from 1
 
 
+@dataclass(frozen=True, kw_only=True)
+class InputFile:
+    """A file whose columns are known. A format adds what it needs to read the rows.
+
+    Attributes:
+        path, size: as listed; bytes on disk.
+        names, types: of all columns, as the file has them; a dictionary has the type of its values.
+        header: does the file name its columns? If not, ``names`` are positions, from 0.
+        by_name: are columns read by name? Then a name that is there twice cannot be read.
+    """
+
+    path: str
+    size: int
+    names: tuple[str, ...]
+    types: tuple[pa.DataType, ...]
+    header: bool = True
+    by_name: bool = True
+
+    def cure(self, key: str) -> str:
+        """How to fix a missing column that ``input.<key>`` names."""
+        return f"fix input.{key}"
+
+
 @dataclass(frozen=True)
 class Column:
     """A column to read: its name in the frame, and where and what it is in the file.
 
     Attributes:
-        bounds: of a column of numbers; a row without a number from the one to the other is no row.
+        bounds: of a column of numbers: the lowest and the highest. Other rows go to quarantine.
     """
 
     name: str
@@ -46,11 +69,11 @@ class Column:
 
 @dataclass(frozen=True)
 class BlockReport:
-    """What came of reading a block.
+    """The number of rows of a block, and its quarantine.
 
     Attributes:
-        rows: records in the block, those in quarantine included.
-        bad: (row, reason) of those in quarantine, ascending; row counts from 1 in the block.
+        rows: number of rows, with those in quarantine.
+        bad: (row, reason) of those in quarantine, ascending; rows count from 1 in the block.
     """
 
     rows: int
@@ -70,6 +93,17 @@ def is_text(kind: pa.DataType) -> bool:
             pa.types.is_binary_view,
         )
     )
+
+
+def can_be_id(kind: pa.DataType) -> bool:
+    """May a column of this type hold ids?"""
+    return is_text(kind) or pa.types.is_integer(kind)
+
+
+def can_be_number(kind: pa.DataType) -> bool:
+    """May a column of this type hold numbers? A time counts as one."""
+    number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
+    return is_text(kind) or number or pa.types.is_timestamp(kind)
 
 
 def check_rows(
@@ -107,6 +141,26 @@ def check_rows(
     return table.filter(pa.array(good)), [
         (index, "; ".join(reasons[index])) for index in sorted(reasons)
     ]
+
+
+def read_rows(
+    arrays: Sequence[pa.ChunkedArray], columns: Sequence[Column]
+) -> tuple[pd.DataFrame, BlockReport]:
+    """What a format returns for a block whose values it has read, without any check of its own.
+
+    Args:
+        arrays: one for each of ``columns``, all equally long, of any type that Arrow can cast.
+        columns: what they become in the frame.
+
+    Example:
+        >>> ids = pa.chunked_array([["ann", ""]])
+        >>> frame, report = read_rows([ids], [Column("followerId", 0, "src", pa.large_string())])
+        >>> frame["followerId"].tolist(), report
+        (['ann'], BlockReport(rows=2, bad=[(2, 'empty id in column src')]))
+    """
+    table, bad = check_rows(arrays, columns)
+    rows = len(arrays[0]) if len(arrays) else 0
+    return to_frame(table), BlockReport(rows, [(index + 1, reason) for index, reason in bad])
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:

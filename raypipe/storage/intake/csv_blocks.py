@@ -22,10 +22,13 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
 
-from raypipe.errors import InputError
+from raypipe.config import InputConfig
+from raypipe.errors import ConfigError, InputError
+from raypipe.storage import files
 from raypipe.storage.intake.blocks import (
     BlockReport,
     Column,
+    InputFile,
     Reason,
     check_rows,
     empty_frame,
@@ -45,6 +48,7 @@ BOM = b"\xef\xbb\xbf"
 COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
 MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "parquet": b"PAR1"}
 UTF_16 = (b"\xff\xfe", b"\xfe\xff")
+DELIMITERS = ",\t;| "  # the usual ones, to guess what went wrong
 HEAD_BYTES = 1 << 16
 #: Arrow's threads take a piece of this size at a time (bytes); faster here than its 1 MB.
 PARSE_BYTES = 4 << 20
@@ -52,40 +56,42 @@ PARSE_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class Dialect:
-    """How the CSV files are written."""
+    """How CSV is written: the delimiter between values, and the mark of comment lines."""
 
     delimiter: str = ","
     comment: str | None = None
 
 
-@dataclass(frozen=True)
-class CsvFile:
-    """A CSV file whose first row was seen.
+@dataclass(frozen=True, kw_only=True)
+class CsvFile(InputFile):
+    """A CSV file whose first row was seen. All columns are text: a value stays as it is written.
 
     Attributes:
-        path, size: as listed; bytes on disk.
-        names: of all columns; their positions where there is no header.
-        header: does its first row name the columns?
-        start: offset in the text (decompressed) of the first row behind the header, in bytes.
+        start: offset in the text (decompressed) of the first row after the header, in bytes.
     """
 
-    path: str
-    size: int
-    names: tuple[str, ...]
-    header: bool
     start: int
+    dialect: Dialect
+    by_name: bool = False  # a position tells two columns of one name apart
 
-    @property
-    def types(self) -> tuple[pa.DataType, ...]:
-        """All text: a value stays as it is written."""
-        return (pa.large_string(),) * len(self.names)
+    def cure(self, key: str) -> str:
+        """How to fix a missing column: often it is the delimiter, or there is no header."""
+        for delimiter in DELIMITERS:
+            if len(self.names) == 1 and delimiter in self.names[0] and self.header:
+                return f"the whole header is one column: set input.delimiter to {delimiter!r}"
+        if not self.header:
+            return (
+                f"there is no header: fix input.{key}, which counts positions from 0, "
+                "or input.delimiter"
+            )
+        return f"fix input.{key}, or set input.header to false where the first row is no header"
 
 
 @dataclass(frozen=True)
 class CsvBlock:
     """Bytes ``start`` to ``stop`` of the text of one file; a compressed file is one block.
 
-    Its path is absolute: a Ray task may run in another folder.
+    The path is absolute: a Ray task may run in another folder.
     """
 
     path: str
@@ -93,16 +99,80 @@ class CsvBlock:
     stop: int | None
     width: int
     columns: tuple[Column, ...]
+    dialect: Dialect
+
+
+class CsvFormat:
+    """CSV, plain or compressed: cut at line ends. See :class:`.formats.Format`."""
+
+    name = "csv"
+    endings = (".csv", ".tsv", ".txt", ".gz", ".zst")
+
+    def open(self, path: str, size: int, config: InputConfig) -> CsvFile:
+        """Read the first row of a CSV file.
+
+        Raises:
+            ConfigError: Arrow cannot parse such a delimiter.
+            InputError: there is no first row, or it is not text of UTF-8.
+            MissingInputError: the file cannot be read.
+        """
+        return open_csv(path, size, csv_dialect(config), config.header)
+
+    def cut(self, file: CsvFile, columns: Sequence[Column], block_bytes: int) -> list[CsvBlock]:
+        """Cut a plain file at line ends into blocks of about ``block_bytes``.
+
+        A compressed file is one block.
+        """
+        path, width, columns = os.path.abspath(file.path), len(file.names), tuple(columns)
+        if compression(path):
+            return [CsvBlock(path, file.start, None, width, columns, file.dialect)]
+        blocks, start = [], file.start
+        with _open_text(path, None) as text:
+            while start < file.size:
+                text.seek(start + block_bytes)
+                text.readline()
+                stop = min(text.tell(), file.size)
+                blocks.append(CsvBlock(path, start, stop, width, columns, file.dialect))
+                start = stop
+        return blocks
+
+    def read(self, block: CsvBlock, block_bytes: int) -> tuple[pd.DataFrame, BlockReport]:
+        """Read a block: the frame of its good rows, and a report on all of them.
+
+        Raises:
+            InputError: the file is damaged, or gone.
+        """
+        tables, reasons, rows = [], [], 0
+        for text in _texts(block, block_bytes):
+            table, bad, count = parse_text(text, block.dialect, block.width, block.columns)
+            tables.append(table)
+            reasons += [(rows + row, reason) for row, reason in bad]
+            rows += count
+        frame = to_frame(pa.concat_tables(tables)) if tables else empty_frame(block.columns)
+        return frame, BlockReport(rows, reasons)
+
+
+def csv_dialect(config: InputConfig) -> Dialect:
+    """How the CSV files are written, as the config says.
+
+    Raises:
+        ConfigError: Arrow cannot parse such a delimiter.
+    """
+    if not config.delimiter.isascii() or config.delimiter in '"\r\n\0':
+        raise ConfigError(
+            f"input.delimiter: found {config.delimiter!r}; expected one ASCII character that is "
+            "no quote and no line end"
+        )
+    return Dialect(config.delimiter, config.comment)
 
 
 def open_csv(path: str, size: int, dialect: Dialect, header: bool) -> CsvFile:
-    """Read the first row of a CSV file.
+    """Read the first row of a CSV file; the file is opened once.
 
     Raises:
         InputError: there is no first row, or it is not text of UTF-8.
         MissingInputError: the file cannot be read.
     """
-    _check_magic(path)
     line, start, stop = _first_line(path, dialect.comment)
     if line is None:
         raise InputError(f"{path}: found no row; expected {'a header and ' if header else ''}rows")
@@ -112,50 +182,24 @@ def open_csv(path: str, size: int, dialect: Dialect, header: bool) -> CsvFile:
         raise InputError(f"{path}: is binary, not text; expected CSV in UTF-8, or Parquet")
     values = split_values(line, dialect.delimiter)
     if values is None:
-        raise InputError(f"{path}: {OPEN_QUOTE} in the first row, which tells the columns; mend it")
-    if not header:
-        return CsvFile(path, size, tuple(map(str, range(len(values)))), header, start)
-    try:
-        names = tuple(value.decode("utf-8") for value in values)
-    except UnicodeDecodeError:
-        raise InputError(
-            f"{path}: the header is not UTF-8; expected CSV in UTF-8, or Parquet"
-        ) from None
-    return CsvFile(path, size, names, header, stop)
-
-
-def cut_csv(file: CsvFile, columns: Sequence[Column], block_bytes: int) -> list[CsvBlock]:
-    """Cut a plain file at line ends into blocks of about ``block_bytes``; a compressed one not."""
-    path, width, columns = os.path.abspath(file.path), len(file.names), tuple(columns)
-    if compression(path):
-        return [CsvBlock(path, file.start, None, width, columns)]
-    blocks, start = [], file.start
-    with _open_text(path, None) as text:
-        while start < file.size:
-            text.seek(start + block_bytes)
-            text.readline()
-            stop = min(text.tell(), file.size)
-            blocks.append(CsvBlock(path, start, stop, width, columns))
-            start = stop
-    return blocks
-
-
-def read_csv_block(
-    block: CsvBlock, dialect: Dialect, block_bytes: int
-) -> tuple[pd.DataFrame, BlockReport]:
-    """Read a block: the frame of its good rows, and a report on all of them.
-
-    Raises:
-        InputError: the file is damaged, or gone.
-    """
-    tables, reasons, rows = [], [], 0
-    for text in _texts(block, block_bytes):
-        table, bad, count = parse_text(text, dialect, block.width, block.columns)
-        tables.append(table)
-        reasons += [(rows + row, reason) for row, reason in bad]
-        rows += count
-    frame = to_frame(pa.concat_tables(tables)) if tables else empty_frame(block.columns)
-    return frame, BlockReport(rows, reasons)
+        raise InputError(f"{path}: {OPEN_QUOTE} in the first row, which names the columns; fix it")
+    names = tuple(map(str, range(len(values))))
+    if header:
+        try:
+            names = tuple(value.decode("utf-8") for value in values)
+        except UnicodeDecodeError:
+            raise InputError(
+                f"{path}: the header is not UTF-8; expected CSV in UTF-8, or Parquet"
+            ) from None
+    return CsvFile(
+        path=path,
+        size=size,
+        names=names,
+        types=(pa.large_string(),) * len(names),
+        header=header,
+        start=stop if header else start,
+        dialect=dialect,
+    )
 
 
 def parse_text(
@@ -259,7 +303,7 @@ def _texts(block: CsvBlock, block_bytes: int) -> Iterator[bytes]:
 def _first_line(path: str, comment: str | None) -> tuple[bytes | None, int, int]:
     """The header or first row, where it starts, and where the rows after it start (bytes)."""
     mark, text = (comment or "").encode(), b""
-    with _open_text(path, compression(path)) as stream:
+    with _open_text(path, compression(path), check=True) as stream:
         while True:
             data = stream.read(max(HEAD_BYTES, len(text)))
             text += data
@@ -274,10 +318,8 @@ def _first_line(path: str, comment: str | None) -> tuple[bytes | None, int, int]
                 return None, 0, 0
 
 
-def _check_magic(path: str) -> None:
+def _check_magic(path: str, head: bytes) -> None:
     """Check that a file is compressed as the end of its name says."""
-    with _open_text(path, None) as stream:
-        head = stream.read(4)
     said = compression(path)
     found = next((kind for kind, magic in MAGIC.items() if head.startswith(magic)), None)
     if said in MAGIC and said != found:
@@ -290,11 +332,19 @@ def _check_magic(path: str) -> None:
 
 
 @contextmanager
-def _open_text(path: str, kind: str | None) -> Iterator[BinaryIO]:
-    """A file's text as bytes, decompressed; what goes wrong becomes an InputError."""
+def _open_text(path: str, kind: str | None, check: bool = False) -> Iterator[BinaryIO]:
+    """A file's text as bytes, decompressed; what goes wrong becomes an InputError.
+
+    Args:
+        kind: how the file is compressed.
+        check: look whether it is, before the text is read.
+    """
     try:
-        with pa.input_stream(path, compression=kind) if kind else open(path, "rb") as stream:
-            yield stream
+        with files.open_arrow(path) if kind else files.open_read(path) as stream:
+            if check:
+                _check_magic(path, stream.read(4))
+                stream.seek(0)
+            yield pa.CompressedInputStream(stream, kind) if kind else stream
     except OSError as error:
         if error.errno is not None:
             raise unreadable(path, error) from None

@@ -134,7 +134,7 @@ BAD_INPUTS = [
         "no such file",
         nothing("nobody.csv"),
         MissingInputError,
-        "{tmp}/nobody.csv: found no such file or folder; mend input.follows",
+        "{tmp}/nobody.csv: found no such file or folder; fix input.follows",
     ),
     BadInput(
         "name too long",
@@ -146,7 +146,7 @@ BAD_INPUTS = [
         "glob without match",
         folder({"a.csv": HEADER}, "*.parquet"),
         MissingInputError,
-        "{tmp}/in/*.parquet: found no file that matches; mend input.follows",
+        "{tmp}/in/*.parquet: found no file that matches; fix input.follows",
     ),
     BadInput(
         "folder without files",
@@ -238,7 +238,7 @@ BAD_INPUTS = [
         "open quote in the header",
         written('"followerId,followingId\nann,bob\n'),
         InputError,
-        FILE + ': a quote (") is not closed in the first row, which tells the columns; mend it',
+        FILE + ': a quote (") is not closed in the first row, which names the columns; fix it',
     ),
     # compression
     BadInput(
@@ -313,7 +313,7 @@ BAD_INPUTS = [
         parquet({"src": ["ann"], "dst": ["bob"]}),
         InputError,
         "{tmp}/follows.parquet: no column followerId, followingId; found src, dst; "
-        "mend input.columns",
+        "fix input.columns",
     ),
     BadInput(
         "Parquet with ids that are floats",
@@ -337,7 +337,7 @@ BAD_INPUTS = [
         "missing column",
         written("followerId,friend\nann,bob\n"),
         InputError,
-        FILE + ": no column followingId; found followerId, friend; mend input.columns, "
+        FILE + ": no column followingId; found followerId, friend; fix input.columns, "
         "or set input.header to false where the first row is no header",
     ),
     BadInput(
@@ -367,14 +367,14 @@ BAD_INPUTS = [
         "wrong delimiter without a header",
         written("ann\tbob\n", header=False),
         InputError,
-        FILE + ": no column 1; found 0; there is no header: mend input.columns, "
+        FILE + ": no column 1; found 0; there is no header: fix input.columns, "
         "which counts positions from 0, or input.delimiter",
     ),
     BadInput(
         "names without a header",
         written("ann,bob\n", header=False, columns={"followerId": "src", "followingId": 1}),
         InputError,
-        FILE + ": no column src; found 0, 1; there is no header: mend input.columns, "
+        FILE + ": no column src; found 0, 1; there is no header: fix input.columns, "
         "which counts positions from 0, or input.delimiter",
     ),
     BadInput(
@@ -394,7 +394,7 @@ BAD_INPUTS = [
         "unknown carried column",
         written(HEADER + "ann,bob\n", carry=["since"]),
         InputError,
-        FILE + ": no column since; found followerId, followingId; mend input.carry, "
+        FILE + ": no column since; found followerId, followingId; fix input.carry, "
         "or set input.header to false where the first row is no header",
     ),
     BadInput(
@@ -427,7 +427,7 @@ BAD_INPUTS = [
         + FILE
         + " row 8: empty id in column followerId; "
         + FILE
-        + ' row 9: a quote (") is not closed; ...; mend them or raise input.max_bad_fraction',
+        + ' row 9: a quote (") is not closed; ...; fix them or raise input.max_bad_fraction',
     ),
     BadInput(
         "rows in Latin-1",
@@ -435,7 +435,7 @@ BAD_INPUTS = [
         TooManyBadRows,
         "1 of 1 rows (100 %) are in quarantine, more than max_bad_fraction 50 %: "
         + FILE
-        + " row 1: column followingId is not UTF-8; mend them or raise input.max_bad_fraction",
+        + " row 1: column followingId is not UTF-8; fix them or raise input.max_bad_fraction",
     ),
     BadInput(
         "null ids",
@@ -444,7 +444,7 @@ BAD_INPUTS = [
         "2 of 2 rows (100 %) are in quarantine, more than max_bad_fraction 1 %: "
         "{tmp}/follows.parquet row 1: null id in column followingId; "
         "{tmp}/follows.parquet row 2: null id in column followerId; null id in column followingId; "
-        "mend them or raise input.max_bad_fraction",
+        "fix them or raise input.max_bad_fraction",
     ),
     # the transform
     BadInput(
@@ -527,6 +527,6 @@ BAD_INPUTS = [
         TooManyBadRows,
         "1 of 1 rows (100 %) are in quarantine, more than max_bad_fraction 1 %: "
         "empties:step row 1: empty id in column followerId; "
-        "mend them or raise input.max_bad_fraction",
+        "fix them or raise input.max_bad_fraction",
     ),
 ]

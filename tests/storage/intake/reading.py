@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 from raypipe.columns import FOLLOWER, FOLLOWING
 from raypipe.compute.frames import PandasEngine
 from raypipe.config import load_config
+from raypipe.storage.intake.inputs import open_inputs
 from raypipe.storage.intake.read import read_follows
 
 PACK = {
@@ -26,7 +27,8 @@ def configured(place, **settings):
 
 def read(place, block_bytes=1 << 26, engine=None, **settings):
     settings = {"max_bad_fraction": 1.0, **settings}
-    return read_follows(configured(place, **settings), engine or PandasEngine(), block_bytes)
+    inputs = open_inputs(configured(place, **settings))
+    return read_follows(inputs, engine or PandasEngine(), block_bytes)
 
 
 def pairs(intake):

@@ -109,7 +109,6 @@ def test_dialects(name, block_bytes, pack, tmp_path):
     assert pairs(intake) == expected
     assert intake.quarantine.num_rows == 0
     assert intake.counts == {"rows_in": len(expected), "quarantined": 0, "dropped_by_transform": 0}
-    assert intake.files == [(str(path), path.stat().st_size)]
     assert intake.frame.dtypes.to_dict() == {FOLLOWER: STRING, FOLLOWING: STRING}
     assert intake.frame.index.equals(pd.RangeIndex(len(expected)))
 

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import gzip
+import os
+from collections import Counter
+from pathlib import Path
+
 import pandas as pd
 import pyarrow as pa
 import pytest
 
 from raypipe.columns import FOLLOWER, FOLLOWING, TIMESTAMP
+from raypipe.config import load_config
 from raypipe.errors import InputError
+from raypipe.pipeline.run import run_night
+from raypipe.storage import files
 from raypipe.storage.intake.blocks import STRING
-from raypipe.storage.intake.read import list_files
+from raypipe.storage.intake.formats import FORMATS
+from raypipe.storage.intake.inputs import InputFiles, list_files, open_inputs
+from raypipe.storage.runs.store import RunStore
 from tests.storage.intake.reading import configured, pairs, quarantined, read, write_parquet
 
 
@@ -23,7 +33,7 @@ def test_list_files(tmp_path):
         (tmp_path / name).write_text("x")
 
     def found(place, **settings):
-        files = list_files(configured(tmp_path / place, **settings))
+        files = [file.path for file in list_files(configured(tmp_path / place, **settings))]
         return [path.relative_to(tmp_path).as_posix() for path in files]
 
     tables = [
@@ -180,3 +190,73 @@ def test_parquet_that_is_damaged_inside(tmp_path):
         InputError, match=r"^\S+/a\.parquet: the Parquet file is damaged \(.+\); copy it again$"
     ):
         read(path)
+
+
+def test_a_night_lists_once_looks_once_and_opens_each_header_once(tmp_path, monkeypatch):
+    """Counted at the seam; the second look, after everything was read, is counted apart."""
+    counts = Counter()
+    folder = tmp_path / "in"
+    folder.mkdir()
+    (folder / "a.csv").write_text("followerId,followingId\nann,bob\nann,cid\n")
+    (folder / "b.csv.gz").write_bytes(gzip.compress(b"followerId,followingId\nbob,cid\nbob,ann\n"))
+    write_parquet(folder / "c.parquet", {FOLLOWER: ["cid"], FOLLOWING: ["ann"]})
+
+    def counted(owner, name, key):
+        plain = getattr(owner, name)
+
+        def counting(*words, **options):
+            path = next(Path(word) for word in words if isinstance(word, str | Path))
+            if path == folder or path.parent == folder:
+                counts[key, path.name] += 1
+            return plain(*words, **options)
+
+        monkeypatch.setattr(owner, name, counting)
+
+    counted(files, "walk", "listed")
+    counted(files, "find", "listed")
+    counted(files, "stat", "looked at")
+    counted(files, "open_read", "opened")
+    counted(files, "open_arrow", "opened")
+    for known in FORMATS:
+        counted(type(known), "open", "header read")
+    again = InputFiles.check_unchanged
+
+    def check_unchanged(inputs):
+        before = Counter(counts)
+        again(inputs)
+        late = counts - before
+        counts.subtract(late)
+        counts.update({("looked at again", name): count for (_, name), count in late.items()})
+
+    monkeypatch.setattr(InputFiles, "check_unchanged", check_unchanged)
+    settings = {"input.follows": str(folder), "cluster": "none", "ladder": "fixed"}
+    made = run_night(load_config(None, settings), RunStore(tmp_path / "runs"), "2026-03-01")
+    assert made.run.manifest["counts"]["rows"]["rows_in"] == 5
+    names = ("a.csv", "b.csv.gz", "c.parquet")
+    assert +counts == {
+        ("listed", "in"): 1,
+        ("looked at", "in"): 1,
+        **{("looked at", name): 1 for name in names},
+        **{("header read", name): 1 for name in names},
+        **{("looked at again", name): 1 for name in names},
+        # for its header, its digest and its block; a plain CSV is cut at line ends, too
+        ("opened", "a.csv"): 4,
+        ("opened", "b.csv.gz"): 3,
+        ("opened", "c.parquet"): 3,
+    }
+
+
+@pytest.mark.parametrize("change", ["write", "touch", "remove"])
+def test_check_unchanged_sees_a_file_that_changed_while_it_was_read(change, tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("followerId,followingId\nann,bob\n")
+    inputs = open_inputs(configured(tmp_path))
+    inputs.check_unchanged()
+    if change == "write":
+        path.write_text("followerId,followingId\nann,bob\ncid,bob\n")
+    elif change == "touch":
+        os.utime(path, ns=(1, 1))
+    else:
+        path.unlink()
+    with pytest.raises(InputError, match=r"changed while it was read; run it again$"):
+        inputs.check_unchanged()

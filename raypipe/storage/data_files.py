@@ -1,0 +1,105 @@
+"""JSON, NumPy arrays and Arrow tables as files, written and read through :mod:`.files`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from raypipe.storage import files
+
+if TYPE_CHECKING:  # CLI commands that read one small JSON file start without these
+    import numpy as np
+    import pyarrow as pa
+
+
+def read_json(path: Path) -> Any:
+    """What a JSON file holds.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is not JSON.
+    """
+    return json.loads(files.read_bytes(path))
+
+
+def write_json(path: Path, value: Any, *, sync: bool = True) -> None:
+    """Write JSON values as :func:`raypipe.storage.files.to_json` encodes them: atomic."""
+    files.write_atomic(path, files.to_json(value), sync=sync)
+
+
+def save_array(path: Path, array: np.ndarray, *, sync: bool = True) -> None:
+    """Write an array as ``.npy``: atomic, without pickle."""
+    import numpy as np
+
+    with files.writing(path, sync=sync) as file:
+        np.save(file, array, allow_pickle=False)
+
+
+def map_array(path: Path) -> np.ndarray:
+    """An array of a ``.npy`` file, memory-mapped and read-only.
+
+    Raises:
+        OSError: it cannot be read.
+        ValueError: it is damaged.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     save_array(Path(folder, "a.npy"), [1, 2])
+        ...     map_array(Path(folder, "a.npy")).tolist()
+        [1, 2]
+    """
+    import numpy as np
+
+    array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
+
+
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """The table in a Parquet file, or some of its columns.
+
+    Raises:
+        OSError, pyarrow.ArrowException: it cannot be read.
+    """
+    import pyarrow.parquet as pq
+
+    with files.open_arrow(path) as source:
+        return pq.read_table(source, columns=None if columns is None else list(columns))
+
+
+def write_parquet(path: Path, table: pa.Table, *, sync: bool = True) -> None:
+    """Write a table as Parquet: atomic.
+
+    Example:
+        >>> import tempfile
+        >>> import pyarrow as pa
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     write_parquet(Path(folder, "a.parquet"), pa.table({"a": [1], "b": [2]}))
+        ...     read_parquet(Path(folder, "a.parquet"), ["b"]).to_pylist()
+        [{'b': 2}]
+    """
+    import pyarrow.parquet as pq
+
+    with files.writing(path, sync=sync) as file:
+        pq.write_table(table, file)
+
+
+def write_arrow(path: Path, table: pa.Table, *, sync: bool = True) -> None:
+    """Write a table as an uncompressed Arrow file, which :func:`map_arrow` maps: atomic."""
+    import pyarrow as pa
+
+    with files.writing(path, sync=sync) as file, pa.ipc.new_file(file, table.schema) as writer:
+        writer.write_table(table)
+
+
+def map_arrow(path: Path) -> pa.Table:
+    """The table in an Arrow file, memory-mapped: rows are read as they are used.
+
+    Raises:
+        OSError, pyarrow.ArrowException: it cannot be read.
+    """
+    import pyarrow as pa
+
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()

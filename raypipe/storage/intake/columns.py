@@ -1,0 +1,144 @@
+"""Which columns of the input files are read, and what they become in the frame."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
+
+import pyarrow as pa
+
+from raypipe.columns import FOLLOWER, FOLLOWING, ITEM, RATING, TIMESTAMP, USER
+from raypipe.config import InputConfig
+from raypipe.errors import ConfigError, InputError
+from raypipe.storage.intake.blocks import Column, InputFile, can_be_id, can_be_number
+
+
+def choose_columns(
+    files: Sequence[InputFile],
+    config: InputConfig,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+) -> list[tuple[Column, ...]]:
+    """For each file the columns to read, those of the frame in the same order for all.
+
+    A carried column has the type that it has in all files, or is text where they differ.
+
+    Args:
+        bounds: of the columns of numbers, by their names in the frame.
+
+    Raises:
+        ConfigError, InputError: a column is missing, is there twice, or cannot hold what it is to.
+    """
+    bounds = bounds or {}
+    positions = [_positions(file, config) for file in files]
+    names = list(positions[0])
+    for file, at in zip(files, positions, strict=True):
+        if odd := sorted(set(at) ^ set(names)):
+            raise InputError(
+                f"{file.path}: column {odd[0]} is not in all files; expected that with "
+                "input.carry: all; list the columns to carry"
+            )
+    types = {}
+    for name in names:
+        found = {file.types[at[name]] for file, at in zip(files, positions, strict=True)}
+        types[name] = pa.float64() if name in bounds else _common_type(name, found)
+    return [
+        tuple(
+            Column(name, at[name], file.names[at[name]], types[name], bounds.get(name))
+            for name in names
+        )
+        for file, at in zip(files, positions, strict=True)
+    ]
+
+
+def _positions(file: InputFile, config: InputConfig) -> dict[str, int]:
+    """Where in the file each column of the frame is."""
+    key, labels = _labels(config)
+    if not file.header:  # the default names stand for the first columns
+        labels = {
+            name: position if label == name else label
+            for position, (name, label) in enumerate(labels.items())
+        }
+    at = dict(zip(labels, _find(file, labels.values(), key, config), strict=True))
+    for first, second in combinations(at, 2):
+        if at[first] == at[second]:
+            raise ConfigError(
+                f"input.{key}: {first} and {second} are both {labels[first]}; expected two columns"
+            )
+    for name, position in at.items():
+        kind = file.types[position]
+        if name in (RATING, TIMESTAMP):
+            holds, expected, cure = can_be_number(kind), "numbers", "a number"
+        else:
+            holds, expected, cure = can_be_id(kind), "text or whole numbers", "text"
+        if not holds:
+            raise InputError(
+                f"{file.path}: column {file.names[position]} is {kind}, "
+                f"expected {expected} as {name}; write it as {cure}"
+            )
+    if config.kind == "follows" and config.columns.timestamp is not None:
+        (at[TIMESTAMP],) = _find(file, [config.columns.timestamp], "columns", config)
+    carry = config.carry
+    if carry == "all":
+        carry = [name for i, name in enumerate(file.names) if i not in at.values()]
+    for name in carry:
+        if name in at:
+            raise ConfigError(
+                f"input.carry: {name} is what a column of input.columns is called in the frame; "
+                "expected other columns"
+            )
+    return at | dict(zip(carry, _find(file, carry, "carry", config), strict=True))
+
+
+def _labels(config: InputConfig) -> tuple[str, dict[str, str | int]]:
+    """The key of the config that names the columns, and what each of the frame is called there."""
+    if config.kind == "follows":
+        return "columns", {name: getattr(config.columns, name) for name in (FOLLOWER, FOLLOWING)}
+    labels = {name: getattr(config.rating_columns, name) for name in (USER, ITEM, RATING)}
+    time = config.rating_columns.timestamp
+    return "rating_columns", labels if time is None else {**labels, TIMESTAMP: time}
+
+
+def _find(file: InputFile, wanted: Iterable[str | int], key: str, config: InputConfig) -> list[int]:
+    """The position of each wanted column, given by name or by position."""
+    wanted = list(wanted)
+    known = {position: position for position in range(len(file.names))}
+    known |= {name: position for position, name in enumerate(file.names)}
+    missing = [str(name) for name in wanted if name not in known]
+    if missing:
+        found = ", ".join(file.names)
+        raise InputError(
+            f"{file.path}: no column {', '.join(missing)}; found {found}; {file.cure(key)}"
+        )
+    for name in wanted:
+        label = file.names[known[name]]
+        count = file.names.count(label)
+        # In CSV a position tells such columns apart; Parquet is read by name.
+        if count > 1 and (name == label or file.by_name):
+            raise InputError(
+                f"{file.path}: column {label} is there {count} times; "
+                "expected once: rename or remove the others"
+            )
+    return [known[name] for name in wanted]
+
+
+def _common_type(name: str, found: set[pa.DataType]) -> pa.DataType:
+    text = pa.large_string()
+    if name in (FOLLOWER, FOLLOWING, USER, ITEM):
+        return text
+    if len(found) > 1:
+        for kind in found:
+            if not _can_be_text(kind):
+                raise InputError(
+                    f"input.carry: column {name} is {kind} in some files only; "
+                    "expected one type, or types that can be written as text"
+                )
+        return text
+    return next(iter(found))
+
+
+def _can_be_text(kind: pa.DataType) -> bool:
+    try:
+        pa.array([], kind).cast(pa.large_string())
+    except pa.ArrowNotImplementedError:
+        return False
+    return True

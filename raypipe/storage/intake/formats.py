@@ -1,0 +1,186 @@
+"""The input formats: one row each in ``FORMATS``.
+
+A format is a class with the methods of :class:`Format`. Everything that lists, opens, cuts or
+reads input, and every message that names the formats, iterates over ``FORMATS``; a new format is
+one class and one row. A format of your own needs no row: set ``input.format: "module:Class"``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+import pandas as pd
+
+from raypipe.config import InputConfig
+from raypipe.config.user_code import load_user_code, user_errors
+from raypipe.errors import ConfigError, did_you_mean
+from raypipe.storage.intake.blocks import BlockReport, Column, InputFile
+from raypipe.storage.intake.csv_blocks import CsvFormat
+from raypipe.storage.intake.parquet_blocks import ParquetFormat
+
+#: The key of the config that names a format.
+KEY = "input.format"
+
+File = TypeVar("File", bound=InputFile)
+Block = TypeVar("Block")
+
+
+class Format(Protocol[File, Block]):
+    """How files of one kind are opened, cut into blocks and read.
+
+    It has no state: a Ray task gets it, pickled, with each block.
+
+    Attributes:
+        name: as ``input.format`` names it.
+        endings: of the names of its files, in lower case, as ``(".csv", ".gz")``.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def endings(self) -> tuple[str, ...]: ...
+
+    def open(self, path: str, size: int, config: InputConfig) -> File:
+        """Read a file as far as its columns.
+
+        Args:
+            path, size: as listed; at least one byte.
+
+        Raises:
+            InputError: the file is not of this format, or damaged.
+            MissingInputError: it cannot be read.
+        """
+
+    def cut(self, file: File, columns: Sequence[Column], block_bytes: int) -> Sequence[Block]:
+        """Cut a file into blocks of about ``block_bytes`` that can be read by themselves.
+
+        None where the file has no rows. A block is pickled to a Ray task, which may run in another
+        folder: it holds an absolute path, and the columns.
+        """
+
+    def read(self, block: Block, block_bytes: int) -> tuple[pd.DataFrame, BlockReport]:
+        """Read a block: a frame of its good rows, and a report on all (``blocks.read_rows``).
+
+        Raises:
+            InputError: the file is damaged, or gone.
+        """
+
+
+#: A name that no format claims is read as the first.
+FORMATS: tuple[Format[Any, Any], ...] = (CsvFormat(), ParquetFormat())
+
+
+def all_endings() -> tuple[str, ...]:
+    """The ends of the names of input files, of all formats.
+
+    Example:
+        >>> all_endings()
+        ('.csv', '.tsv', '.txt', '.gz', '.zst', '.parquet', '.pq')
+    """
+    return tuple(ending for known in FORMATS for ending in known.endings)
+
+
+def describe_formats() -> str:
+    """The formats and the ends of their names, for help and documents.
+
+    Example:
+        >>> describe_formats()
+        'csv (.csv, .tsv, .txt, .gz, .zst), parquet (.parquet, .pq)'
+    """
+    return ", ".join(f"{known.name} ({', '.join(known.endings)})" for known in FORMATS)
+
+
+def format_by_ending(path: str) -> Format[Any, Any]:
+    """The format of a file by the end of its name; the longest end that fits decides.
+
+    Example:
+        >>> format_by_ending("a.PQ").name, format_by_ending("follows").name
+        ('parquet', 'csv')
+    """
+    fitting = [
+        (len(ending), known)
+        for known in FORMATS
+        for ending in known.endings
+        if path.lower().endswith(ending)
+    ]
+    return max(fitting, key=lambda pair: pair[0])[1] if fitting else FORMATS[0]
+
+
+def named_format(name: str) -> Format[Any, Any] | None:
+    """The format that ``input.format`` names; None for ``auto``: each file by its name.
+
+    Raises:
+        ConfigError: there is no such format, or the class lacks something that a format has.
+        InputError: the module of the class raised when it was imported.
+
+    Example:
+        >>> named_format("auto"), named_format("csv").name
+        (None, 'csv')
+        >>> named_format("parket")
+        Traceback (most recent call last):
+        ...
+        raypipe.errors.ConfigError: input.format: found parket; did you mean parquet?
+    """
+    if name == "auto":
+        return None
+    if ":" in name:
+        return _user_format(name)
+    found = next((known for known in FORMATS if known.name == name), None)
+    if found is None:
+        names = ["auto", *(known.name for known in FORMATS)]
+        cure = did_you_mean(name, names, f"expected {', '.join(names)} or MODULE:CLASS")
+        raise ConfigError(f"{KEY}: found {name}; {cure}")
+    return found
+
+
+@dataclass(frozen=True)
+class UserFormat:
+    """A format of the user's own: whatever it raises becomes one line that names it."""
+
+    spec: str
+    made: Format[Any, Any]
+
+    @property
+    def name(self) -> str:
+        """As ``input.format`` names it."""
+        return self.spec
+
+    @property
+    def endings(self) -> tuple[str, ...]:
+        """None: the files are those that ``input`` names, whatever their names."""
+        return ()
+
+    def open(self, path: str, size: int, config: InputConfig) -> InputFile:
+        """As :meth:`Format.open`."""
+        with user_errors(self.spec):
+            file = self.made.open(path, size, config)
+            if not isinstance(file, InputFile):
+                raise TypeError(f"open returned a {type(file).__name__}, expected an InputFile")
+            return file
+
+    def cut(self, file: InputFile, columns: Sequence[Column], block_bytes: int) -> Sequence[Any]:
+        """As :meth:`Format.cut`."""
+        with user_errors(self.spec):
+            return list(self.made.cut(file, columns, block_bytes))
+
+    def read(self, block: Any, block_bytes: int) -> tuple[pd.DataFrame, BlockReport]:
+        """As :meth:`Format.read`."""
+        with user_errors(self.spec):
+            return self.made.read(block, block_bytes)
+
+
+def _user_format(spec: str) -> UserFormat:
+    make = load_user_code(spec, KEY, "class")
+    with user_errors(spec):
+        made = make()
+    needed = ("open", "cut", "read")
+    missing = [name for name in needed if not callable(getattr(made, name, None))]
+    if missing:
+        raise ConfigError(
+            f"{spec}: is no input format: it has no {', '.join(missing)}; expected a class with "
+            f"{', '.join(needed)}"
+        )
+    return UserFormat(spec, made)
