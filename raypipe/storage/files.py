@@ -161,7 +161,7 @@ def list_tree(path: Path) -> list[str]:
     """Every file below ``path``, as sorted relative names with ``/``.
 
     Example:
-        >>> list_tree(Path(__file__).parent / "kernels")[0]
+        >>> list_tree(Path(__file__).parent)[0]
         '__init__.py'
     """
     return sorted(
