@@ -119,12 +119,12 @@ def _examples(
     shards: int,
     advance: Callable[[float], None],
 ) -> Examples:
-    work = measuring.work
-    todo = heaviest_first(cut_short(work, shards, measuring.context.shard_accounts), work)
+    seconds = measuring.estimated_seconds
+    todo = heaviest_first(cut_short(seconds, shards, measuring.context.shard_accounts), seconds)
     parts: dict[int, Examples] = {}
     for shard, examples in run_shards(partial(examples_of_shard, measuring, tier, seed), todo):
         parts[shard[0]] = examples
-        advance(float(work[slice(*shard)].sum()))
+        advance(float(seconds[slice(*shard)].sum()))
     return together([parts[start] for start in sorted(parts)])
 
 

@@ -128,7 +128,7 @@ def evaluate(
                 model = train(split.train, config, memory_available(), split.rejections)
         with stages.stage("prepare"):
             measuring = measuring_of(data.split, config, sources, model, tiers, ranker=ranker)
-            seconds = float(measuring.work.sum())
+            seconds = float(measuring.estimated_seconds.sum())
             run_shards, cpus, why_cluster = run_on(seconds)
             stages.progress.say(why_cluster)
         with stages.stage("measure", total=seconds):

@@ -313,9 +313,9 @@ def _measure(
     measuring = measuring_at(0, strategies(config, ranker=False))
     learns = config.blend.method == LEARNED_RANKER
     tier = blend(config, LEARNED_RANKER, config.sources.factors.trained)
-    seconds = total = float(measuring.work.sum())
+    seconds = total = float(measuring.estimated_seconds.sum())
     if learns:  # the examples of each time, then the lists
-        total += (1 + times(every)) * float(of_blend(measuring, tier).work.sum())
+        total += (1 + times(every)) * float(of_blend(measuring, tier).estimated_seconds.sum())
     run = run_on(total)
     shards = shards_of(measuring.context, seconds, run.cpus)
 

@@ -21,7 +21,7 @@ from raypipe.recommend.filters.eligibility import rejections_alone
 from raypipe.recommend.ladder import FILL_UP, Tier, fixed_ladder
 from raypipe.recommend.models.model import FactorModel
 from raypipe.recommend.sources import similar
-from raypipe.recommend.work_estimate import estimate_work, work_of_blend
+from raypipe.recommend.work_estimate import blend_ns, estimate_ns
 
 #: Everybody, beside SIZES.
 ALL = "all"
@@ -59,18 +59,18 @@ class Measuring:
         return asked_of(self.ladders)
 
     @property
-    def work(self) -> np.ndarray:
+    def estimated_seconds(self) -> np.ndarray:
         """float64[m]: seconds of each account, on a machine that may not be this one."""
         context, tiers = self.context, [tier for tiers in self.ladders.values() for tier in tiers]
         alone = {name for tier in tiers if tier.how == FILL_UP for name in tier.sources}
         alone |= {similar.NAME} & self.asked  # whose neighbours are searched once
-        work = estimate_work(context, alone)
+        estimated_ns = estimate_ns(context, alone)
         for tier in tiers:
             if tier.how != FILL_UP:  # a blend asks its sources by itself
                 parts = (context.sources[name] for name in tier.sources if name in context.sources)
-                work = work + sum(part.work(context.accounts) for part in parts)
-                work = work + work_of_blend(tier, context.config)
-        return work * 1e-9
+                estimated_ns += sum(part.estimated_ns(context.accounts) for part in parts)
+                estimated_ns += blend_ns(tier, context.config)
+        return estimated_ns * 1e-9
 
 
 @dataclass(frozen=True)
@@ -205,8 +205,8 @@ def measure_lists(
         advance: is told how many seconds of work are done, as estimated.
     """
     context, lengths = measuring.context, measuring.lengths
-    work = measuring.work
-    todo = heaviest_first(cut_short(work, shards, context.shard_accounts), work)
+    seconds = measuring.estimated_seconds
+    todo = heaviest_first(cut_short(seconds, shards, context.shard_accounts), seconds)
     names: tuple[str, ...] = ()
     parts: dict[int, np.ndarray] = {}
     shape = len(measuring.ladders), len(lengths), len(SEGMENTS), len(context.followers)
@@ -216,7 +216,7 @@ def measure_lists(
         for place, codes in done.recommended.items():
             recommended[place][codes] = True
         if advance:
-            advance(float(work[slice(*done.shard)].sum()))
+            advance(float(seconds[slice(*done.shard)].sum()))
     return Measures(
         sources=tuple(measuring.ladders),
         metrics=names,

@@ -329,7 +329,7 @@ def _fill_lists(starts, stops, indices, rank_of, ptr):
     return lists
 
 
-def work_in_blocks(index: ColumnBlocks) -> np.ndarray:
+def estimated_ns_in_blocks(index: ColumnBlocks) -> np.ndarray:
     """Predicted nanoseconds of each account in the search of all blocks, their building apart.
 
     Without an index of all accounts there are only the entries to count, none of them pruned.

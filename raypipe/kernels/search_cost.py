@@ -19,7 +19,7 @@ CLIP = 50
 WRITE = 400
 
 
-def work(index: SimilarityIndex, threshold: tuple[int, int] = (1, 10)) -> np.ndarray:
+def estimated_ns(index: SimilarityIndex, threshold: tuple[int, int] = (1, 10)) -> np.ndarray:
     """Predicted nanoseconds of each account in `top_neighbours`, to cut shards of equal length.
 
     Lists are taken to hold groups of each size in the same proportions as the whole graph does.
@@ -35,7 +35,7 @@ def work(index: SimilarityIndex, threshold: tuple[int, int] = (1, 10)) -> np.nda
         >>> from raypipe.kernels.similarity_index import build_index
         >>> follows = np.array([0, 1, 2, 2]), np.array([2, 2], dtype=np.int32)
         >>> followers = np.array([0, 0, 0, 2]), np.array([0, 1], dtype=np.int32)
-        >>> cost = work(build_index(*follows, *followers))
+        >>> cost = estimated_ns(build_index(*follows, *followers))
         >>> bool(cost[0] == cost[1] > cost[2])
         True
     """
@@ -53,14 +53,14 @@ def work(index: SimilarityIndex, threshold: tuple[int, int] = (1, 10)) -> np.nda
     return cost
 
 
-def expected_work(
+def expected_ns(
     sizes: np.ndarray,
     accounts: np.ndarray,
     followers: np.ndarray,
     followees: np.ndarray,
     threshold: tuple[int, int] = (1, 10),
 ) -> np.ndarray:
-    """What :func:`work` says of an account with so many follows, in a network paired at random.
+    """:func:`estimated_ns` of an account with a number of follows, in a randomly paired network.
 
         entries(m) = m * sum over the followees of followers^2 / sum over the followees of followers
 
@@ -82,7 +82,7 @@ def expected_work(
 
     Example:
         >>> sizes, accounts = np.array([0, 1, 2]), np.array([5, 90, 50])
-        >>> expected_work(sizes, accounts, np.array([95]), np.array([2])).round(1).tolist()
+        >>> expected_ns(sizes, accounts, np.array([95]), np.array([2])).round(1).tolist()
         [400.0, 761.2, 814.0]
     """
     p, q = threshold

@@ -34,7 +34,7 @@ import numpy as np
 from numba import njit, types
 from numba.extending import intrinsic
 
-from raypipe.kernels.search_cost import COUNT, LOOK, PLANE, WALK, work
+from raypipe.kernels.search_cost import COUNT, LOOK, PLANE, WALK, estimated_ns
 from raypipe.kernels.similarity_index import SimilarityIndex, build_index, co_follow_pairs
 
 __all__ = [
@@ -42,8 +42,8 @@ __all__ = [
     "SimilarityIndex",
     "build_index",
     "co_follow_pairs",
+    "estimated_ns",
     "top_neighbours",
-    "work",
 ]
 
 # Up to this length, clamping every entry of a list is cheaper than two binary searches.

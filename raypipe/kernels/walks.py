@@ -16,7 +16,7 @@ from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.topk import keep_best
 
 #: Of :func:`best_of_walks`, for each walk, on a machine that may not be this one.
-NANOSECONDS = 5.0
+NS_PER_WALK = 5.0
 
 
 def weights_of(follows: np.ndarray, weight: str, most: int | None = None) -> np.ndarray:

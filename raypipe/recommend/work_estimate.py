@@ -7,8 +7,8 @@ from collections.abc import Collection
 import numpy as np
 
 from raypipe.config import RunConfig
-from raypipe.kernels.column_blocks import work_in_blocks
-from raypipe.kernels.tanimoto import work
+from raypipe.kernels.column_blocks import estimated_ns_in_blocks
+from raypipe.kernels.tanimoto import estimated_ns
 from raypipe.recommend.context import ShardContext, column_blocks
 from raypipe.recommend.ladder import FILL_UP, LEARNED_RANKER, Tier, tiers_of
 from raypipe.recommend.memory import blend_length
@@ -18,7 +18,7 @@ from raypipe.recommend.sources import similar
 _RANKED = 1100.0
 
 
-def estimate_work(context: ShardContext, asked: Collection[str] | None = None) -> np.ndarray:
+def estimate_ns(context: ShardContext, asked: Collection[str] | None = None) -> np.ndarray:
     """float64[audience]: nanoseconds of each account, on a machine that may not be this one.
 
     Args:
@@ -29,19 +29,21 @@ def estimate_work(context: ShardContext, asked: Collection[str] | None = None) -
     found = np.zeros(len(accounts))
     if asked is None or similar.NAME in asked:
         if column_blocks(context):
-            of_search = work_in_blocks(context.index)
+            of_search = estimated_ns_in_blocks(context.index)
         else:
-            of_search = work(context.index, context.config.sources.similar.threshold_fraction)
+            of_search = estimated_ns(
+                context.index, context.config.sources.similar.threshold_fraction
+            )
         found += of_search[accounts]
-    found += work_of_list(context.config) * (1 if asked is None else len(asked))
+    found += list_ns(context.config) * (1 if asked is None else len(asked))
     tiers = tiers_of(context.ladder, context.followees.degrees_of(accounts))
     for name, source in context.sources.items():
         leads = np.array([_is_asked(tier, name) for tier in context.ladder])
         theirs = np.flatnonzero(leads[tiers]) if asked is None else np.arange(len(accounts))
         if asked is None or name in asked:
-            found[theirs] += source.work(accounts[theirs])
+            found[theirs] += source.estimated_ns(accounts[theirs])
     if asked is None:
-        found += np.array([work_of_blend(tier, context.config) for tier in context.ladder])[tiers]
+        found += np.array([blend_ns(tier, context.config) for tier in context.ladder])[tiers]
     return found
 
 
@@ -50,13 +52,13 @@ def _is_asked(tier: Tier, name: str) -> bool:
     return name == tier.sources[0] if tier.how == FILL_UP else name in tier.sources
 
 
-def work_of_blend(tier: Tier, config: RunConfig) -> float:
+def blend_ns(tier: Tier, config: RunConfig) -> float:
     """Nanoseconds of scoring the candidates of one account on this tier together."""
     if tier.how != LEARNED_RANKER:
         return 0.0
     return _RANKED * len(tier.sources) * blend_length(config)
 
 
-def work_of_list(config: RunConfig) -> float:
+def list_ns(config: RunConfig) -> float:
     """Nanoseconds of making one list of recommendations and their reasons, beside the search."""
     return 300.0 * config.recommendations.per_account

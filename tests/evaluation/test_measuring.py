@@ -17,7 +17,7 @@ from raypipe.evaluation.measuring import ALL, measure, measure_lists, measuring_
 from raypipe.evaluation.results import differences_by_segment, leaders, means_by_segment, only
 from raypipe.evaluation.splits import SEGMENTS, hold_out_share, split_follows
 from raypipe.recommend.shard import recommend_shard
-from raypipe.recommend.work_estimate import estimate_work
+from raypipe.recommend.work_estimate import estimate_ns
 from tests import naive
 from tests.strategies import graph_of, pairs
 
@@ -146,7 +146,7 @@ def test_work_is_that_of_the_sources_that_are_asked(sources, asked):
     assert measuring.asked == asked
     done = []
     measure_lists(measuring, shards=4, advance=done.append)
-    assert sum(done) == pytest.approx(estimate_work(measuring.context, asked).sum() * 1e-9)
+    assert sum(done) == pytest.approx(estimate_ns(measuring.context, asked).sum() * 1e-9)
 
 
 def test_ray_gives_the_same(local_ray):

@@ -219,7 +219,8 @@ def test_estimated_work_is_of_what_is_followed_and_grows_with_the_blocks(graph):
     followees = Adjacency(*arrays[:2])
     rows = (np.flatnonzero(followees.degrees).astype(np.int32),)
     once, twice = (
-        column_blocks.work_in_blocks(ColumnBlocks(followees, blocks)) for blocks in (rows, 2 * rows)
+        column_blocks.estimated_ns_in_blocks(ColumnBlocks(followees, blocks))
+        for blocks in (rows, 2 * rows)
     )
     assert (once < twice).all()
     assert (once > 0).all()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raypipe.kernels import similarity_index, tanimoto
-from raypipe.kernels.tanimoto import build_index, co_follow_pairs, top_neighbours, work
+from raypipe.kernels.tanimoto import build_index, co_follow_pairs, estimated_ns, top_neighbours
 from tests import naive
 
 THRESHOLDS = [(0, 1), (1, 10), (1, 3), (1, 2), (99, 100)]
@@ -241,7 +241,7 @@ def test_co_follow_pairs_are_the_follows_of_the_followees(graph):
 def test_work_is_positive_and_least_without_follows(graph, threshold):
     pairs, n = graph
     index = index_of(pairs, n)
-    cost = work(index, threshold)
+    cost = estimated_ns(index, threshold)
     assert cost.shape == (n,)
     assert (cost > 0).all()
     idle = index.group_of < 0
@@ -250,7 +250,7 @@ def test_work_is_positive_and_least_without_follows(graph, threshold):
 
 def test_work_grows_with_the_lists_and_is_shared_by_equal_sets():
     pairs = [(a, 0) for a in range(1, 90)] + [(1, 2), (2, 3), (97, 99), (98, 99)]
-    cost = work(index_of(pairs, 100))
+    cost = estimated_ns(index_of(pairs, 100))
     assert cost[1] > cost[97] == cost[98] > cost[3]
 
 

@@ -171,7 +171,7 @@ def test_a_run_without_a_model_has_none(follows, store):
 
 def test_a_model_that_does_not_fit_is_refused(follows, store, monkeypatch):
     monkeypatch.setattr("raypipe.pipeline.load.memory_available", lambda: 70_000)
-    with pytest.raises(TooLargeError, match=r"^SVD: a training on .* takes about 81\.3KB, and 70"):
+    with pytest.raises(TooLargeError, match=r"^SVD: training on .* needs about 81\.3KB, but 70"):
         run_night(config_for(follows, SVD), store, DATE)
     assert store.current_id() is None
 

@@ -221,10 +221,10 @@ def test_contract_of_every_source(name, data):
     found = source(accounts, wanted)
 
     assert source.name == name
-    work = source.work(accounts)
-    assert work.shape == accounts.shape
-    assert work.dtype == np.float64
-    assert np.all(work >= 0)
+    estimated_ns = source.estimated_ns(accounts)
+    assert estimated_ns.shape == accounts.shape
+    assert estimated_ns.dtype == np.float64
+    assert np.all(estimated_ns >= 0)
 
     assert found.codes.dtype == np.int32
     assert found.scores.dtype == np.float64

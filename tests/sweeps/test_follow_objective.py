@@ -295,7 +295,7 @@ def test_what_has_no_value_is_none(place):
 
 @pytest.mark.parametrize("epochs", [(), (1, 3)])
 def test_a_training_that_does_not_fit_is_refused(epochs, place):
-    told = r"SVD: a training on .* takes about .*; lower sources.factors.parameters.n_factors, or"
+    told = r"SVD: training on .* needs about .*; lower sources.factors.parameters.n_factors, or"
     with pytest.raises(TooLargeError, match=told):
         reports(config_of(**{"memory_per_task": "3kB"}), epochs)
 

@@ -14,7 +14,7 @@ from raypipe.kernels.shards import cut_short
 from raypipe.pipeline.cost.sample_blocks import rates_in_blocks
 from raypipe.recommend.context import ShardContext, column_blocks
 from raypipe.recommend.shard import recommend_shard
-from raypipe.recommend.work_estimate import estimate_work
+from raypipe.recommend.work_estimate import estimate_ns
 
 #: Rows of Parquet made of checkpoints, written and hashed in a second; measured with UUIDs.
 ROWS_WRITTEN_PER_SECOND = 1e6
@@ -36,7 +36,7 @@ def estimate_cost(context: ShardContext) -> float:
 
     Comes at once, and is right within a factor of about two on another one.
     """
-    return float(estimate_work(context).sum()) * 1e-9
+    return float(estimate_ns(context).sum()) * 1e-9
 
 
 def write_seconds(accounts: int, config: RunConfig) -> float:
@@ -75,7 +75,7 @@ def measure_cost(context: ShardContext) -> Cost:
     Source:
         The separate ratio estimator of Cochran (1977), "Sampling Techniques", chapter 6.
     """
-    estimate = estimate_work(context)
+    estimate = estimate_ns(context)
     cost = np.zeros(len(estimate))
     if not len(estimate):
         return Cost(cost, 0.0)

@@ -11,7 +11,7 @@ from raypipe.config import RunConfig
 from raypipe.graph.degree_table import Degrees, without_hubs
 from raypipe.kernels.csr import Adjacency, transpose
 from raypipe.kernels.random_network import DrawnPart, draw_part
-from raypipe.kernels.search_cost import WRITE, expected_work
+from raypipe.kernels.search_cost import WRITE, expected_ns
 from raypipe.kernels.similarity_index import HUBS
 from raypipe.pipeline.cost.sample import CLASSES, ENOUGH_SECONDS, seconds_of
 from raypipe.recommend.context import ShardContext
@@ -20,7 +20,7 @@ from raypipe.recommend.ladder import fixed_ladder
 from raypipe.recommend.models.algorithms import shape_of
 from raypipe.recommend.sources import factors
 from raypipe.recommend.sources.popular import NAME, Popular
-from raypipe.recommend.work_estimate import work_of_list
+from raypipe.recommend.work_estimate import list_ns
 
 #: Of 10 neighbours that were asked for, six graphs had 3.3 to 9.5, of 100 they had 6 to 46.
 _NEIGHBOURS_PER_TWIN = 4
@@ -92,14 +92,14 @@ def expected_cost(degrees: Degrees, config: RunConfig, share: float = 1.0) -> np
         float64, of the length of ``degrees.of_follows``.
     """
     followers, followees = _hubs_first(degrees)
-    work = expected_work(
+    estimated_ns = expected_ns(
         degrees.of_follows.numbers,
         _thinned(degrees.of_follows.accounts, share),
         followers * share,
         followees,
         config.sources.similar.threshold_fraction,
     )
-    return work + work_of_list(config)
+    return estimated_ns + list_ns(config)
 
 
 def seconds_of_factors(degrees: Degrees, config: RunConfig) -> np.ndarray:
@@ -114,7 +114,9 @@ def seconds_of_factors(degrees: Degrees, config: RunConfig) -> np.ndarray:
     columns = int(degrees.of_followers.accounts[degrees.of_followers.numbers >= least].sum())
     width, walks = shape_of(config)
     leads = numbers >= max(config.sources.factors.min_follows, config.audience.min_follows)
-    return np.where(leads, 1e-9 * factors.work(columns, width, walks * degrees.follows), 0.0)
+    return np.where(
+        leads, 1e-9 * factors.estimated_ns(columns, width, walks * degrees.follows), 0.0
+    )
 
 
 def draw_sample(degrees: Degrees, classes: np.ndarray, config: RunConfig) -> Sample:
@@ -212,10 +214,10 @@ def _choose(
     return np.sort(np.concatenate(chosen))
 
 
-def _classes(work: np.ndarray) -> np.ndarray:
+def _classes(estimated_ns: np.ndarray) -> np.ndarray:
     """The class of each row, by where the middle of its work is in the work of all."""
-    done = np.cumsum(work)
-    return np.minimum((done - work / 2) / done[-1] * CLASSES, CLASSES - 1).astype(np.int64)
+    done = np.cumsum(estimated_ns)
+    return np.minimum((done - estimated_ns / 2) / done[-1] * CLASSES, CLASSES - 1).astype(np.int64)
 
 
 def _hubs_first(degrees: Degrees) -> tuple[np.ndarray, np.ndarray]:

@@ -14,7 +14,7 @@ import numpy as np
 from raypipe.config import TwoStepConfig
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
-from raypipe.kernels.walks import NANOSECONDS, best_of_walks, count_walks, weights_of
+from raypipe.kernels.walks import NS_PER_WALK, best_of_walks, count_walks, weights_of
 
 
 class Candidates(NamedTuple):
@@ -50,7 +50,7 @@ class Source(Protocol):
             wanted: int64[m]; 0 for an account that needs none.
         """
 
-    def work(self, accounts: np.ndarray) -> np.ndarray:
+    def estimated_ns(self, accounts: np.ndarray) -> np.ndarray:
         """float64[m]: nanoseconds that each account takes, on a machine that may not be this one.
 
         Beside those that a list takes from whatever source, which are counted elsewhere.
@@ -121,8 +121,8 @@ class Walks:
         """The side of the graph on which those in the middle are."""
         raise NotImplementedError
 
-    def work(self, accounts: np.ndarray) -> np.ndarray:
-        return NANOSECONDS * count_walks(
+    def estimated_ns(self, accounts: np.ndarray) -> np.ndarray:
+        return NS_PER_WALK * count_walks(
             self.intermediaries, self.followees, self.weights, accounts
         )
 

@@ -87,9 +87,9 @@ class Factors:
             longest_of(column_factors),
         )
 
-    def work(self, accounts: np.ndarray) -> np.ndarray:
+    def estimated_ns(self, accounts: np.ndarray) -> np.ndarray:
         walked = len(self.walks.followers.codes) if self.walks else 0
-        return np.full(len(accounts), work(*self.column_factors.shape, walked))
+        return np.full(len(accounts), estimated_ns(*self.column_factors.shape, walked))
 
     def __call__(self, accounts: np.ndarray, wanted: np.ndarray) -> Candidates:
         theirs = take(self.followees, accounts)
@@ -109,14 +109,14 @@ class Factors:
         return Candidates(np.concatenate([[0], np.cumsum(counts)]), *found[1:])
 
 
-def work(columns: int, width: int, walked: int = 0) -> float:
+def estimated_ns(columns: int, width: int, walked: int = 0) -> float:
     """Nanoseconds to score all columns for one account, on a machine that may not be this one.
 
     Args:
         walked: follows of the graph, where there are walks.
 
     Example:
-        >>> round(work(1_000_000, 128) * 1e-9, 6)
+        >>> round(estimated_ns(1_000_000, 128) * 1e-9, 6)
         0.0084
     """
     return columns * (2 + width / 20) + walked / 3

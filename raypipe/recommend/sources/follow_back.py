@@ -15,7 +15,7 @@ from raypipe.recommend.sources import Candidates, may_be_retrieved
 NAME = "follow_back"
 
 #: Nanoseconds for each follower and followee that is looked at.
-_NANOSECONDS = 3.0
+_NS_PER_FOLLOWER = 3.0
 
 
 @dataclass(frozen=True)
@@ -64,9 +64,9 @@ class FollowBack:
         retrieved = may_be_retrieved(followers, min_followers, globally_excluded)
         return cls(graph.followees, graph.followers, ratios, retrieved)
 
-    def work(self, accounts: np.ndarray) -> np.ndarray:
+    def estimated_ns(self, accounts: np.ndarray) -> np.ndarray:
         read = self.followees.degrees_of(accounts) + self.followers.degrees_of(accounts)
-        return _NANOSECONDS * read
+        return _NS_PER_FOLLOWER * read
 
     def __call__(self, accounts: np.ndarray, wanted: np.ndarray) -> Candidates:
         return Candidates(

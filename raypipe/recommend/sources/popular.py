@@ -67,7 +67,7 @@ class Popular:
             order if globally_excluded is None else order[globally_excluded[order] == 0], scores
         )
 
-    def work(self, accounts: np.ndarray) -> np.ndarray:
+    def estimated_ns(self, accounts: np.ndarray) -> np.ndarray:
         return np.zeros(len(accounts))
 
     def __call__(self, accounts: np.ndarray, wanted: np.ndarray) -> Candidates:

@@ -56,7 +56,7 @@ class Similar:
     rejections: NegativeFeedbackConfig | None = None
     name: ClassVar[str] = NAME
 
-    def work(self, accounts: np.ndarray) -> np.ndarray:
+    def estimated_ns(self, accounts: np.ndarray) -> np.ndarray:
         return np.zeros(len(accounts))  # its neighbours were searched before
 
     def __call__(self, accounts: np.ndarray, wanted: np.ndarray) -> Candidates:

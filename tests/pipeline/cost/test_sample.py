@@ -21,7 +21,7 @@ def context():
 
 def test_the_estimate_of_each_class_is_scaled_by_what_its_sample_takes(context, monkeypatch):
     """With a clock that knows the true cost, the prediction is the truth."""
-    estimate = sample.estimate_work(context)
+    estimate = sample.estimate_ns(context)
     slower = np.where(estimate > np.median(estimate), 3e-6, 1e-6)
     truth = estimate * slower
     monkeypatch.setattr(sample, "seconds_of", lambda _, positions: truth[positions].sum())
@@ -61,7 +61,7 @@ def test_what_is_compiled_late_is_not_measured(context, monkeypatch):
         sample, "seconds_of", lambda _, positions: measured.append(positions) or 1.0
     )
     sample.measure_cost(context)
-    estimate = sample.estimate_work(context)
+    estimate = sample.estimate_ns(context)
     assert sorted(estimate[measured[0]]) == [estimate.min(), estimate.max()]
 
 

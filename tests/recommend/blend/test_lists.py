@@ -26,7 +26,7 @@ from raypipe.recommend.filters.eligibility import exclusions_of
 from raypipe.recommend.filters.inputs import filters_of
 from raypipe.recommend.ladder import LEARNED_RANKER, RANK_FUSION, SOURCES, blend, fixed_ladder
 from raypipe.recommend.shard import recommend_shard
-from raypipe.recommend.work_estimate import estimate_work
+from raypipe.recommend.work_estimate import estimate_ns
 from tests import naive
 from tests.recommend.blend.stumps import stumps
 from tests.recommend.filters.test_inputs import inputs_of, some_pairs
@@ -188,7 +188,7 @@ def test_shards_do_not_show(how):
     assert {source for found in expected.values() for _, source, _ in found} >= set(PARTS[:3])
     for shards in (
         [(0, 1), (1, 130), (130, len(context.accounts))],
-        cut(estimate_work(context), 7),
+        cut(estimate_ns(context), 7),
     ):
         assert lists_of(graph, (recommend_shard(context, shard) for shard in shards)) == expected
 
@@ -198,7 +198,7 @@ def test_ray_does_not_show(local_ray):
     context = night_of(graph, LEARNED_RANKER)
     expected = lists_of(graph, whole(context))
     results = ray_cluster.run_shards(
-        partial(recommend_shard, context), cut(estimate_work(context), 4)
+        partial(recommend_shard, context), cut(estimate_ns(context), 4)
     )
     assert lists_of(graph, results) == expected
 

@@ -164,14 +164,16 @@ def test_a_graph_without_follows_trains_nothing(name):
 def test_what_does_not_fit_is_refused_before_it_is_trained(communities, name):
     config = config_of(name)
     needed = training_bytes(config, communities.accounts, communities.follows)
-    with pytest.raises(TooLargeError, match=rf"^{name}: a training on [\d,]+ follows of 62 acc"):
+    with pytest.raises(TooLargeError, match=rf"^{name}: training on [\d,]+ follows of 62 acc"):
         train(communities, config, needed - 1)
     assert training_bytes(load_config(None), 10, 10) == 0
 
 
 def test_where_no_width_fits_the_cure_is_another():
     parameters = ALGORITHMS["SVD"].parameters()
-    with pytest.raises(TooLargeError, match=r"8\.0KB are left; set factors\.algorithm: none, or"):
+    with pytest.raises(
+        TooLargeError, match=r"8\.0KB are free; set sources\.factors\.algorithm: none, or"
+    ):
         check_memory("SVD", parameters, 10**6, 10**7, 8000)
 
 

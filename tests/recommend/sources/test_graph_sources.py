@@ -22,7 +22,7 @@ from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.sources.co_followed import CoFollowed
 from raypipe.recommend.sources.follow_back import FollowBack
 from raypipe.recommend.sources.two_hop import TwoHop
-from raypipe.recommend.work_estimate import estimate_work
+from raypipe.recommend.work_estimate import estimate_ns
 from raypipe.storage.runs.store import RunStore
 from tests import naive
 from tests.recommend.filters.test_inputs import config_for, stands_on, write
@@ -198,7 +198,7 @@ def test_shards_do_not_show():
     m = len(context.accounts)
     whole = tables_of([recommend_shard(context, (0, m))])
     assert {row["source"] for row in whole["recommendations"]} == {3, 4, 5}
-    for shards in ([(0, 1), (1, 200), (200, m)], cut(estimate_work(context), 7)):
+    for shards in ([(0, 1), (1, 200), (200, m)], cut(estimate_ns(context), 7)):
         assert tables_of(recommend_shard(context, shard) for shard in shards) == whole
 
 
@@ -208,7 +208,7 @@ def test_ray_does_not_show(local_ray):
     from raypipe.compute import ray_cluster
 
     context = night_of(random_graph())
-    shards = cut(estimate_work(context), 4)
+    shards = cut(estimate_ns(context), 4)
     results = ray_cluster.run_shards(partial(recommend_shard, context), shards)
     over_ray = sorted(results, key=lambda result: result.shard)
     assert tables_of(over_ray) == tables_of([recommend_shard(context, (0, len(context.accounts)))])
@@ -272,28 +272,28 @@ def test_work_is_what_is_walked(name):
     # a through b, c, z or through c, e, f; f through a and e or through nobody.
     steps = {"two_hop": ([1 + 3 + 0, 3 + 2], [1 + 0, 2]), "co_followed": ([3 + 2 + 2, 0], [4, 0])}
     for most, expected in zip((None, 2), steps[name], strict=True):
-        work = of(graph, TwoStepConfig(max_follows=most)).work(asked)
-        unit = of(graph, TwoStepConfig()).work(asked).max() / max(steps[name][0])
+        work = of(graph, TwoStepConfig(max_follows=most)).estimated_ns(asked)
+        unit = of(graph, TwoStepConfig()).estimated_ns(asked).max() / max(steps[name][0])
         assert (work / unit).round(6).tolist() == expected
 
 
 def test_work_of_follow_back_is_what_is_read():
     graph = graph_of(BY_HAND)
-    work = FollowBack.of(graph).work(np.array([graph.code("a"), graph.code("y")]))
+    work = FollowBack.of(graph).estimated_ns(np.array([graph.code("a"), graph.code("y")]))
     assert work[0] == 6 * work[1] > 0  # a: three followees, three followers; y: one follower
 
 
 def test_only_sources_that_are_asked_are_work():
     context = night_of(random_graph())
     context = replace(context, ladder=(Tier(0, ("popular",)),))
-    of_list = estimate_work(context, ["popular"])
+    of_list = estimate_ns(context, ["popular"])
     assert np.ptp(of_list) == 0
-    two = estimate_work(context, ["popular", "two_hop"])
-    walked = context.sources["two_hop"].work(context.accounts)
+    two = estimate_ns(context, ["popular", "two_hop"])
+    walked = context.sources["two_hop"].estimated_ns(context.accounts)
     np.testing.assert_allclose(two, 2 * of_list + walked)
-    searched = estimate_work(context, ["popular", "similar"]) - 2 * of_list
-    np.testing.assert_allclose(estimate_work(context), of_list + searched)
+    searched = estimate_ns(context, ["popular", "similar"]) - 2 * of_list
+    np.testing.assert_allclose(estimate_ns(context), of_list + searched)
     leads = replace(context, ladder=(Tier(0, ("popular",)), Tier(20, ("two_hop", "popular"))))
     follows = context.followees.degrees
     of_leaders = np.where(follows >= 20, walked, 0)
-    np.testing.assert_allclose(estimate_work(leads), estimate_work(context) + of_leaders)
+    np.testing.assert_allclose(estimate_ns(leads), estimate_ns(context) + of_leaders)

@@ -8,7 +8,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from raypipe.kernels.shards import cut
-from raypipe.kernels.tanimoto import Neighbours, SimilarityIndex, build_index, top_neighbours, work
+from raypipe.kernels.tanimoto import (
+    Neighbours,
+    SimilarityIndex,
+    build_index,
+    estimated_ns,
+    top_neighbours,
+)
 from tests.benchmarks.similarity.graphs import Graph
 from tests.benchmarks.similarity.peers.peer import EXACT, ROOF, Peer, Question
 from tests.benchmarks.similarity.plain import plain_neighbours, roof, walked
@@ -38,7 +44,7 @@ def by(kernel: Callable[..., Neighbours]) -> Callable[[SimilarityIndex, Question
             rows = np.arange(*accounts, dtype=np.int32)
             return kernel(index, rows, question.k, question.threshold)
 
-        cost = work(index, question.threshold)
+        cost = estimated_ns(index, question.threshold)
         parts = in_threads(cost, question.threads, search_range)
         if len(parts) == 1:
             return parts[0]
