@@ -71,7 +71,7 @@ def feedback_url(given: str | None, runs_dir: Path) -> str:
     if given is None:
         runs = RunStore(runs_dir)
         if runs.current_id() is not None:
-            given = runs.current().manifest.get("feedback", {}).get("url")
+            given = runs.current().manifest.feedback.url
     return store_url(given, runs_dir)
 
 

@@ -57,7 +57,7 @@ def run(
     with Bars() as bars:
         outcome = run_night(resolved, store, day, bars)
     if json:
-        print_json({"new": outcome.new, **outcome.run.manifest})
+        print_json({"new": outcome.new, **outcome.run.manifest.model_dump(mode="json")})
     else:
         print_run(outcome.run)
         if not outcome.new:

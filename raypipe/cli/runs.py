@@ -22,8 +22,8 @@ def runs_list(runs_dir: RunsDir = DEFAULT_RUNS, json: Json = False) -> None:
         {
             "run": run.id,
             "published": run.id == published,
-            "created": run.manifest.get("created"),
-            "accounts": run.manifest.get("counts", {}).get("graph", {}).get("accounts"),
+            "created": run.stored and run.stored.created,
+            "accounts": run.stored and run.stored.counts.graph.accounts,
             "problem": run.problem,
         }
         for run in store.runs()
@@ -57,11 +57,11 @@ def runs_show(
     if verify and (problems := store.verify(found)):
         raise RunError(f"run {found.id}: {'; '.join(problems)}; go back: raypipe runs rollback")
     if json:
-        print_json(found.manifest)
+        print_json(found.manifest.model_dump(mode="json"))
     else:
         print_run(found)
         if verify:
-            typer.echo(f"verified: {len(found.manifest['files'])} files are as written")
+            typer.echo(f"verified: {len(found.manifest.files)} files are as written")
 
 
 @runs_app.command("rollback", epilog="Example: raypipe runs rollback")

@@ -15,6 +15,14 @@ _SAMPLE_SECONDS = 0.2
 _GROWTH = 1.02
 
 
+class StageMeasure(NamedTuple):
+    """One measured stage; memory in megabytes, shared pages counted once."""
+
+    stage: str
+    seconds: float
+    peak_memory_mb: float
+
+
 class Meter:
     """Measures stages that follow each other.
 
@@ -25,12 +33,12 @@ class Meter:
         >>> meter = Meter()
         >>> with meter.stage("read"):
         ...     pass
-        >>> [sorted(stage) for stage in meter.stages]
-        [['peak_memory_mb', 'seconds', 'stage']]
+        >>> [stage.stage for stage in meter.stages]
+        ['read']
     """
 
     def __init__(self) -> None:
-        self.stages: list[dict[str, str | float]] = []
+        self.stages: list[StageMeasure] = []
         self._last: _Report | None = None
 
     @contextmanager
@@ -59,9 +67,7 @@ class Meter:
             sampler.join()
         self._last = _look(self._last)
         peak_memory = max(occupied, self._last.occupied) / 1e6
-        self.stages.append(
-            {"stage": name, "seconds": round(seconds, 3), "peak_memory_mb": round(peak_memory, 1)}
-        )
+        self.stages.append(StageMeasure(name, round(seconds, 3), round(peak_memory, 1)))
 
 
 class _Report(NamedTuple):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,6 +21,7 @@ from raypipe.recommend.blend.features import feature_names
 from raypipe.recommend.blend.ranker import Ranker
 from raypipe.recommend.blend.training import train_ranker
 from raypipe.recommend.ladder import Tier
+from raypipe.storage.records import RankerRecord, TrainingRecord
 
 #: Held-out follows among the candidates, in all: of fewer, a ranker learns what chance did.
 FEWEST_FOLLOWS = 1000
@@ -39,13 +40,12 @@ class Learned(NamedTuple):
         ranker: trained on all accounts; None: too few of their held-out follows are candidates.
         values: float64[m], the metric of each account's list, by a ranker that was trained on other
             accounts; None where there is no ranker.
-        facts: JSON values: ``why`` in words; of a ranker ``trained_on`` and ``gains``, the features
-            by which it gained most, with the part of each.
+        record: of the training.
     """
 
     ranker: Ranker | None
     values: np.ndarray | None
-    facts: dict[str, Any]
+    record: RankerRecord
 
 
 def learn(
@@ -86,7 +86,7 @@ def learn(
             f"blend: no ranker ({follows:,} held-out follows are among the candidates, "
             f"{FEWEST_FOLLOWS:,} are needed)"
         )
-        return Learned(None, None, {"why": why})
+        return Learned(None, None, RankerRecord(why=why))
     names = feature_names(tier.sources)
     accounts = measuring.context.accounts
     half = np.arange(len(accounts)) % 2
@@ -98,7 +98,7 @@ def learn(
         some = _some(measuring, half == one, ranker)
         values[half == one] = measure_lists(some, run_shards, shards, advance).values[0, 0]
     ranker = train_ranker(examples, names, seed)
-    return Learned(ranker, values, _facts(ranker))
+    return Learned(ranker, values, _record(ranker))
 
 
 def times(more: bool) -> int:
@@ -134,12 +134,12 @@ def _some(measuring: Measuring, chosen: np.ndarray, ranker: Ranker) -> Measuring
     return replace(measuring, context=context, segments=measuring.segments[chosen])
 
 
-def _facts(ranker: Ranker) -> dict[str, Any]:
+def _record(ranker: Ranker) -> RankerRecord:
     most = np.argsort(-ranker.gains, kind="stable")[:_TOLD]
-    trained_on = ranker.facts
-    return {
-        "why": f"blend: ranker trained on {trained_on['follows']:,} held-out follows of "
-        f"{trained_on['accounts']:,} accounts, and {trained_on['others']:,} other candidates",
-        "trained_on": trained_on,
-        "gains": {ranker.features[place]: round(float(ranker.gains[place]), 3) for place in most},
-    }
+    trained_on = TrainingRecord(**ranker.facts)
+    return RankerRecord(
+        why=f"blend: ranker trained on {trained_on.follows:,} held-out follows of "
+        f"{trained_on.accounts:,} accounts, and {trained_on.others:,} other candidates",
+        trained_on=trained_on,
+        gains={ranker.features[place]: round(float(ranker.gains[place]), 3) for place in most},
+    )

@@ -18,7 +18,7 @@ from raypipe.compute.progress import Progress, Silent
 from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
 from raypipe.errors import InputError
-from raypipe.evaluation.holdout_selection import choose_ladder, ranker_of
+from raypipe.evaluation.holdout_selection import choose_ladder
 from raypipe.evaluation.lists import LADDER, asks_for_factors, check_sources, sources_of
 from raypipe.evaluation.measuring import Measures, measure_lists, measuring_of, shards_of
 from raypipe.evaluation.metrics import REJECTED, check_names
@@ -113,14 +113,14 @@ def evaluate(
             asked = audience(without_test, accounts, config.audience.min_follows)
             taught = data.split.rejections
             decided = choose_ladder(without_test, asked, config, stages, run_on, taught)
-            ladder, ranker = decided["ladder"], ranker_of(decided)
+            ladder, ranker = decided
             if LEARNED_RANKER in sources and not ranker:
-                why = f"source {LEARNED_RANKER}: {(ladder['blend'] or ladder)['why']}"
+                why = f"source {LEARNED_RANKER}: {(ladder.blend or ladder).why}"
                 if named:
                     raise InputError(why)
                 stages.progress.say(why)
                 sources = tuple(name for name in sources if name != LEARNED_RANKER)
-        tiers = ladder_of(ladder["tiers"]) if ladder else ()
+        tiers = ladder_of(ladder.tiers) if ladder else ()
         model = None
         if asks_for_factors(sources, tiers, config):
             with stages.stage("train"):
@@ -141,14 +141,14 @@ def evaluate(
     facts = {
         "split": data.split.facts,
         "config": config.model_dump(mode="json"),
-        "ladder": ladder,
+        "ladder": ladder and ladder.model_dump(mode="json"),
         "walks": {
-            name: about
+            name: about.model_dump(mode="json")
             for name, about in walk_facts(measuring.context).items()
             if name in measuring.asked
         },
         "engines": {"frames": data.why_frames, "cluster": why_cluster},
-        "stages": stages.meter.stages,
+        "stages": [stage._asdict() for stage in stages.meter.stages],
     }
     ids = data.split.train.ids.take(pa.array(measures.accounts))
     return Evaluation(digest, ids, measures, means, differences, facts)

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -25,7 +25,6 @@ from raypipe.errors import TooLargeError
 from raypipe.evaluation.blending import Learned, learn, of_blend, times
 from raypipe.evaluation.intervals import bootstrap_means, compare
 from raypipe.evaluation.measuring import Measuring, measure_lists, measuring_of, shards_of
-from raypipe.evaluation.results import Row
 from raypipe.evaluation.splits import (
     SEGMENTS,
     Split,
@@ -35,7 +34,7 @@ from raypipe.evaluation.splits import (
     split_follows,
 )
 from raypipe.graph.follow_graph import FollowGraph
-from raypipe.recommend.blend.ranker import Ranker, from_values, to_values
+from raypipe.recommend.blend.ranker import Ranker
 from raypipe.recommend.context import searched_graph
 from raypipe.recommend.ladder import (
     FILL_UP,
@@ -49,6 +48,7 @@ from raypipe.recommend.ladder import (
 )
 from raypipe.recommend.models.algorithms import train
 from raypipe.recommend.negative_feedback import Rejections
+from raypipe.storage.records import LadderDecision, StrategyRow, TierRecord
 
 #: The ndcg of an account varies by about .25 around the mean: of 100 accounts the mean is known to
 #: .05, which is less than popular and similar mostly differ by; of fewer, chance would lead.
@@ -63,6 +63,18 @@ MOST_LEARNED = 2000
 Values = dict[str, np.ndarray]
 
 
+class Decision(NamedTuple):
+    """The ladder of a run, and the ranker of its learned blend.
+
+    Attributes:
+        ladder: the tiers, and what was measured.
+        ranker: None where the ladder has no learned blend to use.
+    """
+
+    ladder: LadderDecision
+    ranker: Ranker | None
+
+
 def choose_ladder(
     graph: FollowGraph,
     audience: np.ndarray,
@@ -70,28 +82,23 @@ def choose_ladder(
     stages: Stages,
     run_on: Callable[[float], Runner],
     rejections: Rejections | None = None,
-) -> dict[str, Any]:
-    """What is shown to whom, and the table that decided; in a stage ``evidence``, if any.
+) -> Decision:
+    """Choose the strategy of each activity segment; in a stage ``holdout`` where it measures.
 
-    Depends on the graph, the audience, the config and the rejections, and not on how it is run.
+    The result depends on the graph, the audience, the config and the rejections, and not on how it
+    is run.
 
     Args:
-        audience: int32, accounts that will get lists, ascending; of these some are measured.
-        run_on: says how to run so many seconds of work.
-        rejections: that teach; who was rejected is not shown. None: there are none.
-
-    Returns:
-        JSON values: ``ladder``, with ``decided_by`` (evidence, fixed, too few), ``why`` in words,
-        ``metric``, ``table`` (rows of :func:`decide`), ``tiers`` (for ``ladder.ladder_of``) and
-        ``blend`` (of the ranker; None: it was not to be trained); and ``ranker``, which
-        :func:`ranker_of` reads.
+        audience: int32, accounts that will get lists, ascending; a sample of these is measured.
+        run_on: returns a runner for a number of seconds of work.
+        rejections: negative feedback, which is never shown; None: there is none.
 
     Raises:
         TooLargeError: there is too little memory to measure.
     """
     if config.ladder == "fixed":
         tiers = fixed_ladder(config, config.sources.factors.trained)
-        return _decided(config, "fixed", "ladder: fixed (config)", tiers, [])
+        return _decided(config, "fixed", "ladder: fixed (config)", tiers)
     segments = segments_if_measured(graph.followees.degrees_of(audience), config)
     can_be = [audience[segments == place] for place in range(len(SEGMENTS))]
     is_enough = [len(accounts) >= FEWEST for accounts in can_be]
@@ -126,11 +133,6 @@ def choose_ladder(
     what = "blend by weights" if config.blend.blends else "phase 2"
     why = f"ladder: {what} ({counts} accounts could be measured; {FEWEST} of a segment are needed)"
     return _decided(config, "too few", why, tiers, table)
-
-
-def ranker_of(decided: dict[str, Any]) -> Ranker | None:
-    """The ranker that :func:`choose_ladder` returned; None where there is none."""
-    return decided["ranker"] and from_values(decided["ranker"])
 
 
 def segments_if_measured(follows: np.ndarray, config: RunConfig) -> np.ndarray:
@@ -171,8 +173,8 @@ def decide(
     can_be: Sequence[int],
     shown: Sequence[Tier],
     config: RunConfig,
-) -> tuple[tuple[Tier, ...], list[Row]]:
-    """Which strategy leads for accounts of each size.
+) -> tuple[tuple[Tier, ...], tuple[StrategyRow, ...]]:
+    """Which strategy leads for accounts of each activity segment.
 
     Of phases 1 and 2 the one with the larger mean; on a tie phase 2, as nothing speaks against what
     ``ladder: fixed`` does. Any later one costs more: it leads only where the interval of its
@@ -187,12 +189,11 @@ def decide(
         shown: the strategies: phase 1, phase 2, then the others.
 
     Returns:
-        The ladder, and JSON rows, one for each segment and strategy: segment, min_follows and
-        max_follows (None: no limit), accounts (that were measured), name, sources, ndcg, low, high;
-        against (who leads; for the leader, the best other one) with difference, difference_low,
-        difference_high; leads; why. Of a segment that was not measured, only the row that leads.
+        The ladder, and one row for each segment and strategy. The leader is compared with the best
+        other strategy, each other one with the leader. A segment that was not measured has one row,
+        of its leader.
     """
-    rows: list[Row] = []
+    rows: list[StrategyRow] = []
     tiers = [shown[0]]
     untried = next((place for place, tier in enumerate(shown) if tier.how == RANK_FUSION), 1)
     for place, segment in enumerate(SEGMENTS):
@@ -203,25 +204,50 @@ def decide(
             leader, found = _judge(values[segment], shown, config)
         else:
             leader = untried
-            found = [{"strategy": untried, "leads": True, "why": _too_few(can_be[place])}]
-        about = {"segment": segment, "min_follows": least, "max_follows": most}
+            found = [_Judgement(untried, True, _too_few(can_be[place]))]
         accounts = values[segment].shape[1] if segment in values else 0
-        for row in found:
-            tier = shown[row.pop("strategy")]
-            against = row.pop("against", None)
-            row["against"] = None if against is None else shown[against].name
-            names = {"accounts": accounts, "name": tier.name, "sources": list(tier.sources)}
-            rows.append({**about, **_UNKNOWN, **names, **row})
+        for judged in found:
+            tier = shown[judged.strategy]
+            measured = judged._asdict()
+            against = measured.pop("against")
+            rows.append(
+                StrategyRow(
+                    **measured
+                    | {
+                        "segment": segment,
+                        "min_follows": least,
+                        "max_follows": most,
+                        "accounts": accounts,
+                        "strategy": tier.name,
+                        "sources": tier.sources,
+                        "against": None if against is None else shown[against].name,
+                    }
+                )
+            )
         tiers.append(shown[leader]._replace(min_follows=least))
     steps = (tier for before, tier in pairwise(tiers) if tier[1:] != before[1:])
-    return (tiers[0], *steps), rows
+    return (tiers[0], *steps), tuple(rows)
 
 
-_UNKNOWN = dict.fromkeys(("ndcg", "low", "high", "difference", "difference_low", "difference_high"))
+class _Judgement(NamedTuple):
+    """One strategy in one segment; strategies by their index."""
+
+    strategy: int
+    leads: bool
+    why: str
+    ndcg: float | None = None
+    low: float | None = None
+    high: float | None = None
+    against: int | None = None
+    difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
 
 
-def _judge(values: np.ndarray, shown: Sequence[Tier], config: RunConfig) -> tuple[int, list[Row]]:
-    """Who leads (from 0), and a row for each strategy; from float64[strategies, accounts]."""
+def _judge(
+    values: np.ndarray, shown: Sequence[Tier], config: RunConfig
+) -> tuple[int, list[_Judgement]]:
+    """Index of the leader, and all judgements; from float64[strategies, accounts]."""
     how = config.evaluation.bootstrap, config.seed
     found = bootstrap_means(values.T, *how)
     leader = 1 if found.means[1] >= found.means[0] else 0
@@ -242,29 +268,28 @@ def _judge(values: np.ndarray, shown: Sequence[Tier], config: RunConfig) -> tupl
         other = best_other if place == leader else leader
         by = compare(values[place, :, None], values[other, :, None], *how)
         rows.append(
-            {
-                "strategy": place,
-                "ndcg": float(found.means[place]),
-                "low": float(found.low[place]),
-                "high": float(found.high[place]),
-                "against": other,
-                "difference": float(by.means[0]),
-                "difference_low": float(by.low[0]),
-                "difference_high": float(by.high[0]),
-                "leads": place == leader,
-                "why": why[place],
-            }
+            _Judgement(
+                strategy=place,
+                leads=place == leader,
+                why=why[place],
+                ndcg=float(found.means[place]),
+                low=float(found.low[place]),
+                high=float(found.high[place]),
+                against=other,
+                difference=float(by.means[0]),
+                difference_low=float(by.low[0]),
+                difference_high=float(by.high[0]),
+            )
         )
     return leader, rows
 
 
 def _follows_of(place: int, config: RunConfig) -> tuple[int, int | None]:
     """The least and the most follows of accounts of a segment that do not get phase 1 anyway."""
-    bounds = [0, config.evaluation.segments.warm, config.evaluation.segments.hot, None]
-    most = bounds[place + 1]
-    return max(
-        bounds[place], config.sources.similar.min_follows
-    ), None if most is None else most - 1
+    segments = config.evaluation.segments
+    least = (0, segments.warm, segments.hot)[place]
+    most = (segments.warm - 1, segments.hot - 1, None)[place]
+    return max(least, config.sources.similar.min_follows), most
 
 
 def _too_few(count: int) -> str:
@@ -272,7 +297,7 @@ def _too_few(count: int) -> str:
 
 
 def _hold_out(graph: FollowGraph, accounts: np.ndarray, config: RunConfig, seed: int) -> Split:
-    evaluation = config.evaluation.model_copy(update={"accounts": None})
+    evaluation = config.evaluation.model_copy(update={"max_accounts": None})
     share, least = evaluation.share_fraction, evaluation.min_follows
     held = hold_out_share(graph, share, least, seed)
     return split_follows(graph, held, accounts, evaluation, seed)
@@ -360,19 +385,18 @@ def _measuring_of(split: Split, shown: Sequence[Tier], config: RunConfig) -> Mea
 
 def _decided(
     config: RunConfig,
-    decided_by: str,
+    decided_by: Literal["holdout", "fixed", "too few"],
     why: str,
     tiers: tuple[Tier, ...],
-    table: list[Row],
+    table: tuple[StrategyRow, ...] = (),
     learned: Learned | None = None,
-) -> dict[str, Any]:
-    ladder = {
-        "decided_by": decided_by,
-        "why": why,
-        "metric": f"ndcg@{config.recommendations.per_account}",
-        "table": table,
-        "tiers": [{**tier._asdict(), "sources": list(tier.sources)} for tier in tiers],
-        "blend": learned and learned.facts,
-    }
-    ranker = learned and learned.ranker
-    return {"ladder": ladder, "ranker": ranker and to_values(ranker)}
+) -> Decision:
+    ladder = LadderDecision(
+        decided_by=decided_by,
+        why=why,
+        metric=f"ndcg@{config.recommendations.per_account}",
+        table=table,
+        tiers=tuple(TierRecord(**tier._asdict()) for tier in tiers),
+        blend=learned.record if learned else None,
+    )
+    return Decision(ladder, learned.ranker if learned else None)

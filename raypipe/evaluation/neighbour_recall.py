@@ -4,7 +4,7 @@ walks through accounts in the middle are left."""
 from __future__ import annotations
 
 from statistics import NormalDist
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,7 @@ from raypipe.kernels.tanimoto import Neighbours
 from raypipe.recommend.context import ShardContext
 from raypipe.recommend.shard import nearest
 from raypipe.recommend.sources import co_followed, two_hop
+from raypipe.storage.records import SimilarityRecord, WalkRecord
 
 #: Accounts of a sample: so many give a recall to 2 in 100, the fewest to 10 in 100.
 _MOST, _FEWEST = 2000, 100
@@ -41,34 +42,29 @@ class Recall(NamedTuple):
 _EXACT = Recall(1.0, 1.0, 1.0, 0)
 
 
-def similarity_facts(graph: FollowGraph, context: ShardContext) -> dict[str, Any]:
-    """What the cap leaves out, what is left to do, and what is found; JSON values.
+def similarity_facts(graph: FollowGraph, context: ShardContext) -> SimilarityRecord:
+    """What ``max_followers`` leaves out of the search, and what is still found.
 
-    Returns:
-        ``max_followers``, ``hubs_left_out``, ``share_of_co_follow_pairs_left``, and the fields of
-        :class:`Recall`. Where no hub is left out, the search is exact: a recall of 1, no sample.
+    Where no hub is left out, the search is exact: a recall of 1, no sample.
     """
     cap = context.config.sources.similar.max_followers
     followers = graph.followers.degrees
     left = followers if cap is None else followers[followers <= cap]
     found = measure_recall(context, graph.followers) if context.hubs_left_out else _EXACT
-    return {
-        "max_followers": cap,
-        "hubs_left_out": context.hubs_left_out,
-        "share_of_co_follow_pairs_left": round(
-            _co_follow_pairs(left) / (_co_follow_pairs(followers) or 1), 4
-        ),
-        **{name: value and round(value, 4) for name, value in found._asdict().items()},
-    }
+    share = _co_follow_pairs(left) / (_co_follow_pairs(followers) or 1)
+    return SimilarityRecord(
+        max_followers=cap,
+        hubs_left_out=context.hubs_left_out,
+        share_of_co_follow_pairs_left=round(share, 4),
+        recall=None if found.recall is None else round(found.recall, 4),
+        low=round(found.low, 4),
+        high=round(found.high, 4),
+        sample=found.sample,
+    )
 
 
-def walk_facts(context: ShardContext) -> dict[str, dict[str, Any]]:
-    """What ``max_follows`` leaves out, by source where it is set; JSON values.
-
-    Returns:
-        Of each source ``max_follows``, ``left_out`` (accounts that are not walked through) and
-        ``share_of_walks_left`` (of all accounts).
-    """
+def walk_facts(context: ShardContext) -> dict[str, WalkRecord]:
+    """What ``max_follows`` leaves out, by source, where it is set."""
     follows = context.followees.degrees
     from_here = {two_hop.NAME: context.followers.astype(np.int64), co_followed.NAME: follows}
     found = {}
@@ -78,11 +74,11 @@ def walk_facts(context: ShardContext) -> dict[str, dict[str, Any]]:
             left = follows <= most
             walks = int(np.dot(starts, follows))
             share = int(np.dot(starts[left], follows[left])) / (walks or 1)
-            found[name] = {
-                "max_follows": most,
-                "left_out": int(np.count_nonzero(~left)),
-                "share_of_walks_left": round(share, 4),
-            }
+            found[name] = WalkRecord(
+                max_follows=most,
+                left_out=int(np.count_nonzero(~left)),
+                share_of_walks_left=round(share, 4),
+            )
     return found
 
 

@@ -96,4 +96,4 @@ def _write_values(evaluation: Evaluation, path: Path) -> None:
                     pa.array(measures.values[i, j], from_pandas=True),
                 ]
                 table = pa.Table.from_arrays(columns, schema=VALUES_SCHEMA)
-                writer.write_table(table, row_group_segment=max(1, m))
+                writer.write_table(table, row_group_size=max(1, m))

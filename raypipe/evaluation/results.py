@@ -98,7 +98,7 @@ def difference_of(rows: list[Row], segment: str, metric: str, first: str, second
     """
     row = next(
         row
-        for row in only(rows, size=segment, metric=metric)
+        for row in only(rows, segment=segment, metric=metric)
         if {row["first"], row["second"]} == {first, second}
     )
     if row["first"] == first:
@@ -117,7 +117,7 @@ def leaders(means: list[Row], differences: list[Row], metric: str) -> list[Row]:
     """
     found = []
     for segment in (*SEGMENTS, ALL):
-        rows = only(means, size=segment, metric=metric)
+        rows = only(means, segment=segment, metric=metric)
         known = [row for row in rows if row["mean"] is not None]
         ranked = sorted(known, key=lambda row: -row["mean"])
         if len(ranked) >= 2:
@@ -130,7 +130,7 @@ def only(rows: list[Row], **wanted: str) -> list[Row]:
     """The rows with these values.
 
     Example:
-        >>> only([{"segment": "cold", "mean": 1}, {"segment": "hot", "mean": 2}], size="hot")
+        >>> only([{"segment": "cold", "mean": 1}, {"segment": "hot", "mean": 2}], segment="hot")
         [{'segment': 'hot', 'mean': 2}]
     """
     return [row for row in rows if all(row[key] == value for key, value in wanted.items())]

@@ -151,7 +151,7 @@ def split_follows(
         graph: all follows.
         held: bool[follows], True for test.
         audience: int32, accounts that may be measured, ascending.
-        seed: of the accounts that are drawn, where ``config.accounts`` says how many.
+        seed: of the accounts that are drawn, where ``config.max_accounts`` says how many.
 
     Raises:
         InputError: no account can be measured.

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
 from raypipe.columns import ACCOUNT, CANDIDATE, NEIGHBOUR, RANK, REASON, SCORE, SOURCE
+from raypipe.evaluation.holdout_selection import Decision
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.pipeline.cost.sample import Cost, cut_shards
+from raypipe.recommend.blend.ranker import load_ranker, save_ranker
 from raypipe.recommend.context import ShardContext
 from raypipe.recommend.ladder import SOURCES, Tier
 from raypipe.recommend.reasons import Reasons, sentences
 from raypipe.storage.files import disk_errors, to_json, write_atomic
+from raypipe.storage.records import LadderDecision
 from raypipe.storage.runs.staging import Staging
 
 Shard = tuple[int, int]
@@ -25,18 +27,21 @@ Shard = tuple[int, int]
 PUBLISHED = {"neighbours": NEIGHBOUR, "recommendations": CANDIDATE}
 
 
-def decide_once(staging: Staging, decide: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    """What was decided before a kill, else what ``decide`` returns: JSON values.
+def decide_once(staging: Staging, decide: Callable[[], Decision]) -> Decision:
+    """The decision of before a kill, else what ``decide`` returns.
 
-    All shards of a run stand on one ladder, though the measuring may end in other bits elsewhere.
+    All shards of a run use one ladder, though a measurement may end in other bits elsewhere.
     """
-    path = staging.scratch / "ladder.json"
+    path, ranker = staging.scratch / "ladder.json", staging.scratch / "ranker.json"
     if path.is_file():
-        return json.loads(path.read_text(encoding="utf-8"))
-    decided = decide()
+        ladder = LadderDecision.model_validate_json(path.read_bytes())
+        return Decision(ladder, load_ranker(ranker) if ranker.is_file() else None)
+    decision = decide()
     with disk_errors(f"{path}: cannot be written"):
-        write_atomic(path, to_json(decided))
-    return decided
+        if decision.ranker:
+            save_ranker(decision.ranker, ranker)
+        write_atomic(path, decision.ladder.to_json().encode())  # last: it says that both are there
+    return decision
 
 
 def cut_once(staging: Staging, context: ShardContext, cost: Cost, cpus: int) -> list[Shard]:

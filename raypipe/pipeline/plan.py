@@ -17,7 +17,6 @@ from raypipe.evaluation.holdout_selection import (
     FEWEST,
     MOST,
     choose_ladder,
-    ranker_of,
     segments_if_measured,
 )
 from raypipe.evaluation.neighbour_recall import similarity_facts
@@ -72,8 +71,8 @@ def plan_night(
         inputs = open_inputs(config.input)
         loaded = load(config, read_accounts(config.audience), inputs, stages, stack)
         decided = choose_ladder(loaded.graph, loaded.audience, config, stages, _in_this_process)
-        ladder, ranker = decided["ladder"], ranker_of(decided)
-        context, _ = prepare_context(loaded, config, ladder_of(ladder["tiers"]), ranker, stages)
+        ladder, ranker = decided
+        context, _ = prepare_context(loaded, config, ladder_of(ladder.tiers), ranker, stages)
         with stages.stage("plan"):
             cost = measure_cost(context)
     graph = loaded.graph
@@ -87,7 +86,7 @@ def plan_night(
         },
         "column_blocks": len(blocks),
         "seconds": _seconds(
-            {stage["stage"]: stage["seconds"] for stage in stages.meter.stages},
+            {stage.stage: stage.seconds for stage in stages.meter.stages},
             one_cpu,
             max(one_cpu / (nodes * cpus), longest),
             write_seconds(len(cost.accounts), config),
@@ -103,11 +102,11 @@ def plan_night(
             nodes,
             cpus,
             config.memory_per_task if blocks else None,
-            config.evaluation.share if ladder["decided_by"] == "holdout" else None,
+            config.evaluation.share if ladder.decided_by == "holdout" else None,
         )
         | memory_of_factors(config, graph.accounts, graph.follows),
         "hubs": costly_hubs(graph),
-        "similarity": similarity_facts(graph, context),
+        "similarity": similarity_facts(graph, context).model_dump(mode="json"),
     }
 
 
@@ -162,7 +161,7 @@ def plan_degrees(
                 "graph": degrees.follows * GRAPH_SECONDS,
                 **({} if holdout is None else {"holdout": holdout}),
                 "prepare": 0.0 if blocks else prepare,
-                "plan": stages.meter.stages[-1]["seconds"],
+                "plan": stages.meter.stages[-1].seconds,
             },
             one_cpu,
             max(one_cpu / (nodes * cpus), cost.max() + (prepare if blocks else 0.0)),

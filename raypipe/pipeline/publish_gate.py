@@ -6,6 +6,7 @@ has made of them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,14 @@ from raypipe.errors import LeakError
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.csr import Pairs, find
 from raypipe.recommend.filters.inputs import Filters
+from raypipe.storage.runs.manifest import PartRecord
 
 #: Hits that a message names.
 _NAMED = 3
 
 
 def check_lists(
-    folder: Path, parts: list[dict[str, Any]], graph: FollowGraph, filters: Filters
+    folder: Path, parts: Sequence[PartRecord], graph: FollowGraph, filters: Filters
 ) -> int:
     """Join every recommendation with all that must not be shown.
 
@@ -40,7 +42,7 @@ def check_lists(
     every = np.arange(graph.accounts, dtype=np.int32)
     seen = 0
     for part in parts:
-        table = pq.read_table(folder / part["file"], columns=[ACCOUNT, CANDIDATE])
+        table = pq.read_table(folder / part.file, columns=[ACCOUNT, CANDIDATE])
         rows, columns = (
             graph.codes(table[name].combine_chunks()).astype(np.int32)
             for name in (ACCOUNT, CANDIDATE)

@@ -7,20 +7,21 @@ FollowGraph, ladder --shards--> lists --parts--> run --gate--> published
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from contextlib import ExitStack, closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from raypipe.compute.engines import Runner, runner
+from raypipe.compute.meter import StageMeasure
 from raypipe.compute.progress import Progress, Silent
 from raypipe.compute.stages import Stages
 from raypipe.compute.versions import versions
 from raypipe.config import RunConfig, to_yaml
-from raypipe.evaluation.holdout_selection import choose_ladder, ranker_of
+from raypipe.evaluation.holdout_selection import choose_ladder
 from raypipe.evaluation.neighbour_recall import similarity_facts, walk_facts
 from raypipe.graph.follow_graph import save_graph
 from raypipe.kernels.shards import heaviest_first
@@ -50,7 +51,18 @@ from raypipe.recommend.negative_feedback import rejections_of
 from raypipe.recommend.shard import recommend_shard, warm_up
 from raypipe.storage.files import disk_errors, to_json
 from raypipe.storage.intake.inputs import InputFiles, digest_of_inputs, open_inputs
+from raypipe.storage.records import StageRecord
 from raypipe.storage.runs.filter_arrays import save_filters
+from raypipe.storage.runs.manifest import (
+    EngineRecord,
+    FeedbackRecord,
+    GraphCounts,
+    InputRecord,
+    RowCounts,
+    RunCounts,
+    RunFacts,
+    SecondsRecord,
+)
 from raypipe.storage.runs.parts import write_parts
 from raypipe.storage.runs.run import Run
 from raypipe.storage.runs.staging import Staging
@@ -93,13 +105,14 @@ def run_night(
             return Outcome(found, new=False)
         if found is None:
             staging = store.open_staging(name, digest)
-            manifest = _compute(config, accounts, inputs, filters, staging, stages)
+            facts = _compute(config, accounts, inputs, filters, staging, stages)
             with closing(feedback_store(config, store)) as feedback:
                 # Unreadable, and nothing is published; what came meanwhile, readers filter live.
                 since = feedback.watermark() - filters.rejections.watermark
-            manifest["feedback"]["events_during_the_night"] = since
+            read = facts.feedback.model_copy(update={"events_during_the_night": since})
+            facts = facts.model_copy(update={"feedback": read})
             stages.progress.stage("publish")
-            found = store.finish(staging, manifest)
+            found = store.finish(staging, facts)
         return Outcome(store.publish(found), new=True)
 
 
@@ -110,7 +123,7 @@ def _compute(
     filter_inputs: FilterInputs,
     staging: Staging,
     stages: Stages,
-) -> dict[str, Any]:
+) -> RunFacts:
     """Everything between the input and a finished run; returns what its manifest says."""
     with ExitStack() as stack:
         loaded = load(config, accounts, inputs, stages, stack, staging.scratch)
@@ -127,12 +140,12 @@ def _compute(
         decided = decide_once(
             staging, lambda: choose_ladder(graph, asked, config, stages, run_on, rejections)
         )
-        ladder = decided["ladder"]
+        ladder = decided.ladder
         context, model = prepare_context(
             loaded,
             config,
-            ladder_of(ladder["tiers"]),
-            ranker_of(decided),
+            ladder_of(ladder.tiers),
+            decided.ranker,
             stages,
             staging.scratch,
             exclusions,
@@ -195,57 +208,65 @@ def _compute(
     with stages.stage("gate"):
         checked = check_lists(staging.path, parts["recommendations"], loaded.graph, filters)
 
-    return {
-        "config_digest": config.digest(),
-        "fingerprint": loaded.graph.fingerprint,
-        "seed": config.seed,
-        "counts": {
-            "rows": loaded.rows,
-            "graph": {
-                key: loaded.statistics[key] for key in ("accounts", "follows", "co_follow_pairs")
-            },
-            "audience": len(cost.accounts),
-            "neighbours": sum(part["rows"] for part in parts["neighbours"]),
+    predicted_seconds, actual_seconds = _predicted_and_actual(
+        stages.meter.stages, predicted / cpus, write_seconds(len(cost.accounts), config)
+    )
+    return RunFacts(
+        config_digest=config.digest(),
+        fingerprint=loaded.graph.fingerprint,
+        seed=config.seed,
+        counts=RunCounts(
+            rows=RowCounts(**loaded.rows),
+            graph=GraphCounts(
+                **{
+                    key: loaded.statistics[key]
+                    for key in ("accounts", "follows", "co_follow_pairs")
+                }
+            ),
+            audience=len(cost.accounts),
+            neighbours=sum(part.rows for part in parts["neighbours"]),
             **count_lists(staging, shards, context.ladder),
-            "filters": filters.counts,
-            "checked_at_the_gate": checked,
-            "shards": len(shards),
-        },
-        "feedback": {
-            "url": config.feedback.url,
-            "watermark": filter_inputs.rejections.watermark,
-            "previously_followed_in": filter_inputs.before and filter_inputs.before.id,
-            "shown_in": filter_inputs.shown_in and filter_inputs.shown_in.id,
-        },
-        "ladder": ladder,
-        "similarity": similarity,
-        "walks": walks,
-        "parts": parts,
-        "inputs": [{"file": path, "bytes": size} for path, size in inputs.sizes],
-        "engines": {
-            "frames": loaded.why_frames,
-            "cluster": why_cluster,
-            **({"similarity": why_blocks} if why_blocks else {}),
-        },
-        **_predicted_and_actual(
-            stages.meter.stages, predicted / cpus, write_seconds(len(cost.accounts), config)
+            filters=filters.counts,
+            checked_at_the_gate=checked,
+            shards=len(shards),
         ),
-        "stages": stages.meter.stages,
-        "versions": versions(),
-    }
+        feedback=FeedbackRecord(
+            url=config.feedback.url,
+            watermark=filter_inputs.rejections.watermark,
+            previously_followed_in=filter_inputs.before and filter_inputs.before.id,
+            shown_in=filter_inputs.shown_in and filter_inputs.shown_in.id,
+        ),
+        ladder=ladder,
+        similarity=similarity,
+        walks=walks,
+        parts=parts,
+        inputs=tuple(InputRecord(file=str(path), bytes=size) for path, size in inputs.sizes),
+        engines=EngineRecord(
+            frames=loaded.why_frames, cluster=why_cluster, similarity=why_blocks or None
+        ),
+        predicted=predicted_seconds,
+        actual=actual_seconds,
+        stages=tuple(StageRecord(**stage._asdict()) for stage in stages.meter.stages),
+        versions=versions(),
+    )
 
 
 def _predicted_and_actual(
-    stages: list[dict[str, Any]], recommend: float, write: float
-) -> dict[str, dict[str, float]]:
-    """What was predicted as soon as the cost was measured, beside what it took in the end."""
-    seconds = {stage["stage"]: stage["seconds"] for stage in stages}
+    stages: Sequence[StageMeasure], recommend: float, write: float
+) -> tuple[SecondsRecord, SecondsRecord]:
+    """Seconds as predicted before the shards ran, and as measured."""
+    seconds = {stage.stage: stage.seconds for stage in stages}
     total = sum(seconds.values())
     before = total - seconds["recommend"] - seconds["write"]
-    predicted = (recommend, write, before + recommend + write)
-    actual = (seconds["recommend"], seconds["write"], total)
-    names = ("recommend_seconds", "write_seconds", "total_seconds")
-    return {
-        key: {name: round(value, 3) for name, value in zip(names, values, strict=True)}
-        for key, values in (("predicted", predicted), ("actual", actual))
-    }
+
+    def record(recommend: float, write: float, total: float) -> SecondsRecord:
+        return SecondsRecord(
+            recommend_seconds=round(recommend, 3),
+            write_seconds=round(write, 3),
+            total_seconds=round(total, 3),
+        )
+
+    return (
+        record(recommend, write, before + recommend + write),
+        record(seconds["recommend"], seconds["write"], total),
+    )

@@ -83,7 +83,8 @@ def measure_by_epoch(
         for done in epochs:
             upto = {**config.sources.factors.parameters, "n_epochs": done}
             factors = config.sources.factors.model_copy(update={"parameters": upto})
-            yield done, measure(config.model_copy(update={"factors": factors}), data)
+            sources = config.sources.model_copy(update={"factors": factors})
+            yield done, measure(config.model_copy(update={"sources": sources}), data)
     else:
         yield epochs[-1], measure(config, data)
 

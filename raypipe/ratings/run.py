@@ -132,7 +132,7 @@ def evaluate_ratings(config: RunConfig, progress: Progress | None = None) -> Rat
             for name, parameters in chosen.items()
         ],
         "engines": {"cluster": why},
-        "stages": stages.meter.stages,
+        "stages": [stage._asdict() for stage in stages.meter.stages],
     }
     return RatingEvaluation(facts, read.quarantine)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
 from raypipe.config import RunConfig
 from raypipe.recommend.sources import co_followed, factors, follow_back, popular, similar, two_hop
+from raypipe.storage.records import TierRecord
 
 #: All sources; a recommendation is kept with the place of its source here, so none ever moves.
 SOURCES = (
@@ -137,14 +138,14 @@ def fixed_ladder(config: RunConfig, trained: bool = False) -> tuple[Tier, ...]:
     return (*below, *(tier._replace(min_follows=least) for tier in third))
 
 
-def ladder_of(tiers: list[dict[str, Any]]) -> tuple[Tier, ...]:
-    """The ladder that a manifest tells of, as a list of each tier's ``_asdict()``.
+def ladder_of(tiers: Iterable[TierRecord]) -> tuple[Tier, ...]:
+    """The ladder of a stored decision.
 
     Example:
-        >>> ladder_of([{"min_follows": 0, "sources": ["popular"], "how": "fill_up"}])
+        >>> ladder_of([TierRecord(min_follows=0, sources=("popular",), how="fill_up")])
         (Tier(min_follows=0, sources=('popular',), how='fill_up'),)
     """
-    return tuple(Tier(tier["min_follows"], tuple(tier["sources"]), tier["how"]) for tier in tiers)
+    return tuple(Tier(tier.min_follows, tier.sources, tier.how) for tier in tiers)
 
 
 def has_factors(ladder: Iterable[Tier]) -> bool:

@@ -180,7 +180,7 @@ def _context_of(run: Run, graph: FollowGraph, code: int) -> ShardContext:
         load_reasons(run),
         load_globally_excluded(run, graph.accounts),
     )
-    ladder = ladder_of(run.manifest["ladder"]["tiers"])
+    ladder = ladder_of(run.manifest.ladder.tiers)
     asked = np.array([code], np.int32)
     return prepare(
         graph,

@@ -145,7 +145,8 @@ def resolve(
     if algorithm != config.sources.factors.algorithm:
         kept = {name: value for name, value in kept.items() if name in fields(algorithm)}
     factors = config.sources.factors.model_copy(update={"algorithm": algorithm, "parameters": kept})
-    found = with_settings(config.model_copy(update={"factors": factors}), settings)
+    sources = config.sources.model_copy(update={"factors": factors})
+    found = with_settings(config.model_copy(update={"sources": sources}), settings)
     name = epochs_of(algorithm)
     if epochs is None or name is None:
         return found

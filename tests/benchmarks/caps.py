@@ -57,14 +57,14 @@ def row(
     graph: FollowGraph, context: ShardContext, seconds: dict[int | None, float]
 ) -> list[object]:
     facts = similarity_facts(graph, context)
-    cap = facts["max_followers"]
+    cap = facts.max_followers
     return [
         "exact" if cap is None else f"{cap:,}",
-        facts["hubs_left_out"],
-        f"{facts['share_of_co_follow_pairs_left']:.1%}",
+        facts.hubs_left_out,
+        f"{facts.share_of_co_follow_pairs_left:.1%}",
         seconds[cap],
         seconds[cap] / seconds[None],
-        facts["recall"],
-        f"{facts['low']:.3f} to {facts['high']:.3f}",
-        facts["sample"],
+        facts.recall,
+        f"{facts.low:.3f} to {facts.high:.3f}",
+        facts.sample,
     ]

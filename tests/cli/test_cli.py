@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from raypipe import columns
 from raypipe.cli import app
 from raypipe.cli.output.ladder import print_ladder
+from raypipe.storage.records import LadderDecision, StrategyRow, TierRecord
 from tests.graph.test_degree_table import BAD_TABLES
 from tests.storage.intake.bad_inputs import BAD_INPUTS
 
@@ -56,12 +57,12 @@ def test_run_says_what_it_did(night):
     assert max(map(len, table)) <= 80
 
 
-def row_of(size, source, ndcg, **leads):
+def row_of(segment, source, ndcg, **leads):
     """A row of a ladder's table, as a manifest has it."""
-    bounds = {"cold": (3, 9), "warm": (10, 49), "hot": (50, None)}[size]
-    row = {"size": size, "min_follows": bounds[0], "max_follows": bounds[1], "ndcg": ndcg}
-    row |= {"name": source, "sources": [source, "popular"], "leads": bool(leads)}
-    return row | {"accounts": 3000 if ndcg else 0, "difference": None, "why": "11 of 100"} | leads
+    bounds = {"cold": (3, 9), "warm": (10, 49), "hot": (50, None)}[segment]
+    row = {"segment": segment, "min_follows": bounds[0], "max_follows": bounds[1], "ndcg": ndcg}
+    row |= {"strategy": source, "sources": [source, "popular"], "leads": bool(leads)}
+    return StrategyRow(**row | {"accounts": 3000 if ndcg else 0, "why": "11 of 100"} | leads)
 
 
 def test_a_ladder_of_three_phases_in_80_columns(capsys):
@@ -72,7 +73,9 @@ def test_a_ladder_of_three_phases_in_80_columns(capsys):
         row_of("cold", "factors", 0.0487),
         row_of("hot", "similar", None, **{**dict.fromkeys(by), "leads": True}),
     ]
-    print_ladder({"decided_by": "holdout", "metric": "ndcg@10", "table": rows})
+    tiers = (TierRecord(min_follows=0, sources=("popular",), how="fill_up"),)
+    about = {"why": "ladder: fixed (config)", "metric": "ndcg@10", "tiers": tiers}
+    print_ladder(LadderDecision(decided_by="holdout", table=rows, **about))
     shown = capsys.readouterr().out.splitlines()
     assert max(map(len, shown)) <= 80
     assert shown[0].rstrip() == "ndcg@10 on follows held out; *: leads"
@@ -85,22 +88,35 @@ def test_a_ladder_of_three_phases_in_80_columns(capsys):
         ["ahead by", "-.003 -.006-.001", "-"],
     ]
     assert shown[-1] == "ladder: hot: 11 of 100; similar"
-    print_ladder({"decided_by": "fixed", "why": "ladder: fixed (config)"})
+    print_ladder(LadderDecision(decided_by="fixed", **about))
     assert capsys.readouterr().out == "ladder: fixed (config)\n"
 
 
 def test_run_and_show_print_what_decided(night):
-    """The manifest has it, and the run of an earlier raypipe that has none is shown without."""
     assert night["ladder"]["decided_by"] == "holdout"
     assert "ndcg@10 on follows held out; *: leads" in raypipe("runs", "show").stdout
     fixed = raypipe("run", "--follows", "demo/follows.csv", "--set", "ladder=fixed").stdout
     assert "ladder: fixed (config)\n" in fixed
     assert "holdout" not in fixed
-    manifest = Path("runs", night["run"], "manifest.json")
-    manifest.write_text(json.dumps({k: v for k, v in night.items() if k not in ("ladder", "new")}))
-    old = raypipe("runs", "show", night["run"])
-    assert old.exit_code == 0
-    assert "ladder" not in old.stdout
+
+
+def test_runs_show_run_of_another_schema_version_is_refused_in_one_line(night):
+    """And ``runs list`` names the problem."""
+    path = Path("runs", night["run"], "manifest.json")
+    tree = json.loads(path.read_text())
+    for written, found in (({**tree, "schema_version": 2}, "2"), (tree, "no schema_version")):
+        written = {k: v for k, v in written.items() if found == "2" or k != "schema_version"}
+        path.write_text(json.dumps(written))
+        listed = raypipe("runs", "list", "--json")
+        assert listed.exit_code == 0
+        (row,) = json.loads(listed.stdout)
+        assert found in row["problem"]
+        assert "expected 1" in row["problem"]
+        assert "run the night again" in row["problem"]
+        shown = raypipe("runs", "show", night["run"])
+        assert shown.exit_code == 1
+        assert len(shown.output.splitlines()) == 1
+        assert row["problem"] in shown.output
 
 
 def test_recommend_and_similar(night):

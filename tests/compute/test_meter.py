@@ -33,7 +33,7 @@ with measured.stage("peak"):
     meter._resident = counted
     assert sampled.wait(60)
     held = held[:1].copy()
-print(json.dumps([stage["peak_memory_mb"] for stage in measured.stages]))
+print(json.dumps([stage.peak_memory_mb for stage in measured.stages]))
 """
 
 
@@ -67,7 +67,7 @@ def test_looks_again_at_a_peak_that_it_came_too_late_for(monkeypatch):
     measured = Meter()
     with measured.stage("peaks"):
         assert over.wait(60)
-    assert measured.stages[0]["peak_memory_mb"] == 190
+    assert measured.stages[0].peak_memory_mb == 190
 
 
 def test_shares_out_pages_only_where_they_have_changed(monkeypatch):
@@ -76,4 +76,4 @@ def test_shares_out_pages_only_where_they_have_changed(monkeypatch):
     for name in ("one", "two"):
         with measured.stage(name):
             assert over.wait(60)
-    assert [stage["peak_memory_mb"] for stage in measured.stages] == [180, 180]
+    assert [stage.peak_memory_mb for stage in measured.stages] == [180, 180]

@@ -14,8 +14,9 @@ from raypipe.cli import app
 from raypipe.config import load_config
 from raypipe.evaluation import plots
 from raypipe.evaluation.evaluate import evaluate as evaluate_follows
-from raypipe.evaluation.holdout_selection import choose_ladder
+from raypipe.evaluation.holdout_selection import Decision, choose_ladder
 from raypipe.evaluation.metrics import LISTS, NAMES, RANKING, REJECTED
+from raypipe.storage.records import TierRecord
 
 SOURCES = ["popular", "similar", "follow_back", "two_hop", "co_followed", "ladder"]
 
@@ -152,18 +153,18 @@ def test_the_ladder_is_decided_within_train(monkeypatch):
     seen = []
 
     def watched(graph, *rest):
-        facts = choose_ladder(graph, *rest)["ladder"]
-        assert facts["tiers"][-1]["sources"] == ["similar", "popular"]
-        tiers = [{"min_follows": 0, "sources": ["popular"], "how": "fill_up"}]
-        seen.append((graph.follows, {**facts, "tiers": tiers}))
-        return {"ladder": seen[-1][1], "ranker": None}
+        ladder = choose_ladder(graph, *rest).ladder
+        assert ladder.tiers[-1].sources == ("similar", "popular")
+        tier = TierRecord(min_follows=0, sources=("popular",), how="fill_up")
+        seen.append((graph.follows, ladder.model_copy(update={"tiers": (tier,)})))
+        return Decision(seen[-1][1], None)
 
     monkeypatch.setattr("raypipe.evaluation.evaluate.choose_ladder", watched)
     said = as_json(*quick, "--sources", "popular,similar+popular,ladder")
     ((follows, facts),) = seen
     assert follows == said["split"]["follows"]["train"]
-    assert said["ladder"] == facts
-    assert facts["decided_by"] == "holdout"
+    assert said["ladder"] == facts.model_dump(mode="json")
+    assert facts.decided_by == "holdout"
     means = {row["source"]: row["mean"] for row in said["means"] if row["segment"] == "all"}
     assert means["ladder"] == means["popular"] != means["similar+popular"]
     assert as_json(*quick, "--sources", "popular")["ladder"] is None

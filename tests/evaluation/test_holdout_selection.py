@@ -64,33 +64,33 @@ def test_who_leads(found, leads, why):
     of_phases = TWO if len(found) == 2 else THREE
     ladder, rows = decide({"warm": found}, [0, 100, 0], of_phases, config_of())
     assert dict((tier.min_follows, tier.sources) for tier in ladder).get(10, SIMILAR) == leads
-    rows = [row for row in rows if row["segment"] == "warm"]
-    assert [row["name"] for row in rows] == list(NAMES[: len(found)])
-    (leader,) = (row for row in rows if row["leads"])
-    assert (tuple(leader["sources"]), leader["why"]) == (leads, why)
+    rows = [row for row in rows if row.segment == "warm"]
+    assert [row.strategy for row in rows] == list(NAMES[: len(found)])
+    (leader,) = (row for row in rows if row.leads)
+    assert (leader.sources, leader.why) == (leads, why)
 
 
 def test_a_row_says_what_it_was_compared_with():
     """Means .1, .3 and .2 to the last bit that a decimal has; all differences are certain."""
     _, rows = decide({"cold": values(0.1, 0.3, 0.2)}, [100, 3, 0], THREE, config_of())
-    shown = ("name", "ndcg", "against", "difference", "leads")
-    assert [tuple(row[key] for key in shown) for row in rows[:3]] == [
+    shown = ("strategy", "ndcg", "against", "difference", "leads")
+    assert [tuple(getattr(row, key) for key in shown) for row in rows[:3]] == [
         ("popular", pytest.approx(0.1), "similar", pytest.approx(-0.2), False),
         ("similar", pytest.approx(0.3), "factors", pytest.approx(0.1), True),
         ("factors", pytest.approx(0.2), "similar", pytest.approx(-0.1), False),
     ]
     for row in rows[:3]:
-        assert row["low"] == pytest.approx(row["ndcg"]) == pytest.approx(row["high"])
-        assert row["difference_low"] == pytest.approx(row["difference"])
-        assert row["difference_high"] == pytest.approx(row["difference"])
-        assert (row["accounts"], row["min_follows"], row["max_follows"]) == (100, 3, 9)
-    assert [row["why"] for row in rows[:3]] == [
+        assert row.low == pytest.approx(row.ndcg) == pytest.approx(row.high)
+        assert row.difference_low == pytest.approx(row.difference)
+        assert row.difference_high == pytest.approx(row.difference)
+        assert (row.accounts, row.min_follows, row.max_follows) == (100, 3, 9)
+    assert [row.why for row in rows[:3]] == [
         "smaller mean", "larger mean", "not larger beyond the interval",
     ]  # fmt: skip
-    assert [(row["segment"], row["accounts"], row["leads"], row["ndcg"]) for row in rows[3:]] == [
+    assert [(row.segment, row.accounts, row.leads, row.ndcg) for row in rows[3:]] == [
         ("warm", 0, True, None), ("hot", 0, True, None),
     ]  # fmt: skip
-    assert rows[3]["why"] == "3 accounts could be measured, 100 are needed"
+    assert rows[3].why == "3 accounts could be measured, 100 are needed"
 
 
 BEST = {POPULAR: values(0.2, 0.1, 0.1), SIMILAR: values(0.1, 0.2, 0.1), None: None}
@@ -125,7 +125,7 @@ def test_tiers(best, settings, tiers):
     if not measured:
         assert ladder == fixed_ladder(config)
     least = config.sources.similar.min_follows
-    segments = dict.fromkeys(row["segment"] for row in rows)
+    segments = dict.fromkeys(row.segment for row in rows)
     assert list(segments) == list(SEGMENTS[sum(bound <= least for bound in (10, 50)) :])
 
 
@@ -171,14 +171,14 @@ def chosen(graph, run_on=in_this_process, **settings):
     config = load_config(None, {**SETTINGS, **settings})
     stages = Stages(Silent())
     everybody = np.arange(graph.accounts, dtype=np.int32)
-    facts = choose_ladder(graph, everybody, config, stages, run_on)["ladder"]
-    return facts, [stage["stage"] for stage in stages.meter.stages]
+    facts = choose_ladder(graph, everybody, config, stages, run_on).ladder
+    return facts, [stage.stage for stage in stages.meter.stages]
 
 
 def test_the_table_is_what_evaluate_measures(graph):
     """The same split, sources and intervals, by the way of the evaluation."""
     facts, stages = chosen(graph, **{"recommendations.per_account": 3})
-    assert (facts["decided_by"], facts["metric"], stages) == ("holdout", "ndcg@3", ["holdout"])
+    assert (facts.decided_by, facts.metric, stages) == ("holdout", "ndcg@3", ["holdout"])
     config = load_config(None, {**SETTINGS, "evaluation.k": [3]})
     held = hold_out_share(graph, (1, 5), 3, config.seed)
     everybody = np.arange(graph.accounts, dtype=np.int32)
@@ -186,25 +186,25 @@ def test_the_table_is_what_evaluate_measures(graph):
     found = measure_lists(measuring_of(split, config, ["popular", "similar+popular"]))
     means = means_by_segment(found, 100, config.seed)
     differences = differences_by_segment(found, 100, config.seed)
-    measured = [row for row in facts["table"] if row["accounts"]]
-    assert [(row["segment"], row["name"]) for row in measured] == [
+    measured = [row for row in facts.table if row.accounts]
+    assert [(row.segment, row.strategy) for row in measured] == [
         ("cold", "popular"), ("cold", "similar"), ("warm", "popular"), ("warm", "similar"),
     ]  # fmt: skip
     for row in measured:
-        about = {"segment": row["segment"], "metric": "ndcg@3"}
-        (mean,) = only(means, **about, source="+".join(row["sources"]))
-        assert (row["accounts"], row["ndcg"]) == (mean["accounts"], mean["mean"])
-        assert (row["low"], row["high"]) == (mean["low"], mean["high"])
+        about = {"segment": row.segment, "metric": "ndcg@3"}
+        (mean,) = only(means, **about, source="+".join(row.sources))
+        assert (row.accounts, row.ndcg) == (mean["accounts"], mean["mean"])
+        assert (row.low, row.high) == (mean["low"], mean["high"])
         names = {"popular": "popular", "similar": "similar+popular"}
-        this, other = names[row["name"]], names[row["against"]]
+        this, other = names[row.strategy], names[row.against]
         by = difference_of(differences, *about.values(), this, other)
-        shown = [row[key] for key in ("difference", "difference_low", "difference_high")]
+        shown = [getattr(row, key) for key in ("difference", "difference_low", "difference_high")]
         assert shown == pytest.approx([by["difference"], by["low"], by["high"]])
     of_segment = {
         segment: found.values[:, 0, found.segments == SEGMENTS.index(segment)]
         for segment in SEGMENTS[:2]
     }
-    assert ladder_of(facts["tiers"]) == decide(of_segment, [0, 0, 0], TWO, config)[0]
+    assert ladder_of(facts.tiers) == decide(of_segment, [0, 0, 0], TWO, config)[0]
 
 
 @pytest.mark.parametrize("cap", [None, 20])
@@ -259,15 +259,15 @@ def test_what_is_not_decided_by_evidence_costs_nothing(settings, by, why, graph,
     monkeypatch.setattr(holdout_selection, "hold_out_share", raise_nothing_is_measured)
     monkeypatch.setattr(holdout_selection, "measuring_of", raise_nothing_is_measured)
     facts, stages = chosen(graph, **settings)
-    assert (facts["decided_by"], facts["why"], stages) == (by, why, [])
-    assert ladder_of(facts["tiers"]) == fixed_ladder(config_of())
-    assert not any(row["accounts"] for row in facts["table"])
+    assert (facts.decided_by, facts.why, stages) == (by, why, [])
+    assert ladder_of(facts.tiers) == fixed_ladder(config_of())
+    assert not any(row.accounts for row in facts.table)
 
 
 def test_at_most_so_many_of_a_segment_are_measured(graph, monkeypatch):
     monkeypatch.setattr(holdout_selection, "MOST", 110)
     facts, _ = chosen(graph)
-    assert {row["accounts"] for row in facts["table"]} == {110, 0}
+    assert {row.accounts for row in facts.table} == {110, 0}
     assert chosen(graph)[0] == facts
     assert chosen(graph, **{"seed": 1})[0] != facts
 

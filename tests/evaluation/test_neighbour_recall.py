@@ -52,7 +52,7 @@ def test_by_hand():
         pytest.approx(2 / 15), pytest.approx(2 / 15), 5,
     )  # fmt: skip
     facts = similarity_facts(graph, context)
-    assert facts == {
+    assert facts.model_dump() == {
         "max_followers": 4, "hubs_left_out": 1, "share_of_co_follow_pairs_left": round(9 / 34, 4),
         "recall": 0.1333, "low": 0.1333, "high": 0.1333, "sample": 5,
     }  # fmt: skip
@@ -61,7 +61,7 @@ def test_by_hand():
 @pytest.mark.parametrize("cap", [5, None])
 def test_a_search_that_leaves_nobody_out_is_exact(cap):
     graph = with_hub()
-    assert similarity_facts(graph, capped(graph, cap)) == {
+    assert similarity_facts(graph, capped(graph, cap)).model_dump() == {
         "max_followers": cap, "hubs_left_out": 0, "share_of_co_follow_pairs_left": 1.0,
         "recall": 1.0, "low": 1.0, "high": 1.0, "sample": 0,
     }  # fmt: skip

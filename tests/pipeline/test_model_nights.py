@@ -76,8 +76,8 @@ def test_whose_lists_come_from_the_model(follows, store, rows):
     for row in pq.read_table(run.path / "recommendations").to_pylist():
         found[row["accountId"]].append(row)
     graph, model = load_graph(run.path / "graph"), load_model(run.path / "model", verify=True)
-    assert model.fingerprint == run.manifest["fingerprint"]
-    counts = run.manifest["counts"]["recommendations"]
+    assert model.fingerprint == run.manifest.fingerprint
+    counts = run.manifest.counts.recommendations
     assert counts["factors"] == 10 * sum(len(mine) >= 8 for mine in sets.values()) > 0
     for account, mine in sets.items():
         names = [row["candidateId"] for row in found[account]]
@@ -94,7 +94,7 @@ def test_whose_lists_come_from_the_model(follows, store, rows):
                 @ model.factors.account_factors[graph.code(account)]
             )
             assert (np.array(scores) - of_factors > -1e-5).all()  # walks add to them
-    assert "train" in [stage["stage"] for stage in run.manifest["stages"]]
+    assert "train" in [stage.stage for stage in run.manifest.stages]
 
 
 @pytest.mark.parametrize("model", [SVD, TRUNCATED], ids=["SVD", "TruncatedSVD"])
@@ -164,7 +164,7 @@ def test_a_model_that_was_torn_is_trained_again_and_so_are_its_shards(follows, s
 
 def test_a_run_without_a_model_has_none(follows, store):
     run = run_night(config_for(follows, {}), store, DATE).run
-    assert set(run.manifest["counts"]["recommendations"]) == {"similar", "popular"}
+    assert set(run.manifest.counts.recommendations) == {"similar", "popular"}
     with pytest.raises(RunError, match="is not a whole model"):
         load_model(run.path / "model")
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from raypipe.errors import (
 from raypipe.graph.demo import demo_follows
 from raypipe.pipeline import run as pipeline_run
 from raypipe.pipeline.run import run_night
+from raypipe.storage.runs.manifest import Manifest
 from raypipe.storage.runs.store import RunStore
 from tests import naive
 
@@ -84,22 +84,22 @@ def test_manifest_adds_up(follows, store, demo_rows):
     with follows.open("a") as file:
         file.write("jazz-0001,jazz-0001\n,jazz-0001\njazz-0001\n" + "star-01,star-02\n" * 2)
     run = run_night(config_for(follows), store, DATE).run
-    manifest = json.loads((run.path / "manifest.json").read_text())
-    rows = manifest["counts"]["rows"]
+    manifest = Manifest.from_json((run.path / "manifest.json").read_bytes())
+    rows = manifest.counts.rows
     sets = naive.follow_sets([*demo_rows, ("star-01", "star-02")])
-    assert rows["rows_in"] == len(demo_rows) + 5
-    assert rows["quarantined"] == 2
-    assert rows["rows_used"] == sum(map(len, sets.values()))
-    assert rows["self_follows"] == 1 + sum(a == b for a, b in demo_rows)
-    assert rows["rows_in"] == sum(rows.values()) - rows["rows_in"]
-    assert sum(manifest["counts"]["recommendations"].values()) == sum(
-        part["rows"] for part in manifest["parts"]["recommendations"]
+    assert rows.rows_in == len(demo_rows) + 5
+    assert rows.quarantined == 2
+    assert rows.rows_used == sum(map(len, sets.values()))
+    assert rows.self_follows == 1 + sum(a == b for a, b in demo_rows)
+    assert rows.rows_in == sum(rows.model_dump().values()) - rows.rows_in
+    assert sum(manifest.counts.recommendations.values()) == sum(
+        part.rows for part in manifest.parts["recommendations"]
     )
-    assert [stage["stage"] for stage in manifest["stages"]] == [
+    assert [stage.stage for stage in manifest.stages] == [
         "check", "read", "graph", "prepare", "plan", "recommend", "write", "gate",
     ]  # fmt: skip
-    assert all(stage["peak_memory_mb"] > 10 for stage in manifest["stages"])
-    assert set(manifest["versions"]) >= {"raypipe", "python", "ray", "modin", "numpy"}
+    assert all(stage.peak_memory_mb > 10 for stage in manifest.stages)
+    assert set(manifest.versions) >= {"raypipe", "python", "ray", "modin", "numpy"}
     quarantine = pq.read_table(run.path / "quarantine.parquet").to_pylist()
     reasons = [row["reason"] for row in quarantine]
     assert reasons == ["empty id in column followerId", "found 1 values, expected 2"]
@@ -109,10 +109,10 @@ def test_manifest_adds_up(follows, store, demo_rows):
 def oracle_by(tiers, sets, account) -> list:
     """The list of an account, where the phases of a ladder are 1 and 2."""
     tier = max(
-        (tier for tier in tiers if tier["min_follows"] <= len(sets[account])),
-        key=lambda tier: tier["min_follows"],
+        (tier for tier in tiers if tier.min_follows <= len(sets[account])),
+        key=lambda tier: tier.min_follows,
     )
-    return naive.recommend(sets, account, min_follows=0 if "similar" in tier["sources"] else 10**6)
+    return naive.recommend(sets, account, min_follows=0 if "similar" in tier.sources else 10**6)
 
 
 def test_the_ladder_that_evidence_decides_is_what_is_shown(tmp_path, store):
@@ -130,14 +130,14 @@ def test_the_ladder_that_evidence_decides_is_what_is_shown(tmp_path, store):
     follows = tmp_path / "halves.csv"
     follows.write_text("\n".join(["followerId,followingId", *(",".join(row) for row in pairs)]))
     run = run_night(config_for(follows, ladder="holdout"), store, DATE).run
-    ladder = run.manifest["ladder"]
-    assert ladder["decided_by"] == "holdout"
-    tiers = ladder["tiers"]
-    assert tiers == [
-        {"min_follows": 0, "sources": ["popular"], "how": "fill_up"},
-        {"min_follows": 10, "sources": ["similar", "popular"], "how": "fill_up"},
+    ladder = run.manifest.ladder
+    assert ladder.decided_by == "holdout"
+    tiers = ladder.tiers
+    assert [(tier.min_follows, tier.sources, tier.how) for tier in tiers] == [
+        (0, ("popular",), "fill_up"),
+        (10, ("similar", "popular"), "fill_up"),
     ]
-    stages = [stage["stage"] for stage in run.manifest["stages"]]
+    stages = [stage.stage for stage in run.manifest.stages]
     assert stages[2:5] == ["graph", "holdout", "prepare"]
     sets = naive.follow_sets(pairs)
     shown = pq.read_table(run.path / "recommendations").to_pylist()
@@ -161,9 +161,9 @@ def test_same_bytes_whatever_runs_it(follows, store, local_ray):
             follows, frames=frames, cluster=cluster, shards=shards, ladder="holdout"
         )
         run = run_night(config, other, DATE).run
-        assert run.manifest["counts"]["shards"] == shards
-        assert run.manifest["ladder"]["decided_by"] == "holdout"
-        runs[frames, cluster, shards] = published(run) | {"ladder": run.manifest["ladder"]}
+        assert run.manifest.counts.shards == shards
+        assert run.manifest.ladder.decided_by == "holdout"
+        runs[frames, cluster, shards] = published(run) | {"ladder": run.manifest.ladder}
     first = runs.pop(("pandas", "none", 1))
     assert len(first) == 8
     for how, found in runs.items():
@@ -195,11 +195,11 @@ def test_a_cap_on_hubs_finds_what_the_oracle_finds(follows, store, demo_rows):
 
     pairs = [(naive.neighbours(sets, one), naive.neighbours(sets, one, cap=CAP)) for one in sets]
     shares = [naive.recall(exact, found) for exact, found in pairs if exact]
-    similarity = run.manifest["similarity"]
-    assert (similarity["max_followers"], similarity["hubs_left_out"]) == (CAP, len(hubs))
-    assert similarity["sample"] == len(shares)
-    assert similarity["recall"] == round(float(sum(shares) / len(shares)), 4) < 1
-    assert [stage["stage"] for stage in run.manifest["stages"]][-3:] == ["recall", "write", "gate"]
+    similarity = run.manifest.similarity
+    assert (similarity.max_followers, similarity.hubs_left_out) == (CAP, len(hubs))
+    assert similarity.sample == len(shares)
+    assert similarity.recall == round(float(sum(shares) / len(shares)), 4) < 1
+    assert [stage.stage for stage in run.manifest.stages][-3:] == ["recall", "write", "gate"]
 
 
 #: Of a task, for the demo network of 300 accounts: enough for one index, one block, two, seven.
@@ -219,11 +219,11 @@ def test_column_blocks_give_the_same_bytes(cap, follows, store, local_ray, monke
         run = run_night(config, other, DATE).run
         assert run.id == expected.id
         assert published(run) == published(expected)
-        assert run.manifest["similarity"] == expected.manifest["similarity"]
-        said = run.manifest["engines"].get("similarity", ": 0, ")
+        assert run.manifest.similarity == expected.manifest.similarity
+        said = run.manifest.engines.similarity or ": 0, "
         blocks.append(int(said.split(": ")[-1].split(",")[0]))
-        assert run.manifest["counts"]["shards"] >= min(2, blocks[-1])
-        assert "CPUs, memory for " in run.manifest["engines"]["cluster"] or cluster == "none"
+        assert run.manifest.counts.shards >= min(2, blocks[-1])
+        assert "CPUs, memory for " in run.manifest.engines.cluster or cluster == "none"
     assert blocks[0] == 0
     assert 0 < blocks[1] < blocks[2] < blocks[3]
     assert blocks[4] == blocks[2]
@@ -234,7 +234,7 @@ def test_column_blocks_give_the_same_bytes_of_a_real_network(data, store):
     expected = run_night(config_for(follows), store, DATE).run
     other = RunStore(store.root.with_name("blocks"))
     run = run_night(config_for(follows, memory_per_task="301MB"), other, DATE).run
-    assert "in column blocks (memory_per_task 301.0MB): " in run.manifest["engines"]["similarity"]
+    assert "in column blocks (memory_per_task 301.0MB): " in run.manifest.engines.similarity
     assert published(run) == published(expected)
 
 
@@ -270,7 +270,7 @@ def test_a_second_start_with_other_memory_cuts_other_shards(follows, store, monk
         run_night(config_for(follows, shards=4), store, DATE)
     monkeypatch.setattr(pipeline_run, "recommend_shard", real)
     run = run_night(config_for(follows, memory_per_task="300.02MB"), store, DATE).run
-    assert run.manifest["counts"]["shards"] > 5
+    assert run.manifest.counts.shards > 5
     whole = run_night(config_for(follows), RunStore(store.root.with_name("whole")), DATE).run
     assert published(run) == published(whole)
 
@@ -284,8 +284,8 @@ def test_a_cap_on_hubs_gives_the_same_however_it_is_run(follows, store, local_ra
             follows, sources__similar__max_followers=CAP, cluster=cluster, shards=shards
         )
         run = run_night(config, other, DATE).run
-        assert 0 < run.manifest["similarity"]["sample"] <= 50
-        found.append((published(run), run.manifest["similarity"]))
+        assert 0 < run.manifest.similarity.sample <= 50
+        found.append((published(run), run.manifest.similarity))
     assert found[0] == found[1] == found[2]
 
 
@@ -296,8 +296,8 @@ def test_a_cap_that_nobody_exceeds_changes_no_byte(follows, store, demo_rows):
     capped = run_night(config, store, DATE).run
     assert published(capped) == published(exact)
     assert capped.id != exact.id
-    facts = {**exact.manifest["similarity"], "max_followers": most}
-    assert capped.manifest["similarity"] == facts
+    facts = exact.manifest.similarity.model_copy(update={"max_followers": most})
+    assert capped.manifest.similarity == facts
     assert facts["recall"] == facts["low"] == 1
 
 
@@ -390,21 +390,21 @@ def test_another_version_is_another_run(follows, store, monkeypatch):
 
 def test_an_audience_of_nobody_publishes_empty_lists(follows, store):
     run = run_night(config_for(follows, audience__min_follows=10**6), store, DATE).run
-    assert run.manifest["counts"]["recommendations"] == {"similar": 0, "popular": 0}
+    assert run.manifest.counts.recommendations == {"similar": 0, "popular": 0}
     assert len(run.recommendations("star-01")) == 0
 
 
 def test_rows_that_are_all_bad_publish_an_empty_graph(follows, store):
     follows.write_text("followerId,followingId\n,a\na,\n")
     run = run_night(config_for(follows, input__max_bad_fraction=1), store, DATE).run
-    assert run.manifest["counts"]["rows"]["quarantined"] == 2
-    assert run.manifest["counts"]["graph"]["accounts"] == 0
+    assert run.manifest.counts.rows.quarantined == 2
+    assert run.manifest.counts.graph.accounts == 0
 
 
 def test_only_self_follows_recommend_nobody(follows, store):
     follows.write_text("followerId,followingId\na,a\nb,b\n")
     run = run_night(config_for(follows), store, DATE).run
-    assert run.manifest["counts"]["recommendations"] == {"similar": 0, "popular": 0}
+    assert run.manifest.counts.recommendations == {"similar": 0, "popular": 0}
     assert len(run.recommendations("a")) == 0
 
 
@@ -414,7 +414,7 @@ def test_min_followers(follows, store, demo_rows):
     followers = dict(naive.popularity(sets))
     found = pq.read_table(run.path / "recommendations")["candidateId"].to_pylist()
     assert min(followers[account] for account in found) >= 30
-    assert run.manifest["counts"]["excluded"]["similar"]["TOO_FEW_FOLLOWERS"] > 0
+    assert run.manifest.counts.excluded["similar"]["TOO_FEW_FOLLOWERS"] > 0
 
 
 TRANSFORM = """
@@ -432,10 +432,10 @@ def test_the_users_own_step(frames, follows, store, demo_rows, tmp_path, monkeyp
         follows, input__transform="my_steps:without_stars", frames=frames, cluster="local"
     )
     run = run_night(config, store, DATE).run
-    rows = run.manifest["counts"]["rows"]
-    assert rows["dropped_by_transform"] == sum(b.startswith("star-") for _, b in demo_rows)
+    rows = run.manifest.counts.rows
+    assert rows.dropped_by_transform == sum(b.startswith("star-") for _, b in demo_rows)
     kept = [row for row in demo_rows if not row[1].startswith("star-")]
-    assert rows["rows_used"] == sum(map(len, naive.follow_sets(kept).values()))
+    assert rows.rows_used == sum(map(len, naive.follow_sets(kept).values()))
 
 
 def test_modin_without_ray_is_refused(follows):
@@ -488,7 +488,7 @@ def test_a_second_start_stands_on_the_ladder_of_the_first(follows, store, monkey
     run = run_night(config, store, DATE).run
     monkeypatch.undo()
     whole = run_night(config, RunStore(store.root.with_name("whole")), DATE).run
-    assert run.manifest["ladder"] == whole.manifest["ladder"]
+    assert run.manifest.ladder == whole.manifest.ladder
     assert published(run) == published(whole)
 
 

@@ -302,22 +302,22 @@ def test_the_evidence_learns_as_the_night_does(elsewhere, monkeypatch):
     )
     night("a", **asked, **EVERYTHING)
     reject(*REJECTED)
-    off = night("runs", **asked, **NOTHING).manifest["ladder"]
-    on = night("runs", **asked, **EVERYTHING).manifest["ladder"]
+    off = night("runs", **asked, **NOTHING).manifest.ladder
+    on = night("runs", **asked, **EVERYTHING).manifest.ladder
     assert seen[:2] == [None, None]
     assert len(seen[2].rows.codes) == len(REJECTED)
-    assert on["table"] != off["table"]
+    assert on.table != off.table
 
 
 def test_popularity_goes_by_what_was_shown_the_night_before(elsewhere):
     asked = {"similar__min_follows": 99, "rejections__popular": 1.5}
     first = night("runs", **asked)
-    assert first.manifest["feedback"]["shown_in"] is None
+    assert first.manifest.feedback.shown_in is None
     reject(*REJECTED)
     again = night("runs", **asked)  # of the same date: the run before is none of its business
-    assert again.manifest["feedback"]["shown_in"] is None
+    assert again.manifest.feedback.shown_in is None
     second = night("runs", "2026-03-02", **asked)
-    assert second.manifest["feedback"]["shown_in"] == again.id
+    assert second.manifest.feedback.shown_in == again.id
     assert night("runs", "2026-03-02", **asked).id == second.id
     shown = Counter(pq.read_table(again.path / "recommendations")["candidateId"].to_pylist())
     follows = naive.follow_sets(FOLLOWS)

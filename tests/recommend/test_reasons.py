@@ -185,7 +185,7 @@ def test_published_as_text_whatever_the_shards(tmp_path, monkeypatch):
         for shards in (1, 7)
     ]
     digests = [
-        {name: f["sha256"] for name, f in run.manifest["files"].items() if "part-" in name}
+        {name: f.sha256 for name, f in run.manifest.files.items() if "part-" in name}
         for run in runs
     ]
     assert digests[0] == digests[1]

@@ -15,6 +15,7 @@ from raypipe.evaluation.measuring import ALL
 from raypipe.evaluation.metrics import REJECTED
 from raypipe.evaluation.results import Row, leaders, only
 from raypipe.evaluation.splits import SEGMENTS
+from raypipe.storage.records import LadderDecision
 
 #: Columns with an interval that fit beside a name.
 _ABREAST = 3
@@ -49,7 +50,7 @@ def print_evaluation(evaluation: Evaluation, place: Path) -> None:
     _print_segments(evaluation)
     _print_leaders(evaluation)
     if evaluation.facts["ladder"]:
-        print_ladder(evaluation.facts["ladder"])
+        print_ladder(LadderDecision(**evaluation.facts["ladder"]))
     for name, about in evaluation.facts["walks"].items():
         print_line(
             f"{name}: {about['share_of_walks_left']:.1%} of walks left, without "
@@ -75,7 +76,7 @@ def _rejections(split: dict[str, Any]) -> dict[str, int]:
 
 
 def _print_metrics(evaluation: Evaluation, sources: list[str]) -> None:
-    rows = only(evaluation.means, size=ALL)
+    rows = only(evaluation.means, segment=ALL)
     names = dict.fromkeys(row["metric"] for row in rows)
     by_place = {(row["source"], row["metric"]): row for row in rows}
     print_table(
@@ -113,7 +114,7 @@ def _print_segments(evaluation: Evaluation) -> None:
     shown += [name for name in others if name in evaluation.measures.metrics and name not in shown]
     rows = []
     for segment in SEGMENTS:
-        found = only(evaluation.means, size=segment)
+        found = only(evaluation.means, segment=segment)
         cells = {(row["source"], row["metric"]): _cell(row) for row in found}
         for place, source in enumerate(evaluation.measures.sources):
             rows.append([segment if not place else "", source, *(cells[source, m] for m in shown)])

@@ -7,6 +7,7 @@ from typing import Any
 from raypipe.cli.output.ladder import print_ladder
 from raypipe.cli.output.terminal import print_facts, print_line, print_table
 from raypipe.columns import ACCOUNT
+from raypipe.storage.records import SimilarityRecord
 from raypipe.storage.runs.run import Run
 
 #: What a night is told not to show, as its manifest counts it.
@@ -77,7 +78,7 @@ def print_plan(planned: dict[str, Any]) -> None:
             for hub in planned["hubs"]
         ),
     )
-    _print_similarity(planned["similarity"])
+    _print_similarity(SimilarityRecord(**planned["similarity"]))
 
 
 def print_nothing_to_do(run: Run, published: str | None) -> None:
@@ -91,34 +92,34 @@ def print_nothing_to_do(run: Run, published: str | None) -> None:
 
 def print_run(run: Run) -> None:
     """What a run read, made and took."""
-    counts, engines = run.manifest["counts"], run.manifest["engines"]
+    manifest = run.manifest
+    counts, engines = manifest.counts, manifest.engines
     print_table(
         ["stage", "seconds", "peak MB"],
-        ((s["stage"], s["seconds"], s["peak_memory_mb"]) for s in run.manifest["stages"]),
+        ((s.stage, s.seconds, s.peak_memory_mb) for s in manifest.stages),
         title=f"run {run.id}",
     )
-    rows, graph, recommended = counts["rows"], counts["graph"], counts["recommendations"]
+    rows = counts.rows
     print_facts(
         {
-            "rows in": rows["rows_in"],
-            "= used": rows["rows_used"],
-            "+ duplicates": rows["duplicates"],
-            "+ self-follows": rows["self_follows"],
-            "+ quarantined": rows["quarantined"],
-            "+ dropped by transform": rows["dropped_by_transform"],
-            "accounts": graph["accounts"],
-            "accounts with lists": counts["audience"],
-            "neighbours": counts["neighbours"],
-            "recommendations": sum(recommended.values()),
-            **{f"from {source}": count for source, count in recommended.items()},
+            "rows in": rows.rows_in,
+            "= used": rows.rows_used,
+            "+ duplicates": rows.duplicates,
+            "+ self-follows": rows.self_follows,
+            "+ quarantined": rows.quarantined,
+            "+ dropped by transform": rows.dropped_by_transform,
+            "accounts": counts.graph.accounts,
+            "accounts with lists": counts.audience,
+            "neighbours": counts.neighbours,
+            "recommendations": sum(counts.recommendations.values()),
+            **{f"from {source}": count for source, count in counts.recommendations.items()},
         }
     )
-    _print_filters(counts.get("filters", {}))  # not in runs of an earlier raypipe
-    if "ladder" in run.manifest:  # neither
-        print_ladder(run.manifest["ladder"])
-    if "similarity" in run.manifest:
-        _print_similarity(run.manifest["similarity"])
-    for line in (*engines.values(), f"result: {run.path}"):
+    _print_filters(counts.filters)
+    print_ladder(manifest.ladder)
+    _print_similarity(manifest.similarity)
+    where = (engines.frames, engines.cluster, engines.similarity)
+    for line in (*filter(None, where), f"result: {run.path}"):
         print_line(line)
 
 
@@ -129,23 +130,23 @@ def _print_filters(counts: dict[str, int]) -> None:
         print_line(f"filters: {', '.join(told)}")
 
 
-def _print_similarity(facts: dict[str, Any]) -> None:
-    """What ``recall.similarity_facts`` returned; nothing where no cap was asked for."""
-    cap = facts["max_followers"]
-    if cap is None:
+def _print_similarity(facts: SimilarityRecord) -> None:
+    """What the limit on hubs costs; nothing where there is none."""
+    limit = facts.max_followers
+    if limit is None:
         return
-    if not facts["hubs_left_out"]:
-        print_line(f"similarity: exact; nobody has more than {cap:,} followers")
+    if not facts.hubs_left_out:
+        print_line(f"similarity: exact; no account has more than {limit:,} followers")
         return
     found = "which share of the exact neighbours is found is not known"
-    if facts["sample"]:
+    if facts.sample and facts.recall is not None:
         found = (
-            f"{facts['recall']:.3f} of the exact neighbours are found "
-            f"[{facts['low']:.3f}, {facts['high']:.3f}; 95 %, {facts['sample']:,} accounts]"
+            f"{facts.recall:.3f} of the exact neighbours are found "
+            f"[{facts.low:.3f}, {facts.high:.3f}; 95 %, {facts.sample:,} accounts]"
         )
     print_line(
-        f"similarity: {facts['hubs_left_out']:,} accounts with more than {cap:,} followers left "
-        f"out, {facts['share_of_co_follow_pairs_left']:.1%} of the co-follow pairs left; {found}"
+        f"similarity: {facts.hubs_left_out:,} accounts with more than {limit:,} followers left "
+        f"out, {facts.share_of_co_follow_pairs_left:.1%} of the co-follow pairs left; {found}"
     )
 
 

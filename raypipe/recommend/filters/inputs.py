@@ -64,8 +64,8 @@ class FilterInputs:
             (self.shown_in, ("recommendations/",)),
         ):
             if run is not None:
-                files = run.manifest["files"].items()
-                kept = {n: f["sha256"] for n, f in files if n.startswith(read)}
+                files = run.manifest.files.items()
+                kept = {n: f.sha256 for n, f in files if n.startswith(read)}
                 digest.update(json.dumps(kept, sort_keys=True).encode())
         return digest.digest()
 
@@ -205,9 +205,9 @@ def _previously_followed(before: Run | None, graph: FollowGraph) -> Adjacency:
 def _shown(run: Run, graph: FollowGraph) -> np.ndarray:
     """int64[n]: in how many lists of a run each account stands."""
     found = np.zeros(graph.accounts, np.int64)
-    for part in run.manifest["parts"]["recommendations"]:
+    for part in run.manifest.parts["recommendations"]:
         try:
-            table = pq.read_table(run.path / part["file"], columns=[CANDIDATE])
+            table = pq.read_table(run.path / part.file, columns=[CANDIDATE])
         except (OSError, pa.ArrowException) as error:
             raise RunError(
                 f"run {run.id}: {part['file']} cannot be read ({error}); run it again, or set "

@@ -44,7 +44,7 @@ class History:
         try:
             tree = json.loads(data)
             history = cls(tree["current"], tuple(tree["history"]))
-            sound = is_run_id(history.current) and all(
+            sound = is_run_id(history.current or "") and all(
                 is_run_id(move["run"]) and move["action"] in _ACTIONS for move in history.moves
             )
         except (KeyError, TypeError) as error:

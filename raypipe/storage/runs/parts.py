@@ -7,7 +7,7 @@ the rest. The same rows give the same bytes, however they were cut into tables b
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 
 from raypipe.columns import ACCOUNT, NEIGHBOURS_SCHEMA, RANK, RECOMMENDATIONS_SCHEMA
 from raypipe.storage.files import disk_errors
+from raypipe.storage.runs.manifest import PartRecord
 
 #: Kind of a published table, which is also its folder in the run, to its columns.
 PART_SCHEMAS = {"neighbours": NEIGHBOURS_SCHEMA, "recommendations": RECOMMENDATIONS_SCHEMA}
@@ -29,7 +30,7 @@ GROUP_ROWS = 1 << 15
 
 def write_parts(
     folder: Path, kind: str, tables: Iterable[pa.Table], part_rows: int = PART_ROWS
-) -> list[dict[str, Any]]:
+) -> tuple[PartRecord, ...]:
     """Write the tables, one below the other, as ``<kind>/part-00000.parquet`` and so on.
 
     Args:
@@ -39,8 +40,8 @@ def write_parts(
         part_rows: rows of a part; it runs on to the end of its last account.
 
     Returns:
-        For each part ``{"file", "first", "last", "rows"}``: path in the run, first and last
-        account, rows. No rows at all make one empty part, whose first and last are None.
+        One record for each part. No rows at all make one empty part, whose first and last are
+        None.
 
     Raises:
         ValueError: the rows are not sorted, an account's rank comes twice, or a value is null.
@@ -56,14 +57,14 @@ def write_parts(
         >>> rows.column("neighbourId").to_pylist()
         ['b', 'c']
         >>> parts[1]
-        {'file': 'neighbours/part-00001.parquet', 'first': 'b', 'last': 'b', 'rows': 1}
+        PartRecord(file='neighbours/part-00001.parquet', first='b', last='b', rows=1)
     """
     schema = PART_SCHEMAS[kind]
     with disk_errors(f"{folder / kind}: cannot be written"):
         (folder / kind).mkdir(parents=True, exist_ok=True)
         for left in (folder / kind).glob("part-*.parquet"):
             left.unlink()
-    infos: list[dict[str, Any]] = []
+    records: list[PartRecord] = []
     for number, part in enumerate(_cut(tables, schema, part_rows)):
         name = f"{kind}/part-{number:05d}.parquet"
         _check_rows(part, name)
@@ -71,23 +72,23 @@ def write_parts(
             _write_part(folder / name, part)
         accounts = part.column(ACCOUNT)
         first, last = (accounts[0].as_py(), accounts[-1].as_py()) if len(part) else (None, None)
-        infos.append({"file": name, "first": first, "last": last, "rows": len(part)})
-    return infos
+        records.append(PartRecord(file=name, first=first, last=last, rows=len(part)))
+    return tuple(records)
 
 
 def read_account(
-    folder: Path, kind: str, parts: list[dict[str, Any]], account: str, k: int | None = None
+    folder: Path, kind: str, parts: Sequence[PartRecord], account: str, k: int | None = None
 ) -> pa.Table:
     """The rows of one account, best first; at most ``k``. No rows: an empty table.
 
     Raises:
         OSError, pyarrow.ArrowException: the part is gone or damaged.
     """
-    filled = [part for part in parts if part["rows"]]
-    place = bisect_left(filled, account, key=lambda part: part["last"])
+    filled = [part for part in parts if part.rows]
+    place = bisect_left([part.last or "" for part in filled], account)
     if place == len(filled):
         return PART_SCHEMAS[kind].empty_table()
-    with pq.ParquetFile(folder / filled[place]["file"]) as file:
+    with pq.ParquetFile(folder / filled[place].file) as file:
         groups = [
             group
             for group in range(file.metadata.num_row_groups)

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from raypipe.errors import RunError, UnknownAccountError
 from raypipe.storage.files import disk_errors, list_tree, sha256_file
+from raypipe.storage.runs.manifest import FileRecord, Manifest
 from raypipe.storage.runs.parts import holds_id, read_account
 
 MANIFEST = "manifest.json"
@@ -24,14 +25,25 @@ class Run:
     Attributes:
         id: ``<date>-<config hash>``, or with ``.2``, ``.3`` where the input of that date changed.
         path: its folder.
-        manifest: what manifest.json holds; empty where it cannot be read.
+        stored: what manifest.json holds; None where it cannot be read.
         problem: None, or what is damaged. Such a run is listed, never read and never published.
     """
 
     id: str
     path: Path
-    manifest: dict[str, Any]
+    stored: Manifest | None
     problem: str | None = None
+
+    @property
+    def manifest(self) -> Manifest:
+        """What manifest.json holds.
+
+        Raises:
+            RunError: it cannot be read, or has another schema version.
+        """
+        if self.stored is None:
+            raise RunError(f"run {self.id} {self.problem}")
+        return self.stored
 
     @property
     def date(self) -> datetime.date:
@@ -46,7 +58,8 @@ class Run:
     @property
     def age_key(self) -> tuple[datetime.date, str, int]:
         """Sorts runs from the oldest to the newest: by date, creation, number."""
-        return self.date, self.manifest.get("created", ""), int(self.id.partition(".")[2] or 1)
+        created = self.stored.created if self.stored else ""
+        return self.date, created, int(self.id.partition(".")[2] or 1)
 
     def recommendations(self, account: str, k: int | None = None) -> pa.Table:
         """Recommendations of one account, best first, as ``columns.RECOMMENDATIONS_SCHEMA``.
@@ -83,7 +96,7 @@ class Run:
             ) from error
 
     def _read(self, kind: str, account: str, k: int | None) -> pa.Table:
-        parts = self.manifest.get("parts", {})
+        parts = self.manifest.parts
         if kind not in parts:
             raise RunError(f"run {self.id} holds no {kind}; found {', '.join(parts) or 'nothing'}")
         try:
@@ -105,17 +118,21 @@ class Run:
 def load_run(path: Path) -> Run:
     """The run in a folder; what is wrong with it, a missing folder too, is its ``problem``."""
     try:
-        manifest = json.loads((path / MANIFEST).read_bytes())
+        data = (path / MANIFEST).read_bytes()
     except FileNotFoundError:
         found = "has no manifest.json" if path.is_dir() else "is gone"
-        return Run(path.name, path, {}, found)
-    except (OSError, ValueError) as error:
-        found = getattr(error, "strerror", None) or "it is not JSON"
-        return Run(path.name, path, {}, f"has no readable manifest.json: {found}")
+        return Run(path.name, path, None, found)
+    except OSError as error:
+        found = error.strerror or str(error)
+        return Run(path.name, path, None, f"has no readable manifest.json: {found}")
+    try:
+        manifest = Manifest.from_json(data)
+    except ValueError as error:
+        return Run(path.name, path, None, f"has no readable manifest.json: {error}{_cure(error)}")
     problem = manifest_problem(manifest, path.name)
     if problem:
-        return Run(path.name, path, {}, problem)
-    return Run(path.name, path, manifest, _size_problem(path, manifest["files"]))
+        return Run(path.name, path, None, problem)
+    return Run(path.name, path, manifest, _size_problem(path, manifest.files))
 
 
 def verify_run(run: Run) -> list[str]:
@@ -127,15 +144,15 @@ def verify_run(run: Run) -> list[str]:
     Raises:
         RunError: a file cannot be read.
     """
-    if not run.manifest:
+    if run.stored is None:
         return [f"run {run.id} {run.problem}"]
-    files = run.manifest["files"]
+    files = run.stored.files
     with disk_errors(f"{run.path}: cannot be read"):
         found = set(list_tree(run.path)) - {MANIFEST}
         differ = [
             name
             for name in sorted(found & files.keys())
-            if sha256_file(run.path / name) != files[name]["sha256"]
+            if sha256_file(run.path / name) != files[name].sha256
         ]
     return (
         [f"missing: {name}" for name in sorted(files.keys() - found)]
@@ -144,33 +161,30 @@ def verify_run(run: Run) -> list[str]:
     )
 
 
-def manifest_problem(manifest: Any, run_id: str) -> str | None:
+def manifest_problem(manifest: Manifest, run_id: str) -> str | None:
     """Why this cannot be the manifest of that run; None if it can."""
-    try:
-        files = manifest["files"]
-        parts = [part for kind in manifest.get("parts", {}).values() for part in kind]
-        sound = (
-            isinstance(manifest["created"], str)
-            and all(file.keys() >= {"bytes", "sha256"} for file in files.values())
-            and all(part.keys() >= {"first", "last", "rows"} for part in parts)
-            and all(part["file"] in files for part in parts)
-        )
-    except (AttributeError, KeyError, TypeError):
-        sound = False
-    if not sound:
-        return "has a manifest.json that does not describe its files"
-    if manifest.get("run") != run_id:
-        return f"has the manifest.json of {manifest.get('run')}"
+    parts = [part for kind in manifest.parts.values() for part in kind]
+    if missing := [part.file for part in parts if part.file not in manifest.files]:
+        return f"has a manifest.json that does not describe its files: {missing[0]} is not among"
+    if manifest.run != run_id:
+        return f"has the manifest.json of {manifest.run}"
     return None
 
 
-def _size_problem(path: Path, files: dict[str, Any]) -> str | None:
+def _cure(error: ValueError) -> str:
+    """What to do about a manifest of another schema version."""
+    if "schema_version" not in str(error):
+        return ""
+    return ": another raypipe wrote it; read it with that version, or run the night again"
+
+
+def _size_problem(path: Path, files: dict[str, FileRecord]) -> str | None:
     """A look at names and sizes, cheap enough for every listing; verify_run reads the bytes."""
     for name, expected in files.items():
         try:
             found = (path / name).stat().st_size
         except OSError:
             return f"is damaged: {name} is missing"
-        if found != expected["bytes"]:
-            return f"is damaged: {name} has {found} bytes, expected {expected['bytes']}"
+        if found != expected.bytes:
+            return f"is damaged: {name} has {found} bytes, expected {expected.bytes}"
     return None

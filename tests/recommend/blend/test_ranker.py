@@ -17,7 +17,7 @@ from raypipe.config import load_config
 from raypipe.errors import ConfigError, InputError
 from raypipe.evaluation import blending, holdout_selection
 from raypipe.evaluation.evaluate import evaluate
-from raypipe.evaluation.holdout_selection import choose_ladder, decide, ranker_of
+from raypipe.evaluation.holdout_selection import choose_ladder, decide
 from raypipe.kernels.trees import score
 from raypipe.pipeline import run as pipeline_run
 from raypipe.pipeline.run import run_night
@@ -133,7 +133,7 @@ def test_who_leads_by_the_ranker():
     means = np.array([0.1, 0.3, 0.1, 0.31, 0.1, 0.2, 0.305])[:, None]
     ladder, rows = decide({"warm": means + noise}, [0, 400, 0], shown, config)
     # Two hops are ahead of similar, but not beyond the interval; the ranker is, by its mean.
-    leads = {row["size"]: (row["name"], row["why"]) for row in rows if row["leads"]}
+    leads = {row.segment: (row.strategy, row.why) for row in rows if row.leads}
     assert leads["warm"] == ("learned_ranker", "larger mean")
     assert leads["cold"][0] == leads["hot"][0] == "rank_fusion"
     assert [(tier.min_follows, tier.name) for tier in ladder] == [
@@ -141,9 +141,9 @@ def test_who_leads_by_the_ranker():
     ]  # fmt: skip
     means[-1] = 0.299
     _, rows = decide({"warm": means + noise}, [0, 400, 0], shown, config)
-    assert {row["name"]: row["why"] for row in rows if row["leads"] or row["ndcg"]} | {
+    assert {row.strategy: row.why for row in rows if row.leads or row.ndcg} | {
         "similar": "larger mean", "learned_ranker": "not larger mean",
-    } == {row["name"]: row["why"] for row in rows if row["leads"] or row["ndcg"]}  # fmt: skip
+    } == {row.strategy: row.why for row in rows if row.leads or row.ndcg}  # fmt: skip
 
 
 def follows_of(accounts=400):
@@ -183,16 +183,18 @@ def decided(graph, shards=1, run_shards=map, **settings):
 def test_the_ranker_is_decided_the_same_however_it_is_cut(quick):
     graph = graph_of(follows_of())
     found = decided(graph)
-    assert "learned_ranker" in {tier["how"] for tier in found["ladder"]["tiers"]}
-    blend = found["ladder"]["blend"]
-    assert blend["why"].startswith("blend: ranker trained on ")
-    assert len(blend["gains"]) == 8
+    assert "learned_ranker" in {tier.how for tier in found.ladder.tiers}
+    blend = found.ladder.blend
+    assert blend.why.startswith("blend: ranker trained on ")
+    assert len(blend.gains) == 8
 
     def backwards(function, todo):
         return map(function, reversed(todo))
 
-    assert decided(graph, 5, backwards) == found
-    assert ranker_of(found).features[0] == "follow_back.score"
+    again = decided(graph, 5, backwards)
+    assert again.ladder == found.ladder
+    assert to_values(again.ranker) == to_values(found.ranker)
+    assert found.ranker.features[0] == "follow_back.score"
 
 
 def test_each_half_is_measured_by_the_other(quick, monkeypatch):
@@ -224,9 +226,9 @@ def test_each_half_is_measured_by_the_other(quick, monkeypatch):
 
 def test_more_is_held_out_where_follows_are_few(quick, monkeypatch):
     graph = graph_of(follows_of())
-    twice = ranker_of(decided(graph)).facts["follows"]
+    twice = decided(graph).ranker.facts["follows"]
     monkeypatch.setattr(blending, "ENOUGH_FOLLOWS", 10)
-    once = ranker_of(decided(graph)).facts["follows"]
+    once = decided(graph).ranker.facts["follows"]
     assert 1.5 * once < twice < 2.5 * once
 
 
@@ -253,14 +255,14 @@ def test_work_is_told_as_it_is_done(quick, monkeypatch):
 def test_too_few_follows_leave_the_blend_by_weights(quick, monkeypatch):
     monkeypatch.setattr(blending, "FEWEST_FOLLOWS", 10**6)
     found = decided(graph_of(follows_of()))
-    assert found["ranker"] is None
-    assert {tier["how"] for tier in found["ladder"]["tiers"]} <= {"fill_up", "rank_fusion"}
-    assert found["ladder"]["blend"]["why"].endswith("1,000,000 are needed)")
+    assert found.ranker is None
+    assert {tier.how for tier in found.ladder.tiers} <= {"fill_up", "rank_fusion"}
+    assert found.ladder.blend.why.endswith("1,000,000 are needed)")
     nobody = decided(graph_of(follows_of()), **{"candidates.min_followers": 500})
-    assert nobody["ladder"]["blend"]["why"].startswith("blend: no ranker (0 held-out follows")
+    assert nobody.ladder.blend.why.startswith("blend: no ranker (0 held-out follows")
     few = decided(graph_of(follows_of(60)))
-    assert ladder_of(few["ladder"]["tiers"])[-1].name == "rank_fusion"
-    assert few["ladder"]["why"].startswith("ladder: blend by weights (")
+    assert ladder_of(few.ladder.tiers)[-1].name == "rank_fusion"
+    assert few.ladder.why.startswith("ladder: blend by weights (")
 
 
 def write(tmp_path):
@@ -285,8 +287,8 @@ def test_a_night_keeps_its_ranker(quick, tmp_path, monkeypatch):
     )
     whole = run_night(config, RunStore(tmp_path / "whole"), DATE).run
     assert load_ranker(whole.path / "ranker.json").facts["follows"] > 50
-    assert "learned_ranker" in {tier["how"] for tier in whole.manifest["ladder"]["tiers"]}
-    assert set(whole.manifest["counts"]["recommendations"]) == {
+    assert "learned_ranker" in {tier.how for tier in whole.manifest.ladder.tiers}
+    assert set(whole.manifest.counts.recommendations) == {
         "similar", "popular", "follow_back", "two_hop", "co_followed",
     }  # fmt: skip
 
@@ -309,9 +311,7 @@ def test_a_ranked_list_is_explained_as_it_was_made(quick, tmp_path):
     )
     run = run_night(config, RunStore(tmp_path / "runs"), DATE).run
     least = min(
-        tier["min_follows"]
-        for tier in run.manifest["ladder"]["tiers"]
-        if tier["how"] == "learned_ranker"
+        tier.min_follows for tier in run.manifest.ladder.tiers if tier.how == "learned_ranker"
     )
     follows = Counter(a for a, _ in follows_of())
     account = next(name for name, count in follows.items() if count >= least)
@@ -329,7 +329,7 @@ def test_evaluate_measures_both_blends(quick, tmp_path):
     found = evaluate(
         load_config(None, told), ["two_hop", "rank_fusion", "learned_ranker", "ladder"]
     )
-    means = {row["source"]: row["mean"] for row in found.means if row["size"] == "all"}
+    means = {row["source"]: row["mean"] for row in found.means if row["segment"] == "all"}
     assert means["learned_ranker"] > means["two_hop"] > 0
     assert found.facts["ladder"]["blend"]["trained_on"]["trees"] == 20
     few = {**told, "evaluation.min_follows": 500}

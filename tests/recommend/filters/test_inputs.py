@@ -19,16 +19,17 @@ from raypipe.cli.output.runs import print_run
 from raypipe.config import load_config
 from raypipe.config.feedback_url import store_url
 from raypipe.errors import ConfigError, FeedbackError, InputError, LeakError, MissingInputError
+from raypipe.evaluation.holdout_selection import Decision
 from raypipe.pipeline import run as pipeline_run
 from raypipe.pipeline.publish_gate import check_lists
 from raypipe.pipeline.run import run_night
-from raypipe.recommend.blend.ranker import to_values
 from raypipe.recommend.context import prepare
 from raypipe.recommend.filters.eligibility import exclusions_of
 from raypipe.recommend.filters.inputs import FilterInputs, filters_of
-from raypipe.recommend.ladder import FILL_UP, LEARNED_RANKER, RANK_FUSION, SOURCES, Tier
+from raypipe.recommend.ladder import FILL_UP, LEARNED_RANKER, RANK_FUSION, SOURCES
 from raypipe.recommend.shard import recommend_shard
 from raypipe.storage.feedback.store import FeedbackStore, Snapshot
+from raypipe.storage.records import LadderDecision, TierRecord
 from raypipe.storage.runs.parts import write_parts
 from raypipe.storage.runs.store import RunStore
 from tests import naive
@@ -155,11 +156,11 @@ def test_a_rejection_makes_another_run_and_is_out():
     assert second.new
     assert lists_in(first) - lists_in(second.run) == {("a", "z")}
     manifest = second.run.manifest
-    assert manifest["counts"]["filters"]["rejections"] == 1
-    assert manifest["counts"]["filters"]["rejections_of_unknown_accounts"] == 1
-    assert manifest["counts"]["excluded"]["similar"]["REJECTED"] == 1
-    assert manifest["counts"]["checked_at_the_gate"] == len(lists_in(second.run))
-    assert manifest["feedback"]["watermark"] == 2
+    assert manifest.counts.filters["rejections"] == 1
+    assert manifest.counts.filters["rejections_of_unknown_accounts"] == 1
+    assert manifest.counts.excluded["similar"]["REJECTED"] == 1
+    assert manifest.counts.checked_at_the_gate == len(lists_in(second.run))
+    assert manifest.feedback.watermark == 2
     assert not run_night(config_for(), store, "2026-03-01").new
 
 
@@ -207,13 +208,13 @@ def test_previously_followed_is_remembered_from_run_to_run():
     for day in (2, 3, 4):
         outcome = run_night(config_for(), store, f"2026-03-0{day}")
         assert ("a", "z") not in lists_in(outcome.run)
-        assert outcome.run.manifest["counts"]["filters"]["previously_followed"] == 1
+        assert outcome.run.manifest.counts.filters["previously_followed"] == 1
         assert not run_night(config_for(), store, f"2026-03-0{day}").new
     forgetful = run_night(config_for(filters__previously_followed=False), store, "2026-03-05").run
     assert ("a", "z") in lists_in(forgetful)
     write([*ROWS, ("a", "z")])  # followed again
     again = run_night(config_for(), store, "2026-03-06").run
-    assert again.manifest["counts"]["filters"]["previously_followed"] == 0
+    assert again.manifest.counts.filters["previously_followed"] == 0
 
 
 def test_an_unreadable_store_refuses_the_run():
@@ -297,9 +298,9 @@ rows_of_names = st.lists(
 
 def stands_on(monkeypatch, *names, how="fill_up"):
     """Nights from here on make every list of these sources."""
-    ladder = {"decided_by": "fixed", "why": "", "metric": "", "table": []}
-    ladder["tiers"] = [Tier(0, names, how)._asdict()]
-    decided = {"ladder": ladder, "ranker": to_values(stumps(names))}
+    tier = TierRecord(min_follows=0, sources=names, how=how)
+    ladder = LadderDecision(decided_by="fixed", why="", metric="", tiers=(tier,))
+    decided = Decision(ladder, stumps(names))
     monkeypatch.setattr(pipeline_run, "choose_ladder", lambda *_: decided)
 
 
@@ -337,7 +338,7 @@ def nothing_leaks(first, second, early, late, blocked, globally_excluded):
     Path("bots.csv").write_text("\n".join(["accountId", *sorted(globally_excluded)]) + "\n")
     filters = {"filters__blocks": "blocks.csv", "filters__bots": "bots.csv"}
     two = run_night(config_for(**filters, **MODEL, **BLENDED), store, "2026-03-02").run
-    asked = two.manifest["counts"]["recommendations"]
+    asked = two.manifest.counts.recommendations
     assert asked.keys() == set(SOURCES)
     never = {(a, b) for a, b in first if a != b} - set(second)
     for account, candidate in lists_in(two):

@@ -13,6 +13,7 @@ import pytest
 from raypipe.columns import RECOMMENDATIONS_SCHEMA
 from raypipe.errors import RunError
 from raypipe.storage.files import disk_errors
+from raypipe.storage.runs.manifest import RowCounts, RunFacts, SecondsRecord
 from raypipe.storage.runs.parts import write_parts
 
 NAMES = [f"2026-03-0{day}-0a1b2c3d" for day in range(1, 5)]
@@ -37,6 +38,42 @@ def write_ids(path):
         writer.write_table(ids)
 
 
+def facts(parts):
+    """What the pipeline reports of a run with these parts."""
+    counts = {
+        "rows": dict.fromkeys(RowCounts.model_fields, 0),
+        "graph": {"accounts": 5, "follows": 4, "co_follow_pairs": 0},
+        "recommendations": {"popular": 4},
+        "excluded": {},
+        "filters": {},
+        **dict.fromkeys(("audience", "neighbours", "checked_at_the_gate", "shards"), 4),
+    }
+    ladder = {"decided_by": "fixed", "why": "ladder: fixed (config)", "metric": "ndcg@10"}
+    tiers = [{"min_follows": 0, "sources": ["popular"], "how": "fill_up"}]
+    similarity = {"max_followers": None, "hubs_left_out": 0, "share_of_co_follow_pairs_left": 1.0}
+    seconds = dict.fromkeys(SecondsRecord.model_fields, 1.0)
+    return RunFacts.model_validate(
+        {
+            "config_digest": "0a1b2c3d",
+            "fingerprint": "00",
+            "seed": 0,
+            "counts": counts,
+            "feedback": dict.fromkeys(("url", "previously_followed_in", "shown_in"))
+            | {"watermark": 0},
+            "ladder": {**ladder, "tiers": tiers},
+            "similarity": {**similarity, "recall": 1.0, "low": 1.0, "high": 1.0, "sample": 0},
+            "walks": {},
+            "parts": parts,
+            "inputs": [],
+            "engines": {"frames": "frames: pandas", "cluster": "cluster: none"},
+            "predicted": seconds,
+            "actual": seconds,
+            "stages": [],
+            "versions": {},
+        }
+    )
+
+
 def finish(store, name, word="x"):
     """A finished run that is not published; and the shards that had to be computed."""
     with store.lock():
@@ -50,7 +87,7 @@ def finish(store, name, word="x"):
         with disk_errors("graph: cannot be written"):
             (staging.path / "graph").mkdir()
             write_ids(staging.path / "graph" / "ids.arrow")
-        run = store.finish(staging, {"parts": {"recommendations": parts}})
+        run = store.finish(staging, facts({"recommendations": parts}))
     return run, computed
 
 

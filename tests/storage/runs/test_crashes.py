@@ -86,7 +86,7 @@ def files_of_new(before, tmp_path_factory):
     store = RunStore(shutil.copytree(before, tmp_path_factory.mktemp("whole") / "runs"))
     with steps(lambda name, number: None) as names:
         nightly(store, NEW, NEW)
-    return store.current().manifest["files"], list(names)
+    return store.current().manifest.files, list(names)
 
 
 def check_readers(store):
@@ -104,7 +104,7 @@ def check_rerun(store, files):
     """The next run of the same night finishes, publishes, and leaves nothing behind."""
     computed = nightly(store, NEW, NEW)
     assert seen(store) == expected(NEW, NEW)
-    assert store.current().manifest["files"] == files
+    assert store.current().manifest.files == files
     assert [run.id for run in store.runs()] == [NEW, OLD]
     assert not (store.root / ".staging").exists()
     assert list((store.root / ".trash").iterdir()) == []
@@ -225,4 +225,4 @@ def test_readers_while_publishing(before, tmp_path):
         reads[run_id] += 1
     assert os.waitstatus_to_exitcode(ended[1]) == 0
     assert min(reads.values()) > 0
-    assert len(store.current().manifest["files"]) == 3
+    assert len(store.current().manifest.files) == 3

@@ -43,9 +43,9 @@ def neighbours(*accounts):
 
 def test_parts_are_cut_between_accounts_and_say_whom_they_hold(tmp_path):
     found = write_parts(tmp_path, "recommendations", [RECOMMENDATIONS], part_rows=2)
-    assert found == [
-        {"file": "recommendations/part-00000.parquet", "first": "a", "last": "a", "rows": 3},
-        {"file": "recommendations/part-00001.parquet", "first": "c", "last": "é", "rows": 3},
+    assert [(part.file, part.first, part.last, part.rows) for part in found] == [
+        ("recommendations/part-00000.parquet", "a", "a", 3),
+        ("recommendations/part-00001.parquet", "c", "é", 3),
     ]
     assert pq.read_table(tmp_path / "recommendations").equals(RECOMMENDATIONS)
 
@@ -74,7 +74,7 @@ def test_read_account(tmp_path, account, k, rows):
 def test_no_rows_make_one_empty_part(tmp_path):
     for tables in ([], [RECOMMENDATIONS.slice(0, 0)]):
         infos = write_parts(tmp_path, "recommendations", tables)
-        assert [(info["first"], info["last"], info["rows"]) for info in infos] == [(None, None, 0)]
+        assert [(info.first, info.last, info.rows) for info in infos] == [(None, None, 0)]
         assert pq.read_table(tmp_path / "recommendations").schema.equals(RECOMMENDATIONS_SCHEMA)
         assert len(read_account(tmp_path, "recommendations", infos, "a")) == 0
 
@@ -88,12 +88,12 @@ def test_parts_of_an_attempt_before_are_replaced(tmp_path):
 def test_only_the_part_and_the_rows_of_the_account_are_read(tmp_path):
     with mock.patch.object(parts, "GROUP_ROWS", 3):
         infos = write_parts(tmp_path, "neighbours", [neighbours(*"aaabbbcccddd")], part_rows=6)
-    part = tmp_path / infos[0]["file"]
+    part = tmp_path / infos[0].file
     second_group = pq.ParquetFile(part).metadata.row_group(1).column(0).dictionary_page_offset
     data = bytearray(part.read_bytes())
     data[4:second_group] = bytes(second_group - 4)
     part.write_bytes(data)
-    (tmp_path / infos[1]["file"]).unlink()
+    (tmp_path / infos[1].file).unlink()
     assert len(read_account(tmp_path, "neighbours", infos, "b")) == 3
     with pytest.raises(OSError, match=r"Parquet|Thrift|page"):
         read_account(tmp_path, "neighbours", infos, "a")
@@ -103,7 +103,7 @@ def test_only_the_part_and_the_rows_of_the_account_are_read(tmp_path):
 @pytest.mark.parametrize(
     ("tables", "message"),
     [
-        ([neighbours("b", "a")], "rows are not sorted by followerId, then rank"),
+        ([neighbours("b", "a")], "rows are not sorted by accountId, then rank"),
         ([neighbours("b"), neighbours("c"), neighbours("a")], "rows are not sorted"),
         ([neighbours("a", "b"), neighbours("a", "b")], "rows are not sorted"),
         ([neighbours("a"), neighbours("a")], "rows are not sorted"),
@@ -150,9 +150,9 @@ def test_same_rows_same_bytes_and_every_account_is_found(accounts, cuts, id_type
         infos = write_parts(Path(one), "neighbours", [table], part_rows)
         assert write_parts(Path(other), "neighbours", cut, part_rows) == infos
         for info in infos:
-            assert Path(one, info["file"]).read_bytes() == Path(other, info["file"]).read_bytes()
+            assert Path(one, info.file).read_bytes() == Path(other, info.file).read_bytes()
         assert pq.read_table(Path(one, "neighbours")).equals(table)
-        assert all(info["rows"] >= part_rows for info in infos[:-1])
+        assert all(info.rows >= part_rows for info in infos[:-1])
         for account in {*accounts, "", "absent"}:
             found = read_account(Path(one), "neighbours", infos, account)
             assert found.to_pylist() == [
@@ -171,7 +171,7 @@ def test_same_bytes_where_a_group_fills_many_pages(tmp_path):
     infos = write_parts(tmp_path / "one", "neighbours", [table], part_rows=12_000)
     assert write_parts(tmp_path / "other", "neighbours", cut, part_rows=12_000) == infos
     for info in infos:
-        one, other = ((tmp_path / way / info["file"]).read_bytes() for way in ("one", "other"))
+        one, other = ((tmp_path / way / info.file).read_bytes() for way in ("one", "other"))
         assert one == other
 
 

