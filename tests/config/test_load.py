@@ -84,11 +84,15 @@ def test_memory_is_written_as_people_write_it(written, bytes_):
 
 
 def test_threshold_is_exact():
-    assert load_config(None, {"sources.similar.threshold": 0.1}).similar.threshold_fraction == (
+    assert load_config(
+        None, {"sources.similar.threshold": 0.1}
+    ).sources.similar.threshold_fraction == (
         1,
         10,
     )
-    assert load_config(None, {"sources.similar.threshold": 0}).similar.threshold_fraction == (0, 1)
+    assert load_config(
+        None, {"sources.similar.threshold": 0}
+    ).sources.similar.threshold_fraction == (0, 1)
 
 
 @pytest.mark.parametrize(
@@ -206,5 +210,8 @@ def test_bad_settings_say_what_is_expected(setting):
 def test_setting_below_a_value_is_refused():
     with pytest.raises(ConfigError, match="similar is a value, not a section"):
         load_config(
-            None, dict([parse_setting("similar=3"), parse_setting("sources.similar.neighbours=3")])
+            None,
+            dict(
+                [parse_setting("sources.similar=3"), parse_setting("sources.similar.neighbours=3")]
+            ),
         )

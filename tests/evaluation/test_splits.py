@@ -101,12 +101,12 @@ def test_seeds_and_the_number_of_other_accounts():
     one, same, other = (hold_out_share(graph, (1, 5), 5, seed) for seed in (0, 0, 1))
     assert np.array_equal(one, same)
     assert not np.array_equal(one, other)
-    config = EvaluationConfig(accounts=10)
+    config = EvaluationConfig(max_accounts=10)
     split = split_follows(graph, one, everybody(graph), config, 0)
     assert len(split.accounts) == 10
     assert split.facts["accounts"]["not_drawn"] == 50
     assert (np.diff(split.accounts) > 0).all()
-    more = split_follows(graph, one, everybody(graph), EvaluationConfig(accounts=20), 0)
+    more = split_follows(graph, one, everybody(graph), EvaluationConfig(max_accounts=20), 0)
     assert set(split.accounts) < set(more.accounts)
     assert set(split.accounts) != set(
         split_follows(graph, one, everybody(graph), config, 1).accounts

@@ -46,7 +46,7 @@ def test_a_rejection_holds_at_once(night):
     refused = before[1]["candidateId"]
     assert "not shown to star-01 again" in raypipe("reject", "star-01", refused).stdout
     after = as_json("recommend", "star-01")
-    assert after == [row for row in before if row["followingId"] != refused]
+    assert after == [row for row in before if row["candidateId"] != refused]
     assert len(as_json("recommend", "star-01", "--limit", 3)) == 3
     assert "may be shown" in raypipe("unreject", "star-01", refused).stdout
     assert as_json("recommend", "star-01") == before
@@ -96,18 +96,18 @@ def test_export_then_import(name, elsewhere):
 
 def test_bad_rows_go_to_quarantine(elsewhere):
     (elsewhere / "in.csv").write_bytes(
-        b"candidate,account\nbob,ann\n,ann\nbob,bob\nbob\nx\xff,ann\ncid,ann\nbob,\n"
+        b"candidateId,accountId\nbob,ann\n,ann\nbob,bob\nbob\nx\xff,ann\ncid,ann\nbob,\n"
     )
     facts = as_json("rejections", "import", "in.csv")
     assert facts == {"rows": 7, "added": 2, "already_rejected": 0, "quarantined": 5}
     assert pq.read_table("rejections.quarantine.parquet").to_pylist() == [
         {"file": "in.csv", "row": row, "reason": reason}
         for row, reason in (
-            (2, "no candidate"),
-            (3, "account and candidate are the same"),
+            (2, "no candidateId"),
+            (3, "accountId and candidateId are the same"),
             (4, "another number of values than the header"),
-            (5, "candidate is not text"),
-            (7, "no account"),
+            (5, "candidateId is not text"),
+            (7, "no accountId"),
         )
     ]
     assert rejected_by("sqlite:///runs/feedback.sqlite", "ann") == {"bob", "cid"}
@@ -117,7 +117,7 @@ def test_bad_rows_go_to_quarantine(elsewhere):
     ("content", "exit_code", "message"),
     [
         (None, 66, "in.csv: found no such file; expected a CSV or Parquet file"),
-        ("a,b\n1,2\n", 65, "in.csv: no column account, candidate; found a, b"),
+        ("a,b\n1,2\n", 65, "in.csv: no column accountId, candidateId; found a, b"),
     ],
 )
 def test_a_file_that_is_no_table_of_rejections(content, exit_code, message, elsewhere):
@@ -154,7 +154,7 @@ def test_every_command_looks_in_the_same_place(elsewhere, monkeypatch):
     made = as_json(*run, "--date", "2026-03-01")
     assert made["feedback"]["url"] == "sqlite:///environment.sqlite"
     assert made["counts"]["filters"]["rejections"] == 1
-    shown = {row["followingId"] for row in as_json("recommend", "star-01")}
+    shown = {row["candidateId"] for row in as_json("recommend", "star-01")}
     assert {"star-02", "star-03", "star-04"} - shown == {"star-03"}
     monkeypatch.delenv("RAYPIPE_FEEDBACK_URL")  # readers go on where the run has looked
     assert [row["candidateId"] for row in as_json("rejections", "list")] == ["star-03"]

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 import sqlalchemy as sa
 
+from raypipe.config.feedback_url import store_url
 from raypipe.errors import ConfigError, FeedbackError, FeedbackLockedError
 from raypipe.storage.feedback import quick_read, schema
 from raypipe.storage.feedback.quick_read import rejected_by
@@ -28,7 +29,7 @@ def events_in(url):
     with engine.connect() as connection:
         rows = connection.execute(sa.select(schema.events).order_by(schema.events.c.seq)).all()
     engine.dispose()
-    return [(row.action, row.account, row.candidate, row.reason) for row in rows]
+    return [(row.action, row.accountId, row.candidateId, row.reason) for row in rows]
 
 
 def test_reject_and_unreject(store, url):
@@ -93,7 +94,7 @@ def test_the_quick_reader_sees_what_holds(store, url):
 
 
 def test_where_there_is_no_store_none_is_made(tmp_path):
-    url = quick_read.store_url(None, tmp_path)
+    url = store_url(None, tmp_path)
     with closing(FeedbackStore(url)) as store:
         assert store.rejections() == []
         assert store.snapshot().watermark == 0
@@ -241,7 +242,7 @@ def test_other_stores_are_refused(url, message):
 def test_a_file_that_is_no_store(tmp_path):
     path = tmp_path / "feedback.sqlite"
     path.write_bytes(b"not a database at all" * 100)
-    url = quick_read.store_url(None, tmp_path)
+    url = store_url(None, tmp_path)
     for use in (lambda: FeedbackStore(url).snapshot(), lambda: rejected_by(url, "ann")):
         with pytest.raises(FeedbackError, match="put a backup of it in its place"):
             use()
