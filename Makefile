@@ -8,7 +8,7 @@ FOLLOWS ?=
 ARGS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench bench-similarity lock clean
+.PHONY: help run test lint docs bench bench-similarity lock clean
 
 help:  ## show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ test: $(VENV)/installed  ## the whole test suite, two files at a time [ARGS=...]
 
 lint: $(VENV)/installed  ## style and format, as ruff sees them
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+
+docs: $(VENV)/installed  ## rewrite what is generated in the documents [ARGS=--output: and the shown output]
+	$(BIN)/python -m tests.docs $(ARGS)
 
 bench: $(VENV)/installed  ## the figures in the README, measured on this machine
 	$(BIN)/python -m pip install --quiet --no-build-isolation -e '.[bench]'

@@ -1,0 +1,63 @@
+"""The generated parts of the documents are as the code has them now."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from raypipe import errors
+from raypipe.config import RunConfig, load_config
+from tests.docs.documents import documents, text_of
+from tests.docs.generated import PARTS, with_generated
+from tests.paths import ROOT
+
+
+@pytest.mark.parametrize("document", documents())
+def test_generated_parts_are_current(document):
+    text = text_of(document)
+    assert with_generated(text) == text, f"{document} is stale; run: make docs"
+
+
+def test_every_generated_part_stands_in_a_document():
+    texts = "".join(text_of(document) for document in documents())
+    assert set(re.findall(r"<!-- generated: ([\w-]+), by make docs -->", texts)) == set(PARTS)
+
+
+def test_with_generated_stale_part_is_rewritten():
+    begin, end = "<!-- generated: exit-codes, by make docs -->\n", "<!-- end of generated -->"
+    fresh = with_generated(f"a\n{begin}old\n{end}\nb\n")
+    assert "old" not in fresh
+    assert "| 78 | `ConfigError` |" in fresh
+    assert with_generated(fresh) == fresh
+
+
+def test_exit_codes_are_those_of_the_docstring_in_errors():
+    tree = dict(re.findall(r"(\w+) +exit +(\d+)", errors.__doc__))
+    del tree["RaypipeError"]
+    assert {name: getattr(errors, name).exit_code for name in tree} == {
+        name: int(code) for name, code in tree.items()
+    }
+    assert all(f"`{name}`" in PARTS["exit-codes"]() for name in tree)
+
+
+def test_configuration_has_every_key():
+    text = PARTS["configuration"]()
+    for key in (
+        "`neighbours` | integer, at least 1 and at most 1,000 | `10`",
+        "## `sources.two_hop`",
+    ):
+        assert key in text
+    assert text.count("Affects speed only.") == 6
+
+
+def test_nightly_config_has_every_key_with_its_default():
+    yours = {"input": {"follows"}, "candidates": {"min_followers"}}
+    found = load_config(ROOT / "configs" / "nightly.yaml").model_dump()
+    default = RunConfig().model_dump()
+    different = {
+        section: {key for key in value if value[key] != default[section][key]}
+        for section, value in found.items()
+        if isinstance(value, dict) and value != default[section]
+    }
+    assert different == yours
