@@ -42,7 +42,7 @@ class Block(NamedTuple):
             >>> Block("a.md", 1, "yaml", "# configs/snap.yaml: an edge list\\n").file
             'configs/snap.yaml'
         """
-        found = re.match(r"# ([\w./-]+\.\w+)(?::|\n|$)", self.text)
+        found = re.match(r"# ([\w./-]+\.\w+)(?=[:;,\s]|$)", self.text)
         return found[1] if found else None
 
 
@@ -55,7 +55,7 @@ def documents() -> list[str]:
 
 
 def text_of(document: str) -> str:
-    return (ROOT / document).read_text(encoding="utf-8")
+    return path_of(document).read_text(encoding="utf-8")
 
 
 def blocks_in(text: str, document: str = "") -> list[Block]:

@@ -19,6 +19,8 @@ _PART = re.compile(
 
 Schema = dict[str, Any]
 
+#: Of a section that is no part of the digest of a config.
+_NO_LIST = "No key of this section changes a published list."
 #: What pydantic's ByteSize is in a JSON schema.
 _BYTE_SIZE = ["text", "integer, at least 0"]
 
@@ -38,10 +40,13 @@ def configuration() -> str:
     return "\n".join(_sections(schema, "", schema["$defs"]))
 
 
-def _sections(schema: Schema, above: str, known: dict[str, Schema]) -> Iterator[str]:
+def _sections(
+    schema: Schema, above: str, known: dict[str, Schema], apart: bool = False
+) -> Iterator[str]:
     keys = {name: field for name, field in schema["properties"].items() if "$ref" not in field}
     yield f"## {f'`{above}`' if above else 'Top level'}\n"
-    yield f"{_sentence(schema.get('description', ''))}\n"
+    about = _sentence(schema.get("description", ""))
+    yield f"{about} {_NO_LIST if apart else ''}".rstrip() + "\n"
     if keys:
         yield "| key | type | default | description |"
         yield "|---|---|---|---|"
@@ -54,7 +59,8 @@ def _sections(schema: Schema, above: str, known: dict[str, Schema]) -> Iterator[
     for name, field in schema["properties"].items():
         if "$ref" in field:
             below = known[field["$ref"].rpartition("/")[2]]
-            yield from _sections(below, f"{above}.{name}" if above else name, known)
+            key = f"{above}.{name}" if above else name
+            yield from _sections(below, key, known, bool(field.get("speed_only")))
 
 
 def _type(field: Schema) -> str:
@@ -64,7 +70,9 @@ def _type(field: Schema) -> str:
         return f"`{field['const']}`"
     if "anyOf" in field:
         found = list(dict.fromkeys(_type(each) for each in field["anyOf"]))
-        return "size" if found == _BYTE_SIZE else " or ".join(found)
+        if found == _BYTE_SIZE:
+            return "size, such as `2GB`"
+        return (", or " if any("," in each for each in found) else " or ").join(found)
     names = {"string": "text", "boolean": "true or false", "object": "mapping", "null": "null"}
     kind = field.get("type", "any")
     if kind == "array":
@@ -130,11 +138,11 @@ def _commands(group: Any, above: str) -> Iterator[tuple[str, str]]:
 
 
 def _first_sentence(text: str) -> str:
-    return " ".join(text.partition("\n\n")[0].split())
+    return _sentence(text.partition("\n\n")[0])
 
 
 def _sentence(text: str) -> str:
-    return " ".join(text.split())
+    return " ".join(text.replace("``", "`").split())
 
 
 def _cell(text: str, escape: bool = True) -> str:
