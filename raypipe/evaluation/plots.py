@@ -13,6 +13,7 @@ from raypipe.evaluation.measuring import ALL
 from raypipe.evaluation.metrics import COVERAGE, LISTS, RANKING, REJECTED
 from raypipe.evaluation.results import Row, only
 from raypipe.evaluation.splits import SEGMENTS
+from raypipe.storage.data_files import save_figure
 from raypipe.storage.files import disk_errors
 
 #: Name of a picture to the metrics in it.
@@ -45,7 +46,7 @@ def plot_metrics(evaluation: Evaluation, picture: str, path: Path) -> bool:
     if not shown:
         return False
     with disk_errors(f"{path}: cannot be written"):
-        figure_of(evaluation, shown).savefig(path, format="png")
+        save_figure(path, figure_of(evaluation, shown))
     return True
 
 

@@ -12,14 +12,14 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from raypipe.columns import ACCOUNT, SOURCE
 from raypipe.compute.versions import versions
 from raypipe.evaluation.evaluate import Evaluation
 from raypipe.evaluation.plots import PICTURES, plot_metrics
 from raypipe.evaluation.splits import SEGMENTS
-from raypipe.storage.files import disk_errors, to_json, write_atomic
+from raypipe.storage.data_files import parquet_writer, write_json
+from raypipe.storage.files import disk_errors, make_folder, remove_file
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 VALUES_SCHEMA = pa.schema(
@@ -50,14 +50,14 @@ def save(evaluation: Evaluation, folder: Path, date: str) -> Path:
     """
     place = folder / f"{date}-{evaluation.digest}"
     with disk_errors(f"{place}: cannot be written"):
-        place.mkdir(parents=True, exist_ok=True)
-        (place / "evaluation.json").unlink(missing_ok=True)
+        make_folder(place)
+        remove_file(place / "evaluation.json")
         _write_values(evaluation, place / "evaluation.parquet")
         for name in PICTURES:
             picture = place / f"{name}.png"
-            picture.unlink(missing_ok=True)
+            remove_file(picture)
             plot_metrics(evaluation, name, picture)
-        write_atomic(place / "evaluation.json", to_json(as_json(evaluation, date)))
+        write_json(place / "evaluation.json", as_json(evaluation, date))
     return place
 
 
@@ -85,7 +85,7 @@ def _write_values(evaluation: Evaluation, path: Path) -> None:
     def same(names: tuple[str, ...], place: int) -> pa.DictionaryArray:
         return pa.DictionaryArray.from_arrays(pa.array([place] * m, pa.int32()), list(names))
 
-    with pq.ParquetWriter(path, VALUES_SCHEMA, compression="zstd") as writer:
+    with parquet_writer(path, VALUES_SCHEMA, "zstd") as writer:
         for i in range(len(measures.sources)):
             for j in range(len(measures.metrics)):
                 columns = [

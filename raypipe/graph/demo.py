@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from raypipe.columns import FOLLOWS_SCHEMA
-from raypipe.storage.files import disk_errors, write_atomic
+from raypipe.storage.files import disk_errors, make_folder, write_atomic
 
 TOPICS = (
     "astro", "bees", "birds", "bread", "chess", "cycling", "films", "fungi", "gardens", "history",
@@ -68,7 +68,7 @@ def write_demo(path: Path, accounts: int = 5000, seed: int = 0) -> int:
     rows = demo_follows(accounts, seed)
     lines = [",".join(FOLLOWS_SCHEMA.names), *(",".join(row) for row in rows)]
     with disk_errors(f"{path}: cannot be written"):
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         write_atomic(path, ("\n".join(lines) + "\n").encode())
     return len(rows)
 

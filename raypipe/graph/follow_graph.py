@@ -21,6 +21,8 @@ from raypipe.columns import FOLLOWER, FOLLOWING
 from raypipe.errors import InputError, RunError, UnknownAccountError
 from raypipe.kernels.csr import Adjacency, Pairs, adjacency, subset, transpose
 from raypipe.kernels.read_only import freeze
+from raypipe.storage.data_files import map_array, map_arrow, save_array, write_arrow
+from raypipe.storage.files import make_folder
 from raypipe.storage.ids import digest_of_ids, number_ids
 
 _MAX_ACCOUNTS = np.iinfo(np.int32).max
@@ -163,14 +165,16 @@ def with_follows(graph: FollowGraph, keep: np.ndarray) -> FollowGraph:
 
 
 def save_graph(graph: FollowGraph, folder: Path) -> None:
-    """Write the arrays so that :func:`load_graph` can map them into memory."""
-    folder.mkdir(parents=True, exist_ok=True)
+    """Write the arrays so that :func:`load_graph` can map them into memory.
+
+    Nothing is flushed to the disk: a run is flushed as a whole when it is finished.
+    """
+    make_folder(folder)
     table = pa.table({"id": graph.ids}, metadata={"fingerprint": graph.fingerprint})
-    with pa.ipc.new_file(folder / "ids.arrow", table.schema) as writer:
-        writer.write_table(table)
+    write_arrow(folder / "ids.arrow", table, sync=False)
     for name, side in (("followees", graph.followees), ("followers", graph.followers)):
-        np.save(folder / f"{name}_indptr.npy", side.indptr, allow_pickle=False)
-        np.save(folder / f"{name}_codes.npy", side.codes, allow_pickle=False)
+        save_array(folder / f"{name}_indptr.npy", side.indptr, sync=False)
+        save_array(folder / f"{name}_codes.npy", side.codes, sync=False)
 
 
 def load_graph(folder: Path) -> FollowGraph:
@@ -180,11 +184,10 @@ def load_graph(folder: Path) -> FollowGraph:
         RunError: the folder does not hold a whole graph.
     """
     try:
-        table = pa.ipc.open_file(pa.memory_map(str(folder / "ids.arrow"))).read_all()
+        table = map_arrow(folder / "ids.arrow")
         sides = {
             name: Adjacency(
-                np.load(folder / f"{name}_indptr.npy", mmap_mode="r", allow_pickle=False),
-                np.load(folder / f"{name}_codes.npy", mmap_mode="r", allow_pickle=False),
+                map_array(folder / f"{name}_indptr.npy"), map_array(folder / f"{name}_codes.npy")
             )
             for name in ("followees", "followers")
         }

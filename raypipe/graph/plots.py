@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from raypipe.errors import InputError
 from raypipe.graph.follow_graph import FollowGraph
+from raypipe.storage.data_files import save_figure
 from raypipe.storage.files import disk_errors
 
 
@@ -42,7 +43,7 @@ def plot_degrees(graph: FollowGraph, path: Path) -> None:
     axes.grid(alpha=0.3)
     axes.legend()
     with disk_errors(f"{path}: cannot be written"):
-        figure.savefig(path, format="png")
+        save_figure(path, figure)
 
 
 def at_least(degrees: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

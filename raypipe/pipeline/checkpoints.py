@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -17,7 +16,8 @@ from raypipe.recommend.blend.ranker import load_ranker, save_ranker
 from raypipe.recommend.context import ShardContext
 from raypipe.recommend.ladder import SOURCES, Tier
 from raypipe.recommend.reasons import Reasons, sentences
-from raypipe.storage.files import disk_errors, to_json, write_atomic
+from raypipe.storage.data_files import read_json, write_json
+from raypipe.storage.files import disk_errors, is_file, read_bytes, write_atomic
 from raypipe.storage.records import LadderDecision
 from raypipe.storage.runs.staging import Staging
 
@@ -33,9 +33,9 @@ def decide_once(staging: Staging, decide: Callable[[], Decision]) -> Decision:
     All shards of a run use one ladder, though a measurement may end in other bits elsewhere.
     """
     path, ranker = staging.scratch / "ladder.json", staging.scratch / "ranker.json"
-    if path.is_file():
-        ladder = LadderDecision.model_validate_json(path.read_bytes())
-        return Decision(ladder, load_ranker(ranker) if ranker.is_file() else None)
+    if is_file(path):
+        ladder = LadderDecision.model_validate_json(read_bytes(path))
+        return Decision(ladder, load_ranker(ranker) if is_file(ranker) else None)
     decision = decide()
     with disk_errors(f"{path}: cannot be written"):
         if decision.ranker:
@@ -52,13 +52,13 @@ def cut_once(staging: Staging, context: ShardContext, cost: Cost, cpus: int) -> 
     """
     path = staging.scratch / "shards.json"
     memory = context.config.memory_per_task
-    if path.is_file():
-        before = json.loads(path.read_text())
+    if is_file(path):
+        before = read_json(path)
         if before["memory_per_task"] == memory:
             return [tuple(shard) for shard in before["shards"]]
     shards = cut_shards(context, cost, cpus)
     with disk_errors(f"{path}: cannot be written"):
-        write_atomic(path, to_json({"memory_per_task": memory, "shards": shards}))
+        write_json(path, {"memory_per_task": memory, "shards": shards})
     return shards
 
 

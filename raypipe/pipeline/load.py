@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from raypipe.compute.engines import frame_engine, memory_available
 from raypipe.compute.frames import FrameEngine
@@ -28,7 +26,8 @@ from raypipe.recommend.ladder import Tier, has_factors, has_learned
 from raypipe.recommend.models.algorithms import check_factors, train
 from raypipe.recommend.models.model import FactorModel, load_model, save_model
 from raypipe.recommend.negative_feedback import Rejections
-from raypipe.storage.files import disk_errors
+from raypipe.storage.data_files import write_parquet
+from raypipe.storage.files import disk_errors, is_folder, remove_tree
 from raypipe.storage.intake.inputs import InputFiles
 from raypipe.storage.intake.read import read_follows
 
@@ -140,7 +139,7 @@ def _read(inputs: InputFiles, engine: FrameEngine, bad_rows: Path | None):
         if bad_rows is None:
             raise
         with disk_errors(f"{bad_rows}: cannot be written"):
-            pq.write_table(error.quarantine, bad_rows)
+            write_parquet(bad_rows, error.quarantine)
         raise TooManyBadRows(f"{error}; all of them: {bad_rows}", error.quarantine) from None
     return engine.map_partitions(encode, intake.frame), intake.quarantine, intake.counts
 
@@ -153,13 +152,13 @@ def _train_once(
     Shards that were finished before the kill are of that model, and how the sums of a training are
     rounded may depend on how many CPUs there are.
     """
-    if kept and kept.is_dir():
+    if kept and is_folder(kept):
         try:
             return load_model(kept, verify=True)
         except RunError:
             # Half written, or torn by a power cut: shards that were made with it may be there.
-            shutil.rmtree(kept)
-            shutil.rmtree(kept.parent / "shards", ignore_errors=True)
+            remove_tree(kept)
+            remove_tree(kept.parent / "shards", ignore_errors=True)
     model = train(graph, config, memory_available(), rejections)
     if kept:
         save_model(model, kept)

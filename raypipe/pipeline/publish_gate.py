@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 
 from raypipe.columns import ACCOUNT, CANDIDATE
 from raypipe.errors import LeakError
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.csr import Pairs, find
 from raypipe.recommend.filters.inputs import Filters
+from raypipe.storage.data_files import read_parquet
 from raypipe.storage.runs.manifest import PartRecord
 
 #: Hits that a message names.
@@ -42,7 +42,7 @@ def check_lists(
     every = np.arange(graph.accounts, dtype=np.int32)
     seen = 0
     for part in parts:
-        table = pq.read_table(folder / part.file, columns=[ACCOUNT, CANDIDATE])
+        table = read_parquet(folder / part.file, [ACCOUNT, CANDIDATE])
         rows, columns = (
             graph.codes(table[name].combine_chunks()).astype(np.int32)
             for name in (ACCOUNT, CANDIDATE)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from raypipe.compute.engines import Runner, runner
 from raypipe.compute.meter import StageMeasure
@@ -49,7 +48,8 @@ from raypipe.recommend.ladder import ladder_of
 from raypipe.recommend.models.model import save_model
 from raypipe.recommend.negative_feedback import rejections_of
 from raypipe.recommend.shard import recommend_shard, warm_up
-from raypipe.storage.files import disk_errors, to_json
+from raypipe.storage.data_files import write_json, write_parquet
+from raypipe.storage.files import disk_errors, write_atomic
 from raypipe.storage.intake.inputs import InputFiles, digest_of_inputs, open_inputs
 from raypipe.storage.records import StageRecord
 from raypipe.storage.runs.filter_arrays import save_filters
@@ -188,9 +188,9 @@ def _compute(
             for kind in PUBLISHED
         }
         with disk_errors(f"{staging.path}: cannot be written"):
-            (staging.path / "config.yaml").write_text(to_yaml(config), encoding="utf-8")
-            (staging.path / "statistics.json").write_bytes(to_json(loaded.statistics))
-            pq.write_table(loaded.quarantine, staging.path / "quarantine.parquet")
+            write_atomic(staging.path / "config.yaml", to_yaml(config).encode(), sync=False)
+            write_json(staging.path / "statistics.json", loaded.statistics, sync=False)
+            write_parquet(staging.path / "quarantine.parquet", loaded.quarantine, sync=False)
             save_graph(loaded.graph, staging.path / "graph")
         save_filters(
             staging.path,

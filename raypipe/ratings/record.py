@@ -13,14 +13,14 @@ from pathlib import Path
 from typing import Any
 
 import matplotlib
-import pyarrow.parquet as pq
 from matplotlib.figure import Figure
 
 import raypipe
 from raypipe.config import RunConfig
 from raypipe.ratings.measures import MEASURES
 from raypipe.ratings.run import RatingEvaluation
-from raypipe.storage.files import disk_errors, to_json, write_atomic
+from raypipe.storage.data_files import save_figure, write_json, write_parquet
+from raypipe.storage.files import disk_errors, make_folder, remove_file
 
 
 def save_ratings(found: RatingEvaluation, config: RunConfig, folder: Path, date: str) -> Path:
@@ -38,13 +38,13 @@ def save_ratings(found: RatingEvaluation, config: RunConfig, folder: Path, date:
     """
     place = folder / f"{date}-{config.digest()}"
     with disk_errors(f"{place}: cannot be written"):
-        place.mkdir(parents=True, exist_ok=True)
-        (place / "evaluation.json").unlink(missing_ok=True)
-        pq.write_table(found.table, place / "evaluation.parquet")
-        pq.write_table(found.quarantine, place / "quarantine.parquet")
+        make_folder(place)
+        remove_file(place / "evaluation.json")
+        write_parquet(place / "evaluation.parquet", found.table)
+        write_parquet(place / "quarantine.parquet", found.quarantine)
         metric = found.facts["metrics"][0]
         plot_algorithms(found.facts["algorithms"], metric, place / f"{metric}.png")
-        write_atomic(place / "evaluation.json", to_json(as_json(found, config, date)))
+        write_json(place / "evaluation.json", as_json(found, config, date))
     return place
 
 
@@ -64,7 +64,7 @@ def plot_algorithms(algorithms: list[dict[str, Any]], metric: str, path: Path) -
     shown = [found for found in algorithms if found[metric] is not None]
     worst_first = sorted(shown, key=lambda found: sign * found[metric])
     with matplotlib.rc_context({"font.size": 9}):
-        figure = Figure(figsize=(7, 1 + 0.35 * len(worst_first)), layout="constrained")
+        figure = Figure(figsize=(7, 1 + 0.35 * len(worst_first)), dpi=120, layout="constrained")
         axes = figure.subplots()
         values = []
         for place, found in enumerate(worst_first):
@@ -77,4 +77,4 @@ def plot_algorithms(algorithms: list[dict[str, Any]], metric: str, path: Path) -
             room = max(max(values) - min(values), 0.01) * 0.2
             axes.set_xlim(min(values) - 2 * room, max(values) + room)
         axes.set_xlabel(f"{metric}; the axis does not start at 0")
-        figure.savefig(path, dpi=120)
+        save_figure(path, figure)

@@ -35,6 +35,7 @@ from raypipe.recommend.shard import (
     why_recommended,
 )
 from raypipe.recommend.sources import Candidates, similar
+from raypipe.storage.files import is_file, is_folder
 from raypipe.storage.runs.filter_arrays import (
     load_globally_excluded,
     load_reasons,
@@ -174,7 +175,7 @@ def _context_of(run: Run, graph: FollowGraph, code: int) -> ShardContext:
     """The night of one account, without a search."""
     config = load_config(run.path / "config.yaml")
     ranker = run.path / "ranker.json"
-    model = load_model(run.path / "model") if (run.path / "model").is_dir() else None
+    model = load_model(run.path / "model") if is_folder(run.path / "model") else None
     exclusions = Exclusions(
         Adjacency(*load_rows(run, "excluded", graph.accounts)),
         load_reasons(run),
@@ -191,7 +192,7 @@ def _context_of(run: Run, graph: FollowGraph, code: int) -> ShardContext:
         search=False,
         exclusions=exclusions,
         rejections=_that_teach(run, graph, exclusions, config),
-        ranker=load_ranker(ranker) if ranker.is_file() else None,
+        ranker=load_ranker(ranker) if is_file(ranker) else None,
     )
 
 

@@ -22,6 +22,7 @@ from raypipe.recommend.ranking import empty_lists, fill_from
 from raypipe.recommend.reasons import reasons_of, sentences
 from raypipe.recommend.sources.factors import Factors
 from raypipe.recommend.sources.popular import Popular
+from raypipe.storage.files import is_folder
 from raypipe.storage.runs.filter_arrays import load_globally_excluded, load_rows
 from raypipe.storage.runs.run import Run
 
@@ -50,7 +51,7 @@ def recommend_newcomer(
         UnknownAccountError: none of the follows is in the run.
         ConfigError: its model cannot score accounts that came later.
     """
-    if not (run.path / "model").is_dir():
+    if not is_folder(run.path / "model"):
         raise RunError(
             f"run {run.id}: has no model, which --following needs: none was asked for, or it leads "
             "for nobody; set sources.factors.algorithm, as TruncatedSVD, and ladder: fixed"

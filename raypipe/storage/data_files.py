@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,8 @@ from raypipe.storage import files
 if TYPE_CHECKING:  # CLI commands that read one small JSON file start without these
     import numpy as np
     import pyarrow as pa
+    import pyarrow.parquet as pq
+    from matplotlib.figure import Figure
 
 
 def read_json(path: Path) -> Any:
@@ -86,6 +89,20 @@ def write_parquet(path: Path, table: pa.Table, *, sync: bool = True) -> None:
         pq.write_table(table, file)
 
 
+@contextmanager
+def parquet_writer(
+    path: Path, schema: pa.Schema, compression: str, *, sync: bool = True
+) -> Iterator[pq.ParquetWriter]:
+    """Write a Parquet file table by table: whole when the block ends, else as it was."""
+    import pyarrow.parquet as pq
+
+    with (
+        files.writing(path, sync=sync) as file,
+        pq.ParquetWriter(file, schema, compression=compression) as writer,
+    ):
+        yield writer
+
+
 def write_arrow(path: Path, table: pa.Table, *, sync: bool = True) -> None:
     """Write a table as an uncompressed Arrow file, which :func:`map_arrow` maps: atomic."""
     import pyarrow as pa
@@ -103,3 +120,9 @@ def map_arrow(path: Path) -> pa.Table:
     import pyarrow as pa
 
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def save_figure(path: Path, figure: Figure) -> None:
+    """Write a picture as PNG: whole, or as it was."""
+    with files.writing_output(path) as file:
+        figure.savefig(file, format="png")

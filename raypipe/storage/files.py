@@ -15,6 +15,7 @@ this module too; Arrow parses them. SQLite and PostgreSQL have their own files.
 from __future__ import annotations
 
 import errno
+import fnmatch
 import glob
 import hashlib
 import json
@@ -128,8 +129,12 @@ def is_folder(path: Path | str) -> bool:
 
 
 def list_names(folder: Path | str, pattern: str = "*") -> list[str]:
-    """Sorted names in a folder that match a pattern; none where there is no such folder."""
-    return sorted(path.name for path in Path(folder).glob(pattern))
+    """Sorted names in a folder that match a pattern; none where there is no such folder.
+
+    Raises:
+        OSError: the folder cannot be listed: it must not be taken for an empty one.
+    """
+    return sorted(fnmatch.filter(os.listdir(folder), pattern)) if is_folder(folder) else []
 
 
 def walk(
@@ -205,9 +210,8 @@ def writing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
     try:
         with open(temporary, "wb") as file:
             yield file
-            file.flush()
             if sync:
-                os.fsync(file.fileno())
+                flush(file)
         os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
@@ -273,8 +277,7 @@ def put_if_absent(path: Path, data: bytes) -> bool:
     try:
         with open(temporary, "wb") as file:
             file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
+            flush(file)
         os.link(temporary, path)  # fails where the name is taken, which os.replace would not
     except FileExistsError:
         return False
@@ -288,6 +291,17 @@ def put_if_absent(path: Path, data: bytes) -> bool:
 def open_append(path: Path) -> BinaryIO:
     """A file to which events are added; made where there is none. The caller flushes it."""
     return open(path, "ab")
+
+
+def flush(file: BinaryIO) -> None:
+    """Flush what was written to the disk."""
+    file.flush()
+    os.fsync(file.fileno())
+
+
+def truncate(path: Path, size: int) -> None:
+    """Cut a file off after ``size`` bytes."""
+    os.truncate(path, size)
 
 
 def make_folder(path: Path) -> None:

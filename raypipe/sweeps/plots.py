@@ -13,6 +13,7 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
+from raypipe.storage.data_files import save_figure
 from raypipe.sweeps.space import Dimension
 from raypipe.sweeps.trials import Goal, Trial, best_so_far, best_trial
 
@@ -76,7 +77,7 @@ def plot_progress(trials: Sequence[Trial], goal: Goal, path: Path) -> None:
         axes.set_title(f"{len(trials)} trials; {'more' if goal.more else 'less'} is better")
         axes.grid(alpha=0.3)
         axes.legend()
-        figure.savefig(path, format="png")
+        save_figure(path, figure)
 
 
 def plot_parallel(
@@ -123,7 +124,7 @@ def plot_parallel(
         cut = any(not bottom <= value <= top for value in values)
         beyond = ("min" if goal.more else "max") if cut else "neither"
         figure.colorbar(colours, ax=axes, label=goal.metric, extend=beyond)
-        figure.savefig(path, format="png")
+        save_figure(path, figure)
 
 
 def _window(values: Sequence[float], goal: Goal) -> tuple[float, float]:

@@ -13,13 +13,20 @@ others follow. Ray Tune's own state is pickles, and is written every few seconds
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from raypipe.errors import RunError
-from raypipe.storage.files import disk_errors, fsync_folder
+from raypipe.storage.files import (
+    disk_errors,
+    exists,
+    flush,
+    fsync_folder,
+    open_append,
+    read_bytes,
+    truncate,
+)
 from raypipe.sweeps.space import Settings
 from raypipe.sweeps.trials import Trial
 
@@ -54,7 +61,7 @@ class Record:
         self.ended: dict[int, Trial] = {}
         with disk_errors(f"{self._path}: cannot be written"):
             lines = _whole_lines(self._path)
-            self._file = open(self._path, "ab")  # noqa: SIM115
+            self._file = open_append(self._path)
             if not lines:
                 self._add({"sweep": about})
                 fsync_folder(folder)
@@ -104,8 +111,7 @@ class Record:
 
     def _add(self, event: dict[str, Any]) -> None:
         self._file.write(json.dumps(event, ensure_ascii=False, allow_nan=False).encode() + b"\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        flush(self._file)
 
     def _take(self, event: dict[str, Any]) -> None:
         if "began" in event:
@@ -117,10 +123,10 @@ class Record:
 
 def _whole_lines(path: Path) -> list[bytes]:
     """The lines that have an end; what comes after the last is cut off."""
-    if not path.exists():
+    if not exists(path):
         return []
-    data = path.read_bytes()
+    data = read_bytes(path)
     whole = data[: data.rfind(b"\n") + 1]
     if len(whole) < len(data):
-        os.truncate(path, len(whole))
+        truncate(path, len(whole))
     return whole.splitlines()

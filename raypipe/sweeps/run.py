@@ -7,14 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-import shutil
 from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, ExitStack
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 import raypipe
@@ -23,7 +21,16 @@ from raypipe.compute.progress import Progress, Silent
 from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig, to_yaml
 from raypipe.errors import ConfigError, RunError, RunsLockedError
-from raypipe.storage.files import disk_errors, to_json, write_atomic
+from raypipe.storage.data_files import read_json, write_json, write_parquet
+from raypipe.storage.files import (
+    disk_errors,
+    exists,
+    is_folder,
+    list_names,
+    make_folder,
+    remove_tree,
+    write_atomic,
+)
 from raypipe.sweeps.objective import Goals, Objective, reports_of_trial
 from raypipe.sweeps.objectives import objective_of
 from raypipe.sweeps.record import Record
@@ -88,8 +95,8 @@ def run_sweep(
     checked = check_sweep(config)
     digest = sweep_digest(config)
     folder = _folder(sweeps, date, digest, resume)
-    if (folder / RESULT).exists():
-        return Sweep(folder, json.loads((folder / RESULT).read_bytes()), new=False)
+    if exists(folder / RESULT):
+        return Sweep(folder, read_json(folder / RESULT), new=False)
     stages = Stages(progress or Silent())
     objective, goal = checked.objective, checked.goals.picks
     if checked.goals.warning:
@@ -153,19 +160,19 @@ def sweep_digest(config: RunConfig) -> str:
 
 def _folder(sweeps: Path, date: str, digest: str, resume: bool) -> Path:
     if resume:
-        begun = sorted(path for path in sweeps.glob(f"*-{digest}") if path.is_dir())
+        begun = [name for name in list_names(sweeps, f"*-{digest}") if is_folder(sweeps / name)]
         if not begun:
             raise RunError(f"{sweeps}: holds no sweep of this config; start one without --resume")
-        return begun[-1]
+        return sweeps / begun[-1]
     folder = sweeps / f"{date}-{digest}"
-    if folder.exists() and not (folder / RESULT).exists():
+    if exists(folder) and not exists(folder / RESULT):
         raise RunError(f"{folder}: was begun before; go on with --resume, or move it away")
     return folder
 
 
 def _lock(folder: Path) -> FileLock:
     with disk_errors(f"{folder}: cannot be written"):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)
@@ -311,8 +318,8 @@ def _write(
     )
     with disk_errors(f"{folder}: cannot be written"):
         write_atomic(folder / BEST, (head + to_yaml(resolved)).encode())
-        pq.write_table(trials_table(trials, goal), folder / TRIALS)
+        write_parquet(folder / TRIALS, trials_table(trials, goal))
         plot_progress(trials, goal, folder / PICTURES[0])
         plot_parallel(trials, checked.space, goal, folder / PICTURES[1])
-        shutil.rmtree(folder / "tune", ignore_errors=True)
-        write_atomic(folder / RESULT, to_json(facts))
+        remove_tree(folder / "tune", ignore_errors=True)
+        write_json(folder / RESULT, facts)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from raypipe.kernels.trees import Trees
-from raypipe.storage.files import to_json, write_atomic
+from raypipe.storage.data_files import read_json, write_json
 
 _TYPES = {"thresholds": np.float64, "leaves": np.float64}
 
@@ -37,12 +36,12 @@ class Ranker:
 
 def save_ranker(ranker: Ranker, path: Path) -> None:
     """Write a ranker so that :func:`load_ranker` reads back an equal one."""
-    write_atomic(path, to_json(to_values(ranker)))
+    write_json(path, to_values(ranker))
 
 
 def load_ranker(path: Path) -> Ranker:
     """A ranker that was saved."""
-    return from_values(json.loads(path.read_text(encoding="utf-8")))
+    return from_values(read_json(path))
 
 
 def to_values(ranker: Ranker) -> dict[str, Any]:

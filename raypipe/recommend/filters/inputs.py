@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from raypipe.columns import ACCOUNT, CANDIDATE
 from raypipe.config import FiltersConfig, RunConfig
@@ -20,6 +19,7 @@ from raypipe.config.feedback_url import store_url
 from raypipe.errors import RunError
 from raypipe.graph.follow_graph import FollowGraph, load_graph
 from raypipe.kernels.csr import Adjacency, Pairs, adjacency, find
+from raypipe.storage.data_files import read_parquet
 from raypipe.storage.feedback.store import FeedbackStore, Snapshot
 from raypipe.storage.feedback.tables import read_pairs
 from raypipe.storage.ids import digest_of_ids
@@ -207,10 +207,10 @@ def _shown(run: Run, graph: FollowGraph) -> np.ndarray:
     found = np.zeros(graph.accounts, np.int64)
     for part in run.manifest.parts["recommendations"]:
         try:
-            table = pq.read_table(run.path / part.file, columns=[CANDIDATE])
+            table = read_parquet(run.path / part.file, [CANDIDATE])
         except (OSError, pa.ArrowException) as error:
             raise RunError(
-                f"run {run.id}: {part['file']} cannot be read ({error}); run it again, or set "
+                f"run {run.id}: {part.file} cannot be read ({error}); run it again, or set "
                 "feedback.negative.popular: 0"
             ) from None
         ids, counts = pc.value_counts(table[CANDIDATE]).flatten()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from raypipe.errors import RunError
-from raypipe.storage.files import disk_errors, sha256_file, to_json, write_atomic
+from raypipe.storage.data_files import map_array, read_json, save_array, write_json
+from raypipe.storage.files import disk_errors, make_folder, sha256_file
 
 _ARRAYS = ("account_factors", "followee_factors", "followers")
 #: Written last: without it there is no model.
@@ -63,10 +63,10 @@ def save_model(model: FactorModel, folder: Path) -> None:
         "cooccurrence": model.factors.cooccurrence,
     }
     with disk_errors(f"{folder}: cannot be written"):
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         for name, array in zip(_ARRAYS, (*model.factors[:2], model.followers), strict=True):
-            np.save(folder / f"{name}.npy", array, allow_pickle=False)
-        write_atomic(folder / _FACTS, to_json({**facts, "sha256": _digests(folder)}))
+            save_array(folder / f"{name}.npy", array, sync=False)  # facts say if one is torn
+        write_json(folder / _FACTS, {**facts, "sha256": _digests(folder)})
 
 
 def load_model(folder: Path, verify: bool = False) -> FactorModel:
@@ -79,12 +79,12 @@ def load_model(folder: Path, verify: bool = False) -> FactorModel:
         RunError: the folder does not hold a whole model.
     """
     try:
-        facts = json.loads((folder / _FACTS).read_bytes())
+        facts = read_json(folder / _FACTS)
         digests = facts.pop("sha256")
         if verify and digests != _digests(folder):
             raise ValueError("an array is not as it was written")
         of_accounts, of_followees, followers = (
-            np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False) for name in _ARRAYS
+            map_array(folder / f"{name}.npy") for name in _ARRAYS
         )
         factors = FollowFactors(of_accounts, of_followees, facts.pop("cooccurrence"))
         return FactorModel(factors, followers, **facts)

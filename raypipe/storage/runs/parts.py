@@ -16,7 +16,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from raypipe.columns import ACCOUNT, NEIGHBOURS_SCHEMA, RANK, RECOMMENDATIONS_SCHEMA
-from raypipe.storage.files import disk_errors
+from raypipe.storage import files
+from raypipe.storage.data_files import map_arrow
 from raypipe.storage.runs.manifest import PartRecord
 
 #: Kind of a published table, which is also its folder in the run, to its columns.
@@ -60,15 +61,15 @@ def write_parts(
         PartRecord(file='neighbours/part-00001.parquet', first='b', last='b', rows=1)
     """
     schema = PART_SCHEMAS[kind]
-    with disk_errors(f"{folder / kind}: cannot be written"):
-        (folder / kind).mkdir(parents=True, exist_ok=True)
-        for left in (folder / kind).glob("part-*.parquet"):
-            left.unlink()
+    with files.disk_errors(f"{folder / kind}: cannot be written"):
+        files.make_folder(folder / kind)
+        for left in files.list_names(folder / kind, "part-*.parquet"):
+            files.remove_file(folder / kind / left)
     records: list[PartRecord] = []
     for number, part in enumerate(_cut(tables, schema, part_rows)):
         name = f"{kind}/part-{number:05d}.parquet"
         _check_rows(part, name)
-        with disk_errors(f"{folder / name}: cannot be written"):
+        with files.disk_errors(f"{folder / name}: cannot be written"):
             _write_part(folder / name, part)
         accounts = part.column(ACCOUNT)
         first, last = (accounts[0].as_py(), accounts[-1].as_py()) if len(part) else (None, None)
@@ -88,7 +89,8 @@ def read_account(
     place = bisect_left([part.last or "" for part in filled], account)
     if place == len(filled):
         return PART_SCHEMAS[kind].empty_table()
-    with pq.ParquetFile(folder / filled[place].file) as file:
+    path = folder / filled[place].file
+    with files.open_arrow(path) as source, pq.ParquetFile(source) as file:
         groups = [
             group
             for group in range(file.metadata.num_row_groups)
@@ -112,8 +114,7 @@ def place_of_id(path: Path, account: str) -> int | None:
     Raises:
         OSError, pyarrow.ArrowException: the file is gone or damaged.
     """
-    with pa.memory_map(str(path)) as source, pa.ipc.open_file(source) as file:
-        start, stop = _places(file.read_all().column("id"), account)
+    start, stop = _places(map_arrow(path).column("id"), account)
     return start if start < stop else None
 
 
@@ -128,7 +129,7 @@ def _places(ids: pa.ChunkedArray, account: str) -> tuple[int, int]:
 
 
 def _write_part(path: Path, part: pa.Table) -> None:
-    with open(path, "wb") as file:
+    with files.writing(path, sync=False) as file:
         pq.write_table(
             part,
             file,

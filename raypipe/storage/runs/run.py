@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,8 @@ from typing import Any
 import pyarrow as pa
 
 from raypipe.errors import RunError, UnknownAccountError
-from raypipe.storage.files import disk_errors, list_tree, sha256_file
+from raypipe.storage.data_files import read_json
+from raypipe.storage.files import disk_errors, is_folder, list_tree, read_bytes, sha256_file, stat
 from raypipe.storage.runs.manifest import FileRecord, Manifest
 from raypipe.storage.runs.parts import holds_id, read_account
 
@@ -88,7 +88,7 @@ class Run:
             RunError: the run's files are gone or damaged.
         """
         try:
-            return json.loads((self.path / "statistics.json").read_bytes())
+            return read_json(self.path / "statistics.json")
         except (OSError, ValueError) as error:
             raise RunError(
                 f"run {self.id}: its statistics cannot be read ({error}); "
@@ -118,9 +118,9 @@ class Run:
 def load_run(path: Path) -> Run:
     """The run in a folder; what is wrong with it, a missing folder too, is its ``problem``."""
     try:
-        data = (path / MANIFEST).read_bytes()
+        data = read_bytes(path / MANIFEST)
     except FileNotFoundError:
-        found = "has no manifest.json" if path.is_dir() else "is gone"
+        found = "has no manifest.json" if is_folder(path) else "is gone"
         return Run(path.name, path, None, found)
     except OSError as error:
         found = error.strerror or str(error)
@@ -182,7 +182,7 @@ def _size_problem(path: Path, files: dict[str, FileRecord]) -> str | None:
     """A look at names and sizes, cheap enough for every listing; verify_run reads the bytes."""
     for name, expected in files.items():
         try:
-            found = (path / name).stat().st_size
+            found = stat(path / name).size
         except OSError:
             return f"is damaged: {name} is missing"
         if found != expected.bytes:

@@ -12,7 +12,6 @@ A killed run leaves this folder behind; the next run of the same input goes on f
 from __future__ import annotations
 
 import hashlib
-import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +19,15 @@ from pathlib import Path
 import pyarrow as pa
 
 from raypipe.errors import RunError
-from raypipe.storage.files import disk_errors, sha256_file, to_json, write_atomic
+from raypipe.storage.data_files import map_arrow, read_json
+from raypipe.storage.files import (
+    disk_errors,
+    list_names,
+    make_folder,
+    sha256_file,
+    to_json,
+    write_atomic,
+)
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -68,7 +75,7 @@ class Staging:
         """
         entries = {}
         with disk_errors(f"{self._shards}: shard {name} cannot be written"):
-            self._shards.mkdir(parents=True, exist_ok=True)
+            make_folder(self._shards)
             for table_name, table in tables.items():
                 data = memoryview(_ipc_buffer(table))
                 write_atomic(self._table_path(name, table_name), data, sync=False)
@@ -77,7 +84,7 @@ class Staging:
 
     def shards(self) -> list[str]:
         """Names of the shards that are there, whole and as written (every file is read once)."""
-        names = sorted(path.stem for path in self._shards.glob("*.json"))
+        names = [Path(name).stem for name in list_names(self._shards, "*.json")]
         return [name for name in names if self._is_whole(name)]
 
     def load_shard(self, name: str) -> dict[str, pa.Table]:
@@ -88,9 +95,7 @@ class Staging:
         """
         try:
             return {
-                table_name: pa.ipc.open_file(
-                    pa.memory_map(str(self._table_path(name, table_name)))
-                ).read_all()
+                table_name: map_arrow(self._table_path(name, table_name))
                 for table_name in self._entries(name)
             }
         except (OSError, ValueError) as error:  # pyarrow.ArrowInvalid is a ValueError
@@ -108,7 +113,7 @@ class Staging:
             return False
 
     def _entries(self, name: str) -> dict[str, str]:
-        entries = json.loads(self._entry_path(name).read_bytes())
+        entries = read_json(self._entry_path(name))
         if not isinstance(entries, dict):
             raise ValueError(f"{self._entry_path(name)}: not a table of digests")
         return entries

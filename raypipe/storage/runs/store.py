@@ -18,7 +18,6 @@ goes on from there. Readers take no lock. An id is never given twice while the h
 from __future__ import annotations
 
 import os
-import shutil
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -30,12 +29,14 @@ from typing import Literal
 from filelock import FileLock, Timeout
 
 from raypipe.errors import ConfigError, RunError, RunsLockedError, did_you_mean
+from raypipe.storage import files
 from raypipe.storage.files import (
     disk_errors,
     fsync_folder,
     fsync_tree,
     list_tree,
     sha256_file,
+    swap_pointer,
     utc_now,
     write_atomic,
 )
@@ -70,7 +71,7 @@ class RunStore:
             RunError: the folder cannot be written.
         """
         with disk_errors(f"{self.root}: cannot be written"):
-            self.root.mkdir(parents=True, exist_ok=True)
+            files.make_folder(self.root)
             lock = self._file_lock()
             try:
                 lock.acquire(blocking=False)
@@ -93,9 +94,9 @@ class RunStore:
         A damaged run has a ``problem``. What is no run id is left alone.
         """
         with disk_errors(f"{self.root}: cannot be read"):
-            names = os.listdir(self.root) if self.root.is_dir() else []
+            names = files.list_names(self.root)
         runs = map(self._load, filter(is_run_id, names))
-        here = (run for run in runs if run.path.is_dir())  # prune may run at the same time
+        here = (run for run in runs if files.is_folder(run.path))  # prune may run at the same time
         return sorted(here, key=lambda run: run.age_key, reverse=True)
 
     def current_id(self) -> str | None:
@@ -126,7 +127,7 @@ class RunStore:
             RunError: there is none, or it is damaged.
         """
         run = self._load(run_id)
-        if not run.path.is_dir():
+        if not files.is_folder(run.path):
             cure = did_you_mean(run_id, [run.id for run in self.runs()], self._known())
             raise RunError(f"{self.root}: no run {run_id}; {cure}")
         if run.problem:
@@ -170,17 +171,20 @@ class RunStore:
         run_id = next(
             run_id
             for run_id in numbered
-            if run_id not in published and not os.path.lexists(self.root / run_id)
+            if run_id not in published and not files.exists(self.root / run_id)
         )
         staging = Staging(run_id, input_digest, self._staging / run_id)
         with disk_errors(f"{staging.home}: cannot be written"):
             digest_path = staging.scratch / "input_digest"
-            if not digest_path.is_file() or digest_path.read_text() != input_digest:
+            if not (
+                files.is_file(digest_path)
+                and files.read_bytes(digest_path) == input_digest.encode()
+            ):
                 self._discard(staging.home)
-                staging.scratch.mkdir(parents=True)
+                files.make_folder(staging.scratch)
                 write_atomic(digest_path, input_digest.encode())
             self._discard(staging.path)
-            staging.path.mkdir()
+            files.make_folder(staging.path)
         return staging
 
     def finish(self, staging: Staging, facts: RunFacts) -> Run:
@@ -196,10 +200,10 @@ class RunStore:
         """
         final = self.root / staging.run_id
         with self.lock(), disk_errors(f"{final}: cannot be written"):
-            files = {
+            written = {
                 name: FileRecord(
                     sha256=sha256_file(staging.path / name),
-                    bytes=(staging.path / name).stat().st_size,
+                    bytes=files.stat(staging.path / name).size,
                 )
                 for name in list_tree(staging.path)
             }
@@ -208,14 +212,14 @@ class RunStore:
                 run=staging.run_id,
                 created=utc_now(),
                 input_digest=staging.input_digest,
-                files=files,
+                files=written,
             )
             problem = manifest_problem(manifest, staging.run_id)
             if problem:
                 raise ValueError(f"run {staging.run_id} {problem}")
             write_atomic(staging.path / MANIFEST, manifest.to_json().encode(), sync=False)
             fsync_tree(staging.path)
-            os.rename(staging.path, final)
+            files.rename(staging.path, final)
             fsync_folder(self.root)
             self._discard(staging.home)
         return self.get(staging.run_id)
@@ -231,7 +235,7 @@ class RunStore:
             history = self._history()
             if history.current != run.id:
                 with disk_errors(f"{self._current_path}: cannot be written"):
-                    write_atomic(self._current_path, history.moved(run.id, action).to_json())
+                    swap_pointer(self._current_path, history.moved(run.id, action).to_json())
         return run
 
     def was_published(self, run: Run) -> bool:
@@ -253,7 +257,7 @@ class RunStore:
     def previous(self) -> Run | None:
         """The run that :meth:`rollback` goes to: published before the current one, still here."""
         below = map(self._load, self._history().below())
-        return next((run for run in below if run.path.is_dir()), None)
+        return next((run for run in below if files.is_folder(run.path)), None)
 
     def rollback(self, run_id: str | None = None) -> Run:
         """Publish an earlier run again, or any run by its id.
@@ -303,8 +307,8 @@ class RunStore:
             for run in removed:
                 self._discard(run.path)
             self._discard(self._staging)
-            for left in self._trash.glob("*"):
-                shutil.rmtree(left)
+            for left in files.list_names(self._trash):
+                files.remove_tree(self._trash / left)
         return removed
 
     def verify(self, run: Run) -> list[str]:
@@ -333,7 +337,7 @@ class RunStore:
 
     def _owner(self) -> str:
         try:
-            return self._owner_path.read_text().strip() or "another process"
+            return files.read_bytes(self._owner_path).decode().strip() or "another process"
         except OSError:
             return "another process"
 
@@ -350,7 +354,7 @@ class RunStore:
     def _history(self) -> History:
         with disk_errors(f"{self._current_path}: cannot be read"):
             try:
-                data = self._current_path.read_bytes()
+                data = files.read_bytes(self._current_path)
             except FileNotFoundError:
                 return History()
         try:
@@ -364,11 +368,11 @@ class RunStore:
 
     def _discard(self, path: Path) -> None:
         """Out of sight in one step, then deleted: nothing half-deleted is ever listed."""
-        if os.path.lexists(path):
-            self._trash.mkdir(exist_ok=True)
-            shutil.rmtree(self._trash / path.name, ignore_errors=True)
-            os.rename(path, self._trash / path.name)
-            shutil.rmtree(self._trash / path.name)
+        if files.exists(path):
+            files.make_folder(self._trash)
+            files.remove_tree(self._trash / path.name, ignore_errors=True)
+            files.rename(path, self._trash / path.name)
+            files.remove_tree(self._trash / path.name)
 
 
 def _excerpt(data: bytes) -> str:
