@@ -12,8 +12,14 @@ from raypipe.storage import files
 def test_writing_that_fails_leaves_the_file_as_it_was(tmp_path):
     path = tmp_path / "a.txt"
     files.write_atomic(path, b"old")
-    with pytest.raises(ValueError, match="closed"), files.writing(path) as file:
-        file.write(b"half") and file.detach().close()
+
+    def write_half():
+        with files.writing(path) as file:
+            file.write(b"half")
+            raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        write_half()
     assert path.read_bytes() == b"old"
     assert files.list_names(tmp_path) == ["a.txt"]
 
