@@ -6,6 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 FOLLOWS ?=
 ARGS ?=
+# The demo shows Ray and Modin; your own follows get what suits their size, and runs of their own.
+DEMO_RUN = configs/quickstart.yaml
+OWN_RUN = --follows '$(FOLLOWS)' --runs-dir my-runs
+STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
 .PHONY: help run test lint docs bench bench-similarity lock clean
@@ -14,37 +18,48 @@ help:  ## show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(VENV)/installed: requirements.lock pyproject.toml
-	$(PYTHON) -m venv --clear $(VENV)
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation -e .
-	touch $@
+	@$(PYTHON) tools/install.py $(VENV) requirements.lock
+	@touch $@
+
+$(VENV)/dev: requirements-dev.lock $(VENV)/installed
+	@$(PYTHON) tools/install.py $(VENV) requirements-dev.lock --add
+	@touch $@
+
+$(VENV)/bench: requirements-bench.lock $(VENV)/dev
+	@$(PYTHON) tools/install.py $(VENV) requirements-bench.lock --add
+	@touch $@
 
 demo/follows.csv: | $(VENV)/installed
 	$(BIN)/raypipe demo --out $@
 
 run: $(VENV)/installed $(if $(FOLLOWS),,demo/follows.csv)  ## the nightly job [FOLLOWS=path] [ARGS=...]
-	$(BIN)/raypipe run configs/quickstart.yaml $(if $(FOLLOWS),--follows '$(FOLLOWS)') $(ARGS)
+	$(BIN)/raypipe run $(if $(FOLLOWS),$(OWN_RUN),$(DEMO_RUN)) $(ARGS)
+	@echo "make run: $$(( $$(date +%s) - $(STARTED) )) s in all"
 
-test: $(VENV)/installed  ## the whole test suite, two files at a time [ARGS=...]
+test: $(VENV)/dev  ## the whole test suite, two files at a time [ARGS=...]
 	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
-lint: $(VENV)/installed  ## style and format, as ruff sees them
-	$(BIN)/ruff check . && $(BIN)/ruff format --check .
+lint: $(VENV)/dev  ## style, format, import contracts, types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+	$(BIN)/mypy
 
-docs: $(VENV)/installed  ## rewrite what is generated in the documents [ARGS=--output: and the shown output]
+docs: $(VENV)/dev  ## rewrite what is generated in the documents [ARGS=--output: and the shown output]
 	$(BIN)/python -m tests.docs $(ARGS)
 
-bench: $(VENV)/installed  ## the figures in the README, measured on this machine
-	$(BIN)/python -m pip install --quiet --no-build-isolation -e '.[bench]'
+bench: $(VENV)/bench  ## the figures of the documentation, measured on this machine
 	$(BIN)/python -m tests.benchmarks
 
-bench-similarity: $(VENV)/installed  ## the neighbour search beside other libraries [ARGS=...]
-	$(BIN)/python -m pip install --quiet --no-build-isolation -e '.[bench]'
+bench-similarity: $(VENV)/bench  ## the neighbour search beside other libraries [ARGS=...]
 	$(BIN)/python -m tests.benchmarks.similarity $(ARGS)
 
-lock:  ## pin and hash every dependency again (needs uv)
-	uv pip compile --quiet --universal --python-version 3.10 --generate-hashes --extra dev \
-	    --custom-compile-command 'make lock' pyproject.toml -o requirements.lock
+COMPILE := uv pip compile --quiet --universal --python-version 3.10 --generate-hashes \
+    --custom-compile-command 'make lock' pyproject.toml
+lock:  ## pin and hash every dependency again: run, develop, benchmark (needs uv)
+	$(COMPILE) --group build -o requirements.lock
+	$(COMPILE) --group dev -c requirements.lock -o requirements-dev.lock
+	$(COMPILE) --group bench -c requirements-dev.lock -o requirements-bench.lock
 
-clean:  ## remove the environment and the demo
-	rm -rf $(VENV) demo runs evaluations
+clean:  ## remove the environment and the demo's follows; runs, rejections and results stay
+	rm -rf $(VENV) demo/follows.csv

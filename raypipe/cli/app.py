@@ -1,20 +1,20 @@
-"""The command line itself. What a user has to mend is one line, and an exit code."""
+"""The command line itself: errors become one line and an exit code (:mod:`raypipe.errors`)."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
 from raypipe import __version__
+from raypipe.cli.help import Command, Group, Root
 from raypipe.errors import RaypipeError
 
 
-class _Group(TyperGroup):
-    """Turns what a user has to mend into one line and an exit code."""
+class _Raypipe(Root):
+    """Prints an error that the user can fix as one line, and ends with its exit code."""
 
-    def invoke(self, ctx: typer.Context) -> object:
+    def invoke(self, ctx: Any) -> Any:
         try:
             return super().invoke(ctx)
         except RaypipeError as error:
@@ -22,18 +22,29 @@ class _Group(TyperGroup):
             raise typer.Exit(error.exit_code) from None
 
 
-app = typer.Typer(
-    cls=_Group,
+class _App(typer.Typer):
+    """A Typer whose commands have readable help pages."""
+
+    def command(self, name: str | None = None, **options: Any) -> Any:
+        return super().command(name, **{"cls": Command, **options})
+
+
+def _group(help: str) -> _App:
+    return _App(cls=Group, no_args_is_help=True, help=help)
+
+
+app = _App(
+    cls=_Raypipe,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
-    help="Accounts you may want to follow, for every account, every night.",
+    help="Recommend accounts to follow, for every account, every night.",
     epilog="Start with: raypipe demo && raypipe run configs/quickstart.yaml",
 )
-runs_app = typer.Typer(no_args_is_help=True, help="Look at finished runs, go back, clear away.")
-config_app = typer.Typer(no_args_is_help=True, help="Look at a config before it runs.")
-rejections_app = typer.Typer(no_args_is_help=True, help="What accounts do not want to see.")
-jobs_app = typer.Typer(no_args_is_help=True, help="Look at jobs on a Ray cluster, stop them.")
+runs_app = _group("List, inspect, roll back and prune runs.")
+config_app = _group("Show or check a config before a run.")
+rejections_app = _group("List, import and export rejections.")
+jobs_app = _group("List, follow and stop jobs on a Ray cluster.")
 app.add_typer(runs_app, name="runs")
 app.add_typer(config_app, name="config")
 app.add_typer(rejections_app, name="rejections")

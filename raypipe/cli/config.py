@@ -1,4 +1,4 @@
-"""A config, before it runs."""
+"""Show or check a config before a run."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from raypipe.cli.options import (
 def config_show(
     config: Config = None, follows: Follows = None, settings: Settings = None, json: Json = False
 ) -> None:
-    """Print what holds after the file, --follows and --set: every key with its value."""
+    """Print every key with its value, after the file, --follows and --set."""
     from raypipe.cli.output.terminal import print_json
     from raypipe.config import to_yaml
 

@@ -1,4 +1,4 @@
-"""What accounts do not want to see: reject, take back, list, import, export."""
+"""Rejections: add, take back, list, import and export."""
 
 from __future__ import annotations
 
@@ -9,15 +9,23 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from raypipe.cli.app import app, rejections_app
-from raypipe.cli.options import DEFAULT_RUNS, Account, Feedback, Json, Limit, RunsDir, feedback_url
+from raypipe.cli.options import (
+    DEFAULT_RUNS,
+    Account,
+    Candidate,
+    Feedback,
+    Json,
+    Limit,
+    RunsDir,
+    feedback_url,
+)
 
 if TYPE_CHECKING:  # it imports SQLAlchemy
-    from raypipe.storage.feedback.store import FeedbackStore
+    from raypipe.storage.feedback.store import Answer, FeedbackStore
 
-Candidate = Annotated[str, typer.Argument(help="Whom it does not want to see.")]
 RequestId = Annotated[
     str | None,
-    typer.Option(help="Your own, unique; the same request again counts once."),
+    typer.Option(metavar="ID", help="A unique id; the same request again counts once."),
 ]
 
 
@@ -25,13 +33,15 @@ RequestId = Annotated[
 def reject(
     account: Account,
     candidate: Candidate,
-    reason: Annotated[str | None, typer.Option(help="Kept with it, for people.")] = None,
+    reason: Annotated[
+        str | None, typer.Option(metavar="TEXT", help="Free-text note stored with the rejection.")
+    ] = None,
     request_id: RequestId = None,
     feedback: Feedback = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Never show a candidate to an account again; holds from the moment this returns."""
+    """Never show a candidate to an account again, from now on."""
     with _store(feedback, runs_dir) as store:
         answer = store.reject(account, candidate, reason, request_id)
     _say(answer, f"{candidate} is not shown to {account} again", json)
@@ -46,7 +56,7 @@ def unreject(
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Take a rejection back: the candidate may be shown again."""
+    """Take back a rejection: the candidate may be shown again."""
     with _store(feedback, runs_dir) as store:
         answer = store.unreject(account, candidate, request_id)
     _say(answer, f"{candidate} may be shown to {account}", json)
@@ -54,13 +64,15 @@ def unreject(
 
 @rejections_app.command("list", epilog="Example: raypipe rejections list jazz-0042 --json")
 def rejections_list(
-    account: Annotated[str | None, typer.Argument(help="Only those of this account.")] = None,
+    account: Annotated[
+        str | None, typer.Argument(metavar="ACCOUNT", help="Only rejections of this account.")
+    ] = None,
     limit: Limit = None,
     feedback: Feedback = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """What is rejected now, by account and candidate."""
+    """List the rejections in force, by account and candidate."""
     from raypipe.cli.output.terminal import print_json, print_table
 
     with _store(feedback, runs_dir) as store:
@@ -75,17 +87,19 @@ def rejections_list(
 
 @rejections_app.command("import", epilog="Example: raypipe rejections import rejected.parquet")
 def rejections_import(
-    file: Annotated[Path, typer.Argument(help="CSV or Parquet: accountId, candidateId, reason.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="CSV or Parquet: accountId, candidateId, reason.")
+    ],
     quarantine: Annotated[
-        Path, typer.Option(help="Parquet file of the rows that are no rejection.")
+        Path, typer.Option(metavar="FILE", help="Parquet file for the invalid rows.")
     ] = Path("rejections.quarantine.parquet"),
     feedback: Feedback = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Reject every pair in a file, all or none; pairs that are rejected already stay as they are.
+    """Reject every pair in a file, all or none; existing rejections stay as they are.
 
-    Rows that are no rejection are left out, counted, and written to the quarantine with the reason.
+    Invalid rows are skipped, counted, and written to the quarantine with the reason.
     """
     import pyarrow.parquet as pq
 
@@ -110,12 +124,14 @@ def rejections_import(
 
 @rejections_app.command("export", epilog="Example: raypipe rejections export rejected.parquet")
 def rejections_export(
-    file: Annotated[Path, typer.Argument(help="Parquet where it ends in .parquet, else CSV.")],
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="Parquet if it ends in .parquet, else CSV.")
+    ],
     feedback: Feedback = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Write what is rejected now into a file that `rejections import` reads."""
+    """Write the rejections in force to a file that `rejections import` reads."""
     from raypipe.cli.output.terminal import print_json
     from raypipe.storage.feedback.tables import write_rejections
 
@@ -135,7 +151,7 @@ def _store(feedback: str | None, runs_dir: Path) -> AbstractContextManager[Feedb
     return closing(FeedbackStore(feedback_url(feedback, runs_dir)))
 
 
-def _say(answer, sentence: str, json: bool) -> None:
+def _say(answer: Answer, sentence: str, json: bool) -> None:
     from raypipe.cli.output.terminal import print_json, text
 
     if json:

@@ -1,4 +1,4 @@
-"""Jobs on a Ray cluster: submit one, follow it, list and stop them."""
+"""Jobs on a Ray cluster: submit, follow, list and stop."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import typer
 
 from raypipe.cli.app import app, jobs_app
-from raypipe.cli.options import Config, Follows, Json, Settings, resolve
+from raypipe.cli.options import Config, Date, Follows, Json, Settings, resolve
 from raypipe.errors import ConfigError
 
 Address = Annotated[
@@ -18,27 +18,29 @@ Address = Annotated[
     typer.Option(
         "--address",
         envvar=["RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"],
+        show_envvar=False,
         metavar="URL",
-        help="Of the job server, as http://HOST:8265.",
+        help="The job server, as http://HOST:8265; else RAY_API_SERVER_ADDRESS or RAY_ADDRESS.",
     ),
 ]
-JobId = Annotated[str, typer.Argument(metavar="ID", help="As raypipe jobs list shows it.")]
+JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job, from raypipe jobs list.")]
 
 
 @app.command(epilog="Example: raypipe submit configs/nightly.yaml --address http://127.0.0.1:8265")
 def submit(
     config: Config = None,
     address: Address = None,
-    kind: Annotated[str, typer.Option(help="What to do: run, evaluate or sweep.")] = "run",
+    kind: Annotated[
+        str, typer.Option(metavar="KIND", help="The command: run, evaluate or sweep.")
+    ] = "run",
     follows: Follows = None,
-    date: Annotated[
-        datetime.datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Of a run; today if not given."),
-    ] = None,
+    date: Date = None,
     settings: Settings = None,
     folder: Annotated[
         str | None,
-        typer.Option(help="Of the cluster, for relative paths; the current one if not given."),
+        typer.Option(
+            metavar="DIR", help="Folder on the cluster for relative paths; default: this."
+        ),
     ] = None,
     results: Annotated[
         str | None,
@@ -46,34 +48,38 @@ def submit(
             "--runs-dir",
             "--sweeps-dir",
             "--out",
-            help="For the results; runs, sweeps or evaluations in the folder if not given.",
+            metavar="DIR",
+            help="Folder of the results; default: runs, sweeps or evaluations.",
         ),
     ] = None,
     code: Annotated[
-        str, typer.Option(help="package: send this raypipe along. image: the cluster has one.")
+        str,
+        typer.Option(
+            metavar="FROM", help="package: send this raypipe. image: use the cluster's own."
+        ),
     ] = "package",
     again: Annotated[
-        bool, typer.Option("--again", help="A new attempt, where the last one has ended.")
+        bool, typer.Option("--again", help="Start a new attempt if the last one has ended.")
     ] = False,
     resume: Annotated[
-        bool, typer.Option("--resume", help="With --again: go on with a sweep that was begun.")
+        bool, typer.Option("--resume", help="With --again: continue an unfinished sweep.")
     ] = False,
     wait: Annotated[
         bool, typer.Option("--wait/--no-wait", help="Follow the log until the job ends.")
     ] = True,
     json: Json = False,
 ) -> None:
-    """Hand a run, an evaluation or a sweep to a Ray cluster, and follow it.
+    """Submit a run, an evaluation or a sweep to a Ray cluster, and follow it.
 
-    Ends with the job's exit code. The same config and date again follow the same job; Ctrl-C
-    leaves it running. A token is taken from RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH, as Ray does.
+    Ends with the job's exit code. The same config and date follow the same job; Ctrl-C leaves it
+    running. The token comes from RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH.
     """
     from raypipe.compute import jobs
 
     _one_of("--kind", kind, jobs.RESULTS)
     _one_of("--code", code, ("package", "image"))
     if date and kind != "run":
-        raise ConfigError(f"--date: found with --kind {kind}, which takes place today; leave it")
+        raise ConfigError(f"--date: found with --kind {kind}, which has no date; leave it out")
     if resume and not (again and kind == "sweep"):
         raise ConfigError("--resume: expected with --kind sweep --again, to go on with that sweep")
     resolved = resolve(config, follows, settings)
@@ -99,9 +105,9 @@ def submit(
     _follow(client, job_id, new, json)
 
 
-@jobs_app.command("list")
+@jobs_app.command("list", epilog="Example: raypipe jobs list --address http://127.0.0.1:8265")
 def list_jobs(address: Address = None, json: Json = False) -> None:
-    """All jobs that the server knows, the newest first."""
+    """List the jobs that the server knows, newest first."""
     from raypipe.cli.output.terminal import print_json, print_table
 
     client = _connect(address)
@@ -137,21 +143,21 @@ def list_jobs(address: Address = None, json: Json = False) -> None:
     print_table(["id", "status", "started", "took", "exit"], rows)
 
 
-@jobs_app.command("logs")
+@jobs_app.command("logs", epilog="Example: raypipe jobs logs run-2026-03-01-1a2b3c4d")
 def logs(job_id: JobId, address: Address = None) -> None:
-    """Follow the log of a job until it ends; ends with its exit code."""
+    """Follow the log of a job; ends with the job's exit code."""
     _follow(_connect(address), job_id, False, False)
 
 
-@jobs_app.command("stop")
+@jobs_app.command("stop", epilog="Example: raypipe jobs stop run-2026-03-01-1a2b3c4d")
 def stop(job_id: JobId, address: Address = None) -> None:
-    """Stop a job. What it has finished is kept, and what was published before stays."""
+    """Stop a job; finished work is kept, and published lists stay."""
     client = _connect(address)
 
     from raypipe.compute import ray_jobs
 
     stopped = ray_jobs.stop(client, job_id)
-    _say(f"{job_id}: {'is told to stop' if stopped else 'had ended before'}")
+    _say(f"{job_id}: {'was asked to stop' if stopped else 'had ended before'}")
 
 
 def _connect(address: str | None) -> Any:

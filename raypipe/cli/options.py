@@ -1,51 +1,77 @@
-"""What several commands are told, and how it becomes a config."""
+"""Options that several commands share, and the config that they make."""
 
 from __future__ import annotations
 
+import datetime
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperCommand
+
+from raypipe.cli.help import Command
+
+if TYPE_CHECKING:  # it imports pydantic
+    from raypipe.config import RunConfig
 
 RunsDir = Annotated[
     Path,
-    typer.Option("--runs-dir", envvar="RAYPIPE_RUNS_DIR", help="Where the runs are."),
+    typer.Option(
+        "--runs-dir",
+        envvar="RAYPIPE_RUNS_DIR",
+        show_envvar=False,
+        metavar="DIR",
+        help="Folder of the runs; else RAYPIPE_RUNS_DIR.",
+    ),
 ]
-RunId = Annotated[str | None, typer.Argument(metavar="RUN", help="The published one if not given.")]
+RunId = Annotated[
+    str | None, typer.Argument(metavar="RUN", help="Id of a run; without it, the published one.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Config = Annotated[
     Path | None,
-    typer.Argument(help="A YAML file; without it, the defaults hold.", metavar="CONFIG"),
+    typer.Argument(metavar="CONFIG", help="A YAML file; without it, every key has its default."),
 ]
 Follows = Annotated[
-    str | None, typer.Option("--follows", help="input.follows: a file, a folder or a glob.")
+    str | None,
+    typer.Option(
+        "--follows", metavar="FILE", help="The follows: a file, a folder or a glob (input.follows)."
+    ),
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="SECTION.KEY=VALUE", help="Wins over the file; may repeat."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Overrides a key of the config; may repeat."),
 ]
-Account = Annotated[str, typer.Argument(help="The account's id, as it stands in the input.")]
+Date = Annotated[
+    datetime.datetime | None,
+    typer.Option(metavar="DATE", formats=["%Y-%m-%d"], help="Date of the run; default: today."),
+]
+Account = Annotated[
+    str, typer.Argument(metavar="ACCOUNT", help="Id of the account, as written in the input.")
+]
+Candidate = Annotated[
+    str, typer.Argument(metavar="CANDIDATE", help="Id of the account to recommend or not.")
+]
 Limit = Annotated[
     int | None, typer.Option("--limit", metavar="COUNT", min=1, help="Maximum number of rows.")
 ]
-#: Says where the rejections are, to every command: after what is given on the command line, before
-#: what a config or the published run says.
+#: The store of rejections, for every command: the command line wins over this variable, and this
+#: variable over the config and the published run.
 FEEDBACK_URL = "RAYPIPE_FEEDBACK_URL"
 Feedback = Annotated[
     str | None,
     typer.Option(
         "--feedback",
         envvar=FEEDBACK_URL,
+        show_envvar=False,
         metavar="URL",
-        help="The store of rejections; as the published run says, if not given.",
+        help=f"Store of rejections; else {FEEDBACK_URL}, else that of the published run.",
     ),
 ]
 DEFAULT_RUNS = Path("runs")
 
 
-class NamesFormats(TyperCommand):
+class NamesFormats(Command):
     """A command whose help names the input formats, which are imported for that alone."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
@@ -61,9 +87,9 @@ class NamesFormats(TyperCommand):
 
 
 def feedback_url(given: str | None, runs_dir: Path) -> str:
-    """Where the rejections are: as told, else where the published run has read them.
+    """URL of the store of rejections: ``given``, else the one that the published run has read.
 
-    Before the first run, and by default, that is a file beside the runs.
+    The default, also before the first run, is a file beside the runs.
     """
     from raypipe.config.feedback_url import store_url
     from raypipe.storage.runs.store import RunStore
@@ -75,11 +101,11 @@ def feedback_url(given: str | None, runs_dir: Path) -> str:
     return store_url(given, runs_dir)
 
 
-def resolve(config: Path | None, follows: str | None, settings: list[str] | None) -> Any:
-    """The config that holds: the file, then RAYPIPE_FEEDBACK_URL, then --set, then --follows.
+def resolve(config: Path | None, follows: str | None, settings: list[str] | None) -> RunConfig:
+    """The config: the file, overridden by RAYPIPE_FEEDBACK_URL, by --set and by --follows.
 
     Raises:
-        ConfigError: it cannot be read, or something in it is refused.
+        ConfigError: the file cannot be read, or a key or value is wrong.
     """
     from raypipe.config import load_config, parse_setting
 

@@ -1,4 +1,4 @@
-"""The night: run it, or plan it."""
+"""Run a night, or plan it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from raypipe.cli.app import app
 from raypipe.cli.options import (
     DEFAULT_RUNS,
     Config,
+    Date,
     Follows,
     Json,
     NamesFormats,
@@ -32,17 +33,15 @@ def run(
     config: Config = None,
     follows: Follows = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
-    date: Annotated[
-        datetime.datetime | None,
-        typer.Option(formats=["%Y-%m-%d"], help="Of the run; today if not given."),
-    ] = None,
+    date: Date = None,
     settings: Settings = None,
     json: Json = False,
 ) -> None:
-    """Turn follows into published recommendations, once for a date, a config and an input.
+    """Make and publish recommendations, once per date, config and input.
 
-    The same command again changes nothing; after a kill it goes on where it was. The rejections are
-    where --set feedback.url says, else RAYPIPE_FEEDBACK_URL, else the config.
+    The same command again changes nothing; after a kill, it continues where it stopped.
+
+    The store of rejections is --set feedback.url, else RAYPIPE_FEEDBACK_URL, else the config's.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     resolved = resolve(config, follows, settings)
@@ -69,31 +68,35 @@ def plan(
     config: Config = None,
     follows: Follows = None,
     settings: Settings = None,
-    nodes: Annotated[int, typer.Option(min=1, help="Machines, each as fast as this one.")] = 1,
+    nodes: Annotated[
+        int, typer.Option(metavar="COUNT", min=1, help="Machines, each as fast as this one.")
+    ] = 1,
     cpus: Annotated[
-        int | None, typer.Option(min=1, help="CPUs of each; as many as here if not given.")
+        int | None,
+        typer.Option(metavar="COUNT", min=1, help="CPUs of each machine; default: as here."),
     ] = None,
     degrees: Annotated[
         Path | None,
-        typer.Option(help="Plan from a degree table, for a network that is not here."),
+        typer.Option(metavar="FILE", help="Plan from a degree table instead of follows."),
     ] = None,
     accounts: Annotated[
-        int | None, typer.Option(min=1, help="With --degrees: as grown to so many accounts.")
+        int | None,
+        typer.Option(metavar="COUNT", min=1, help="With --degrees: grow it to COUNT accounts."),
     ] = None,
     json: Json = False,
 ) -> None:
-    """What a night will cost: reads the follows, times a sample of the accounts, runs nothing.
+    """Predict what a run costs: read the follows and time a sample, but make no lists.
 
-    Seconds by stage, memory by part, and the accounts whose followers cost most.
+    Prints seconds by stage, memory by part, and the accounts whose followers cost most.
 
-    A degree table (CSV or Parquet) has the columns follows, followers and, if wanted, accounts: how
-    many accounts have these numbers. Of a network that was run, raypipe stats --degrees writes it.
+    A degree table (CSV or Parquet) has the columns follows, followers and optionally accounts, the
+    number of accounts with these degrees. raypipe stats --degrees writes one for a published run.
     """
     resolved = resolve(config, follows, settings)
     if follows and degrees:
         raise ConfigError("--follows and --degrees: found both; plan from one of them")
     if accounts and not degrees:
-        raise ConfigError("--accounts: found no --degrees, of which to make so many accounts")
+        raise ConfigError("--accounts: found no --degrees; expected a degree table to grow")
 
     from raypipe.cli.output.runs import print_plan
     from raypipe.cli.output.terminal import Bars, print_json
@@ -104,8 +107,8 @@ def plan(
     if resolved.input.kind == "ratings":
         if nodes > 1 or cpus or degrees:
             raise ConfigError(
-                "--nodes, --cpus, --degrees: found ratings, of which this machine is planned; "
-                "leave them out"
+                "--nodes, --cpus, --degrees: found ratings, which are planned for this machine; "
+                "leave these options out"
             )
         from raypipe.cli.output.ratings import print_rating_plan
         from raypipe.ratings.run import plan_ratings

@@ -12,7 +12,7 @@ from raypipe.cli.options import DEFAULT_RUNS, Json, RunId, RunsDir
 
 @runs_app.command("list", epilog="Example: raypipe runs list --json")
 def runs_list(runs_dir: RunsDir = DEFAULT_RUNS, json: Json = False) -> None:
-    """All finished runs, newest first; * marks the published one."""
+    """List finished runs, newest first; * marks the published one."""
     from raypipe.cli.output.terminal import print_json, print_table
     from raypipe.storage.runs.store import RunStore
 
@@ -42,11 +42,13 @@ def runs_list(runs_dir: RunsDir = DEFAULT_RUNS, json: Json = False) -> None:
 @runs_app.command("show", epilog="Example: raypipe runs show 2026-03-01-1a2b3c4d --verify")
 def runs_show(
     run_id: RunId = None,
-    verify: Annotated[bool, typer.Option(help="Read every file and compare its SHA-256.")] = False,
+    verify: Annotated[
+        bool, typer.Option("--verify", help="Read every file and compare its SHA-256.")
+    ] = False,
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """One run: counts by stage, seconds, memory, engines, versions."""
+    """Show one run: counts, seconds and memory by stage, engines."""
     from raypipe.cli.output.runs import print_run
     from raypipe.cli.output.terminal import print_json
     from raypipe.errors import RunError
@@ -67,7 +69,8 @@ def runs_show(
 @runs_app.command("rollback", epilog="Example: raypipe runs rollback")
 def runs_rollback(
     run_id: Annotated[
-        str | None, typer.Argument(metavar="RUN", help="The one published before if not given.")
+        str | None,
+        typer.Argument(metavar="RUN", help="Id of a run; default: the one published before."),
     ] = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
@@ -85,11 +88,11 @@ def runs_rollback(
 
 @runs_app.command("prune", epilog="Example: raypipe runs prune --keep 14")
 def runs_prune(
-    keep: Annotated[int, typer.Option(help="Newest runs to keep.")],
+    keep: Annotated[int, typer.Option(metavar="COUNT", help="Number of newest runs to keep.")],
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Delete old runs; never the published one nor the one that a rollback would go to."""
+    """Delete old runs, but never the published one or the one before it."""
     from raypipe.cli.output.terminal import print_json
     from raypipe.storage.runs.store import RunStore
 

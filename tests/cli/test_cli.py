@@ -466,30 +466,5 @@ def test_bad_inputs_are_one_line_and_publish_nothing(bad, tmp_path):
     assert not Path("runs", "CURRENT.json").exists()
 
 
-def commands() -> list[list[str]]:
-    return [
-        [], ["runs"], ["config"],
-        *([name] for name in ("run", "plan", "evaluate", "demo")),
-        *([name] for name in ("recommend", "explain", "similar", "stats")),
-        *(["runs", name] for name in ("list", "show", "rollback", "prune")),
-        *(["config", name] for name in ("show", "check")),
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("words", commands(), ids=" ".join)
-def test_help_fits_and_shows_an_example(words):
-    result = raypipe(*words, "--help")
-    assert result.exit_code == 0
-    assert max(map(len, result.stdout.splitlines())) <= 80
-    if words not in ([], ["runs"], ["config"]):
-        assert f"Example: raypipe {' '.join(words)}" in result.stdout
-        assert "--json" in result.stdout
-    assert ("--runs-dir" in result.stdout) == (
-        words == ["config", "check"]
-        or words[:1] in (["run"], ["recommend"], ["explain"], ["similar"], ["stats"])
-        or (words[:1] == ["runs"] and words != ["runs"])
-    )
-
-
 def test_version():
     assert raypipe("--version").stdout == "raypipe 0.1.0\n"

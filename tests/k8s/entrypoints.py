@@ -26,8 +26,8 @@ UsageError = typer.BadParameter.__base__
 
 
 def locked(package: str) -> str:
-    """The version of a package in the lock."""
-    lock = (PROJECT / "requirements.lock").read_text()
+    """The version of a package in the lock that the image is built from."""
+    lock = (PROJECT / "requirements-dev.lock").read_text()
     return re.search(rf"^{package}==(\S+)", lock, re.MULTILINE).group(1)
 
 
