@@ -29,7 +29,9 @@ def evaluate(
             "config has, and the ladder.",
         ),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the evaluations.")] = Path("evaluations"),
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the evaluations.")] = Path(
+        "evaluations"
+    ),
     json: Json = False,
 ) -> None:
     """How good the recommendations are: holds out follows, and looks who finds them again.
@@ -87,11 +89,11 @@ def sweep(
     follows: Follows = None,
     settings: Settings = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Go on with the newest sweep of this config.")
+        bool, typer.Option("--resume", help="Continue the newest sweep of this config.")
     ] = False,
-    sweeps_dir: Annotated[Path, typer.Option("--sweeps-dir", help="Where the sweeps are.")] = Path(
-        "sweeps"
-    ),
+    sweeps_dir: Annotated[
+        Path, typer.Option("--sweeps-dir", metavar="DIR", help="Folder of the sweeps.")
+    ] = Path("sweeps"),
     json: Json = False,
 ) -> None:
     """Try parameters on Ray Tune, and keep the best: section sweep of the config.

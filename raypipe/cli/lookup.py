@@ -11,6 +11,7 @@ from raypipe.cli.app import app
 from raypipe.cli.options import (
     DEFAULT_RUNS,
     Account,
+    Candidate,
     Feedback,
     Json,
     Limit,
@@ -21,9 +22,15 @@ from raypipe.cli.options import (
 
 @app.command(epilog="Example: raypipe demo --accounts 20000 --out demo/follows.csv")
 def demo(
-    out: Annotated[Path, typer.Option(help="The CSV file to write.")] = Path("demo/follows.csv"),
-    accounts: Annotated[int, typer.Option(min=100, help="Accounts of the network.")] = 5000,
-    seed: Annotated[int, typer.Option(min=0, help="Equal seeds give equal files.")] = 0,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The CSV file to write.")] = Path(
+        "demo/follows.csv"
+    ),
+    accounts: Annotated[
+        int, typer.Option(metavar="COUNT", min=100, help="Number of accounts.")
+    ] = 5000,
+    seed: Annotated[
+        int, typer.Option(metavar="NUMBER", min=0, help="Equal seeds give equal files.")
+    ] = 0,
     json: Json = False,
 ) -> None:
     """Make a small network to try things on: communities, hubs, newcomers, some dirt."""
@@ -83,7 +90,7 @@ def recommend(
 @app.command(epilog="Example: raypipe explain jazz-0042 star-01")
 def explain(
     account: Account,
-    candidate: Annotated[str, typer.Argument(help="Who is, or is not, recommended to it.")],
+    candidate: Candidate,
     feedback: Feedback = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
@@ -128,10 +135,12 @@ def similar(
 @app.command(epilog="Example: raypipe stats --png degrees.png")
 def stats(
     png: Annotated[
-        Path | None, typer.Option(help="Also draw the distribution of follows and followers.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Also draw the distribution of follows and followers."),
     ] = None,
     degrees: Annotated[
-        Path | None, typer.Option(help="Also write them, as a table for raypipe plan --degrees.")
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write a degree table, for raypipe plan --degrees."),
     ] = None,
     triangles: Annotated[
         bool, typer.Option("--triangles", help="Also count triangles: 10 s for 16 million follows.")
