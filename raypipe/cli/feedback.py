@@ -101,17 +101,14 @@ def rejections_import(
 
     Invalid rows are skipped, counted, and written to the quarantine with the reason.
     """
-    import pyarrow.parquet as pq
-
     from raypipe.cli.output.terminal import print_facts, print_json
     from raypipe.storage.feedback.tables import read_rejections
-    from raypipe.storage.files import disk_errors
+    from raypipe.storage.tables import write_table
 
     found = read_rejections(file)
     facts = {"rows": found.table.num_rows + found.quarantine.num_rows}
     if found.quarantine.num_rows:
-        with disk_errors(f"{quarantine}: cannot be written"), open(quarantine, "wb") as out:
-            pq.write_table(found.quarantine, out)
+        write_table(quarantine, found.quarantine)
     with _store(feedback, runs_dir) as store:
         facts |= store.import_table(found.table)._asdict()
     facts["quarantined"] = found.quarantine.num_rows

@@ -20,15 +20,18 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 
 from raypipe.columns import ACCOUNTS, DEGREES_SCHEMA, FOLLOWERS, FOLLOWS
-from raypipe.errors import ConfigError, InputError, MissingInputError
+from raypipe.errors import ConfigError, InputError
 from raypipe.graph.follow_graph import FollowGraph
-from raypipe.storage.files import disk_errors
+from raypipe.storage.tables import TableColumn, read_table, whole_rows, write_table
 
 _MOST = np.iinfo(np.int32).max
+_COLUMNS = (
+    TableColumn(FOLLOWS, "number"),
+    TableColumn(FOLLOWERS, "number"),
+    TableColumn(ACCOUNTS, "number", required=False),
+)
 _CURE = f"a degree table has the columns {FOLLOWS}, {FOLLOWERS} and, if wanted, {ACCOUNTS}"
 
 
@@ -97,24 +100,19 @@ def distribution(numbers: np.ndarray, accounts: np.ndarray) -> Distribution:
 
 
 def read_degrees(path: Path) -> Degrees:
-    """Read a degree table: Parquet where the name ends in .parquet or .pq, else CSV.
+    """Read a degree table, CSV or Parquet (:mod:`raypipe.storage.tables`).
 
     Raises:
         MissingInputError: there is no such file.
         InputError: it cannot be read, or no network has these numbers.
     """
-    try:
-        table = _read_table(path)
-    except FileNotFoundError:
-        raise MissingInputError(f"{path}: found no such file; {_CURE}") from None
-    except (OSError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise InputError(f"{path}: cannot be read ({reason}); {_CURE}") from None
+    found = read_table(path, _COLUMNS, _CURE)
+    table = whole_rows(found, "numbers of an account")
     if not len(table):
         raise InputError(f"{path}: found no rows; expected numbers of follows and followers")
     follows, followers = (_whole_numbers(path, table, name) for name in (FOLLOWS, FOLLOWERS))
     accounts = np.ones(len(table), np.int64)
-    if ACCOUNTS in table.column_names:
+    if ACCOUNTS in found.present:
         accounts = _whole_numbers(path, table, ACCOUNTS)
     if accounts.sum() > _MOST:
         raise InputError(f"{path}: found {accounts.sum():,} accounts, expected at most {_MOST:,}")
@@ -141,11 +139,7 @@ def write_degrees(graph: FollowGraph, path: Path) -> int:
     pairs = np.column_stack([graph.followees.degrees, graph.followers.degrees])
     distinct, accounts = np.unique(pairs, axis=0, return_counts=True)
     table = pa.table([*distinct.T, accounts], schema=DEGREES_SCHEMA)
-    with disk_errors(f"{path}: cannot be written"):
-        if path.suffix in {".parquet", ".pq"}:
-            pa.parquet.write_table(table, path)
-        else:
-            pa.csv.write_csv(table, path)
+    write_table(path, table)
     return len(table)
 
 
@@ -206,36 +200,6 @@ def grown(degrees: Degrees, accounts: int) -> Degrees:
 def _times(counts: np.ndarray, times: float) -> np.ndarray:
     """Counts so many times as large, rounded so that their sum is, too."""
     return np.diff(np.round(np.cumsum(counts) * times), prepend=0).astype(np.int64)
-
-
-def _read_table(path: Path) -> pa.Table:
-    """The columns that matter; of a CSV as text."""
-    if path.suffix in {".parquet", ".pq"}:
-        schema = pa.parquet.ParquetFile(path).schema_arrow
-        names = _columns(path, schema)
-        for name in names:
-            kind = schema.field(name).type
-            if not (pa.types.is_integer(kind) or pa.types.is_floating(kind)):
-                raise InputError(f"{path}: column {name} is of type {kind}; expected whole numbers")
-        return pa.parquet.read_table(path, columns=names)
-    with pa.csv.open_csv(path) as stream:
-        names = _columns(path, stream.schema)
-    convert = pa.csv.ConvertOptions(
-        column_types=dict.fromkeys(names, pa.string()), include_columns=names
-    )
-    return pa.csv.read_csv(path, convert_options=convert)
-
-
-def _columns(path: Path, schema: pa.Schema) -> list[str]:
-    names = [name for name in DEGREES_SCHEMA.names if name in schema.names]
-    missing = [name for name in (FOLLOWS, FOLLOWERS) if name not in names]
-    if missing:
-        found = ", ".join(schema.names[:8])
-        raise InputError(f"{path}: no column {', '.join(missing)}; found {found}; {_CURE}")
-    for name in names:
-        if (count := schema.names.count(name)) > 1:
-            raise InputError(f"{path}: column {name} is there {count} times; expected once")
-    return names
 
 
 def _whole_numbers(path: Path, table: pa.Table, name: str) -> np.ndarray:

@@ -1,66 +1,216 @@
-"""Small tables that the config names: read once, checked, as columns of ids."""
+"""The one reader of small tables: audience, opt-outs, bots, blocks, rejections, degree tables.
+
+They are read as the input is: the same formats and compressions by the end of the name (a .tsv is
+cut at tabs), UTF-8, and every value is the text that stands in the file: ``0123`` stays ``0123``,
+``NA`` is no null. One thing more: a quoted value may hold line ends.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Literal, NamedTuple
 
+import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
 from raypipe.columns import ACCOUNT
+from raypipe.config import InputConfig
 from raypipe.errors import InputError, MissingInputError
+from raypipe.storage import files
+from raypipe.storage.intake.blocks import (
+    Column,
+    InputFile,
+    can_be_id,
+    can_be_number,
+    is_text,
+    quarantine_table,
+    unreadable,
+)
+from raypipe.storage.intake.csv_blocks import CsvFile, compression
+from raypipe.storage.intake.formats import format_by_ending
+from raypipe.storage.intake.parquet_blocks import ParquetFormat
+
+_BLOCK_BYTES = 64 << 20
+_HOLDS = {"id": can_be_id, "text": is_text, "number": can_be_number}
+_EXPECTED = {"id": "text or whole numbers", "text": "text", "number": "numbers"}
 
 
-def read_ids(path: Path, key: str) -> pa.Array:
-    """The distinct ids in a CSV or Parquet file with a column accountId, as large_string.
+class TableColumn(NamedTuple):
+    """A column that a small table may have.
+
+    Attributes:
+        kind: id: a row without it is bad; text, number: may be missing, and is read as text.
+        required: if not, a file may lack the column, whose values are null then.
+    """
+
+    name: str
+    kind: Literal["id", "text", "number"] = "id"
+    required: bool = True
+
+
+class SmallTable(NamedTuple):
+    """What a file holds.
+
+    Attributes:
+        path: of the file.
+        rows: the good rows; every column that was asked for, as large_string.
+        quarantine: columns.QUARANTINE_SCHEMA, the bad rows; rows count from 1.
+        present: the columns that the file has.
+    """
+
+    path: Path
+    rows: pa.Table
+    quarantine: pa.Table
+    present: frozenset[str]
+
+    @property
+    def numbers(self) -> np.ndarray:
+        """int64: the number of each good row in the file, from 1."""
+        every = np.arange(1, self.rows.num_rows + self.quarantine.num_rows + 1)
+        return np.delete(every, self.quarantine["row"].to_numpy() - 1)
+
+
+def read_table(path: Path, columns: Sequence[TableColumn], cure: str) -> SmallTable:
+    """Read the columns of a small table.
+
+    Args:
+        cure: what kind of file is expected, for errors.
+
+    Raises:
+        MissingInputError: there is no such file, or it cannot be read.
+        InputError: it is damaged, a column is missing, is there twice, or has another type.
+
+    Example:
+        >>> import tempfile
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "a.csv")
+        ...     _ = path.write_text('n,accountId\\n1,0123\\n2,\\n3,"two\\nlines"\\n')
+        ...     found = read_table(path, [TableColumn("accountId")], "expected ids")
+        >>> found.rows["accountId"].to_pylist(), found.quarantine["reason"].to_pylist()
+        (['0123', 'two\\nlines'], ['empty id in column accountId'])
+        >>> found.numbers.tolist()
+        [1, 3]
+    """
+    known = format_by_ending(str(path))
+    file = known.open(str(path), _size(path, cure), InputConfig(delimiter=_delimiter(path)))
+    if isinstance(file, CsvFile):
+        file = replace(file, dialect=replace(file.dialect, line_ends_in_quotes=True))
+    chosen = _choose(file, columns, cure)
+    schema = pa.schema([(column.name, pa.large_string()) for column in chosen])
+    tables, bad, before = [schema.empty_table()], [], 0
+    # A plain file is one block: it may not be cut inside a value.
+    for block in known.cut(file, chosen, max(file.size, _BLOCK_BYTES)):
+        frame, report = known.read(block, _BLOCK_BYTES)
+        tables.append(pa.Table.from_pandas(frame, schema=schema, preserve_index=False))
+        bad += [(before + row, reason) for row, reason in report.bad]
+        before += report.rows
+    rows = pa.concat_tables(tables).combine_chunks()
+    for column in columns:
+        if column.name not in rows.column_names:
+            rows = rows.append_column(column.name, pa.nulls(rows.num_rows, pa.large_string()))
+    rows = rows.select([column.name for column in columns])
+    return SmallTable(path, rows, quarantine_table(str(path), bad), frozenset(schema.names))
+
+
+def whole_rows(table: SmallTable, what: str) -> pa.Table:
+    """All rows of a table none of which may be overlooked.
+
+    Args:
+        what: one row, for the error.
+
+    Raises:
+        InputError: a row is bad.
+    """
+    if table.quarantine.num_rows:
+        first = table.quarantine.slice(0, 1).to_pylist()[0]
+        rows = table.rows.num_rows + table.quarantine.num_rows
+        raise InputError(
+            f"{table.path}: {table.quarantine.num_rows:,} of {rows:,} rows hold no {what} "
+            f"(row {first['row']}: {first['reason']}); fix them, so that none is overlooked"
+        )
+    return table.rows
+
+
+def read_ids(path: Path, key: str) -> pa.LargeStringArray:
+    """The distinct ids in a file with a column accountId, in their order.
 
     Args:
         key: of the config, which names the file.
 
     Raises:
-        MissingInputError: there is no such file.
-        InputError: it cannot be read, or its column is not one of ids.
+        MissingInputError, InputError: as :func:`read_table`; or a row has no id.
     """
-    cure = f"{key} names a CSV or Parquet file with a column accountId"
+    cure = f"{key} names a CSV or Parquet file with a column {ACCOUNT}"
+    rows = whole_rows(read_table(path, [TableColumn(ACCOUNT)], cure), "account")
+    return rows[ACCOUNT].combine_chunks().unique()
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """Write a small table where :func:`read_table` reads it: Parquet or CSV by the name's end.
+
+    Raises:
+        RunError: the file cannot be written.
+    """
+    with (
+        files.disk_errors(f"{path}: cannot be written"),
+        files.writing_output(path) as file,
+    ):
+        if path.name.lower().endswith(ParquetFormat.endings):
+            pa.parquet.write_table(table, file)
+            return
+        options = pa.csv.WriteOptions(delimiter=_delimiter(path))
+        kind = compression(str(path))
+        if kind is None:
+            pa.csv.write_csv(table, file, options)
+            return
+        sink = pa.BufferOutputStream()
+        with pa.CompressedOutputStream(sink, kind) as packed:
+            pa.csv.write_csv(table, packed, options)
+        file.write(sink.getvalue())
+
+
+def _size(path: Path, cure: str) -> int:
     try:
-        ids = _read_column(path)
+        state = files.stat(path)
     except FileNotFoundError:
         raise MissingInputError(f"{path}: found no such file; {cure}") from None
-    except (OSError, pa.ArrowException) as error:
-        reason = " ".join(str(error).split())[:160]
-        raise InputError(f"{path}: cannot be read ({reason}); {cure}") from None
-    empty = pc.sum(pc.equal(ids.fill_null(""), "")).as_py()
-    if empty:
-        raise InputError(f"{path}: {empty} of {len(ids)} rows have no {ACCOUNT}; take them out")
-    return ids.unique()
+    except OSError as error:
+        raise unreadable(str(path), error) from None
+    if state.is_folder:
+        raise InputError(f"{path}: is a folder; {cure}")
+    if not state.size:
+        raise InputError(f"{path}: is empty (0 bytes); {cure}")
+    return state.size
 
 
-def _read_column(path: Path) -> pa.Array:
-    if path.suffix in {".parquet", ".pq"}:
-        column = _only_ids(path, pa.parquet.ParquetFile(path).schema_arrow)
-        return (
-            pa.parquet.read_table(path, columns=[column])
-            .column(0)
-            .cast(pa.large_string())
-            .combine_chunks()
-        )
-    with pa.csv.open_csv(path) as stream:
-        column = _only_ids(path, stream.schema, text=True)
-    convert = pa.csv.ConvertOptions(
-        column_types={column: pa.large_string()}, include_columns=[column]
-    )
-    return pa.csv.read_csv(path, convert_options=convert).column(0).combine_chunks()
+def _delimiter(path: Path) -> str:
+    return "\t" if ".tsv" in path.suffixes[-2:] else ","
 
 
-def _only_ids(path: Path, schema: pa.Schema, text: bool = False) -> str:
-    """The name of the column of ids, if the file has one, and it holds ids."""
-    if ACCOUNT not in schema.names:
-        found = ", ".join(schema.names[:8])
-        raise InputError(f"{path}: no column {ACCOUNT}; found {found}; name it so")
-    kind = schema.field(ACCOUNT).type
-    is_id = pa.types.is_integer(kind) or pa.types.is_string(kind) or pa.types.is_large_string(kind)
-    if not (text or is_id):
-        raise InputError(f"{path}: column {ACCOUNT} is of type {kind}; expected text or integers")
-    return ACCOUNT
+def _choose(file: InputFile, columns: Sequence[TableColumn], cure: str) -> tuple[Column, ...]:
+    """Those of the columns that the file has, where they are in it."""
+    missing = [c.name for c in columns if c.required and c.name not in file.names]
+    if missing:
+        found = ", ".join(file.names[:8])
+        raise InputError(f"{file.path}: no column {', '.join(missing)}; found {found}; {cure}")
+    chosen = []
+    for column in columns:
+        if column.name not in file.names:
+            continue
+        if (count := file.names.count(column.name)) > 1:
+            raise InputError(
+                f"{file.path}: column {column.name} is there {count} times; expected once: "
+                "rename or remove the others"
+            )
+        position = file.names.index(column.name)
+        kind = file.types[position]
+        if not _HOLDS[column.kind](kind):
+            raise InputError(
+                f"{file.path}: column {column.name} is {kind}, expected {_EXPECTED[column.kind]}"
+            )
+        chosen.append(Column(column.name, position, column.name, pa.large_string()))
+    return tuple(chosen)

@@ -397,7 +397,7 @@ def test_config_show_and_check(night):
     assert "did you mean TruncatedSVD?" in unknown.stderr
     missing = raypipe("config", "check", "c.yaml", "--follows", "none.csv")
     assert (missing.exit_code, missing.stderr) == (
-        66, "raypipe: none.csv: found no such file or folder; mend input.follows\n",
+        66, "raypipe: none.csv: found no such file or folder; fix input.follows\n",
     )  # fmt: skip
 
 
@@ -409,7 +409,7 @@ def test_config_check_reads_filters_and_rejections(night):
     assert missing.stderr.startswith("raypipe: b.csv: found no such file; filters.bots names a CSV")
     Path("bad.csv").write_text("accountId,candidateId\na,b\na,\n")
     bad = raypipe(*told, "--set", "filters.blocks=bad.csv")
-    assert (bad.exit_code, "1 rows are no block (row 2" in bad.stderr) == (65, True)
+    assert (bad.exit_code, "1 of 2 rows hold no block (row 2" in bad.stderr) == (65, True)
     Path("runs/feedback.sqlite").write_bytes(b"not a database at all" * 100)
     torn = raypipe(*told)
     assert (torn.exit_code, torn.stdout) == (74, "")

@@ -230,7 +230,7 @@ def test_a_test_file_that_is_not_there():
     result = evaluate(*given)
     assert result.exit_code == 66
     line = result.stderr.splitlines()[-1]
-    assert line == "raypipe: none.csv: found no such file or folder; mend evaluation.test"
+    assert line == "raypipe: none.csv: found no such file or folder; fix evaluation.test"
 
 
 @pytest.mark.parametrize("metrics", [["ndcg"], ["ndcg", "recall"], ["ndcg", "recall", "mrr"]])

@@ -15,7 +15,7 @@ from raypipe.compute.progress import Silent
 from raypipe.compute.stages import Stages
 from raypipe.config import load_config
 from raypipe.errors import ConfigError, InputError
-from raypipe.evaluation.reading import read_split
+from raypipe.evaluation.reading import open_data, read_split
 from raypipe.evaluation.times import encode_timed, first_times
 from raypipe.graph.follow_graph import build_graph
 
@@ -40,7 +40,7 @@ def split(accounts=None, **settings):
     }
     with ExitStack() as stack:
         config = load_config(None, settings)
-        return read_split(config, accounts, Stages(Silent()), stack).split
+        return read_split(config, accounts, open_data(config), Stages(Silent()), stack).split
 
 
 def follows_of(graph, rows):
@@ -181,7 +181,7 @@ BAD = {
         dict(evaluation__split="time", input__columns={"timestamp": "since"}),
         ["a,b,1"],
         InputError,
-        "follows.csv: no column since; found followerId, followingId, at; mend input.columns, or "
+        "follows.csv: no column since; found followerId, followingId, at; fix input.columns, or "
         "set input.header to false where the first row is no header",
     ),
     "unreadable": (
@@ -230,7 +230,7 @@ BAD = {
         dict(evaluation__split="file", evaluation__test="none.csv"),
         ["a,b,1"],
         InputError,
-        "none.csv: found no such file or folder; mend evaluation.test",
+        "none.csv: found no such file or folder; fix evaluation.test",
     ),
     "a transform without times": (
         dict(

@@ -234,8 +234,8 @@ def test_training_and_ladder_of_an_evaluation_see_what_teaches(elsewhere, monkey
     ("words", "exit_code", "message"),
     [
         (["evaluation.rejections=none.csv"], 66, "none.csv: cannot be read (No such file or"),
-        (["evaluation.rejections=follows.csv"], 65, "follows.csv: no column account, candidate"),
-        (["evaluation.rejections=bad.csv"], 65, "bad.csv: 1 rows are no rejection (row 1: no can"),
+        (["evaluation.rejections=follows.csv"], 65, "follows.csv: no column accountId, candid"),
+        (["evaluation.rejections=bad.csv"], 65, "bad.csv: 1 of 1 rows hold no rejection (row 1: e"),
         (["evaluation.metrics=[rejected]"], 78, "evaluation.metrics: rejected needs rejections"),
     ],
 )

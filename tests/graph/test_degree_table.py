@@ -60,7 +60,7 @@ class BadTable:
 
 BAD_TABLES = [
     BadTable("no file", None, f"found no such file; {COLUMNS}", MissingInputError),
-    BadTable("empty", "", f"cannot be read (Empty CSV file); {COLUMNS}"),
+    BadTable("empty", "", f"is empty (0 bytes); {COLUMNS}"),
     BadTable("no rows", HEADER, "found no rows; expected numbers of follows and followers"),
     BadTable("no column", "a,follows\n1,2\n", f"no column followers; found a, follows; {COLUMNS}"),
     BadTable(
@@ -93,9 +93,22 @@ BAD_TABLES = [
         HEADER + "2,0,2\n0,3,1\n0,1,1\n",
         "row 2: followers is 3, but only 2 accounts have follows",
     ),
-    BadTable("ragged", HEADER + "1,1\n", "cannot be read (CSV parse error: Expected 3 columns"),
-    BadTable("not UTF-8", HEADER.encode() + b"\xff,1,1\n", "cannot be read (In CSV column #0"),
-    BadTable("no Parquet type", {"follows": ["1"], "followers": [1]}, "column follows is of type"),
+    BadTable(
+        "ragged",
+        HEADER + "1,1\n",
+        "1 of 1 rows hold no numbers of an account (row 1: found 2 values",
+    ),
+    BadTable(
+        "not UTF-8",
+        HEADER.encode() + b"\xff,1,1\n",
+        "1 of 1 rows hold no numbers of an account (row 1: column follows is not UTF-8",
+    ),
+    BadTable("no Parquet type", {"follows": [True], "followers": [1]}, "column follows is bool"),
+    BadTable(
+        "only nulls",
+        {"follows": [1], "followers": [1], "accounts": pa.array([None], pa.int64())},
+        "row 1: accounts is missing",
+    ),
     BadTable("null", {"follows": [1, None], "followers": [1, 0]}, "row 2: follows is missing"),
 ]
 

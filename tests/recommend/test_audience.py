@@ -37,11 +37,15 @@ def test_none_is_everybody():
 @pytest.mark.parametrize(
     ("name", "text", "message"),
     [
-        ("a.csv", "b\nc\n", "no column accountId; found b; name it so"),
-        ("a.csv", "accountId,x\n,1\nb,2\n", "1 of 2 rows have no accountId; take them out"),
+        ("a.csv", "b\nc\n", "no column accountId; found b; audience.accounts names a CSV"),
+        (
+            "a.csv",
+            "accountId,x\n,1\nb,2\n",
+            "1 of 2 rows hold no account (row 1: empty id",
+        ),
         ("a.csv", "accountId\n", "holds no accounts; give some"),
-        ("a.csv", "", "cannot be read (Empty CSV file); audience.accounts names a CSV"),
-        ("a.parquet", "no parquet", "cannot be read (Parquet magic bytes not found"),
+        ("a.csv", "", "is empty (0 bytes); audience.accounts names a CSV"),
+        ("a.parquet", "no parquet", "is not Parquet; name the file by what is in it"),
     ],
 )
 def test_bad_files(tmp_path, name, text, message):
@@ -54,7 +58,7 @@ def test_bad_files(tmp_path, name, text, message):
 
 def test_floats_are_no_ids(tmp_path):
     pq.write_table(pa.table({"accountId": [1.5]}), tmp_path / "a.parquet")
-    with pytest.raises(InputError, match="column accountId is of type double; expected text"):
+    with pytest.raises(InputError, match="column accountId is double, expected text"):
         read(tmp_path / "a.parquet")
 
 

@@ -177,7 +177,8 @@ class FeedbackStore:
                 values = [
                     {"place": at + place, **row} for place, row in enumerate(rows.to_pylist())
                 ]
-                connection.execute(_INCOMING.insert(), values)
+                if values:
+                    connection.execute(_INCOMING.insert(), values)
                 at += len(values)
             first = sa.select(sa.func.min(_INCOMING.c.place)).group_by(
                 _INCOMING.c.accountId, _INCOMING.c.candidateId

@@ -15,7 +15,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raypipe.columns import FOLLOWER, FOLLOWING, ITEM, QUARANTINE_SCHEMA, USER
+from raypipe.columns import ACCOUNT, CANDIDATE, FOLLOWER, FOLLOWING, ITEM, QUARANTINE_SCHEMA, USER
 from raypipe.errors import MissingInputError
 
 #: Text in a frame: pandas strings whose characters stay where Arrow has put them.
@@ -63,8 +63,8 @@ class Column:
 
     @property
     def is_id(self) -> bool:
-        """Is it one of the two ids of a follow or of a rating?"""
-        return self.name in (FOLLOWER, FOLLOWING, USER, ITEM)
+        """Is it an id: of a follow, of a rating, of an account in a small table?"""
+        return self.name in (FOLLOWER, FOLLOWING, USER, ITEM, ACCOUNT, CANDIDATE)
 
 
 @dataclass(frozen=True)

@@ -39,6 +39,8 @@ from raypipe.storage.intake.csv_lines import (
     OPEN_QUOTE,
     closes_quotes,
     find_lines,
+    hide_line_ends,
+    show_line_ends,
     split_values,
     without_broken,
     without_comments,
@@ -56,10 +58,17 @@ PARSE_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class Dialect:
-    """How CSV is written: the delimiter between values, and the mark of comment lines."""
+    """How CSV is written.
+
+    Attributes:
+        delimiter: between values.
+        comment: mark of comment lines.
+        line_ends_in_quotes: may a quoted value hold line ends? Only in a file that is not cut.
+    """
 
     delimiter: str = ","
     comment: str | None = None
+    line_ends_in_quotes: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -225,6 +234,8 @@ def parse_text(
     """
     if dialect.comment:
         text = without_comments(text, dialect.comment.encode())
+    hidden = hide_line_ends(text, dialect.delimiter) if dialect.line_ends_in_quotes else None
+    text = hidden or text
     if text.startswith(BOM):
         text = b"\n" + text  # Arrow would take it for the mark at the start of a file
     broken: list[Reason] = []
@@ -234,6 +245,8 @@ def parse_text(
     if raw is None:
         text, broken, longest = without_broken(text, dialect.delimiter, width)
         raw = _arrow_csv(text, dialect, width, columns, max(PARSE_BYTES, longest))
+    if hidden:
+        raw = [show_line_ends(column) for column in raw]
     table, faulty = check_rows(raw, columns)
     rows = len(raw[0]) + len(broken)
     numbers = np.delete(np.arange(1, rows + 1), [row - 1 for row, _ in broken])

@@ -9,9 +9,13 @@ import re
 from functools import lru_cache
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from raypipe.kernels.quotes import CR, LF, QUOTE, quotes_close
 
+#: Control characters in place of LF and CR, while a text is cut into lines.
+_STAND_INS = {b"\n": b"\x1c", b"\r": b"\x1d"}
 OPEN_QUOTE = 'a quote (") is not closed'
 
 
@@ -50,6 +54,31 @@ def split_values(line: bytes, delimiter: str) -> list[bytes] | None:
         if position == len(line):
             return values
         position += 1
+
+
+def hide_line_ends(text: bytes, delimiter: str) -> bytes | None:
+    """The text with stand-ins for the line ends inside quoted values; None if there are none.
+
+    A quote that is not closed at an edge of a value hides nothing, so it costs one row. A text
+    that holds a stand-in by itself, a control character that no id has, stays as it is.
+
+    Example:
+        >>> hide_line_ends(b'a,"b' + bytes([10]) + b'c"', ",")
+        b'a,"b\\x1cc"'
+        >>> hide_line_ends(b'a,"b' + bytes([10]) + b'c,"d"', ",") is None
+        True
+    """
+    if b'"' not in text or any(stand_in in text for stand_in in _STAND_INS.values()):
+        return None
+    hidden = _quoted_pattern(delimiter).sub(_with_stand_ins, text)
+    return None if hidden == text else hidden
+
+
+def show_line_ends(values: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Values, as bytes, with line ends in place of the stand-ins."""
+    for line_end, stand_in in _STAND_INS.items():
+        values = pc.replace_substring(values, stand_in, line_end)
+    return values
 
 
 def closes_quotes(text: bytes, delimiter: str) -> bool:
@@ -139,6 +168,20 @@ def _count_between(positions: np.ndarray, starts: np.ndarray, stops: np.ndarray)
 def _without(text: bytes, starts: np.ndarray, stops: np.ndarray) -> bytes:
     edges = zip([0, *stops.tolist()], [*starts.tolist(), len(text)], strict=True)
     return b"".join(text[start:stop] for start, stop in edges)
+
+
+def _with_stand_ins(quoted: re.Match[bytes]) -> bytes:
+    value = quoted[0]
+    for line_end, stand_in in _STAND_INS.items():
+        value = value.replace(line_end, stand_in)
+    return value
+
+
+@lru_cache
+def _quoted_pattern(delimiter: str) -> re.Pattern[bytes]:
+    edge = b"[\r\n" + re.escape(delimiter.encode()) + b"]"
+    value = rb'"[^"]*(?:""[^"]*)*"'
+    return re.compile(rb"(?:\A|(?<=" + edge + rb"))" + value + rb"(?=" + edge + rb"|\Z)")
 
 
 @lru_cache

@@ -395,7 +395,7 @@ def test_phase_3_shows_nobody_who_was_rejected():
     [
         ({"filters.blocks": "b.csv"}, MissingInputError, "b.csv: found no such file"),
         ({"filters.bots": "b.csv"}, MissingInputError, "filters.bots names a CSV or Parquet file"),
-        ({"filters.blocks": "bad.csv"}, InputError, r"1 rows are no block \(row 2: no candidate\)"),
+        ({"filters.blocks": "bad.csv"}, InputError, r"1 of 2 rows hold no block \(row 2: empty id"),
     ],
 )
 def test_files_that_cannot_be_used(settings, error, message):

@@ -103,11 +103,11 @@ def test_bad_rows_go_to_quarantine(elsewhere):
     assert pq.read_table("rejections.quarantine.parquet").to_pylist() == [
         {"file": "in.csv", "row": row, "reason": reason}
         for row, reason in (
-            (2, "no candidateId"),
-            (3, "accountId and candidateId are the same"),
-            (4, "another number of values than the header"),
-            (5, "candidateId is not text"),
-            (7, "no accountId"),
+            (2, "empty id in column candidateId"),
+            (3, "account and candidate are the same"),
+            (4, "found 1 values, expected 2"),
+            (5, "column candidateId is not UTF-8"),
+            (7, "empty id in column accountId"),
         )
     ]
     assert rejected_by("sqlite:///runs/feedback.sqlite", "ann") == {"bob", "cid"}
