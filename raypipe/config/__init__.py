@@ -22,12 +22,20 @@ from raypipe.config.quality import (
 )
 from raypipe.config.run import RunConfig
 from raypipe.config.section import Place, Section
-from raypipe.config.sources import NO_MODEL, SimilarConfig, TwoStepConfig
+from raypipe.config.sources import (
+    NO_MODEL,
+    CustomSourceConfig,
+    SimilarConfig,
+    SourceConfig,
+    SourcesConfig,
+    TwoStepConfig,
+)
 
 __all__ = [
     "NO_MODEL",
     "AshaConfig",
     "AudienceConfig",
+    "CustomSourceConfig",
     "EvaluationConfig",
     "FiltersConfig",
     "InputConfig",
@@ -38,6 +46,8 @@ __all__ = [
     "Section",
     "SegmentsConfig",
     "SimilarConfig",
+    "SourceConfig",
+    "SourcesConfig",
     "SweepConfig",
     "TwoStepConfig",
     "check_section",

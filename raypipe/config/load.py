@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from ruamel.yaml import YAML
@@ -49,7 +49,8 @@ def with_settings(config: RunConfig, settings: dict[str, Any]) -> RunConfig:
         ConfigError: a key or value that is refused.
 
     Example:
-        >>> with_settings(RunConfig(), {"sources.similar.neighbours": 50}).similar.neighbours
+        >>> config = with_settings(RunConfig(), {"sources.similar.neighbours": 50})
+        >>> config.sources.similar.neighbours
         50
     """
     refuse_renamed(settings, "config")
@@ -183,10 +184,19 @@ def _first_problem(error: ValidationError, model: type[BaseModel], above: str = 
 def _walk(place: Sequence[str | int], model: type[BaseModel]) -> tuple[list[str], list[str]]:
     """The part of pydantic's place that is keys of the file, and the keys known at the last one."""
     keys, known = [], list(model.model_fields)
+    below: Any = model
     for part in place:
         keys.append(str(part))
-        known = list(model.model_fields)
-        model = model.model_fields[part].annotation if part in known else None
-        if not (isinstance(model, type) and issubclass(model, Section)):
+        if get_origin(below) is dict:  # of sections, each under a name of the user's own
+            below = get_args(below)[1]
+            continue
+        known = list(below.model_fields)
+        below = below.model_fields[part].annotation if part in known else None
+        of_sections = get_origin(below) is dict and _is_section(get_args(below)[1])
+        if not (_is_section(below) or of_sections):
             break
     return keys, known
+
+
+def _is_section(annotation: object) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, Section)

@@ -100,12 +100,8 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _a_blend_has_a_source(self) -> RunConfig:
-        ready = {
-            name: weight
-            for name, weight in self.sources.weights.items()
-            if name != "factors" or self.sources.factors.trained
-        }
-        if self.blend.blends and not any(ready.values()):
+        ready = (one for one in self.sources.sections.values() if one.ready)
+        if self.blend.blends and not any(one.weight for one in ready):
             raise ValueError(
                 "sources: only factors has a weight, but no model is trained; set "
                 "sources.factors.algorithm, or the weight of another source"

@@ -2,22 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from raypipe.config.section import Section, as_written, at_most_9_places
+from raypipe.config.user_code import SPEC
 
+#: Names that lists have which are not of one source.
+_RESERVED = ("ladder", "rank_fusion", "learned_ranker")
 _WEIGHT = "Weight in rank fusion; a source of weight 0 takes part in no blend."
 
 
-class FollowBackConfig(Section):
+class SourceConfig(Section):
+    """What every source has."""
+
+    weight: float = Field(0.1, ge=0, description=_WEIGHT)
+
+    @property
+    def ready(self) -> bool:
+        """False if the source cannot retrieve candidates with this config."""
+        return True
+
+
+class FollowBackConfig(SourceConfig):
     """Candidates who follow the account already."""
 
     weight: float = Field(1.0, ge=0, description=_WEIGHT)
 
 
-class TwoStepConfig(Section):
+class TwoStepConfig(SourceConfig):
     """A source that walks two steps, through intermediary accounts."""
 
     weight: float = Field(0.0, ge=0, description=_WEIGHT)
@@ -45,7 +59,7 @@ class CoFollowedConfig(TwoStepConfig):
     weight: float = Field(0.1, ge=0, description=_WEIGHT)
 
 
-class SimilarConfig(Section):
+class SimilarConfig(SourceConfig):
     """Phase 2: candidates followed by accounts with similar follow sets."""
 
     weight: float = Field(0.5, ge=0, description=_WEIGHT)
@@ -78,7 +92,7 @@ class SimilarConfig(Section):
 NO_MODEL = "none"
 
 
-class FactorsConfig(Section):
+class FactorsConfig(SourceConfig):
     """Phase 3: candidates that a trained factor model scores highest."""
 
     weight: float = Field(0.5, ge=0, description=_WEIGHT)
@@ -99,18 +113,43 @@ class FactorsConfig(Section):
 
     @property
     def trained(self) -> bool:
-        """Is a model trained?"""
+        """True if the config trains a model."""
         return self.algorithm != NO_MODEL
 
+    @property
+    def ready(self) -> bool:
+        return self.trained
 
-class PopularConfig(Section):
+
+class PopularConfig(SourceConfig):
     """Phase 1: candidates with the most followers."""
 
     weight: float = Field(0.1, ge=0, description=_WEIGHT)
 
 
+class CustomSourceConfig(SourceConfig):
+    """A source of your own. All keys other than use and weight are its parameters."""
+
+    model_config = ConfigDict(extra="allow")
+
+    use: str = Field(
+        pattern=f"^{SPEC}$",
+        description="module:name of a SourceSpec; the module may be in the current folder.",
+    )
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """The keys of the source itself.
+
+        Example:
+            >>> CustomSourceConfig(use="mine:SPEC", weight=0.3, radius=5).parameters
+            {'radius': 5}
+        """
+        return dict(self.model_extra or {})
+
+
 class SourcesConfig(Section):
-    """The sources of candidates. Rank fusion adds their ranks in this order."""
+    """The sources of candidates. Rank fusion adds their ranks in this order, custom ones last."""
 
     follow_back: FollowBackConfig = Field(
         FollowBackConfig(), description="Candidates who follow the account already."
@@ -130,6 +169,20 @@ class SourcesConfig(Section):
     popular: PopularConfig = Field(
         PopularConfig(), description="Phase 1: candidates with the most followers."
     )
+    custom: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], CustomSourceConfig] = Field(
+        {}, description="Your own sources by name, as {near_me: {use: 'my_sources:NEAR_ME'}}."
+    )
+
+    @property
+    def sections(self) -> dict[str, SourceConfig]:
+        """The section of each source by name, in the order of rank fusion.
+
+        Example:
+            >>> list(SourcesConfig().sections)
+            ['follow_back', 'two_hop', 'co_followed', 'similar', 'factors', 'popular']
+        """
+        fields = ((name, getattr(self, name)) for name in type(self).model_fields)
+        return {name: value for name, value in fields if name != "custom"} | self.custom
 
     @property
     def weights(self) -> dict[str, float]:
@@ -139,10 +192,17 @@ class SourcesConfig(Section):
             >>> SourcesConfig().weights["follow_back"]
             1.0
         """
-        return {name: getattr(self, name).weight for name in type(self).model_fields}
+        return {name: section.weight for name, section in self.sections.items()}
 
     @model_validator(mode="after")
     def _at_least_one_weight(self) -> SourcesConfig:
         if not any(self.weights.values()):
             raise ValueError("every weight is 0; expected at least one source with a weight")
+        return self
+
+    @model_validator(mode="after")
+    def _names_are_free(self) -> SourcesConfig:
+        taken = [name for name in self.custom if name in (*type(self).model_fields, *_RESERVED)]
+        if taken:
+            raise ValueError(f"custom.{taken[0]}: raypipe uses this name itself; choose another")
         return self

@@ -20,16 +20,19 @@ from raypipe.errors import ConfigError, InputError
 SPEC = r"[\w.]+:\w+"
 
 
-def load_user_code(spec: str, key: str, kind: str = "function") -> Any:
+def load_user_code(
+    spec: str, key: str, kind: str = "function", expected: type | None = None
+) -> Any:
     """Import ``module:name``.
 
     Args:
         spec: ``module:name``.
         key: the key of the config that holds it, for the error.
-        kind: what the name should be, for the error; whatever it is, it can be called.
+        kind: what the name should be, for the error.
+        expected: its type; None for anything that can be called.
 
     Raises:
-        ConfigError: there is no such module, or no such name in it that can be called.
+        ConfigError: there is no such module, or no such name of that kind in it.
         InputError: the module raised when it was imported.
 
     Example:
@@ -46,7 +49,7 @@ def load_user_code(spec: str, key: str, kind: str = "function") -> Any:
     if module is None:
         raise _no_module(spec, key)
     found = getattr(module, name, None)
-    if not callable(found):
+    if not (callable(found) if expected is None else isinstance(found, expected)):
         where = getattr(module, "__file__", None) or module_name
         raise ConfigError(f"{spec}: found no {kind} {name} in {where}; fix {key}")
     return found

@@ -72,7 +72,7 @@ def learn(
         advance: is told how many seconds of work are done, as estimated: those of the blend for the
             examples of each time, and again for the lists.
     """
-    seed = measuring.context.config.seed
+    seed = measuring.seed
     measuring = of_blend(measuring, tier)
     examples = _examples(measuring, tier, seed, run_shards, shards, advance)
     for time in range(1, times(again is not None)):
@@ -120,7 +120,7 @@ def _examples(
     advance: Callable[[float], None],
 ) -> Examples:
     seconds = measuring.estimated_seconds
-    todo = heaviest_first(cut_short(seconds, shards, measuring.context.shard_accounts), seconds)
+    todo = heaviest_first(cut_short(seconds, shards, measuring.shard_accounts), seconds)
     parts: dict[int, Examples] = {}
     for shard, examples in run_shards(partial(examples_of_shard, measuring, tier, seed), todo):
         parts[shard[0]] = examples
@@ -130,7 +130,8 @@ def _examples(
 
 def _some(measuring: Measuring, chosen: np.ndarray, ranker: Ranker) -> Measuring:
     """Some of the accounts, and the ranker that makes their lists."""
-    context = replace(measuring.context, accounts=measuring.context.accounts[chosen], ranker=ranker)
+    context = replace(measuring.context, accounts=measuring.context.accounts[chosen])
+    context = context.with_ranker(ranker)
     return replace(measuring, context=context, segments=measuring.segments[chosen])
 
 

@@ -19,7 +19,7 @@ from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
 from raypipe.errors import InputError
 from raypipe.evaluation.holdout_selection import choose_ladder
-from raypipe.evaluation.lists import LADDER, asks_for_factors, check_sources, sources_of
+from raypipe.evaluation.lists import LADDER, asks_for_model, check_sources, measurable
 from raypipe.evaluation.measuring import Measures, measure_lists, measuring_of, shards_of
 from raypipe.evaluation.metrics import REJECTED, check_names
 from raypipe.evaluation.neighbour_recall import walk_facts
@@ -89,7 +89,7 @@ def evaluate(
         RaypipeError: one of :mod:`raypipe.errors`.
     """
     named = bool(sources)
-    sources = check_sources(sources or (*sources_of(config), LADDER), config)
+    sources = check_sources(sources or (*measurable(config), LADDER), config)
     check_names(config.evaluation.metrics, config.evaluation.rejections is not None)
     check_factors(config)
     check_blend(config)
@@ -122,7 +122,7 @@ def evaluate(
                 sources = tuple(name for name in sources if name != LEARNED_RANKER)
         tiers = ladder_of(ladder.tiers) if ladder else ()
         model = None
-        if asks_for_factors(sources, tiers, config):
+        if asks_for_model(sources, tiers, config):
             with stages.stage("train"):
                 split = data.split
                 model = train(split.train, config, memory_available(), split.rejections)
@@ -132,7 +132,7 @@ def evaluate(
             run_shards, cpus, why_cluster = run_on(seconds)
             stages.progress.say(why_cluster)
         with stages.stage("measure", total=seconds):
-            shards = shards_of(measuring.context, seconds, cpus)
+            shards = shards_of(measuring, seconds, cpus)
             measures = measure_lists(measuring, run_shards, shards, stages.progress.advance)
     with stages.stage("intervals"):
         resamples = config.evaluation.bootstrap
@@ -144,7 +144,7 @@ def evaluate(
         "ladder": ladder and ladder.model_dump(mode="json"),
         "walks": {
             name: about.model_dump(mode="json")
-            for name, about in walk_facts(measuring.context).items()
+            for name, about in walk_facts(measuring.context.follows, config).items()
             if name in measuring.asked
         },
         "engines": {"frames": data.why_frames, "cluster": why_cluster},

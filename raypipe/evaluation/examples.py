@@ -12,7 +12,7 @@ from raypipe.recommend.blend.examples import Examples, is_example
 from raypipe.recommend.blend.features import features
 from raypipe.recommend.ladder import Tier
 from raypipe.recommend.memory import BLENDED
-from raypipe.recommend.shard import batches, candidate_union, nearest, sources_of_tier
+from raypipe.recommend.shard import batches, candidate_union, nearest
 
 
 def examples_of_shard(
@@ -30,15 +30,17 @@ def examples_of_shard(
     """
     context, (start, stop) = measuring.context, shard
     of_shard = context.accounts[start:stop]
-    near = nearest(context, of_shard)
+    near, graph_features = nearest(context, of_shard), context.lists.blend.graph_features
+    if graph_features is None:
+        raise ValueError("a learned blend needs graph features")
     parts = []
     for some in batches(context, of_shard, near, BLENDED):
         accounts, theirs = of_shard[some], Neighbours(*(array[some] for array in near))
-        union, _ = candidate_union(context, accounts, sources_of_tier(context, tier, theirs))
+        union, _ = candidate_union(context, accounts, tier, theirs)
         followed = _are_in(union, take(measuring.test, accounts))
         of = accounts[union.rows]
         kept = is_example(of, union.codes, followed, union.length, seed)
-        values = features(context.graph_features, accounts, union)
+        values = features(graph_features, accounts, union)
         parts.append(Examples(of[kept], values[kept], followed[kept]))
     return shard, together(parts)
 

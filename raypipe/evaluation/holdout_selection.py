@@ -35,7 +35,6 @@ from raypipe.evaluation.splits import (
 )
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.recommend.blend.ranker import Ranker
-from raypipe.recommend.context import searched_graph
 from raypipe.recommend.ladder import (
     FILL_UP,
     LEARNED_RANKER,
@@ -43,11 +42,12 @@ from raypipe.recommend.ladder import (
     Tier,
     blend,
     fixed_ladder,
-    has_factors,
+    needs_model,
     strategies,
 )
 from raypipe.recommend.models.algorithms import train
 from raypipe.recommend.negative_feedback import Rejections
+from raypipe.recommend.search import searched_graph
 from raypipe.storage.records import LadderDecision, StrategyRow, TierRecord
 
 #: The ndcg of an account varies by about .25 around the mean: of 100 accounts the mean is known to
@@ -342,7 +342,7 @@ def _measure(
     if learns:  # the examples of each time, then the lists
         total += (1 + times(every)) * float(of_blend(measuring, tier).estimated_seconds.sum())
     run = run_on(total)
-    shards = shards_of(measuring.context, seconds, run.cpus)
+    shards = shards_of(measuring, seconds, run.cpus)
 
     def advance(done: float) -> None:
         stages.progress.advance(done / total)
@@ -368,7 +368,7 @@ def _measuring_of(split: Split, shown: Sequence[Tier], config: RunConfig) -> Mea
     names = ["+".join(tier.sources) if tier.how == FILL_UP else tier.name for tier in shown]
     try:
         model = None
-        if has_factors(shown):
+        if needs_model(shown, config):
             model = train(split.train, config, memory_available(), split.rejections)
         return measuring_of(
             split,

@@ -16,11 +16,12 @@ from raypipe.evaluation.splits import SEGMENTS, Split
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.shards import cut_short, heaviest_first
 from raypipe.recommend.blend.ranker import Ranker
-from raypipe.recommend.context import ShardContext, column_blocks, prepare
-from raypipe.recommend.filters.eligibility import rejections_alone
+from raypipe.recommend.context import NightInputs, ShardContext, list_rules, shard_context
+from raypipe.recommend.filters.eligibility import no_exclusions, rejections_alone
 from raypipe.recommend.ladder import FILL_UP, Tier, fixed_ladder
 from raypipe.recommend.models.model import FactorModel
-from raypipe.recommend.sources import similar
+from raypipe.recommend.search import neighbour_search, searched_graph
+from raypipe.recommend.sources.registry import sources_of
 from raypipe.recommend.work_estimate import blend_ns, estimate_ns
 
 #: Everybody, beside SIZES.
@@ -43,6 +44,9 @@ class Measuring:
         segments: uint8, of each account to be measured.
         names: metrics.
         lengths: at which they are taken, ascending.
+        seed: of the config.
+        shards: number of shards that the config asks for; None: by the estimated cost.
+        shard_accounts: maximum number of accounts in a shard, for its memory; None: no limit.
     """
 
     context: ShardContext
@@ -52,6 +56,9 @@ class Measuring:
     segments: np.ndarray
     names: tuple[str, ...]
     lengths: tuple[int, ...]
+    seed: int
+    shards: int | None
+    shard_accounts: int | None
 
     @property
     def asked(self) -> set[str]:
@@ -63,14 +70,15 @@ class Measuring:
         """float64[m]: seconds of each account, on a machine that may not be this one."""
         context, tiers = self.context, [tier for tiers in self.ladders.values() for tier in tiers]
         alone = {name for tier in tiers if tier.how == FILL_UP for name in tier.sources}
-        alone |= {similar.NAME} & self.asked  # whose neighbours are searched once
-        estimated_ns = estimate_ns(context, alone)
+        # The neighbours are searched once, whatever number of sources needs them.
+        alone |= {name for name in self.asked if context.sources[name].needs_neighbours}
+        estimate = estimate_ns(context, alone)
         for tier in tiers:
-            if tier.how != FILL_UP:  # a blend asks its sources by itself
-                parts = (context.sources[name] for name in tier.sources if name in context.sources)
-                estimated_ns += sum(part.estimated_ns(context.accounts) for part in parts)
-                estimated_ns += blend_ns(tier, context.config)
-        return estimated_ns * 1e-9
+            if tier.how != FILL_UP:  # a blend calls its sources by itself
+                parts = (context.sources[name].source for name in tier.sources)
+                estimate = estimate + sum(part.estimated_ns(context.accounts) for part in parts)
+                estimate = estimate + blend_ns(tier, context.lists.blend.candidates_per_source)
+        return estimate * 1e-9
 
 
 @dataclass(frozen=True)
@@ -139,25 +147,24 @@ def measuring_of(
         TooLargeError: that is too little, or ``memory_per_task`` is.
     """
     held = split.test_rejections
-    names = check_names(config.evaluation.metrics, held is not None)
+    metric_names = check_names(config.evaluation.metrics, held is not None)
+    known = sources_of(config)
     lengths = tuple(config.evaluation.k)
     lists = config.recommendations.model_copy(update={"per_account": lengths[-1]})
     config = config.model_copy(update={"recommendations": lists})
     ladder = ladder or fixed_ladder(config, model is not None)
     ladders = ladders_of(sources, ladder, config)
-    search = similar.NAME in asked_of(ladders)
-    taught = split.rejections
-    context = prepare(
-        split.train,
-        split.accounts,
+    graph, taught = split.train, split.rejections
+    exclusions = no_exclusions(graph.accounts) if taught is None else rejections_alone(taught.rows)
+    inputs = NightInputs(graph, split.accounts, exclusions, taught, model)
+    searched = searched_graph(graph, len(split.accounts), config, available - inputs.model_bytes)
+    names = asked_of(ladders)
+    search = any(source.spec.needs_neighbours and name in names for name, source in known.items())
+    context = shard_context(
+        inputs,
         config,
-        available,
-        model,
-        ladder,
-        search,
-        None if taught is None else rejections_alone(taught.rows),
-        taught,
-        ranker,
+        list_rules(config, ladder, graph, ranker),
+        neighbour_search(searched, config) if search else None,
     )
     return Measuring(
         context=context,
@@ -165,8 +172,11 @@ def measuring_of(
         test=split.test,
         test_rejections=held,
         segments=split.segments,
-        names=names,
+        names=metric_names,
         lengths=lengths,
+        seed=config.seed,
+        shards=config.shards,
+        shard_accounts=searched.fit.shard_accounts,
     )
 
 
@@ -176,7 +186,10 @@ def measure_shard(measuring: Measuring, shard: tuple[int, int]) -> ShardMeasures
     accounts, segments = context.accounts[slice(*shard)], measuring.segments[slice(*shard)]
     test, held = take(measuring.test, accounts), measuring.test_rejections
     rejected = None if held is None else take(held, accounts)
-    popularity = Popularity(context.followers, int(np.count_nonzero(context.followees.degrees)))
+    follows = context.follows
+    popularity = Popularity(
+        follows.follower_counts, int(np.count_nonzero(follows.followees.degrees))
+    )
     found, recommended = [], {}
     for place, codes in enumerate(lists_of(context, measuring.ladders, accounts)):
         asked = measuring.names, measuring.lengths
@@ -206,10 +219,15 @@ def measure_lists(
     """
     context, lengths = measuring.context, measuring.lengths
     seconds = measuring.estimated_seconds
-    todo = heaviest_first(cut_short(seconds, shards, context.shard_accounts), seconds)
+    todo = heaviest_first(cut_short(seconds, shards, measuring.shard_accounts), seconds)
     names: tuple[str, ...] = ()
     parts: dict[int, np.ndarray] = {}
-    shape = len(measuring.ladders), len(lengths), len(SEGMENTS), len(context.followers)
+    shape = (
+        len(measuring.ladders),
+        len(lengths),
+        len(SEGMENTS),
+        len(context.follows.follower_counts),
+    )
     recommended = np.zeros(shape if COVERAGE in measuring.names else (0, 0, 0, 0), np.bool_)
     for done in run_shards(partial(measure_shard, measuring), todo):
         names, parts[done.shard[0]] = done.metrics, done.values
@@ -227,11 +245,12 @@ def measure_lists(
     )
 
 
-def shards_of(context: ShardContext, seconds: float, cpus: int) -> int:
-    """Into how many shards to cut so many seconds of work."""
+def shards_of(measuring: Measuring, seconds: float, cpus: int) -> int:
+    """Number of shards for this number of seconds of work."""
     # Every shard builds all column blocks: no more shards than are needed.
-    rounds = 1 if column_blocks(context) else max(1, round(seconds / cpus / SHARD_SECONDS))
-    return context.config.shards or cpus * rounds
+    search = measuring.context.search
+    rounds = 1 if search and search.blocks else max(1, round(seconds / cpus / SHARD_SECONDS))
+    return measuring.shards or cpus * rounds
 
 
 def measure(
@@ -271,8 +290,8 @@ def _coverage(measuring: Measuring, recommended: np.ndarray) -> dict[tuple[str, 
     """Of the catalogue: everybody with a follower in train, and as many as the config asks for."""
     if COVERAGE not in measuring.names:
         return {}
-    least = max(1, measuring.context.config.candidates.min_followers)
-    catalogue = measuring.context.followers >= least
+    least = max(1, measuring.context.lists.min_followers)
+    catalogue = measuring.context.follows.follower_counts >= least
     found = {}
     for source, by_length in zip(measuring.ladders, recommended, strict=True):
         for k, by_segment in zip(measuring.lengths, by_length, strict=True):

@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from raypipe.config import RunConfig
 from raypipe.graph.follow_graph import FollowGraph
-from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.exact_scores import best_of_all
 from raypipe.kernels.tanimoto import Neighbours
-from raypipe.recommend.context import ShardContext
+from raypipe.recommend.context import FollowSides, ShardContext
 from raypipe.recommend.shard import nearest
-from raypipe.recommend.sources import co_followed, two_hop
+from raypipe.recommend.sources.registry import walk_limits
 from raypipe.storage.records import SimilarityRecord, WalkRecord
 
 #: Accounts of a sample: so many give a recall to 2 in 100, the fewest to 10 in 100.
@@ -42,19 +42,23 @@ class Recall(NamedTuple):
 _EXACT = Recall(1.0, 1.0, 1.0, 0)
 
 
-def similarity_facts(graph: FollowGraph, context: ShardContext) -> SimilarityRecord:
-    """What ``max_followers`` leaves out of the search, and what is still found.
+def similarity_facts(
+    graph: FollowGraph, context: ShardContext, config: RunConfig
+) -> SimilarityRecord:
+    """What ``max_followers`` leaves out of the search, and the recall that is left.
+
 
     Where no hub is left out, the search is exact: a recall of 1, no sample.
     """
-    cap = context.config.sources.similar.max_followers
+    limit = config.sources.similar.max_followers
     followers = graph.followers.degrees
-    left = followers if cap is None else followers[followers <= cap]
-    found = measure_recall(context, graph.followers) if context.hubs_left_out else _EXACT
+    left = followers if limit is None else followers[followers <= limit]
+    hubs = 0 if context.search is None else context.search.hubs_left_out
+    found = measure_recall(context, config.seed) if hubs else _EXACT
     share = _co_follow_pairs(left) / (_co_follow_pairs(followers) or 1)
     return SimilarityRecord(
-        max_followers=cap,
-        hubs_left_out=context.hubs_left_out,
+        max_followers=limit,
+        hubs_left_out=hubs,
         share_of_co_follow_pairs_left=round(share, 4),
         recall=None if found.recall is None else round(found.recall, 4),
         low=round(found.low, 4),
@@ -63,44 +67,45 @@ def similarity_facts(graph: FollowGraph, context: ShardContext) -> SimilarityRec
     )
 
 
-def walk_facts(context: ShardContext) -> dict[str, WalkRecord]:
-    """What ``max_follows`` leaves out, by source, where it is set."""
-    follows = context.followees.degrees
-    from_here = {two_hop.NAME: context.followers.astype(np.int64), co_followed.NAME: follows}
+def walk_facts(follows: FollowSides, config: RunConfig) -> dict[str, WalkRecord]:
+    """What ``max_intermediary_follows`` leaves out, by source, where it is set."""
+    counts = follows.followees.degrees
+    # An intermediary is reached from the accounts on the other side.
+    starts = {"followees": follows.follower_counts.astype(np.int64), "followers": counts}
     found = {}
-    for name, starts in from_here.items():
-        most = getattr(context.config.sources, name).max_intermediary_follows
-        if most is not None:
-            left = follows <= most
-            walks = int(np.dot(starts, follows))
-            share = int(np.dot(starts[left], follows[left])) / (walks or 1)
+    for name, (side, limit) in walk_limits(config).items():
+        if limit is not None:
+            left = counts <= limit
+            walks = int(np.dot(starts[side], counts))
+            share = int(np.dot(starts[side][left], counts[left])) / (walks or 1)
             found[name] = WalkRecord(
-                max_follows=most,
+                max_intermediary_follows=limit,
                 left_out=int(np.count_nonzero(~left)),
                 share_of_walks_left=round(share, 4),
             )
     return found
 
 
-def measure_recall(context: ShardContext, followers: Adjacency) -> Recall:
+def measure_recall(context: ShardContext, seed: int) -> Recall:
     """Compare the neighbours of a sample of the audience with the exact ones, counted plainly.
 
-    The sample depends on the follows, the audience and the config's seed, on nothing else.
+    The sample depends on the follows, the audience and the seed, on nothing else.
 
-    Args:
-        followers: who follows each account, hubs too.
+    Raises:
+        ValueError: the context has no search.
     """
-    similar = context.config.sources.similar
-    asked = context.accounts[context.followees.degrees_of(context.accounts) > 0]
-    sample = _draw(context, asked)
-    exact = best_of_all(
-        context.followees, followers, sample, similar.neighbours, similar.threshold_fraction
-    )
+    search = context.search
+    if search is None:
+        raise ValueError("there is no search to measure")
+    followees, followers, _ = context.follows
+    following = context.accounts[followees.degrees_of(context.accounts) > 0]
+    sample = _draw(context.follows, following, seed)
+    exact = best_of_all(followees, followers, sample, search.neighbours, search.threshold)
     shares = shares_found(exact, nearest(context, sample))
     if not len(shares):
         return Recall(None, 0.0, 1.0, 0)
     recall = float(shares.mean())
-    return Recall(recall, *interval(recall, len(shares), len(sample) / len(asked)), len(shares))
+    return Recall(recall, *interval(recall, len(shares), len(sample) / len(following)), len(shares))
 
 
 def shares_found(exact: Neighbours, found: Neighbours) -> np.ndarray:
@@ -153,12 +158,11 @@ def interval(mean: float, size: int, fraction: float) -> tuple[float, float]:
     return centre - half, centre + half
 
 
-def _draw(context: ShardContext, asked: np.ndarray) -> np.ndarray:
-    """Some of the accounts, ascending; the fewer, the more co-follow pairs they have."""
-    rng = np.random.default_rng(context.config.seed)
-    drawn = rng.permutation(asked)[:_MOST]
+def _draw(follows: FollowSides, accounts: np.ndarray, seed: int) -> np.ndarray:
+    """A sample of the accounts, ascending; the smaller, the more co-follow pairs they have."""
+    drawn = np.random.default_rng(seed).permutation(accounts)[:_MOST]
     co_follow_pairs = sum(
-        int(context.followers[context.followees.row(account)].sum(dtype=np.int64))
+        int(follows.follower_counts[follows.followees.row(account)].sum(dtype=np.int64))
         for account in drawn
     )
     size = max(_FEWEST, _CO_FOLLOW_PAIRS * len(drawn) // max(co_follow_pairs, 1))

@@ -1,9 +1,10 @@
-"""What a run keeps for a second start: its ladder, its cut, its shards; and the tables of these."""
+"""Checkpoints for a second start: ladder, cut and shards; and the tables made of the shards."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,10 +12,8 @@ import pyarrow as pa
 from raypipe.columns import ACCOUNT, CANDIDATE, NEIGHBOUR, RANK, REASON, SCORE, SOURCE
 from raypipe.evaluation.holdout_selection import Decision
 from raypipe.graph.follow_graph import FollowGraph
-from raypipe.pipeline.cost.sample import Cost, cut_shards
 from raypipe.recommend.blend.ranker import load_ranker, save_ranker
-from raypipe.recommend.context import ShardContext
-from raypipe.recommend.ladder import SOURCES, Tier
+from raypipe.recommend.ladder import Tier
 from raypipe.recommend.reasons import Reasons, sentences
 from raypipe.storage.data_files import read_json, write_json
 from raypipe.storage.files import disk_errors, is_file, read_bytes, write_atomic
@@ -44,19 +43,18 @@ def decide_once(staging: Staging, decide: Callable[[], Decision]) -> Decision:
     return decision
 
 
-def cut_once(staging: Staging, context: ShardContext, cost: Cost, cpus: int) -> list[Shard]:
-    """The shards of this run: cut by cost, and as they were cut before where a kill has left some.
+def cut_once(staging: Staging, memory: int | None, cut: Callable[[], list[Shard]]) -> list[Shard]:
+    """The shards of this run: cut by cost, or as they were cut before a kill.
 
-    Costs are measured, and would cut a second start's shards a little elsewhere. Shards that were
-    cut for another ``memory_per_task`` are not for this one.
+    Costs are measured, so a second start would cut its shards a little differently. Shards that
+    were cut for another ``memory_per_task`` are not used for this one.
     """
     path = staging.scratch / "shards.json"
-    memory = context.config.memory_per_task
     if is_file(path):
         before = read_json(path)
         if before["memory_per_task"] == memory:
             return [tuple(shard) for shard in before["shards"]]
-    shards = cut_shards(context, cost, cpus)
+    shards = cut()
     with disk_errors(f"{path}: cannot be written"):
         write_json(path, {"memory_per_task": memory, "shards": shards})
     return shards
@@ -68,9 +66,13 @@ def shard_name(shard: Shard) -> str:
 
 
 def published_tables(
-    staging: Staging, shards: list[Shard], graph: FollowGraph, kind: str
+    staging: Staging, shards: list[Shard], graph: FollowGraph, kind: str, sources: Sequence[str]
 ) -> Iterator[pa.Table]:
-    """One table a shard, in the order of the accounts: codes back to ids, columns as published."""
+    """One table per shard, in the order of the accounts, with ids and the published columns.
+
+    Args:
+        sources: names by index.
+    """
     for shard in shards:
         table = staging.load_shard(shard_name(shard))[kind]
         columns = {
@@ -80,25 +82,31 @@ def published_tables(
             SCORE: table[SCORE],
         }
         if SOURCE in table.column_names:
-            columns[SOURCE] = pa.array(SOURCES).take(table[SOURCE])
+            columns[SOURCE] = pa.array(sources).take(table[SOURCE])
             kept = (table[name].to_numpy() for name in Reasons._fields)
             columns[REASON] = sentences(Reasons(*kept), graph.ids)
         yield pa.table(columns)
 
 
-def count_lists(staging: Staging, shards: list[Shard], ladder: tuple[Tier, ...]) -> dict[str, dict]:
-    """Recommendations by source of the ladder, and refused candidates by source and reason."""
-    asked = {name for tier in ladder for name in tier.sources}
-    recommended = np.zeros(len(SOURCES), np.int64)
-    excluded: dict[str, Counter[str]] = {source: Counter() for source in SOURCES}
+def count_lists(
+    staging: Staging, shards: list[Shard], ladder: tuple[Tier, ...], sources: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """Recommendations by source of the ladder, and excluded candidates by source and reason.
+
+    Args:
+        sources: names by index.
+    """
+    used = {name for tier in ladder for name in tier.sources}
+    recommended = np.zeros(len(sources), np.int64)
+    excluded: dict[str, Counter[str]] = {source: Counter() for source in sources}
     for shard in shards:
         tables = staging.load_shard(shard_name(shard))
-        sources = tables["recommendations"][SOURCE].to_numpy()
-        recommended += np.bincount(sources, minlength=len(SOURCES))
+        indices = tables["recommendations"][SOURCE].to_numpy()
+        recommended += np.bincount(indices, minlength=len(sources))
         for row in tables["excluded"].to_pylist():
             excluded[row[SOURCE]][row["reason"]] += row["candidates"]
-    by_source = zip(SOURCES, recommended.tolist(), strict=True)
+    by_source = zip(sources, recommended.tolist(), strict=True)
     return {
-        "recommendations": {name: count for name, count in by_source if name in asked},
-        "excluded": {name: dict(excluded[name]) for name in SOURCES if name in asked},
+        "recommendations": {name: count for name, count in by_source if name in used},
+        "excluded": {name: dict(excluded[name]) for name in sources if name in used},
     }

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -20,12 +20,13 @@ from raypipe.graph.statistics import graph_statistics
 from raypipe.recommend.audience import audience
 from raypipe.recommend.blend.ranker import Ranker
 from raypipe.recommend.blend.training import check_blend
-from raypipe.recommend.context import ShardContext, prepare
-from raypipe.recommend.filters.eligibility import Exclusions
-from raypipe.recommend.ladder import Tier, has_factors, has_learned
+from raypipe.recommend.context import NightInputs, ShardContext, list_rules, shard_context
+from raypipe.recommend.filters.eligibility import Exclusions, no_exclusions
+from raypipe.recommend.ladder import Tier, has_learned, needs_model
 from raypipe.recommend.models.algorithms import check_factors, train
 from raypipe.recommend.models.model import FactorModel, load_model, save_model
 from raypipe.recommend.negative_feedback import Rejections
+from raypipe.recommend.search import neighbour_search, searched_graph
 from raypipe.storage.data_files import write_parquet
 from raypipe.storage.files import disk_errors, is_folder, remove_tree
 from raypipe.storage.intake.inputs import InputFiles
@@ -89,7 +90,21 @@ def load(
     return Loaded(graph, asked, rows, quarantine, statistics, engine, why_frames)
 
 
-def prepare_context(
+class Prepared(NamedTuple):
+    """A night whose shards can be cut and made.
+
+    Attributes:
+        context: what every shard needs.
+        model: that was trained; None where the ladder needs none.
+        shard_accounts: maximum number of accounts in a shard, for its memory; None: no limit.
+    """
+
+    context: ShardContext
+    model: FactorModel | None
+    shard_accounts: int | None
+
+
+def prepare_night(
     loaded: Loaded,
     config: RunConfig,
     ladder: tuple[Tier, ...],
@@ -98,37 +113,35 @@ def prepare_context(
     scratch: Path | None = None,
     exclusions: Exclusions | None = None,
     rejections: Rejections | None = None,
-) -> tuple[ShardContext, FactorModel | None]:
-    """What the shards need, and the model that was trained; None where the ladder needs none.
+) -> Prepared:
+    """Train the model that the ladder needs, if any, and prepare search and sources.
 
     Args:
-        ranker: of the learned blend, if there is one; it is left out where nobody on the ladder
-            gets that.
-        scratch: folder of this run for work between; a model trained before a kill is there.
-        exclusions: who is not shown to whom, beside followees.
-        rejections: that teach.
+        ranker: of the learned blend; left out where no tier of the ladder is one.
+        scratch: folder of this run for work in progress; a model trained before a kill is there.
+        exclusions: the candidates that must not be shown, besides followees; None: there are none.
+        rejections: negative feedback to learn from.
 
     Raises:
-        TooLargeError: of memory; nothing is built then.
+        TooLargeError: there is too little memory; nothing is built then.
     """
-    model = None
-    if has_factors(ladder):
+    graph, model = loaded.graph, None
+    if needs_model(ladder, config):
         with stages.stage("train"):
-            kept = scratch and scratch / "model"
-            model = _train_once(loaded.graph, config, kept, rejections)
+            model = _train_once(graph, config, scratch and scratch / "model", rejections)
     with stages.stage("prepare"):
-        context = prepare(
-            loaded.graph,
+        inputs = NightInputs(
+            graph,
             loaded.audience,
-            config,
-            memory_available(),
+            exclusions or no_exclusions(graph.accounts),
+            rejections,
             model,
-            ladder,
-            exclusions=exclusions,
-            rejections=rejections,
-            ranker=ranker if has_learned(ladder) else None,
         )
-    return context, model
+        free = memory_available() - inputs.model_bytes
+        searched = searched_graph(graph, len(loaded.audience), config, free)
+        rules = list_rules(config, ladder, graph, ranker if has_learned(ladder) else None)
+        context = shard_context(inputs, config, rules, neighbour_search(searched, config))
+    return Prepared(context, model, searched.fit.shard_accounts)
 
 
 def _read(inputs: InputFiles, engine: FrameEngine, bad_rows: Path | None):

@@ -23,14 +23,15 @@ from raypipe.evaluation.neighbour_recall import similarity_facts
 from raypipe.graph.degree_table import Degrees, without_hubs
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.graph.statistics import co_follow_pairs
+from raypipe.kernels.column_blocks import ColumnBlocks
 from raypipe.pipeline.cost.sample import cut_shards, measure_cost, write_seconds
-from raypipe.pipeline.cost.sample_degrees import measure_degrees, seconds_of_factors
-from raypipe.pipeline.load import load, prepare_context
+from raypipe.pipeline.cost.sample_degrees import measure_degrees, seconds_of_sources
+from raypipe.pipeline.load import load, prepare_night
 from raypipe.recommend.audience import read_accounts
-from raypipe.recommend.context import ShardContext, column_blocks
 from raypipe.recommend.ladder import ladder_of
 from raypipe.recommend.memory import TASK_BYTES, Sizes, blocks_needed, index_bytes, room_of_a_task
 from raypipe.recommend.models.algorithms import check_factors, shape_of, training_bytes
+from raypipe.recommend.search import NeighbourSearch
 from raypipe.storage.intake.inputs import open_inputs
 
 #: Where there are only degrees: seconds of a CPU to read a row of CSV and number its ids, and of
@@ -72,12 +73,14 @@ def plan_night(
         loaded = load(config, read_accounts(config.audience), inputs, stages, stack)
         decided = choose_ladder(loaded.graph, loaded.audience, config, stages, _in_this_process)
         ladder, ranker = decided
-        context, _ = prepare_context(loaded, config, ladder_of(ladder.tiers), ranker, stages)
+        prepared = prepare_night(loaded, config, ladder_of(ladder.tiers), ranker, stages)
+        search = prepared.context.search
         with stages.stage("plan"):
-            cost = measure_cost(context)
+            cost = measure_cost(prepared.context, config.seed)
     graph = loaded.graph
-    blocks = column_blocks(context)
-    one_cpu = sum(map(cost.of, cut_shards(context, cost, nodes * cpus)))
+    blocks = search.blocks if search else ()
+    shards = cut_shards(cost, nodes * cpus, config.shards, prepared.shard_accounts)
+    one_cpu = sum(map(cost.of, shards))
     longest = float(cost.accounts.max(initial=0.0)) + cost.building
     return {
         "counts": {
@@ -98,7 +101,7 @@ def plan_night(
             graph.follows,
             loaded.rows["rows_in"],
             graph.ids.nbytes / max(1, graph.accounts),
-            sum(array.nbytes for array in _shared_index(context)),
+            sum(array.nbytes for array in _shared_index(search)),
             nodes,
             cpus,
             config.memory_per_task if blocks else None,
@@ -106,7 +109,7 @@ def plan_night(
         )
         | memory_of_factors(config, graph.accounts, graph.follows),
         "hubs": costly_hubs(graph),
-        "similarity": similarity_facts(graph, context).model_dump(mode="json"),
+        "similarity": similarity_facts(graph, prepared.context, config).model_dump(mode="json"),
     }
 
 
@@ -137,7 +140,7 @@ def plan_degrees(
         )
     stages = Stages(progress or Silent())
     with stages.stage("plan"):
-        cost = measure_degrees(degrees, config) + seconds_of_factors(degrees, config)
+        cost = measure_degrees(degrees, config) + seconds_of_sources(degrees, config)
     sizes, accounts = degrees.of_follows
     audience = int(accounts[sizes >= config.audience.min_follows].sum())
     searched = sizes_of_degrees(degrees, config)
@@ -326,12 +329,13 @@ def _in_this_process(_: float) -> Runner:
     return Runner(map, 1, "")
 
 
-def _shared_index(context: ShardContext) -> Sequence[np.ndarray]:
+def _shared_index(search: NeighbourSearch | None) -> Sequence[np.ndarray]:
     """What the tasks of a machine share to find neighbours, besides the graph."""
-    blocks = column_blocks(context)
-    if not blocks:
-        return context.index
-    return (*blocks, *(context.index.followees if context.hubs_left_out else ()))
+    if search is None:
+        return ()
+    if not isinstance(search.index, ColumnBlocks):
+        return search.index
+    return (*search.blocks, *(search.index.followees if search.hubs_left_out else ()))
 
 
 def _hubs(

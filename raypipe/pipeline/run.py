@@ -33,12 +33,13 @@ from raypipe.pipeline.checkpoints import (
     shard_name,
 )
 from raypipe.pipeline.cost.sample import (
+    cut_shards,
     estimate_cost,
     measure_cost,
     reason_of_blocks,
     write_seconds,
 )
-from raypipe.pipeline.load import load, prepare_context
+from raypipe.pipeline.load import load, prepare_night
 from raypipe.pipeline.publish_gate import check_lists
 from raypipe.recommend.audience import read_accounts
 from raypipe.recommend.blend.ranker import save_ranker
@@ -48,6 +49,7 @@ from raypipe.recommend.ladder import ladder_of
 from raypipe.recommend.models.model import save_model
 from raypipe.recommend.negative_feedback import rejections_of
 from raypipe.recommend.shard import recommend_shard, warm_up
+from raypipe.recommend.sources.registry import sources_of
 from raypipe.storage.data_files import write_json, write_parquet
 from raypipe.storage.files import disk_errors, write_atomic
 from raypipe.storage.intake.inputs import InputFiles, digest_of_inputs, open_inputs
@@ -141,7 +143,7 @@ def _compute(
             staging, lambda: choose_ladder(graph, asked, config, stages, run_on, rejections)
         )
         ladder = decided.ladder
-        context, model = prepare_context(
+        context, model, shard_accounts = prepare_night(
             loaded,
             config,
             ladder_of(ladder.tiers),
@@ -154,10 +156,14 @@ def _compute(
         with stages.stage("plan"):
             run_shards, cpus, why_cluster = run_on(estimate_cost(context))
             stages.progress.say(why_cluster)
-            cost = measure_cost(context)
-            shards = cut_once(staging, context, cost, cpus)
+            cost = measure_cost(context, config.seed)
+            shards = cut_once(
+                staging,
+                config.memory_per_task,
+                lambda: cut_shards(cost, cpus, config.shards, shard_accounts),
+            )
             predicted = sum(map(cost.of, shards))
-            why_blocks = reason_of_blocks(context, cost, shards)
+            why_blocks = reason_of_blocks(context.search, cost, shards, config.memory_per_task)
             if why_blocks:
                 stages.progress.say(why_blocks)
 
@@ -174,16 +180,19 @@ def _compute(
                 staging.save_shard(shard_name(result.shard), result.tables)
                 stages.progress.advance(cost.of(result.shard))
 
-    with stages.stage("recall") if context.hubs_left_out else nullcontext():
-        similarity = similarity_facts(loaded.graph, context)
+    hubs = context.search and context.search.hubs_left_out
+    with stages.stage("recall") if hubs else nullcontext():
+        similarity = similarity_facts(loaded.graph, context, config)
 
-    stands = {name for tier in context.ladder for name in tier.sources}
-    walks = {name: about for name, about in walk_facts(context).items() if name in stands}
+    stands = {name for tier in context.lists.ladder for name in tier.sources}
+    facts = walk_facts(context.follows, config)
+    walks = {name: about for name, about in facts.items() if name in stands}
+    names = tuple(sources_of(config))
 
     with stages.stage("write"):
         parts = {
             kind: write_parts(
-                staging.path, kind, published_tables(staging, shards, loaded.graph, kind)
+                staging.path, kind, published_tables(staging, shards, loaded.graph, kind, names)
             )
             for kind in PUBLISHED
         }
@@ -202,8 +211,8 @@ def _compute(
         )
         if model:
             save_model(model, staging.path / "model")
-        if context.ranker:
-            save_ranker(context.ranker, staging.path / "ranker.json")
+        if context.lists.blend.ranker:
+            save_ranker(context.lists.blend.ranker, staging.path / "ranker.json")
 
     with stages.stage("gate"):
         checked = check_lists(staging.path, parts["recommendations"], loaded.graph, filters)
@@ -225,7 +234,7 @@ def _compute(
             ),
             audience=len(cost.accounts),
             neighbours=sum(part.rows for part in parts["neighbours"]),
-            **count_lists(staging, shards, context.ladder),
+            **count_lists(staging, shards, context.lists.ladder, names),
             filters=filters.counts,
             checked_at_the_gate=checked,
             shards=len(shards),

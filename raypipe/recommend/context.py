@@ -1,182 +1,215 @@
-"""What the shards of a night need of its graph, made once."""
+"""The context of shards: the values that every shard of a night needs, made once."""
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 
 from raypipe.config import RunConfig
 from raypipe.graph.follow_graph import FollowGraph
-from raypipe.kernels.capped import without_hubs
-from raypipe.kernels.column_blocks import ColumnBlocks
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.read_only import freeze
-from raypipe.kernels.tanimoto import SimilarityIndex, build_index
 from raypipe.recommend.blend.features import GraphFeatures
 from raypipe.recommend.blend.ranker import Ranker
-from raypipe.recommend.filters.eligibility import Exclusions, no_exclusions
-from raypipe.recommend.ladder import LEARNED_RANKER, Tier, fixed_ladder
-from raypipe.recommend.memory import Fit, fit_tasks, refuse_what_is_too_large
+from raypipe.recommend.filters.eligibility import Exclusions
+from raypipe.recommend.ladder import LEARNED_RANKER, Tier
+from raypipe.recommend.memory import blend_length
 from raypipe.recommend.models.model import FactorModel
 from raypipe.recommend.negative_feedback import Rejections
-from raypipe.recommend.sources import Source, co_followed, factors, follow_back, popular, two_hop
+from raypipe.recommend.search import NeighbourSearch
+from raypipe.recommend.sources import Source, SourceInputs
+from raypipe.recommend.sources.registry import sources_of, walk_limits
 
 
-@dataclass(frozen=True)
-class ShardContext:
-    """What every shard needs, put into the object store once; its arrays are read-only.
-
-    Attributes:
-        followees: whom every account follows.
-        followers: int32[n], number of followers of every account.
-        follower_rows: who they are.
-        exclusions: who else is not shown to whom.
-        index: the follows prepared for neighbour search, without those of hubs left out; in blocks
-            that the tasks prepare, where a task may not hold the whole. None: nobody will search.
-        hubs_left_out: accounts with more followers than the config lets into the search; where
-            there are none, the search is exact.
-        sources: by name, those that are ready for any account; similar needs its neighbours first.
-        ladder: which of the sources lead for whom.
-        accounts: int32, the audience, ascending; a shard is a range of its positions.
-        config: of the run.
-        graph_features: the graph, as a ranker sees it; None: there is to be none.
-        ranker: of the learned blend; None: there is none.
-        shard_accounts: at most so many in a shard, for the memory of a task; None: no limit.
-        rejected: whom every account has rejected, where that teaches; else None.
-    """
-
-    followees: Adjacency
-    followers: np.ndarray
-    follower_rows: Adjacency
-    exclusions: Exclusions
-    index: SimilarityIndex | ColumnBlocks | None
-    hubs_left_out: int
-    sources: dict[str, Source]
-    ladder: tuple[Tier, ...]
-    accounts: np.ndarray
-    config: RunConfig
-    graph_features: GraphFeatures | None = None
-    ranker: Ranker | None = None
-    shard_accounts: int | None = None
-    rejected: Adjacency | None = None
-
-    def __post_init__(self) -> None:
-        freeze(self)
-
-
-def prepare(
-    graph: FollowGraph,
-    accounts: np.ndarray,
-    config: RunConfig,
-    available: float = math.inf,
-    model: FactorModel | None = None,
-    ladder: tuple[Tier, ...] | None = None,
-    search: bool = True,
-    exclusions: Exclusions | None = None,
-    rejections: Rejections | None = None,
-    ranker: Ranker | None = None,
-) -> ShardContext:
-    """What the shards of a night need of its graph.
-
-    Args:
-        accounts: int32, the audience.
-        available: bytes of memory that are free here.
-        model: of the graph, for phase 3; without one there is none.
-        ladder: which sources lead for whom; None: the phases by number of follows.
-        search: will neighbours be asked for? If not, nothing is prepared for that.
-        exclusions: who is not shown to whom, beside followees; None: there is nobody.
-        rejections: that teach; None: there are none.
-        ranker: for the learned blend; without one there is none.
-
-    Raises:
-        TooLargeError: that is too little, or ``memory_per_task`` is; nothing is built then.
-    """
-    if model is not None:  # its factors are copied, of those that can be recommended
-        available -= model.factors.followee_factors.nbytes
-    found = searched_graph(graph, len(accounts), config, available)
-    exclusions = exclusions or no_exclusions(graph.accounts)
-    least, globally_excluded = config.candidates.min_followers, exclusions.globally_excluded
-    learns = config.blend.method == LEARNED_RANKER
-    sources: list[Source] = [
-        popular.Popular.of(graph, globally_excluded, rejections, config.feedback.negative.popular),
-        follow_back.FollowBack.of(graph, least, globally_excluded),
-        two_hop.TwoHop.of(graph, config.sources.two_hop, least, globally_excluded),
-        co_followed.CoFollowed.of(graph, config.sources.co_followed, least, globally_excluded),
-    ]
-    if model is not None:
-        sources.append(factors.Factors.of(model, graph, least, globally_excluded))
-    return ShardContext(
-        followees=graph.followees,
-        followers=graph.followers.degrees.astype(np.int32),
-        follower_rows=graph.followers,
-        exclusions=exclusions,
-        index=_index(found) if search else None,
-        hubs_left_out=found.hubs_left_out,
-        sources={source.name: source for source in sources},
-        ladder=ladder or fixed_ladder(config, trained=model is not None),
-        accounts=accounts,
-        config=config,
-        graph_features=_graph_features(graph, config) if learns else None,
-        ranker=ranker,
-        shard_accounts=found.fit.shard_accounts,
-        rejected=None if rejections is None else rejections.rows,
-    )
-
-
-def _graph_features(graph: FollowGraph, config: RunConfig) -> GraphFeatures:
-    return GraphFeatures.of(
-        graph,
-        config.sources.two_hop.max_intermediary_follows,
-        config.sources.co_followed.max_intermediary_follows,
-    )
-
-
-def _index(searched: Searched) -> SimilarityIndex | ColumnBlocks:
-    if searched.fit.blocks:
-        return ColumnBlocks(searched.followees, searched.fit.blocks)
-    return build_index(*searched.followees, *searched.followers)
-
-
-class Searched(NamedTuple):
-    """What neighbours are looked for in.
+class FollowSides(NamedTuple):
+    """The follows, without the ids.
 
     Attributes:
-        followees, followers: both sides of the graph, without the hubs that are left out.
-        hubs_left_out: how many these are.
-        fit: how it fits into the memory of tasks.
+        followees: the accounts that every account follows.
+        followers: the accounts that follow every account.
+        follower_counts: int32[n], the number of followers of every account.
     """
 
     followees: Adjacency
     followers: Adjacency
-    hubs_left_out: int
-    fit: Fit
+    follower_counts: np.ndarray
 
 
-def searched_graph(
-    graph: FollowGraph, audience: int, config: RunConfig, available: float
-) -> Searched:
-    """What neighbours are looked for in, if its index is not too large to be built.
+@dataclass(frozen=True)
+class PreparedSource:
+    """A source that is ready for shards.
+
+    Attributes:
+        index: its position among the sources of the config, by which shards name it.
+        needs_neighbours: it is called with the neighbours of the accounts.
+        source: retrieves the candidates.
+    """
+
+    index: int
+    needs_neighbours: bool
+    source: Source
+
+
+@dataclass(frozen=True)
+class BlendRules:
+    """How the candidates of several sources become one list.
+
+    Attributes:
+        weights: of each source in rank fusion, by name.
+        candidates_per_source: number of best candidates taken from each source.
+        max_share: largest share of a list that one source may fill (numerator, denominator).
+        graph_features: the graph, as a ranker sees it; None: there is no learned blend.
+        ranker: of the learned blend; None: there is none.
+    """
+
+    weights: Mapping[str, float]
+    candidates_per_source: int
+    max_share: tuple[int, int]
+    graph_features: GraphFeatures | None = None
+    ranker: Ranker | None = None
+
+
+@dataclass(frozen=True)
+class ListRules:
+    """How lists are made.
+
+    Attributes:
+        ladder: which of the sources lead, by number of follows.
+        per_account: maximum length of a list.
+        min_followers: a candidate has at least this number of followers.
+        blend: how sources are blended.
+    """
+
+    ladder: tuple[Tier, ...]
+    per_account: int
+    min_followers: int
+    blend: BlendRules
+
+
+@dataclass(frozen=True)
+class ShardContext:
+    """The values that every shard needs, put into the object store once; arrays are read-only.
+
+    Attributes:
+        follows: both sides of the graph.
+        accounts: int32, the audience, ascending; a shard is a range of positions in it.
+        exclusions: the candidates that must not be shown, besides followees.
+        search: finds neighbours; None: no source on the ladder needs them.
+        sources: those that are ready, by name.
+        lists: how lists are made of their candidates.
+    """
+
+    follows: FollowSides
+    accounts: np.ndarray
+    exclusions: Exclusions
+    search: NeighbourSearch | None
+    sources: Mapping[str, PreparedSource]
+    lists: ListRules
+
+    def __post_init__(self) -> None:
+        freeze(self)
+
+    def with_ladder(self, *ladder: Tier) -> ShardContext:
+        """The same context with another ladder."""
+        return replace(self, lists=replace(self.lists, ladder=ladder))
+
+    def with_ranker(self, ranker: Ranker) -> ShardContext:
+        """The same context with another ranker."""
+        blend = replace(self.lists.blend, ranker=ranker)
+        return replace(self, lists=replace(self.lists, blend=blend))
+
+
+class NightInputs(NamedTuple):
+    """What is known of a night before its shards.
+
+    Attributes:
+        graph: the follows.
+        accounts: int32, the audience, ascending.
+        exclusions: the candidates that must not be shown, besides followees.
+        rejections: negative feedback to learn from; None: there is none.
+        model: of the graph; None: no source on the ladder needs one.
+    """
+
+    graph: FollowGraph
+    accounts: np.ndarray
+    exclusions: Exclusions
+    rejections: Rejections | None = None
+    model: FactorModel | None = None
+
+    @property
+    def model_bytes(self) -> int:
+        """Bytes that the factors of the model take once more, for the accounts to be retrieved."""
+        return 0 if self.model is None else self.model.factors.followee_factors.nbytes
+
+
+def shard_context(
+    inputs: NightInputs, config: RunConfig, lists: ListRules, search: NeighbourSearch | None
+) -> ShardContext:
+    """The context of the shards of a night, all its sources prepared."""
+    return ShardContext(
+        sides_of(inputs.graph),
+        inputs.accounts,
+        inputs.exclusions,
+        search,
+        prepare_sources(inputs, config),
+        lists,
+    )
+
+
+def sides_of(graph: FollowGraph) -> FollowSides:
+    """Both sides of the graph; holds its arrays, not copies."""
+    counts = graph.followers.degrees.astype(np.int32)
+    return FollowSides(graph.followees, graph.followers, counts)
+
+
+def prepare_sources(inputs: NightInputs, config: RunConfig) -> dict[str, PreparedSource]:
+    """The first step of every source: those that can be prepared from these inputs, by name."""
+    given = SourceInputs(
+        config.candidates.min_followers,
+        inputs.exclusions.globally_excluded,
+        inputs.rejections,
+        config.feedback.negative,
+        inputs.model,
+    )
+    return {
+        name: PreparedSource(
+            source.index,
+            source.spec.needs_neighbours,
+            source.spec.prepare(inputs.graph, source.section, given),
+        )
+        for name, source in sources_of(config).items()
+        if (inputs.model is not None if source.spec.needs_model else source.ready)
+    }
+
+
+def list_rules(
+    config: RunConfig,
+    ladder: tuple[Tier, ...],
+    graph: FollowGraph | None = None,
+    ranker: Ranker | None = None,
+) -> ListRules:
+    """How lists are made with this config.
 
     Args:
-        audience: number of accounts that get lists.
-        available: bytes of memory that are free here.
-
-    Raises:
-        TooLargeError: that is too little, or ``memory_per_task`` is.
+        graph: the follows, where the learned blend is to be made.
+        ranker: of the learned blend, where it is trained.
     """
-    cap = config.sources.similar.max_followers
-    is_hub = np.zeros(graph.accounts, bool) if cap is None else graph.followers.degrees > cap
-    sides = graph.followees, graph.followers
-    if is_hub.any():
-        sides = without_hubs(graph.followees, is_hub)
-    fit = fit_tasks(*sides, audience, config)
-    refuse_what_is_too_large(fit, available, config)
-    return Searched(*sides, int(np.count_nonzero(is_hub)), fit)
+    learns = config.blend.method == LEARNED_RANKER
+    blend = BlendRules(
+        {name: source.section.weight for name, source in sources_of(config).items()},
+        blend_length(config),
+        config.blend.most_fraction,
+        _graph_features(graph, config) if graph is not None and learns else None,
+        ranker,
+    )
+    per_account = config.recommendations.per_account
+    return ListRules(ladder, per_account, config.candidates.min_followers, blend)
 
 
-def column_blocks(context: ShardContext) -> tuple[np.ndarray, ...]:
-    """int32[...] each, the accounts of a block; none where there is one index of all."""
-    return context.index.blocks if isinstance(context.index, ColumnBlocks) else ()
+def _graph_features(graph: FollowGraph, config: RunConfig) -> GraphFeatures:
+    """The graph as a ranker sees it, walked through as the sources of two steps do."""
+    limits = dict(walk_limits(config).values())
+    return GraphFeatures.of(graph, limits.get("followees"), limits.get("followers"))

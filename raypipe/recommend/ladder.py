@@ -1,4 +1,4 @@
-"""The ladder: which sources lead for whom. An account stands on a tier by its number of follows."""
+"""The ladder: which sources lead for which accounts, by tiers of the number of follows."""
 
 from __future__ import annotations
 
@@ -8,34 +8,22 @@ from typing import NamedTuple
 import numpy as np
 
 from raypipe.config import RunConfig
-from raypipe.recommend.sources import co_followed, factors, follow_back, popular, similar, two_hop
+from raypipe.recommend.sources.registry import ConfiguredSource, fusion_order, sources_of
 from raypipe.storage.records import TierRecord
-
-#: All sources; a recommendation is kept with the place of its source here, so none ever moves.
-SOURCES = (
-    similar.NAME,
-    popular.NAME,
-    factors.NAME,
-    follow_back.NAME,
-    two_hop.NAME,
-    co_followed.NAME,
-)
 
 #: How a tier makes one list of its sources: each fills up what the one before left short; or all
 #: are blended, by weights or by a ranker.
 FILL_UP, RANK_FUSION, LEARNED_RANKER = "fill_up", "rank_fusion", "learned_ranker"
-#: What a blend is called where it stands among sources.
-RANK_FUSION, LEARNED_RANKER = "rank_fusion", "learned_ranker"
 BLENDS = (RANK_FUSION, LEARNED_RANKER)
 
 
 class Tier(NamedTuple):
-    """What accounts get that have enough follows for this tier and too few for the next.
+    """What accounts with enough follows for this tier, and too few for the next, are shown.
 
     Attributes:
         min_follows: follows that an account needs.
-        sources: names, leading one first.
-        how: they make one list: FILL_UP, RANK_FUSION or LEARNED_RANKER.
+        sources: names, the leading one first.
+        how: how they make one list: FILL_UP, RANK_FUSION or LEARNED_RANKER.
     """
 
     min_follows: int
@@ -55,31 +43,32 @@ class Tier(NamedTuple):
 
 
 def phases(config: RunConfig) -> tuple[Tier, ...]:
-    """What each phase shows, phase 1 first, as tiers that everybody stands on.
+    """What each phase shows, phase 1 first: its source, filled up by those of earlier phases.
 
     Example:
         >>> [tier.sources for tier in phases(RunConfig())]
         [('popular',), ('similar', 'popular')]
     """
-    trained = (factors.NAME, similar.NAME, popular.NAME)
-    untrained = Tier(0, (popular.NAME,)), Tier(0, (similar.NAME, popular.NAME))
-    return (*untrained, Tier(0, trained)) if config.sources.factors.trained else untrained
+    names = [source.name for source in _sources_of_phases(config)]
+    return tuple(Tier(0, tuple(names[number::-1])) for number in range(len(names)))
 
 
 def blend(config: RunConfig, how: str, trained: bool = False) -> Tier:
     """The blend of all sources to which this config gives a weight.
 
     Args:
-        trained: is there a model? Else there is no source of that.
+        trained: there is a factor model; without one, sources that need it are left out.
 
     Example:
         >>> blend(RunConfig(), RANK_FUSION).sources
         ('follow_back', 'two_hop', 'co_followed', 'similar', 'popular')
     """
-    weights = config.sources.weights
-    if not trained:
-        del weights[factors.NAME]
-    return Tier(0, tuple(name for name, weight in weights.items() if weight), how)
+    names = (
+        source.name
+        for source in fusion_order(config)
+        if source.section.weight and source.ready and (trained or not source.spec.needs_model)
+    )
+    return Tier(0, tuple(names), how)
 
 
 def strategies(config: RunConfig, ranker: bool = True) -> tuple[Tier, ...]:
@@ -88,7 +77,7 @@ def strategies(config: RunConfig, ranker: bool = True) -> tuple[Tier, ...]:
     The phases; and where sources are blended, each of the others by itself, and the blends.
 
     Args:
-        ranker: is there one?
+        ranker: there is a trained ranker.
 
     Example:
         >>> config = RunConfig.model_validate({"blend": {"method": "learned_ranker"}})
@@ -99,24 +88,22 @@ def strategies(config: RunConfig, ranker: bool = True) -> tuple[Tier, ...]:
     if not config.blend.blends:
         return found
     trained = config.sources.factors.trained
-    fixed = blend(config, RANK_FUSION, trained)
+    fusion = blend(config, RANK_FUSION, trained)
     leads = {tier.name for tier in found}
-    alone = (Tier(0, (name, popular.NAME)) for name in fixed.sources if name not in leads)
-    learned = (
-        [blend(config, LEARNED_RANKER, trained)]
-        if ranker and config.blend.method == LEARNED_RANKER
-        else []
-    )
-    return (*found, *alone, fixed, *learned)
+    first = found[0].sources
+    alone = (Tier(0, (name, *first)) for name in fusion.sources if name not in leads)
+    learns = ranker and config.blend.method == LEARNED_RANKER
+    learned = [blend(config, LEARNED_RANKER, trained)] if learns else []
+    return (*found, *alone, fusion, *learned)
 
 
 def fixed_ladder(config: RunConfig, trained: bool = False) -> tuple[Tier, ...]:
     """The phases by number of follows, as the config says: lowest tier first.
 
-    Where sources are blended, phase 1 and the blend by weights.
+    Where sources are blended, phase 1 and rank fusion.
 
     Args:
-        trained: is there a model, for phase 3?
+        trained: there is a factor model, for phase 3.
 
     Example:
         >>> [tier.min_follows for tier in fixed_ladder(RunConfig())]
@@ -126,16 +113,23 @@ def fixed_ladder(config: RunConfig, trained: bool = False) -> tuple[Tier, ...]:
         >>> [tier.sources[0] for tier in fixed_ladder(config, trained=True)]
         ['popular', 'factors']
     """
-    first, second, *third = phases(config)
+    first, *later = phases(config)
     if config.blend.blends:
-        least = config.sources.similar.min_follows
-        return first, blend(config, RANK_FUSION, trained)._replace(min_follows=least)
-    tiers = first, second._replace(min_follows=config.sources.similar.min_follows)
-    if not trained:
-        return tiers
-    least = config.sources.factors.min_follows
-    below = (tier for tier in tiers if tier.min_follows < least)
-    return (*below, *(tier._replace(min_follows=least) for tier in third))
+        lowest = config.sources.similar.min_follows
+        return first, blend(config, RANK_FUSION, trained)._replace(min_follows=lowest)
+    ladder = [first]
+    for tier, source in zip(later, _sources_of_phases(config)[1:], strict=True):
+        if trained or not source.spec.needs_model:
+            lowest = getattr(source.section, "min_follows", 0)
+            ladder = [below for below in ladder if below.min_follows < lowest]
+            ladder.append(tier._replace(min_follows=lowest))
+    return tuple(ladder)
+
+
+def _sources_of_phases(config: RunConfig) -> list[ConfiguredSource]:
+    """The sources that lead a phase and are ready, phase 1 first."""
+    ready = [one for one in sources_of(config).values() if one.spec.phase and one.ready]
+    return sorted(ready, key=lambda source: source.spec.phase or 0)
 
 
 def ladder_of(tiers: Iterable[TierRecord]) -> tuple[Tier, ...]:
@@ -148,18 +142,19 @@ def ladder_of(tiers: Iterable[TierRecord]) -> tuple[Tier, ...]:
     return tuple(Tier(tier.min_follows, tier.sources, tier.how) for tier in tiers)
 
 
-def has_factors(ladder: Iterable[Tier]) -> bool:
-    """Does anybody on this ladder need a model?"""
-    return any(factors.NAME in tier.sources for tier in ladder)
+def needs_model(ladder: Iterable[Tier], config: RunConfig) -> bool:
+    """True if a source on this ladder needs a factor model."""
+    sources = sources_of(config)
+    return any(sources[name].spec.needs_model for tier in ladder for name in tier.sources)
 
 
 def has_learned(ladder: Iterable[Tier]) -> bool:
-    """Does anybody on this ladder get a list that the ranker made?"""
+    """True if a tier of this ladder is made by the learned ranker."""
     return any(tier.how == LEARNED_RANKER for tier in ladder)
 
 
 def tiers_of(ladder: tuple[Tier, ...], follows: np.ndarray) -> np.ndarray:
-    """int64[m]: place on the ladder of accounts with so many follows.
+    """int64[m]: index of the tier of accounts with these numbers of follows.
 
     Example:
         >>> tiers_of((Tier(0, ("popular",)), Tier(3, ("similar",))), np.array([0, 2, 3])).tolist()

@@ -26,9 +26,9 @@ from raypipe.config import RunConfig
 from raypipe.errors import TooLargeError
 from raypipe.kernels.capped import CANDIDATES
 from raypipe.kernels.csr import Adjacency
-from raypipe.kernels.factor_scores import block_bytes
 from raypipe.kernels.shards import cut
 from raypipe.kernels.similarity_index import HUBS
+from raypipe.recommend.sources.registry import sources_of
 
 #: Accounts that are blended at a time.
 BLENDED = 256
@@ -137,8 +137,9 @@ def room_of_a_task(sizes: Sizes, audience: int, config: RunConfig) -> Room:
     if budget is None:
         return Room(None, None)
     free = budget - TASK_BYTES - _CANDIDATE * max(0, sizes.together - _CANDIDATES)
-    if config.sources.factors.trained:
-        free -= block_bytes(sizes.followed)
+    for source in sources_of(config).values():
+        if source.ready and source.spec.task_bytes:
+            free -= source.spec.task_bytes(sizes.followed)
     if config.blend.blends:
         free -= blend_bytes(sizes.accounts, config)
     lists = (free - index_bytes(sizes) - _COUNTERS * sizes.following) // per_list
@@ -210,8 +211,9 @@ def blend_bytes(accounts: int, config: RunConfig) -> int:
         >>> blend_bytes(1_000_000, RunConfig())
         93440000
     """
-    weights = config.sources.weights.values()
-    candidates = BLENDED * blend_length(config) * sum(weight > 0 for weight in weights)
+    sources = sources_of(config).values()
+    weighted = sum(source.section.weight > 0 for source in sources)
+    candidates = BLENDED * blend_length(config) * weighted
     return _BLENDED * candidates + _AROUND * accounts
 
 

@@ -1,4 +1,4 @@
-"""What each account takes, by the size of what is looked at for it, before anything is timed."""
+"""Estimated cost of each account, before anything is timed."""
 
 from __future__ import annotations
 
@@ -6,59 +6,61 @@ from collections.abc import Collection
 
 import numpy as np
 
-from raypipe.config import RunConfig
-from raypipe.kernels.column_blocks import estimated_ns_in_blocks
+from raypipe.kernels.column_blocks import ColumnBlocks, estimated_ns_in_blocks
 from raypipe.kernels.tanimoto import estimated_ns
-from raypipe.recommend.context import ShardContext, column_blocks
+from raypipe.recommend.context import ShardContext
 from raypipe.recommend.ladder import FILL_UP, LEARNED_RANKER, Tier, tiers_of
-from raypipe.recommend.memory import blend_length
-from raypipe.recommend.sources import similar
+from raypipe.recommend.search import NeighbourSearch
 
-#: Nanoseconds that the ranker takes for a candidate, features and all.
-_RANKED = 1100.0
+#: Nanoseconds that the ranker takes for a candidate, features included.
+_RANKED_NS = 1100.0
+#: Nanoseconds that an entry of a list takes, its reason included.
+_ENTRY_NS = 300.0
 
 
-def estimate_ns(context: ShardContext, asked: Collection[str] | None = None) -> np.ndarray:
+def estimate_ns(context: ShardContext, names: Collection[str] | None = None) -> np.ndarray:
     """float64[audience]: nanoseconds of each account, on a machine that may not be this one.
 
     Args:
-        asked: names of sources that are asked for a list of every account; None: those of a night,
-            which searches neighbours for all, and asks who leads on the ladder.
+        names: sources that make a list of every account; None: those of a night, which searches
+            the neighbours of all accounts, and calls the sources that lead on the ladder.
     """
-    accounts = context.accounts
-    found = np.zeros(len(accounts))
-    if asked is None or similar.NAME in asked:
-        if column_blocks(context):
-            of_search = estimated_ns_in_blocks(context.index)
-        else:
-            of_search = estimated_ns(
-                context.index, context.config.sources.similar.threshold_fraction
-            )
-        found += of_search[accounts]
-    found += list_ns(context.config) * (1 if asked is None else len(asked))
-    tiers = tiers_of(context.ladder, context.followees.degrees_of(accounts))
-    for name, source in context.sources.items():
-        leads = np.array([_is_asked(tier, name) for tier in context.ladder])
-        theirs = np.flatnonzero(leads[tiers]) if asked is None else np.arange(len(accounts))
-        if asked is None or name in asked:
-            found[theirs] += source.estimated_ns(accounts[theirs])
-    if asked is None:
-        found += np.array([blend_ns(tier, context.config) for tier in context.ladder])[tiers]
-    return found
+    accounts, lists = context.accounts, context.lists
+    estimate = np.zeros(len(accounts))
+    needed = names is None or any(context.sources[name].needs_neighbours for name in names)
+    if context.search is not None and needed:
+        estimate += _search_ns(context.search)[accounts]
+    estimate += list_ns(lists.per_account) * (1 if names is None else len(names))
+    tiers = tiers_of(lists.ladder, context.follows.followees.degrees_of(accounts))
+    for name, prepared in context.sources.items():
+        leads = np.array([_calls(tier, name) for tier in lists.ladder])
+        members = np.flatnonzero(leads[tiers]) if names is None else np.arange(len(accounts))
+        if names is None or name in names:
+            estimate[members] += prepared.source.estimated_ns(accounts[members])
+    if names is None:
+        length = lists.blend.candidates_per_source
+        estimate += np.array([blend_ns(tier, length) for tier in lists.ladder])[tiers]
+    return estimate
 
 
-def _is_asked(tier: Tier, name: str) -> bool:
-    """Is a source asked for the list of every account on a tier? What fills up mostly is not."""
+def _search_ns(search: NeighbourSearch) -> np.ndarray:
+    if isinstance(search.index, ColumnBlocks):
+        return estimated_ns_in_blocks(search.index)
+    return estimated_ns(search.index, search.threshold)
+
+
+def _calls(tier: Tier, name: str) -> bool:
+    """True if a tier calls a source for every account; a source that fills up is mostly not."""
     return name == tier.sources[0] if tier.how == FILL_UP else name in tier.sources
 
 
-def blend_ns(tier: Tier, config: RunConfig) -> float:
+def blend_ns(tier: Tier, candidates_per_source: int) -> float:
     """Nanoseconds of scoring the candidates of one account on this tier together."""
     if tier.how != LEARNED_RANKER:
         return 0.0
-    return _RANKED * len(tier.sources) * blend_length(config)
+    return _RANKED_NS * len(tier.sources) * candidates_per_source
 
 
-def list_ns(config: RunConfig) -> float:
-    """Nanoseconds of making one list of recommendations and their reasons, beside the search."""
-    return 300.0 * config.recommendations.per_account
+def list_ns(length: int) -> float:
+    """Nanoseconds of making a list of this length and its reasons, besides the search."""
+    return _ENTRY_NS * length

@@ -19,9 +19,9 @@ from raypipe.kernels.candidate_union import CandidateUnion
 from raypipe.kernels.csr import Adjacency, subset
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.recommend.blend.ranker import load_ranker
-from raypipe.recommend.context import ShardContext, prepare
+from raypipe.recommend.context import NightInputs, ShardContext, list_rules, shard_context
 from raypipe.recommend.filters.eligibility import Exclusions, FilterReason, filter_reasons
-from raypipe.recommend.ladder import FILL_UP, SOURCES, Tier, ladder_of, tiers_of
+from raypipe.recommend.ladder import FILL_UP, Tier, ladder_of, tiers_of
 from raypipe.recommend.models.model import load_model
 from raypipe.recommend.negative_feedback import Rejections, rejections_of
 from raypipe.recommend.ranking import Recommendations, empty_lists
@@ -31,10 +31,9 @@ from raypipe.recommend.shard import (
     blend_scores,
     candidate_union,
     recommend_to,
-    sources_of_tier,
     why_recommended,
 )
-from raypipe.recommend.sources import Candidates, similar
+from raypipe.recommend.sources import Candidates
 from raypipe.storage.files import is_file, is_folder
 from raypipe.storage.runs.filter_arrays import (
     load_globally_excluded,
@@ -134,18 +133,20 @@ def explain(
     }
     graph = load_graph(run.path / "graph")
     code, other = graph.codes([account, candidate]).tolist()
-    context = _context_of(run, graph, code)
+    config = load_config(run.path / "config.yaml")
+    context = _context_of(run, graph, config, code)
     kept_out = _kept_out(context, other, run, account, candidate, rejected, newest)
     if kept_out:
         why_not, because = kept_out
         return Explanation(**about, recommended=False, because=because, why_not=why_not)
 
     near = _neighbours_of(run, account, graph)
-    tier = context.ladder[int(tiers_of(context.ladder, context.followees.degrees_of(code)))]
+    ladder = context.lists.ladder
+    tier = ladder[int(tiers_of(ladder, context.follows.followees.degrees_of(code)))]
     longer = _longer_list(context, near, tier)
     rank = _place_in(longer, other)
     if not rows and longer.counts[0]:
-        least = context.config.audience.min_follows
+        least = config.audience.min_follows
         because = f"{account} is not in the audience of this run (audience.min_follows is {least})"
         return Explanation(**about, recommended=False, because=because, why_not=NO_LIST)
     about |= {
@@ -171,9 +172,8 @@ def explain(
     return Explanation(**about, recommended=False, because=because, why_not=NOT_RETRIEVED)
 
 
-def _context_of(run: Run, graph: FollowGraph, code: int) -> ShardContext:
-    """The night of one account, without a search."""
-    config = load_config(run.path / "config.yaml")
+def _context_of(run: Run, graph: FollowGraph, config: RunConfig, code: int) -> ShardContext:
+    """The context of one account, without a search."""
     ranker = run.path / "ranker.json"
     model = load_model(run.path / "model") if is_folder(run.path / "model") else None
     exclusions = Exclusions(
@@ -182,18 +182,15 @@ def _context_of(run: Run, graph: FollowGraph, code: int) -> ShardContext:
         load_globally_excluded(run, graph.accounts),
     )
     ladder = ladder_of(run.manifest.ladder.tiers)
-    asked = np.array([code], np.int32)
-    return prepare(
+    inputs = NightInputs(
         graph,
-        asked,
-        config,
-        model=model,
-        ladder=ladder,
-        search=False,
-        exclusions=exclusions,
-        rejections=_that_teach(run, graph, exclusions, config),
-        ranker=load_ranker(ranker) if is_file(ranker) else None,
+        np.array([code], np.int32),
+        exclusions,
+        _that_teach(run, graph, exclusions, config),
+        model,
     )
+    trained = load_ranker(ranker) if is_file(ranker) else None
+    return shard_context(inputs, config, list_rules(config, ladder, graph, trained), search=None)
 
 
 def _that_teach(
@@ -216,12 +213,16 @@ def _kept_out(
     newest: Run | None,
 ) -> tuple[str, str] | None:
     """(name of the FilterReason, words) of who must not be shown; None for who may be."""
-    config = context.config
     asked = Candidates(np.array([0, 1]), np.array([other], np.int32), np.zeros(1))
-    least = config.candidates.min_followers
+    least, followers = context.lists.min_followers, context.follows.follower_counts
     reason = FilterReason(
         filter_reasons(
-            context.followees, context.followers, context.exclusions, context.accounts, asked, least
+            context.follows.followees,
+            followers,
+            context.exclusions,
+            context.accounts,
+            asked,
+            least,
         )[0]
     )
     if reason in (FilterReason.SELF, FilterReason.ALREADY_FOLLOWED):
@@ -233,9 +234,7 @@ def _kept_out(
     if reason == FilterReason.REJECTED:
         words = "it was rejected when this run was made; that was taken back, for later runs"
     elif reason == FilterReason.TOO_FEW_FOLLOWERS:
-        words = (
-            f"it has {context.followers[other]} followers, and candidates.min_followers is {least}"
-        )
+        words = f"it has {followers[other]} followers, and candidates.min_followers is {least}"
     elif not reason and newest and newest.id != run.id:
         reason = FilterReason(why_excluded(newest, account, candidate))
         words = f"{_WORDS.get(reason, '')}, as run {newest.id} was told, which came later"
@@ -256,15 +255,13 @@ def _longer_list(context: ShardContext, near: Neighbours, tier: Tier) -> Recomme
         union = _candidate_union(context, near, tier)
         scores = blend_scores(context, context.accounts, tier, union)
         return best_of(context, tier, union, scores, len(union.codes))
-    longer = context.config.recommendations.model_copy(update={"per_account": DEPTH})
-    config = context.config.model_copy(update={"recommendations": longer})
-    ladder = (tier._replace(min_follows=0),)
-    return recommend_to(replace(context, config=config, ladder=ladder), context.accounts, near)[0]
+    rules = replace(context.lists, per_account=DEPTH, ladder=(tier._replace(min_follows=0),))
+    return recommend_to(replace(context, lists=rules), context.accounts, near)[0]
 
 
 def _candidate_union(context: ShardContext, near: Neighbours, tier: Tier) -> CandidateUnion:
     """What the sources of a blend say of their best candidates."""
-    return candidate_union(context, context.accounts, sources_of_tier(context, tier, near))[0]
+    return candidate_union(context, context.accounts, tier, near)[0]
 
 
 def _out_of_the_blend(context: ShardContext, near: Neighbours, tier: Tier, other: int) -> str:
@@ -314,8 +311,7 @@ def _place_in(lists: Recommendations, code: int) -> int | None:
 
 def _ready(context: ShardContext, tier: Tier) -> list[str]:
     """All sources that this night has, those of the account's list first."""
-    ready = {similar.NAME, *context.sources}
-    return [*tier.sources, *(name for name in SOURCES if name in ready - {*tier.sources})]
+    return [*dict.fromkeys((*tier.sources, *context.sources))]
 
 
 def _by_itself(

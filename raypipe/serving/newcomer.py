@@ -15,13 +15,12 @@ from raypipe.graph.follow_graph import FollowGraph, load_graph
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.tanimoto import no_neighbours
 from raypipe.kernels.ties import Asked
-from raypipe.recommend.ladder import SOURCES
 from raypipe.recommend.models.algorithms import fold_in
 from raypipe.recommend.models.model import load_model
 from raypipe.recommend.ranking import empty_lists, fill_from
 from raypipe.recommend.reasons import reasons_of, sentences
-from raypipe.recommend.sources.factors import Factors
-from raypipe.recommend.sources.popular import Popular
+from raypipe.recommend.sources import SourceInputs, factors, popular
+from raypipe.recommend.sources.registry import sources_of
 from raypipe.storage.files import is_folder
 from raypipe.storage.runs.filter_arrays import load_globally_excluded, load_rows
 from raypipe.storage.runs.run import Run
@@ -69,20 +68,23 @@ def recommend_newcomer(
     never = load_globally_excluded(run, graph.accounts)
     theirs = Adjacency(np.array([0, len(known)]), known)
     least = config.candidates.min_followers
+    sources, inputs = sources_of(config), SourceInputs(least, never, model=model)
     of_model = replace(
-        Factors.of(model, graph, least, never),
+        factors.factors(graph, None, inputs),
         account_factors=fold_in(model, theirs),
         followees=theirs,
     )
+    fills_up = popular.popular(graph, None, SourceInputs(globally_excluded=never))
     n = k or config.recommendations.per_account
     excluded = np.concatenate([graph.codes([*rejected]), _excluded(run, graph, own)])
     globally_excluded = np.concatenate([known, [own], excluded])
     lists = empty_lists(1, n)
-    for source in (of_model, Popular.of(graph, never)):
-        candidates = source(np.array([0]), np.array([n + len(globally_excluded)]))
+    for name, source in (("factors", of_model), ("popular", fills_up)):
+        wanted = np.array([n + len(globally_excluded)])
+        candidates = source(np.array([0]), wanted)
         shown = ~np.isin(candidates.codes, globally_excluded)
         shown &= graph.followers.degrees_of(candidates.codes) >= least
-        lists = fill_from(lists, SOURCES.index(source.name), candidates, shown)
+        lists = fill_from(lists, sources[name].index, candidates, shown)
     excluded = np.unique(excluded[excluded >= 0]).astype(np.int32)
     theirs_not = Adjacency(np.array([0, len(excluded)]), excluded)
     asked = Asked(np.array([own]), np.array([0]), theirs, theirs_not)
@@ -94,7 +96,7 @@ def recommend_newcomer(
             RANK: rank + 1,
             CANDIDATE: graph.ids[int(lists.codes[0, rank])].as_py(),
             SCORE: float(lists.scores[0, rank]),
-            SOURCE: SOURCES[lists.sources[0, rank]],
+            SOURCE: [*sources][lists.sources[0, rank]],
             REASON: reasons[rank],
         }
         for rank in range(int(lists.counts[0]))

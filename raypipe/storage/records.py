@@ -140,14 +140,14 @@ class SimilarityRecord(Contract):
 
 
 class WalkRecord(Contract):
-    """What ``max_follows`` of a walking source leaves out.
+    """What ``max_intermediary_follows`` of a source of two steps leaves out.
 
     Attributes:
-        max_follows: the limit.
+        max_intermediary_follows: the limit.
         left_out: number of accounts with more follows, which are not walked through.
         share_of_walks_left: of all walks.
     """
 
-    max_follows: int
+    max_intermediary_follows: int
     left_out: int
     share_of_walks_left: float

@@ -63,7 +63,7 @@ from raypipe.sweeps.trials import Goal, Report
 _RMSE = "rmse"
 #: What a trial without a model can be better by.
 _OF_SIMILAR = tuple(
-    f"{similar.NAME}.{name}" for name in ("neighbours", "threshold", "max_followers")
+    f"sources.{similar.SPEC.name}.{name}" for name in ("neighbours", "threshold", "max_followers")
 )
 #: What every trial can be better by.
 _OF_ALL = ("candidates.min_followers",)
@@ -141,7 +141,11 @@ def source_of(config: RunConfig) -> str:
         >>> source_of(RunConfig())
         'similar+popular'
     """
-    return factors.NAME if config.sources.factors.trained else f"{similar.NAME}+{popular.NAME}"
+    return (
+        factors.SPEC.name
+        if config.sources.factors.trained
+        else f"{similar.SPEC.name}+{popular.SPEC.name}"
+    )
 
 
 def _fields(algorithm: str) -> Sequence[str]:
@@ -179,7 +183,7 @@ def _check_space(config: RunConfig, space: Sequence[Dimension]) -> None:
     if config.sweep.scheduler == "asha" and not any(map(_epochs, algorithms)):
         raise ConfigError(
             f"sweep.scheduler: asha needs epochs to stop at, which a trial of "
-            f"{' or '.join(similar.NAME if n == NO_MODEL else n for n in algorithms)} has not; "
+            f"{' or '.join('similar' if n == NO_MODEL else n for n in algorithms)} has not; "
             "set scheduler: none"
         )
 

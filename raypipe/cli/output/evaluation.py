@@ -54,7 +54,7 @@ def print_evaluation(evaluation: Evaluation, place: Path) -> None:
     for name, about in evaluation.facts["walks"].items():
         print_line(
             f"{name}: {about['share_of_walks_left']:.1%} of walks left, without "
-            f"{about['left_out']:,} accounts of over {about['max_follows']:,} follows"
+            f"{about['left_out']:,} accounts of over {about['max_intermediary_follows']:,} follows"
         )
     for line in (
         f"behind each mean: where {LEVEL:.0%} of the means of resampled accounts lie",

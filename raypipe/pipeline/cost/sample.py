@@ -12,7 +12,8 @@ from raypipe.compute.units import size
 from raypipe.config import RunConfig
 from raypipe.kernels.shards import cut_short
 from raypipe.pipeline.cost.sample_blocks import rates_in_blocks
-from raypipe.recommend.context import ShardContext, column_blocks
+from raypipe.recommend.context import ShardContext
+from raypipe.recommend.search import NeighbourSearch
 from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.work_estimate import estimate_ns
 
@@ -66,7 +67,7 @@ class Cost(NamedTuple):
         return float(self.accounts[slice(*shard)].sum()) + self.building
 
 
-def measure_cost(context: ShardContext) -> Cost:
+def measure_cost(context: ShardContext, seed: int) -> Cost:
     """What each account of the audience will take.
 
     The accounts are put into classes of equal total estimated work; in each class the seconds per
@@ -79,12 +80,12 @@ def measure_cost(context: ShardContext) -> Cost:
     cost = np.zeros(len(estimate))
     if not len(estimate):
         return Cost(cost, 0.0)
-    rng = np.random.default_rng(context.config.seed)
+    rng = np.random.default_rng(seed)
     order = np.argsort(estimate, kind="stable")
     done = np.cumsum(estimate[order])
     bounds = np.searchsorted(done, done[-1] * np.arange(1, CLASSES) / CLASSES)
     classes = [rng.permutation(members) for members in np.split(order, bounds) if len(members)]
-    if column_blocks(context):
+    if context.search and context.search.blocks:
         rates, building = rates_in_blocks(context, classes, estimate)
     else:
         seconds_of(context, order[[0, -1]])  # compiles, or loads what was compiled before
@@ -95,30 +96,38 @@ def measure_cost(context: ShardContext) -> Cost:
     return Cost(cost, building)
 
 
-def cut_shards(context: ShardContext, cost: Cost, cpus: int) -> list[tuple[int, int]]:
+def cut_shards(
+    cost: Cost, cpus: int, shards: int | None, shard_accounts: int | None
+) -> list[tuple[int, int]]:
     """Ranges of the audience: of similar cost, as many to each CPU, none too large for its memory.
 
     Every shard of column blocks costs their building besides, so there are no more shards than
     CPUs, unless memory or time asks for more.
+
+    Args:
+        shards: their number, where the config sets it.
+        shard_accounts: maximum number of accounts in a shard; None: no limit.
     """
     seconds = max(SHARD_SECONDS, cost.building / _BUILDING_SHARE)
     rounds = max(1, round(float(cost.accounts.sum()) / cpus / seconds))
-    shards = context.config.shards or cpus * rounds
-    return cut_short(cost.accounts, shards, context.shard_accounts)
+    return cut_short(cost.accounts, shards or cpus * rounds, shard_accounts)
 
 
 def reason_of_blocks(
-    context: ShardContext, cost: Cost, shards: list[tuple[int, int]]
+    search: NeighbourSearch | None, cost: Cost, shards: list[tuple[int, int]], memory: int | None
 ) -> str | None:
-    """What column blocks mean for this night, in words for the user; None for one index."""
-    blocks = column_blocks(context)
-    if not blocks:
+    """What column blocks cost this night, in words for the user; None for one index.
+
+    Args:
+        memory: ``memory_per_task``.
+    """
+    if memory is None or search is None or not search.blocks:
         return None
     building = len(shards) * cost.building
     share = building / (building + float(cost.accounts.sum()))
     return (
-        f"similarity: in column blocks (memory_per_task {size(context.config.memory_per_task)}): "
-        f"{len(blocks)}, built by each of {len(shards)} shards, {share:.0%} of the work"
+        f"similarity: in column blocks (memory_per_task {size(memory)}): "
+        f"{len(search.blocks)}, built by each of {len(shards)} shards, {share:.0%} of the work"
     )
 
 
@@ -133,7 +142,7 @@ def _seconds_per_unit(context: ShardContext, sample: np.ndarray, estimate: np.nd
 
 
 def seconds_of(context: ShardContext, positions: np.ndarray) -> float:
-    """Seconds that some accounts of the audience take, given by their places in it."""
+    """Seconds that some accounts of the audience take, given by their positions in it."""
     some = replace(context, accounts=np.sort(context.accounts[positions]))
     started = time.thread_time()
     recommend_shard(some, (0, len(positions)))

@@ -31,23 +31,26 @@ def rates_in_blocks(
     Takes as long as it takes a shard to build its blocks.
 
     Args:
-        context: its index is ColumnBlocks.
+        context: its search is in column blocks.
         classes: positions in the audience, each class in random order.
         estimate: float64[audience].
 
     Returns:
         Seconds per unit of ``estimate`` in each class, and seconds of building, once for a shard.
     """
-    followees, blocks = context.index
-    similar = context.config.sources.similar
-    k = similar.neighbours * (CANDIDATES if context.hubs_left_out else 1)
+    search = context.search
+    if search is None or not isinstance(search.index, ColumnBlocks):
+        raise ValueError("the index is not in column blocks")
+    followees, blocks = search.index
+    k = search.neighbours * (CANDIDATES if search.hubs_left_out else 1)
     samples = [np.sort(members[:_SAMPLE]) for members in classes]
     contexts = [replace(context, accounts=context.accounts[sample]) for sample in samples]
     asked = [ask(followees, some.accounts) for some in contexts]
     near = [no_neighbours(len(sample), k) for sample in samples]
     tiny = ColumnBlocks(followees, (blocks[-1][-1:],))
     last = len(samples[-1])
-    recommend_shard(replace(contexts[-1], index=tiny), (last - 1, last))  # compiles
+    compiled = replace(contexts[-1], search=replace(search, index=tiny))
+    recommend_shard(compiled, (last - 1, last))
 
     building = 0.0
     seconds = np.zeros(len(classes))
@@ -57,18 +60,18 @@ def rates_in_blocks(
         building += time.thread_time() - started
         for number, some in enumerate(asked):
             started = time.thread_time()
-            search_block(followees, block, some, similar.threshold_fraction, near[number])
+            search_block(followees, block, some, search.threshold, near[number])
             seconds[number] += time.thread_time() - started
     for number, some in enumerate(contexts):
         started = time.thread_time()
         found = near[number]
-        if context.hubs_left_out:
+        if search.hubs_left_out:
             found = best_candidates(
-                context.followees,
+                context.follows.followees,
                 some.accounts,
                 found,
-                similar.neighbours,
-                similar.threshold_fraction,
+                search.neighbours,
+                search.threshold,
             )
         make_lists(some, (0, len(some.accounts)), found)
         seconds[number] += time.thread_time() - started

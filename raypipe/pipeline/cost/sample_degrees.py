@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -14,12 +13,14 @@ from raypipe.kernels.random_network import DrawnPart, draw_part
 from raypipe.kernels.search_cost import WRITE, expected_ns
 from raypipe.kernels.similarity_index import HUBS
 from raypipe.pipeline.cost.sample import CLASSES, ENOUGH_SECONDS, seconds_of
-from raypipe.recommend.context import ShardContext
+from raypipe.recommend.context import FollowSides, PreparedSource, ShardContext, list_rules
 from raypipe.recommend.filters.eligibility import no_exclusions
-from raypipe.recommend.ladder import fixed_ladder
-from raypipe.recommend.models.algorithms import shape_of
-from raypipe.recommend.sources import factors
-from raypipe.recommend.sources.popular import NAME, Popular
+from raypipe.recommend.ladder import fixed_ladder, tiers_of
+from raypipe.recommend.search import NeighbourSearch
+from raypipe.recommend.sources import Source
+from raypipe.recommend.sources.popular import Popular
+from raypipe.recommend.sources.registry import sources_of
+from raypipe.recommend.sources.similar import Similar
 from raypipe.recommend.work_estimate import list_ns
 
 #: Of 10 neighbours that were asked for, six graphs had 3.3 to 9.5, of 100 they had 6 to 46.
@@ -65,9 +66,9 @@ def measure_degrees(degrees: Degrees, config: RunConfig) -> np.ndarray:
         return np.where(is_asked, WRITE * 1e-9, 0.0)
     expected = expected_cost(searched, config)
     classes = _classes(expected * searched.of_follows.accounts * is_asked)
-    sample = draw_sample(searched, np.where(is_asked, classes, -1), config)
-    if searched is not degrees:
-        sample = sample._replace(context=replace(sample.context, hubs_left_out=1))
+    # With hubs left out, a search checks its candidates.
+    hubs = int(searched is not degrees)
+    sample = draw_sample(searched, np.where(is_asked, classes, -1), config, hubs)
     # The first call compiles, or loads what was compiled; what every call takes is no account's.
     _, *calls = (seconds_of(sample.context, [0]) for _ in range(4))
     of_sample = expected_cost(searched, config, sample.share)[sample.rows]
@@ -92,40 +93,44 @@ def expected_cost(degrees: Degrees, config: RunConfig, share: float = 1.0) -> np
         float64, of the length of ``degrees.of_follows``.
     """
     followers, followees = _hubs_first(degrees)
-    estimated_ns = expected_ns(
+    estimate = expected_ns(
         degrees.of_follows.numbers,
         _thinned(degrees.of_follows.accounts, share),
         followers * share,
         followees,
         config.sources.similar.threshold_fraction,
     )
-    return estimated_ns + list_ns(config)
+    return estimate + list_ns(config.recommendations.per_account)
 
 
-def seconds_of_factors(degrees: Degrees, config: RunConfig) -> np.ndarray:
-    """Seconds of one CPU that phase 3 takes for an account with each number of follows.
+def seconds_of_sources(degrees: Degrees, config: RunConfig) -> np.ndarray:
+    """Seconds of one CPU that the sources of an account with each number of follows take.
 
-    At a rate that was measured elsewhere, and as with ``ladder: fixed``. The training is not in it.
+    At rates that were measured elsewhere, for the source that leads with ``ladder: fixed``. The
+    search, and the training of a model, are not included.
     """
     numbers = degrees.of_follows.numbers
-    if not config.sources.factors.trained:
-        return np.zeros(len(numbers))
-    least = max(1, config.candidates.min_followers)
-    columns = int(degrees.of_followers.accounts[degrees.of_followers.numbers >= least].sum())
-    width, walks = shape_of(config)
-    leads = numbers >= max(config.sources.factors.min_follows, config.audience.min_follows)
-    return np.where(
-        leads, 1e-9 * factors.estimated_ns(columns, width, walks * degrees.follows), 0.0
-    )
+    ladder = fixed_ladder(config, config.sources.factors.trained)
+    tiers = tiers_of(ladder, numbers)
+    estimate = np.zeros(len(numbers))
+    for index, tier in enumerate(ladder):
+        spec = sources_of(config)[tier.sources[0]].spec
+        if spec.estimate_from_degrees:
+            leads = (tiers == index) & (numbers >= config.audience.min_follows)
+            estimate += np.where(leads, spec.estimate_from_degrees(degrees, config), 0.0)
+    return 1e-9 * estimate
 
 
-def draw_sample(degrees: Degrees, classes: np.ndarray, config: RunConfig) -> Sample:
+def draw_sample(
+    degrees: Degrees, classes: np.ndarray, config: RunConfig, hubs_left_out: int = 0
+) -> Sample:
     """Draw accounts of each class, and the part of a network that their searches look at.
 
     Equal degrees, configs and seeds give equal networks, on every machine.
 
     Args:
         classes: of each number of follows; -1 for those that are not to be drawn.
+        hubs_left_out: number of hubs that the search leaves out.
     """
     rng = np.random.default_rng(config.seed)
     sizes, accounts = degrees.of_follows
@@ -163,26 +168,37 @@ def draw_sample(degrees: Degrees, classes: np.ndarray, config: RunConfig) -> Sam
     asked_idle = len(places) - len(leaders)
     part = draw_part(of_sizes, asked_idle, followers, followees, share, leaders, twins, rng)
     codes = np.concatenate([leaders, len(of_sizes) + np.arange(asked_idle)])
-    return Sample(_context_of(part, codes, config), np.roll(rows, -asked_idle), share)
+    context = _context_of(part, codes, config, hubs_left_out)
+    return Sample(context, np.roll(rows, -asked_idle), share)
 
 
-def _context_of(part: DrawnPart, accounts: np.ndarray, config: RunConfig) -> ShardContext:
-    """A night on the drawn part; ranks stand for the codes of followees."""
+def _context_of(
+    part: DrawnPart, accounts: np.ndarray, config: RunConfig, hubs_left_out: int
+) -> ShardContext:
+    """The context of the drawn part; ranks stand for the indices of followees."""
     followers = part.followers.astype(np.int32)
     n = max(len(followers), len(part.rows.degrees))
     indptr, codes = part.rows
     rows = Adjacency(np.append(indptr, np.full(n + 1 - len(indptr), indptr[-1])), codes)
+    order = np.arange(len(followers), dtype=np.int32)
+    sources: dict[str, Source] = {
+        "popular": Popular(order, followers * 1.0),
+        "similar": Similar(rows),
+    }
+    registered = sources_of(config)
+    similar = config.sources.similar
     return ShardContext(
-        followees=rows,
-        followers=followers,
-        follower_rows=transpose(rows),
-        exclusions=no_exclusions(n),
-        index=part.index,
-        hubs_left_out=0,
-        sources={NAME: Popular(np.arange(len(followers), dtype=np.int32), followers * 1.0)},
-        ladder=fixed_ladder(config),
+        follows=FollowSides(rows, transpose(rows), followers),
         accounts=accounts.astype(np.int32),
-        config=config,
+        exclusions=no_exclusions(n),
+        search=NeighbourSearch(
+            part.index, hubs_left_out, similar.neighbours, similar.threshold_fraction
+        ),
+        sources={
+            name: PreparedSource(registered[name].index, name == "similar", source)
+            for name, source in sources.items()
+        },
+        lists=list_rules(config, fixed_ladder(config)),
     )
 
 
@@ -214,10 +230,10 @@ def _choose(
     return np.sort(np.concatenate(chosen))
 
 
-def _classes(estimated_ns: np.ndarray) -> np.ndarray:
+def _classes(estimate: np.ndarray) -> np.ndarray:
     """The class of each row, by where the middle of its work is in the work of all."""
-    done = np.cumsum(estimated_ns)
-    return np.minimum((done - estimated_ns / 2) / done[-1] * CLASSES, CLASSES - 1).astype(np.int64)
+    done = np.cumsum(estimate)
+    return np.minimum((done - estimate / 2) / done[-1] * CLASSES, CLASSES - 1).astype(np.int64)
 
 
 def _hubs_first(degrees: Degrees) -> tuple[np.ndarray, np.ndarray]:

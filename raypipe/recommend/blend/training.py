@@ -41,14 +41,14 @@ def check_blend(config: RunConfig) -> None:
     Raises:
         ConfigError: LightGBM cannot be loaded; its wheels for Linux lack a library of GCC.
     """
-    if config.blend.method != "learned":
+    if config.blend.method != "learned_ranker":
         return
     try:
         import lightgbm  # noqa: F401
     except OSError as error:
         raise ConfigError(
-            f"blend.method: found learned, but LightGBM cannot be loaded ({error}); "
-            "apt-get install libgomp1, or take fixed"
+            f"blend.method: found learned_ranker, but LightGBM cannot be loaded ({error}); "
+            "apt-get install libgomp1, or set rank_fusion"
         ) from error
 
 

@@ -1,28 +1,33 @@
-"""Sources of candidates, one file a source; none imports another.
+"""Sources of candidates. What a source is stands here; each file holds one; registry.py lists them.
 
-A source is made from the graph, holds plain arrays, and travels to the tasks. What it brings does
-not depend on which accounts are asked together: sums over an account run in a fixed order.
+A source works in two steps. Once a night it is prepared from the graph: it then holds plain arrays
+and travels to the tasks. For each shard it is called, and retrieves the candidates of some
+accounts. What it retrieves does not depend on which accounts are asked for together: sums over an
+account run in a fixed order.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar, NamedTuple, Protocol, TypeVar
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 
-from raypipe.config import TwoStepConfig
+from raypipe.config import NegativeFeedbackConfig, RunConfig, SourceConfig
+from raypipe.graph.degree_table import Degrees
 from raypipe.graph.follow_graph import FollowGraph
-from raypipe.kernels.csr import Adjacency
-from raypipe.kernels.walks import NS_PER_WALK, best_of_walks, count_walks, weights_of
+from raypipe.kernels.tanimoto import Neighbours
+from raypipe.recommend.models.model import FactorModel
+from raypipe.recommend.negative_feedback import Rejections
 
 
 class Candidates(NamedTuple):
-    """Candidates of m accounts: those of account i stand at ``indptr[i]:indptr[i + 1]``.
+    """Candidates of m accounts: those of account i are at ``indptr[i]:indptr[i + 1]``.
 
     Attributes:
         indptr: int64[m + 1].
-        codes: int32[...], whom to recommend.
+        codes: int32[...], account index of each candidate.
         scores: float64[...], larger is better; comparable within one source only.
     """
 
@@ -32,15 +37,9 @@ class Candidates(NamedTuple):
 
 
 class Source(Protocol):
-    """One way to find candidates.
+    """A source that is prepared: one way to retrieve candidates."""
 
-    Attributes:
-        name: as it is published beside each recommendation.
-    """
-
-    name: str
-
-    def __call__(self, accounts: np.ndarray, wanted: np.ndarray) -> Candidates:
+    def __call__(self, accounts: np.ndarray, wanted: np.ndarray, near: Neighbours) -> Candidates:
         """All candidates of some accounts, or at least the ``wanted[i]`` best of account i.
 
         Filters are applied later, by :mod:`raypipe.recommend.filters.eligibility`.
@@ -48,23 +47,77 @@ class Source(Protocol):
         Args:
             accounts: int32[m].
             wanted: int64[m]; 0 for an account that needs none.
+            near: the neighbours of these accounts; none at all unless the source needs them.
         """
 
     def estimated_ns(self, accounts: np.ndarray) -> np.ndarray:
-        """float64[m]: nanoseconds that each account takes, on a machine that may not be this one.
+        """float64[m]: nanoseconds per account, on a machine that may not be this one.
 
-        Beside those that a list takes from whatever source, which are counted elsewhere.
+        The cost of the neighbour search and of making a list is estimated elsewhere.
         """
+
+
+@dataclass(frozen=True)
+class SourceInputs:
+    """What a source may be prepared from, besides the graph and its own config.
+
+    Attributes:
+        min_followers: a candidate has at least this number of followers.
+        globally_excluded: [n], other than 0 for accounts that are shown to nobody; None: no such
+            account.
+        rejections: negative feedback to learn from; None: there is none.
+        feedback: how much a rejection counts.
+        model: the factor model of the graph; None where none was trained.
+    """
+
+    min_followers: int = 0
+    globally_excluded: np.ndarray | None = None
+    rejections: Rejections | None = None
+    feedback: NegativeFeedbackConfig = field(default_factory=NegativeFeedbackConfig)
+    model: FactorModel | None = None
+
+
+@dataclass(frozen=True)
+class SourceSpec:
+    """A row of the registry: all that raypipe knows of a source.
+
+    Attributes:
+        name: as published beside each recommendation.
+        summary: what its candidates are, in words for help and reports.
+        prepare: makes the source from the graph, its config and the other inputs, once a night.
+        section: its config; a field of ``SourcesConfig`` with the name of the source, or else the
+            defaults of this class.
+        phase: 1, 2 or 3 for the phases of the ladder; None for a source beside them.
+        needs_neighbours: it is called with the neighbours of the accounts.
+        needs_model: it can be prepared only where a factor model was trained.
+        walks_through: for a source of two steps, the side of the graph on which the intermediaries
+            of an account are; its section has ``max_intermediary_follows``.
+        task_bytes: bytes that a task needs for it, from the number of accounts with followers.
+        estimate_from_degrees: float64, nanoseconds of an account with each number of follows, where
+            only the degrees of a network are known; None: nothing worth counting.
+    """
+
+    name: str
+    summary: str
+    prepare: Callable[[FollowGraph, Any, SourceInputs], Source]
+    section: type[SourceConfig] = SourceConfig
+    phase: int | None = None
+    needs_neighbours: bool = False
+    needs_model: bool = False
+    walks_through: Literal["followees", "followers"] | None = None
+    task_bytes: Callable[[int], int] | None = None
+    estimate_from_degrees: Callable[[Degrees, RunConfig], np.ndarray] | None = None
 
 
 def may_be_retrieved(
     followers: np.ndarray, min_followers: int, globally_excluded: np.ndarray | None = None
 ) -> np.ndarray:
-    """bool[n]: who has enough followers, and is not hidden from everybody.
+    """bool[n]: accounts with enough followers that are not globally excluded.
 
     Args:
         followers: int64[n], number of followers of every account.
-        globally_excluded: [n], other than 0 for who is shown to nobody; None: there is nobody.
+        globally_excluded: [n], other than 0 for accounts that are shown to nobody; None: no such
+            account.
 
     Example:
         >>> may_be_retrieved(np.array([3, 1, 5]), 2, np.array([0, 0, 4])).tolist()
@@ -72,63 +125,3 @@ def may_be_retrieved(
     """
     enough = followers >= min_followers
     return enough if globally_excluded is None else enough & (globally_excluded == 0)
-
-
-W = TypeVar("W", bound="Walks")
-
-
-@dataclass(frozen=True)
-class Walks:
-    """A source of two steps: to the accounts in the middle, and on to whom these follow.
-
-        score(a, c) = sum of weights[b] over the b in the middle of a that follow c
-
-    Attributes:
-        intermediaries: who is in the middle, of every account.
-        followees: whom every account follows.
-        weights: float64[n], of every account in the middle; 0 for one that is not walked through.
-        retrieved: bool[n], who is retrieved.
-    """
-
-    intermediaries: Adjacency
-    followees: Adjacency
-    weights: np.ndarray
-    retrieved: np.ndarray
-    name: ClassVar[str]
-
-    @classmethod
-    def of(
-        cls: type[W],
-        graph: FollowGraph,
-        config: TwoStepConfig,
-        min_followers: int = 0,
-        globally_excluded: np.ndarray | None = None,
-    ) -> W:
-        """The source, made from a graph; holds its arrays, not copies.
-
-        Args:
-            min_followers: nobody with fewer is retrieved.
-            globally_excluded: [n], other than 0 for who is shown to nobody; None: there is nobody.
-        """
-        weights = weights_of(
-            graph.followees.degrees, config.weight, config.max_intermediary_follows
-        )
-        retrieved = may_be_retrieved(graph.followers.degrees, min_followers, globally_excluded)
-        return cls(cls.intermediaries_of(graph), graph.followees, weights, retrieved)
-
-    @staticmethod
-    def intermediaries_of(graph: FollowGraph) -> Adjacency:
-        """The side of the graph on which those in the middle are."""
-        raise NotImplementedError
-
-    def estimated_ns(self, accounts: np.ndarray) -> np.ndarray:
-        return NS_PER_WALK * count_walks(
-            self.intermediaries, self.followees, self.weights, accounts
-        )
-
-    def __call__(self, accounts: np.ndarray, wanted: np.ndarray) -> Candidates:
-        return Candidates(
-            *best_of_walks(
-                self.intermediaries, self.followees, self.weights, self.retrieved, accounts, wanted
-            )
-        )

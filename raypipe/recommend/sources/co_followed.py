@@ -1,16 +1,18 @@
-"""Co-followed: whom the followers of an account follow."""
+"""Co-followed: the accounts that the followers of an account follow."""
 
 from __future__ import annotations
 
+from raypipe.config import TwoStepConfig
+from raypipe.config.sources import CoFollowedConfig
 from raypipe.graph.follow_graph import FollowGraph
-from raypipe.kernels.csr import Adjacency
-from raypipe.recommend.sources import Walks
-
-NAME = "co_followed"
+from raypipe.recommend.sources import SourceInputs, SourceSpec
+from raypipe.recommend.sources.walks import Walks, walks_through
 
 
-class CoFollowed(Walks):
-    """Brings the ``wanted[i]`` best of those whom the followers of account i follow.
+def co_followed(
+    graph: FollowGraph, config: TwoStepConfig, inputs: SourceInputs | None = None
+) -> Walks:
+    """Retrieves the ``wanted[i]`` best of the accounts that the followers of account i follow.
 
         score(a, c) = sum of weights[b] over the b that follow both a and c
 
@@ -20,18 +22,21 @@ class CoFollowed(Walks):
     Example:
         >>> import numpy as np
         >>> import pandas as pd
-        >>> from raypipe.config import TwoStepConfig
         >>> from raypipe.graph.follow_graph import build_graph, encode
         >>> frame = pd.DataFrame({"followerId": list("bbccd"), "followingId": list("axaxa")})
         >>> graph, _ = build_graph([encode(frame)])
-        >>> source = CoFollowed.of(graph, TwoStepConfig(intermediary_weight="none"))
+        >>> source = co_followed(graph, TwoStepConfig(intermediary_weight="none"))
         >>> found = source(np.array([graph.code("a")]), np.array([9]))
         >>> {graph.ids[c].as_py(): s for c, s in zip(found.codes, found.scores.tolist())}
         {'a': 3.0, 'x': 2.0}
     """
+    return walks_through(graph.followers, graph, config, inputs or SourceInputs())
 
-    name = NAME
 
-    @staticmethod
-    def intermediaries_of(graph: FollowGraph) -> Adjacency:
-        return graph.followers
+SPEC = SourceSpec(
+    "co_followed",
+    "followed by the account's followers",
+    co_followed,
+    CoFollowedConfig,
+    walks_through="followers",
+)

@@ -1,44 +1,45 @@
-"""Follow back: who follows an account and is not followed by it."""
+"""Follow back: the accounts that follow an account and that it does not follow."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 
+from raypipe.config import SourceConfig
+from raypipe.config.sources import FollowBackConfig
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.reciprocity import best_not_followed
-from raypipe.recommend.sources import Candidates, may_be_retrieved
+from raypipe.kernels.tanimoto import Neighbours
+from raypipe.recommend.sources import Candidates, SourceInputs, SourceSpec, may_be_retrieved
 
-NAME = "follow_back"
-
-#: Nanoseconds for each follower and followee that is looked at.
-_NS_PER_FOLLOWER = 3.0
+#: Nanoseconds for each follower and followee that is read.
+_NANOSECONDS = 3.0
 
 
 @dataclass(frozen=True)
 class FollowBack:
-    """Brings the ``wanted[i]`` best followers of account i that it does not follow.
+    """Retrieves the ``wanted[i]`` best followers of account i that it does not follow.
 
         score(a, c) = followers of c / (1 + follows of c), for each c that follows a
 
-    All of them follow the account; what tells them apart is how choosy they are and how liked. One
-    who follows everybody, hoping to be followed, comes last. Measured against the number of
-    followers alone, by ndcg at 20: 1.05 times on slashdot, 1.14 on advogato, 0.99 on wiki-vote.
+    All of them follow the account; the score prefers those that are popular and selective. An
+    account that follows everybody, hoping to be followed, comes last. Compared with the number of
+    followers alone, ndcg at 20 is 1.05 times as high on slashdot, 1.14 on advogato, 0.99 on
+    wiki-vote.
 
     Attributes:
         followees, followers: both sides of the graph.
         ratios: float64[n], the score of every account.
-        retrieved: bool[n], who is retrieved.
+        retrieved: bool[n], the accounts that may be retrieved.
 
     Example:
         >>> import pandas as pd
         >>> from raypipe.graph.follow_graph import build_graph, encode
         >>> frame = pd.DataFrame({"followerId": list("abcd"), "followingId": list("baac")})
         >>> graph, _ = build_graph([encode(frame)])
-        >>> found = FollowBack.of(graph)(np.array([graph.code("a")]), np.array([5]))
+        >>> found = follow_back(graph)(np.array([graph.code("a")]), np.array([5]))
         >>> [graph.ids[code].as_py() for code in found.codes], found.scores.tolist()
         (['c'], [0.5])
     """
@@ -47,30 +48,30 @@ class FollowBack:
     followers: Adjacency
     ratios: np.ndarray
     retrieved: np.ndarray
-    name: ClassVar[str] = NAME
-
-    @classmethod
-    def of(
-        cls, graph: FollowGraph, min_followers: int = 0, globally_excluded: np.ndarray | None = None
-    ) -> FollowBack:
-        """The source, made from a graph; holds its arrays, not copies.
-
-        Args:
-            min_followers: nobody with fewer is retrieved.
-            globally_excluded: [n], other than 0 for who is shown to nobody; None: there is nobody.
-        """
-        followers = graph.followers.degrees
-        ratios = followers / (1 + graph.followees.degrees)
-        retrieved = may_be_retrieved(followers, min_followers, globally_excluded)
-        return cls(graph.followees, graph.followers, ratios, retrieved)
 
     def estimated_ns(self, accounts: np.ndarray) -> np.ndarray:
         read = self.followees.degrees_of(accounts) + self.followers.degrees_of(accounts)
-        return _NS_PER_FOLLOWER * read
+        return np.asarray(_NANOSECONDS * read)
 
-    def __call__(self, accounts: np.ndarray, wanted: np.ndarray) -> Candidates:
+    def __call__(
+        self, accounts: np.ndarray, wanted: np.ndarray, near: Neighbours | None = None
+    ) -> Candidates:
         return Candidates(
             *best_not_followed(
                 self.followees, self.followers, self.ratios, self.retrieved, accounts, wanted
             )
         )
+
+
+def follow_back(
+    graph: FollowGraph, config: SourceConfig | None = None, inputs: SourceInputs | None = None
+) -> FollowBack:
+    """The source, prepared; holds the graph's arrays, not copies."""
+    inputs = inputs or SourceInputs()
+    followers = graph.followers.degrees
+    retrieved = may_be_retrieved(followers, inputs.min_followers, inputs.globally_excluded)
+    ratios = followers / (1 + graph.followees.degrees)
+    return FollowBack(graph.followees, graph.followers, ratios, retrieved)
+
+
+SPEC = SourceSpec("follow_back", "follows the account already", follow_back, FollowBackConfig)

@@ -1,24 +1,22 @@
-"""Phase 2, similar: whom the accounts with similar follow sets follow. Nothing is trained."""
+"""Phase 2, similar: the accounts that accounts with similar follow sets follow (user-kNN)."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from raypipe.config import NegativeFeedbackConfig
+from raypipe.config import NegativeFeedbackConfig, SimilarConfig, SourceConfig
+from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.neighbourhood import weigh_excluded, weighted_union, withdraw_rejected
 from raypipe.kernels.tanimoto import Neighbours
-from raypipe.recommend.sources import Candidates
-
-NAME = "similar"
+from raypipe.recommend.sources import Candidates, SourceInputs, SourceSpec
 
 
 @dataclass(frozen=True)
 class Similar:
-    """Brings whom the neighbours of each account follow, scored by summed similarity.
+    """Retrieves the accounts that the neighbours of each account follow.
 
         score(a, c) = sum of Tanimoto(a, b) over the neighbours b of a that follow c
 
@@ -28,10 +26,9 @@ class Similar:
     :func:`~raypipe.kernels.neighbourhood.withdraw_rejected`.
 
     Attributes:
-        followees: whom every account follows.
-        neighbours: of the m accounts that will be asked for, best first.
-        rejected: whom every account has rejected; None: rejections teach nothing.
-        rejections: how much they count; goes with ``rejected``.
+        followees: the accounts that every account follows.
+        rejected: the accounts that every account has rejected; None: nothing is learned from them.
+        feedback: how much a rejection counts.
 
     Source:
         User-based collaborative filtering: Resnick et al. (1994), "GroupLens", CSCW.
@@ -45,27 +42,43 @@ class Similar:
         >>> index = build_index(*graph.followees, *graph.followers)
         >>> asked = np.array([graph.code("a")])
         >>> near = top_neighbours(index, asked, 10, (1, 10))
-        >>> found = Similar(graph.followees, near)(asked, np.array([3]))
+        >>> found = similar(graph)(asked, np.array([3]), near)
         >>> [(graph.ids[c].as_py(), round(float(s), 2)) for c, s in zip(found.codes, found.scores)]
         [('x', 0.67), ('y', 0.67), ('z', 0.67)]
     """
 
     followees: Adjacency
-    neighbours: Neighbours
     rejected: Adjacency | None = None
-    rejections: NegativeFeedbackConfig | None = None
-    name: ClassVar[str] = NAME
+    feedback: NegativeFeedbackConfig = field(default_factory=NegativeFeedbackConfig)
 
     def estimated_ns(self, accounts: np.ndarray) -> np.ndarray:
-        return np.zeros(len(accounts))  # its neighbours were searched before
+        return np.zeros(len(accounts))  # beside the search, which is estimated elsewhere
 
-    def __call__(self, accounts: np.ndarray, wanted: np.ndarray) -> Candidates:
-        near, rejected = self.neighbours, self.rejected
+    def __call__(self, accounts: np.ndarray, wanted: np.ndarray, near: Neighbours) -> Candidates:
         near = near._replace(counts=np.where(wanted > 0, near.counts, 0))
-        weights, learned = near.scores, self.rejections
-        if rejected is not None and learned.neighbours:
-            weights = weigh_excluded(self.followees, rejected, accounts, near, learned.neighbours)
+        weights, rejected, feedback = near.scores, self.rejected, self.feedback
+        if rejected is not None and feedback.neighbours:
+            weights = weigh_excluded(self.followees, rejected, accounts, near, feedback.neighbours)
         union = weighted_union(self.followees, near.counts, near.codes, weights)
-        if rejected is not None and learned.votes:
-            union = withdraw_rejected(rejected, near, learned.votes * weights, union)
+        if rejected is not None and feedback.votes:
+            union = withdraw_rejected(rejected, near, feedback.votes * weights, union)
         return Candidates(*union)
+
+
+def similar(
+    graph: FollowGraph, config: SourceConfig | None = None, inputs: SourceInputs | None = None
+) -> Similar:
+    """The source, prepared; holds the graph's arrays, not copies."""
+    inputs = inputs or SourceInputs()
+    rejected = None if inputs.rejections is None else inputs.rejections.rows
+    return Similar(graph.followees, rejected, inputs.feedback)
+
+
+SPEC = SourceSpec(
+    "similar",
+    "followed by accounts with similar follow sets",
+    similar,
+    SimilarConfig,
+    phase=2,
+    needs_neighbours=True,
+)

@@ -120,7 +120,7 @@ class RunFacts(Versioned):
     Attributes:
         config_digest: of all settings that change the result.
         fingerprint: of the follow graph.
-        walks: by source, where ``max_follows`` is set.
+        walks: by source, where ``max_intermediary_follows`` is set.
         parts: by table, in the order of the accounts.
         predicted, actual: seconds, as predicted before the shards ran and as measured.
         versions: by package.
