@@ -8,13 +8,14 @@ import numpy as np
 import pyarrow as pa
 
 from raypipe.cli.output.terminal import print_table
-from raypipe.config import load_config
+from raypipe.config import RunConfig, load_config
 from raypipe.evaluation.neighbour_recall import similarity_facts
 from raypipe.graph.follow_graph import FollowGraph
-from raypipe.recommend.context import ShardContext, prepare
+from raypipe.recommend.context import ShardContext
 from raypipe.recommend.shard import nearest
 from tests.benchmarks.similarity import graphs
 from tests.benchmarks.timing import in_turns
+from tests.recommend._builders import prepare
 
 GRAPHS = ("wiki-vote", "gowalla", "slashdot", "rmat17", "community")
 CAPS = (None, 10_000, 3_000, 1_000, 300, 100)
@@ -39,14 +40,17 @@ def bench() -> None:
         most = graph.followers.degrees.max()
         contexts = {cap: night_of(graph, cap) for cap in CAPS if cap is None or cap < most}
         seconds = in_turns({cap: searching(context) for cap, context in contexts.items()})
-        rows = [row(graph, context, seconds) for context in contexts.values()]
+        rows = [row(graph, cap, context, seconds) for cap, context in contexts.items()]
         title = f"{name}: {graph.accounts:,} accounts, {graph.follows:,} follows, most {most:,}"
         print_table(COLUMNS, rows, title)
 
 
 def night_of(graph: FollowGraph, cap: int | None) -> ShardContext:
-    config = load_config(None, {"sources.similar.max_followers": cap})
-    return prepare(graph, np.arange(graph.accounts, dtype=np.int32), config)
+    return prepare(graph, np.arange(graph.accounts, dtype=np.int32), config_of(cap))
+
+
+def config_of(cap: int | None) -> RunConfig:
+    return load_config(None, {"sources.similar.max_followers": cap})
 
 
 def searching(context: ShardContext) -> Callable[[], object]:
@@ -54,10 +58,9 @@ def searching(context: ShardContext) -> Callable[[], object]:
 
 
 def row(
-    graph: FollowGraph, context: ShardContext, seconds: dict[int | None, float]
+    graph: FollowGraph, cap: int | None, context: ShardContext, seconds: dict[int | None, float]
 ) -> list[object]:
-    facts = similarity_facts(graph, context)
-    cap = facts.max_followers
+    facts = similarity_facts(graph, context, config_of(cap))
     return [
         "exact" if cap is None else f"{cap:,}",
         facts.hubs_left_out,

@@ -20,7 +20,6 @@ from raypipe.evaluation.holdout_selection import choose_ladder, decide, segments
 from raypipe.evaluation.measuring import measure_lists, measuring_of
 from raypipe.evaluation.results import difference_of, differences_by_segment, means_by_segment, only
 from raypipe.evaluation.splits import SEGMENTS, hold_out_share, split_follows
-from raypipe.recommend.context import column_blocks
 from raypipe.recommend.ladder import Tier, fixed_ladder, ladder_of
 from raypipe.recommend.shard import warm_up
 from tests.strategies import graph_of
@@ -221,7 +220,11 @@ def test_the_same_however_it_is_cut(settings, shards, blocks, cap, graph, monkey
     def run_shards(function, todo):
         (measuring,) = function.args
         seen.append(
-            (len(todo), len(column_blocks(measuring.context)), measuring.context.hubs_left_out)
+            (
+                len(todo),
+                len(measuring.context.search.blocks),
+                measuring.context.search.hubs_left_out,
+            )
         )
         return map(function, reversed(todo))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from math import log2
 
 import numpy as np
@@ -87,7 +86,7 @@ def test_the_ladder_is_what_the_night_shows():
         measuring.ladders.values(),
         strict=True,
     ):
-        tables = recommend_shard(replace(context, ladder=ladder), (0, len(context.accounts))).tables
+        tables = recommend_shard(context.with_ladder(*ladder), (0, len(context.accounts))).tables
         shown = tables["recommendations"]
         assert lists[lists >= 0].tolist() == shown["other"].to_pylist()
     assert len(set(split.segments)) > 1

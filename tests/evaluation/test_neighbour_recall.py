@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raypipe.config import load_config
 from raypipe.evaluation import neighbour_recall
 from raypipe.evaluation.neighbour_recall import (
     Recall,
@@ -32,6 +33,10 @@ def capped(graph, cap, **settings):
     return night_on(graph, sources__similar__max_followers=cap, **settings)
 
 
+def config_of(cap):
+    return load_config(None, {"sources.similar.max_followers": cap})
+
+
 def with_hub():
     """a and b share x and y; c shares only the hub with them; d and e share only the hub."""
     follows = {"a": "xyh", "b": "xyh", "c": "zh", "d": "h", "e": "h"}
@@ -47,11 +52,11 @@ def test_by_hand():
     """
     graph = with_hub()
     context = capped(graph, 4, sources__similar__neighbours=3)
-    assert measure_recall(context, graph.followers) == Recall(
+    assert measure_recall(context, 0) == Recall(
         pytest.approx((1 / 3 + 1 / 3 + 0 + 0 + 0) / 5),
         pytest.approx(2 / 15), pytest.approx(2 / 15), 5,
     )  # fmt: skip
-    facts = similarity_facts(graph, context)
+    facts = similarity_facts(graph, context, config_of(4))
     assert facts.model_dump() == {
         "max_followers": 4, "hubs_left_out": 1, "share_of_co_follow_pairs_left": round(9 / 34, 4),
         "recall": 0.1333, "low": 0.1333, "high": 0.1333, "sample": 5,
@@ -61,7 +66,8 @@ def test_by_hand():
 @pytest.mark.parametrize("cap", [5, None])
 def test_a_search_that_leaves_nobody_out_is_exact(cap):
     graph = with_hub()
-    assert similarity_facts(graph, capped(graph, cap)).model_dump() == {
+    facts = similarity_facts(graph, capped(graph, cap), config_of(cap))
+    assert facts.model_dump() == {
         "max_followers": cap, "hubs_left_out": 0, "share_of_co_follow_pairs_left": 1.0,
         "recall": 1.0, "low": 1.0, "high": 1.0, "sample": 0,
     }  # fmt: skip
@@ -80,7 +86,7 @@ def test_equals_the_oracle(rows, cap, k, threshold):
         if exact:
             found = naive.neighbours(follows, account, k, least, cap)
             shares.append(naive.recall(exact, found))
-    found = measure_recall(context, graph.followers)
+    found = measure_recall(context, 0)
     assert found.sample == len(shares)
     if shares:
         mean = float(sum(shares) / len(shares))
@@ -151,9 +157,7 @@ def larger():
 
 def test_sample_is_drawn_by_seed_alone(larger, monkeypatch):
     monkeypatch.setattr(neighbour_recall, "_MOST", 50)
-    first, second, other = (
-        measure_recall(capped(larger, 30, seed=seed), larger.followers) for seed in (0, 0, 1)
-    )
+    first, second, other = (measure_recall(capped(larger, 30), seed) for seed in (0, 0, 1))
     assert first == second != other
     assert 0 < first.low < first.recall < first.high < 1
     assert first.sample <= 50
@@ -161,17 +165,17 @@ def test_sample_is_drawn_by_seed_alone(larger, monkeypatch):
 
 def test_fewer_accounts_are_asked_the_more_co_follow_pairs_they_have(larger, monkeypatch):
     context = capped(larger, 30)
-    asked = context.accounts[context.followees.degrees > 0]
+    asked = context.accounts[context.follows.followees.degrees > 0]
     monkeypatch.setattr(neighbour_recall, "_FEWEST", 7)
     per_account = 4 * naive_co_follow_pairs(larger) // len(asked)
-    assert len(neighbour_recall._draw(context, asked)) == len(asked)
+    assert len(neighbour_recall._draw(context.follows, asked, 0)) == len(asked)
     for co_follow_pairs, least, most in [
         (0, 7, 7),
         (40 * per_account, 120, 200),
         (10**12, 300, 400),
     ]:
         monkeypatch.setattr(neighbour_recall, "_CO_FOLLOW_PAIRS", co_follow_pairs)
-        drawn = neighbour_recall._draw(context, asked)
+        drawn = neighbour_recall._draw(context.follows, asked, 0)
         assert least <= len(drawn) <= most
         assert set(drawn) <= set(asked)
         assert (np.diff(drawn) > 0).all()
@@ -184,15 +188,15 @@ def naive_co_follow_pairs(graph):
 def test_only_the_audience_is_asked():
     graph = with_hub()
     context = night_on(graph, [graph.code("a"), graph.code("x")], sources__similar__max_followers=4)
-    found = measure_recall(context, graph.followers)
+    found = measure_recall(context, 0)
     assert found == Recall(pytest.approx(1 / 4), pytest.approx(1 / 4), pytest.approx(1 / 4), 1)
 
 
 def test_the_interval_of_a_sample_holds_the_recall_of_all(larger, monkeypatch):
-    whole = measure_recall(capped(larger, 30), larger.followers)
+    whole = measure_recall(capped(larger, 30), 0)
     monkeypatch.setattr(neighbour_recall, "_MOST", 60)
     held = []
     for seed in range(20):
-        part = measure_recall(capped(larger, 30, seed=seed), larger.followers)
+        part = measure_recall(capped(larger, 30), seed)
         held.append(part.low <= whole.recall <= part.high)
     assert sum(held) >= 17

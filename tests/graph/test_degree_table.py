@@ -218,11 +218,13 @@ def test_equal_seeds_draw_equal_networks(graph):
     degrees = degrees_of(graph)
     classes = np.arange(len(degrees.of_follows.numbers)) * 8 // len(degrees.of_follows.numbers)
     one, two = sample_of(degrees, classes, seed=3), sample_of(degrees, classes, seed=3)
-    for ours, theirs in zip(one.context.index, two.context.index, strict=True):
+    for ours, theirs in zip(one.context.search.index, two.context.search.index, strict=True):
         assert np.array_equal(ours, theirs)
     assert np.array_equal(one.context.accounts, two.context.accounts)
     other = sample_of(degrees, classes, seed=4)
-    assert not np.array_equal(one.context.index.lists[:1000], other.context.index.lists[:1000])
+    assert not np.array_equal(
+        one.context.search.index.lists[:1000], other.context.search.index.lists[:1000]
+    )
 
 
 def test_a_drawn_part_has_the_degrees_that_were_asked_for(graph):
@@ -232,12 +234,12 @@ def test_a_drawn_part_has_the_degrees_that_were_asked_for(graph):
     context, rows, share = sample_of(degrees, np.zeros(len(sizes), np.int64))
     assert share == 1
     assert len(set(rows)) > len(sizes) / 3
-    index = context.index
-    assert np.array_equal(context.followees.degrees_of(context.accounts), sizes[rows])
+    index = context.search.index
+    assert np.array_equal(context.follows.followees.degrees_of(context.accounts), sizes[rows])
     for account in context.accounts:
-        mine = context.followees.row(account)
+        mine = context.follows.followees.row(account)
         assert (np.diff(mine) > 0).all()
-        assert np.array_equal(np.diff(index.list_ptr)[mine], context.followers[mine])
+        assert np.array_equal(np.diff(index.list_ptr)[mine], context.follows.follower_counts[mine])
     for rank in np.flatnonzero(np.diff(index.list_ptr)):
         members = index.lists[index.list_ptr[rank] : index.list_ptr[rank + 1]].astype(np.int64)
         assert (np.diff(members) > 0).all()
@@ -254,9 +256,9 @@ def test_a_network_too_large_to_be_drawn_is_thinned(graph, monkeypatch):
     context, _, share = sample_of(degrees, np.zeros(len(degrees.of_follows.numbers), np.int64))
     following = degrees.of_follows.accounts[degrees.of_follows.numbers > 0].sum()
     assert share == 100 / following
-    assert len(context.index.sizes) in (99, 100)
+    assert len(context.search.index.sizes) in (99, 100)
     hub = int(degrees.of_followers.numbers[-1] * share + 0.5)
-    assert np.diff(context.index.list_ptr)[0] == hub
+    assert np.diff(context.search.index.list_ptr)[0] == hub
 
 
 def test_the_prediction_is_the_truth_where_the_clock_knows_it(graph, monkeypatch):
@@ -268,7 +270,7 @@ def test_the_prediction_is_the_truth_where_the_clock_knows_it(graph, monkeypatch
     size_of = {}
 
     def clock(context, positions):
-        sizes = context.followees.degrees_of(context.accounts[np.asarray(positions)])
+        sizes = context.follows.followees.degrees_of(context.accounts[np.asarray(positions)])
         rows = np.searchsorted(degrees.of_follows.numbers, sizes)
         size_of.update(zip(sizes.tolist(), rows.tolist(), strict=True))
         return 3e-5 * expected[rows].sum() + 0.5

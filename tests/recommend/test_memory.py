@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from math import inf
 
 import numpy as np
 import pytest
@@ -15,7 +16,6 @@ from raypipe.config import load_config
 from raypipe.errors import TooLargeError
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.similarity_index import build_index
-from raypipe.recommend.context import column_blocks, prepare
 from raypipe.recommend.memory import (
     TASK_BYTES,
     Fit,
@@ -28,7 +28,9 @@ from raypipe.recommend.memory import (
     room_of_a_task,
     sizes_of,
 )
+from raypipe.recommend.search import searched_graph
 from tests.kernels.test_tanimoto import graph_of, skewed
+from tests.recommend._builders import prepare
 from tests.strategies import graph_of as graph_of_rows
 
 N = 3000
@@ -147,14 +149,14 @@ def test_what_is_asked_for_is_said_with_its_numbers():
 
 def test_a_graph_without_follows_needs_no_blocks():
     nobody = graph_of_rows([("a", "a")])
-    context = prepare(nobody, np.arange(1, dtype=np.int32), config_of(TASK_BYTES + 100))
-    assert column_blocks(context) == ()
-    assert context.shard_accounts == 1
+    searched = searched_graph(nobody, 1, config_of(TASK_BYTES + 100), available=inf)
+    assert searched.fit.blocks == ()
+    assert searched.fit.shard_accounts == 1
 
 
 def test_what_does_not_fit_on_this_machine_is_refused_before_it_is_built(monkeypatch):
     graph = graph_of_rows([("a", "b"), ("a", "c"), ("b", "c")])
-    monkeypatch.setattr("raypipe.recommend.context.build_index", None)  # it is never called
+    monkeypatch.setattr("raypipe.recommend.search.build_index", None)  # it is never called
     accounts = np.arange(3, dtype=np.int32)
     with pytest.raises(TooLargeError) as error:
         prepare(graph, accounts, config_of(None), available=100)
@@ -205,7 +207,8 @@ import pyarrow as pa
 from raypipe.config import load_config
 from raypipe.pipeline.cost.sample import Cost, cut_shards
 from raypipe.graph.follow_graph import load_graph
-from raypipe.recommend.context import column_blocks, prepare
+from tests.recommend._builders import column_blocks, prepare
+from raypipe.recommend.search import searched_graph
 from raypipe.recommend.shard import nearest, recommend_shard
 
 def held():
@@ -228,7 +231,8 @@ def watch():
 watcher = threading.Thread(target=watch)
 watcher.start()
 night = prepare(graph, accounts, config)
-shards = cut_shards(night, Cost(np.full(graph.accounts, 1e-9), 0.0), 1)
+limit = searched_graph(graph, graph.accounts, config, 1e12).fit.shard_accounts
+shards = cut_shards(Cost(np.full(graph.accounts, 1e-9), 0.0), 1, None, limit)
 nearest(night, accounts[slice(*shards[0])])
 done.set()
 watcher.join()

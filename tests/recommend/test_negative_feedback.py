@@ -20,15 +20,16 @@ from raypipe.evaluation.holdout_selection import choose_ladder
 from raypipe.kernels.csr import Pairs, adjacency
 from raypipe.kernels.tanimoto import build_index, top_neighbours
 from raypipe.pipeline.run import run_night
-from raypipe.recommend.context import prepare
 from raypipe.recommend.filters.inputs import filters_of, read_filters
 from raypipe.recommend.negative_feedback import Rejections, rejections_of
 from raypipe.recommend.shard import recommend_shard
-from raypipe.recommend.sources.popular import Popular, lowered
+from raypipe.recommend.sources import SourceInputs
+from raypipe.recommend.sources.popular import lowered, popular
 from raypipe.recommend.sources.similar import Similar
 from raypipe.storage.feedback.store import FeedbackStore
 from raypipe.storage.runs.store import RunStore
 from tests import naive
+from tests.recommend._builders import prepare
 from tests.strategies import IDS, graph_of, pairs
 
 rejected_pairs = st.lists(st.tuples(st.sampled_from(IDS), st.sampled_from(IDS)), max_size=30)
@@ -54,6 +55,11 @@ def named(graph, found, place=0):
     return list(zip(ids, found.scores[entries].tolist(), strict=True))
 
 
+def popular_of(graph, rejections, weight):
+    feedback = NegativeFeedbackConfig(popular=weight)
+    return popular(graph, None, SourceInputs(rejections=rejections, feedback=feedback))
+
+
 @given(pairs.filter(len), rejected_pairs)
 def test_what_is_followed_teaches_nothing(rows, rejected):
     graph = graph_of(rows)
@@ -70,7 +76,7 @@ def test_what_is_followed_teaches_nothing(rows, rejected):
 )
 def test_popularity_equals_the_oracle(rows, rejected, shown, weight):
     graph, follows = graph_of(rows), naive.follow_sets(rows)
-    source = Popular.of(graph, None, taught_by(graph, rejected, shown or {"": 0}), weight)
+    source = popular_of(graph, taught_by(graph, rejected, shown or {"": 0}), weight)
     taught = naive.that_teach(follows, rejected)
     expected = naive.lowered_popularity(follows, taught, shown, weight)
     found = named(graph, source(np.array([0]), np.array([99])))
@@ -84,14 +90,14 @@ def test_popularity_by_hand():
     graph = graph_of(rows + rejecting)
     taught = taught_by(graph, [(name, "x") for name, _ in rejecting], {"x": 30})
     ask = np.array([0]), np.array([3])
-    assert named(graph, Popular.of(graph)(*ask)) == [("z", 10.0), ("x", 5.0), ("y", 4.0)]
-    found = Popular.of(graph, None, taught, 1.0)(*ask)
+    assert named(graph, popular(graph)(*ask)) == [("z", 10.0), ("x", 5.0), ("y", 4.0)]
+    found = popular_of(graph, taught, 1.0)(*ask)
     assert named(graph, found) == [("z", 10.0), ("x", 5 * 40 / 50), ("y", 4.0)]  # 4.0, by id
-    found = Popular.of(graph, None, taught, 4.0)(*ask)
+    found = popular_of(graph, taught, 4.0)(*ask)
     assert named(graph, found) == [("z", 10.0), ("y", 4.0), ("x", 5 * 40 / 80)]
     # Who rejects and follows nobody of this network is nobody here.
     strangers = taught_by(graph, [(f"fake{i}", "x") for i in range(10)], {"x": 30})
-    assert named(graph, Popular.of(graph, None, strangers, 4.0)(*ask))[1] == ("x", 5.0)
+    assert named(graph, popular_of(graph, strangers, 4.0)(*ask))[1] == ("x", 5.0)
 
 
 @given(
@@ -131,8 +137,8 @@ def test_similar_equals_the_oracle(rows, rejected, times, votes, k):
     index = build_index(*graph.followees, *graph.followers)
     near = top_neighbours(index, everybody, k, (1, 10))
     how = NegativeFeedbackConfig(neighbours=times, votes=votes)
-    source = Similar(graph.followees, near, taught_by(graph, rejected).rows, how)
-    found = source(everybody, np.full(graph.accounts, 5))
+    source = Similar(graph.followees, taught_by(graph, rejected).rows, how)
+    found = source(everybody, np.full(graph.accounts, 5), near)
     for code, account in enumerate(graph.ids.to_pylist()):
         expected = naive.similar_with_rejections(follows, taught, account, times, votes, k=k)
         mine = named(graph, found, code)
@@ -159,8 +165,8 @@ def test_similar_by_hand():
         ([("x", "no")], 1, 1, {"x": 1.0, "y": 1.0, "p": 1.0, "no": 0.5, "q": 0.5}),
     ):
         how = NegativeFeedbackConfig(neighbours=times, votes=votes)
-        source = Similar(graph.followees, near, taught_by(graph, rejected).rows, how)
-        assert dict(named(graph, source(me, np.array([9])))) == pytest.approx(expected)
+        source = Similar(graph.followees, taught_by(graph, rejected).rows, how)
+        assert dict(named(graph, source(me, np.array([9]), near))) == pytest.approx(expected)
 
 
 def lists(graph, rejections, **options):

@@ -17,14 +17,14 @@ from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.tanimoto import no_neighbours
 from raypipe.kernels.ties import Asked
 from raypipe.pipeline.run import run_night
-from raypipe.recommend.context import prepare
 from raypipe.recommend.filters.eligibility import exclusions_of
 from raypipe.recommend.filters.inputs import filters_of
-from raypipe.recommend.ladder import SOURCES, Tier
+from raypipe.recommend.ladder import Tier
 from raypipe.recommend.reasons import Reasons, reasons_of, sentences
 from raypipe.recommend.shard import recommend_shard
 from raypipe.storage.runs.store import RunStore
 from tests import naive
+from tests.recommend._builders import SOURCES, prepare
 from tests.recommend.filters.test_inputs import (
     config_for,
     excluded_to,

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,18 +14,20 @@ from hypothesis import strategies as st
 from raypipe.config import TwoStepConfig, load_config
 from raypipe.kernels.tanimoto import build_index, top_neighbours
 from raypipe.recommend import shard
-from raypipe.recommend.context import ShardContext, prepare
+from raypipe.recommend.context import ShardContext
 from raypipe.recommend.filters.eligibility import FilterReason
-from raypipe.recommend.ladder import SOURCES, Tier
+from raypipe.recommend.ladder import Tier
 from raypipe.recommend.models.model import FactorModel, FollowFactors
 from raypipe.recommend.shard import recommend_shard
-from raypipe.recommend.sources.co_followed import CoFollowed
-from raypipe.recommend.sources.factors import Factors
-from raypipe.recommend.sources.follow_back import FollowBack
-from raypipe.recommend.sources.popular import Popular
-from raypipe.recommend.sources.similar import Similar
-from raypipe.recommend.sources.two_hop import TwoHop
+from raypipe.recommend.sources import SourceInputs
+from raypipe.recommend.sources.co_followed import co_followed
+from raypipe.recommend.sources.factors import factors
+from raypipe.recommend.sources.follow_back import follow_back
+from raypipe.recommend.sources.popular import popular
+from raypipe.recommend.sources.similar import similar
+from raypipe.recommend.sources.two_hop import two_hop
 from tests import naive
+from tests.recommend._builders import SOURCES, prepare
 from tests.strategies import graph_of, pairs
 
 
@@ -105,7 +107,7 @@ def test_batches_do_not_show(monkeypatch):
 def test_each_tier_asks_its_own_sources_in_their_order(rows):
     graph = graph_of(rows)
     tiers = (Tier(0, ("similar",)), Tier(1, ("popular", "similar")), Tier(2, ("popular",)))
-    context = replace(night_on(graph, recommendations__per_account=3), ladder=tiers)
+    context = night_on(graph, recommendations__per_account=3).with_ladder(*tiers)
     found = lists_of(
         recommend_shard(context, (0, graph.accounts)).tables["recommendations"],
         graph.ids.to_pylist(),
@@ -142,12 +144,13 @@ def test_every_refusal_is_counted():
 
 
 def make_popular(graph, accounts):
-    return Popular.of(graph)
+    return popular(graph)
 
 
 def make_similar(graph, accounts):
     index = build_index(*graph.followees, *graph.followers)
-    return Similar(graph.followees, top_neighbours(index, accounts, 10, (1, 10)))
+    near = top_neighbours(index, accounts, 10, (1, 10))
+    return partial(similar(graph), near=near)
 
 
 def integers(n, of):
@@ -159,7 +162,8 @@ def make_factors(graph, accounts):
     of_accounts, of_followees = integers(graph.accounts, 3), integers(graph.accounts, 5)
     followers = graph.followers.degrees.astype(np.int32)
     learned = FollowFactors(of_accounts, of_followees)
-    return Factors.of(FactorModel(learned, followers, "SVD", {}, 0, graph.fingerprint), graph)
+    model = FactorModel(learned, followers, "SVD", {}, 0, graph.fingerprint)
+    return factors(graph, None, SourceInputs(model=model))
 
 
 def oracle_factors(follows, account):
@@ -181,15 +185,15 @@ def oracle_popular(follows, account):
 
 
 def make_follow_back(graph, accounts):
-    return FollowBack.of(graph)
+    return follow_back(graph)
 
 
 def make_two_hop(graph, accounts):
-    return TwoHop.of(graph, TwoStepConfig())
+    return two_hop(graph, TwoStepConfig())
 
 
 def make_co_followed(graph, accounts):
-    return CoFollowed.of(graph, TwoStepConfig())
+    return co_followed(graph, TwoStepConfig())
 
 
 UNDER_CONTRACT = {
@@ -220,8 +224,7 @@ def test_contract_of_every_source(name, data):
     source = make(graph, accounts)
     found = source(accounts, wanted)
 
-    assert source.name == name
-    estimated_ns = source.estimated_ns(accounts)
+    estimated_ns = getattr(source, "func", source).estimated_ns(accounts)
     assert estimated_ns.shape == accounts.shape
     assert estimated_ns.dtype == np.float64
     assert np.all(estimated_ns >= 0)

@@ -21,13 +21,13 @@ from raypipe.kernels.pair_features import count_shared
 from raypipe.kernels.shards import cut
 from raypipe.kernels.trees import Trees, score
 from raypipe.recommend.blend.features import GraphFeatures, feature_names, features
-from raypipe.recommend.context import prepare
 from raypipe.recommend.filters.eligibility import exclusions_of
 from raypipe.recommend.filters.inputs import filters_of
-from raypipe.recommend.ladder import LEARNED_RANKER, RANK_FUSION, SOURCES, blend, fixed_ladder
+from raypipe.recommend.ladder import LEARNED_RANKER, RANK_FUSION, blend, fixed_ladder
 from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.work_estimate import estimate_ns
 from tests import naive
+from tests.recommend._builders import SOURCES, prepare
 from tests.recommend.blend.stumps import stumps
 from tests.recommend.filters.test_inputs import inputs_of, some_pairs
 from tests.recommend.sources.test_graph_sources import BY_HAND, random_graph
@@ -82,7 +82,7 @@ def test_a_blend_by_weights_equals_the_oracle(rows, rejected, blocked, length, m
             "feedback.negative.votes": 0,
         },
     )
-    weights = context.config.sources.weights
+    weights = context.lists.blend.weights
     both = {*rejected, *blocked, *((b, a) for a, b in blocked)}
     for account, found in lists_of(graph, whole(context)).items():
         retrieved = (

@@ -210,7 +210,9 @@ def test_each_half_is_measured_by_the_other(quick, monkeypatch):
     measure = blending.measure_lists
 
     def watched_lists(measuring, *rest):
-        measured.append((set(measuring.context.accounts.tolist()), measuring.context.ranker))
+        measured.append(
+            (set(measuring.context.accounts.tolist()), measuring.context.lists.blend.ranker)
+        )
         return measure(measuring, *rest)
 
     monkeypatch.setattr(blending, "train_ranker", watched)

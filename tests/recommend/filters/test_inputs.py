@@ -23,16 +23,16 @@ from raypipe.evaluation.holdout_selection import Decision
 from raypipe.pipeline import run as pipeline_run
 from raypipe.pipeline.publish_gate import check_lists
 from raypipe.pipeline.run import run_night
-from raypipe.recommend.context import prepare
 from raypipe.recommend.filters.eligibility import exclusions_of
 from raypipe.recommend.filters.inputs import FilterInputs, filters_of
-from raypipe.recommend.ladder import FILL_UP, LEARNED_RANKER, RANK_FUSION, SOURCES
+from raypipe.recommend.ladder import FILL_UP, LEARNED_RANKER, RANK_FUSION
 from raypipe.recommend.shard import recommend_shard
 from raypipe.storage.feedback.store import FeedbackStore, Snapshot
 from raypipe.storage.records import LadderDecision, TierRecord
 from raypipe.storage.runs.parts import write_parts
 from raypipe.storage.runs.store import RunStore
 from tests import naive
+from tests.recommend._builders import SOURCES, prepare
 from tests.recommend.blend.stumps import stumps
 from tests.strategies import IDS, graph_of, pairs
 

@@ -16,15 +16,16 @@ from raypipe.evaluation.neighbour_recall import walk_facts
 from raypipe.follows import follows_dataframe
 from raypipe.kernels.shards import cut
 from raypipe.pipeline.run import run_night
-from raypipe.recommend.context import prepare
 from raypipe.recommend.ladder import Tier
 from raypipe.recommend.shard import recommend_shard
-from raypipe.recommend.sources.co_followed import CoFollowed
-from raypipe.recommend.sources.follow_back import FollowBack
-from raypipe.recommend.sources.two_hop import TwoHop
+from raypipe.recommend.sources import SourceInputs
+from raypipe.recommend.sources.co_followed import co_followed
+from raypipe.recommend.sources.follow_back import follow_back
+from raypipe.recommend.sources.two_hop import two_hop
 from raypipe.recommend.work_estimate import estimate_ns
 from raypipe.storage.runs.store import RunStore
 from tests import naive
+from tests.recommend._builders import prepare
 from tests.recommend.filters.test_inputs import config_for, stands_on, write
 from tests.strategies import graph_of, pairs
 
@@ -49,13 +50,15 @@ def retrieved(source, graph, account, wanted=99):
 
 def test_follow_back_by_hand():
     graph = graph_of(BY_HAND)
-    source = FollowBack.of(graph)
+    source = follow_back(graph)
     # c, e and f follow a, who follows c already. e: 1 follower, 2 follows; f: none, 2 follows.
     assert retrieved(source, graph, "a") == {"e": 1 / 3, "f": 0}
     assert retrieved(source, graph, "a", wanted=1) == {"e": 1 / 3}
     # a: 3 followers, 3 follows.
     assert retrieved(source, graph, "z") == {"a": 3 / 4, "e": 1 / 3}
-    assert retrieved(FollowBack.of(graph, min_followers=2), graph, "z") == {"a": 3 / 4}
+    assert retrieved(follow_back(graph, None, SourceInputs(min_followers=2)), graph, "z") == {
+        "a": 3 / 4
+    }
     assert retrieved(source, graph, "f") == {}
 
 
@@ -63,13 +66,15 @@ def test_two_hop_by_hand():
     graph = graph_of(BY_HAND)
     # In the middle: b follows 1, c follows 3, z follows nobody.
     light, heavy = 1 / log(2 + 1), 1 / log(2 + 3)
-    source = TwoHop.of(graph, TwoStepConfig())
+    source = two_hop(graph, TwoStepConfig())
     assert retrieved(source, graph, "a") == {"x": light + heavy, "a": heavy, "y": heavy}
     assert retrieved(source, graph, "a", wanted=1) == {"x": light + heavy}
-    plain = TwoHop.of(graph, TwoStepConfig(weight="none"))
+    plain = two_hop(graph, TwoStepConfig(intermediary_weight="none"))
     assert retrieved(plain, graph, "a") == {"x": 2, "a": 1, "y": 1}
-    assert retrieved(TwoHop.of(graph, TwoStepConfig(max_follows=1)), graph, "a") == {"x": light}
-    assert retrieved(TwoHop.of(graph, TwoStepConfig(), min_followers=2), graph, "a") == {
+    assert retrieved(two_hop(graph, TwoStepConfig(max_intermediary_follows=1)), graph, "a") == {
+        "x": light
+    }
+    assert retrieved(two_hop(graph, TwoStepConfig(), SourceInputs(2)), graph, "a") == {
         "x": light + heavy,
         "a": heavy,
     }
@@ -79,15 +84,19 @@ def test_co_followed_by_hand():
     graph = graph_of(BY_HAND)
     # In the middle: c follows 3, e and f follow 2.
     three, two = 1 / log(2 + 3), 1 / log(2 + 2)
-    source = CoFollowed.of(graph, TwoStepConfig())
+    source = co_followed(graph, TwoStepConfig())
     assert retrieved(source, graph, "a") == {
         "a": three + two + two, "x": three, "y": three, "z": two, "e": two,
     }  # fmt: skip
-    plain = CoFollowed.of(graph, TwoStepConfig(weight="none"))
+    plain = co_followed(graph, TwoStepConfig(intermediary_weight="none"))
     assert retrieved(plain, graph, "a", wanted=1) == {"a": 3}
-    capped = CoFollowed.of(graph, TwoStepConfig(max_follows=2))
+    capped = co_followed(graph, TwoStepConfig(max_intermediary_follows=2))
     assert retrieved(capped, graph, "a") == {"a": two + two, "z": two, "e": two}
-    assert retrieved(CoFollowed.of(graph, TwoStepConfig(), 2), graph, "a").keys() == {"a", "x", "z"}
+    assert retrieved(co_followed(graph, TwoStepConfig(), SourceInputs(2)), graph, "a").keys() == {
+        "a",
+        "x",
+        "z",
+    }
 
 
 @given(
@@ -99,13 +108,16 @@ def test_co_followed_by_hand():
 )
 def test_bounded_sources_equal_the_oracle(rows, most, weight, least, wanted):
     graph, follows = graph_of(rows), naive.follow_sets(rows)
-    config = TwoStepConfig(weight=weight, max_follows=most)
+    config = TwoStepConfig(intermediary_weight=weight, max_intermediary_follows=most)
     followers = dict(naive.popularity(follows))
     weigh = naive.inverse_log if weight == "inverse_log" else (lambda *_: 1.0)
     for source, oracle in (
-        (TwoHop.of(graph, config, least), naive.two_hop),
-        (CoFollowed.of(graph, config, least), naive.co_followed),
-        (FollowBack.of(graph, least), lambda *asked, **_: naive.follow_back(*asked)),
+        (two_hop(graph, config, SourceInputs(least)), naive.two_hop),
+        (co_followed(graph, config, SourceInputs(least)), naive.co_followed),
+        (
+            follow_back(graph, None, SourceInputs(least)),
+            lambda *asked, **_: naive.follow_back(*asked),
+        ),
     ):
         for account in follows:
             scores = oracle(follows, account, weight=weigh, most=most)
@@ -125,7 +137,7 @@ def night_of(graph, **settings):
     config = load_config(None, {"candidates.min_followers": 2, **settings})
     context = prepare(graph, np.arange(graph.accounts, dtype=np.int32), config)
     names = ("follow_back", "two_hop", "co_followed")
-    return replace(context, ladder=tuple(Tier(10 * i, names[i:] + names[:i]) for i in range(3)))
+    return context.with_ladder(*(Tier(10 * i, names[i:] + names[:i]) for i in range(3)))
 
 
 def tables_of(results):
@@ -147,7 +159,8 @@ def test_a_night_hands_each_source_its_own_config():
             "sources.co_followed.max_intermediary_follows": 2,
         },
     )
-    sources = prepare(graph, np.arange(graph.accounts, dtype=np.int32), config).sources
+    prepared = prepare(graph, np.arange(graph.accounts, dtype=np.int32), config).sources
+    sources = {name: one.source for name, one in prepared.items()}
     for name in ("follow_back", "two_hop", "co_followed"):
         assert sources[name].retrieved.tolist() == [code in "axz" for code in graph.ids.to_pylist()]
     assert set(sources["two_hop"].weights) == {1.0}
@@ -189,9 +202,9 @@ def test_real_accounts_equal_the_oracle(data, name):
     for code in {*by_size[:: len(by_size) // 10].tolist(), by_size[-1], most_followed}:
         account = graph.ids[int(code)].as_py()
         for source, oracle in (
-            (FollowBack.of(graph), naive.follow_back),
-            (TwoHop.of(graph, TwoStepConfig()), naive.two_hop),
-            (CoFollowed.of(graph, TwoStepConfig()), naive.co_followed),
+            (follow_back(graph), naive.follow_back),
+            (two_hop(graph, TwoStepConfig()), naive.two_hop),
+            (co_followed(graph, TwoStepConfig()), naive.co_followed),
         ):
             expected = naive.best(oracle(follows, account).items(), 200)
             assert retrieved(source, graph, account, 200) == dict(expected)
@@ -228,7 +241,8 @@ def test_what_sources_share_travels_once():
         pickle.dumps(some, protocol=5, buffer_callback=buffers.append)
         sizes[name] = sum(buffer.raw().nbytes for buffer in buffers)
     n = graph.accounts
-    popular = context.sources["popular"].order.nbytes + context.sources["popular"].scores.nbytes
+    source = context.sources["popular"].source
+    popular = source.order.nbytes + source.scores.nbytes
     # Follows and followers are there already: two weights and a ratio of 8 bytes, three flags.
     assert sizes["all"] - sizes["bare"] == popular + 3 * 8 * n + 3 * n
 
@@ -240,18 +254,21 @@ def test_what_a_bound_leaves_out():
         "sources.two_hop.max_intermediary_follows": 2,
         "sources.co_followed.max_intermediary_follows": 0,
     }
-    context = prepare(graph, accounts, load_config(None, both))
+    config = load_config(None, both)
+    context = prepare(graph, accounts, config)
     # followers x follows, by a to f: 3 x 3, 1 x 1, 1 x 3, 1 x 2, 0 x 2; of a and c too many.
-    assert dumped(walk_facts(context)) == {
-        "two_hop": {"max_follows": 2, "left_out": 2, "share_of_walks_left": 0.2},
-        "co_followed": {"max_follows": 0, "left_out": 5, "share_of_walks_left": 0.0},
+    assert dumped(walk_facts(context.follows, config)) == {
+        "two_hop": {"max_intermediary_follows": 2, "left_out": 2, "share_of_walks_left": 0.2},
+        "co_followed": {"max_intermediary_follows": 0, "left_out": 5, "share_of_walks_left": 0.0},
     }
     # follows x follows: 9, 1, 9, 4, 4; of a and c too many.
-    context = prepare(
-        graph, accounts, load_config(None, {"sources.co_followed.max_intermediary_follows": 2})
-    )
-    assert dumped(walk_facts(context)) == {
-        "co_followed": {"max_follows": 2, "left_out": 2, "share_of_walks_left": round(9 / 27, 4)}
+    config = load_config(None, {"sources.co_followed.max_intermediary_follows": 2})
+    assert dumped(walk_facts(context.follows, config)) == {
+        "co_followed": {
+            "max_intermediary_follows": 2,
+            "left_out": 2,
+            "share_of_walks_left": round(9 / 27, 4),
+        }
     }
 
 
@@ -259,45 +276,48 @@ def test_a_run_says_what_a_bound_leaves_out(tmp_path, monkeypatch):
     """Of the sources that its lists are made of."""
     monkeypatch.chdir(tmp_path)
     write(BY_HAND)
-    bounds = {"two_hop__max_follows": 2, "co_followed__max_follows": 0}
+    bounds = {
+        "sources__two_hop__max_intermediary_follows": 2,
+        "sources__co_followed__max_intermediary_follows": 0,
+    }
     plain = run_night(config_for(**bounds), RunStore(tmp_path / "plain"), "2026-03-01").run
     assert plain.manifest.walks == {}
     stands_on(monkeypatch, "two_hop", "popular")
     walked = run_night(config_for(**bounds), RunStore(tmp_path / "walked"), "2026-03-01").run
-    about = {"max_follows": 2, "left_out": 2, "share_of_walks_left": 0.2}
-    assert walked.manifest["walks"] == {"two_hop": about}
+    about = {"max_intermediary_follows": 2, "left_out": 2, "share_of_walks_left": 0.2}
+    assert dumped(walked.manifest.walks) == {"two_hop": about}
 
 
 @pytest.mark.parametrize("name", ["two_hop", "co_followed"])
 def test_work_is_what_is_walked(name):
     graph = graph_of(BY_HAND)
-    of = {"two_hop": TwoHop.of, "co_followed": CoFollowed.of}[name]
+    of = {"two_hop": two_hop, "co_followed": co_followed}[name]
     asked = np.array([graph.code("a"), graph.code("f")])
     # a through b, c, z or through c, e, f; f through a and e or through nobody.
     steps = {"two_hop": ([1 + 3 + 0, 3 + 2], [1 + 0, 2]), "co_followed": ([3 + 2 + 2, 0], [4, 0])}
     for most, expected in zip((None, 2), steps[name], strict=True):
-        work = of(graph, TwoStepConfig(max_follows=most)).estimated_ns(asked)
+        work = of(graph, TwoStepConfig(max_intermediary_follows=most)).estimated_ns(asked)
         unit = of(graph, TwoStepConfig()).estimated_ns(asked).max() / max(steps[name][0])
         assert (work / unit).round(6).tolist() == expected
 
 
 def test_work_of_follow_back_is_what_is_read():
     graph = graph_of(BY_HAND)
-    work = FollowBack.of(graph).estimated_ns(np.array([graph.code("a"), graph.code("y")]))
+    work = follow_back(graph).estimated_ns(np.array([graph.code("a"), graph.code("y")]))
     assert work[0] == 6 * work[1] > 0  # a: three followees, three followers; y: one follower
 
 
 def test_only_sources_that_are_asked_are_work():
     context = night_of(random_graph())
-    context = replace(context, ladder=(Tier(0, ("popular",)),))
+    context = context.with_ladder(Tier(0, ("popular",)))
     of_list = estimate_ns(context, ["popular"])
     assert np.ptp(of_list) == 0
     two = estimate_ns(context, ["popular", "two_hop"])
-    walked = context.sources["two_hop"].estimated_ns(context.accounts)
+    walked = context.sources["two_hop"].source.estimated_ns(context.accounts)
     np.testing.assert_allclose(two, 2 * of_list + walked)
     searched = estimate_ns(context, ["popular", "similar"]) - 2 * of_list
     np.testing.assert_allclose(estimate_ns(context), of_list + searched)
-    leads = replace(context, ladder=(Tier(0, ("popular",)), Tier(20, ("two_hop", "popular"))))
-    follows = context.followees.degrees
+    leads = context.with_ladder(Tier(0, ("popular",)), Tier(20, ("two_hop", "popular")))
+    follows = context.follows.followees.degrees
     of_leaders = np.where(follows >= 20, walked, 0)
     np.testing.assert_allclose(estimate_ns(leads), estimate_ns(context) + of_leaders)
