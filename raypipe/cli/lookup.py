@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -18,6 +19,9 @@ from raypipe.cli.options import (
     RunsDir,
     feedback_url,
 )
+
+if TYPE_CHECKING:
+    from raypipe.serving.lookup import Lookup, Neighbour, Recommendation
 
 
 @app.command(epilog="Example: raypipe demo --accounts 20000 --out demo/follows.csv")
@@ -58,78 +62,76 @@ def recommend(
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Whom an account may want to follow, as published last. Does not start Ray.
+    """Show an account's recommendations, as published last. Does not start Ray.
 
-    With --following, the list is made now, from these follows alone, where the run has a model.
-    Whom the account has rejected by now is left out; if that cannot be read, nothing is shown.
+    With --following, the list is made now from these follows, where the run has a model.
+    Candidates that are excluded or rejected by now are left out; if the rejections cannot be read,
+    nothing is shown.
     """
-    from raypipe.storage.feedback.quick_read import rejected_by
-    from raypipe.storage.runs.filter_arrays import excluded_in
-    from raypipe.storage.runs.store import RunStore
-
-    runs = RunStore(runs_dir)
-    found, newest = runs.current(), runs.newest()
-    rejected = rejected_by(feedback_url(feedback, runs_dir), account)
+    lookup = _look_up(account, feedback, runs_dir)
     if following is None:
-        rows = found.recommendations(account).to_pylist()
+        rows = lookup.recommendations(limit)
     else:
         from raypipe.serving.newcomer import recommend_newcomer
 
         ids = [name.strip() for name in following.split(",") if name.strip()]
-        rows, unknown = recommend_newcomer(found, account, ids, limit, rejected)
+        rows, unknown = recommend_newcomer(lookup, ids, limit)
         if unknown:
-            typer.echo(f"not in run {found.id}: {', '.join(unknown)}", err=True)
-    rows = [row for row in rows if row["candidateId"] not in rejected]
-    if newest and newest.id != found.id:  # rolled back: what came to be hidden since stays hidden
-        refused = excluded_in(newest, account, [row["candidateId"] for row in rows])
-        rows = [row for row in rows if row["candidateId"] not in refused]
-    rows = rows[:limit]
-    _print_list(rows, f"{account}, run {found.id}", json)
+            typer.echo(f"not in run {lookup.run.id}: {', '.join(unknown)}", err=True)
+    _print_list(rows, lookup, json)
 
 
 @app.command(epilog="Example: raypipe explain jazz-0042 star-01")
 def explain(
     account: Account,
     candidate: Candidate,
+    as_account: Annotated[
+        bool,
+        typer.Option(
+            "--as-account",
+            help="Answer to the account itself: only its own rejections, blocks and unfollows are "
+            "named.",
+        ),
+    ] = False,
     feedback: Feedback = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Why a candidate is recommended to an account, as published last, or why not.
+    """Explain why a candidate is recommended to an account, or why not.
 
-    Shows the reason, and which rank and score each source by itself would give it.
+    For an operator, it names the filter that leaves a candidate out, and shows which rank and score
+    each source by itself would give it.
     """
-    from contextlib import closing
-    from dataclasses import asdict
-
     from raypipe.cli.output.runs import print_explanation
     from raypipe.cli.output.terminal import print_json
-    from raypipe.serving.explain import explain as explain_candidate
-    from raypipe.storage.feedback.store import FeedbackStore
-    from raypipe.storage.runs.store import RunStore
 
-    runs = RunStore(runs_dir)
-    found, newest = runs.current(), runs.newest()
-    with closing(FeedbackStore(feedback_url(feedback, runs_dir))) as store:
-        held = (row for row in store.rejections(account) if row["candidateId"] == candidate)
-        rejected = next(({key: row[key] for key in ("at", "reason")} for row in held), None)
-    facts = asdict(explain_candidate(found, account, candidate, rejected, newest))
-    print_json(facts) if json else print_explanation(facts)
+    lookup = _look_up(account, feedback, runs_dir)
+    if as_account:
+        from raypipe.serving.explanation import explain_to_account
+
+        found = explain_to_account(lookup, candidate)
+    else:
+        from raypipe.serving.explain import explain as explain_candidate
+
+        found = explain_candidate(lookup, candidate)
+    print_json(found.to_json()) if json else print_explanation(found.to_json())
 
 
 @app.command(epilog="Example: raypipe similar jazz-0042")
 def similar(
     account: Account,
     limit: Limit = None,
+    feedback: Feedback = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """The accounts whose follow sets are most like an account's, with their similarity."""
-    from raypipe.storage.runs.store import RunStore
+    """Show the accounts whose follows are most like an account's, with their similarity.
 
-    found = RunStore(runs_dir).current()
-    rows = found.neighbours(account, limit).to_pylist()
-    _print_list(rows, f"{account}, run {found.id}", json)
+    Accounts that are excluded or rejected by now are left out; if the rejections cannot be read,
+    nothing is shown.
+    """
+    lookup = _look_up(account, feedback, runs_dir)
+    _print_list(lookup.neighbours(limit), lookup, json)
 
 
 @app.command(epilog="Example: raypipe stats --png degrees.png")
@@ -178,11 +180,19 @@ def stats(
         typer.echo(f"degrees: {degrees}")
 
 
-def _print_list(rows: list[dict], title: str, json: bool) -> None:
+def _look_up(account: str, feedback: str | None, runs_dir: Path) -> Lookup:
+    from raypipe.serving.lookup import look_up
+    from raypipe.storage.runs.store import RunStore
+
+    return look_up(RunStore(runs_dir), account, feedback_url(feedback, runs_dir))
+
+
+def _print_list(rows: Sequence[Recommendation | Neighbour], lookup: Lookup, json: bool) -> None:
     from raypipe.cli.output.runs import print_rows
     from raypipe.cli.output.terminal import print_json
 
+    values = [row.to_json() for row in rows]
     if json:
-        print_json(rows)
+        print_json(values)
     else:
-        print_rows(rows, title)
+        print_rows(values, f"{lookup.account}, run {lookup.run.id}")

@@ -72,14 +72,15 @@ DEFAULT_RUNS = Path("runs")
 
 
 class NamesFormats(Command):
-    """A command whose help names the input formats, which are imported for that alone."""
+    """A command whose help names the input formats and the filters, imported for that alone."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help, with the formats below it."""
+        """Write the help, with the formats and the filters below it."""
+        from raypipe.recommend.filters.registry import filters_help
         from raypipe.storage.intake.formats import describe_formats
 
-        example = self.epilog
-        self.epilog = f"{example}\n\nInput formats: {describe_formats()}, or module:Class."
+        example, formats = self.epilog, f"Input formats: {describe_formats()}, or module:Class."
+        self.epilog = f"{example}\n\n{formats}\n\n{filters_help()}"
         try:
             super().format_help(ctx, formatter)
         finally:
@@ -113,4 +114,9 @@ def resolve(config: Path | None, follows: str | None, settings: list[str] | None
     overrides |= dict(parse_setting(setting) for setting in settings or ())
     if follows is not None:
         overrides["input.follows"] = follows
-    return load_config(config, overrides)
+    resolved = load_config(config, overrides)
+    if resolved.filters.model_extra:
+        from raypipe.recommend.filters.registry import specs_of
+
+        specs_of(resolved.filters)  # refuses keys that no filter has
+    return resolved

@@ -86,6 +86,8 @@ def job_of(
         ('/data/follows.csv', '/data/runs')
     """
     places = {key: attrgetter(key)(config) for key in PLACES}
+    added = config.filters.model_extra or {}  # filters of the registry that are not built in
+    places |= {f"filters.{key}": path for key, path in added.items() if isinstance(path, str)}
     told: dict[str, str] = {
         key: posixpath.join(folder, place) for key, place in places.items() if place is not None
     }

@@ -4,7 +4,12 @@ Keys that are not known are refused. What is given on the command line wins over
 not given never does. Paths are relative to the folder in which the command is started.
 """
 
-from raypipe.config.data import AudienceConfig, FiltersConfig, InputConfig
+from raypipe.config.data import (
+    AudienceConfig,
+    CustomFilterConfig,
+    FiltersConfig,
+    InputConfig,
+)
 from raypipe.config.feedback import NegativeFeedbackConfig
 from raypipe.config.load import (
     check_section,
@@ -35,6 +40,7 @@ __all__ = [
     "NO_MODEL",
     "AshaConfig",
     "AudienceConfig",
+    "CustomFilterConfig",
     "CustomSourceConfig",
     "EvaluationConfig",
     "FiltersConfig",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, field_validator, model_validator
 
 from raypipe.config.section import Place, Section
 from raypipe.config.user_code import SPEC
@@ -132,28 +132,53 @@ class CandidatesConfig(Section):
     )
 
 
+class CustomFilterConfig(Section):
+    """A filter of your own; every key beside ``use`` is an argument of its function."""
+
+    model_config = ConfigDict(extra="allow")
+
+    use: str = Field(
+        pattern=f"^{SPEC}$",
+        description="module:function; the module may be in the current folder. It is called with "
+        "the other keys, and returns ids of accounts, which are recommended to nobody, or a table "
+        "(Pandas or Arrow) with columns accountId and candidateId: the candidate is not "
+        "recommended to the account. A changed module makes a new run.",
+    )
+
+
 class FiltersConfig(Section):
-    """Who is not recommended to whom, beside whom the account has rejected."""
+    """Candidates that are not recommended, beside those that the account has rejected.
+
+    A filter that is added to the registry has a key of its own here.
+    """
+
+    model_config = ConfigDict(extra="allow")
+    __pydantic_extra__: dict[str, bool | Place | None]
 
     blocks: Place | None = Field(
         None,
-        description="A CSV or Parquet file with columns accountId and candidateId: neither is "
-        "recommended to the other.",
+        description="A CSV or Parquet file with columns accountId and candidateId: the account has "
+        "blocked the candidate; neither is recommended to the other.",
     )
     previously_followed: bool = Field(
         True,
-        description="Not whom the account followed in an earlier run, and does not follow now; a "
-        "run without this forgets who that was.",
+        description="Leave out accounts that the account followed in an earlier run and does not "
+        "follow now. A run without this forgets the earlier follows.",
     )
     opted_out: Place | None = Field(
         None,
-        description="A CSV or Parquet file with a column accountId: these want to be recommended "
-        "to nobody.",
+        description="A CSV or Parquet file with a column accountId: these accounts want to be "
+        "recommended to nobody.",
     )
     bots: Place | None = Field(
         None,
-        description="A CSV or Parquet file with a column accountId: these are bots, and are "
-        "recommended to nobody.",
+        description="A CSV or Parquet file with a column accountId: these accounts are bots, and "
+        "are recommended to nobody.",
+    )
+    custom: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], CustomFilterConfig] = Field(
+        {},
+        description="Filters of your own, by name, as {private: {use: my_filters:private_accounts, "
+        "path: private.csv}}.",
     )
 
 

@@ -30,7 +30,7 @@ from raypipe.evaluation.times import encode_timed, first_times
 from raypipe.graph.follow_graph import EncodedFollows, FollowGraph, build_graph, encode
 from raypipe.kernels.csr import Pairs, find
 from raypipe.recommend.audience import audience
-from raypipe.recommend.filters.inputs import pairs_in
+from raypipe.recommend.filters.readers import pairs_in
 from raypipe.storage.feedback.tables import read_pairs
 from raypipe.storage.files import sha256_file
 from raypipe.storage.intake.inputs import InputFiles, digest_of_inputs, open_inputs

@@ -1,16 +1,16 @@
-"""The gate: nothing is published that must not be shown.
+"""The gate: lists that show an excluded candidate are not published.
 
-What stands in the files is joined against follows and filters by themselves, not by what the night
-has made of them.
+The written files are joined with the follows and with the input of each filter, not with the
+exclusions that the night made of these inputs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
 from raypipe.columns import ACCOUNT, CANDIDATE
 from raypipe.errors import LeakError
@@ -20,59 +20,51 @@ from raypipe.recommend.filters.inputs import Filters
 from raypipe.storage.data_files import read_parquet
 from raypipe.storage.runs.manifest import PartRecord
 
-#: Hits that a message names.
+#: Maximum number of recommendations that a message names.
 _NAMED = 3
 
 
 def check_lists(
     folder: Path, parts: Sequence[PartRecord], graph: FollowGraph, filters: Filters
 ) -> int:
-    """Join every recommendation with all that must not be shown.
+    """Join every recommendation with the follows and with every filter.
 
     Args:
         folder: of the run.
-        parts: of its recommendations, as ``runs.parts.write_parts`` gave them.
+        parts: of its recommendations, as ``runs.parts.write_parts`` returned them.
 
     Returns:
-        Number of recommendations that were looked at.
+        Number of recommendations that were checked.
 
     Raises:
-        LeakError: one of them must not be shown; it names the first ones.
+        LeakError: at least one of them must not be shown; the message names the first ones.
     """
     every = np.arange(graph.accounts, dtype=np.int32)
-    seen = 0
+    checked = 0
     for part in parts:
         table = read_parquet(folder / part.file, [ACCOUNT, CANDIDATE])
         rows, columns = (
             graph.codes(table[name].combine_chunks()).astype(np.int32)
             for name in (ACCOUNT, CANDIDATE)
         )
+        _refuse("is an unknown account", (rows < 0) | (columns < 0), table)
+        _refuse("is the account itself", rows == columns, table)
         pairs = Pairs(rows, columns, every)
-        hits = {
-            "is an unknown account": (rows < 0) | (columns < 0),
-            "is the account itself": rows == columns,
-        }
-        _refuse(hits, table)
-        hits = {
-            "is followed already": find(graph.followees, pairs) >= 0,
-            "was rejected": find(filters.rejected, pairs) >= 0,
-            "was blocked": find(filters.blocked, pairs) >= 0,
-            "used to be followed": find(filters.previously_followed, pairs) >= 0,
-            "has opted out": filters.opted_out[columns],
-            "is a bot": filters.bots[columns],
-        }
-        _refuse(hits, table)
-        seen += len(rows)
-    return seen
+        _refuse("is followed already", find(graph.followees, pairs) >= 0, table)
+        for spec, excluded in filters.pairs:
+            _refuse(spec.gate_words, find(excluded.rows, pairs) >= 0, table)
+        for spec, mask in filters.masks:
+            _refuse(spec.gate_words, mask.members[columns], table)
+        checked += len(rows)
+    return checked
 
 
-def _refuse(hits: dict[str, np.ndarray], table: Any) -> None:
-    for what, hit in hits.items():
-        places = np.flatnonzero(hit)
-        if len(places):
-            first = table.take(places[:_NAMED]).to_pylist()
-            named = ", ".join(f"{row[CANDIDATE]!r} to {row[ACCOUNT]!r}" for row in first)
-            raise LeakError(
-                f"{len(places):,} recommendations must not be shown: {named}: who is recommended "
-                f"{what}; nothing was published; this is a defect of raypipe, please report it"
-            )
+def _refuse(why: str, hit: np.ndarray, table: pa.Table) -> None:
+    places = np.flatnonzero(hit)
+    if len(places):
+        first = table.take(places[:_NAMED]).to_pylist()
+        named = ", ".join(f"{row[CANDIDATE]!r} to {row[ACCOUNT]!r}" for row in first)
+        raise LeakError(
+            f"{len(places):,} recommendations must not be shown: {named}: the recommended account "
+            f"{why}; nothing was published; this is a defect of raypipe, please report it"
+        )

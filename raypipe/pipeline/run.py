@@ -43,7 +43,7 @@ from raypipe.pipeline.load import load, prepare_night
 from raypipe.pipeline.publish_gate import check_lists
 from raypipe.recommend.audience import read_accounts
 from raypipe.recommend.blend.ranker import save_ranker
-from raypipe.recommend.filters.eligibility import exclusions_of
+from raypipe.recommend.filters.eligibility import exclusions_of, own_reasons
 from raypipe.recommend.filters.inputs import FilterInputs, feedback_store, filters_of, read_filters
 from raypipe.recommend.ladder import ladder_of
 from raypipe.recommend.models.model import save_model
@@ -205,6 +205,7 @@ def _compute(
             staging.path,
             exclusions.rows,
             exclusions.reasons,
+            own_reasons(filters, exclusions.rows),
             filters.previously_followed,
             exclusions.globally_excluded,
             filters.shown,

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.kernels.ties import Asked, ties_of
+from raypipe.recommend.reason_words import NAMING
 
 
 class Reason(IntEnum):
@@ -32,7 +33,7 @@ _TEXT = pa.large_string()
 #: What people read, by Reason; FOLLOWED_BY goes on with names.
 SENTENCES = (
     "follows you",
-    "followed by ",
+    NAMING,
     "people who follow like you follow it",
     "people who follow you follow it",
     "popular",

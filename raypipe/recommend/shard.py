@@ -22,8 +22,8 @@ from raypipe.kernels.topk import best_of_rows
 from raypipe.recommend import ranking
 from raypipe.recommend.blend.scores import fixed_scores, learned_scores
 from raypipe.recommend.context import NightInputs, ShardContext, list_rules, shard_context
+from raypipe.recommend.filters.codes import FilterReason
 from raypipe.recommend.filters.eligibility import (
-    FilterReason,
     count_reasons,
     filter_reasons,
     max_excluded,
@@ -256,7 +256,7 @@ def _retrieve(
         candidates,
         context.lists.min_followers,
     )
-    for reason, count in count_reasons(reasons).items():
+    for reason, count in count_reasons(reasons, context.exclusions.added).items():
         excluded[name, reason] += count
     return candidates, reasons == FilterReason.ELIGIBLE
 

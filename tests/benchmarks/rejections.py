@@ -17,6 +17,8 @@ from raypipe.graph.follow_graph import build_graph, encode
 from raypipe.pipeline.publish_gate import check_lists
 from raypipe.recommend.filters.eligibility import exclusions_of
 from raypipe.recommend.filters.inputs import FilterInputs, filters_of
+from raypipe.recommend.filters.readers import PairTable
+from raypipe.recommend.filters.registry import FILTERS
 from raypipe.storage.feedback.store import FeedbackStore, Snapshot
 from raypipe.storage.runs.parts import write_parts
 from tests.storage.feedback.writers import write_from_eight_processes
@@ -35,10 +37,10 @@ def bench() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         parts = write_parts(folder, "recommendations", [recommendations(pairs(ids, 1 + EACH))])
-        none = FilterInputs(Snapshot(0, table_of(rejected[:0])))
+        none = inputs_of(Snapshot(0, table_of(rejected[:0])))
         with closing(FeedbackStore(f"sqlite:///{folder}/feedback.sqlite")) as store:
             facts = {"import": seconds(lambda: store.import_table(table_of(rejected)))}
-            inputs = FilterInputs(store.snapshot())
+            inputs = inputs_of(store.snapshot())
             facts |= {
                 "snapshot": seconds(store.snapshot),
                 "digest": seconds(inputs.digest),
@@ -65,6 +67,11 @@ def bench() -> None:
     facts["reject, median ms"] = 1e3 * statistics.median(taken)
     facts["reject, 99 % ms"] = 1e3 * float(np.quantile(taken, 0.99))
     print_facts({name: float(value) for name, value in facts.items()}, "seconds")
+
+
+def inputs_of(rejections: Snapshot) -> FilterInputs:
+    """A night that excludes rejections and nothing else."""
+    return FilterInputs(((FILTERS[0], PairTable(rejections.pairs)),), rejections)
 
 
 def pairs(ids: np.ndarray, first: int) -> np.ndarray:

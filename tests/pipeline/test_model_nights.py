@@ -20,7 +20,9 @@ from raypipe.pipeline import run as pipeline_run
 from raypipe.pipeline.plan import plan_night
 from raypipe.pipeline.run import run_night
 from raypipe.recommend.models.model import load_model
+from raypipe.serving.lookup import Lookup
 from raypipe.serving.newcomer import recommend_newcomer
+from raypipe.storage.feedback.quick_read import Rejection
 from raypipe.storage.runs.store import RunStore
 from tests import naive
 
@@ -203,34 +205,35 @@ def test_an_account_that_came_after_the_night(follows, store, rows):
         (row["rank"], row["candidateId"], row["source"])
         for row in run.recommendations(name).to_pylist()
     ]
-    found, unknown = recommend_newcomer(run, name, [*mine, "nobody", mine[0]])
+    found, unknown = recommend_newcomer(Lookup(name, run), [*mine, "nobody", mine[0]])
     assert unknown == ["nobody"]
-    assert [(row["rank"], row["candidateId"], row["source"]) for row in found] == expected
+    assert [(row.rank, row.candidate, row.source) for row in found] == expected
     known = naive.follow_sets([*rows, *(("new", other) for other in mine)])
     for row in found:
-        assert row["reason"] == naive.reason(known, name, row["candidateId"])
-    assert "follows you" in {row["reason"] for row in found}
-    for row in recommend_newcomer(run, "new", mine)[0]:
-        assert row["reason"] == naive.reason(known, "new", row["candidateId"])
-    for row in recommend_newcomer(run, "new", mine, rejected=mine[:1])[0]:
-        assert row["reason"] == naive.reason(known, "new", row["candidateId"], unseen=mine[:1])
-    assert len(recommend_newcomer(run, "new", mine, 3)[0]) == 3
-    for some in recommend_newcomer(run, "new", mine[:1], 200)[0]:
-        assert some["candidateId"] not in mine[:1]
+        assert row.reason == naive.reason(known, name, row.candidate)
+    assert "follows you" in {row.reason for row in found}
+    for row in recommend_newcomer(Lookup("new", run), mine).rows:
+        assert row.reason == naive.reason(known, "new", row.candidate)
+    rejected = {mine[0]: Rejection("2026-03-01", None)}
+    for row in recommend_newcomer(Lookup("new", run, rejected=rejected), mine).rows:
+        assert row.reason == naive.reason(known, "new", row.candidate, unseen=mine[:1])
+    assert len(recommend_newcomer(Lookup("new", run), mine, 3).rows) == 3
+    for some in recommend_newcomer(Lookup("new", run), mine[:1], 200).rows:
+        assert some.candidate not in mine[:1]
     assert (
-        len(recommend_newcomer(run, mine[1], mine[:1], 500)[0])
+        len(recommend_newcomer(Lookup(mine[1], run), mine[:1], 500).rows)
         == np.count_nonzero(graph.followers.degrees) - 2
     )
     with pytest.raises(UnknownAccountError, match="--following: found x, y, none of them is in"):
-        recommend_newcomer(run, "new", ["x", "y"])
+        recommend_newcomer(Lookup("new", run), ["x", "y"])
     with pytest.raises(UnknownAccountError, match="--following: found no id, none"):
-        recommend_newcomer(run, "new", [])
+        recommend_newcomer(Lookup("new", run), [])
 
 
 def test_newcomers_need_a_model(follows, store):
     run = run_night(config_for(follows, {}), store, DATE).run
     with pytest.raises(RunError, match=r"has no model, which --following needs: none was"):
-        recommend_newcomer(run, "new", ["jazz-0001"])
+        recommend_newcomer(Lookup("new", run), ["jazz-0001"])
 
 
 def test_newcomers_on_the_command_line(follows, store):

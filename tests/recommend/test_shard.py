@@ -15,7 +15,7 @@ from raypipe.config import TwoStepConfig, load_config
 from raypipe.kernels.tanimoto import build_index, top_neighbours
 from raypipe.recommend import shard
 from raypipe.recommend.context import ShardContext
-from raypipe.recommend.filters.eligibility import FilterReason
+from raypipe.recommend.filters.codes import FilterReason
 from raypipe.recommend.ladder import Tier
 from raypipe.recommend.models.model import FactorModel, FollowFactors
 from raypipe.recommend.shard import recommend_shard

@@ -14,6 +14,8 @@ from raypipe.cli import app
 from raypipe.errors import UnknownAccountError
 from raypipe.pipeline.run import run_night
 from raypipe.serving.explain import explain
+from raypipe.serving.explanation import Share
+from raypipe.serving.lookup import Lookup
 from raypipe.storage.runs.store import RunStore
 from tests.recommend.filters.test_inputs import ROWS, config_for, reject, write
 
@@ -40,8 +42,11 @@ def demo(tmp_path_factory):
     before = os.getcwd()
     os.chdir(folder)
     write(rows)
-    model = {"factors__algorithm": "TruncatedSVD", "factors__parameters": {"n_factors": 8}}
-    told = {**model, "factors__min_follows": 12, "similar__min_follows": 3}
+    model = {
+        "sources__factors__algorithm": "TruncatedSVD",
+        "sources__factors__parameters": {"n_factors": 8},
+    }
+    told = {**model, "sources__factors__min_follows": 12, "sources__similar__min_follows": 3}
     told["input__follows"] = str(folder / "follows.csv")
     runs = [
         run_night(config_for(**told, **more), RunStore(folder / name), "2026-03-01").run
@@ -65,7 +70,7 @@ def test_ranks_are_those_of_a_longer_list(demo):
         led.add(listed[min(listed, key=lambda name: listed[name]["rank"])]["source"])
         assert len(shown) == 10
         for candidate in sorted({b for _, b in rows} - {account}):
-            found = explain(short, account, candidate)
+            found = explain(Lookup(account, short), candidate)
             row = listed.get(candidate)
             if candidate in follows[account]:
                 assert found.why_not == "ALREADY_FOLLOWED"
@@ -75,7 +80,7 @@ def test_ranks_are_those_of_a_longer_list(demo):
                 assert (found.rank, found.score, found.source) == (
                     row["rank"], row["score"], row["source"],
                 )  # fmt: skip
-                assert found.shares == [{"source": row["source"], "share": 1.0}]
+                assert found.shares == (Share(row["source"], 1.0),)
             else:
                 assert not found.recommended
                 assert (found.why_not, found.rank) == ("TOO_LOW", None)
@@ -102,22 +107,23 @@ def test_shares_of_a_blend_by_weights(demo):
     account = follows_most(rows)
     shown = run.run.recommendations(account).to_pylist()
     for row in shown:
-        found = explain(run.run, account, row["candidateId"])
+        found = explain(Lookup(account, run.run), row["candidateId"])
         assert (found.rank, found.rank_if_longer) == (row["rank"], row["rank"])
-        ranks = {of["source"]: of["rank"] for of in found.sources}
+        ranks = {of.source: of.rank for of in found.sources}
         parts = {
             name: weight / (10 + ranks[name])
             for name, weight in weights.items()
             if ranks[name] and ranks[name] <= 12
         }
         assert sum(parts.values()) == pytest.approx(row["score"])
-        assert {of["source"]: of["share"] for of in found.shares} == {
+        assert {of.source: of.share for of in found.shares} == {
             name: pytest.approx(part / row["score"]) for name, part in parts.items()
         }
     names = {row["candidateId"] for row in shown}
     theirs = {b for a, b in rows if a == account} | {account}
     said = [
-        explain(run.run, account, name) for name in sorted({b for _, b in rows} - names - theirs)
+        explain(Lookup(account, run.run), name)
+        for name in sorted({b for _, b in rows} - names - theirs)
     ]
     words = {found.because for found in said if found.rank_if_longer is None}
     assert words == {
@@ -131,7 +137,11 @@ def test_shares_of_a_blend_by_weights(demo):
 def test_what_rejections_teach_is_known(demo):
     """A rejection that changes another account's list is there when that list is explained."""
     rows, *_ = demo
-    told = {"rejections__votes": 1000, "rejections__popular": 1000, "similar__neighbours": 50}
+    told = {
+        "feedback__negative__votes": 1000,
+        "feedback__negative__popular": 1000,
+        "sources__similar__neighbours": 50,
+    }
     write(rows)
     plain = run_night(config_for(**told), RunStore(Path("runs")), "2026-03-01").run
     account = follows_most(rows)
@@ -143,10 +153,10 @@ def test_what_rejections_teach_is_known(demo):
     shown = taught.recommendations(account).to_pylist()
     assert first not in {row["candidateId"] for row in shown}
     for row in shown:
-        assert explain(taught, account, row["candidateId"]).rank_if_longer == row["rank"]
-    found = explain(taught, account, first)
+        assert explain(Lookup(account, taught), row["candidateId"]).rank_if_longer == row["rank"]
+    found = explain(Lookup(account, taught), first)
     assert not found.recommended
-    assert next(of["rank"] for of in found.sources if of["source"] == "similar") is None
+    assert next(of.rank for of in found.sources if of.source == "similar") is None
 
 
 def test_each_source_by_itself(demo):
@@ -161,15 +171,15 @@ def test_each_source_by_itself(demo):
     account = follows_most(rows)
     popular = {row["candidateId"]: row for row in alone.recommendations(account).to_pylist()}
     for candidate, row in popular.items():
-        found = {row["source"]: row for row in explain(short, account, candidate).sources}
+        found = {row.source: row for row in explain(Lookup(account, short), candidate).sources}
         assert list(found) == [
             "factors", "similar", "popular", "follow_back", "two_hop", "co_followed",
         ]  # fmt: skip
-        assert [row["place"] for row in found.values()] == [1, 2, 3, None, None, None]
-        assert (found["popular"]["rank"], found["popular"]["score"]) == (row["rank"], row["score"])
-        assert not found["popular"]["deep"]
+        assert [row.place for row in found.values()] == [1, 2, 3, None, None, None]
+        assert (found["popular"].rank, found["popular"].score) == (row["rank"], row["score"])
+        assert not found["popular"].deep
         follows_back = (candidate, account) in rows
-        assert (found["follow_back"]["rank"] is not None) == follows_back
+        assert (found["follow_back"].rank is not None) == follows_back
 
 
 def follows_most(rows):
@@ -237,7 +247,7 @@ def test_after_a_rollback():
     RunStore(Path("runs")).rollback(one.id)
     found = asked("a", "z")
     assert (found["run"], found["why_not"], found["rank"]) == (one.id, "BOT", 1)
-    assert found["because"] == f"it is a bot, as run {two.id} was told, which came later"
+    assert found["because"] == f"it is a bot, as the later run {two.id} has it"
     found = asked("b", "y")
     assert (found["why_not"], found["rank"]) == ("BLOCKED", 1)
     assert asked("a", "b")["why_not"] == "NOT_RETRIEVED"
@@ -250,7 +260,7 @@ def test_who_gets_no_list_and_whom_no_source_brings():
     assert found["because"] == ("d is not in the audience of this run (audience.min_follows is 2)")
     found = asked("a", "d")
     assert found["why_not"] == "NOT_RETRIEVED"
-    assert found["because"] == "its list is made of similar, popular, and none of them brings it"
+    assert found["because"] == "its list is made of similar, popular, and none of them retrieves it"
     assert [row["rank"] for row in found["sources"]] == [None] * 5
 
 

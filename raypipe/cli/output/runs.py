@@ -10,17 +10,6 @@ from raypipe.columns import ACCOUNT
 from raypipe.storage.records import SimilarityRecord
 from raypipe.storage.runs.run import Run
 
-#: What a night is told not to show, as its manifest counts it.
-_FILTERS = {
-    "rejections": "rejected",
-    "rejections_of_unknown_accounts": "rejected of unknown accounts",
-    "blocks_both_ways": "blocked, both ways counted",
-    "blocks_of_unknown_accounts": "blocked of unknown accounts",
-    "previously_followed": "used to be followed",
-    "opted_out": "opted out",
-    "bots": "bots",
-}
-
 
 def print_rows(rows: list[dict[str, Any]], title: str) -> None:
     """The rows of one account, without the column that names it."""
@@ -124,10 +113,12 @@ def print_run(run: Run) -> None:
 
 
 def _print_filters(counts: dict[str, int]) -> None:
-    """Whom the night was told not to show; nothing where it was told of nobody."""
-    told = [f"{counts[name]:,} {words}" for name, words in _FILTERS.items() if counts.get(name)]
-    if told:
-        print_line(f"filters: {', '.join(told)}")
+    """The number of pairs and accounts of each filter; no line where there are none."""
+    from raypipe.recommend.filters.registry import count_words
+
+    found = count_words(counts)
+    if found:
+        print_line(f"filters: {', '.join(found)}")
 
 
 def _print_similarity(facts: SimilarityRecord) -> None:

@@ -1,60 +1,49 @@
-"""May this candidate be shown to this account? Pure; every refusal has a reason, and is counted."""
+"""Eligibility: may this candidate be shown to this account? Every exclusion has a reason."""
 
 from __future__ import annotations
 
-from enum import IntEnum
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numba import njit
 
-from raypipe.kernels.csr import Adjacency
+from raypipe.kernels.csr import Adjacency, Pairs, find
+from raypipe.recommend.filters.codes import AddedReason, FilterReason
 from raypipe.recommend.sources import Candidates
 
-if TYPE_CHECKING:  # which brings a database; the tasks of a night need none
+if TYPE_CHECKING:  # it imports a database, which the tasks of a night do not need
     from raypipe.recommend.filters.inputs import Filters
 
 
-class FilterReason(IntEnum):
-    """Why a candidate is not shown; the first that holds, in this order."""
-
-    ELIGIBLE = 0
-    SELF = 1
-    ALREADY_FOLLOWED = 2
-    REJECTED = 3
-    BLOCKED = 4
-    PREVIOUSLY_FOLLOWED = 5
-    OPTED_OUT = 6
-    BOT = 7
-    TOO_FEW_FOLLOWERS = 8
-
-
 class Exclusions(NamedTuple):
-    """Who is not shown to whom, beside followees; of n accounts.
+    """The candidates that are not shown, beside followees; of n accounts.
 
     Attributes:
-        rows: whom each account is not shown.
-        reasons: uint8, the :class:`FilterReason` of each code of ``rows``.
-        globally_excluded: uint8[n], the :class:`FilterReason` by which an account is shown to
-            nobody; 0: none.
+        rows: the candidates that are not shown to each account.
+        reasons: uint8, the reason code of each pair in ``rows``.
+        globally_excluded: uint8[n], the reason code by which an account is shown to nobody; 0: it
+            may be shown.
+        added: the reasons that are not built in, for their names.
     """
 
     rows: Adjacency
     reasons: np.ndarray
     globally_excluded: np.ndarray
+    added: tuple[AddedReason, ...] = ()
 
 
 def no_exclusions(n: int) -> Exclusions:
-    """Everybody may be shown to everybody."""
+    """Every one of n accounts may be shown to every other."""
     rows = Adjacency(np.zeros(n + 1, np.int64), np.empty(0, np.int32))
     return Exclusions(rows, np.empty(0, np.uint8), np.zeros(n, np.uint8))
 
 
 def rejections_alone(rows: Adjacency) -> Exclusions:
-    """Nobody is shown to whom they were rejected by, and that is all.
+    """Exclude the rejected candidates and nothing else.
 
     Args:
-        rows: whom each account has rejected.
+        rows: the candidates that each account has rejected.
     """
     n = len(rows.indptr) - 1
     reasons = np.full(len(rows.codes), FilterReason.REJECTED, np.uint8)
@@ -62,35 +51,59 @@ def rejections_alone(rows: Adjacency) -> Exclusions:
 
 
 def exclusions_of(filters: Filters) -> Exclusions:
-    """The filters of a night, each pair once with the first reason that holds.
+    """The filters of a night as one table: each pair once, with the first reason that holds.
 
     Example:
         >>> from raypipe.recommend.filters.inputs import Filters
-        >>> none = Adjacency(np.zeros(4, np.int64), np.empty(0, np.int32))
+        >>> from raypipe.recommend.filters.readers import AccountMask, PairRows
+        >>> from raypipe.recommend.filters.registry import FILTERS
         >>> one = Adjacency(np.array([0, 1, 1, 1]), np.array([2], np.int32))
-        >>> nobody = np.zeros(3, bool)
-        >>> found = exclusions_of(Filters(one, none, one, nobody, np.arange(3) == 1, {}))
+        >>> bots = AccountMask(np.array([False, True, False]))
+        >>> filters = Filters(3, FILTERS, {"rejections": PairRows(one, one), "bots": bots})
+        >>> found = exclusions_of(filters)
         >>> found.rows.row(0).tolist(), [FilterReason(reason).name for reason in found.reasons]
         ([2], ['REJECTED'])
         >>> [FilterReason(reason).name for reason in found.globally_excluded]
         ['ELIGIBLE', 'BOT', 'ELIGIBLE']
     """
-    n = len(filters.bots)
-    parts = (
-        (FilterReason.REJECTED, filters.rejected),
-        (FilterReason.BLOCKED, filters.blocked),
-        (FilterReason.PREVIOUSLY_FOLLOWED, filters.previously_followed),
+    n = filters.accounts
+    keys, reasons = [np.empty(0, np.int64)], [np.empty(0, np.uint8)]
+    for spec, pairs in filters.pairs:
+        keys.append(np.repeat(np.arange(n) * n, pairs.rows.degrees) + pairs.rows.codes)
+        reasons.append(np.full(len(pairs.rows.codes), spec.reason.value, np.uint8))
+    distinct, first = np.unique(np.concatenate(keys), return_index=True)
+    indptr = np.searchsorted(distinct, np.arange(n + 1) * n)
+    rows = Adjacency(indptr.astype(np.int64), (distinct % max(n, 1)).astype(np.int32))
+    globally_excluded = np.zeros(n, np.uint8)
+    for spec, mask in reversed(tuple(filters.masks)):  # the first filter is written last
+        globally_excluded[mask.members] = spec.reason.value
+    added = (spec.reason for spec in filters.specs)
+    return Exclusions(
+        rows,
+        np.concatenate(reasons)[first],
+        globally_excluded,
+        tuple(reason for reason in added if isinstance(reason, AddedReason)),
     )
-    keys = np.concatenate(
-        [np.repeat(np.arange(n) * n, rows.degrees) + rows.codes for _, rows in parts]
-    )
-    reasons = np.concatenate([np.full(len(rows.codes), r, np.uint8) for r, rows in parts])
-    keys, first = np.unique(keys, return_index=True)
-    indptr = np.searchsorted(keys, np.arange(n + 1) * n)
-    rows = Adjacency(indptr.astype(np.int64), (keys % max(n, 1)).astype(np.int32))
-    globally_excluded = np.where(filters.bots, FilterReason.BOT, FilterReason.ELIGIBLE)
-    globally_excluded = np.where(filters.opted_out, FilterReason.OPTED_OUT, globally_excluded)
-    return Exclusions(rows, reasons[first], globally_excluded.astype(np.uint8))
+
+
+def own_reasons(filters: Filters, rows: Adjacency) -> np.ndarray:
+    """uint8: for each excluded pair the first reason that the account itself has caused; 0: none.
+
+    An account may be told these reasons and no others. So they are kept apart from the reason of
+    the exclusion: an account that has unfollowed a candidate, and was blocked by it, is told of
+    the unfollow.
+
+    Args:
+        rows: as :func:`exclusions_of` gave them for these filters.
+    """
+    every = np.arange(filters.accounts, dtype=np.int32)
+    found = np.zeros(len(rows.codes), np.uint8)
+    for spec, pairs in reversed(tuple(filters.pairs)):  # the first filter is written last
+        if spec.own_words is not None:
+            accounts = np.repeat(every, pairs.own.degrees)
+            places = find(rows, Pairs(accounts, pairs.own.codes, every))
+            found[places[places >= 0]] = spec.reason.value
+    return found
 
 
 def filter_reasons(
@@ -101,14 +114,14 @@ def filter_reasons(
     candidates: Candidates,
     min_followers: int,
 ) -> np.ndarray:
-    """uint8[candidates]: the :class:`FilterReason` of each candidate.
+    """uint8[candidates]: the reason code of each candidate; 0: it may be shown.
 
     Args:
-        followees: whom every account follows.
-        followers: int32[n], number of followers of every account.
-        exclusions: who else is not shown to whom.
-        accounts: int32[m], to whom the candidates would be shown.
-        min_followers: a candidate needs so many.
+        followees: the accounts that each account follows.
+        followers: int32[n], number of followers of each account.
+        exclusions: the candidates that are not shown, beside followees.
+        accounts: int32[m], the accounts to which the candidates would be shown.
+        min_followers: minimum number of followers of a candidate.
 
     Example:
         >>> import pandas as pd
@@ -122,7 +135,7 @@ def filter_reasons(
         >>> [FilterReason(reason).name for reason in reasons]
         ['SELF', 'ALREADY_FOLLOWED', 'ALREADY_FOLLOWED']
     """
-    return _filter_reasons(
+    reasons: np.ndarray = _filter_reasons(
         accounts,
         candidates.indptr,
         candidates.codes,
@@ -133,38 +146,45 @@ def filter_reasons(
         exclusions.globally_excluded,
         min_followers,
     )
+    return reasons
 
 
 def max_excluded(followees: Adjacency, exclusions: Exclusions, accounts: np.ndarray) -> np.ndarray:
-    """int64[m]: how many candidates can be refused to each account for what the account is or does.
+    """int64[m]: the maximum number of candidates that can be excluded for each account alone.
 
-    A source that leaves out who is hidden from all, and is asked for so many more than are wanted,
-    brings enough.
+    A source that leaves out globally excluded candidates, and is asked for this many more than
+    are wanted, retrieves enough.
     """
-    return followees.degrees_of(accounts) + exclusions.rows.degrees_of(accounts) + 1
+    limits: np.ndarray = followees.degrees_of(accounts) + exclusions.rows.degrees_of(accounts) + 1
+    return limits
 
 
-def count_reasons(reasons: np.ndarray) -> dict[str, int]:
-    """How many candidates each reason kept out, by name; those shown are not counted."""
-    return {
-        reason.name: int(np.count_nonzero(reasons == reason)) for reason in FilterReason if reason
-    }
+def count_reasons(reasons: np.ndarray, added: Sequence[AddedReason] = ()) -> dict[str, int]:
+    """The number of candidates that each reason keeps out, by name.
+
+    Args:
+        reasons: reason codes, as :func:`filter_reasons` gave them.
+        added: the reasons that are not built in.
+    """
+    counts = np.bincount(reasons, minlength=256)
+    named = [reason for reason in FilterReason if reason] + [*added]
+    return {reason.name: int(counts[reason.value]) for reason in named}
 
 
 @njit(cache=True, nogil=True)
 def _filter_reasons(
-    accounts,
-    indptr,
-    codes,
-    followees_indptr,
-    followees,
-    followers,
-    excluded_indptr,
-    excluded,
-    excluded_why,
-    globally_excluded,
-    least,
-):
+    accounts: np.ndarray,
+    indptr: np.ndarray,
+    codes: np.ndarray,
+    followees_indptr: np.ndarray,
+    followees: np.ndarray,
+    followers: np.ndarray,
+    excluded_indptr: np.ndarray,
+    excluded: np.ndarray,
+    excluded_why: np.ndarray,
+    globally_excluded: np.ndarray,
+    min_followers: int,
+) -> np.ndarray:
     reasons = np.zeros(len(codes), dtype=np.uint8)
     why = np.zeros(len(followers), dtype=np.uint8)  # one reason read instead of a search
     for i in range(len(accounts)):
@@ -183,7 +203,7 @@ def _filter_reasons(
                 reasons[at] = why[code]
             elif globally_excluded[code]:
                 reasons[at] = globally_excluded[code]
-            elif followers[code] < least:
+            elif followers[code] < min_followers:
                 reasons[at] = FilterReason.TOO_FEW_FOLLOWERS
         for code in mine:
             why[code] = 0

@@ -1,20 +1,33 @@
-"""Where the store is, and what an account has rejected, read quickly: without SQLAlchemy."""
+"""The rejections of one account, read quickly: SQLite without SQLAlchemy."""
 
 from __future__ import annotations
 
 import os
 import sqlite3
 from contextlib import closing
+from typing import NamedTuple
 from urllib.parse import quote
 
-from raypipe.columns import CANDIDATE
+from raypipe.columns import CANDIDATE, REASON
 from raypipe.config.feedback_url import sqlite_path
 from raypipe.errors import FeedbackError
 from raypipe.storage.feedback.errors import SCHEMA, WAIT_SECONDS, newer_schema, sqlite_errors
 
 
-def rejected_by(url: str, account: str) -> frozenset[str]:
-    """Whom an account has rejected, now. Where there is no store yet, nothing is opened.
+class Rejection(NamedTuple):
+    """A rejection that holds now.
+
+    Attributes:
+        at: time, as ISO 8601.
+        reason: the note that was stored with it, if any.
+    """
+
+    at: str
+    reason: str | None
+
+
+def rejections_by(url: str, account: str) -> dict[str, Rejection]:
+    """The candidates that an account has rejected; empty where there is no store yet.
 
     Raises:
         FeedbackError: the store cannot be read.
@@ -24,19 +37,20 @@ def rejected_by(url: str, account: str) -> frozenset[str]:
         from raypipe.storage.feedback.store import FeedbackStore
 
         with closing(FeedbackStore(url)) as store:
-            return frozenset(row[CANDIDATE] for row in store.rejections(account))
+            found = store.rejections(account)
+        return {row[CANDIDATE]: Rejection(row["at"], row[REASON]) for row in found}
     if not os.path.lexists(path):
-        return frozenset()
+        return {}
     with sqlite_errors(str(path)):
-        # Not read-only: a reader that comes first after a power cut rolls the journal back.
+        # Not read-only: the first reader after a power cut rolls the journal back.
         uri = f"file:{quote(str(path.absolute()))}?mode=rw"
         with closing(sqlite3.connect(uri, uri=True, timeout=WAIT_SECONDS)) as connection:
             if not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
-                return frozenset()  # its first writer has not committed yet
+                return {}  # its first writer has not committed yet
             version = connection.execute("SELECT max(version) FROM schema_version").fetchone()[0]
             if version > SCHEMA:
                 raise FeedbackError(newer_schema(str(path), version))
             rows = connection.execute(
-                'SELECT "candidateId" FROM rejections WHERE "accountId" = ?', (account,)
+                'SELECT "candidateId", at, reason FROM rejections WHERE "accountId" = ?', (account,)
             ).fetchall()
-    return frozenset(candidate for (candidate,) in rows)
+    return {candidate: Rejection(at, reason) for candidate, at, reason in rows}

@@ -1,22 +1,24 @@
-"""Whom a run must not show to whom: kept with it as arrays, and read without numba or a graph."""
+"""The exclusions of a run: stored with it as arrays, and read without numba or a graph."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from raypipe.errors import RunError
-from raypipe.storage.files import disk_errors
-from raypipe.storage.runs.parts import place_of_id
+from raypipe.storage.data_files import map_array
+from raypipe.storage.files import disk_errors, is_file, is_folder
+from raypipe.storage.runs.parts import ids_at, places_of_ids
 from raypipe.storage.runs.run import Run
 
 #: The folder in a run.
 FOLDER = "filters"
 
-#: As ``kernels.csr.Adjacency``, which would bring numba.
+#: As ``kernels.csr.Adjacency``, whose module imports numba.
 _Rows = tuple[np.ndarray, np.ndarray]
 
 
@@ -24,19 +26,21 @@ def save_filters(
     folder: Path,
     excluded: _Rows,
     reasons: np.ndarray,
+    own: np.ndarray,
     previously_followed: _Rows,
     globally_excluded: np.ndarray,
     shown: np.ndarray | None = None,
 ) -> None:
-    """Keep them with a run.
+    """Store the exclusions with a run.
 
     Args:
-        folder: the run's.
-        excluded: (indptr, codes), whom each account must not be shown, for whatever reason.
-        reasons: uint8, why, for each code of these.
-        previously_followed: of these, whom it used to follow.
-        globally_excluded: uint8[n], other than 0 for who is shown to nobody.
-        shown: int64[n], to how many accounts each was recommended before; None: nobody asked.
+        folder: of the run.
+        excluded: (indptr, codes), the candidates that are not shown to each account.
+        reasons: uint8, the reason code of each of these pairs.
+        own: uint8, the first reason code that the account itself has caused; 0: none.
+        previously_followed: of these pairs, the earlier follows; the next night reads them.
+        globally_excluded: uint8[n], not 0 for accounts that are shown to nobody.
+        shown: int64[n], to how many accounts each was recommended before; None if not counted.
 
     Raises:
         RunError: they cannot be written.
@@ -45,6 +49,7 @@ def save_filters(
         "excluded_indptr": excluded[0],
         "excluded_codes": excluded[1],
         "excluded_reasons": reasons,
+        "excluded_own": own,
         "previously_followed_indptr": previously_followed[0],
         "previously_followed_codes": previously_followed[1],
         "globally_excluded": globally_excluded,
@@ -59,77 +64,104 @@ def save_filters(
 def load_rows(run: Run, name: str, accounts: int) -> _Rows:
     """(indptr, codes) of ``excluded`` or ``previously_followed`` of a run, memory-mapped.
 
-    Empty in a run of an earlier raypipe.
+    Empty in a run of an earlier version.
     """
-    if not (run.path / FOLDER).is_dir():
+    if not is_folder(run.path / FOLDER):
         return np.zeros(accounts + 1, np.int64), np.empty(0, np.int32)
     return _load(run, f"{name}_indptr"), _load(run, f"{name}_codes")
 
 
 def load_globally_excluded(run: Run, accounts: int) -> np.ndarray:
-    """uint8[n], other than 0 for who is shown to nobody."""
+    """uint8[n], not 0 for accounts that are shown to nobody."""
     return (
         _load(run, "globally_excluded")
-        if (run.path / FOLDER).is_dir()
+        if is_folder(run.path / FOLDER)
         else np.zeros(accounts, np.uint8)
     )
 
 
 def load_reasons(run: Run) -> np.ndarray:
-    """uint8, why for each code of the rows ``excluded``."""
-    if not (run.path / FOLDER).is_dir():
+    """uint8, the reason code of each pair in ``excluded``."""
+    if not is_folder(run.path / FOLDER):
         return np.empty(0, np.uint8)
     return _load(run, "excluded_reasons")
 
 
 def load_shown(run: Run) -> np.ndarray | None:
-    """int64[n], to how many accounts each was recommended before; None where nobody asked."""
-    return _load(run, "shown") if (run.path / FOLDER / "shown.npy").is_file() else None
+    """int64[n], to how many accounts each was recommended before; None if not counted."""
+    return _load(run, "shown") if is_file(run.path / FOLDER / "shown.npy") else None
 
 
-def excluded_in(run: Run, account: str, candidates: Collection[str]) -> set[str]:
-    """Which of the candidates a run would not have shown to the account, by what it was told.
+class Exclusion(NamedTuple):
+    """Why a run does not show a candidate to an account.
+
+    Attributes:
+        reason: reason code.
+        own: the first reason code that the account itself has caused; 0: none.
+    """
+
+    reason: int
+    own: int
+
+
+def exclusions_in(run: Run, account: str, candidates: Collection[str]) -> dict[str, Exclusion]:
+    """The candidates that a run does not show to the account; the account may be unknown to it.
+
+    Reads a few pages of the run's arrays.
 
     Raises:
-        RunError: its files are gone or damaged.
+        RunError: the run's files are gone or damaged.
     """
-    return set(_why_excluded(run, account, candidates))
-
-
-def why_excluded(run: Run, account: str, candidate: str) -> int:
-    """Why a run would not have shown the candidate to the account; 0: it would have.
-
-    Raises:
-        RunError: its files are gone or damaged.
-    """
-    return _why_excluded(run, account, [candidate]).get(candidate, 0)
-
-
-def _why_excluded(run: Run, account: str, candidates: Collection[str]) -> dict[str, int]:
-    """Of those among the candidates that must not be shown."""
-    if not (run.path / FOLDER).is_dir():
+    if not candidates or not is_folder(run.path / FOLDER):
         return {}
-    ids = run.path / "graph" / "ids.arrow"
+    names = [account, *candidates]
     try:
-        row = place_of_id(ids, account)
-        codes = {candidate: place_of_id(ids, candidate) for candidate in candidates}
+        row, *codes = places_of_ids(run.path / "graph" / "ids.arrow", names)
     except (OSError, pa.ArrowException) as error:
         raise RunError(f"run {run.id}: its graph cannot be read ({error}); run it again") from error
     globally_excluded = _load(run, "globally_excluded")
-    indptr, excluded = load_rows(run, "excluded", len(globally_excluded))
-    theirs = slice(*indptr[row : row + 2]) if row is not None else slice(0)
-    why = dict(zip(excluded[theirs].tolist(), load_reasons(run)[theirs].tolist(), strict=True))
-    found = {
-        name: why.get(code) or int(globally_excluded[code])
-        for name, code in codes.items()
-        if code is not None
-    }
-    return {name: reason for name, reason in found.items() if reason}
+    pairs = {} if row is None else _row(run, row, len(globally_excluded))
+    found = {}
+    for name, code in zip(names[1:], codes, strict=True):
+        if code is not None:
+            reason, own = pairs.get(code, (0, 0))
+            reason = reason or int(globally_excluded[code])
+            if reason:
+                found[name] = Exclusion(reason, own)
+    return found
+
+
+def followees_in(run: Run, account: str) -> list[str]:
+    """The accounts that an account follows in a run; none where the run does not know it.
+
+    Raises:
+        RunError: the run's files are gone or damaged.
+    """
+    graph = run.path / "graph"
+    try:
+        (row,) = places_of_ids(graph / "ids.arrow", [account])
+        if row is None:
+            return []
+        indptr, codes = (map_array(graph / f"followees_{name}.npy") for name in ("indptr", "codes"))
+        return ids_at(graph / "ids.arrow", codes[slice(*indptr[row : row + 2])])
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise RunError(f"run {run.id}: its graph cannot be read ({error}); run it again") from error
+
+
+def _row(run: Run, row: int, accounts: int) -> dict[int, tuple[int, int]]:
+    """Candidate to (reason, own reason), of one account."""
+    indptr, excluded = load_rows(run, "excluded", accounts)
+    pairs = slice(*indptr[row : row + 2])
+    own_file = run.path / FOLDER / "excluded_own.npy"
+    reasons = load_reasons(run)[pairs]
+    own = _load(run, "excluded_own")[pairs] if is_file(own_file) else np.zeros_like(reasons)
+    why = zip(reasons.tolist(), own.tolist(), strict=True)
+    return dict(zip(excluded[pairs].tolist(), why, strict=True))
 
 
 def _load(run: Run, name: str) -> np.ndarray:
     path = run.path / FOLDER / f"{name}.npy"
     try:
-        return np.load(path, mmap_mode="r", allow_pickle=False)
+        return map_array(path)
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: cannot be read ({error}); run the night again") from None

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -107,15 +108,27 @@ def holds_id(path: Path, account: str) -> bool:
 
 
 def place_of_id(path: Path, account: str) -> int | None:
-    """Where the account stands in an Arrow IPC file (one sorted string column ``id``); else None.
+    """The index of one id; see :func:`places_of_ids`."""
+    return places_of_ids(path, [account])[0]
 
-    A binary search in the memory-mapped file: about log2(accounts) pages are read.
+
+def places_of_ids(path: Path, ids: Iterable[str]) -> list[int | None]:
+    """The index of each id in an Arrow IPC file with one sorted string column ``id``; else None.
+
+    A binary search in the memory-mapped file: about log2(accounts) pages are read for each id.
 
     Raises:
         OSError, pyarrow.ArrowException: the file is gone or damaged.
     """
-    start, stop = _places(map_arrow(path).column("id"), account)
-    return start if start < stop else None
+    column = map_arrow(path).column("id")
+    places = [_places(column, name) for name in ids]
+    return [start if start < stop else None for start, stop in places]
+
+
+def ids_at(path: Path, places: np.ndarray) -> list[str]:
+    """The ids at some indices of a file as :func:`places_of_ids` reads it."""
+    ids: list[str] = map_arrow(path).column("id").take(pa.array(places)).to_pylist()
+    return ids
 
 
 def _places(ids: pa.ChunkedArray, account: str) -> tuple[int, int]:

@@ -25,6 +25,8 @@ from raypipe.pipeline.publish_gate import check_lists
 from raypipe.pipeline.run import run_night
 from raypipe.recommend.filters.eligibility import exclusions_of
 from raypipe.recommend.filters.inputs import FilterInputs, filters_of
+from raypipe.recommend.filters.readers import AccountIds, PairTable
+from raypipe.recommend.filters.registry import FILTERS
 from raypipe.recommend.ladder import FILL_UP, LEARNED_RANKER, RANK_FUSION
 from raypipe.recommend.shard import recommend_shard
 from raypipe.storage.feedback.store import FeedbackStore, Snapshot
@@ -49,12 +51,14 @@ def table_of(rows):
 
 
 def inputs_of(rejected=(), blocked=(), opted_out=(), bots=()):
-    return FilterInputs(
-        Snapshot(len(rejected), table_of(rejected)),
-        table_of(blocked),
-        pa.array(opted_out, pa.large_string()),
-        pa.array(bots, pa.large_string()),
-    )
+    found = {
+        "rejections": PairTable(table_of(rejected)),
+        "blocks": PairTable(table_of(blocked), both_ways=True),
+        "opted_out": AccountIds(pa.array(opted_out, pa.large_string())),
+        "bots": AccountIds(pa.array(bots, pa.large_string())),
+    }
+    read = tuple((spec, found.get(spec.key)) for spec in FILTERS)
+    return FilterInputs(read, Snapshot(len(rejected), table_of(rejected)))
 
 
 def excluded_to(account, rejected, blocked, globally_excluded):
@@ -247,9 +251,7 @@ def test_a_leak_publishes_nothing(monkeypatch):
     store = RunStore(Path("runs"))
     reject(("a", "z"))
     monkeypatch.setattr(pipeline_run, "exclusions_of", lambda filters: exclusions_of(NONE))
-    with pytest.raises(
-        LeakError, match=r"1 recommendations must not be shown: 'z' to 'a': who is "
-    ):
+    with pytest.raises(LeakError, match=r"1 recommendations must not be shown: 'z' to 'a': the "):
         run_night(config_for(), store, "2026-03-01")
     assert store.current_id() is None
 
@@ -278,7 +280,9 @@ def test_the_gate_refuses_each(pair, told, what, tmp_path):
     names = ("accountId", "rank", "candidateId", "score", "source", "reason")
     table = pa.table(dict(zip(names, zip(*rows, strict=True), strict=True)))
     parts = write_parts(tmp_path, "recommendations", [table], part_rows=1)
-    with pytest.raises(LeakError, match=f"{pair[1]!r} to {pair[0]!r}: who is recommended {what}"):
+    with pytest.raises(
+        LeakError, match=f"{pair[1]!r} to {pair[0]!r}: the recommended account {what}"
+    ):
         check_lists(tmp_path, parts, graph, filters_of(inputs_of(**told), graph))
     fine = write_parts(tmp_path, "recommendations", [table.slice(1)])
     assert check_lists(tmp_path, fine, graph, filters_of(inputs_of(**told), graph)) == 1
@@ -304,7 +308,10 @@ def stands_on(monkeypatch, *names, how="fill_up"):
     monkeypatch.setattr(pipeline_run, "choose_ladder", lambda *_: decided)
 
 
-MODEL = {"factors__algorithm": "TruncatedSVD", "factors__parameters": {"n_factors": 2}}
+MODEL = {
+    "sources__factors__algorithm": "TruncatedSVD",
+    "sources__factors__parameters": {"n_factors": 2},
+}
 BLENDED = {"blend__method": "learned_ranker", "ladder": "holdout"}
 
 

@@ -1,0 +1,248 @@
+"""Filter inputs: what a filter reads before the graph is built, and how it maps to the graph.
+
+Importing this module is cheap; pyarrow, numba and the store are imported where they are used.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from raypipe.columns import ACCOUNT, CANDIDATE
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+    from raypipe.config import FiltersConfig
+    from raypipe.graph.follow_graph import FollowGraph
+    from raypipe.kernels.csr import Adjacency
+    from raypipe.storage.runs.run import Run
+
+#: Follows of an earlier graph that are compared at a time, at about 40 bytes each.
+_BLOCK = 4_000_000
+
+
+class Reading(NamedTuple):
+    """What filters may read their inputs from.
+
+    Attributes:
+        filters: the section ``filters`` of the config.
+        rejections: columns accountId and candidateId, the rejections of one moment.
+        before: the newest published run of an earlier date, if it was asked for.
+    """
+
+    filters: FiltersConfig
+    rejections: pa.Table
+    before: Run | None = None
+
+    def setting(self, key: str) -> object:
+        """The value of a key of the section; None where it is not set."""
+        return getattr(self.filters, key, None)
+
+
+class PairRows(NamedTuple):
+    """A filter about pairs, on a graph of n accounts.
+
+    Attributes:
+        rows: the candidates that are not shown to each account.
+        own: the part of ``rows`` that the account itself has caused.
+        unknown: number of pairs that name an account outside the graph.
+    """
+
+    rows: Adjacency
+    own: Adjacency
+    unknown: int = 0
+
+
+class AccountMask(NamedTuple):
+    """A filter about accounts, on a graph of n accounts.
+
+    Attributes:
+        members: bool[n], the accounts that are shown to nobody.
+    """
+
+    members: np.ndarray
+
+
+@dataclass(frozen=True)
+class PairTable:
+    """Pairs of ids: the candidate is not shown to the account.
+
+    Attributes:
+        table: columns accountId and candidateId.
+        both_ways: the account is not shown to the candidate either.
+    """
+
+    table: pa.Table
+    both_ways: bool = False
+
+    def digest(self) -> bytes:
+        """SHA-256 over the ids, in their order."""
+        return _digest_of_columns(self.table, (ACCOUNT, CANDIDATE))
+
+    def on(self, graph: FollowGraph) -> PairRows:
+        """The pairs as account indices; pairs with unknown ids are counted and left out."""
+        own, unknown = pairs_in(self.table, graph)
+        if not self.both_ways:
+            return PairRows(own, own, unknown)
+        return PairRows(pairs_in(self.table, graph, both_ways=True)[0], own, unknown)
+
+
+@dataclass(frozen=True)
+class AccountIds:
+    """Ids of accounts that are shown to nobody."""
+
+    ids: pa.Array
+
+    def digest(self) -> bytes:
+        """SHA-256 over the ids, in their order."""
+        from raypipe.storage.ids import digest_of_ids
+
+        return digest_of_ids(self.ids)
+
+    def on(self, graph: FollowGraph) -> AccountMask:
+        """The ids as a mask; unknown ids are left out."""
+        import numpy as np
+
+        members = np.zeros(graph.accounts, bool)
+        codes = graph.codes(self.ids)
+        members[codes[codes >= 0]] = True
+        return AccountMask(members)
+
+
+@dataclass(frozen=True)
+class EarlierFollows:
+    """The follows of an earlier run, and those that were gone there already."""
+
+    run: Run
+
+    def digest(self) -> bytes:
+        """SHA-256 over the digests of the files that are read."""
+        return digest_of_files(self.run, ("graph/", "filters/"))
+
+    def on(self, graph: FollowGraph) -> PairRows:
+        """The earlier follows that are gone now, as account indices.
+
+        Raises:
+            RunError: the graph of the earlier run cannot be read.
+        """
+        rows = _gone_follows(self.run, graph)
+        return PairRows(rows, rows)
+
+
+FilterInput = PairTable | AccountIds | EarlierFollows
+
+
+def read_rejections_of(key: str, reading: Reading) -> PairTable:
+    """The rejections in the feedback store."""
+    return PairTable(reading.rejections)
+
+
+def read_blocks(key: str, reading: Reading) -> PairTable | None:
+    """A file of blocks: neither account is shown to the other."""
+    path = reading.setting(key)
+    return None if path is None else PairTable(_read_pairs(path, "block"), both_ways=True)
+
+
+def read_pair_file(key: str, reading: Reading) -> PairTable | None:
+    """The file with columns accountId and candidateId that ``filters.<key>`` names.
+
+    Raises:
+        InputError: it cannot be read, or one of its rows is not a pair of ids.
+    """
+    path = reading.setting(key)
+    return None if path is None else PairTable(_read_pairs(path, "pair of ids"))
+
+
+def read_account_file(key: str, reading: Reading) -> AccountIds | None:
+    """The file with a column accountId that ``filters.<key>`` names.
+
+    Raises:
+        InputError: it cannot be read, or its column does not hold ids.
+    """
+    from raypipe.storage.tables import read_ids
+
+    path = reading.setting(key)
+    return None if path is None else AccountIds(read_ids(Path(str(path)), f"filters.{key}"))
+
+
+def read_earlier_follows(key: str, reading: Reading) -> EarlierFollows | None:
+    """The earlier run, if there is one and ``filters.<key>`` is on."""
+    if reading.before is None or not reading.setting(key):
+        return None
+    return EarlierFollows(reading.before)
+
+
+def digest_of_files(run: Run, folders: tuple[str, ...]) -> bytes:
+    """SHA-256 over the names and digests of a run's files in these folders."""
+    files = run.manifest.files.items()
+    kept = {name: file.sha256 for name, file in files if name.startswith(folders)}
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).digest()
+
+
+def pairs_in(table: pa.Table, graph: FollowGraph, both_ways: bool = False) -> tuple[Adjacency, int]:
+    """The pairs as rows of account indices, and the number of pairs with an unknown id.
+
+    Args:
+        table: columns accountId and candidateId.
+        both_ways: also add each pair the other way round.
+    """
+    import numpy as np
+
+    rows, columns = (graph.codes(table[name].combine_chunks()) for name in (ACCOUNT, CANDIDATE))
+    known = (rows >= 0) & (columns >= 0)
+    rows, columns = (codes[known].astype(np.int32) for codes in (rows, columns))
+    ways = [(rows, columns), (columns, rows)] if both_ways else [(rows, columns)]
+    return _rows_of(ways, graph), int(np.count_nonzero(~known))
+
+
+def _read_pairs(path: object, what: str) -> pa.Table:
+    from raypipe.storage.feedback.tables import read_pairs
+
+    return read_pairs(str(path), what)
+
+
+def _gone_follows(run: Run, graph: FollowGraph) -> Adjacency:
+    import numpy as np
+
+    from raypipe.graph.follow_graph import load_graph
+    from raypipe.kernels.csr import Adjacency, Pairs, find
+    from raypipe.storage.runs.filter_arrays import load_rows
+
+    earlier = load_graph(run.path / "graph")
+    code_of = graph.codes(earlier.ids).astype(np.int32)
+    every = np.arange(graph.accounts, dtype=np.int32)
+    previously_followed = Adjacency(*load_rows(run, "previously_followed", earlier.accounts))
+    gone = []
+    for side in (earlier.followees, previously_followed):
+        for start in range(0, len(side.codes), _BLOCK):
+            places = np.arange(start, min(start + _BLOCK, len(side.codes)))
+            rows = code_of[np.searchsorted(side.indptr, places, side="right") - 1]
+            columns = code_of[side.codes[start : start + _BLOCK]]
+            known = (rows >= 0) & (columns >= 0)
+            rows, columns = rows[known], columns[known]
+            is_gone = find(graph.followees, Pairs(rows, columns, every)) < 0
+            gone.append((rows[is_gone], columns[is_gone]))
+    return _rows_of(gone, graph)
+
+
+def _rows_of(pairs: list[tuple[np.ndarray, np.ndarray]], graph: FollowGraph) -> Adjacency:
+    import numpy as np
+
+    from raypipe.kernels.csr import Pairs, adjacency
+
+    every = np.arange(graph.accounts, dtype=np.int32)
+    return adjacency([Pairs(*part, every) for part in pairs], graph.accounts)[0]
+
+
+def _digest_of_columns(table: pa.Table, names: tuple[str, ...]) -> bytes:
+    from raypipe.storage.ids import digest_of_ids
+
+    digest = hashlib.sha256()
+    for name in names:
+        digest.update(digest_of_ids(table[name].combine_chunks()))
+    return digest.digest()

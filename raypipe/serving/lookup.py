@@ -1,0 +1,156 @@
+"""What one account sees now: published rows without those that are excluded by now.
+
+Everything that names accounts to an account goes through :class:`Lookup`. It reads a few pages of
+the run and the rejections of the account; neither numba, Ray nor a graph is loaded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from raypipe.columns import ACCOUNT, CANDIDATE, NEIGHBOUR, RANK, REASON, SCORE, SOURCE
+from raypipe.recommend.reason_words import NAMELESS, NAMING, is_named
+from raypipe.storage.feedback.quick_read import Rejection, rejections_by
+from raypipe.storage.runs.filter_arrays import Exclusion, exclusions_in, followees_in
+from raypipe.storage.runs.run import Run
+from raypipe.storage.runs.store import RunStore
+
+
+class Recommendation(NamedTuple):
+    """A row of an account's list; the rank is that of the published list."""
+
+    account: str
+    rank: int
+    candidate: str
+    score: float
+    source: str
+    reason: str
+
+    def to_json(self) -> dict[str, str | int | float]:
+        """The row by column names."""
+        names = (ACCOUNT, RANK, CANDIDATE, SCORE, SOURCE, REASON)
+        return dict(zip(names, self, strict=True))
+
+
+class Neighbour(NamedTuple):
+    """An account with a similar set of follows; the rank is that of the published list."""
+
+    account: str
+    rank: int
+    neighbour: str
+    score: float
+
+    def to_json(self) -> dict[str, str | int | float]:
+        """The row by column names."""
+        return dict(zip((ACCOUNT, RANK, NEIGHBOUR, SCORE), self, strict=True))
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """What one account sees.
+
+    Attributes:
+        account: its id.
+        run: the published run.
+        newest: the run that was published last, where readers are back at an earlier one: what it
+            excludes stays excluded.
+        rejected: the candidates that the account has rejected by now.
+    """
+
+    account: str
+    run: Run
+    newest: Run | None = None
+    rejected: Mapping[str, Rejection] = field(default_factory=dict)
+
+    def recommendations(self, limit: int | None = None) -> list[Recommendation]:
+        """The account's list, best first.
+
+        Args:
+            limit: maximum number of rows.
+
+        Raises:
+            UnknownAccountError: the run does not know the account.
+            RunError: the run's files are gone or damaged.
+        """
+        rows = self.run.recommendations(self.account).to_pylist()
+        return self.visible([Recommendation(*row.values()) for row in rows], limit)
+
+    def neighbours(self, limit: int | None = None) -> list[Neighbour]:
+        """The accounts whose follows are most like the account's, most similar first.
+
+        Takes and raises what :meth:`recommendations` does.
+        """
+        found = self.run.neighbours(self.account).to_pylist()
+        rows = [Neighbour(*row.values()) for row in found]
+        hidden = self.hidden([row.neighbour for row in rows])
+        return [row for row in rows if row.neighbour not in hidden][:limit]
+
+    def visible(
+        self,
+        rows: Iterable[Recommendation],
+        limit: int | None = None,
+        followees: Collection[str] | None = None,
+    ) -> list[Recommendation]:
+        """The rows that the account may see, with reasons that name nobody who is hidden.
+
+        Args:
+            limit: maximum number of rows.
+            followees: the accounts that the reasons may name; None: the followees in the run.
+        """
+        rows = list(rows)
+        hidden = self.hidden([row.candidate for row in rows])
+        kept = [row for row in rows if row.candidate not in hidden][:limit]
+        reasons = self.safe_reasons([row.reason for row in kept], followees)
+        return [row._replace(reason=reason) for row, reason in zip(kept, reasons, strict=True)]
+
+    def safe_reasons(
+        self, reasons: list[str], followees: Collection[str] | None = None
+    ) -> list[str]:
+        """The reasons; one that names a hidden account becomes one that names nobody.
+
+        Args:
+            followees: the accounts that the reasons may name; None: the followees in the run.
+        """
+        changed = self.rejected or self.newest  # a night never names those that it excludes
+        if not changed or not any(reason.startswith(NAMING) for reason in reasons):
+            return reasons
+        if followees is None:
+            followees = followees_in(self.run, self.account)
+        hidden = self.hidden(followees)
+        return [
+            NAMELESS if any(is_named(reason, name) for name in hidden) else reason
+            for reason in reasons
+        ]
+
+    def hidden(self, ids: Collection[str]) -> set[str]:
+        """Those of some ids that must not be shown to the account."""
+        excluded = {name for name in ids if name in self.rejected}
+        for run in self._runs:
+            excluded |= exclusions_in(run, self.account, ids).keys()
+        return excluded
+
+    def exclusions(self, candidate: str) -> list[Exclusion]:
+        """Why runs exclude a candidate: the published run's exclusion before the newest run's."""
+        found = (exclusions_in(run, self.account, [candidate]) for run in self._runs)
+        return [exclusion[candidate] for exclusion in found if exclusion]
+
+    @property
+    def _runs(self) -> list[Run]:
+        return [self.run] if self.newest is None else [self.run, self.newest]
+
+
+def look_up(store: RunStore, account: str, feedback_url: str) -> Lookup:
+    """What an account sees now.
+
+    Args:
+        feedback_url: of the store of rejections, as ``sqlite:///runs/feedback.sqlite``.
+
+    Raises:
+        FeedbackError: the rejections cannot be read; then nothing may be shown.
+        RunError: nothing is published, or it cannot be read.
+    """
+    run, newest = store.current(), store.newest()
+    rolled_back = newest if newest is not None and newest.id != run.id else None
+    return Lookup(account, run, rolled_back, rejections_by(feedback_url, account))
