@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -88,10 +88,22 @@ def published_tables(
         yield pa.table(columns)
 
 
+class ListCounts(NamedTuple):
+    """Entries of lists, and candidates that were excluded from them.
+
+    Attributes:
+        recommendations: by source.
+        excluded: by source and reason.
+    """
+
+    recommendations: dict[str, int]
+    excluded: dict[str, dict[str, int]]
+
+
 def count_lists(
     staging: Staging, shards: list[Shard], ladder: tuple[Tier, ...], sources: Sequence[str]
-) -> dict[str, dict[str, Any]]:
-    """Recommendations by source of the ladder, and excluded candidates by source and reason.
+) -> ListCounts:
+    """Recommendations and excluded candidates of each source on the ladder.
 
     Args:
         sources: names by index.
@@ -106,7 +118,7 @@ def count_lists(
         for row in tables["excluded"].to_pylist():
             excluded[row[SOURCE]][row["reason"]] += row["candidates"]
     by_source = zip(sources, recommended.tolist(), strict=True)
-    return {
-        "recommendations": {name: count for name, count in by_source if name in used},
-        "excluded": {name: dict(excluded[name]) for name in sources if name in used},
-    }
+    return ListCounts(
+        {name: count for name, count in by_source if name in used},
+        {name: dict(excluded[name]) for name in sources if name in used},
+    )

@@ -1,4 +1,4 @@
-"""The night up to where its work starts: read the follows, build the graph, prepare the search."""
+"""The first steps of a night: read the follows, build the graph, prepare search and sources."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from raypipe.compute.frames import FrameEngine
 from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
 from raypipe.errors import RunError, TooManyBadRows
-from raypipe.graph.follow_graph import FollowGraph, build_graph, encode
+from raypipe.evaluation.holdout_selection import Decision
+from raypipe.graph.follow_graph import EncodedFollows, FollowGraph, build_graph, encode
 from raypipe.graph.statistics import graph_statistics
 from raypipe.recommend.audience import audience
-from raypipe.recommend.blend.ranker import Ranker
 from raypipe.recommend.blend.training import check_blend
 from raypipe.recommend.context import NightInputs, ShardContext, list_rules, shard_context
 from raypipe.recommend.filters.eligibility import Exclusions, no_exclusions
-from raypipe.recommend.ladder import Tier, has_learned, needs_model
+from raypipe.recommend.filters.inputs import Filters
+from raypipe.recommend.ladder import has_learned, ladder_of, needs_model
 from raypipe.recommend.models.algorithms import check_factors, train
 from raypipe.recommend.models.model import FactorModel, load_model, save_model
 from raypipe.recommend.negative_feedback import Rejections
@@ -35,12 +36,12 @@ from raypipe.storage.intake.read import read_follows
 
 @dataclass(frozen=True)
 class Loaded:
-    """A night that is read, and not yet prepared.
+    """The follows of a night, as read.
 
     Attributes:
         graph: the follows.
         audience: int32, the accounts that get lists, ascending.
-        rows: what became of the rows of the input, by name.
+        rows: number of input rows by what became of them.
         quarantine: columns.QUARANTINE_SCHEMA.
         statistics: of the graph.
         engine, why_frames: what the frames were read into, and why.
@@ -69,8 +70,8 @@ def load(
         accounts: from ``audience.read_accounts``.
         inputs: from ``intake.inputs.open_inputs``.
         stack: a Ray that is started ends with it.
-        scratch: folder of this run for work between; the quarantine is written there if it is too
-            large to go on.
+        scratch: folder of this run for work in progress; a quarantine that is too large to go on is
+            written there.
     """
     check_factors(config)
     check_blend(config)
@@ -90,6 +91,20 @@ def load(
     return Loaded(graph, asked, rows, quarantine, statistics, engine, why_frames)
 
 
+class NightFilters(NamedTuple):
+    """The filters of a night on its graph.
+
+    Attributes:
+        filters: by account index, as the gate checks them.
+        exclusions: the candidates that must not be shown, besides followees.
+        rejections: negative feedback to learn from; None: there is none.
+    """
+
+    filters: Filters
+    exclusions: Exclusions
+    rejections: Rejections | None
+
+
 class Prepared(NamedTuple):
     """A night whose shards can be cut and made.
 
@@ -105,47 +120,48 @@ class Prepared(NamedTuple):
 
 
 def prepare_night(
-    loaded: Loaded,
     config: RunConfig,
-    ladder: tuple[Tier, ...],
-    ranker: Ranker | None,
+    loaded: Loaded,
+    decision: Decision,
     stages: Stages,
+    filters: NightFilters | None = None,
     scratch: Path | None = None,
-    exclusions: Exclusions | None = None,
-    rejections: Rejections | None = None,
 ) -> Prepared:
     """Train the model that the ladder needs, if any, and prepare search and sources.
 
     Args:
-        ranker: of the learned blend; left out where no tier of the ladder is one.
+        filters: None: nothing is excluded or rejected.
         scratch: folder of this run for work in progress; a model trained before a kill is there.
-        exclusions: the candidates that must not be shown, besides followees; None: there are none.
-        rejections: negative feedback to learn from.
 
     Raises:
         TooLargeError: there is too little memory; nothing is built then.
     """
-    graph, model = loaded.graph, None
+    graph, ladder = loaded.graph, ladder_of(decision.ladder.tiers)
+    exclusions = filters.exclusions if filters else no_exclusions(graph.accounts)
+    rejections = filters.rejections if filters else None
+    model = None
     if needs_model(ladder, config):
         with stages.stage("train"):
             model = _train_once(graph, config, scratch and scratch / "model", rejections)
     with stages.stage("prepare"):
-        inputs = NightInputs(
-            graph,
-            loaded.audience,
-            exclusions or no_exclusions(graph.accounts),
-            rejections,
-            model,
-        )
+        inputs = NightInputs(graph, loaded.audience, exclusions, rejections, model)
         free = memory_available() - inputs.model_bytes
         searched = searched_graph(graph, len(loaded.audience), config, free)
-        rules = list_rules(config, ladder, graph, ranker if has_learned(ladder) else None)
+        rules = list_rules(config, ladder, graph, decision.ranker if has_learned(ladder) else None)
         context = shard_context(inputs, config, rules, neighbour_search(searched, config))
     return Prepared(context, model, searched.fit.shard_accounts)
 
 
-def _read(inputs: InputFiles, engine: FrameEngine, bad_rows: Path | None):
-    """The encoded parts of the frame, the quarantine and the counts; the frame itself is let go."""
+class _Frame(NamedTuple):
+    """The encoded parts of a frame, its quarantine and its counts."""
+
+    parts: list[EncodedFollows]
+    quarantine: pa.Table
+    counts: dict[str, int]
+
+
+def _read(inputs: InputFiles, engine: FrameEngine, bad_rows: Path | None) -> _Frame:
+    """The follows as read and encoded; the frame itself is let go."""
     try:
         intake = read_follows(inputs, engine)
     except TooManyBadRows as error:
@@ -154,7 +170,8 @@ def _read(inputs: InputFiles, engine: FrameEngine, bad_rows: Path | None):
         with disk_errors(f"{bad_rows}: cannot be written"):
             write_parquet(bad_rows, error.quarantine)
         raise TooManyBadRows(f"{error}; all of them: {bad_rows}", error.quarantine) from None
-    return engine.map_partitions(encode, intake.frame), intake.quarantine, intake.counts
+    parts = engine.map_partitions(encode, intake.frame)
+    return _Frame(parts, intake.quarantine, intake.counts)
 
 
 def _train_once(
@@ -162,8 +179,8 @@ def _train_once(
 ) -> FactorModel:
     """The model of this run: trained, or as it was trained before a kill.
 
-    Shards that were finished before the kill are of that model, and how the sums of a training are
-    rounded may depend on how many CPUs there are.
+    Shards that were finished before the kill used that model, and the rounding of a training may
+    depend on the number of CPUs.
     """
     if kept and is_folder(kept):
         try:
@@ -179,7 +196,7 @@ def _train_once(
 
 
 def _add_up(rows: dict[str, int]) -> dict[str, int]:
-    """Check that no row is lost: this must hold always, so it is checked always."""
+    """Check that no row is lost; in every run, since it must always hold."""
     if sum(rows.values()) != 2 * rows["rows_in"]:
         raise RunError(f"rows do not add up: {rows}; this is a defect of raypipe, please report it")
     return rows

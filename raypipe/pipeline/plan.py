@@ -28,7 +28,6 @@ from raypipe.pipeline.cost.sample import cut_shards, measure_cost, write_seconds
 from raypipe.pipeline.cost.sample_degrees import measure_degrees, seconds_of_sources
 from raypipe.pipeline.load import load, prepare_night
 from raypipe.recommend.audience import read_accounts
-from raypipe.recommend.ladder import ladder_of
 from raypipe.recommend.memory import TASK_BYTES, Sizes, blocks_needed, index_bytes, room_of_a_task
 from raypipe.recommend.models.algorithms import check_factors, shape_of, training_bytes
 from raypipe.recommend.search import NeighbourSearch
@@ -72,8 +71,7 @@ def plan_night(
         inputs = open_inputs(config.input)
         loaded = load(config, read_accounts(config.audience), inputs, stages, stack)
         decided = choose_ladder(loaded.graph, loaded.audience, config, stages, _in_this_process)
-        ladder, ranker = decided
-        prepared = prepare_night(loaded, config, ladder_of(ladder.tiers), ranker, stages)
+        prepared = prepare_night(config, loaded, decided, stages)
         search = prepared.context.search
         with stages.stage("plan"):
             cost = measure_cost(prepared.context, config.seed)
@@ -105,7 +103,7 @@ def plan_night(
             nodes,
             cpus,
             config.memory_per_task if blocks else None,
-            config.evaluation.share if ladder.decided_by == "holdout" else None,
+            config.evaluation.share if decided.ladder.decided_by == "holdout" else None,
         )
         | memory_of_factors(config, graph.accounts, graph.follows),
         "hubs": costly_hubs(graph),

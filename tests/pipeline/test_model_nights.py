@@ -16,7 +16,7 @@ from raypipe.config import load_config
 from raypipe.errors import ConfigError, RunError, TooLargeError, UnknownAccountError
 from raypipe.graph.demo import demo_follows
 from raypipe.graph.follow_graph import load_graph
-from raypipe.pipeline import run as pipeline_run
+from raypipe.pipeline import steps
 from raypipe.pipeline.plan import plan_night
 from raypipe.pipeline.run import run_night
 from raypipe.recommend.models.model import load_model
@@ -119,7 +119,7 @@ class Killed(BaseException):
 def test_after_a_kill_it_goes_on_with_the_model_it_began_with(follows, store, monkeypatch):
     """Though a training would now come to another one."""
     done = []
-    real = pipeline_run.recommend_shard
+    real = steps.recommend_shard
 
     def dies_at_the_third(context, shard):
         done.append(shard)
@@ -127,10 +127,10 @@ def test_after_a_kill_it_goes_on_with_the_model_it_began_with(follows, store, mo
             raise Killed
         return real(context, shard)
 
-    monkeypatch.setattr(pipeline_run, "recommend_shard", dies_at_the_third)
+    monkeypatch.setattr(steps, "recommend_shard", dies_at_the_third)
     with pytest.raises(Killed):
         run_night(config_for(follows, shards=4), store, DATE)
-    monkeypatch.setattr(pipeline_run, "recommend_shard", real)
+    monkeypatch.setattr(steps, "recommend_shard", real)
     with monkeypatch.context() as patched:
         patched.setattr("raypipe.pipeline.load.train", None)
         run = run_night(config_for(follows, shards=4), store, DATE).run
@@ -139,7 +139,7 @@ def test_after_a_kill_it_goes_on_with_the_model_it_began_with(follows, store, mo
 
 
 def test_a_model_that_was_torn_is_trained_again_and_so_are_its_shards(follows, store, monkeypatch):
-    real, done = pipeline_run.recommend_shard, []
+    real, done = steps.recommend_shard, []
 
     def dies(context, shard):
         if done:
@@ -148,7 +148,7 @@ def test_a_model_that_was_torn_is_trained_again_and_so_are_its_shards(follows, s
         return real(context, shard)
 
     with monkeypatch.context() as patched:
-        patched.setattr(pipeline_run, "recommend_shard", dies)
+        patched.setattr(steps, "recommend_shard", dies)
         with pytest.raises(Killed):
             run_night(config_for(follows, shards=3), store, DATE)
     assert list(store.root.rglob("scratch/shards/*.json"))
@@ -156,7 +156,7 @@ def test_a_model_that_was_torn_is_trained_again_and_so_are_its_shards(follows, s
     kept.write_bytes(kept.read_bytes()[:-8] + bytes(8))
     with monkeypatch.context() as patched:
         patched.setattr(
-            pipeline_run, "recommend_shard", lambda *told: (done.append(told[1]), real(*told))[1]
+            steps, "recommend_shard", lambda *told: (done.append(told[1]), real(*told))[1]
         )
         run = run_night(config_for(follows, shards=3), store, DATE).run
     assert len(done) == 1 + 3

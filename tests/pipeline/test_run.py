@@ -20,6 +20,7 @@ from raypipe.errors import (
 )
 from raypipe.graph.demo import demo_follows
 from raypipe.pipeline import run as pipeline_run
+from raypipe.pipeline import steps
 from raypipe.pipeline.run import run_night
 from raypipe.storage.runs.manifest import Manifest
 from raypipe.storage.runs.store import RunStore
@@ -257,7 +258,7 @@ def test_a_graph_that_does_not_fit_on_this_machine_is_refused(follows, store, mo
 def test_a_second_start_with_other_memory_cuts_other_shards(follows, store, monkeypatch):
     """What was finished for the first cut is of no use, and in nobody's way."""
     cuts = []
-    real = pipeline_run.recommend_shard
+    real = steps.recommend_shard
 
     def dies_after_two(work, shard):
         cuts.append(shard)
@@ -265,10 +266,10 @@ def test_a_second_start_with_other_memory_cuts_other_shards(follows, store, monk
             raise Killed
         return real(work, shard)
 
-    monkeypatch.setattr(pipeline_run, "recommend_shard", dies_after_two)
+    monkeypatch.setattr(steps, "recommend_shard", dies_after_two)
     with pytest.raises(Killed):
         run_night(config_for(follows, shards=4), store, DATE)
-    monkeypatch.setattr(pipeline_run, "recommend_shard", real)
+    monkeypatch.setattr(steps, "recommend_shard", real)
     run = run_night(config_for(follows, memory_per_task="300.02MB"), store, DATE).run
     assert run.manifest.counts.shards > 5
     whole = run_night(config_for(follows), RunStore(store.root.with_name("whole")), DATE).run
@@ -450,7 +451,7 @@ class Killed(BaseException):
 def test_goes_on_from_the_shards_that_were_finished(follows, store, monkeypatch):
     config = config_for(follows, shards=7)
     done = []
-    real = pipeline_run.recommend_shard
+    real = steps.recommend_shard
 
     def dies_after_three(work, shard):
         if len(done) == 3:
@@ -458,13 +459,13 @@ def test_goes_on_from_the_shards_that_were_finished(follows, store, monkeypatch)
         done.append(shard)
         return real(work, shard)
 
-    monkeypatch.setattr(pipeline_run, "recommend_shard", dies_after_three)
+    monkeypatch.setattr(steps, "recommend_shard", dies_after_three)
     with pytest.raises(Killed):
         run_night(config, store, DATE)
     first = list(done)
     done.clear()
     monkeypatch.setattr(
-        pipeline_run, "recommend_shard", lambda *args: (done.append(args[1]), real(*args))[1]
+        steps, "recommend_shard", lambda *args: (done.append(args[1]), real(*args))[1]
     )
     run = run_night(config, store, DATE).run
     assert len(first) == 3
@@ -481,10 +482,10 @@ def raise_killed(*args):
 def test_a_second_start_stands_on_the_ladder_of_the_first(follows, store, monkeypatch):
     config = config_for(follows, shards=2, ladder="holdout")
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline_run, "recommend_shard", raise_killed)
+        patch.setattr(steps, "recommend_shard", raise_killed)
         with pytest.raises(Killed):
             run_night(config, store, DATE)
-    monkeypatch.setattr(pipeline_run, "choose_ladder", raise_killed)
+    monkeypatch.setattr(steps, "choose_ladder", raise_killed)
     run = run_night(config, store, DATE).run
     monkeypatch.undo()
     whole = run_night(config, RunStore(store.root.with_name("whole")), DATE).run
@@ -522,7 +523,7 @@ def test_killed_between_finished_and_published(follows, store, monkeypatch):
             run_night(config, store, DATE)
     (finished,) = store.runs()
     assert store.current_id() is None
-    monkeypatch.setattr(pipeline_run, "_compute", raise_killed)
+    monkeypatch.setattr(pipeline_run, "_make_run", raise_killed)
     outcome = run_night(config, store, DATE)
     assert (outcome.run.id, outcome.new) == (finished.id, True)
     assert store.current() == finished

@@ -303,7 +303,7 @@ def test_the_evidence_learns_as_the_night_does(elsewhere, monkeypatch):
     asked = {"ladder": "holdout", "evaluation__min_follows": 2}
     seen = []
     monkeypatch.setattr(
-        "raypipe.pipeline.run.choose_ladder",
+        "raypipe.pipeline.steps.choose_ladder",
         lambda *told: seen.append(told[5]) or choose_ladder(*told),
     )
     night("a", **asked, **EVERYTHING)

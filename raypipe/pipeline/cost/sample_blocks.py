@@ -12,10 +12,10 @@ from raypipe.kernels.column_blocks import (
     ColumnBlocks,
     ask,
     build_block,
-    no_neighbours,
     search_block,
 )
 from raypipe.kernels.exact_scores import best_candidates
+from raypipe.kernels.tanimoto import no_neighbours
 from raypipe.recommend.context import ShardContext
 from raypipe.recommend.shard import make_lists, recommend_shard
 
@@ -62,18 +62,18 @@ def rates_in_blocks(
             started = time.thread_time()
             search_block(followees, block, some, search.threshold, near[number])
             seconds[number] += time.thread_time() - started
-    for number, some in enumerate(contexts):
+    for number, sampled in enumerate(contexts):
         started = time.thread_time()
         found = near[number]
         if search.hubs_left_out:
             found = best_candidates(
                 context.follows.followees,
-                some.accounts,
+                sampled.accounts,
                 found,
                 search.neighbours,
                 search.threshold,
             )
-        make_lists(some, (0, len(some.accounts)), found)
+        make_lists(sampled, (0, len(sampled.accounts)), found)
         seconds[number] += time.thread_time() - started
     units = [float(estimate[sample].sum()) for sample in samples]
     return [taken / unit for taken, unit in zip(seconds.tolist(), units, strict=True)], building

@@ -70,7 +70,7 @@ def measure_degrees(degrees: Degrees, config: RunConfig) -> np.ndarray:
     hubs = int(searched is not degrees)
     sample = draw_sample(searched, np.where(is_asked, classes, -1), config, hubs)
     # The first call compiles, or loads what was compiled; what every call takes is no account's.
-    _, *calls = (seconds_of(sample.context, [0]) for _ in range(4))
+    _, *calls = (seconds_of(sample.context, np.zeros(1, np.int64)) for _ in range(4))
     of_sample = expected_cost(searched, config, sample.share)[sample.rows]
     rates = {}
     for number in np.unique(classes[sample.rows]):

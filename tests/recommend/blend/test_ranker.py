@@ -19,7 +19,7 @@ from raypipe.evaluation import blending, holdout_selection
 from raypipe.evaluation.evaluate import evaluate
 from raypipe.evaluation.holdout_selection import choose_ladder, decide
 from raypipe.kernels.trees import score
-from raypipe.pipeline import run as pipeline_run
+from raypipe.pipeline import steps
 from raypipe.pipeline.run import run_night
 from raypipe.recommend.blend import training
 from raypipe.recommend.blend.examples import NEGATIVES, Examples, is_example
@@ -298,7 +298,7 @@ def test_a_night_keeps_its_ranker(quick, tmp_path, monkeypatch):
         raise Killed
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline_run, "recommend_shard", killed)
+        patch.setattr(steps, "recommend_shard", killed)
         with pytest.raises(Killed):
             run_night(config, RunStore(tmp_path / "killed"), DATE)
     monkeypatch.setattr(training, "_TREES", 5)

@@ -20,7 +20,7 @@ from raypipe.config import load_config
 from raypipe.config.feedback_url import store_url
 from raypipe.errors import ConfigError, FeedbackError, InputError, LeakError, MissingInputError
 from raypipe.evaluation.holdout_selection import Decision
-from raypipe.pipeline import run as pipeline_run
+from raypipe.pipeline import steps
 from raypipe.pipeline.publish_gate import check_lists
 from raypipe.pipeline.run import run_night
 from raypipe.recommend.filters.eligibility import exclusions_of
@@ -239,7 +239,7 @@ def test_a_store_that_goes_away_during_the_night_refuses_the_run(monkeypatch):
         Path("runs/feedback.sqlite").write_bytes(b"not a database at all" * 100)
         return check_lists(*arguments)
 
-    monkeypatch.setattr(pipeline_run, "check_lists", gate)
+    monkeypatch.setattr("raypipe.pipeline.write.check_lists", gate)
     with pytest.raises(FeedbackError):
         run_night(config_for(), store, "2026-03-01")
     assert store.current_id() is None
@@ -250,7 +250,7 @@ def test_a_leak_publishes_nothing(monkeypatch):
     write(ROWS)
     store = RunStore(Path("runs"))
     reject(("a", "z"))
-    monkeypatch.setattr(pipeline_run, "exclusions_of", lambda filters: exclusions_of(NONE))
+    monkeypatch.setattr(steps, "exclusions_of", lambda filters: exclusions_of(NONE))
     with pytest.raises(LeakError, match=r"1 recommendations must not be shown: 'z' to 'a': the "):
         run_night(config_for(), store, "2026-03-01")
     assert store.current_id() is None
@@ -305,7 +305,7 @@ def stands_on(monkeypatch, *names, how="fill_up"):
     tier = TierRecord(min_follows=0, sources=names, how=how)
     ladder = LadderDecision(decided_by="fixed", why="", metric="", tiers=(tier,))
     decided = Decision(ladder, stumps(names))
-    monkeypatch.setattr(pipeline_run, "choose_ladder", lambda *_: decided)
+    monkeypatch.setattr(steps, "choose_ladder", lambda *_: decided)
 
 
 MODEL = {

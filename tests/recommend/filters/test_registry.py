@@ -13,7 +13,6 @@ from typer.testing import CliRunner
 from raypipe.cli import app
 from raypipe.config import load_config, to_yaml
 from raypipe.errors import ConfigError, InputError, LeakError
-from raypipe.pipeline import run as pipeline_run
 from raypipe.pipeline.run import run_night
 from raypipe.recommend.filters import readers, registry
 from raypipe.recommend.filters.codes import AddedReason
@@ -111,7 +110,7 @@ def test_the_gate_checks_a_toy_filter_from_its_own_input(toys, broken, monkeypat
         found = {key: value for key, value in filters.found.items() if key != broken}
         return exclusions_of(type(filters)(filters.accounts, filters.specs, found))
 
-    monkeypatch.setattr(pipeline_run, "exclusions_of", forget)
+    monkeypatch.setattr(steps, "exclusions_of", forget)
     why = {"private": "is private", "rivals": "is a rival"}[broken]
     with pytest.raises(LeakError, match=f"must not be shown: .*: the recommended account {why};"):
         night(toys)
@@ -228,7 +227,7 @@ def test_the_gate_checks_a_custom_filter(monkeypatch):
         return exclusions_of(type(filters)(filters.accounts, filters.specs, {}))
 
     config = custom("my_filters:names")
-    monkeypatch.setattr(pipeline_run, "exclusions_of", forget)
+    monkeypatch.setattr(steps, "exclusions_of", forget)
     with pytest.raises(LeakError, match="the recommended account is left out by the filter mine;"):
         night(config)
 

@@ -1,0 +1,169 @@
+"""The steps of a night before writing: check, filter, select, plan, recommend, report."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
+from typing import NamedTuple
+
+import pyarrow as pa
+
+from raypipe.compute.engines import Runner, RunShards
+from raypipe.compute.stages import Stages
+from raypipe.config import RunConfig
+from raypipe.evaluation.holdout_selection import Decision, choose_ladder
+from raypipe.evaluation.neighbour_recall import similarity_facts, walk_facts
+from raypipe.graph.follow_graph import FollowGraph
+from raypipe.kernels.shards import heaviest_first
+from raypipe.pipeline.checkpoints import Shard, cut_once, decide_once, shard_name
+from raypipe.pipeline.cost.sample import (
+    Cost,
+    cut_shards,
+    estimate_cost,
+    measure_cost,
+    reason_of_blocks,
+)
+from raypipe.pipeline.load import Loaded, NightFilters, Prepared
+from raypipe.recommend.audience import read_accounts
+from raypipe.recommend.context import ShardContext
+from raypipe.recommend.filters.eligibility import exclusions_of
+from raypipe.recommend.filters.inputs import FilterInputs, filters_of, read_filters
+from raypipe.recommend.negative_feedback import rejections_of
+from raypipe.recommend.shard import recommend_shard
+from raypipe.recommend.sources.registry import digest_of_custom_sources, sources_of
+from raypipe.storage.intake.inputs import InputFiles, digest_of_inputs, open_inputs
+from raypipe.storage.records import SimilarityRecord, WalkRecord
+from raypipe.storage.runs.staging import Staging
+from raypipe.storage.runs.store import RunStore
+
+
+class Checked(NamedTuple):
+    """The inputs of a night, opened and checked.
+
+    Attributes:
+        accounts: ids of the audience; None: every account.
+        inputs: the files of follows.
+        filters: the filters and rejections, as read.
+        digest: of everything that the lists depend on, besides date and config.
+    """
+
+    accounts: pa.Array | None
+    inputs: InputFiles
+    filters: FilterInputs
+    digest: str
+
+
+class ShardPlan(NamedTuple):
+    """How the shards of a night run.
+
+    Attributes:
+        shards: ranges of the audience.
+        cost: predicted seconds of each account.
+        run_shards: runs a function on shards, here or over Ray.
+        cpus: number of shards at a time.
+        why_cluster, why_blocks: for the user; blocks are None where there is one index.
+    """
+
+    shards: list[Shard]
+    cost: Cost
+    run_shards: RunShards
+    cpus: int
+    why_cluster: str
+    why_blocks: str | None
+
+    @property
+    def seconds(self) -> float:
+        """Predicted seconds of one CPU."""
+        return sum(map(self.cost.of, self.shards))
+
+
+class SearchReport(NamedTuple):
+    """What the limits on hubs and intermediaries have left out."""
+
+    similarity: SimilarityRecord
+    walks: dict[str, WalkRecord]
+
+
+def check_inputs(config: RunConfig, store: RunStore, date: str, stages: Stages) -> Checked:
+    """Open the inputs and check them, before anything is computed."""
+    with stages.stage("check"):
+        sources_of(config)  # raises for a source of the user's own that cannot be used
+        accounts = read_accounts(config.audience)
+        inputs = open_inputs(config.input)
+        filters = read_filters(config, store, date)
+        digest = digest_of_inputs(inputs, accounts).encode() + filters.digest()
+        digest += digest_of_custom_sources(config.sources)
+    return Checked(accounts, inputs, filters, hashlib.sha256(digest).hexdigest())
+
+
+def apply_filters(config: RunConfig, inputs: FilterInputs, graph: FollowGraph) -> NightFilters:
+    """The filters by account index, and the rejections to learn from."""
+    filters = filters_of(inputs, graph)
+    rejections = None
+    if config.feedback.negative.teach and len(filters.rejected.codes):
+        rejections = rejections_of(filters.rejected, graph, filters.shown)
+    return NightFilters(filters, exclusions_of(filters), rejections)
+
+
+def select_ladder(
+    config: RunConfig,
+    loaded: Loaded,
+    filters: NightFilters,
+    run_on: Callable[[float], Runner],
+    staging: Staging,
+    stages: Stages,
+) -> Decision:
+    """The ladder, by hold-out where the config asks for it; after a kill, as it was selected."""
+    graph, audience = loaded.graph, loaded.audience
+    return decide_once(
+        staging,
+        lambda: choose_ladder(graph, audience, config, stages, run_on, filters.rejections),
+    )
+
+
+def plan_shards(
+    config: RunConfig,
+    prepared: Prepared,
+    run_on: Callable[[float], Runner],
+    staging: Staging,
+    stages: Stages,
+) -> ShardPlan:
+    """Measure the cost of a sample, and cut the audience; after a kill, as it was cut."""
+    context = prepared.context
+    with stages.stage("plan"):
+        run_shards, cpus, why_cluster = run_on(estimate_cost(context))
+        stages.progress.say(why_cluster)
+        cost = measure_cost(context, config.seed)
+        cut = partial(cut_shards, cost, cpus, config.shards, prepared.shard_accounts)
+        shards = cut_once(staging, config.memory_per_task, cut)
+        why_blocks = reason_of_blocks(context.search, cost, shards, config.memory_per_task)
+        if why_blocks:
+            stages.progress.say(why_blocks)
+    return ShardPlan(shards, cost, run_shards, cpus, why_cluster, why_blocks)
+
+
+def recommend(context: ShardContext, plan: ShardPlan, staging: Staging, stages: Stages) -> None:
+    """Make the lists of every shard that is not finished yet, and keep them in the staging."""
+    with stages.stage("recommend", total=plan.seconds):
+        kept = set(staging.shards())
+        ordered = heaviest_first(plan.shards, plan.cost.accounts)
+        todo = [shard for shard in ordered if shard_name(shard) not in kept]
+        for shard in set(plan.shards) - set(todo):
+            stages.progress.advance(plan.cost.of(shard))
+        for result in plan.run_shards(partial(recommend_shard, context), todo):
+            staging.save_shard(shard_name(result.shard), result.tables)
+            stages.progress.advance(plan.cost.of(result.shard))
+
+
+def report_search(
+    config: RunConfig, graph: FollowGraph, context: ShardContext, stages: Stages
+) -> SearchReport:
+    """What the limits on hubs and intermediaries have left out, of the sources in use."""
+    hubs = context.search and context.search.hubs_left_out
+    with stages.stage("recall") if hubs else nullcontext():
+        similarity = similarity_facts(graph, context, config)
+    used = {name for tier in context.lists.ladder for name in tier.sources}
+    walks = walk_facts(context.follows, config)
+    return SearchReport(similarity, {name: walks[name] for name in walks if name in used})

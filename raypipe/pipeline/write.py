@@ -1,0 +1,202 @@
+"""The last steps of a night: write the run's files, check the lists, report the facts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from raypipe.compute.meter import StageMeasure
+from raypipe.compute.stages import Stages
+from raypipe.compute.versions import versions
+from raypipe.config import RunConfig, to_yaml
+from raypipe.evaluation.holdout_selection import Decision
+from raypipe.graph.follow_graph import save_graph
+from raypipe.pipeline.checkpoints import PUBLISHED, count_lists, published_tables
+from raypipe.pipeline.cost.sample import write_seconds
+from raypipe.pipeline.load import Loaded, NightFilters, Prepared
+from raypipe.pipeline.publish_gate import check_lists
+from raypipe.pipeline.steps import Checked, SearchReport, ShardPlan
+from raypipe.recommend.blend.ranker import save_ranker
+from raypipe.recommend.filters.eligibility import own_reasons
+from raypipe.recommend.models.model import save_model
+from raypipe.recommend.sources.registry import sources_of
+from raypipe.storage.data_files import write_json, write_parquet
+from raypipe.storage.files import disk_errors, write_atomic
+from raypipe.storage.records import StageRecord
+from raypipe.storage.runs.filter_arrays import save_filters
+from raypipe.storage.runs.manifest import (
+    EngineRecord,
+    FeedbackRecord,
+    GraphCounts,
+    InputRecord,
+    PartRecord,
+    RowCounts,
+    RunCounts,
+    RunFacts,
+    SecondsRecord,
+)
+from raypipe.storage.runs.parts import write_parts
+from raypipe.storage.runs.staging import Staging
+
+Parts = dict[str, tuple[PartRecord, ...]]
+
+
+class Computed(NamedTuple):
+    """The results of the steps before writing.
+
+    Attributes:
+        checked: the inputs.
+        loaded: the graph.
+        filters: the exclusions.
+        decision: the ladder.
+        prepared: search, sources and model.
+        plan: the shards.
+    """
+
+    checked: Checked
+    loaded: Loaded
+    filters: NightFilters
+    decision: Decision
+    prepared: Prepared
+    plan: ShardPlan
+
+
+def write_run(config: RunConfig, night: Computed, staging: Staging, stages: Stages) -> Parts:
+    """Write the files of the run into its staging; returns the parts of the lists, by table."""
+    loaded, names = night.loaded, tuple(sources_of(config))
+    model, ranker = night.prepared.model, night.prepared.context.lists.blend.ranker
+    with stages.stage("write"):
+        parts = {
+            kind: write_parts(
+                staging.path,
+                kind,
+                published_tables(staging, night.plan.shards, loaded.graph, kind, names),
+            )
+            for kind in PUBLISHED
+        }
+        with disk_errors(f"{staging.path}: cannot be written"):
+            write_atomic(staging.path / "config.yaml", to_yaml(config).encode(), sync=False)
+            write_json(staging.path / "statistics.json", loaded.statistics, sync=False)
+            write_parquet(staging.path / "quarantine.parquet", loaded.quarantine, sync=False)
+            save_graph(loaded.graph, staging.path / "graph")
+        _save_filters(night.filters, staging)
+        if model:
+            save_model(model, staging.path / "model")
+        if ranker:
+            save_ranker(ranker, staging.path / "ranker.json")
+    return parts
+
+
+def _save_filters(night: NightFilters, staging: Staging) -> None:
+    save_filters(
+        staging.path,
+        night.exclusions.rows,
+        night.exclusions.reasons,
+        own_reasons(night.filters, night.exclusions.rows),
+        night.filters.previously_followed,
+        night.exclusions.globally_excluded,
+        night.filters.shown,
+    )
+
+
+def check_at_the_gate(night: Computed, parts: Parts, staging: Staging, stages: Stages) -> int:
+    """Join the written lists with every exclusion; returns the number of recommendations.
+
+    Raises:
+        LeakError: one of them must not be shown.
+    """
+    with stages.stage("gate"):
+        graph, filters = night.loaded.graph, night.filters.filters
+        return check_lists(staging.path, parts["recommendations"], graph, filters)
+
+
+def run_facts(
+    config: RunConfig,
+    night: Computed,
+    search: SearchReport,
+    parts: Parts,
+    at_the_gate: int,
+    staging: Staging,
+    stages: Stages,
+) -> RunFacts:
+    """The facts that the manifest reports.
+
+    Args:
+        at_the_gate: number of recommendations that were checked.
+    """
+    plan, read = night.plan, night.checked.filters
+    predicted, actual = _predicted_and_actual(
+        stages.meter.stages,
+        plan.seconds / plan.cpus,
+        write_seconds(len(plan.cost.accounts), config),
+    )
+    return RunFacts(
+        config_digest=config.digest(),
+        fingerprint=night.loaded.graph.fingerprint,
+        seed=config.seed,
+        counts=_counts(config, night, parts, at_the_gate, staging),
+        feedback=FeedbackRecord(
+            url=config.feedback.url,
+            watermark=read.rejections.watermark,
+            previously_followed_in=read.before and read.before.id,
+            shown_in=read.shown_in and read.shown_in.id,
+        ),
+        ladder=night.decision.ladder,
+        similarity=search.similarity,
+        walks=search.walks,
+        parts=parts,
+        inputs=tuple(
+            InputRecord(file=str(path), bytes=size) for path, size in night.checked.inputs.sizes
+        ),
+        engines=EngineRecord(
+            frames=night.loaded.why_frames, cluster=plan.why_cluster, similarity=plan.why_blocks
+        ),
+        predicted=predicted,
+        actual=actual,
+        stages=tuple(StageRecord(**stage._asdict()) for stage in stages.meter.stages),
+        versions=versions(),
+    )
+
+
+def _counts(
+    config: RunConfig, night: Computed, parts: Parts, at_the_gate: int, staging: Staging
+) -> RunCounts:
+    shards, ladder = night.plan.shards, night.prepared.context.lists.ladder
+    lists = count_lists(staging, shards, ladder, tuple(sources_of(config)))
+    statistics = night.loaded.statistics
+    return RunCounts(
+        rows=RowCounts(**night.loaded.rows),
+        graph=GraphCounts(
+            accounts=statistics["accounts"],
+            follows=statistics["follows"],
+            co_follow_pairs=statistics["co_follow_pairs"],
+        ),
+        audience=len(night.plan.cost.accounts),
+        neighbours=sum(part.rows for part in parts["neighbours"]),
+        recommendations=lists.recommendations,
+        excluded=lists.excluded,
+        filters=night.filters.filters.counts,
+        checked_at_the_gate=at_the_gate,
+        shards=len(shards),
+    )
+
+
+def _predicted_and_actual(
+    stages: Sequence[StageMeasure], recommend: float, write: float
+) -> tuple[SecondsRecord, SecondsRecord]:
+    """Seconds as predicted before the shards ran, and as measured."""
+    seconds = {stage.stage: stage.seconds for stage in stages}
+    total = sum(seconds.values())
+    before = total - seconds["recommend"] - seconds["write"]
+
+    def record(recommend: float, write: float, total: float) -> SecondsRecord:
+        return SecondsRecord(
+            recommend_seconds=round(recommend, 3),
+            write_seconds=round(write, 3),
+            total_seconds=round(total, 3),
+        )
+
+    return (
+        record(recommend, write, before + recommend + write),
+        record(seconds["recommend"], seconds["write"], total),
+    )
