@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from raypipe.cli import app
 from raypipe.config import load_config, to_yaml
 from raypipe.errors import ConfigError, InputError, LeakError
+from raypipe.pipeline import steps
 from raypipe.pipeline.run import run_night
 from raypipe.recommend.filters import readers, registry
 from raypipe.recommend.filters.codes import AddedReason
