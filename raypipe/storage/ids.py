@@ -10,7 +10,7 @@ import pyarrow.compute as pc
 
 
 def number_ids(seen: pa.ChunkedArray) -> tuple[pa.LargeStringArray, np.ndarray]:
-    """Sorted distinct ids, and for each seen id its int32 place among them."""
+    """The sorted distinct ids, and for each id in ``seen`` its int32 position among them."""
     encoded = seen.combine_chunks().dictionary_encode()
     order = pc.sort_indices(encoded.dictionary).to_numpy()
     place = np.empty(len(order), np.int32)
@@ -19,9 +19,9 @@ def number_ids(seen: pa.ChunkedArray) -> tuple[pa.LargeStringArray, np.ndarray]:
 
 
 def digest_of_ids(ids: pa.LargeStringArray) -> bytes:
-    """SHA-256 over ids in their order; where one ends and the next begins counts too."""
+    """SHA-256 over ids in their order; their boundaries count, too."""
     ids = pa.concat_arrays([ids])  # a slice would bring the bytes of its neighbours
     lengths = pc.binary_length(ids).to_numpy(zero_copy_only=False)
-    digest = hashlib.sha256(np.ascontiguousarray(lengths, np.int64))
-    digest.update(np.frombuffer(ids.buffers()[2] or b"", np.uint8)[: lengths.sum()])
+    digest = hashlib.sha256(np.ascontiguousarray(lengths, np.int64).data)
+    digest.update(np.frombuffer(ids.buffers()[2] or b"", np.uint8)[: lengths.sum()].data)
     return digest.digest()

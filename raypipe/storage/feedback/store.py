@@ -134,7 +134,8 @@ class FeedbackStore:
         Raises:
             FeedbackError: the store cannot be read.
         """
-        watermark, columns = 0, ([], [])
+        watermark = 0
+        columns: tuple[list[pa.Array], list[pa.Array]] = ([], [])
         with self._reading() as connection:
             if connection is not None:
                 watermark = _last_event(connection)

@@ -6,7 +6,6 @@ good rows, and a report with the number of its rows and why some of them are in 
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -81,7 +80,7 @@ class BlockReport:
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Is it a type of characters or bytes, of any width?"""
+    """Is it a type of text or bytes, of any width?"""
     return any(
         check(kind)
         for check in (
@@ -109,11 +108,11 @@ def can_be_number(kind: pa.DataType) -> bool:
 def check_rows(
     arrays: Sequence[pa.ChunkedArray], columns: Sequence[Column]
 ) -> tuple[pa.Table, list[tuple[int, str]]]:
-    """Turn raw columns into those of the frame, and take out the rows that are not follows.
+    """Turn raw columns into those of the frame, and remove the rows that cannot be used.
 
     Args:
         arrays: one for each of ``columns``, all equally long, of any type that Arrow can cast.
-        columns: what they are to become.
+        columns: the columns of the frame.
 
     Returns:
         The good rows, and (index from 0, reason) of every other row, ascending.
@@ -165,9 +164,10 @@ def read_rows(
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
     """The table as a pandas frame backed by Arrow, without a copy."""
-    return table.to_pandas(
+    frame: pd.DataFrame = table.to_pandas(
         types_mapper=lambda kind: STRING if pa.types.is_large_string(kind) else pd.ArrowDtype(kind)
     )
+    return frame
 
 
 def empty_frame(columns: Sequence[Column]) -> pd.DataFrame:
@@ -188,9 +188,7 @@ def quarantine_table(file: str, reasons: Sequence[Reason]) -> pa.Table:
 
 def unreadable(path: str, error: OSError) -> MissingInputError:
     """The error for a file that the system will not open or read."""
-    return MissingInputError(
-        f"{path}: cannot be read: {os.strerror(error.errno)}; let this user read it"
-    )
+    return MissingInputError(f"{path}: cannot be read: {error.strerror}; let this user read it")
 
 
 def _check_column(
@@ -200,7 +198,7 @@ def _check_column(
     if pa.types.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
     if column.bounds:
-        return _check_numbers(array, column)
+        return _check_numbers(array, column.label, *column.bounds)
     if not pa.types.is_large_string(column.type):
         return array.cast(column.type), []
     if is_text(array.type):
@@ -214,13 +212,13 @@ def _check_column(
 
 
 def _check_numbers(
-    array: pa.ChunkedArray, column: Column
+    array: pa.ChunkedArray, label: str, low: float, high: float
 ) -> tuple[pa.ChunkedArray, list[tuple[str, np.ndarray]]]:
-    """The column as numbers, and the masks of the rows without one and of those out of bounds."""
-    numbers, (low, high) = _numbers(array), column.bounds
+    """The column as numbers, and masks of the rows without a number and of those out of bounds."""
+    numbers = _numbers(array)
     masks = {
-        f"column {column.label} is no number": np.isnan(numbers),
-        f"column {column.label} is outside {low:g} to {high:g}": (numbers < low) | (numbers > high),
+        f"column {label} is no number": np.isnan(numbers),
+        f"column {label} is outside {low:g} to {high:g}": (numbers < low) | (numbers > high),
     }
     faults = [(reason, mask) for reason, mask in masks.items() if mask.any()]
     return pa.chunked_array([numbers]), faults
@@ -230,12 +228,15 @@ def _numbers(array: pa.ChunkedArray) -> np.ndarray:
     """float64: each value as a number, NaN where it is none."""
     if pa.types.is_timestamp(array.type):
         array = array.cast(pa.int64())
+    numbers: np.ndarray
     if not is_text(array.type):
-        return array.cast(pa.float64(), safe=False).to_numpy()
+        numbers = array.cast(pa.float64(), safe=False).to_numpy()
+        return numbers
     # Arrow's own cast stops at the first text that is no number, without saying where it is.
     encoded = array.cast(pa.large_binary()).combine_chunks().dictionary_encode()
-    of_place = np.array([_number(text) for text in encoded.dictionary.to_pylist()] + [np.nan])
-    return of_place[encoded.indices.fill_null(len(of_place) - 1).to_numpy()]
+    distinct = np.array([_number(text) for text in encoded.dictionary.to_pylist()] + [np.nan])
+    numbers = distinct[encoded.indices.fill_null(len(distinct) - 1).to_numpy()]
+    return numbers
 
 
 def _number(text: bytes) -> float:

@@ -18,15 +18,16 @@ def choose_columns(
     config: InputConfig,
     bounds: Mapping[str, tuple[float, float]] | None = None,
 ) -> list[tuple[Column, ...]]:
-    """For each file the columns to read, those of the frame in the same order for all.
+    """The columns to read from each file; those of the frame come in the same order for all.
 
     A carried column has the type that it has in all files, or is text where they differ.
 
     Args:
-        bounds: of the columns of numbers, by their names in the frame.
+        bounds: the lowest and the highest value of each column of numbers, by name in the frame.
 
     Raises:
-        ConfigError, InputError: a column is missing, is there twice, or cannot hold what it is to.
+        ConfigError, InputError: a column is missing, is there twice, or has a type that does not
+            fit.
     """
     bounds = bounds or {}
     positions = [_positions(file, config) for file in files]
@@ -51,7 +52,7 @@ def choose_columns(
 
 
 def _positions(file: InputFile, config: InputConfig) -> dict[str, int]:
-    """Where in the file each column of the frame is."""
+    """The position in the file of each column of the frame."""
     key, labels = _labels(config)
     if not file.header:  # the default names stand for the first columns
         labels = {
@@ -90,7 +91,7 @@ def _positions(file: InputFile, config: InputConfig) -> dict[str, int]:
 
 
 def _labels(config: InputConfig) -> tuple[str, dict[str, str | int]]:
-    """The key of the config that names the columns, and what each of the frame is called there."""
+    """The key of the config that names the columns, and the label of each column of the frame."""
     if config.kind == "follows":
         return "columns", {name: getattr(config.columns, name) for name in (FOLLOWER, FOLLOWING)}
     labels = {name: getattr(config.rating_columns, name) for name in (USER, ITEM, RATING)}
@@ -101,7 +102,7 @@ def _labels(config: InputConfig) -> tuple[str, dict[str, str | int]]:
 def _find(file: InputFile, wanted: Iterable[str | int], key: str, config: InputConfig) -> list[int]:
     """The position of each wanted column, given by name or by position."""
     wanted = list(wanted)
-    known = {position: position for position in range(len(file.names))}
+    known: dict[str | int, int] = {position: position for position in range(len(file.names))}
     known |= {name: position for position, name in enumerate(file.names)}
     missing = [str(name) for name in wanted if name not in known]
     if missing:
@@ -112,7 +113,7 @@ def _find(file: InputFile, wanted: Iterable[str | int], key: str, config: InputC
     for name in wanted:
         label = file.names[known[name]]
         count = file.names.count(label)
-        # In CSV a position tells such columns apart; Parquet is read by name.
+        # A position tells two columns of one name apart, unless the format reads by name.
         if count > 1 and (name == label or file.by_name):
             raise InputError(
                 f"{file.path}: column {label} is there {count} times; "

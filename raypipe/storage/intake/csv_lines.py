@@ -158,7 +158,8 @@ def _at_edges(
     """For each quote: is a delimiter, a line end or the end of the text on its outer side?"""
     edge = np.isin(np.arange(256), [ord(delimiter), LF, CR])
     outer = np.where(opens, quotes - 1, quotes + 1)
-    return (outer < 0) | (outer == len(data)) | edge[data[outer % len(data)]]
+    at_edge: np.ndarray = (outer < 0) | (outer == len(data)) | edge[data[outer % len(data)]]
+    return at_edge
 
 
 def _count_between(positions: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:

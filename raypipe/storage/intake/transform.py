@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -89,14 +91,14 @@ def _is_text_or_missing(value: object) -> bool:
 
 def _without_missing_ids(spec: str, frame: Frame) -> tuple[Frame, pa.Table]:
     reasons: dict[int, list[str]] = {}
-    missing = None
+    missing: Any = False
     for column in (FOLLOWER, FOLLOWING):
         null = frame[column].isna()
         empty = frame[column].fillna("x") == ""
         for reason, mask in (("null", null), ("empty", empty)):
             for index in np.flatnonzero(mask.to_numpy(dtype=bool)).tolist():
                 reasons.setdefault(index, []).append(f"{reason} id in column {column}")
-        missing = null | empty if missing is None else missing | null | empty
+        missing = null | empty | missing
     if reasons:
         frame = frame[~missing]
     rows = [(index + 1, "; ".join(reasons[index])) for index in sorted(reasons)]

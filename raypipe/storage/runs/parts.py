@@ -136,7 +136,8 @@ def _places(ids: pa.ChunkedArray, account: str) -> tuple[int, int]:
     rows = range(len(ids))
 
     def id_at(row: int) -> str:
-        return ids[row].as_py()
+        account_id: str = ids[row].as_py()
+        return account_id
 
     return bisect_left(rows, account, key=id_at), bisect_right(rows, account, key=id_at)
 
@@ -158,7 +159,7 @@ def _may_hold(statistics: Any, account: str) -> bool:
     # An id of some thousand bytes leaves its row group without bounds.
     if statistics is None or not statistics.has_min_max:
         return True
-    return statistics.min <= account <= statistics.max
+    return bool(statistics.min <= account <= statistics.max)
 
 
 def _cut(tables: Iterable[pa.Table], schema: pa.Schema, part_rows: int) -> Iterator[pa.Table]:

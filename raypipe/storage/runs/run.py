@@ -88,12 +88,13 @@ class Run:
             RunError: the run's files are gone or damaged.
         """
         try:
-            return read_json(self.path / "statistics.json")
+            statistics: dict[str, Any] = read_json(self.path / "statistics.json")
         except (OSError, ValueError) as error:
             raise RunError(
                 f"run {self.id}: its statistics cannot be read ({error}); "
                 "go back to another run: raypipe runs rollback"
             ) from error
+        return statistics
 
     def _read(self, kind: str, account: str, k: int | None) -> pa.Table:
         parts = self.manifest.parts

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import os
 from collections import Counter
 from pathlib import Path
@@ -231,7 +232,8 @@ def test_a_night_lists_once_looks_once_and_opens_each_header_once(tmp_path, monk
     monkeypatch.setattr(InputFiles, "check_unchanged", check_unchanged)
     settings = {"input.follows": str(folder), "cluster": "none", "ladder": "fixed"}
     made = run_night(load_config(None, settings), RunStore(tmp_path / "runs"), "2026-03-01")
-    assert made.run.manifest["counts"]["rows"]["rows_in"] == 5
+    manifest = json.loads((made.run.path / "manifest.json").read_text())
+    assert manifest["counts"]["rows"]["rows_in"] == 5
     names = ("a.csv", "b.csv.gz", "c.parquet")
     assert +counts == {
         ("listed", "in"): 1,
