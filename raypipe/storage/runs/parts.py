@@ -127,8 +127,8 @@ def places_of_ids(path: Path, ids: Iterable[str]) -> list[int | None]:
 
 def ids_at(path: Path, places: np.ndarray) -> list[str]:
     """The ids at some indices of a file as :func:`places_of_ids` reads it."""
-    ids: list[str] = map_arrow(path).column("id").take(pa.array(places)).to_pylist()
-    return ids
+    column = map_arrow(path).column("id")
+    return [column[place].as_py() for place in places.tolist()]  # pa.array would import pandas
 
 
 def _places(ids: pa.ChunkedArray, account: str) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from raypipe.cli import app
 from raypipe.graph.demo import write_demo
-from raypipe.storage.feedback.quick_read import rejected_by
+from raypipe.storage.feedback.quick_read import rejections_by
 
 
 @pytest.fixture(autouse=True)
@@ -110,7 +110,7 @@ def test_bad_rows_go_to_quarantine(elsewhere):
             (7, "empty id in column accountId"),
         )
     ]
-    assert rejected_by("sqlite:///runs/feedback.sqlite", "ann") == {"bob", "cid"}
+    assert rejections_by("sqlite:///runs/feedback.sqlite", "ann").keys() == {"bob", "cid"}
 
 
 @pytest.mark.parametrize(
