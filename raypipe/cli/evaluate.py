@@ -6,13 +6,16 @@ import datetime
 import signal
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from raypipe.cli.app import app
 from raypipe.cli.options import Config, Follows, Json, Settings, resolve
 from raypipe.errors import ConfigError
+
+if TYPE_CHECKING:
+    from raypipe.config import RunConfig
 
 
 @app.command(epilog="Example: raypipe evaluate configs/nightly.yaml --sources popular,similar")
@@ -48,39 +51,40 @@ def evaluate(
         _evaluate_ratings(resolved, out, json)
         return
 
-    from raypipe.cli.output.evaluation import print_evaluation
+    from raypipe.cli.output.report import print_report
     from raypipe.cli.output.terminal import Bars, print_json
     from raypipe.evaluation.evaluate import evaluate as evaluate_sources
-    from raypipe.evaluation.record import as_json, save
+    from raypipe.evaluation.record import save
+    from raypipe.serving.reports.evaluation import evaluation_report
 
     names = None if sources is None else sources.split(",")
     day = datetime.date.today().isoformat()
     with Bars() as bars:
-        found = evaluate_sources(resolved, names, bars)
+        found = evaluate_sources(resolved, names, bars, day)
         bars.stage("write")
-        place = save(found, out, day)
+        folder = save(found, out)
     if json:
-        print_json({"folder": str(place), **as_json(found, day)})
+        print_json({"folder": str(folder), **found.result.model_dump(mode="json")})
     else:
-        print_evaluation(found, place)
+        print_report(evaluation_report(found.result, str(folder)))
 
 
-def _evaluate_ratings(resolved, out: Path, json: bool) -> None:
-    from raypipe.cli.output.ratings import print_rating_evaluation
+def _evaluate_ratings(resolved: RunConfig, out: Path, json: bool) -> None:
+    from raypipe.cli.output.report import print_report
     from raypipe.cli.output.terminal import Bars, print_json
-    from raypipe.ratings.record import as_json, save_ratings
+    from raypipe.ratings.record import save_ratings
     from raypipe.ratings.run import evaluate_ratings
+    from raypipe.serving.reports.ratings import rating_report
 
     day = datetime.date.today().isoformat()
     with Bars() as bars:
-        found = evaluate_ratings(resolved, bars)
+        found = evaluate_ratings(resolved, bars, day)
         bars.stage("write")
-        place = save_ratings(found, resolved, out, day)
+        folder = save_ratings(found, out)
     if json:
-        print_json({"folder": str(place), **as_json(found, resolved, day)})
+        print_json({"folder": str(folder), **found.result.model_dump(mode="json")})
     else:
-        print_rating_evaluation(found.facts)
-        typer.echo(f"result: {place}")
+        print_report(rating_report(found.result, str(folder)))
 
 
 @app.command(epilog="Example: raypipe sweep configs/sweep-follows.yaml")
@@ -104,14 +108,17 @@ def sweep(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     resolved = resolve(config, follows, settings)
 
-    from raypipe.cli.output.sweep import print_sweep
+    from raypipe.cli.output.report import print_report
     from raypipe.cli.output.terminal import print_json
     from raypipe.cli.output.trials import Lines, TrialTable
-    from raypipe.sweeps.run import run_sweep
+    from raypipe.serving.reports.sweep import sweep_report
+    from raypipe.sweeps.run import BEST, run_sweep
 
     day = datetime.date.today().isoformat()
     found = run_sweep(resolved, sweeps_dir, day, TrialTable, resume, Lines())
     if json:
-        print_json({"folder": str(found.folder), "new": found.new, **found.facts})
+        result = found.result.model_dump(mode="json")
+        print_json({"folder": str(found.folder), "new": found.new, **result})
     else:
-        print_sweep(found)
+        best = str(found.folder / BEST)
+        print_report(sweep_report(found.result, found.folder.name, best, found.new))

@@ -98,11 +98,12 @@ def plan(
     if accounts and not degrees:
         raise ConfigError("--accounts: found no --degrees; expected a degree table to grow")
 
-    from raypipe.cli.output.runs import print_plan
+    from raypipe.cli.output.report import print_report
     from raypipe.cli.output.terminal import Bars, print_json
     from raypipe.compute.engines import cpus_here
     from raypipe.graph.degree_table import grown, read_degrees
     from raypipe.pipeline.plan import plan_degrees, plan_night
+    from raypipe.serving.reports.plans import plan_report
 
     if resolved.input.kind == "ratings":
         if nodes > 1 or cpus or degrees:
@@ -110,12 +111,15 @@ def plan(
                 "--nodes, --cpus, --degrees: found ratings, which are planned for this machine; "
                 "leave these options out"
             )
-        from raypipe.cli.output.ratings import print_rating_plan
         from raypipe.ratings.run import plan_ratings
+        from raypipe.serving.reports.ratings import rating_plan_report
 
         with Bars() as bars:
-            planned = plan_ratings(resolved, bars)
-        print_json(planned) if json else print_rating_plan(planned)
+            ratings = plan_ratings(resolved, bars)
+        if json:
+            print_json(ratings.model_dump(mode="json"))
+        else:
+            print_report(rating_plan_report(ratings))
         return
     with Bars() as bars:
         if degrees:
@@ -125,6 +129,6 @@ def plan(
         else:
             planned = plan_night(resolved, nodes, cpus or cpus_here(), bars)
     if json:
-        print_json(planned)
+        print_json(planned.model_dump(mode="json"))
     else:
-        print_plan(planned)
+        print_report(plan_report(planned))

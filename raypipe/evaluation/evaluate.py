@@ -5,92 +5,95 @@ follows --> train, test --shards--> values by account --bootstrap--> means, inte
 
 from __future__ import annotations
 
+import datetime
 import hashlib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from raypipe.compute.engines import Runner, memory_available, runner
 from raypipe.compute.progress import Progress, Silent
 from raypipe.compute.stages import Stages
+from raypipe.compute.versions import versions
 from raypipe.config import RunConfig
 from raypipe.errors import InputError
 from raypipe.evaluation.holdout_selection import choose_ladder
 from raypipe.evaluation.lists import LADDER, asks_for_model, check_sources, measurable
 from raypipe.evaluation.measuring import Measures, measure_lists, measuring_of, shards_of
-from raypipe.evaluation.metrics import REJECTED, check_names
+from raypipe.evaluation.metric_choice import choose_metrics
+from raypipe.evaluation.metric_spec import MetricSpec
 from raypipe.evaluation.neighbour_recall import walk_facts
-from raypipe.evaluation.reading import digest_of_data, open_data, read_split
-from raypipe.evaluation.results import Row, differences_by_segment, means_by_segment
+from raypipe.evaluation.reading import Data, digest_of_data, open_data, read_split
+from raypipe.evaluation.results import differences_by_segment, means_by_segment
+from raypipe.evaluation.splits import SEGMENTS
 from raypipe.recommend.audience import audience, read_accounts
 from raypipe.recommend.blend.training import check_blend
-from raypipe.recommend.ladder import LEARNED_RANKER, ladder_of
+from raypipe.recommend.ladder import BLENDS, LEARNED_RANKER, ladder_of
 from raypipe.recommend.models.algorithms import check_factors, train
 from raypipe.recommend.shard import warm_up
+from raypipe.storage.evaluations import (
+    EngineRecord,
+    EvaluationResult,
+    MetricRecord,
+    SegmentRecord,
+)
+from raypipe.storage.records import LadderDecision, StageRecord, WalkRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How good the recommendations of some sources are.
+    """An evaluation: its result, and the values of every account.
 
     Attributes:
-        digest: of config, sources and input: equal ones give equal means, to the last bit.
+        result: means, differences and what they are of.
         ids: large_string[m], the accounts measured, in the order of ``measures.accounts``.
         measures: by account.
-        means: rows of ``results.means_by_segment``.
-        differences: rows of ``results.differences_by_segment``.
-        facts: JSON values: split, config, ladder (as it is where the night stands on train; None
-            where it was not asked for), walks (``recall.walk_facts``), engines, seconds by stage.
     """
 
-    digest: str
+    result: EvaluationResult
     ids: pa.LargeStringArray
     measures: Measures
-    means: list[Row]
-    differences: list[Row]
-    facts: dict[str, Any]
 
-    @property
-    def longest(self) -> int:
-        """The largest length at which lists are measured."""
-        return self.facts["config"]["evaluation"]["k"][-1]
+    def to_pandas(self) -> pd.DataFrame:
+        """The means, one row for each segment, source and metric."""
+        return self.result.to_pandas()
 
-    @property
-    def headline(self) -> str | None:
-        """The metric that decides: ndcg at the longest length, or else the first there is.
 
-        None where no metric has a value an account, or that of rejections alone: with it who finds
-        nobody would lead.
-        """
-        names = [
-            name
-            for name in self.measures.metrics
-            if name.endswith(f"@{self.longest}") and not name.startswith(f"{REJECTED}@")
-        ]
-        ndcg = f"ndcg@{self.longest}"
-        return ndcg if ndcg in names else next(iter(names), None)
+class Measured(NamedTuple):
+    """What the tasks measured, and how they ran."""
+
+    measures: Measures
+    ladder: LadderDecision | None
+    walks: dict[str, WalkRecord]
+    why_cluster: str
 
 
 def evaluate(
     config: RunConfig,
     sources: Sequence[str] | None = None,
     progress: Progress | None = None,
+    date: str | None = None,
 ) -> Evaluation:
-    """Hold out a part of the follows, recommend from the others, and see what is found again.
+    """Hold out part of the follows, recommend from the rest, and measure what is recovered.
 
     Args:
         sources: names of sources; ``a+b`` for a filled up by b; ``ladder`` for what a night shows.
             None: each that the config has, lowest phase first, and the ladder.
+        date: of the evaluation, as ``2026-03-01``; None: today.
 
     Raises:
         RaypipeError: one of :mod:`raypipe.errors`.
     """
     named = bool(sources)
     sources = check_sources(sources or (*measurable(config), LADDER), config)
-    check_names(config.evaluation.metrics, config.evaluation.rejections is not None)
+    choose_metrics(config.evaluation.metrics, config.evaluation.rejections is not None)
     check_factors(config)
     check_blend(config)
     stages = Stages(progress or Silent())
@@ -101,54 +104,111 @@ def evaluate(
         digest = hashlib.sha256(told.encode()).hexdigest()[:8]
     with ExitStack() as stack:
         data = read_split(config, accounts, files, stages, stack)
-
-        def run_on(seconds: float) -> Runner:
-            return runner(config, data.engine, seconds, stack, warm_up)
-
-        ladder = None
-        ranker = None
-        if {LADDER, LEARNED_RANKER} & set(sources):
-            # Decided within train: the test follows are hidden from it, too.
-            without_test = data.split.train
-            asked = audience(without_test, accounts, config.audience.min_follows)
-            taught = data.split.rejections
-            decided = choose_ladder(without_test, asked, config, stages, run_on, taught)
-            ladder, ranker = decided
-            if LEARNED_RANKER in sources and not ranker:
-                why = f"source {LEARNED_RANKER}: {(ladder.blend or ladder).why}"
-                if named:
-                    raise InputError(why)
-                stages.progress.say(why)
-                sources = tuple(name for name in sources if name != LEARNED_RANKER)
-        tiers = ladder_of(ladder.tiers) if ladder else ()
-        model = None
-        if asks_for_model(sources, tiers, config):
-            with stages.stage("train"):
-                split = data.split
-                model = train(split.train, config, memory_available(), split.rejections)
-        with stages.stage("prepare"):
-            measuring = measuring_of(data.split, config, sources, model, tiers, ranker=ranker)
-            seconds = float(measuring.estimated_seconds.sum())
-            run_shards, cpus, why_cluster = run_on(seconds)
-            stages.progress.say(why_cluster)
-        with stages.stage("measure", total=seconds):
-            shards = shards_of(measuring, seconds, cpus)
-            measures = measure_lists(measuring, run_shards, shards, stages.progress.advance)
+        measured = _measure(config, sources, named, accounts, data, stages, stack)
+    measures = measured.measures
     with stages.stage("intervals"):
         resamples = config.evaluation.bootstrap
         means = means_by_segment(measures, resamples, config.seed)
         differences = differences_by_segment(measures, resamples, config.seed)
-    facts = {
-        "split": data.split.facts,
-        "config": config.model_dump(mode="json"),
-        "ladder": ladder and ladder.model_dump(mode="json"),
-        "walks": {
-            name: about.model_dump(mode="json")
-            for name, about in walk_facts(measuring.context.follows, config).items()
-            if name in measuring.asked
-        },
-        "engines": {"frames": data.why_frames, "cluster": why_cluster},
-        "stages": [stage._asdict() for stage in stages.meter.stages],
-    }
-    ids = data.split.train.ids.take(pa.array(measures.accounts))
-    return Evaluation(digest, ids, measures, means, differences, facts)
+    chosen = choose_metrics(config.evaluation.metrics, data.split.test_rejections is not None)
+    result = EvaluationResult(
+        date=date or datetime.date.today().isoformat(),
+        digest=digest,
+        data=str(config.input.follows),
+        sources=measures.sources,
+        combined=tuple(name for name in measures.sources if name in (LADDER, *BLENDS)),
+        same_lists_as=measures.same_lists_as,
+        metrics=tuple(
+            MetricRecord(
+                name=spec.name,
+                words=spec.words,
+                better=spec.better,
+                decides=spec.decides,
+                unit=spec.unit,
+            )
+            for spec in chosen
+        ),
+        lengths=tuple(config.evaluation.k),
+        headline=_headline(chosen, config.evaluation.k[-1]),
+        segments=_segments(measures, config),
+        means=means,
+        differences=differences,
+        split=data.split.record,
+        config=config.model_dump(mode="json"),
+        ladder=measured.ladder,
+        walks=measured.walks,
+        engines=EngineRecord(frames=data.why_frames, cluster=measured.why_cluster),
+        stages=tuple(StageRecord(**stage._asdict()) for stage in stages.meter.stages),
+        versions=versions(),
+    )
+    return Evaluation(result, data.split.train.ids.take(pa.array(measures.accounts)), measures)
+
+
+def _measure(
+    config: RunConfig,
+    sources: tuple[str, ...],
+    named: bool,
+    accounts: pa.Array | None,
+    data: Data,
+    stages: Stages,
+    stack: ExitStack,
+) -> Measured:
+    """Decide the ladder where it is asked for, train what is needed, measure all sources.
+
+    Args:
+        named: did the user name the sources? If not, one that cannot be made is left out.
+    """
+
+    def run_on(seconds: float) -> Runner:
+        return runner(config, data.engine, seconds, stack, warm_up)
+
+    split, decision = data.split, None
+    if {LADDER, LEARNED_RANKER} & set(sources):
+        # Decided within train: the test follows are hidden from it, too.
+        asked = audience(split.train, accounts, config.audience.min_follows)
+        decision = choose_ladder(split.train, asked, config, stages, run_on, split.rejections)
+        if LEARNED_RANKER in sources and not decision.ranker:
+            why = f"source {LEARNED_RANKER}: {(decision.ladder.blend or decision.ladder).why}"
+            if named:
+                raise InputError(why)
+            stages.progress.say(why)
+            sources = tuple(name for name in sources if name != LEARNED_RANKER)
+    tiers = ladder_of(decision.ladder.tiers) if decision else ()
+    model = None
+    if asks_for_model(sources, tiers, config):
+        with stages.stage("train"):
+            model = train(split.train, config, memory_available(), split.rejections)
+    with stages.stage("prepare"):
+        ranker = decision.ranker if decision else None
+        measuring = measuring_of(split, config, sources, model, tiers, ranker=ranker)
+        seconds = float(measuring.estimated_seconds.sum())
+        run_shards, cpus, why_cluster = run_on(seconds)
+        stages.progress.say(why_cluster)
+    with stages.stage("measure", total=seconds):
+        shards = shards_of(measuring, seconds, cpus)
+        measures = measure_lists(measuring, run_shards, shards, stages.progress.advance)
+    walks = walk_facts(measuring.context.follows, config)
+    walks = {name: record for name, record in walks.items() if name in measuring.asked}
+    return Measured(measures, decision and decision.ladder, walks, why_cluster)
+
+
+def _headline(chosen: Sequence[MetricSpec], longest: int) -> str | None:
+    """The metric that decides: ndcg where it is measured, else the first that can decide.
+
+    Else the first that has a value an account, but for rejections: by these, a source that
+    recommends nobody would lead.
+    """
+    ranked = [spec.name for spec in chosen if spec.decides]
+    others = [spec.name for spec in chosen if spec.by_account and spec.needs != "rejections"]
+    names = [name for name in ("ndcg",) if name in ranked] + ranked + others
+    return f"{names[0]}@{longest}" if names else None
+
+
+def _segments(measures: Measures, config: RunConfig) -> tuple[SegmentRecord, ...]:
+    bounds = config.evaluation.segments
+    limits = ((0, bounds.warm - 1), (bounds.warm, bounds.hot - 1), (bounds.hot, None))
+    counts = np.bincount(measures.segments, minlength=len(SEGMENTS)).tolist()
+    return tuple(
+        SegmentRecord(name=name, min_follows=least, max_follows=most, accounts=count)
+        for name, (least, most), count in zip(SEGMENTS, limits, counts, strict=True)
+    )

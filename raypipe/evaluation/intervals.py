@@ -16,9 +16,8 @@ import numpy as np
 from numba import njit
 
 from raypipe.kernels.splitmix import STEP, mix, mix_pair
+from raypipe.storage.evaluations import LEVEL
 
-#: So much of the resampled means lies within an interval.
-LEVEL = 0.95
 #: Means taken at a time: values are read once for so many resamples.
 _RESAMPLES = 8
 #: Columns taken at a time, so that what is copied stays below some hundred MB for 1 M accounts.

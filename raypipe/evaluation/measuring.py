@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import inf, nan
+from typing import Any
 
 import numpy as np
 
 from raypipe.config import RunConfig
 from raypipe.evaluation.lists import LADDER, ladders_of, lists_of
-from raypipe.evaluation.metrics import COVERAGE, Popularity, check_names, coverage, metrics
+from raypipe.evaluation.metric_choice import choose_metrics, values_by_account
+from raypipe.evaluation.metric_spec import MetricSpec, Popularity
 from raypipe.evaluation.splits import SEGMENTS, Split
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.shards import cut_short, heaviest_first
@@ -23,13 +25,12 @@ from raypipe.recommend.models.model import FactorModel
 from raypipe.recommend.search import neighbour_search, searched_graph
 from raypipe.recommend.sources.registry import sources_of
 from raypipe.recommend.work_estimate import blend_ns, estimate_ns
+from raypipe.storage.evaluations import ALL
 
-#: Everybody, beside SIZES.
-ALL = "all"
 #: A shard is about so long.
 SHARD_SECONDS = 2.0
 
-RunShards = Callable[[Callable, Iterable], Iterator]
+RunShards = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ class Measuring:
         test: a row for each account of the graph.
         test_rejections: the same, of rejections.
         segments: uint8, of each account to be measured.
-        names: metrics.
+        metrics: to be measured.
         lengths: at which they are taken, ascending.
         seed: of the config.
         shards: number of shards that the config asks for; None: by the estimated cost.
@@ -54,7 +55,7 @@ class Measuring:
     test: Adjacency
     test_rejections: Adjacency | None
     segments: np.ndarray
-    names: tuple[str, ...]
+    metrics: tuple[MetricSpec, ...]
     lengths: tuple[int, ...]
     seed: int
     shards: int | None
@@ -89,13 +90,16 @@ class ShardMeasures:
         shard: (start, stop), positions among the accounts to be measured.
         metrics: names with their lengths, as ``recall@10``.
         values: float64[sources, metrics, m].
-        recommended: int32 codes, each once, by (source, length, segment), these as places.
+        recommended: int32 codes, each once, by (source, length, segment), these as indices; empty
+            where no metric needs them.
+        same: bool[sources, sources], are their lists the same?
     """
 
     shard: tuple[int, int]
     metrics: tuple[str, ...]
     values: np.ndarray
     recommended: dict[tuple[int, int, int], np.ndarray]
+    same: np.ndarray
 
 
 @dataclass(frozen=True)
@@ -108,7 +112,9 @@ class Measures:
         values: float64[sources, metrics, m]; NaN where an account has no value.
         accounts: int32[m], codes.
         segments: uint8[m], places in SEGMENTS.
-        coverage: of the catalogue, by (source, metric, segment); segment is ALL or one of SEGMENTS.
+        of_lists: values of all lists of a segment together, as coverage, by (source, metric,
+            segment); segment is ALL or one of SEGMENTS.
+        same: bool[sources, sources], are their lists the same, for every account?
     """
 
     sources: tuple[str, ...]
@@ -116,7 +122,20 @@ class Measures:
     values: np.ndarray
     accounts: np.ndarray
     segments: np.ndarray
-    coverage: dict[tuple[str, str, str], float]
+    of_lists: dict[tuple[str, str, str], float]
+    same: np.ndarray
+
+    def are_same(self, first: str, second: str) -> bool:
+        """Do two sources make the same lists?"""
+        return bool(self.same[self.sources.index(first), self.sources.index(second)])
+
+    @property
+    def same_lists_as(self) -> dict[str, str]:
+        """Of each source whose lists an earlier source makes too, the earliest such one."""
+        earliest = {
+            name: self.sources[int(np.argmax(self.same[i]))] for i, name in enumerate(self.sources)
+        }
+        return {name: other for name, other in earliest.items() if other != name}
 
 
 def asked_of(ladders: dict[str, tuple[Tier, ...]]) -> set[str]:
@@ -147,7 +166,7 @@ def measuring_of(
         TooLargeError: that is too little, or ``memory_per_task`` is.
     """
     held = split.test_rejections
-    metric_names = check_names(config.evaluation.metrics, held is not None)
+    metrics = choose_metrics(config.evaluation.metrics, held is not None)
     known = sources_of(config)
     lengths = tuple(config.evaluation.k)
     lists = config.recommendations.model_copy(update={"per_account": lengths[-1]})
@@ -172,7 +191,7 @@ def measuring_of(
         test=split.test,
         test_rejections=held,
         segments=split.segments,
-        names=metric_names,
+        metrics=metrics,
         lengths=lengths,
         seed=config.seed,
         shards=config.shards,
@@ -190,18 +209,20 @@ def measure_shard(measuring: Measuring, shard: tuple[int, int]) -> ShardMeasures
     popularity = Popularity(
         follows.follower_counts, int(np.count_nonzero(follows.followees.degrees))
     )
-    found, recommended = [], {}
+    found, recommended, all_codes = [], {}, []
     for place, codes in enumerate(lists_of(context, measuring.ladders, accounts)):
-        asked = measuring.names, measuring.lengths
-        found.append(metrics(codes, test, popularity, *asked, rejected))
-        if COVERAGE in measuring.names:
+        asked = measuring.metrics, measuring.lengths
+        found.append(values_by_account(codes, test, popularity, *asked, rejected))
+        all_codes.append(codes)
+        if of_lists(measuring.metrics):
             for length, k in enumerate(measuring.lengths):
                 for segment in np.unique(segments).tolist():
                     shown = np.unique(codes[segments == segment, :k])
                     recommended[place, length, segment] = shown[shown >= 0]
     values = np.array([list(values.values()) for values in found])
     values = values.reshape(len(found), len(found[0]), len(accounts))
-    return ShardMeasures(shard, tuple(found[0]), values, recommended)
+    same = np.array([[np.array_equal(a, b) for b in all_codes] for a in all_codes])
+    return ShardMeasures(shard, tuple(found[0]), values, recommended, same)
 
 
 def measure_lists(
@@ -222,15 +243,13 @@ def measure_lists(
     todo = heaviest_first(cut_short(seconds, shards, measuring.shard_accounts), seconds)
     names: tuple[str, ...] = ()
     parts: dict[int, np.ndarray] = {}
-    shape = (
-        len(measuring.ladders),
-        len(lengths),
-        len(SEGMENTS),
-        len(context.follows.follower_counts),
-    )
-    recommended = np.zeros(shape if COVERAGE in measuring.names else (0, 0, 0, 0), np.bool_)
+    accounts = len(context.follows.follower_counts)
+    shape = len(measuring.ladders), len(lengths), len(SEGMENTS), accounts
+    recommended = np.zeros(shape if of_lists(measuring.metrics) else (0, 0, 0, 0), np.bool_)
+    same = np.ones((len(measuring.ladders), len(measuring.ladders)), np.bool_)
     for done in run_shards(partial(measure_shard, measuring), todo):
         names, parts[done.shard[0]] = done.metrics, done.values
+        same &= done.same
         for place, codes in done.recommended.items():
             recommended[place][codes] = True
         if advance:
@@ -241,7 +260,8 @@ def measure_lists(
         values=np.concatenate([parts[start] for start in sorted(parts)], axis=2),
         accounts=context.accounts,
         segments=measuring.segments,
-        coverage=_coverage(measuring, recommended),
+        of_lists=_values_of_lists(measuring, recommended),
+        same=same,
     )
 
 
@@ -282,13 +302,24 @@ def measure(
         for metric, values in zip(found.metrics, found.values[0], strict=True)
     }
     return means | {
-        metric: value for (_, metric, segment), value in found.coverage.items() if segment == ALL
+        metric: value for (_, metric, segment), value in found.of_lists.items() if segment == ALL
     }
 
 
-def _coverage(measuring: Measuring, recommended: np.ndarray) -> dict[tuple[str, str, str], float]:
-    """Of the catalogue: everybody with a follower in train, and as many as the config asks for."""
-    if COVERAGE not in measuring.names:
+def of_lists(chosen: Sequence[MetricSpec]) -> list[MetricSpec]:
+    """Those that have one value for all lists together."""
+    return [spec for spec in chosen if not spec.by_account]
+
+
+def _values_of_lists(
+    measuring: Measuring, recommended: np.ndarray
+) -> dict[tuple[str, str, str], float]:
+    """Metrics of all lists together.
+
+    The catalogue are the accounts with a follower in train, or as many as the config asks for.
+    """
+    chosen = of_lists(measuring.metrics)
+    if not chosen:
         return {}
     least = max(1, measuring.context.lists.min_followers)
     catalogue = measuring.context.follows.follower_counts >= least
@@ -297,5 +328,7 @@ def _coverage(measuring: Measuring, recommended: np.ndarray) -> dict[tuple[str, 
         for k, by_segment in zip(measuring.lengths, by_length, strict=True):
             shown = {ALL: by_segment.any(axis=0), **dict(zip(SEGMENTS, by_segment, strict=True))}
             for segment, codes in shown.items():
-                found[source, f"{COVERAGE}@{k}", segment] = coverage(codes, catalogue)
+                for spec in chosen:
+                    value = float(spec(codes, catalogue))
+                    found[source, f"{spec.name}@{k}", segment] = value
     return found

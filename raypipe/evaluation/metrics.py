@@ -1,22 +1,17 @@
-"""How good lists are, one value an account, at every length.
+"""The metrics of lists, and their registry: one function and one row of METRICS each.
 
-A metric is a function of ``hits``: bool[m, n], does the i-th list hold at place j an account that
-is in the i-th row of test? Its value at length k, in column k - 1, is of the first k places; a list
-that is shorter is wrong in the rest. What a metric says of nobody or nothing is NaN.
+Most metrics are functions of ``hits``: bool[m, n], is the candidate at rank j of list i a held-out
+follow of account i? The value at length k, in column k - 1, is of the first k ranks; the ranks past
+the end of a short list count as wrong. A mean over nothing is NaN.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
 
-from raypipe.errors import ConfigError, did_you_mean
+from raypipe.evaluation.metric_spec import MetricSpec, Popularity
 from raypipe.kernels.csr import Adjacency
-
-COVERAGE = "coverage"
 
 
 def find_hits(codes: np.ndarray, test: Adjacency) -> np.ndarray:
@@ -134,18 +129,6 @@ def hit_rate(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     return np.maximum.accumulate(hits, axis=1).astype(np.float64)
 
 
-class Popularity(NamedTuple):
-    """What is known of the popularity of accounts, in train.
-
-    Attributes:
-        followers: int[n], number of followers of every account.
-        following: how many accounts follow anybody.
-    """
-
-    followers: np.ndarray
-    following: int
-
-
 def novelty(codes: np.ndarray, popularity: Popularity) -> np.ndarray:
     """How little known those in the list are: their mean self-information, in bits.
 
@@ -239,98 +222,30 @@ def rejected_share(codes: np.ndarray, rejections: Adjacency) -> np.ndarray:
     return recall(find_hits(codes, rejections), counts)
 
 
-#: Of the hits, in the order in which they are shown. Larger is better.
-RANKING = {
-    "recall": recall,
-    "precision": precision,
-    "ndcg": ndcg,
-    "map": average_precision,
-    "mrr": reciprocal_rank,
-    "hit_rate": hit_rate,
-}
-#: Of whom the lists hold, right or wrong. Neither small nor large is better.
-LISTS = {"novelty": novelty, "popularity_bias": popularity_bias}
-#: Of rejections, where some are held out. Smaller is better.
-REJECTED = "rejected"
-NAMES = (*RANKING, *LISTS, COVERAGE, REJECTED)
-#: Those that need a rating to be predicted, which a follow does not have.
+#: All metrics, in the order in which they are shown. A new one is a function and a row here.
+METRICS: tuple[MetricSpec, ...] = (
+    MetricSpec("recall", recall, "share of the held-out follows that are in the list"),
+    MetricSpec("precision", precision, "share of the list that was held out"),
+    MetricSpec("ndcg", ndcg, "discounted cumulative gain, as a share of the best possible"),
+    MetricSpec("map", average_precision, "mean average precision"),
+    MetricSpec("mrr", reciprocal_rank, "one over the rank of the first hit"),
+    MetricSpec("hit_rate", hit_rate, "share of the accounts with a hit"),
+    MetricSpec("novelty", novelty, "self-information", None, "popularity", "bits"),
+    MetricSpec(
+        "popularity_bias",
+        popularity_bias,
+        "followers of the candidates, as a multiple of those of followees",
+        None,
+        "popularity",
+        "1: as follows in train",
+    ),
+    MetricSpec("coverage", coverage, "share of the catalogue in any list", None, "catalogue"),
+    MetricSpec(
+        "rejected", rejected_share, "share of held-out rejections shown", "lower", "rejections"
+    ),
+)
+#: Those that need a predicted rating, which a follow does not have.
 OF_RATINGS = ("rmse", "mae", "fcp")
-
-
-def check_names(names: Sequence[str] | None, rejections: bool = False) -> tuple[str, ...]:
-    """The metrics of that name, in the order of NAMES; all that there can be for None.
-
-    Args:
-        rejections: are some held out?
-
-    Raises:
-        ConfigError: there is none of such a name, or it is one that such data cannot have.
-
-    Example:
-        >>> check_names(["ndcg", "recall"])
-        ('recall', 'ndcg')
-        >>> check_names(["hitrate"])
-        Traceback (most recent call last):
-        ...
-        raypipe.errors.ConfigError: evaluation.metrics: no metric hitrate; did you mean hit_rate?
-    """
-    for name in names or ():
-        if name in OF_RATINGS:
-            raise ConfigError(
-                f"evaluation.metrics: {name} needs ratings, and a follow has none; "
-                f"follows can have {', '.join(NAMES)}"
-            )
-        if name not in NAMES:
-            raise ConfigError(f"evaluation.metrics: no metric {name}; {did_you_mean(name, NAMES)}")
-        if name == REJECTED and not rejections:
-            raise ConfigError(
-                f"evaluation.metrics: {name} needs rejections to hold out; name a table of them in "
-                "evaluation.rejections"
-            )
-    known = [name for name in NAMES if rejections or name != REJECTED]
-    return tuple(name for name in known if names is None or name in names)
-
-
-def metrics(
-    codes: np.ndarray,
-    test: Adjacency,
-    popularity: Popularity,
-    names: Sequence[str],
-    lengths: Sequence[int],
-    rejections: Adjacency | None = None,
-) -> dict[str, np.ndarray]:
-    """Every metric that has one value an account, at each length.
-
-    Args:
-        codes: int32[m, n], the lists, best first; -1 past the end of a list; n >= each length.
-        test: m rows, one code at least in each.
-        names: of NAMES; coverage is no value of an account, and left out.
-        rejections: m rows, those held out; needed for the metric of that name.
-
-    Returns:
-        ``recall@10`` and so on to float64[m]; by metric, then by length.
-
-    Example:
-        >>> test = Adjacency(np.array([0, 1]), np.array([2], dtype=np.int32))
-        >>> lists = np.array([[1, 2]], dtype=np.int32)
-        >>> known = Popularity(np.array([0, 3, 1]), following=4)
-        >>> metrics(lists, test, known, ["recall", "novelty"], [1, 2])
-        {'recall@1': array([0.]), 'recall@2': array([1.]), 'novelty@1': array([0.4150375]), \
-'novelty@2': array([1.20751875])}
-    """
-    hits, relevant = find_hits(codes, test), test.degrees
-    found = {}
-    for name in names:
-        if name in RANKING:
-            values = RANKING[name](hits, relevant)
-        elif name in LISTS:
-            values = LISTS[name](codes, popularity)
-        elif name == REJECTED:
-            values = rejected_share(codes, rejections)
-        else:
-            continue
-        found.update({f"{name}@{k}": values[:, k - 1].copy() for k in lengths})
-    return found
 
 
 def _places(lists: np.ndarray) -> np.ndarray:

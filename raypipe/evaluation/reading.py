@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import NamedTuple, TypeAlias, TypeVar, cast
 
 import numpy as np
 import pandas as pd
@@ -19,6 +19,7 @@ from raypipe.compute.frames import FrameEngine
 from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
 from raypipe.errors import ConfigError, InputError, MissingInputError
+from raypipe.evaluation.metric_choice import digest_of_metrics
 from raypipe.evaluation.splits import (
     Split,
     hold_out_newest,
@@ -31,13 +32,14 @@ from raypipe.graph.follow_graph import EncodedFollows, FollowGraph, build_graph,
 from raypipe.kernels.csr import Pairs, find
 from raypipe.recommend.audience import audience
 from raypipe.recommend.filters.readers import pairs_in
+from raypipe.storage.evaluations import RejectionCounts, SplitMethod
 from raypipe.storage.feedback.tables import read_pairs
 from raypipe.storage.files import sha256_file
 from raypipe.storage.intake.inputs import InputFiles, digest_of_inputs, open_inputs
 from raypipe.storage.intake.read import read_follows
 
 Part = TypeVar("Part")
-Ids = Sequence[str] | pa.Array
+Ids: TypeAlias = Sequence[str] | pa.Array
 
 
 @dataclass(frozen=True)
@@ -72,12 +74,12 @@ class HeldOut(NamedTuple):
     Attributes:
         graph: all follows.
         mask: bool[follows], True for test.
-        facts: JSON values that say how it was chosen.
+        method: how it was chosen.
     """
 
     graph: FollowGraph
     mask: np.ndarray
-    facts: dict[str, Any]
+    method: SplitMethod
 
 
 def open_data(config: RunConfig) -> DataFiles:
@@ -128,7 +130,7 @@ def read_split(
     with stages.stage("split"):
         asked = audience(held.graph, accounts, config.audience.min_follows)
         split = split_follows(held.graph, held.mask, asked, config.evaluation, config.seed)
-        split = replace(split, facts={**held.facts, **split.facts})
+        split = replace(split, record=split.record.model_copy(update=dict(held.method)))
         if config.evaluation.rejections is not None:
             split = _with_rejections(split, config)
     return Data(split, engine, why_frames)
@@ -146,6 +148,7 @@ def digest_of_data(config: RunConfig, accounts: pa.Array | None, data: DataFiles
             digest.update(data.test.digest.encode())
     if config.evaluation.rejections is not None:
         digest.update(_file_digest(config.evaluation.rejections))
+    digest.update(digest_of_metrics(config.evaluation.metrics))
     return digest.hexdigest()
 
 
@@ -165,16 +168,16 @@ def _with_rejections(split: Split, config: RunConfig) -> Split:
     taught, held = hold_out_rejections(
         rejected, split.train, config.evaluation.share_fraction, config.seed
     )
-    facts = {
-        "train": len(taught.rows.codes),
-        "test": len(held.codes),
-        "of_followed": len(rejected.codes) - len(taught.rows.codes) - len(held.codes),
-        "of_unknown_accounts": unknown,
-        "accounts_measured": int(np.count_nonzero(held.degrees_of(split.accounts))),
-    }
+    counts = RejectionCounts(
+        train=len(taught.rows.codes),
+        test=len(held.codes),
+        of_followed=len(rejected.codes) - len(taught.rows.codes) - len(held.codes),
+        of_unknown_accounts=unknown,
+        accounts_measured=int(np.count_nonzero(held.degrees_of(split.accounts))),
+    )
     return replace(
         split,
-        facts={**split.facts, "rejections": facts},
+        record=split.record.model_copy(update={"rejections": counts}),
         rejections=taught,
         test_rejections=held,
     )
@@ -184,7 +187,7 @@ def _by_share(config: RunConfig, data: DataFiles, engine: FrameEngine, further: 
     graph, _ = build_graph(_read(data.follows, engine, encode), further)
     evaluation = config.evaluation
     mask = hold_out_share(graph, evaluation.share_fraction, evaluation.min_follows, config.seed)
-    return HeldOut(graph, mask, {"split": "share", "share": evaluation.share})
+    return HeldOut(graph, mask, SplitMethod(split="share", share=evaluation.share))
 
 
 def _by_time(config: RunConfig, data: DataFiles, engine: FrameEngine, further: Ids) -> HeldOut:
@@ -192,15 +195,15 @@ def _by_time(config: RunConfig, data: DataFiles, engine: FrameEngine, further: I
     graph, _ = build_graph([part.follows for part in parts], further)
     times = first_times(graph, parts)
     if not len(times):
-        return HeldOut(graph, np.zeros(0, np.bool_), {})
+        return HeldOut(graph, np.zeros(0, np.bool_), SplitMethod())
     mask, last = hold_out_newest(times, config.evaluation.share_fraction)
     dates = any(part.kind == "dates" for part in parts)
-    facts = {
-        "split": "time",
-        "share": config.evaluation.share,
-        "train_until": str(np.datetime64(round(last * 1e6), "us")) if dates else last,
-    }
-    return HeldOut(graph, mask, facts)
+    method = SplitMethod(
+        split="time",
+        share=config.evaluation.share,
+        train_until=str(np.datetime64(round(last * 1e6), "us")) if dates else last,
+    )
+    return HeldOut(graph, mask, method)
 
 
 def _by_file(config: RunConfig, data: DataFiles, engine: FrameEngine, further: Ids) -> HeldOut:
@@ -222,8 +225,9 @@ def _by_file(config: RunConfig, data: DataFiles, engine: FrameEngine, further: I
             f"{place}: none of its {len(np.unique(followers[in_test])):,} followers follows "
             "anybody in input.follows; expected ids that are written alike"
         )
-    facts = {"split": "file", "test": place, "already_in_train": int(np.sum(in_test & in_train))}
-    return HeldOut(graph, ~in_train, facts)
+    known_before = int(np.sum(in_test & in_train))
+    method = SplitMethod(split="file", test=place, already_in_train=known_before)
+    return HeldOut(graph, ~in_train, method)
 
 
 _HOLD_OUT: dict[str, Callable[[RunConfig, DataFiles, FrameEngine, Ids], HeldOut]] = {

@@ -1,7 +1,7 @@
-"""An evaluation as files: what it came to as JSON, every value of every account as Parquet.
+"""An evaluation as files: its result as JSON, every value of every account as Parquet, pictures.
 
 evaluations/<date>-<digest>/
-    evaluation.json       means, intervals, differences; split, config, engines, versions
+    evaluation.json       storage.evaluations.EvaluationResult
     evaluation.parquet    accountId, segment, source, metric, value
     accuracy.png, beyond.png
 """
@@ -9,16 +9,15 @@ evaluations/<date>-<digest>/
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from raypipe.columns import ACCOUNT, SOURCE
-from raypipe.compute.versions import versions
 from raypipe.evaluation.evaluate import Evaluation
 from raypipe.evaluation.plots import PICTURES, plot_metrics
 from raypipe.evaluation.splits import SEGMENTS
-from raypipe.storage.data_files import parquet_writer, write_json
+from raypipe.storage.data_files import parquet_writer
+from raypipe.storage.evaluations import RESULT, save_result
 from raypipe.storage.files import disk_errors, make_folder, remove_file
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
@@ -33,14 +32,13 @@ VALUES_SCHEMA = pa.schema(
 )
 
 
-def save(evaluation: Evaluation, folder: Path, date: str) -> Path:
+def save(evaluation: Evaluation, folder: Path) -> Path:
     """Write an evaluation; one of the same date and digest is replaced.
 
     The JSON comes last: where it is, all is there.
 
     Args:
         folder: of all evaluations; made where it is not.
-        date: of the evaluation, as ``2026-03-01``.
 
     Returns:
         The folder of this one.
@@ -48,30 +46,18 @@ def save(evaluation: Evaluation, folder: Path, date: str) -> Path:
     Raises:
         RunError: it cannot be written.
     """
-    place = folder / f"{date}-{evaluation.digest}"
-    with disk_errors(f"{place}: cannot be written"):
-        make_folder(place)
-        remove_file(place / "evaluation.json")
-        _write_values(evaluation, place / "evaluation.parquet")
+    result = evaluation.result
+    path = folder / f"{result.date}-{result.digest}"
+    with disk_errors(f"{path}: cannot be written"):
+        make_folder(path)
+        remove_file(path / RESULT)
+        _write_values(evaluation, path / "evaluation.parquet")
         for name in PICTURES:
-            picture = place / f"{name}.png"
+            picture = path / f"{name}.png"
             remove_file(picture)
-            plot_metrics(evaluation, name, picture)
-        write_json(place / "evaluation.json", as_json(evaluation, date))
-    return place
-
-
-def as_json(evaluation: Evaluation, date: str) -> dict[str, Any]:
-    """Everything but the values of the single accounts, as JSON values."""
-    return {
-        "date": date,
-        "digest": evaluation.digest,
-        "sources": list(evaluation.measures.sources),
-        "means": evaluation.means,
-        "differences": evaluation.differences,
-        **evaluation.facts,
-        "versions": versions(),
-    }
+            plot_metrics(result, name, picture)
+    save_result(result, path / RESULT)
+    return path
 
 
 def _write_values(evaluation: Evaluation, path: Path) -> None:
@@ -82,8 +68,8 @@ def _write_values(evaluation: Evaluation, path: Path) -> None:
         pa.array(measures.segments, pa.int32()), list(SEGMENTS)
     )
 
-    def same(names: tuple[str, ...], place: int) -> pa.DictionaryArray:
-        return pa.DictionaryArray.from_arrays(pa.array([place] * m, pa.int32()), list(names))
+    def same(names: tuple[str, ...], index: int) -> pa.DictionaryArray:
+        return pa.DictionaryArray.from_arrays(pa.array([index] * m, pa.int32()), list(names))
 
     with parquet_writer(path, VALUES_SCHEMA, "zstd") as writer:
         for i in range(len(measures.sources)):

@@ -8,7 +8,6 @@ popularity, neighbours and whatever else is made of it cannot know what is in te
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numba import njit
@@ -19,6 +18,7 @@ from raypipe.graph.follow_graph import FollowGraph, with_follows
 from raypipe.kernels.csr import Adjacency, subset
 from raypipe.kernels.splitmix import mix_pair
 from raypipe.recommend.negative_feedback import Rejections, rejections_of
+from raypipe.storage.evaluations import AccountCounts, FollowCounts, SplitRecord
 
 #: The segments of an account, smallest first.
 SEGMENTS = ("cold", "warm", "hot")
@@ -33,7 +33,7 @@ class Split:
         test: the follows held out, a row for each account of the graph.
         accounts: int32, those to be measured, ascending; each has a row in test.
         segments: uint8, the place in SEGMENTS of each of ``accounts``, by its follows in train.
-        facts: JSON values: follows in train and test, accounts by whether and why not measured.
+        record: follows in train and test, accounts by whether and why not measured.
         rejections: that teach, and are not shown; None: nobody has rejected anybody.
         test_rejections: held out, a row for each account of the graph; None: there are none.
     """
@@ -42,7 +42,7 @@ class Split:
     test: Adjacency
     accounts: np.ndarray
     segments: np.ndarray
-    facts: dict[str, Any]
+    record: SplitRecord
     rejections: Rejections | None = None
     test_rejections: Adjacency | None = None
 
@@ -166,7 +166,7 @@ def split_follows(
         >>> split = split_follows(graph, held, everybody, EvaluationConfig(min_follows=2), seed=0)
         >>> split.train.follows, split.test.row(0).tolist(), split.accounts.tolist()
         (2, [2], [0])
-        >>> split.facts["accounts"]["too_few_follows"], split.facts["accounts"]["without_follows"]
+        >>> split.record.accounts.too_few_follows, split.record.accounts.without_follows
         (1, 1)
     """
     train = with_follows(graph, ~held)
@@ -180,17 +180,17 @@ def split_follows(
     accounts = draw_accounts(can_be, most, seed)
     bounds = [config.segments.warm, config.segments.hot]
     segments = np.searchsorted(bounds, train.followees.degrees_of(accounts), side="right")
-    facts = {
-        "follows": {"train": train.follows, "test": len(test.codes)},
-        "accounts": {
-            "measured": len(accounts),
-            "not_drawn": len(can_be) - len(accounts),
-            "without_follows": int(np.count_nonzero(follows == 0)),
-            "too_few_follows": int(np.count_nonzero(~enough & (follows > 0))),
-            "nothing_held_out": int(np.count_nonzero(enough & ~tested)),
-        },
-    }
-    return Split(train, test, accounts, segments.astype(np.uint8), facts)
+    record = SplitRecord(
+        follows=FollowCounts(train=train.follows, test=len(test.codes)),
+        accounts=AccountCounts(
+            measured=len(accounts),
+            not_drawn=len(can_be) - len(accounts),
+            without_follows=int(np.count_nonzero(follows == 0)),
+            too_few_follows=int(np.count_nonzero(~enough & (follows > 0))),
+            nothing_held_out=int(np.count_nonzero(enough & ~tested)),
+        ),
+    )
+    return Split(train, test, accounts, segments.astype(np.uint8), record)
 
 
 def _why_nobody(follows: np.ndarray, test: int, config: EvaluationConfig) -> str:

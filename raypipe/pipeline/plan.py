@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from typing import Any
 
 import numpy as np
 
@@ -32,6 +31,8 @@ from raypipe.recommend.memory import TASK_BYTES, Sizes, blocks_needed, index_byt
 from raypipe.recommend.models.algorithms import check_factors, shape_of, training_bytes
 from raypipe.recommend.search import NeighbourSearch
 from raypipe.storage.intake.inputs import open_inputs
+from raypipe.storage.plans import HubRow, Plan, PlanCounts
+from raypipe.storage.records import SimilarityRecord
 
 #: Where there are only degrees: seconds of a CPU to read a row of CSV and number its ids, and of
 #: one thread to put a follow into the graph, and into the index. Measured on 16 and 100 M follows
@@ -48,20 +49,15 @@ FRAME_PEAK = 2
 _HUBS = 5
 
 
-def plan_night(
-    config: RunConfig, nodes: int, cpus: int, progress: Progress | None = None
-) -> dict[str, Any]:
+def plan_night(config: RunConfig, nodes: int, cpus: int, progress: Progress | None = None) -> Plan:
     """Read and prepare a night, measure a sample of its accounts, and predict the rest.
+
+    Seconds of read, graph, holdout, prepare and plan are measured, in this process; those of
+    recommend and write are predicted.
 
     Args:
         nodes: machines that the shards would run on, each like this one.
         cpus: of each machine.
-
-    Returns:
-        JSON values: ``counts``, ``column_blocks`` (0: one index), ``seconds`` by stage,
-        ``memory_bytes`` by part, ``hubs``, ``similarity`` as the run will report it. Seconds of
-        read, graph, holdout, prepare and plan are measured, in this process; those of recommend
-        and write are predicted.
 
     Raises:
         RaypipeError: what a run would raise for the same input.
@@ -80,41 +76,43 @@ def plan_night(
     shards = cut_shards(cost, nodes * cpus, config.shards, prepared.shard_accounts)
     one_cpu = sum(map(cost.of, shards))
     longest = float(cost.accounts.max(initial=0.0)) + cost.building
-    return {
-        "counts": {
-            **{key: loaded.statistics[key] for key in ("accounts", "follows", "co_follow_pairs")},
-            "audience": len(cost.accounts),
-        },
-        "column_blocks": len(blocks),
-        "seconds": _seconds(
+    memory = memory_by_part(
+        graph.accounts,
+        graph.follows,
+        loaded.rows["rows_in"],
+        graph.ids.nbytes / max(1, graph.accounts),
+        sum(array.nbytes for array in _shared_index(search)),
+        nodes,
+        cpus,
+        config.memory_per_task if blocks else None,
+        config.evaluation.share if decided.ladder.decided_by == "holdout" else None,
+    )
+    return Plan(
+        counts=PlanCounts(
+            accounts=graph.accounts,
+            follows=graph.follows,
+            co_follow_pairs=loaded.statistics["co_follow_pairs"],
+            audience=len(cost.accounts),
+        ),
+        column_blocks=len(blocks),
+        seconds=_seconds(
             {stage.stage: stage.seconds for stage in stages.meter.stages},
             one_cpu,
             max(one_cpu / (nodes * cpus), longest),
             write_seconds(len(cost.accounts), config),
         ),
-        "nodes": nodes,
-        "cpus": cpus,
-        "memory_bytes": memory_by_part(
-            graph.accounts,
-            graph.follows,
-            loaded.rows["rows_in"],
-            graph.ids.nbytes / max(1, graph.accounts),
-            sum(array.nbytes for array in _shared_index(search)),
-            nodes,
-            cpus,
-            config.memory_per_task if blocks else None,
-            config.evaluation.share if decided.ladder.decided_by == "holdout" else None,
-        )
-        | memory_of_factors(config, graph.accounts, graph.follows),
-        "hubs": costly_hubs(graph),
-        "similarity": similarity_facts(graph, prepared.context, config).model_dump(mode="json"),
-    }
+        nodes=nodes,
+        cpus=cpus,
+        memory_bytes=memory | memory_of_factors(config, graph.accounts, graph.follows),
+        hubs=costly_hubs(graph),
+        similarity=similarity_facts(graph, prepared.context, config),
+    )
 
 
 def plan_degrees(
     config: RunConfig, degrees: Degrees, nodes: int, cpus: int, progress: Progress | None = None
-) -> dict[str, Any]:
-    """What :func:`plan_night` says, of a network of which only the degrees are known.
+) -> Plan:
+    """The plan of a network of which only the degrees are known.
 
     A part of a network with these degrees is drawn, and searches in it are timed. Reading, graph
     and index are predicted from rates that were measured elsewhere; hubs have no ids. Where the
@@ -148,15 +146,26 @@ def plan_degrees(
     prepare = degrees.follows * PREPARE_SECONDS
     shards = max(nodes * cpus, -(-audience // room.shard)) if blocks else 0
     one_cpu = float(cost @ accounts) + shards * prepare
-    return {
-        "counts": {
-            "accounts": degrees.accounts,
-            "follows": degrees.follows,
-            "co_follow_pairs": degrees.co_follow_pairs,
-            "audience": audience,
-        },
-        "column_blocks": blocks,
-        "seconds": _seconds(
+    memory = memory_by_part(
+        degrees.accounts,
+        degrees.follows,
+        degrees.follows,
+        ID_BYTES,
+        4 * searched.following if blocks else index_bytes(searched),
+        nodes,
+        cpus,
+        config.memory_per_task if blocks else None,
+        None if holdout is None else config.evaluation.share,
+    )
+    return Plan(
+        counts=PlanCounts(
+            accounts=degrees.accounts,
+            follows=degrees.follows,
+            co_follow_pairs=degrees.co_follow_pairs,
+            audience=audience,
+        ),
+        column_blocks=blocks,
+        seconds=_seconds(
             {
                 "read": degrees.follows * READ_SECONDS / (nodes * cpus),
                 "graph": degrees.follows * GRAPH_SECONDS,
@@ -168,23 +177,12 @@ def plan_degrees(
             max(one_cpu / (nodes * cpus), cost.max() + (prepare if blocks else 0.0)),
             write_seconds(audience, config),
         ),
-        "nodes": nodes,
-        "cpus": cpus,
-        "memory_bytes": memory_by_part(
-            degrees.accounts,
-            degrees.follows,
-            degrees.follows,
-            ID_BYTES,
-            4 * searched.following if blocks else index_bytes(searched),
-            nodes,
-            cpus,
-            config.memory_per_task if blocks else None,
-            None if holdout is None else config.evaluation.share,
-        )
-        | memory_of_factors(config, degrees.accounts, degrees.follows),
-        "hubs": hubs_of_degrees(degrees),
-        "similarity": similarity_of_degrees(degrees, config.sources.similar.max_followers),
-    }
+        nodes=nodes,
+        cpus=cpus,
+        memory_bytes=memory | memory_of_factors(config, degrees.accounts, degrees.follows),
+        hubs=hubs_of_degrees(degrees),
+        similarity=similarity_of_degrees(degrees, config.sources.similar.max_followers),
+    )
 
 
 def holdout_of_degrees(
@@ -283,7 +281,7 @@ def sizes_of_degrees(degrees: Degrees, config: RunConfig) -> Sizes:
     )
 
 
-def costly_hubs(graph: FollowGraph) -> list[dict[str, Any]]:
+def costly_hubs(graph: FollowGraph) -> tuple[HubRow, ...]:
     """The most followed accounts: each adds the square of its followers to the co_follow_pairs.
 
     Example:
@@ -291,7 +289,7 @@ def costly_hubs(graph: FollowGraph) -> list[dict[str, Any]]:
         >>> from raypipe.graph.follow_graph import build_graph, encode
         >>> frame = pd.DataFrame({"followerId": list("abc"), "followingId": list("xxy")})
         >>> costly_hubs(build_graph([encode(frame)])[0])[0]
-        {'account': 'x', 'followers': 2, 'share_of_co_follow_pairs': 0.8}
+        HubRow(accountId='x', followers=2, share_of_co_follow_pairs=0.8)
     """
     followers = graph.followers.degrees
     first = np.argsort(-followers, kind="stable")[:_HUBS]
@@ -299,28 +297,27 @@ def costly_hubs(graph: FollowGraph) -> list[dict[str, Any]]:
     return _hubs(ids, followers[first], co_follow_pairs(graph))
 
 
-def hubs_of_degrees(degrees: Degrees) -> list[dict[str, Any]]:
-    """What :func:`costly_hubs` says, without the ids, that are not known."""
+def hubs_of_degrees(degrees: Degrees) -> tuple[HubRow, ...]:
+    """The most followed accounts, without their ids, which are not known."""
     numbers, accounts = (array[::-1] for array in degrees.of_followers)
     first = np.repeat(numbers, np.minimum(accounts, _HUBS))[:_HUBS]
     return _hubs([None] * len(first), first, degrees.co_follow_pairs)
 
 
-def similarity_of_degrees(degrees: Degrees, cap: int | None) -> dict[str, Any]:
-    """What `recall.similarity_facts` says; which share of the neighbours is found is not known."""
+def similarity_of_degrees(degrees: Degrees, limit: int | None) -> SimilarityRecord:
+    """What the limit on hubs leaves out; the share of the neighbours that is found is not known."""
     numbers, accounts = degrees.of_followers
-    left_out = 0 if cap is None else int(accounts[numbers > cap].sum())
-    return {
-        "max_followers": cap,
-        "hubs_left_out": left_out,
-        "share_of_co_follow_pairs_left": round(
-            without_hubs(degrees, cap).co_follow_pairs / degrees.co_follow_pairs, 4
-        ),
-        "recall": None if left_out else 1.0,
-        "low": 0.0 if left_out else 1.0,
-        "high": 1.0,
-        "sample": 0,
-    }
+    left_out = 0 if limit is None else int(accounts[numbers > limit].sum())
+    share = without_hubs(degrees, limit).co_follow_pairs / degrees.co_follow_pairs
+    return SimilarityRecord(
+        max_followers=limit,
+        hubs_left_out=left_out,
+        share_of_co_follow_pairs_left=round(share, 4),
+        recall=None if left_out else 1.0,
+        low=0.0 if left_out else 1.0,
+        high=1.0,
+        sample=0,
+    )
 
 
 def _in_this_process(_: float) -> Runner:
@@ -337,16 +334,16 @@ def _shared_index(search: NeighbourSearch | None) -> Sequence[np.ndarray]:
 
 
 def _hubs(
-    ids: list[str | None], followers: np.ndarray, all_co_follow_pairs: int
-) -> list[dict[str, Any]]:
-    return [
-        {
-            "account": account,
-            "followers": int(count),
-            "share_of_co_follow_pairs": round(float(count) ** 2 / (all_co_follow_pairs or 1), 4),
-        }
+    ids: Sequence[str | None], followers: np.ndarray, all_co_follow_pairs: int
+) -> tuple[HubRow, ...]:
+    return tuple(
+        HubRow(
+            accountId=account,
+            followers=int(count),
+            share_of_co_follow_pairs=round(float(count) ** 2 / (all_co_follow_pairs or 1), 4),
+        )
         for account, count in zip(ids, followers, strict=True)
-    ]
+    )
 
 
 def _seconds(

@@ -5,14 +5,16 @@ ratings --intake--> arrays --folds--> shards (algorithm, fold) --> RMSE, MAE, FC
 
 from __future__ import annotations
 
+import datetime
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
 
+import raypipe
 from raypipe.compute.engines import cpus_here, memory_available, runner
 from raypipe.compute.frames import PandasEngine
 from raypipe.compute.progress import Progress, Silent
@@ -34,6 +36,20 @@ from raypipe.ratings.evaluate import evaluate_fold, mean_of_folds
 from raypipe.ratings.measures import MEASURES, check_measures
 from raypipe.storage.intake.inputs import open_inputs
 from raypipe.storage.intake.read import read_ratings
+from raypipe.storage.ratings import (
+    AlgorithmPlan,
+    AlgorithmRecord,
+    FoldRow,
+    RatingCounts,
+    RatingEngine,
+    RatingMemory,
+    RatingPlan,
+    RatingResult,
+)
+from raypipe.storage.records import StageRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Shard = tuple[str, int]  # an algorithm by its name, and a fold from 0
 
@@ -48,27 +64,29 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class RatingEvaluation:
-    """What came of an evaluation on ratings.
+    """An evaluation on ratings.
 
     Attributes:
-        facts: JSON values: ``counts``, ``folds``, ``seed``, ``metrics`` (those to show),
-            ``algorithms`` (each with its parameters, the mean of each measure, seconds, and its
-            folds), ``stages``, ``engines``.
+        result: means and folds of each algorithm.
         quarantine: columns.QUARANTINE_SCHEMA.
     """
 
-    facts: dict[str, Any]
+    result: RatingResult
     quarantine: pa.Table
 
     @property
     def table(self) -> pa.Table:
         """One row a fold of each algorithm: algorithm, fold from 1, its measures and seconds."""
         rows = [
-            {"algorithm": found["algorithm"], **fold}
-            for found in self.facts["algorithms"]
-            for fold in found["folds"]
+            {"algorithm": found.algorithm, **fold.model_dump()}
+            for found in self.result.algorithms
+            for fold in found.folds
         ]
         return pa.Table.from_pylist(rows, _SCHEMA)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row for each algorithm and fold."""
+        return self.result.to_pandas()
 
 
 @dataclass(frozen=True)
@@ -77,15 +95,20 @@ class Read:
 
     ratings: Ratings
     size: Size
-    counts: dict[str, int]
+    counts: RatingCounts
     quarantine: pa.Table
 
 
-def evaluate_ratings(config: RunConfig, progress: Progress | None = None) -> RatingEvaluation:
+def evaluate_ratings(
+    config: RunConfig, progress: Progress | None = None, date: str | None = None
+) -> RatingEvaluation:
     """Measure every algorithm that the config names by k-fold cross-validation.
 
     The folds, and where each training starts, follow from ``config.seed`` and the ratings: neither
     the order of their rows nor the tasks change a measure.
+
+    Args:
+        date: of the evaluation, as ``2026-03-01``; None: today.
 
     Raises:
         ConfigError: no algorithm is named, or there is none of that name or with such parameters,
@@ -114,36 +137,35 @@ def evaluate_ratings(config: RunConfig, progress: Progress | None = None) -> Rat
         total = sum(seconds[name] for name, _ in shards)
         run_shards, _, why = runner(config, PandasEngine(), total, stack, _warm_up)
         stages.progress.say(why)
-        found: dict[Shard, dict[str, Any]] = {}
+        found: dict[Shard, FoldRow] = {}
         with stages.stage("evaluate", total=total):
             for shard, measured in run_shards(
                 partial(_evaluate, chosen, data, config.seed), shards
             ):
                 found[shard] = measured
                 stages.progress.advance(seconds[shard[0]])
-    facts = {
-        "counts": read.counts,
-        "folds": folds,
-        "seed": config.seed,
-        "scale": list(config.ratings.scale),
-        "metrics": list(metrics),
-        "algorithms": [
+    result = RatingResult(
+        date=date or datetime.date.today().isoformat(),
+        digest=config.digest(),
+        raypipe=raypipe.__version__,
+        data=str(config.input.place),
+        counts=read.counts,
+        folds=folds,
+        seed=config.seed,
+        scale=config.ratings.scale,
+        metrics=metrics,
+        algorithms=tuple(
             _summary(name, parameters, [found[name, fold] for fold in range(folds)])
             for name, parameters in chosen.items()
-        ],
-        "engines": {"cluster": why},
-        "stages": [stage._asdict() for stage in stages.meter.stages],
-    }
-    return RatingEvaluation(facts, read.quarantine)
+        ),
+        engines=RatingEngine(cluster=why),
+        stages=tuple(StageRecord(**stage._asdict()) for stage in stages.meter.stages),
+    )
+    return RatingEvaluation(result, read.quarantine)
 
 
-def plan_ratings(config: RunConfig, progress: Progress | None = None) -> dict[str, Any]:
-    """Read the ratings, and say what their evaluation will take, without training anything.
-
-    Returns:
-        JSON values: ``counts``, ``folds``, ``memory_bytes`` (``folds``, which all tasks share, and
-        ``available``), and for each of ``algorithms`` its ``task_bytes``, ``seconds`` of one CPU
-        for all folds, and ``refusal``: why an evaluation would refuse it, or null.
+def plan_ratings(config: RunConfig, progress: Progress | None = None) -> RatingPlan:
+    """Read the ratings, and predict what their evaluation takes, without training anything.
 
     Raises:
         ConfigError, InputError: as :func:`evaluate_ratings`.
@@ -155,24 +177,24 @@ def plan_ratings(config: RunConfig, progress: Progress | None = None) -> dict[st
         read = read_arrays(config)
     folds, size = config.evaluation.folds, read.size
     limit, limited_by = _limit(config, size, len(chosen))
-    return {
-        "counts": read.counts,
-        "folds": folds,
-        "memory_bytes": {
-            "folds": shared_bytes(size, folds),
-            "task_limit": int(limit),
-            "limited_by": limited_by,
-        },
-        "algorithms": [
-            {
-                "algorithm": name,
-                "task_bytes": training_bytes(parameters, size),
-                "seconds": round(folds * training_seconds(parameters, size, folds), 1),
-                "refusal": refusal(name, parameters, size, limit, limited_by),
-            }
+    return RatingPlan(
+        counts=read.counts,
+        folds=folds,
+        memory=RatingMemory(
+            folds_bytes=shared_bytes(size, folds),
+            task_limit_bytes=int(limit),
+            limited_by=limited_by,
+        ),
+        algorithms=tuple(
+            AlgorithmPlan(
+                algorithm=name,
+                task_bytes=training_bytes(parameters, size),
+                seconds=round(folds * training_seconds(parameters, size, folds), 1),
+                refusal=refusal(name, parameters, size, limit, limited_by),
+            )
             for name, parameters in chosen.items()
-        ],
-    }
+        ),
+    )
 
 
 def chosen_algorithms(config: RunConfig) -> dict[str, Section]:
@@ -203,13 +225,13 @@ def read_arrays(config: RunConfig) -> Read:
     intake = read_ratings(open_inputs(config.input), config.ratings.scale)
     ratings, duplicates = build_ratings(intake.frame, config.ratings.scale)
     size = size_of(ratings)
-    counts = {
+    counts = RatingCounts(
         **intake.counts,
-        "duplicates": duplicates,
-        "rows_used": size.ratings,
-        "users": size.users,
-        "items": size.items,
-    }
+        duplicates=duplicates,
+        rows_used=size.ratings,
+        users=size.users,
+        items=size.items,
+    )
     return Read(ratings, size, counts, intake.quarantine)
 
 
@@ -225,20 +247,20 @@ def _limit(config: RunConfig, size: Size, algorithms: int) -> tuple[float, str]:
 
 def _evaluate(
     chosen: dict[str, Section], data: FoldedRatings, seed: int, shard: Shard
-) -> tuple[Shard, dict[str, Any]]:
+) -> tuple[Shard, FoldRow]:
     name, fold = shard
-    return shard, evaluate_fold(chosen[name], data, fold, seed)
+    return shard, FoldRow(fold=fold + 1, **evaluate_fold(chosen[name], data, fold, seed))
 
 
-def _summary(name: str, parameters: Section, folds: list[dict[str, Any]]) -> dict[str, Any]:
-    seconds = ("fit_seconds", "test_seconds")
-    return {
-        "algorithm": name,
-        "parameters": parameters.model_dump(mode="json", exclude_none=True),
-        **mean_of_folds(folds),
-        **{key: round(float(np.sum([fold[key] for fold in folds])), 3) for key in seconds},
-        "folds": [{"fold": number, **fold} for number, fold in enumerate(folds, 1)],
-    }
+def _summary(name: str, parameters: Section, folds: list[FoldRow]) -> AlgorithmRecord:
+    return AlgorithmRecord(
+        algorithm=name,
+        parameters=parameters.model_dump(mode="json", exclude_none=True),
+        **mean_of_folds([fold.model_dump() for fold in folds]),
+        fit_seconds=round(float(np.sum([fold.fit_seconds for fold in folds])), 3),
+        test_seconds=round(float(np.sum([fold.test_seconds for fold in folds])), 3),
+        folds=tuple(folds),
+    )
 
 
 def _warm_up(_: object) -> None:

@@ -26,7 +26,8 @@ from raypipe.compute.stages import Stages
 from raypipe.config import NO_MODEL, RunConfig
 from raypipe.errors import ConfigError, did_you_mean
 from raypipe.evaluation.measuring import measure
-from raypipe.evaluation.metrics import COVERAGE, LISTS, OF_RATINGS, RANKING, check_names
+from raypipe.evaluation.metric_choice import choose_metrics, metric_names
+from raypipe.evaluation.metrics import OF_RATINGS
 from raypipe.evaluation.reading import open_data, read_split
 from raypipe.evaluation.splits import (
     Split,
@@ -61,6 +62,7 @@ from raypipe.sweeps.space import Dimension, Settings
 from raypipe.sweeps.trials import Goal, Report
 
 _RMSE = "rmse"
+_OBJECTIVE = "sweep.objective"
 #: What a trial without a model can be better by.
 _OF_SIMILAR = tuple(
     f"sources.{similar.SPEC.name}.{name}" for name in ("neighbours", "threshold", "max_followers")
@@ -102,9 +104,8 @@ recall@20? Metrics are recall, precision, ndcg, map, mrr, hit_rate, lengths thos
     """
     lengths, asked = config.evaluation.k, config.sweep.objective
     default = f"ndcg@{lengths[-1]}"
-    possible = [f"{name}@{k}" for name in RANKING for k in lengths]
-    if asked is None or asked in possible:
-        return Goals(Goal(asked or default, more=True))
+    if asked is None:
+        return Goals(Goal(default, more=True))
     if asked == _RMSE:
         return Goals(
             Goal(default, more=True),
@@ -113,22 +114,31 @@ recall@20? Metrics are recall, precision, ndcg, map, mrr, hit_rate, lengths thos
             f"says 1 to everybody has the best); {default} picks, and what rmse would have picked "
             "is shown at the end",
         )
-    name, _, length = asked.partition("@")
+    name, _, length = asked.rpartition("@") if "@" in asked else (asked, "", "")
     if name in OF_RATINGS:
         raise ConfigError(
             f"sweep.objective: {name} needs ratings, and a follow has none; did you mean {default}?"
         )
-    if name in (*LISTS, COVERAGE):
+    chosen = {spec.name: spec for spec in choose_metrics(_own(name), True, _OBJECTIVE)}
+    if name in chosen and not chosen[name].decides:
         raise ConfigError(
             f"sweep.objective: neither more nor less {name} makes lists better; "
             f"did you mean {default}?"
         )
-    near = (*difflib.get_close_matches(name, RANKING, n=1), "ndcg")[0]
+    known = [spec.name for spec in chosen.values() if spec.decides]
+    if name in known and length.isdecimal() and int(length) in lengths:
+        return Goals(Goal(asked, more=True))
+    near = (*difflib.get_close_matches(name, known, n=1), "ndcg")[0]
     k = min(lengths, key=lambda k: abs(k - int(length))) if length.isdecimal() else lengths[-1]
     raise ConfigError(
         f"sweep.objective: follows have no {asked!r}; did you mean {near}@{k}? "
-        f"Metrics are {', '.join(RANKING)}, lengths those of evaluation.k"
+        f"Metrics are {', '.join(known)}, lengths those of evaluation.k"
     )
+
+
+def _own(name: str) -> list[str] | None:
+    """The registered metrics, and one of the user where the name is ``module:name``."""
+    return [*metric_names(), name] if ":" in name else None
 
 
 def source_of(config: RunConfig) -> str:
@@ -165,7 +175,7 @@ def _has(config: RunConfig, settings: Settings, key: str) -> bool:
 
 
 def _check_space(config: RunConfig, space: Sequence[Dimension]) -> None:
-    check_names(config.evaluation.metrics, config.evaluation.rejections is not None)
+    choose_metrics(config.evaluation.metrics, config.evaluation.rejections is not None)
     algorithms = algorithms_of(config, space)
     for name in algorithms:
         if name != NO_MODEL:
@@ -268,7 +278,7 @@ def _measures(
 ) -> dict[str, float | None]:
     """What picks comes first; all at its length. RMSE where scores are estimates of 0 and 1."""
     goal = goals(config).picks
-    name, _, length = goal.metric.partition("@")
+    name, _, length = goal.metric.rpartition("@")
     names = config.evaluation.metrics and [*config.evaluation.metrics, name]
     lists = config.evaluation.model_copy(update={"k": [int(length)], "metrics": names})
     measuring = config.model_copy(update={"evaluation": lists})

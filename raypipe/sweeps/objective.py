@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from raypipe.compute.engines import memory_available
 from raypipe.compute.stages import Stages
@@ -57,7 +57,7 @@ class Objective(NamedTuple):
         measured_on: config -> what trials are measured on, and what no trial saw; for people.
     """
 
-    kind: str
+    kind: Literal["follows", "ratings"]
     goals: Callable[[RunConfig], Goals]
     has: Callable[[RunConfig, Settings, str], bool]
     check_space: Callable[[RunConfig, Sequence[Dimension]], None]

@@ -21,11 +21,14 @@ _FONT = {"font.size": 9}
 _MARKS = {"finished": ("o", "tab:blue"), "stopped": ("v", "tab:gray")}
 
 
-def plot_progress(trials: Sequence[Trial], goal: Goal, path: Path) -> None:
+def plot_progress(trials: Sequence[Trial], goal: Goal, path: Path, about: str) -> None:
     """The value of each trial, by number, and the best so far as a line; failed ones as crosses.
 
-    Far worse values than most stand, hollow, on a line at the upper edge (the lower one where more
-    is better).
+    Values far worse than most are drawn hollow, at the upper edge (the lower one where more is
+    better).
+
+    Args:
+        about: data and date, for the title.
     """
     trials = sorted(trials, key=lambda trial: trial.number)
     values = [t.value(goal) for t in trials if t.state != "failed" and t.value(goal) is not None]
@@ -74,14 +77,17 @@ def plot_progress(trials: Sequence[Trial], goal: Goal, path: Path) -> None:
             )
         axes.set(xlabel="trial", ylabel=goal.metric, ylim=(bottom - margin, top + margin))
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.set_title(f"{len(trials)} trials; {'more' if goal.more else 'less'} is better")
+        better = "more" if goal.more else "less"
+        axes.set_title(
+            f"sweep on {about}\n{len(trials)} trials by {goal.metric}, {better} is better"
+        )
         axes.grid(alpha=0.3)
         axes.legend()
         save_figure(path, figure)
 
 
 def plot_parallel(
-    trials: Sequence[Trial], space: Sequence[Dimension], goal: Goal, path: Path
+    trials: Sequence[Trial], space: Sequence[Dimension], goal: Goal, path: Path, about: str
 ) -> None:
     """Every trial as a line over its parameters, coloured by its value; the best one thick."""
     shown = [t for t in trials if t.state != "failed" and t.value(goal) is not None]
@@ -119,8 +125,10 @@ def plot_parallel(
         axes.set(yticks=[], ylim=(-0.06, 1.06), xlim=(-0.2, len(space) - 1 + 0.5))
         for side in ("top", "right", "left", "bottom"):
             axes.spines[side].set_visible(False)
+        title = f"sweep on {about}\nparameters of each trial"
         if won is not None:
-            axes.set_title(f"thick: trial {won.number}, {goal.metric} {won.value(goal):.4f}")
+            title += f"; thick: trial {won.number}, {goal.metric} {won.value(goal):.4f}"
+        axes.set_title(title)
         cut = any(not bottom <= value <= top for value in values)
         beyond = ("min" if goal.more else "max") if cut else "neither"
         figure.colorbar(colours, ax=axes, label=goal.metric, extend=beyond)

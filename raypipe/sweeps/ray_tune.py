@@ -21,7 +21,7 @@ import raypipe.compute.ray_cluster  # noqa: F401  first: it sets what Ray reads 
 from raypipe.config import AshaConfig, ResourcesConfig
 from raypipe.errors import ClusterError, ConfigError, RaypipeError
 from raypipe.sweeps.space import Settings
-from raypipe.sweeps.trials import Goal, Report, Trial
+from raypipe.sweeps.trials import Goal, Report, State, Trial
 from raypipe.sweeps.watch import Watch
 
 os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
@@ -200,7 +200,7 @@ class _Driver:
         reports.append(report)
         self._watch.report(number, report)
 
-    def end(self, trial_id: str, state: str, seconds: float, error: str | None = None) -> None:
+    def end(self, trial_id: str, state: State, seconds: float, error: str | None = None) -> None:
         number, settings, reports = self._running.pop(trial_id)
         trial = Trial(number, settings, state, tuple(reports), seconds, error)
         self._ended[number] = trial

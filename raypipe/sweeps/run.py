@@ -21,7 +21,9 @@ from raypipe.compute.progress import Progress, Silent
 from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig, to_yaml
 from raypipe.errors import ConfigError, RunError, RunsLockedError
-from raypipe.storage.data_files import read_json, write_json, write_parquet
+from raypipe.evaluation.metric_choice import digest_of_metrics
+from raypipe.storage.data_files import write_parquet
+from raypipe.storage.evaluations import save_result
 from raypipe.storage.files import (
     disk_errors,
     exists,
@@ -31,19 +33,35 @@ from raypipe.storage.files import (
     remove_tree,
     write_atomic,
 )
+from raypipe.storage.sweeps import (
+    RESULT,
+    MeasuredOn,
+    MisledRecord,
+    SweepResult,
+    TrialRecord,
+    load_sweep,
+)
 from raypipe.sweeps.objective import Goals, Objective, reports_of_trial
 from raypipe.sweeps.objectives import objective_of
 from raypipe.sweeps.record import Record
 from raypipe.sweeps.search import Ask, plan_search
 from raypipe.sweeps.space import Dimension, Settings, parse_space
-from raypipe.sweeps.trials import Goal, Report, Trial, best_trial, trials_table
+from raypipe.sweeps.trials import (
+    STATES,
+    Goal,
+    Report,
+    Trial,
+    best_trial,
+    trials_table,
+    value_text,
+)
 from raypipe.sweeps.watch import Watch
 
-RESULT, BEST, TRIALS = "sweep.json", "best.yaml", "trials.parquet"
+BEST, TRIALS = "best.yaml", "trials.parquet"
 PICTURES = ("progress.png", "parameters.png")
 
 #: Goal, number of all trials, those that ended before -> who watches the others.
-WatchTrials = Callable[[Goal, int, Iterable[Trial]], AbstractContextManager]
+WatchTrials = Callable[[Goal, int, Iterable[Trial]], AbstractContextManager[Watch]]
 
 
 class Checked(NamedTuple):
@@ -61,12 +79,12 @@ class Sweep(NamedTuple):
 
     Attributes:
         folder: where it is.
-        facts: what ``sweep.json`` says.
+        result: what ``sweep.json`` holds.
         new: False where it was finished before.
     """
 
     folder: Path
-    facts: dict[str, Any]
+    result: SweepResult
     new: bool
 
 
@@ -96,7 +114,7 @@ def run_sweep(
     digest = sweep_digest(config)
     folder = _folder(sweeps, date, digest, resume)
     if exists(folder / RESULT):
-        return Sweep(folder, read_json(folder / RESULT), new=False)
+        return Sweep(folder, load_sweep(folder), new=False)
     stages = Stages(progress or Silent())
     objective, goal = checked.objective, checked.goals.picks
     if checked.goals.warning:
@@ -118,10 +136,11 @@ def run_sweep(
             resolved = objective.resolved(config, best.settings, best.best_report(goal).epochs)
             again = objective.measure_again(resolved, whole)
         with stages.stage("write"):
-            facts = _facts(config, checked, digest, date, trials, best, again)
-            facts |= {"measured_on": list(objective.measured_on(resolved))}
-            _write(folder, resolved, checked, trials, best, facts)
-    return Sweep(folder, facts, new=True)
+            in_sweep, unseen = objective.measured_on(resolved)
+            measured_on = MeasuredOn(in_sweep=in_sweep, again=unseen)
+            result = _result(config, checked, digest, date, trials, best, again, measured_on)
+            _write(folder, resolved, checked, trials, best, result)
+    return Sweep(folder, result, new=True)
 
 
 def check_sweep(config: RunConfig) -> Checked:
@@ -155,7 +174,9 @@ def sweep_digest(config: RunConfig) -> str:
     """
     tried = config.sweep.model_dump(mode="json", exclude={"resources", "concurrency"})
     told = f"{config.digest()}\n{json.dumps(tried)}"
-    return hashlib.sha256(told.encode()).hexdigest()[:8]
+    objective = (config.sweep.objective or "").rpartition("@")[0]
+    own = digest_of_metrics([*(config.evaluation.metrics or ()), objective])
+    return hashlib.sha256(told.encode() + own).hexdigest()[:8]
 
 
 def _folder(sweeps: Path, date: str, digest: str, resume: bool) -> Path:
@@ -248,54 +269,56 @@ def _best(trials: list[Trial], goal: Goal) -> Trial:
     return best
 
 
-def _facts(
+def _result(
     config: RunConfig,
     checked: Checked,
     digest: str,
     date: str,
     trials: list[Trial],
     best: Trial,
-    again: dict[str, Any],
-) -> dict[str, Any]:
+    again: dict[str, float | None],
+    measured_on: MeasuredOn,
+) -> SweepResult:
     goal = checked.goals.picks
     states = [trial.state for trial in trials]
-    return {
-        "date": date,
-        "digest": digest,
-        "raypipe": raypipe.__version__,
-        "data": checked.objective.kind,
-        "objective": goal.metric,
-        "more_is_better": goal.more,
-        "seed": config.seed,
-        "trials": {state: states.count(state) for state in ("finished", "stopped", "failed")},
-        "best": _seen(best, goal),
-        "measured_again": again,
-        "misled": _misled(trials, checked.goals.misled),
-        "failed": [
-            {"trial": trial.number, "settings": trial.settings, "error": trial.error}
-            for trial in trials
-            if trial.state == "failed"
-        ],
-        "sweep": config.sweep.model_dump(mode="json"),
-    }
+    return SweepResult(
+        date=date,
+        digest=digest,
+        raypipe=raypipe.__version__,
+        data=checked.objective.kind,
+        input=str(config.input.place),
+        objective=goal.metric,
+        more_is_better=goal.more,
+        seed=config.seed,
+        states={state: states.count(state) for state in STATES},
+        trials=tuple(_seen(trial, goal) for trial in trials),
+        best=_seen(best, goal),
+        measured_again=again,
+        measured_on=measured_on,
+        misled=_misled(trials, checked.goals.misled),
+        sweep=config.sweep.model_dump(mode="json"),
+    )
 
 
-def _seen(trial: Trial, goal: Goal) -> dict[str, Any]:
-    report = trial.best_report(goal)
-    return {
-        "trial": trial.number,
-        "settings": trial.settings,
-        "epochs": report.epochs,
-        "measures": report.measures,
-    }
+def _seen(trial: Trial, goal: Goal) -> TrialRecord:
+    report = trial.best_report(goal) or Report(None, {})
+    return TrialRecord(
+        trial=trial.number,
+        state=trial.state,
+        settings=trial.settings,
+        epochs=report.epochs,
+        measures=report.measures,
+        seconds=trial.seconds,
+        error=trial.error,
+    )
 
 
-def _misled(trials: list[Trial], goal: Goal | None) -> dict[str, Any] | None:
-    """What a metric would have picked that was asked for, and does not tell good from bad."""
+def _misled(trials: list[Trial], goal: Goal | None) -> MisledRecord | None:
+    """What a metric would have picked that was asked for, and is no measure of lists."""
     if goal is None:
         return None
     picked = best_trial(trials, goal)
-    return {"objective": goal.metric, "picks": picked and _seen(picked, goal)}
+    return MisledRecord(objective=goal.metric, picks=_seen(picked, goal) if picked else None)
 
 
 def _write(
@@ -304,22 +327,23 @@ def _write(
     checked: Checked,
     trials: list[Trial],
     best: Trial,
-    facts: dict[str, Any],
+    result: SweepResult,
 ) -> None:
     """All files of a finished sweep; what says that it is finished comes last."""
     from raypipe.sweeps.plots import plot_parallel, plot_progress  # matplotlib: half a second
 
     goal = checked.goals.picks
-    seen, unseen = facts["measured_on"]
+    again, on = result.measured_again[goal.metric], result.measured_on
     head = (
         f"# Best of {len(trials)} trials, trial {best.number}: {goal.metric}\n"
-        f"#   {best.value(goal):.4f}, in the sweep: {seen}\n"
-        f"#   {facts['measured_again'][goal.metric]:.4f}, again: {unseen}\n"
+        f"#   {value_text(best.value(goal))}, in the sweep: {on.in_sweep}\n"
+        f"#   {value_text(again)}, again: {on.again}\n"
     )
     with disk_errors(f"{folder}: cannot be written"):
         write_atomic(folder / BEST, (head + to_yaml(resolved)).encode())
         write_parquet(folder / TRIALS, trials_table(trials, goal))
-        plot_progress(trials, goal, folder / PICTURES[0])
-        plot_parallel(trials, checked.space, goal, folder / PICTURES[1])
+        about = f"{result.input}, {result.date}"
+        plot_progress(trials, goal, folder / PICTURES[0], about)
+        plot_parallel(trials, checked.space, goal, folder / PICTURES[1], about)
         remove_tree(folder / "tune", ignore_errors=True)
-        write_json(folder / RESULT, facts)
+    save_result(result, folder / RESULT)

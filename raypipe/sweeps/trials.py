@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 import pyarrow as pa
 
 from raypipe.sweeps.space import Settings
 
 #: finished: to its end. stopped: early, by the scheduler. failed: ``error`` says why.
-STATES = ("finished", "stopped", "failed")
+State: TypeAlias = Literal["finished", "stopped", "failed"]
+STATES: tuple[State, ...] = ("finished", "stopped", "failed")
 
 
 class Goal(NamedTuple):
@@ -59,7 +60,7 @@ class Trial:
 
     number: int
     settings: Settings
-    state: str
+    state: State
     reports: tuple[Report, ...]
     seconds: float
     error: str | None = None
@@ -75,8 +76,9 @@ class Trial:
 
     def best_report(self, goal: Goal) -> Report | None:
         """The look at which it was best, the earliest of equals; None where it has no value."""
-        reports = [report for report in self.reports if goal.loss(report.measures) is not None]
-        return min(reports, key=lambda report: goal.loss(report.measures), default=None)
+        losses = [(goal.loss(report.measures), report) for report in self.reports]
+        known = [(loss, report) for loss, report in losses if loss is not None]
+        return min(known, key=lambda pair: pair[0])[1] if known else None
 
     def loss(self, goal: Goal) -> float | None:
         """That of its best look."""
@@ -102,8 +104,9 @@ def best_trial(trials: Iterable[Trial], goal: Goal) -> Trial | None:
         >>> best_trial(tried, Goal("rmse", more=True)).number
         0
     """
-    ranked = [trial for trial in trials if trial.state != "failed" and trial.best_report(goal)]
-    return min(ranked, key=lambda trial: (trial.loss(goal), trial.number), default=None)
+    losses = [(trial.loss(goal), trial) for trial in trials if trial.state != "failed"]
+    ranked = [(loss, trial.number, trial) for loss, trial in losses if loss is not None]
+    return min(ranked, key=lambda found: found[:2])[2] if ranked else None
 
 
 def best_so_far(trials: Sequence[Trial], goal: Goal) -> list[float | None]:
@@ -117,10 +120,11 @@ def best_so_far(trials: Sequence[Trial], goal: Goal) -> list[float | None]:
         >>> best_so_far(tried, Goal("rmse", more=False))
         [0.9, 0.9, 0.8, 0.8]
     """
-    found, best = [], None
+    found: list[float | None] = []
+    best = None
     for trial in trials:
         best = best_trial([kept for kept in (best, trial) if kept], goal)
-        found.append(best and best.value(goal))
+        found.append(best.value(goal) if best else None)
     return found
 
 

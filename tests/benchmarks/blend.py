@@ -11,7 +11,7 @@ from pathlib import Path
 from raypipe.cli.output.terminal import print_table, short
 from raypipe.config import load_config
 from raypipe.evaluation.evaluate import Evaluation, evaluate
-from raypipe.evaluation.results import difference_of, only
+from raypipe.storage.evaluations import difference_of, only
 from tests.benchmarks.nights import night
 from tests.benchmarks.sources import NETWORKS
 
@@ -47,31 +47,33 @@ def bench(data: Path) -> None:
         metrics = ["recall", "coverage"]
         settings = {"blend.max_share_per_source": most, "evaluation.metrics": metrics}
         found = _evaluate(data / NETWORKS["advogato"], 0, settings, ["learned_ranker"])
-        means = (only(found.means, size="all", metric=f"{metric}@20") for metric in metrics)
-        rows.append([most, *(short(mean["mean"]) for (mean,) in means)])
+        means = (
+            only(found.result.means, segment="all", metric=f"{metric}@20") for metric in metrics
+        )
+        rows.append([most, *(short(mean.mean) for (mean,) in means)])
     print_table(["most of one source", "recall@20", "coverage@20"], rows, "advogato, seed 0")
 
 
 def rows_of(found: Evaluation) -> list[list[str]]:
     """A row a source: means with intervals, and the part of the best single source's recall."""
     means = {
-        (source, metric): only(found.means, size="all", source=source, metric=metric)[0]
+        (source, metric): only(found.result.means, segment="all", source=source, metric=metric)[0]
         for source in found.measures.sources
         for metric in METRICS
     }
     alone = [source for source in found.measures.sources if source not in BLENDS]
-    best = max(alone, key=lambda source: means[source, METRICS[0]]["mean"])
+    best = max(alone, key=lambda source: means[source, METRICS[0]].mean)
     rows = []
     for source in found.measures.sources:
         row = [source]
         for metric in METRICS:
             mean = means[source, metric]
-            row.append(f"{short(mean['mean'])} {short(mean['low'])}-{short(mean['high'])}")
-        part = means[source, METRICS[0]]["mean"] / means[best, METRICS[0]]["mean"]
+            row.append(f"{short(mean.mean)} {short(mean.low)}-{short(mean.high)}")
+        part = means[source, METRICS[0]].mean / means[best, METRICS[0]].mean
         by = ""
         if source != best:
-            paired = difference_of(found.differences, "all", METRICS[0], source, best)
-            by = f" ({short(paired['low'])} to {short(paired['high'])})"
+            paired = difference_of(found.result.differences, "all", METRICS[0], source, best)
+            by = f" ({short(paired.low)} to {short(paired.high)})"
         rows.append([*row, f"{part:.3f}{by}"])
     return rows
 

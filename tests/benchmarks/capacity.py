@@ -97,13 +97,13 @@ def bench() -> None:
         for cap in CAPS:
             config = load_config(None, {"sources.similar.max_followers": cap})
             planned = plan_degrees(config, degrees, 4, 16)
-            seconds, memory = planned["seconds"], planned["memory_bytes"]
+            seconds, memory = planned.seconds, planned.memory_bytes
             rows.append(
                 [
                     name,
                     cap,
-                    planned["counts"]["co_follow_pairs"]
-                    * planned["similarity"]["share_of_co_follow_pairs_left"],
+                    planned.counts.co_follow_pairs
+                    * planned.similarity.share_of_co_follow_pairs_left,
                     seconds["recommend_on_one_cpu"] / 3600,
                     seconds["recommend"] / 3600,
                     (seconds["total"] - seconds["recommend"]) / 3600,

@@ -12,8 +12,8 @@ from pathlib import Path
 from raypipe.cli.output.terminal import print_table, short
 from raypipe.config import load_config
 from raypipe.evaluation.evaluate import Evaluation, evaluate
-from raypipe.evaluation.results import Row, difference_of, only
 from raypipe.recommend.models.algorithms import ALGORITHMS
+from raypipe.storage.evaluations import DifferenceRow, MeanRow, difference_of, only
 from tests.paths import ROOT
 
 NETWORKS = {
@@ -63,20 +63,20 @@ def bench(data: Path) -> None:
 
 def rows_of(found: Evaluation, model: str = "factors") -> list[list[object]]:
     """A row a source: means, intervals, the paired difference from popular, seconds of training."""
-    seconds = {stage["stage"]: stage["seconds"] for stage in found.facts["stages"]}
+    seconds = {stage.stage: stage.seconds for stage in found.result.stages}
     rows = []
     for source in found.measures.sources:
         row: list[object] = [model if source == "factors" else source]
         for metric in METRICS:
-            (mean,) = only(found.means, size="all", source=source, metric=metric)
-            row.append(_interval(mean["mean"], mean))
+            (mean,) = only(found.result.means, segment="all", source=source, metric=metric)
+            row.append(_interval(mean.mean, mean))
         beyond = ""
         if source != "popular":
-            paired = difference_of(found.differences, "all", METRICS[1], source, "popular")
-            beyond = _interval(paired["difference"], paired)
+            paired = difference_of(found.result.differences, "all", METRICS[1], source, "popular")
+            beyond = _interval(paired.difference, paired)
         rows.append([*row, beyond, seconds.get("train", 0.0) if source == "factors" else ""])
     return rows
 
 
-def _interval(value: float, row: Row) -> str:
-    return f"{short(value)} {short(row['low'])}-{short(row['high'])}"
+def _interval(value: float | None, row: MeanRow | DifferenceRow) -> str:
+    return f"{short(value)} {short(row.low)}-{short(row.high)}"

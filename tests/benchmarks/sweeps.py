@@ -91,7 +91,7 @@ def raypipe_sweep(ratings: Path, case: Case, told: dict[str, Any]) -> float:
     with tempfile.TemporaryDirectory() as folder:
         config = config_of(ratings, case, told)
         found = run_sweep(config, Path(folder), "2026-03-01", TrialTable)
-    return found.facts["best"]["measures"]["rmse"]
+    return found.result.best.measures["rmse"]
 
 
 def config_of(ratings: Path, case: Case, told: dict[str, Any]) -> RunConfig:

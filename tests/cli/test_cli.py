@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from raypipe import columns
 from raypipe.cli import app
-from raypipe.cli.output.ladder import print_ladder
+from raypipe.cli.output.report import print_report
+from raypipe.serving.reports.ladder import ladder_report
 from raypipe.storage.records import LadderDecision, StrategyRow, TierRecord
 from tests.graph.test_degree_table import BAD_TABLES
 from tests.storage.intake.bad_inputs import BAD_INPUTS
@@ -75,7 +76,7 @@ def test_a_ladder_of_three_phases_in_80_columns(capsys):
     ]
     tiers = (TierRecord(min_follows=0, sources=("popular",), how="fill_up"),)
     about = {"why": "ladder: fixed (config)", "metric": "ndcg@10", "tiers": tiers}
-    print_ladder(LadderDecision(decided_by="holdout", table=rows, **about))
+    print_report(ladder_report(LadderDecision(decided_by="holdout", table=rows, **about)))
     shown = capsys.readouterr().out.splitlines()
     assert max(map(len, shown)) <= 80
     assert shown[0].rstrip() == "ndcg@10 on follows held out; *: leads"
@@ -88,7 +89,7 @@ def test_a_ladder_of_three_phases_in_80_columns(capsys):
         ["ahead by", "-.003 -.006-.001", "-"],
     ]
     assert shown[-1] == "ladder: hot: 11 of 100; similar"
-    print_ladder(LadderDecision(decided_by="fixed", **about))
+    print_report(ladder_report(LadderDecision(decided_by="fixed", **about)))
     assert capsys.readouterr().out == "ladder: fixed (config)\n"
 
 
@@ -114,7 +115,7 @@ def test_runs_show_run_of_another_schema_version_is_refused_in_one_line(night):
         assert "expected 1" in row["problem"]
         assert "run the night again" in row["problem"]
         shown = raypipe("runs", "show", night["run"])
-        assert shown.exit_code == 1
+        assert shown.exit_code == 73
         assert len(shown.output.splitlines()) == 1
         assert row["problem"] in shown.output
 
@@ -209,7 +210,7 @@ def test_plan_says_what_a_night_will_cost(night):
         "recommend_on_one_cpu", "recommend", "write", "total",
     ]  # fmt: skip
     assert seconds["recommend_on_one_cpu"] / 8 <= seconds["recommend"] + 1e-3
-    assert planned["hubs"][0]["account"] == "star-01"
+    assert planned["hubs"][0]["accountId"] == "star-01"
     assert planned["memory_bytes"]["follows"] > 2 * 4 * night["counts"]["graph"]["follows"]
     shown = raypipe("plan", "--follows", "demo/follows.csv").stdout
     assert "1 nodes of" in shown
@@ -273,7 +274,7 @@ def test_plan_and_run_say_what_a_cap_on_hubs_costs(night):
     assert "exact neighbours" not in raypipe("runs", "show", night["run"]).stdout
     words[-1] = "sources.similar.max_followers=400"
     shown = raypipe("plan", *words).stdout
-    assert "similarity: exact; nobody has more than 400 followers" in " ".join(shown.split())
+    assert "similarity: exact; no account has more than 400 followers" in " ".join(shown.split())
 
 
 def shape(value):
@@ -291,7 +292,7 @@ def test_plan_from_degrees_says_the_same_things(night):
     assert list(unseen["seconds"]) == list(planned["seconds"])
     assert unseen["counts"] == planned["counts"]
     assert unseen["similarity"] == planned["similarity"]
-    assert [{**hub, "account": None} for hub in planned["hubs"]] == unseen["hubs"]
+    assert [{**hub, "accountId": None} for hub in planned["hubs"]] == unseen["hubs"]
     assert unseen["memory_bytes"]["follows"] == planned["memory_bytes"]["follows"]
     seconds = unseen["seconds"]
     parts = (seconds[name] for name in seconds if name not in ("recommend_on_one_cpu", "total"))

@@ -15,7 +15,8 @@ from raypipe.config import load_config
 from raypipe.evaluation import plots
 from raypipe.evaluation.evaluate import evaluate as evaluate_follows
 from raypipe.evaluation.holdout_selection import Decision, choose_ladder
-from raypipe.evaluation.metrics import LISTS, NAMES, RANKING, REJECTED
+from raypipe.evaluation.metric_choice import metric_names
+from raypipe.evaluation.metrics import METRICS
 from raypipe.storage.records import TierRecord
 
 SOURCES = ["popular", "similar", "follow_back", "two_hop", "co_followed", "ladder"]
@@ -54,7 +55,9 @@ def test_files_and_json_say_the_same():
     assert said["sources"] == SOURCES
     values = values_of(folder)
     accounts = said["split"]["accounts"]["measured"]
-    assert len(values) == accounts * len(SOURCES) * 2 * len([*RANKING, *LISTS])
+    assert len(values) == accounts * len(SOURCES) * 2 * len(
+        [spec for spec in METRICS if spec.needs in ("hits", "popularity")]
+    )
     assert values.columns.tolist() == ["accountId", "segment", "source", "metric", "value"]
     assert values["segment"].nunique() == 2  # of 300 accounts none follows 50
     for row in said["means"]:
@@ -71,7 +74,7 @@ def test_files_and_json_say_the_same():
         else:
             assert row["accounts"] == some.value.notna().sum()
             assert row["mean"] == pytest.approx(some.value.mean())
-    names = set(NAMES) - {REJECTED}
+    names = set(metric_names()) - {"rejected"}
     assert {row["metric"] for row in said["means"]} == {f"{n}@{k}" for n in names for k in (10, 20)}
     for picture in ("accuracy.png", "beyond.png"):
         assert (folder / picture).read_bytes().startswith(b"\x89PNG")
@@ -243,7 +246,8 @@ def test_a_picture_of_all_sources_shows_each_by_its_name(metrics):
         "sources.factors.parameters": {"n_factors": 4},
     }
     config = load_config(None, {**told, **quick, "cluster": "none", "evaluation.metrics": metrics})
-    figure = plots.figure_of(evaluate_follows(config, names), [f"{name}@20" for name in metrics])
+    result = evaluate_follows(config, names).result
+    figure = plots.figure_of(result, result.metrics)
     figure.draw_without_rendering()
     (legend,) = figure.legends
     box = legend.get_window_extent()

@@ -18,10 +18,11 @@ from raypipe.errors import TooLargeError
 from raypipe.evaluation import holdout_selection
 from raypipe.evaluation.holdout_selection import choose_ladder, decide, segments_if_measured
 from raypipe.evaluation.measuring import measure_lists, measuring_of
-from raypipe.evaluation.results import difference_of, differences_by_segment, means_by_segment, only
+from raypipe.evaluation.results import differences_by_segment, means_by_segment
 from raypipe.evaluation.splits import SEGMENTS, hold_out_share, split_follows
 from raypipe.recommend.ladder import Tier, fixed_ladder, ladder_of
 from raypipe.recommend.shard import warm_up
+from raypipe.storage.evaluations import difference_of, only
 from tests.strategies import graph_of
 
 POPULAR, SIMILAR, FACTORS = ("popular",), ("similar", "popular"), ("factors", "popular")
@@ -192,13 +193,13 @@ def test_the_table_is_what_evaluate_measures(graph):
     for row in measured:
         about = {"segment": row.segment, "metric": "ndcg@3"}
         (mean,) = only(means, **about, source="+".join(row.sources))
-        assert (row.accounts, row.ndcg) == (mean["accounts"], mean["mean"])
-        assert (row.low, row.high) == (mean["low"], mean["high"])
+        assert (row.accounts, row.ndcg) == (mean.accounts, mean.mean)
+        assert (row.low, row.high) == (mean.low, mean.high)
         names = {"popular": "popular", "similar": "similar+popular"}
         this, other = names[row.strategy], names[row.against]
         by = difference_of(differences, *about.values(), this, other)
         shown = [getattr(row, key) for key in ("difference", "difference_low", "difference_high")]
-        assert shown == pytest.approx([by["difference"], by["low"], by["high"]])
+        assert shown == pytest.approx([by.difference, by.low, by.high])
     of_segment = {
         segment: found.values[:, 0, found.segments == SEGMENTS.index(segment)]
         for segment in SEGMENTS[:2]

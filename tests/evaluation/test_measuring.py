@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from raypipe.config import RunConfig, load_config
 from raypipe.errors import ConfigError
 from raypipe.evaluation.lists import check_sources, lists_of
-from raypipe.evaluation.measuring import ALL, measure, measure_lists, measuring_of
-from raypipe.evaluation.results import differences_by_segment, leaders, means_by_segment, only
+from raypipe.evaluation.measuring import measure, measure_lists, measuring_of
+from raypipe.evaluation.results import differences_by_segment, means_by_segment
 from raypipe.evaluation.splits import SEGMENTS, hold_out_share, split_follows
 from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.work_estimate import estimate_ns
+from raypipe.storage.evaluations import ALL, leaders, only
 from tests import naive
 from tests.strategies import graph_of, pairs
 
@@ -108,16 +109,16 @@ def test_coverage_by_hand(least):
             for place, segment in enumerate(SEGMENTS):
                 shown = set(codes[split.segments == place, :k].ravel()) - {-1}
                 share = len(shown & catalogue) / len(catalogue)
-                assert found.coverage[source, f"coverage@{k}", segment] == share
+                assert found.of_lists[source, f"coverage@{k}", segment] == share
             shown = set(codes[:, :k].ravel()) - {-1}
             share = len(shown & catalogue) / len(catalogue)
-            assert found.coverage[source, f"coverage@{k}", ALL] == share
+            assert found.of_lists[source, f"coverage@{k}", ALL] == share
 
 
 def same(first, second):
     assert first.metrics == second.metrics
     assert np.array_equal(first.values, second.values, equal_nan=True)
-    assert first.coverage == second.coverage
+    assert first.of_lists == second.of_lists
 
 
 def test_shards_do_not_show():
@@ -161,8 +162,8 @@ def test_only_the_metrics_that_are_asked_for():
     found = measure_lists(measuring_of(split, config, SOURCES))
     assert found.metrics == ()
     assert found.values.shape == (4, 0, len(split.accounts))
-    assert len(found.coverage) == 4 * 2 * 4
-    assert {row["metric"] for row in means_by_segment(found, 100, 0)} == {
+    assert len(found.of_lists) == 4 * 2 * 4
+    assert {row.metric for row in means_by_segment(found, 100, 0)} == {
         "coverage@2",
         "coverage@5",
     }
@@ -170,7 +171,7 @@ def test_only_the_metrics_that_are_asked_for():
     config, split = split_of(random_rows(), **{"evaluation.metrics": ["mrr", "recall"]})
     found = measure_lists(measuring_of(split, config, ["popular"]))
     assert found.metrics == ("recall@2", "recall@5", "mrr@2", "mrr@5")
-    assert found.coverage == {}
+    assert found.of_lists == {}
 
 
 def test_rows_say_what_the_values_say():
@@ -190,41 +191,41 @@ def test_rows_say_what_the_values_say():
         for j, metric in enumerate(found.metrics):
             values = dict(zip(SOURCES, found.values[:, j, here], strict=True))
             for source in SOURCES:
-                (row,) = only(means, size=segment, source=source, metric=metric)
+                (row,) = only(means, segment=segment, source=source, metric=metric)
                 known = values[source][~np.isnan(values[source])]
-                assert row["accounts"] == len(known)
-                assert row["mean"] == pytest.approx(known.mean())
-                assert row["low"] <= row["mean"] <= row["high"]
-            for row in only(differences, size=segment, metric=metric):
-                both = values[row["first"]] - values[row["second"]]
+                assert row.accounts == len(known)
+                assert row.mean == pytest.approx(known.mean())
+                assert row.low <= row.mean <= row.high
+            for row in only(differences, segment=segment, metric=metric):
+                both = values[row.first] - values[row.second]
                 both = both[~np.isnan(both)]
-                assert row["difference"] == pytest.approx(both.mean())
-                larger = row["first"] if row["low"] > 0 else row["second"]
-                beyond = row["low"] > 0 or row["high"] < 0
-                assert row["verdict"] == (larger if beyond else "neither")
-        best = max(only(means, size=segment, metric="ndcg@5"), key=lambda row: row["mean"])
-        (leader,) = only(leaders(means, differences, "ndcg@5"), size=segment)
-        assert leader["first"] == best["source"]
-        assert leader["difference"] >= 0
-        assert leader["low"] <= leader["difference"] <= leader["high"]
+                assert row.difference == pytest.approx(both.mean())
+                larger = row.first if row.low > 0 else row.second
+                beyond = row.low > 0 or row.high < 0
+                assert row.verdict == (larger if beyond else "neither")
+        best = max(only(means, segment=segment, metric="ndcg@5"), key=lambda row: row.mean)
+        (leader,) = only(leaders(means, differences, "ndcg@5"), segment=segment)
+        assert leader.first == best.source
+        assert leader.difference >= 0
+        assert leader.low <= leader.difference <= leader.high
 
 
 def test_segments_with_nobody_have_no_mean():
     config, split = split_of(random_rows(), **{"evaluation.segments": {"warm": 90, "hot": 99}})
     found = measure_lists(measuring_of(split, config, ["popular", "similar"]))
     means = means_by_segment(found, 100, 0)
-    empty = [row for row in means if row["segment"] in ("warm", "hot")]
-    assert {(row["accounts"], row["mean"], row["low"]) for row in empty} == {(0, None, None)}
+    empty = [row for row in means if row.segment in ("warm", "hot")]
+    assert {(row.accounts, row.mean, row.low) for row in empty} == {(0, None, None)}
     rows = leaders(means, differences_by_segment(found, 100, 0), "ndcg@5")
-    assert [row["segment"] for row in rows] == ["cold", ALL]
+    assert [row.segment for row in rows] == ["cold", ALL]
 
 
 def test_the_objective_of_a_sweep_is_the_mean_of_the_lists():
     config, split = split_of(random_rows())
     found = measure_lists(measuring_of(split, config, ["ladder"]))
-    rows = only(means_by_segment(found, 100, 0), size=ALL)
+    rows = only(means_by_segment(found, 100, 0), segment=ALL)
     means = measure(config, split)
-    assert means == pytest.approx({row["metric"]: row["mean"] for row in rows})
+    assert means == pytest.approx({row.metric: row.mean for row in rows})
     assert measure(config, split, "popular") != means
 
 

@@ -11,16 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raypipe.errors import ConfigError
-from raypipe.evaluation.metrics import (
-    LISTS,
-    NAMES,
-    RANKING,
-    Popularity,
-    check_names,
-    coverage,
-    metrics,
-)
+from raypipe.evaluation.metric_choice import choose_metrics, metric_names, values_by_account
+from raypipe.evaluation.metric_spec import Popularity
+from raypipe.evaluation.metrics import METRICS, coverage
 from raypipe.kernels.csr import Adjacency
+
+NAMES = metric_names()
+RANKING = tuple(spec.name for spec in METRICS if spec.decides)
+LISTS = tuple(spec.name for spec in METRICS if spec.needs == "popularity")
 
 #: Ours to trec_eval's; where there is no length, its value is that of the whole list.
 OF_TREC = {
@@ -36,6 +34,11 @@ OF_TREC = {
 def adjacency_of(rows: list[list[int]]) -> Adjacency:
     indptr = np.cumsum([0, *map(len, rows)])
     return Adjacency(indptr, np.array([c for row in rows for c in sorted(row)], np.int32))
+
+
+def metrics(codes, test, popularity, names, lengths, rejections=None):
+    chosen = choose_metrics(names, rejections=True)
+    return values_by_account(codes, test, popularity, chosen, lengths, rejections)
 
 
 def padded(lists: list[list[int]], n: int) -> np.ndarray:
@@ -170,12 +173,15 @@ def test_an_account_has_the_same_value_whoever_is_measured_with_it():
 )
 def test_metrics_that_follows_cannot_have(name, message):
     with pytest.raises(ConfigError) as error:
-        check_names(["recall", name])
+        choose_metrics(["recall", name])
     assert str(error.value) == f"evaluation.metrics: {message}"
 
 
 def test_no_names_are_all_names():
-    assert check_names(None) == NAMES[:-1]
-    assert check_names(None, rejections=True) == NAMES == (*NAMES[:-1], "rejected")
+    def names(**given):
+        return tuple(spec.name for spec in choose_metrics(None, **given))
+
+    assert names() == NAMES[:-1]
+    assert names(rejections=True) == NAMES == (*NAMES[:-1], "rejected")
     with pytest.raises(ConfigError, match="rejected needs rejections to hold out; name a table"):
-        check_names(["rejected"])
+        choose_metrics(["rejected"])

@@ -61,8 +61,8 @@ def test_by_share():
     assert len(train) == 4
     assert len(test) == 2
     assert train | test == {("a", x) for x in "bcdef"} | {("b", "a")}
-    assert found.facts["split"] == "share"
-    assert found.facts["share"] == 0.4
+    assert found.record.split == "share"
+    assert found.record.share == 0.4
 
 
 TIMED = ("a,b,1", "a,c,5", "b,c,2", "b,a,6", "a,d,3", "b,a,9")
@@ -75,7 +75,7 @@ def test_by_time():
         evaluation__split="time", evaluation__share=0.4, input__columns={"timestamp": "at"}
     )
     assert both(found) == ({("a", "b"), ("b", "c"), ("a", "d")}, {("a", "c"), ("b", "a")})
-    assert found.facts["train_until"] == 3.0
+    assert found.record.train_until == 3.0
     assert [found.train.ids[int(code)].as_py() for code in found.accounts] == ["a", "b"]
 
 
@@ -89,7 +89,7 @@ def test_dates_and_frames(frames, local_ray):
         frames=frames, cluster="local",
     )  # fmt: skip
     assert both(found) == ({("a", "b"), ("b", "c"), ("a", "d")}, {("a", "c"), ("b", "a")})
-    assert found.facts["train_until"] == "2026-03-03T09:00:00.000000"
+    assert found.record.train_until == "2026-03-03T09:00:00.000000"
 
 
 UTC = datetime.timezone.utc
@@ -142,7 +142,7 @@ def test_by_file():
     assert both(found) == (
         {("a", "b"), ("a", "c"), ("b", "c")}, {("a", "d"), ("b", "a"), ("new", "c")},
     )  # fmt: skip
-    assert found.facts["already_in_train"] == 1
+    assert found.record.already_in_train == 1
     # b has two follows in all, new has one only
     assert [found.train.ids[int(code)].as_py() for code in found.accounts] == ["a", "b"]
 
@@ -164,7 +164,7 @@ def test_only_the_audience_is_measured():
     write("follows.csv", "a,b", "a,c", "b,c", "b,a", "c,a", "c,b", "c,d")
     found = split(pa.array(["a", "z"]), audience__min_follows=0)
     assert [found.train.ids[int(code)].as_py() for code in found.accounts] == ["a"]
-    assert found.facts["accounts"]["without_follows"] == 1
+    assert found.record.accounts.without_follows == 1
     found = split(audience__min_follows=3)
     assert [found.train.ids[int(code)].as_py() for code in found.accounts] == ["c"]
 
@@ -290,4 +290,4 @@ def test_train_never_sees_the_times_of_test():
     )  # fmt: skip
     found = split(evaluation__split="time", input__columns={"timestamp": "at"})
     train, test = ({times[int(a), int(b)] for a, b in follows} for follows in both(found))
-    assert max(train) == found.facts["train_until"] < min(test)
+    assert max(train) == found.record.train_until < min(test)

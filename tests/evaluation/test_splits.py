@@ -65,10 +65,10 @@ def test_a_split_is_a_partition_of_the_follows(rows, data):
         ours, theirs = getattr(split.train, side), getattr(again, side)
         assert np.array_equal(ours.indptr, theirs.indptr)
         assert np.array_equal(ours.codes, theirs.codes)
-    counts = split.facts["accounts"]
+    counts = split.record.accounts.model_dump()
     assert sum(counts.values()) == graph.accounts
     assert counts["measured"] == len(split.accounts)
-    assert split.facts["follows"] == {"train": len(train), "test": len(test)}
+    assert split.record.follows.model_dump() == {"train": len(train), "test": len(test)}
     for account, segment in zip(split.accounts, split.segments, strict=True):
         assert split.test.degrees[account] >= 1
         follows = split.train.followees.degrees[account]
@@ -84,7 +84,7 @@ def test_who_is_measured_by_hand():
     split = split_follows(graph, held, everybody(graph), config, 0)
     assert [graph.ids[int(code)].as_py() for code in split.accounts] == ["a"]
     assert split.segments.tolist() == [2]
-    assert split.facts["accounts"] == {
+    assert split.record.accounts.model_dump() == {
         "measured": 1,
         "not_drawn": 0,
         "without_follows": 3,
@@ -104,7 +104,7 @@ def test_seeds_and_the_number_of_other_accounts():
     config = EvaluationConfig(max_accounts=10)
     split = split_follows(graph, one, everybody(graph), config, 0)
     assert len(split.accounts) == 10
-    assert split.facts["accounts"]["not_drawn"] == 50
+    assert split.record.accounts.not_drawn == 50
     assert (np.diff(split.accounts) > 0).all()
     more = split_follows(graph, one, everybody(graph), EvaluationConfig(max_accounts=20), 0)
     assert set(split.accounts) < set(more.accounts)

@@ -286,26 +286,26 @@ def test_the_audience_alone_costs(graph):
     degrees = degrees_of(graph)
     config = load_config(None, {"audience.min_follows": 20})
     planned = plan_degrees(config, degrees, 1, 2)
-    assert planned["counts"]["audience"] == np.count_nonzero(graph.followees.degrees >= 20)
+    assert planned.counts.audience == np.count_nonzero(graph.followees.degrees >= 20)
     seconds = measure_degrees(degrees, config)
     assert ((seconds > 0) == (degrees.of_follows.numbers >= 20)).all()
     nobody = plan_degrees(load_config(None, {"audience.min_follows": 10**6}), degrees, 1, 2)
-    assert nobody["seconds"]["recommend"] == nobody["seconds"]["write"] == 0
+    assert nobody.seconds["recommend"] == nobody.seconds["write"] == 0
 
 
 def test_a_cap_leaves_hubs_out(graph):
     degrees = degrees_of(graph)
     cap = int(np.median(graph.followers.degrees))
     planned = plan_degrees(load_config(None, {"sources.similar.max_followers": cap}), degrees, 1, 2)
-    facts = planned["similarity"]
+    facts = planned.similarity
     followers = graph.followers.degrees
-    assert facts["hubs_left_out"] == np.count_nonzero(followers > cap)
+    assert facts.hubs_left_out == np.count_nonzero(followers > cap)
     left = followers[followers <= cap]
-    assert facts["share_of_co_follow_pairs_left"] == round(
+    assert facts.share_of_co_follow_pairs_left == round(
         float(left @ left / (followers @ followers)), 4
     )
-    assert facts["recall"] is None
-    assert planned["counts"]["co_follow_pairs"] == co_follow_pairs(graph)
+    assert facts.recall is None
+    assert planned.counts.co_follow_pairs == co_follow_pairs(graph)
 
 
 @pytest.mark.parametrize(

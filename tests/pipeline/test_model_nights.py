@@ -186,9 +186,9 @@ def test_a_wrong_algorithm_is_told_before_the_data_is_read(tmp_path, store):
 
 def test_plan_says_what_a_training_takes(follows):
     planned = plan_night(config_for(follows), 1, 2)
-    assert planned["seconds"]["train"] > 0
-    memory = planned["memory_bytes"]
-    assert memory["model"] == 12 * 16 * planned["counts"]["accounts"]
+    assert planned.seconds["train"] > 0
+    memory = planned.memory_bytes
+    assert memory["model"] == 12 * 16 * planned.counts.accounts
     assert memory["training"] > memory["model"]
 
 

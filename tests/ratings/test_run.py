@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-import json
-
 import pytest
 
-from raypipe.cli.output.ratings import print_rating_evaluation, print_rating_plan
+from raypipe.cli.output.report import print_report
 from raypipe.config import load_config
 from raypipe.errors import ConfigError, InputError, TooLargeError
 from raypipe.ratings.data import fold_ratings
 from raypipe.ratings.evaluate import measure
 from raypipe.ratings.run import chosen_algorithms, evaluate_ratings, plan_ratings
+from raypipe.serving.reports.ratings import rating_plan_report, rating_report
+from raypipe.storage.ratings import RatingResult
 from tests.conftest import ROOT
 from tests.ratings.small_ratings import random_ratings, rows_of
 
@@ -38,24 +38,23 @@ def configured(place, **settings):
     )
 
 
-def without_times(facts):
+def without_times(result):
+    times = {"fit_seconds", "test_seconds"}
     algorithms = [
         {
-            **{key: value for key, value in found.items() if "seconds" not in key},
-            "folds": [
-                {key: value for key, value in fold.items() if "seconds" not in key}
-                for fold in found["folds"]
-            ],
+            **found.model_dump(exclude={*times, "folds"}),
+            "folds": [fold.model_dump(exclude=times) for fold in found.folds],
         }
-        for found in facts["algorithms"]
+        for found in result.algorithms
     ]
-    return {**{key: facts[key] for key in ("counts", "folds", "seed", "scale")}, "of": algorithms}
+    return {**result.model_dump(include={"counts", "folds", "seed", "scale"}), "of": algorithms}
 
 
 def test_rows_add_up_and_every_fold_of_every_algorithm_is_there(place):
     found = evaluate_ratings(configured(place, **{"evaluation.algorithms": ["BaselineOnly"]}))
     ratings = random_ratings()
-    assert found.facts["counts"] == {
+    assert found.result.counts.model_dump() == {
+        "dropped_by_transform": 0,
         "rows_in": len(ratings.values) + 2,
         "quarantined": 1,
         "duplicates": 1,
@@ -74,33 +73,31 @@ def test_rows_add_up_and_every_fold_of_every_algorithm_is_there(place):
     assert [(row["algorithm"], row["fold"]) for row in rows] == [
         (name, fold) for name in ("SVD", "BaselineOnly") for fold in (1, 2, 3)
     ]
-    svd = found.facts["algorithms"][0]
-    assert svd["rmse"] == pytest.approx(sum(row["rmse"] for row in rows[:3]) / 3)
-    assert svd["parameters"]["n_factors"] == 4
-    assert svd["fit_seconds"] == pytest.approx(
-        sum(row["fit_seconds"] for row in rows[:3]), abs=0.01
-    )
-    assert json.loads(json.dumps(found.facts)) == found.facts
+    svd = found.result.algorithms[0]
+    assert svd.rmse == pytest.approx(sum(row["rmse"] for row in rows[:3]) / 3)
+    assert svd.parameters["n_factors"] == 4
+    assert svd.fit_seconds == pytest.approx(sum(row["fit_seconds"] for row in rows[:3]), abs=0.01)
+    assert RatingResult.from_json(found.result.to_json()) == found.result
 
 
 def test_a_sweep_measures_what_evaluate_shows(place):
     config = configured(place)
-    shown = evaluate_ratings(config).facts["algorithms"][0]
+    shown = evaluate_ratings(config).result.algorithms[0]
     measured = measure(config, fold_ratings(random_ratings(), 3, config.seed))
-    assert {name: shown[name] for name in measured} == measured
+    assert {name: shown.measure(name) for name in measured} == measured
 
 
 def test_tasks_change_nothing(place, local_ray):
     settings = {"evaluation.algorithms": ["NMF", "KNNBasic", "SVDpp"]}
     alone = evaluate_ratings(configured(place, **settings))
     in_tasks = evaluate_ratings(configured(place, **settings, cluster="local"))
-    assert without_times(in_tasks.facts) == without_times(alone.facts)
-    assert "CPUs" in in_tasks.facts["engines"]["cluster"]
+    assert without_times(in_tasks.result) == without_times(alone.result)
+    assert "CPUs" in in_tasks.result.engines.cluster
 
 
 def test_another_seed_gives_other_folds(place):
-    first, second = (evaluate_ratings(configured(place, seed=seed)).facts for seed in (0, 1))
-    assert first["algorithms"][0]["rmse"] != second["algorithms"][0]["rmse"]
+    first, second = (evaluate_ratings(configured(place, seed=seed)).result for seed in (0, 1))
+    assert first.algorithms[0].rmse != second.algorithms[0].rmse
 
 
 @pytest.mark.parametrize(
@@ -171,34 +168,34 @@ def test_what_cannot_be_measured_is_told_in_one_line(place, settings, error, mes
 def test_a_plan_says_what_will_be_refused(place, monkeypatch):
     settings = {"evaluation.algorithms": ["SlopeOne"], "memory_per_task": "100kB"}
     planned = plan_ratings(configured(place, **settings))
-    assert [(found["algorithm"], not found["refusal"]) for found in planned["algorithms"]] == [
+    assert [(found.algorithm, not found.refusal) for found in planned.algorithms] == [
         ("SVD", True),
         ("SlopeOne", False),
     ]
-    assert planned["memory_bytes"]["limited_by"] == "memory_per_task"
+    assert planned.memory.limited_by == "memory_per_task"
     monkeypatch.setattr("raypipe.ratings.run.memory_available", lambda: 60_000)
     planned = plan_ratings(configured(place, **{"evaluation.algorithms": ["SlopeOne"]}))
-    assert [not found["refusal"] for found in planned["algorithms"]] == [True, False]
-    assert planned["memory_bytes"]["limited_by"].startswith("the memory of this machine, for 1 at")
+    assert [not found.refusal for found in planned.algorithms] == [True, False]
+    assert planned.memory.limited_by.startswith("the memory of this machine, for 1 at")
 
 
 def test_tables_for_people(place, capsys):
-    print_rating_evaluation(evaluate_ratings(configured(place)).facts)
+    print_report(rating_report(evaluate_ratings(configured(place)).result, "here"))
     shown = capsys.readouterr().out
     for text in ("SVD", "rmse", "mae", "fcp", "mean of 3 folds, seed 0", "+ quarantined", "503"):
         assert text in shown
-    print_rating_plan(plan_ratings(configured(place)))
+    print_report(rating_plan_report(plan_ratings(configured(place))))
     shown = capsys.readouterr().out
     assert "MB that all tasks share" in shown
     assert "take SVD" not in shown
 
 
 def test_only_the_metrics_that_are_named_are_shown(place, capsys):
-    facts = evaluate_ratings(configured(place, **{"evaluation.metrics": ["fcp", "mae"]})).facts
-    print_rating_evaluation(facts)
+    facts = evaluate_ratings(configured(place, **{"evaluation.metrics": ["fcp", "mae"]})).result
+    print_report(rating_report(facts, "here"))
     shown = capsys.readouterr().out
-    svd = facts["algorithms"][0]
-    for value in (svd["mae"], svd["fcp"], *(fold["mae"] for fold in svd["folds"])):
+    svd = facts.algorithms[0]
+    for value in (svd.mae, svd.fcp, *(fold.mae for fold in svd.folds)):
         assert f"{value:.4f}" in shown
     assert "mae by fold" in shown
     assert "rmse" not in shown
@@ -208,7 +205,7 @@ def test_a_plan_refuses_in_the_words_of_an_evaluation(place, capsys):
     config = configured(place, **{"evaluation.algorithms": ["NMF"], "memory_per_task": "50kB"})
     with pytest.raises(TooLargeError) as caught:
         evaluate_ratings(config)
-    print_rating_plan(plan_ratings(config))
+    print_report(rating_plan_report(plan_ratings(config)))
     shown = capsys.readouterr().out
     assert shown.splitlines()[-1] == str(caught.value)
     assert shown.splitlines()[-1].endswith("leaves 50.0KB; take fewer ratings")
@@ -237,9 +234,9 @@ def test_the_published_table_is_reproduced(data):
         },
     )
     for found in evaluate_ratings(config).facts["algorithms"]:
-        rmse, mae = PUBLISHED[found["algorithm"]]
-        assert found["rmse"] == pytest.approx(rmse, abs=0.005), found["algorithm"]
-        assert found["mae"] == pytest.approx(mae, abs=0.005), found["algorithm"]
+        rmse, mae = PUBLISHED[found.algorithm]
+        assert found["rmse"] == pytest.approx(rmse, abs=0.005), found.algorithm
+        assert found["mae"] == pytest.approx(mae, abs=0.005), found.algorithm
 
 
 def test_the_config_names_every_published_algorithm():

@@ -11,12 +11,13 @@ import pytest
 from typer.testing import CliRunner
 
 from raypipe.cli import app
-from raypipe.cli.output.sweep import print_sweep
+from raypipe.cli.output.report import print_report
 from raypipe.config import load_config
 from raypipe.evaluation.evaluate import evaluate
-from raypipe.evaluation.results import only
+from raypipe.serving.reports.sweep import sweep_report
+from raypipe.storage.evaluations import only
 from raypipe.sweeps.record import NAME
-from raypipe.sweeps.run import run_sweep
+from raypipe.sweeps.run import BEST, run_sweep
 from tests.paths import ROOT
 from tests.sweeps.trying import Kept
 
@@ -68,11 +69,15 @@ def sweep(progress=None, **told):
     return run_sweep(config, Path("sweeps"), "2026-03-01", watch, progress=progress)
 
 
+def failed_trials(result):
+    return [trial for trial in result.trials if trial.state == "failed"]
+
+
 def evaluated(path, source, **told):
     """Means over all accounts, by metric."""
     config = load_config(path, {"cluster": "none", "frames": "pandas", **told})
-    rows = only(evaluate(config, [source]).means, size="all", source=source)
-    return {row["metric"]: row["mean"] for row in rows}
+    rows = only(evaluate(config, [source]).result.means, segment="all", source=source)
+    return {row.metric: row.mean for row in rows}
 
 
 def test_rmse_does_not_pick_and_is_shown(local_ray, capsys):
@@ -91,13 +96,13 @@ def test_rmse_does_not_pick_and_is_shown(local_ray, capsys):
             },
         },
     )
-    facts = found.facts
+    facts = found.result
     assert "rmse does not tell good lists of follows from bad ones" in said.lines[0]
-    assert facts["objective"] == "ndcg@10"
-    assert len(facts["failed"]) == 2
-    for failed in facts["failed"]:
-        assert failed["settings"]["sources.factors.parameters.non_follows_per_follow"] == 0
-        assert "from ones alone SVD learns to say 1 to everybody" in failed["error"]
+    assert facts.objective == "ndcg@10"
+    assert facts.states["failed"] == 2
+    for failed in failed_trials(facts):
+        assert failed.settings["sources.factors.parameters.non_follows_per_follow"] == 0
+        assert "from ones alone SVD learns to say 1 to everybody" in failed.error
 
     events = [json.loads(line) for line in (found.folder / NAME).read_text().splitlines()]
     reports = [
@@ -106,27 +111,27 @@ def test_rmse_does_not_pick_and_is_shown(local_ray, capsys):
         if "ended" in event
         for epochs, measures in event["ended"]["reports"]
     ]
-    assert facts["misled"]["objective"] == "rmse"
-    best, misled = facts["best"], facts["misled"]["picks"]
+    assert facts.misled.objective == "rmse"
+    best, misled = facts.best, facts.misled.picks
     chosen = max(reports, key=lambda report: report[0]["ndcg@10"])
-    assert (best["measures"], best["trial"], best["epochs"]) == chosen
+    assert (best.measures, best.trial, best.epochs) == chosen
     wrong = min(reports, key=lambda report: report[0]["rmse"])
-    assert (misled["measures"], misled["trial"], misled["epochs"]) == wrong
-    assert misled["measures"]["ndcg@10"] < best["measures"]["ndcg@10"]
+    assert (misled.measures, misled.trial, misled.epochs) == wrong
+    assert misled.measures["ndcg@10"] < best.measures["ndcg@10"]
 
-    print_sweep(found)
+    print_report(sweep_report(found.result, found.folder.name, str(found.folder / BEST), found.new))
     out = capsys.readouterr().out
     (line,) = [line for line in out.splitlines() if line.startswith("│ ndcg@10")]
     assert [cell.strip() for cell in line.split("│")[2:-1]] == [
         f"{measures['ndcg@10']:.4f}"
-        for measures in (best["measures"], facts["measured_again"], misled["measures"])
+        for measures in (best.measures, facts.measured_again, misled.measures)
     ]
     assert f"rmse would have picked trial {misled['trial']} after {misled['epochs']} epochs" in out
 
     path = found.folder / "best.yaml"
-    assert load_config(path).factors.parameters["n_epochs"] == best["epochs"]
+    assert load_config(path).factors.parameters["n_epochs"] == best.epochs
     means = evaluated(path, "factors")
-    for metric, value in facts["measured_again"].items():
+    for metric, value in facts.measured_again.items():
         if metric != "rmse":
             assert means[metric] == pytest.approx(value, rel=1e-6), metric
 
@@ -148,7 +153,7 @@ def test_best_yaml_of_models_and_of_none_runs_and_evaluates(local_ray, capsys):
             },
         }
     )
-    facts = found.facts
+    facts = found.result
     rows = pq.read_table(found.folder / "trials.parquet").to_pylist()
     assert [
         (row["sources.similar.neighbours"], row["sources.factors.parameters.n_factors"])
@@ -160,22 +165,22 @@ def test_best_yaml_of_models_and_of_none_runs_and_evaluates(local_ray, capsys):
         (None, 8),
     ]
     assert [row["state"] for row in rows] == ["finished", "finished", "finished", "failed"]
-    assert "the training of SVD left the finite numbers" in facts["failed"][0]["error"]
+    assert "the training of SVD left the finite numbers" in failed_trials(facts)[0].error
     assert "rmse" not in rows[0]
-    assert facts["misled"] is None
+    assert facts.misled is None
     values = [row["recall@5"] for row in rows[:3]]
     assert len(set(values)) == 3
-    assert facts["best"]["trial"] == values.index(max(values))
+    assert facts.best.trial == values.index(max(values))
 
     path = found.folder / "best.yaml"
     chosen = load_config(path).factors.algorithm
     source = "similar+popular" if chosen == "none" else "factors"
     means = evaluated(path, source)
-    assert means["recall@5"] == pytest.approx(facts["measured_again"]["recall@5"], rel=1e-6)
+    assert means["recall@5"] == pytest.approx(facts.measured_again["recall@5"], rel=1e-6)
     assert f"lists of {source} made from all of train" in path.read_text().partition("input:")[0]
     ran = command("run", path, "--set", "cluster=none", "--set", "frames=pandas")
     assert ran.exit_code == 0, ran.output
-    print_sweep(found)
+    print_report(sweep_report(found.result, found.folder.name, str(found.folder / BEST), found.new))
     assert "rmse" not in capsys.readouterr().out
 
 
@@ -188,8 +193,8 @@ def test_where_no_trial_has_an_rmse(local_ray, capsys):
             "sweep.space": {"sources.factors.parameters.n_factors": {"int": [4, 8]}},
         }
     )
-    assert found.facts["misled"] == {"objective": "rmse", "picks": None}
-    print_sweep(found)
+    assert found.facts.misled == {"objective": "rmse", "picks": None}
+    print_report(sweep_report(found.result, found.folder.name, str(found.folder / BEST), found.new))
     assert "rmse: no trial has one; only the scores of SVD are" in capsys.readouterr().out
 
 

@@ -12,12 +12,13 @@ from contextlib import contextmanager
 import pyarrow.parquet as pq
 import pytest
 
-from raypipe.cli.output.sweep import print_sweep
+from raypipe.cli.output.report import print_report
 from raypipe.config import load_config, to_yaml
 from raypipe.errors import ConfigError, InputError, RunError, RunsLockedError
 from raypipe.ratings.run import evaluate_ratings
+from raypipe.serving.reports.sweep import sweep_report
 from raypipe.sweeps.record import NAME
-from raypipe.sweeps.run import _lock, check_sweep, run_sweep
+from raypipe.sweeps.run import BEST, _lock, check_sweep, run_sweep
 from tests.paths import ROOT
 from tests.ratings.small_ratings import random_ratings, rows_of
 from tests.sweeps.trying import Kept
@@ -62,37 +63,35 @@ def sweep(place, resume=False, **told):
 
 def test_best_yaml_evaluates_to_the_figures_shown(place, local_ray, capsys):
     found = sweep(place)
-    facts = found.facts
+    facts = found.result
     assert found.new
     assert sorted(path.name for path in found.folder.iterdir() if path.name != ".lock") == [
         *("best.yaml", "parameters.png", "progress.png", NAME, "sweep.json", "trials.parquet")
     ]
-    for seed, shown in ((0, facts["best"]["measures"]), (1, facts["measured_again"])):
+    for seed, shown in ((0, facts.best.measures), (1, facts.measured_again)):
         config = load_config(found.folder / "best.yaml", {"cluster": "none", "seed": seed})
-        (evaluated,) = evaluate_ratings(config).facts["algorithms"]
-        assert {name: evaluated[name] for name in ("rmse", "mae", "fcp")} == {
+        (evaluated,) = evaluate_ratings(config).result.algorithms
+        assert {name: evaluated.measure(name) for name in ("rmse", "mae", "fcp")} == {
             name: shown[name] for name in ("rmse", "mae", "fcp")
         }
     rows = pq.read_table(found.folder / "trials.parquet").to_pylist()
     assert [row["trial"] for row in rows] == list(range(6))
-    assert min(row["rmse"] for row in rows) == facts["best"]["measures"]["rmse"]
+    assert min(row["rmse"] for row in rows) == facts.best.measures["rmse"]
     for row in rows:
         assert (row["sources.factors.parameters.n_factors"] is None) == (
             row["sources.factors.algorithm"] == "BaselineOnly"
         )
-    print_sweep(found)
+    print_report(sweep_report(found.result, found.folder.name, str(found.folder / BEST), found.new))
     out = capsys.readouterr().out
     (line,) = [line for line in out.splitlines() if line.startswith("│ rmse")]
     shown = [cell.strip() for cell in line.split("│")[2:-1]]
-    assert shown == [
-        f"{m['rmse']:.4f}" for m in (facts["best"]["measures"], facts["measured_again"])
-    ]
+    assert shown == [f"{m['rmse']:.4f}" for m in (facts.best.measures, facts.measured_again)]
     assert "again: folds of seed 1 that no trial saw" in out
-    for value in facts["best"]["settings"].values():
+    for value in facts.best.settings.values():
         assert (f"{value:.4g}" if isinstance(value, float) else str(value)) in out
     again = sweep(place)
     assert not again.new
-    assert again.facts == facts
+    assert again.result == facts
 
 
 KILLED = """
@@ -179,14 +178,14 @@ def test_a_failed_trial_is_shown_and_asha_finds_the_epochs(place, local_ray, cap
             "sweep.concurrency": 1,
         },
     )
-    (failed,) = found.facts["failed"]
-    assert failed["settings"] == {"sources.factors.parameters.lr_all": 90.0}
-    assert failed["error"].startswith("sources.factors.parameters: the training of SVD left")
+    (failed,) = (t for t in found.result.trials if t.state == "failed")
+    assert failed.settings == {"sources.factors.parameters.lr_all": 90.0}
+    assert failed.error.startswith("sources.factors.parameters: the training of SVD left")
     best = load_config(found.folder / "best.yaml", {"cluster": "none"})
-    assert best.factors.parameters["n_epochs"] == found.facts["best"]["epochs"]
-    (evaluated,) = evaluate_ratings(best).facts["algorithms"]
-    assert evaluated["rmse"] == found.facts["best"]["measures"]["rmse"]
-    print_sweep(found)
+    assert best.factors.parameters["n_epochs"] == found.result.best.epochs
+    (evaluated,) = evaluate_ratings(best).result.algorithms
+    assert evaluated.rmse == found.result.best.measures["rmse"]
+    print_report(sweep_report(found.result, found.folder.name, str(found.folder / BEST), found.new))
     assert "left the" in capsys.readouterr().out
 
 

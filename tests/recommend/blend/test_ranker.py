@@ -331,9 +331,9 @@ def test_evaluate_measures_both_blends(quick, tmp_path):
     found = evaluate(
         load_config(None, told), ["two_hop", "rank_fusion", "learned_ranker", "ladder"]
     )
-    means = {row["source"]: row["mean"] for row in found.means if row["segment"] == "all"}
+    means = {row.source: row.mean for row in found.result.means if row.segment == "all"}
     assert means["learned_ranker"] > means["two_hop"] > 0
-    assert found.facts["ladder"]["blend"]["trained_on"]["trees"] == 20
+    assert found.result.ladder.blend.trained_on.trees == 20
     few = {**told, "evaluation.min_follows": 500}
     with pytest.raises(InputError, match="nobody can be measured"):
         evaluate(load_config(None, few), ["learned_ranker"])

@@ -1,0 +1,142 @@
+"""A report in a terminal: every piece of content, in the width that there is."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Sequence
+
+from rich.console import Console
+
+from raypipe.cli.output.terminal import print_facts, print_line, print_table, short, text
+from raypipe.serving.reports.content import Cell, Content, Facts, Line, Table, Value
+
+#: Characters of a border and its spaces, for each column.
+_BORDER = 3
+#: A column of text may be folded to this width; below it, rows are printed in lines.
+_NARROWEST = 12
+
+
+def print_report(report: Iterable[Content]) -> None:
+    """Print each piece of content below the one before."""
+    for content in report:
+        if isinstance(content, Table):
+            _print_table(content)
+        elif isinstance(content, Facts):
+            print_facts({name: _shown(cell) for name, cell in content.items}, content.title)
+        else:
+            _print_line(content)
+
+
+def cell_text(cell: Cell) -> str:
+    """A cell as people write it.
+
+    Example:
+        >>> cell_text(Value(0.2761, "short", 0.2684, 0.2839, best=True))
+        '.276* .268-.284'
+        >>> cell_text(Value(5.3, "short")), cell_text(Value(2e6, "megabytes")), cell_text(None)
+        ('5.30', '2.000', '-')
+    """
+    return text(_shown(cell))
+
+
+def _shown(cell: Cell) -> str | int | float | None:
+    """What :mod:`raypipe.cli.output.terminal` prints: numbers stay numbers where they can."""
+    if not isinstance(cell, Value):
+        return cell
+    if cell.number is None:
+        return "-"
+    mark = "*" if cell.best else ""
+    if cell.format == "megabytes":
+        return cell.number / 1e6
+    if cell.format == "exact":
+        return f"{cell.number:.4f}{mark}"
+    if cell.format == "plain" and not mark:
+        return cell.number
+    places = 4 if cell.format == "fine" else 3
+    shown = f"{short(cell.number, places)}{mark}"
+    if cell.low is None or cell.high is None:
+        return shown
+    return f"{shown} {short(cell.low, places)}-{short(cell.high, places)}"
+
+
+def _print_line(line: Line) -> None:
+    print_line(line.text)
+
+
+def _print_table(table: Table) -> None:
+    width = Console().width
+    widths = [
+        max(len(name), *(len(cell_text(row[place])) for row in table.rows), 0)
+        for place, name in enumerate(table.columns)
+    ]
+    if sum(widths) + _BORDER * len(widths) + 1 <= width:
+        _print_columns(table, range(len(widths)))
+        return
+    if table.keys:
+        for columns in _cut(widths, table.keys, width):
+            _print_columns(table, columns)
+        return
+    numbers = [
+        all(not isinstance(_shown(row[place]), str) for row in table.rows)
+        for place in range(len(widths))
+    ]
+    least = [
+        size if is_number else min(size, _NARROWEST)
+        for size, is_number in zip(widths, numbers, strict=True)
+    ]
+    if sum(least) + _BORDER * len(least) + 1 <= width:
+        _print_columns(table, range(len(widths)))
+    else:
+        _print_stacked(table, widths, width)
+
+
+def _cut(widths: Sequence[int], keys: int, width: int) -> list[list[int]]:
+    """Groups of columns that fit, each after the key columns; at least one in each group.
+
+    Example:
+        >>> _cut([4, 10, 10, 10], 1, 34)
+        [[0, 1, 2], [0, 3]]
+    """
+    first = list(range(keys))
+    room = width - 1 - sum(widths[place] + _BORDER for place in first)
+    groups: list[list[int]] = []
+    used = room
+    for place in range(keys, len(widths)):
+        size = widths[place] + _BORDER
+        if used + size > room or not groups:
+            groups.append([*first])
+            used = 0
+        groups[-1].append(place)
+        used += size
+    return groups
+
+
+def _print_columns(table: Table, columns: Iterable[int]) -> None:
+    places = list(columns)
+    rows = [[_shown(row[place]) for place in places] for row in table.rows]
+    print_table([table.columns[place] for place in places], rows, table.title)
+
+
+def _print_stacked(table: Table, widths: Sequence[int], width: int) -> None:
+    """Rows in lines: short cells in the first, the longest one, folded, below them."""
+    longest = max(range(len(widths)), key=lambda place: widths[place])
+    others = [place for place in range(len(widths)) if place != longest]
+    if table.title:
+        print_line(table.title)
+    if sum(widths[place] + 2 for place in others) > width:
+        for row in table.rows:
+            for name, cell in zip(table.columns, row, strict=True):
+                _print_folded(f"{name}: {cell_text(cell)}", width, "  ")
+            print_line("")
+        return
+    heads = "  ".join(table.columns[place].ljust(widths[place]) for place in others)
+    print_line(heads.rstrip())
+    for row in table.rows:
+        line = "  ".join(cell_text(row[place]).ljust(widths[place]) for place in others)
+        print_line(line.rstrip())
+        _print_folded(f"    {cell_text(row[longest])}", width, "    ")
+
+
+def _print_folded(line: str, width: int, indent: str) -> None:
+    for part in textwrap.wrap(line, width, subsequent_indent=indent) or [line]:
+        print_line(part)

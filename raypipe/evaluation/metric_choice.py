@@ -1,0 +1,157 @@
+"""Which metrics a config asks for: of the registry, or the user's own as ``module:name``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from raypipe.config.user_code import load_user_code, source_file, user_errors
+from raypipe.errors import ConfigError, InputError, did_you_mean
+from raypipe.evaluation import metrics
+from raypipe.evaluation.metric_spec import Lists, MetricSpec, Popularity
+from raypipe.evaluation.metrics import find_hits
+from raypipe.kernels.csr import Adjacency
+from raypipe.storage.files import sha256_file
+
+_KEY = "evaluation.metrics"
+
+
+@dataclass(frozen=True)
+class UserMetric:
+    """A function of the user, found by its name, so that a task on another machine finds it too."""
+
+    spec: str
+
+    def __call__(self, *args: Any) -> np.ndarray:
+        """Call it, and check what it returns: float64, of the shape of the lists.
+
+        Raises:
+            InputError: it raised, or returned something else.
+        """
+        with user_errors(self.spec):
+            found = np.asarray(_loaded(self.spec)(*args), np.float64)
+        if found.shape != args[0].shape:
+            raise InputError(
+                f"{self.spec}: returned shape {found.shape}, expected {args[0].shape}: one value "
+                "for each account and length"
+            )
+        return found
+
+
+def metric_names() -> tuple[str, ...]:
+    """Names of all registered metrics."""
+    return tuple(spec.name for spec in metrics.METRICS)
+
+
+def choose_metrics(
+    names: Sequence[str] | None, rejections: bool = False, key: str = _KEY
+) -> tuple[MetricSpec, ...]:
+    """The metrics of these names: those of the registry in its order, then the user's own.
+
+    Args:
+        names: None: all of the registry that the data can have.
+        rejections: are some held out?
+        key: of the config, for errors.
+
+    Raises:
+        ConfigError: there is no such metric, or the data cannot have it.
+        InputError: the user's module raised when it was imported.
+
+    Example:
+        >>> [spec.name for spec in choose_metrics(["ndcg", "recall"])]
+        ['recall', 'ndcg']
+        >>> choose_metrics(["hitrate"])
+        Traceback (most recent call last):
+        ...
+        raypipe.errors.ConfigError: evaluation.metrics: no metric hitrate; did you mean hit_rate?
+    """
+    for name in names or ():
+        _check(name, rejections, key)
+    registered = [
+        spec
+        for spec in metrics.METRICS
+        if (spec.name in names if names is not None else rejections or spec.needs != "rejections")
+    ]
+    own = dict.fromkeys(name for name in names or () if ":" in name)
+    return (*registered, *(_user_metric(name, key) for name in own))
+
+
+def digest_of_metrics(names: Sequence[str] | None) -> bytes:
+    """SHA-256 over the source files of the user's own metrics; empty where there are none."""
+    own = sorted({name for name in names or () if ":" in name})
+    digests = [sha256_file(source_file(name, _KEY)).encode() for name in own]
+    return b"".join(digests)
+
+
+def values_by_account(
+    codes: np.ndarray,
+    test: Adjacency,
+    popularity: Popularity,
+    chosen: Sequence[MetricSpec],
+    lengths: Sequence[int],
+    rejections: Adjacency | None = None,
+) -> dict[str, np.ndarray]:
+    """Every metric that has one value an account, at each length.
+
+    Args:
+        codes: int32[m, n], the lists, best first; -1 past the end of a list; n >= each length.
+        test: m rows, at least one code in each.
+        rejections: m rows, those held out.
+
+    Returns:
+        ``recall@10`` and so on to float64[m]; by metric, then by length.
+
+    Example:
+        >>> test = Adjacency(np.array([0, 1]), np.array([2], dtype=np.int32))
+        >>> lists = np.array([[1, 2]], dtype=np.int32)
+        >>> known = Popularity(np.array([0, 3, 1]), following=4)
+        >>> chosen = choose_metrics(["recall", "novelty"])
+        >>> values_by_account(lists, test, known, chosen, [1, 2])
+        {'recall@1': array([0.]), 'recall@2': array([1.]), 'novelty@1': array([0.4150375]), \
+'novelty@2': array([1.20751875])}
+    """
+    lists = Lists(codes, find_hits(codes, test), test.degrees, popularity, rejections)
+    found = {}
+    for spec in chosen:
+        if spec.by_account:
+            values = lists.values(spec)
+            found.update({f"{spec.name}@{k}": values[:, k - 1].copy() for k in lengths})
+    return found
+
+
+def _check(name: str, rejections: bool, key: str) -> None:
+    if ":" in name:
+        return
+    known = {spec.name: spec for spec in metrics.METRICS}
+    if name in metrics.OF_RATINGS:
+        raise ConfigError(
+            f"{key}: {name} needs ratings, and a follow has none; follows can have "
+            f"{', '.join(known)}"
+        )
+    if name not in known:
+        raise ConfigError(f"{key}: no metric {name}; {did_you_mean(name, tuple(known))}")
+    if known[name].needs == "rejections" and not rejections:
+        raise ConfigError(
+            f"{key}: {name} needs rejections to hold out; name a table of them in "
+            "evaluation.rejections"
+        )
+
+
+def _user_metric(name: str, key: str) -> MetricSpec:
+    found = load_user_code(name, key)
+    if isinstance(found, MetricSpec):
+        if not found.by_account:
+            raise ConfigError(
+                f"{name}: needs the catalogue; expected hits or popularity; fix {key}"
+            )
+        return replace(found, name=name, function=UserMetric(name))
+    return MetricSpec(name, UserMetric(name), "defined by the user")
+
+
+@cache
+def _loaded(spec: str) -> Any:
+    return load_user_code(spec, _KEY)

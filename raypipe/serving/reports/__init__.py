@@ -1,0 +1,1 @@
+"""What reports say, as typed content; terminals and pages render it."""

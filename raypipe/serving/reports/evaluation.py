@@ -1,0 +1,183 @@
+"""An evaluation: what was measured, every metric, segments, who leads, what the blend gains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from raypipe.serving.reports.content import Cell, Content, Facts, Line, Report, Table, Value
+from raypipe.serving.reports.ladder import ladder_report
+from raypipe.storage.evaluations import (
+    ALL,
+    LEVEL,
+    EvaluationResult,
+    MeanRow,
+    MetricRecord,
+    leaders,
+    only,
+)
+
+#: Metrics of the table by segment, beside the headline.
+_BESIDE = ("recall", "hit_rate")
+
+
+def evaluation_report(result: EvaluationResult, folder: str) -> Report:
+    """Everything that people read after an evaluation.
+
+    Args:
+        folder: where its files are.
+    """
+    found: list[Content] = [_split(result), _metrics(result), *_segments(result)]
+    found += _leaders(result)
+    found += [Line(line) for line in (*gains(result), *_same_lists(result))]
+    if result.ladder:
+        found += ladder_report(result.ladder)
+    found += [
+        Line(
+            f"{name}: {walk.share_of_walks_left:.1%} of walks left, without "
+            f"{walk.left_out:,} accounts of over {walk.max_intermediary_follows:,} follows"
+        )
+        for name, walk in result.walks.items()
+    ]
+    lines = (
+        f"*: best; behind each mean: where {LEVEL:.0%} of the means of resampled accounts lie",
+        result.engines.frames,
+        result.engines.cluster,
+        f"result: {folder}",
+    )
+    return (*found, *map(Line, lines))
+
+
+def gains(result: EvaluationResult) -> list[str]:
+    """By how much each blend, and the ladder, beats the best single source, in words.
+
+    Nothing is said of lists that a single source makes too, nor where no metric decides.
+    """
+    metric = result.headline
+    if metric is None:
+        return []
+    single = [name for name in result.sources if name not in result.combined and "+" not in name]
+    rows = [result.mean(ALL, name, metric) for name in single]
+    known = [row for row in rows if row is not None and row.mean is not None]
+    if not known:
+        return []
+    best = max(known, key=lambda row: row.mean or 0.0).source
+    found = []
+    for name in result.combined:
+        compared = [
+            row if row.first == name else row.turned()
+            for row in only(result.differences, segment=ALL, metric=metric)
+            if {row.first, row.second} == {name, best}
+        ]
+        for row in compared:
+            found.append(f"{name} {_verdict(name, best, row.verdict)}, {best}: {metric} ")
+            found[-1] += f"{_signed(row.difference)} ({_signed(row.low)} to {_signed(row.high)})"
+    return found
+
+
+def _verdict(name: str, best: str, verdict: str | None) -> str:
+    if verdict == name:
+        return "beats the best single source"
+    if verdict == best:
+        return "is worse than the best single source"
+    return "is not surely better or worse than the best single source"
+
+
+def _signed(value: float | None) -> str:
+    return "-" if value is None else f"{value:+.4f}"
+
+
+def _same_lists(result: EvaluationResult) -> list[str]:
+    return [f"{name}: same lists as {other}" for name, other in result.same_lists_as.items()]
+
+
+def _split(result: EvaluationResult) -> Facts:
+    split = result.split
+    items: list[tuple[str, Cell]] = [
+        ("follows in train", split.follows.train),
+        ("follows in test", split.follows.test),
+    ]
+    if split.rejections:
+        items += [
+            ("rejections in train", split.rejections.train),
+            ("rejections held out", split.rejections.test),
+            ("measured accounts with rejections", split.rejections.accounts_measured),
+        ]
+    items += [
+        (f"accounts {reason.replace('_', ' ')}", count)
+        for reason, count in split.accounts.model_dump().items()
+        if count or reason == "measured"
+    ]
+    for segment in result.segments:
+        limits = f"{segment.min_follows} to {segment.max_follows}"
+        if segment.max_follows is None:
+            limits = f"{segment.min_follows} or more"
+        elif not segment.min_follows:
+            limits = f"fewer than {segment.max_follows + 1}"
+        items.append((f"{segment.name}: {limits} follows in train", segment.accounts))
+    how = (split.split, split.share, split.train_until, split.test)
+    return Facts(tuple(items), f"split: {', '.join(str(part) for part in how if part is not None)}")
+
+
+def _metrics(result: EvaluationResult) -> Table:
+    rows: list[tuple[Cell, ...]] = []
+    for name in dict.fromkeys(row.metric for row in only(result.means, segment=ALL)):
+        metric = result.metric(name)
+        found = [result.mean(ALL, source, name) for source in result.sources]
+        rows.append((_label(name, metric), *_cells(found, metric)))
+    return Table(("", *result.sources), tuple(rows), "all accounts", keys=1)
+
+
+def _label(name: str, metric: MetricRecord) -> str:
+    return name.replace("_", " ") + (" (less is better)" if metric.better == "lower" else "")
+
+
+def _segments(result: EvaluationResult) -> tuple[Table, ...]:
+    if result.headline is None:
+        return ()
+    measured = {metric.name for metric in result.metrics}
+    others = (f"{name}@{result.lengths[-1]}" for name in _BESIDE if name in measured)
+    shown = tuple(dict.fromkeys((result.headline, *others)))
+    rows: list[tuple[Cell, ...]] = []
+    for segment in result.segments:
+        columns = []
+        for name in shown:
+            found = [result.mean(segment.name, source, name) for source in result.sources]
+            columns.append(_cells(found, result.metric(name)))
+        for place, (source, *cells) in enumerate(zip(result.sources, *columns, strict=True)):
+            rows.append(("" if place else segment.name, source, *cells))
+    headers = ("", "source", *(name.replace("_", " ") for name in shown))
+    return (Table(headers, tuple(rows), "by segment", keys=2),)
+
+
+def _leaders(result: EvaluationResult) -> tuple[Table, ...]:
+    if result.headline is None:
+        return ()
+    found = leaders(result.means, result.differences, result.headline)
+    if not found:
+        return ()
+    rows: list[tuple[Cell, ...]] = []
+    for row in found:
+        sure = "-" if row.verdict is None else "no" if row.verdict == "neither" else "yes"
+        by = (Value(value, "fine") for value in (row.difference, row.low, row.high))
+        rows.append((row.segment, row.first, row.second, *by, sure))
+    headers = ("", "first", "second", "by", "low", "high", "sure")
+    title = f"who leads by {result.headline}, compared account by account"
+    return (Table(headers, tuple(rows), title),)
+
+
+def _cells(rows: Sequence[MeanRow | None], metric: MetricRecord) -> list[Value]:
+    """Means with intervals; the best of them is marked, where one can be best."""
+    best = _best((row.mean for row in rows if row and row.mean is not None), metric)
+    return [
+        Value(None, "short")
+        if row is None
+        else Value(row.mean, "short", row.low, row.high, row.mean is not None and row.mean == best)
+        for row in rows
+    ]
+
+
+def _best(values: Iterable[float], metric: MetricRecord) -> float | None:
+    found = list(values)
+    if metric.better is None or len(found) < 2:
+        return None
+    return max(found) if metric.better == "higher" else min(found)

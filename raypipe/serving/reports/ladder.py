@@ -1,0 +1,47 @@
+"""The ladder: which strategy leads for which accounts, and the measurements that decided."""
+
+from __future__ import annotations
+
+from itertools import groupby
+
+from raypipe.serving.reports.content import Cell, Content, Line, Report, Table, Value
+from raypipe.storage.records import LadderDecision, StrategyRow
+
+
+def ladder_report(decision: LadderDecision) -> Report:
+    """A table where strategies were measured, and why."""
+    if decision.decided_by != "holdout":
+        return (Line(decision.why),)
+    segments = [list(rows) for _, rows in groupby(decision.table, lambda row: row.segment)]
+    names = [row.strategy for row in max(segments, key=len)]
+    columns = [_column(rows, names) for rows in segments]
+    table = Table(
+        ("follows", *(_follows(rows[0]) for rows in segments)),
+        tuple(zip(("accounts", *names, "ahead by"), *columns, strict=True)),
+        f"{decision.metric} on follows held out; *: leads",
+        keys=1,
+    )
+    found: list[Content] = [table]
+    for first, *_ in segments:
+        if not first.accounts:
+            found.append(Line(f"ladder: {first.segment}: {first.why}; {first.strategy}"))
+    if decision.blend:
+        found.append(Line(decision.blend.why))
+    return tuple(found)
+
+
+def _follows(row: StrategyRow) -> str:
+    if row.max_follows is None:
+        return f"{row.min_follows} up"
+    return f"{row.min_follows} to {row.max_follows}"
+
+
+def _column(rows: list[StrategyRow], names: list[str]) -> tuple[Cell, ...]:
+    """A segment: its accounts, the mean of each strategy, and the leader's lead over the next."""
+    leader = next(row for row in rows if row.leads)
+    by_name = {row.strategy: row for row in rows}
+    if not leader.accounts:
+        return (0, *("*" if name == leader.strategy else "-" for name in names), "-")
+    means = (Value(by_name[name].ndcg, "short", best=by_name[name].leads) for name in names)
+    ahead = Value(leader.difference, "short", leader.difference_low, leader.difference_high)
+    return (leader.accounts, *means, ahead)

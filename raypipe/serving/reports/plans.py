@@ -1,0 +1,40 @@
+"""What a night will cost."""
+
+from __future__ import annotations
+
+from raypipe.serving.reports.content import Content, Facts, Line, Report, Table, Value, numbers
+from raypipe.serving.reports.runs import similarity_report
+from raypipe.storage.plans import Plan
+
+
+def plan_report(plan: Plan) -> Report:
+    """Counts, seconds by stage, memory by part, the costliest hubs."""
+    found: list[Content] = [
+        Facts(numbers(plan.counts.model_dump())),
+        Table(
+            ("stage", "seconds"),
+            tuple((name.replace("_", " "), value) for name, value in plan.seconds.items()),
+            f"{plan.nodes} nodes of {plan.cpus} CPUs",
+        ),
+    ]
+    if "training" in plan.memory_bytes and "train" not in plan.seconds:
+        found.append(Line("the training of the model is not among the seconds"))
+    if plan.column_blocks:
+        blocks = f"similarity: in column blocks: {plan.column_blocks}, built by each shard"
+        found.append(Line(blocks))
+    found += [
+        Table(
+            ("memory of a node", "MB"),
+            tuple(
+                (name.replace("_", " "), Value(value, "megabytes"))
+                for name, value in plan.memory_bytes.items()
+            ),
+        ),
+        Table(
+            ("costliest", "followers", "share of co-follow pairs"),
+            tuple(
+                (hub.accountId, hub.followers, hub.share_of_co_follow_pairs) for hub in plan.hubs
+            ),
+        ),
+    ]
+    return (*found, *similarity_report(plan.similarity))

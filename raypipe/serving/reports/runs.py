@@ -1,0 +1,75 @@
+"""A finished run: seconds and memory by stage, counts, filters, and what decided the lists."""
+
+from __future__ import annotations
+
+from raypipe.recommend.filters.registry import count_words
+from raypipe.serving.reports.content import Content, Facts, Line, Report, Table
+from raypipe.serving.reports.ladder import ladder_report
+from raypipe.storage.records import SimilarityRecord
+from raypipe.storage.runs.manifest import Manifest
+
+
+def run_report(manifest: Manifest, folder: str) -> Report:
+    """What a run read, made and took.
+
+    Args:
+        folder: where it is.
+    """
+    counts, rows, engines = manifest.counts, manifest.counts.rows, manifest.engines
+    recommended = counts.recommendations
+    stages = Table(
+        ("stage", "seconds", "peak MB"),
+        tuple((stage.stage, stage.seconds, stage.peak_memory_mb) for stage in manifest.stages),
+        f"run {manifest.run}",
+    )
+    facts = Facts(
+        (
+            ("rows in", rows.rows_in),
+            ("= used", rows.rows_used),
+            ("+ duplicates", rows.duplicates),
+            ("+ self-follows", rows.self_follows),
+            ("+ quarantined", rows.quarantined),
+            ("+ dropped by transform", rows.dropped_by_transform),
+            ("accounts", counts.graph.accounts),
+            ("accounts with lists", counts.audience),
+            ("neighbours", counts.neighbours),
+            ("recommendations", sum(recommended.values())),
+            *((f"from {source}", count) for source, count in recommended.items()),
+        )
+    )
+    where = (engines.frames, engines.cluster, engines.similarity)
+    return (
+        stages,
+        facts,
+        *_filters(counts.filters),
+        *ladder_report(manifest.ladder),
+        *similarity_report(manifest.similarity),
+        *(Line(line) for line in where if line),
+        Line(f"result: {folder}"),
+    )
+
+
+def similarity_report(record: SimilarityRecord) -> Report:
+    """What the limit on hubs costs; nothing where there is no limit."""
+    limit = record.max_followers
+    if limit is None:
+        return ()
+    if not record.hubs_left_out:
+        return (Line(f"similarity: exact; no account has more than {limit:,} followers"),)
+    found = "which share of the exact neighbours is found is not known"
+    if record.sample and record.recall is not None:
+        found = (
+            f"{record.recall:.3f} of the exact neighbours are found "
+            f"[{record.low:.3f}, {record.high:.3f}; 95 %, {record.sample:,} accounts]"
+        )
+    line = (
+        f"similarity: {record.hubs_left_out:,} accounts with more than {limit:,} followers left "
+        f"out, {record.share_of_co_follow_pairs_left:.1%} of the co-follow pairs left; {found}"
+    )
+    return (Line(line),)
+
+
+def _filters(counts: dict[str, int]) -> tuple[Content, ...]:
+    """Number of entries of each filter that has any."""
+    found = count_words(counts)
+    return (Line(f"filters: {', '.join(found)}"),) if found else ()

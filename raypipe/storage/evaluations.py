@@ -1,0 +1,337 @@
+"""The stored result of an evaluation: means, intervals and differences, with what they are of."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+
+from pydantic import JsonValue
+
+from raypipe.errors import RunError
+from raypipe.storage.contract import Contract, Versioned
+from raypipe.storage.files import disk_errors, read_bytes, write_atomic
+from raypipe.storage.records import LadderDecision, StageRecord, WalkRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RESULT = "evaluation.json"
+#: All accounts together, beside the activity segments.
+ALL = "all"
+#: Level of every interval.
+LEVEL = 0.95
+
+
+class MetricRecord(Contract):
+    """One metric.
+
+    Attributes:
+        name: without a length, as ``ndcg``.
+        words: what it measures.
+        better: which values are better; None: neither.
+        decides: can it choose the best source?
+        unit: of a value that is not a share.
+    """
+
+    name: str
+    words: str
+    better: Literal["higher", "lower"] | None
+    decides: bool
+    unit: str
+
+
+class SegmentRecord(Contract):
+    """One activity segment: accounts by their number of follows in train.
+
+    Attributes:
+        max_follows: None: no maximum.
+        accounts: number of accounts measured.
+    """
+
+    name: str
+    min_follows: int
+    max_follows: int | None
+    accounts: int
+
+
+class MeanRow(Contract):
+    """The mean of one metric over the accounts of a segment.
+
+    Attributes:
+        segment: of the accounts, or ``all``.
+        metric: name and length, as ``ndcg@20``.
+        accounts: number of accounts that have a value.
+        mean: None: no account has one.
+        low, high: 95 % interval; None: fewer than two accounts, or a value of all lists together.
+    """
+
+    segment: str
+    source: str
+    metric: str
+    accounts: int
+    mean: float | None
+    low: float | None
+    high: float | None
+
+
+class DifferenceRow(Contract):
+    """Two sources compared account by account.
+
+    Attributes:
+        accounts: number of accounts with both values.
+        difference: mean of the first minus the second; None: no account has both.
+        low, high: 95 % interval; None: fewer than two accounts.
+        verdict: the source whose values are larger beyond the interval, or ``neither``; None: there
+            is no interval.
+    """
+
+    segment: str
+    first: str
+    second: str
+    metric: str
+    accounts: int
+    difference: float | None
+    low: float | None
+    high: float | None
+    verdict: str | None
+
+    def turned(self) -> DifferenceRow:
+        """The same comparison, with the second source first.
+
+        Example:
+            >>> about = {"segment": "all", "metric": "mrr@5", "accounts": 9, "verdict": "b"}
+            >>> row = DifferenceRow(**about, first="a", second="b", difference=-2, low=-3, high=-1)
+            >>> turned = row.turned()
+            >>> turned.first, turned.difference, turned.low, turned.verdict
+            ('b', 2.0, 1.0, 'b')
+        """
+        values = (self.difference, self.high, self.low)
+        difference, low, high = (None if value is None else -value for value in values)
+        return self.model_copy(
+            update={
+                "first": self.second,
+                "second": self.first,
+                "difference": difference,
+                "low": low,
+                "high": high,
+            }
+        )
+
+
+class FollowCounts(Contract):
+    """Numbers of follows."""
+
+    train: int
+    test: int
+
+
+class AccountCounts(Contract):
+    """Numbers of accounts, by whether they are measured or why not."""
+
+    measured: int
+    not_drawn: int
+    without_follows: int
+    too_few_follows: int
+    nothing_held_out: int
+
+
+class RejectionCounts(Contract):
+    """Numbers of rejections.
+
+    Attributes:
+        train: that are used as negative feedback.
+        test: that are held out.
+        of_followed: of accounts that are followed nevertheless, which are left out.
+        of_unknown_accounts: which are left out.
+        accounts_measured: number of measured accounts with held-out rejections.
+    """
+
+    train: int
+    test: int
+    of_followed: int
+    of_unknown_accounts: int
+    accounts_measured: int
+
+
+class SplitMethod(Contract):
+    """How the held-out follows were chosen.
+
+    Attributes:
+        share: held out, of split ``share`` and ``time``.
+        train_until: time of the last follow in train, of split ``time``.
+        test: the file of the held-out follows, of split ``file``.
+        already_in_train: follows of that file that are in train too, which are left out.
+    """
+
+    split: Literal["share", "time", "file"] | None = None
+    share: float | None = None
+    train_until: str | float | None = None
+    test: str | None = None
+    already_in_train: int | None = None
+
+
+class SplitRecord(SplitMethod):
+    """Which follows were held out, and which accounts are measured."""
+
+    follows: FollowCounts
+    accounts: AccountCounts
+    rejections: RejectionCounts | None = None
+
+
+class EngineRecord(Contract):
+    """Where and how it was computed, in words."""
+
+    frames: str
+    cluster: str
+
+
+class EvaluationResult(Versioned):
+    """``evaluation.json``.
+
+    Attributes:
+        digest: of config, sources and input: equal ones give equal means, to the last bit.
+        data: the follows, as the config names them.
+        sources: in the order in which they are shown.
+        combined: of these, the blends and the ladder, which are made of others.
+        same_lists_as: of a source that makes the very lists of an earlier one, the earlier one.
+        metrics: in the order in which they are shown.
+        lengths: at which lists are measured, ascending.
+        headline: the metric that decides, with its length; None: none of them can.
+        segments: cold, warm, hot.
+        config: as resolved.
+        ladder: None where it was not asked for.
+        walks: by source, where ``max_intermediary_follows`` is set.
+    """
+
+    date: str
+    digest: str
+    data: str
+    sources: tuple[str, ...]
+    combined: tuple[str, ...]
+    same_lists_as: dict[str, str]
+    metrics: tuple[MetricRecord, ...]
+    lengths: tuple[int, ...]
+    headline: str | None
+    segments: tuple[SegmentRecord, ...]
+    means: tuple[MeanRow, ...]
+    differences: tuple[DifferenceRow, ...]
+    split: SplitRecord
+    config: dict[str, JsonValue]
+    ladder: LadderDecision | None
+    walks: dict[str, WalkRecord]
+    engines: EngineRecord
+    stages: tuple[StageRecord, ...]
+    versions: dict[str, str]
+
+    def mean(self, segment: str, source: str, metric: str) -> MeanRow | None:
+        """The mean of a source in a segment; None where it was not measured."""
+        rows = only(self.means, segment=segment, source=source, metric=metric)
+        return next(iter(rows), None)
+
+    def metric(self, name: str) -> MetricRecord:
+        """The metric of a name with or without a length."""
+        name = name.rpartition("@")[0] or name
+        return next(metric for metric in self.metrics if metric.name == name)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The means, one row each."""
+        return frame_of(self.means, MeanRow)
+
+
+_Row = TypeVar("_Row", bound=Contract)
+
+
+def only(rows: Iterable[_Row], **wanted: str) -> list[_Row]:
+    """The rows with these values."""
+    return [row for row in rows if all(getattr(row, key) == value for key, value in wanted.items())]
+
+
+def difference_of(
+    rows: Sequence[DifferenceRow], segment: str, metric: str, first: str, second: str
+) -> DifferenceRow:
+    """The row that compares two sources, turned so that ``first`` is the first.
+
+    Raises:
+        StopIteration: they were not compared.
+    """
+    row = next(
+        row
+        for row in only(rows, segment=segment, metric=metric)
+        if {row.first, row.second} == {first, second}
+    )
+    return row if row.first == first else row.turned()
+
+
+def frame_of(rows: Iterable[Contract], kind: type[Contract]) -> pd.DataFrame:
+    """Records of one kind as a frame, one row each; nested values as JSON values."""
+    import pandas as pd
+
+    columns: Any = list(kind.model_fields)
+    return pd.DataFrame([row.model_dump(mode="json") for row in rows], columns=columns)
+
+
+def save_result(result: Versioned, path: Path) -> None:
+    """Write a result as JSON.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    with disk_errors(f"{path}: cannot be written"):
+        write_atomic(path, result.to_json().encode())
+
+
+_Result = TypeVar("_Result", bound=Versioned)
+
+
+def load_result(kind: type[_Result], path: Path, cure: str) -> _Result:
+    """Read a result that was saved.
+
+    Args:
+        kind: its model.
+        cure: what to do where it is of another schema version or damaged.
+
+    Raises:
+        RunError: it cannot be read, or is of another schema version.
+    """
+    with disk_errors(f"{path}: cannot be read"):
+        data = read_bytes(path)
+    try:
+        return kind.from_json(data)
+    except ValueError as error:
+        raise RunError(f"{path}: {error}; {cure}") from None
+
+
+def load_evaluation(folder: Path) -> EvaluationResult:
+    """The evaluation in a folder, as ``raypipe evaluate`` wrote it.
+
+    Raises:
+        RunError: there is none, it cannot be read, or another raypipe wrote it.
+    """
+    return load_result(EvaluationResult, folder / RESULT, "evaluate again: raypipe evaluate CONFIG")
+
+
+def leaders(
+    means: Sequence[MeanRow], differences: Sequence[DifferenceRow], metric: str
+) -> list[DifferenceRow]:
+    """For each segment, ``all`` last, the source with the largest mean against the next one.
+
+    Of equal means, that of the source named earlier counts as larger. Sources that make the same
+    lists were not compared: the next one with other lists is taken. A segment with fewer than two
+    different sources has no row.
+    """
+    found = []
+    segments = dict.fromkeys(row.segment for row in means if row.segment != ALL)
+    for segment in (*segments, ALL):
+        rows = only(means, segment=segment, metric=metric)
+        ranked = sorted(
+            (row for row in rows if row.mean is not None), key=lambda row: -(row.mean or 0.0)
+        )
+        compared = only(differences, segment=segment, metric=metric)
+        for row in ranked[1:]:
+            pair = {ranked[0].source, row.source}
+            if any({other.first, other.second} == pair for other in compared):
+                first = ranked[0].source
+                found.append(difference_of(compared, segment, metric, first, row.source))
+                break
+    return found

@@ -1,0 +1,61 @@
+"""What a night will cost, as predicted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from raypipe.storage.contract import Contract, Versioned
+from raypipe.storage.records import SimilarityRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class PlanCounts(Contract):
+    """The size of the work."""
+
+    accounts: int
+    follows: int
+    co_follow_pairs: int
+    audience: int
+
+
+class HubRow(Contract):
+    """One of the most followed accounts.
+
+    Attributes:
+        accountId: None where only degrees are known.
+        share_of_co_follow_pairs: pairs of its followers, as a share of all such pairs.
+    """
+
+    accountId: str | None
+    followers: int
+    share_of_co_follow_pairs: float
+
+
+class Plan(Versioned):
+    """The prediction of a night.
+
+    Attributes:
+        column_blocks: number of blocks of the similarity index; 0: one index.
+        seconds: by stage, and ``total``; ``recommend_on_one_cpu`` is not part of the total.
+        nodes: machines that the shards would run on.
+        cpus: of each machine.
+        memory_bytes: of one machine, by part.
+        hubs: the most followed accounts, which cost most.
+    """
+
+    counts: PlanCounts
+    column_blocks: int
+    seconds: dict[str, float]
+    nodes: int
+    cpus: int
+    memory_bytes: dict[str, int]
+    hubs: tuple[HubRow, ...]
+    similarity: SimilarityRecord
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a stage: ``stage`` and ``seconds``."""
+        import pandas as pd
+
+        return pd.DataFrame(list(self.seconds.items()), columns=["stage", "seconds"])

@@ -1,0 +1,156 @@
+"""The stored result of an evaluation on ratings, and the plan of one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pydantic import JsonValue
+
+from raypipe.storage.contract import Contract, Versioned
+from raypipe.storage.evaluations import RESULT, load_result
+from raypipe.storage.records import StageRecord
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+class RatingCounts(Contract):
+    """What became of the input rows, and the size of what is used."""
+
+    rows_in: int
+    rows_used: int
+    duplicates: int
+    quarantined: int
+    dropped_by_transform: int = 0
+    users: int
+    items: int
+
+
+class FoldRow(Contract):
+    """One algorithm on one fold, from 1; None where a measure is undefined."""
+
+    fold: int
+    rmse: float | None
+    mae: float | None
+    fcp: float | None
+    fit_seconds: float
+    test_seconds: float
+
+    def measure(self, name: str) -> float | None:
+        """The measure of that name."""
+        value: float | None = getattr(self, name)
+        return value
+
+
+class AlgorithmRecord(Contract):
+    """One algorithm: means over the folds, and seconds of all folds."""
+
+    algorithm: str
+    parameters: dict[str, JsonValue]
+    rmse: float | None
+    mae: float | None
+    fcp: float | None
+    fit_seconds: float
+    test_seconds: float
+    folds: tuple[FoldRow, ...]
+
+    def measure(self, name: str) -> float | None:
+        """The measure of that name, as the mean over the folds."""
+        value: float | None = getattr(self, name)
+        return value
+
+
+class RatingEngine(Contract):
+    """Where it was computed, in words."""
+
+    cluster: str
+
+
+class RatingResult(Versioned):
+    """``evaluation.json`` of ratings.
+
+    Attributes:
+        data: the ratings, as the config names them.
+        folds: number of folds.
+        scale: lowest and highest rating.
+        metrics: those to show.
+    """
+
+    date: str
+    digest: str
+    raypipe: str
+    data: str
+    counts: RatingCounts
+    folds: int
+    seed: int
+    scale: tuple[float, float]
+    metrics: tuple[str, ...]
+    algorithms: tuple[AlgorithmRecord, ...]
+    engines: RatingEngine
+    stages: tuple[StageRecord, ...]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row for each algorithm and fold."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                {"algorithm": found.algorithm, **fold.model_dump()}
+                for found in self.algorithms
+                for fold in found.folds
+            ]
+        )
+
+
+class RatingMemory(Contract):
+    """Memory of one machine.
+
+    Attributes:
+        folds_bytes: of the folds, which all tasks share.
+        task_limit_bytes: that one task may use.
+        limited_by: what sets that limit, in words.
+    """
+
+    folds_bytes: int
+    task_limit_bytes: int
+    limited_by: str
+
+
+class AlgorithmPlan(Contract):
+    """What the training of one algorithm takes.
+
+    Attributes:
+        task_bytes: of one training.
+        seconds: of one CPU, for all folds.
+        refusal: why an evaluation would refuse it; None: it fits.
+    """
+
+    algorithm: str
+    task_bytes: int
+    seconds: float
+    refusal: str | None
+
+
+class RatingPlan(Versioned):
+    """What an evaluation on ratings will take."""
+
+    counts: RatingCounts
+    folds: int
+    memory: RatingMemory
+    algorithms: tuple[AlgorithmPlan, ...]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row an algorithm."""
+        import pandas as pd
+
+        return pd.DataFrame([found.model_dump() for found in self.algorithms])
+
+
+def load_rating_evaluation(folder: Path) -> RatingResult:
+    """The evaluation on ratings in a folder.
+
+    Raises:
+        RunError: there is none, it cannot be read, or another raypipe wrote it.
+    """
+    return load_result(RatingResult, folder / RESULT, "evaluate again: raypipe evaluate CONFIG")

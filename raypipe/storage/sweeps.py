@@ -1,0 +1,110 @@
+"""The stored result of a sweep: every trial, the best one, and what it is worth on unseen data."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import JsonValue
+
+from raypipe.storage.contract import Contract, Versioned
+from raypipe.storage.evaluations import load_result
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RESULT = "sweep.json"
+
+
+class TrialRecord(Contract):
+    """One trial, at the report at which it was best.
+
+    Attributes:
+        trial: its number, from 0.
+        settings: key of the config to value.
+        epochs: of the best report; None where trials are not measured by epochs.
+        measures: by metric; empty where there are none.
+        error: one line; None where it did not fail.
+    """
+
+    trial: int
+    state: Literal["finished", "stopped", "failed"]
+    settings: dict[str, JsonValue]
+    epochs: int | None
+    measures: dict[str, float | None]
+    seconds: float
+    error: str | None
+
+
+class MisledRecord(Contract):
+    """What a metric that was asked for, and is no measure of lists, would have picked.
+
+    Attributes:
+        picks: None where no trial has such a value.
+    """
+
+    objective: str
+    picks: TrialRecord | None
+
+
+class MeasuredOn(Contract):
+    """On what the best trial was measured, in words."""
+
+    in_sweep: str
+    again: str
+
+
+class SweepResult(Versioned):
+    """``sweep.json``.
+
+    Attributes:
+        raypipe: version that ran it.
+        data: ``follows`` or ``ratings``.
+        input: as the config names it.
+        objective: the metric that picked the best.
+        states: number of trials by state.
+        best: the trial that was picked.
+        measured_again: its measures on what no trial saw.
+        misled: None where no such metric was asked for.
+        sweep: section of the config.
+    """
+
+    date: str
+    digest: str
+    raypipe: str
+    data: Literal["follows", "ratings"]
+    input: str
+    objective: str
+    more_is_better: bool
+    seed: int
+    states: dict[str, int]
+    trials: tuple[TrialRecord, ...]
+    best: TrialRecord
+    measured_again: dict[str, float | None]
+    measured_on: MeasuredOn
+    misled: MisledRecord | None
+    sweep: dict[str, JsonValue]
+
+    def to_pandas(self) -> pd.DataFrame:
+        """One row a trial; its settings and measures in columns of their names."""
+        import pandas as pd
+
+        return pd.DataFrame(
+            [
+                trial.model_dump(mode="json", exclude={"settings", "measures"})
+                | trial.settings
+                | trial.measures
+                for trial in self.trials
+            ]
+        )
+
+
+def load_sweep(folder: Path) -> SweepResult:
+    """The finished sweep in a folder, as ``raypipe sweep`` wrote it.
+
+    Raises:
+        RunError: there is none, it cannot be read, or another raypipe wrote it.
+    """
+    return load_result(
+        SweepResult, folder / RESULT, "move the folder away, and sweep again: raypipe sweep CONFIG"
+    )
