@@ -35,8 +35,8 @@ CONFIGS = {
 def digest_of_lists(run: Run) -> str:
     """SHA-256 over the rows that readers see, without their reasons."""
     digest = hashlib.sha256()
-    for part in run.manifest["parts"]["recommendations"]:
-        table = pq.read_table(run.path / part["file"])
+    for part in run.manifest.parts["recommendations"]:
+        table = pq.read_table(run.path / part.file)
         for row in table.drop_columns(["reason"]).to_pylist():
             digest.update(repr(tuple(row.values())).encode())
     return digest.hexdigest()

@@ -18,6 +18,7 @@ from raypipe.errors import ConfigError, InputError
 from raypipe.recommend.filters.codes import FIRST_CUSTOM, AddedReason
 from raypipe.recommend.filters.readers import AccountIds, FilterInput, PairTable, Reading
 from raypipe.recommend.filters.spec import Count, FilterSpec
+from raypipe.storage.files import sha256_file
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -73,7 +74,7 @@ def digest_of_source(filters: FiltersConfig) -> bytes:
     digest = hashlib.sha256()
     for name in sorted(filters.custom):
         file = source_file(filters.custom[name].use, f"filters.custom.{name}.use")
-        digest.update(hashlib.sha256(file.read_bytes()).digest())
+        digest.update(bytes.fromhex(sha256_file(file)))
     return digest.digest()
 
 

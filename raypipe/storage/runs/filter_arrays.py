@@ -10,8 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from raypipe.errors import RunError
-from raypipe.storage.data_files import map_array
-from raypipe.storage.files import disk_errors, is_file, is_folder
+from raypipe.storage.data_files import map_array, save_array
+from raypipe.storage.files import disk_errors, is_file, is_folder, make_folder
 from raypipe.storage.runs.parts import ids_at, places_of_ids
 from raypipe.storage.runs.run import Run
 
@@ -56,9 +56,9 @@ def save_filters(
         **({} if shown is None else {"shown": shown}),
     }
     with disk_errors(f"{folder / FOLDER}: cannot be written"):
-        (folder / FOLDER).mkdir(exist_ok=True)
+        make_folder(folder / FOLDER)
         for name, array in arrays.items():
-            np.save(folder / FOLDER / f"{name}.npy", array, allow_pickle=False)
+            save_array(folder / FOLDER / f"{name}.npy", array, sync=False)
 
 
 def load_rows(run: Run, name: str, accounts: int) -> _Rows:
