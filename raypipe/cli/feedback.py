@@ -17,7 +17,6 @@ from raypipe.cli.options import (
     Json,
     Limit,
     RunsDir,
-    feedback_url,
 )
 
 if TYPE_CHECKING:  # it imports SQLAlchemy
@@ -143,9 +142,11 @@ def rejections_export(
 
 def _store(feedback: str | None, runs_dir: Path) -> AbstractContextManager[FeedbackStore]:
     """Open until the block ends."""
+    from raypipe.serving.lookup import rejections_url
     from raypipe.storage.feedback.store import FeedbackStore
+    from raypipe.storage.runs.store import RunStore
 
-    return closing(FeedbackStore(feedback_url(feedback, runs_dir)))
+    return closing(FeedbackStore(rejections_url(RunStore(runs_dir), feedback)))
 
 
 def _say(answer: Answer, sentence: str, json: bool) -> None:

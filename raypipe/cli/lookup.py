@@ -17,7 +17,6 @@ from raypipe.cli.options import (
     Json,
     Limit,
     RunsDir,
-    feedback_url,
 )
 
 if TYPE_CHECKING:
@@ -181,10 +180,11 @@ def stats(
 
 
 def _look_up(account: str, feedback: str | None, runs_dir: Path) -> Lookup:
-    from raypipe.serving.lookup import look_up
+    from raypipe.serving.lookup import look_up, rejections_url
     from raypipe.storage.runs.store import RunStore
 
-    return look_up(RunStore(runs_dir), account, feedback_url(feedback, runs_dir))
+    store = RunStore(runs_dir)
+    return look_up(store, account, rejections_url(store, feedback))
 
 
 def _print_list(rows: Sequence[Recommendation | Neighbour], lookup: Lookup, json: bool) -> None:

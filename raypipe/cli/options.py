@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import datetime
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -55,17 +54,12 @@ Candidate = Annotated[
 Limit = Annotated[
     int | None, typer.Option("--limit", metavar="COUNT", min=1, help="Maximum number of rows.")
 ]
-#: The store of rejections, for every command: the command line wins over this variable, and this
-#: variable over the config and the published run.
-FEEDBACK_URL = "RAYPIPE_FEEDBACK_URL"
 Feedback = Annotated[
     str | None,
     typer.Option(
         "--feedback",
-        envvar=FEEDBACK_URL,
-        show_envvar=False,
         metavar="URL",
-        help=f"Store of rejections; else {FEEDBACK_URL}, else that of the published run.",
+        help="Store of rejections; else RAYPIPE_FEEDBACK_URL, else that of the published run.",
     ),
 ]
 DEFAULT_RUNS = Path("runs")
@@ -87,36 +81,16 @@ class NamesFormats(Command):
             self.epilog = example
 
 
-def feedback_url(given: str | None, runs_dir: Path) -> str:
-    """URL of the store of rejections: ``given``, else the one that the published run has read.
-
-    The default, also before the first run, is a file beside the runs.
-    """
-    from raypipe.config.feedback_url import store_url
-    from raypipe.storage.runs.store import RunStore
-
-    if given is None:
-        runs = RunStore(runs_dir)
-        if runs.current_id() is not None:
-            given = runs.current().manifest.feedback.url
-    return store_url(given, runs_dir)
-
-
 def resolve(config: Path | None, follows: str | None, settings: list[str] | None) -> RunConfig:
     """The config: the file, overridden by RAYPIPE_FEEDBACK_URL, by --set and by --follows.
 
     Raises:
         ConfigError: the file cannot be read, or a key or value is wrong.
     """
-    from raypipe.config import load_config, parse_setting
+    from raypipe import load_config
+    from raypipe.config import parse_setting
 
-    overrides = {"feedback.url": os.environ[FEEDBACK_URL]} if os.environ.get(FEEDBACK_URL) else {}
-    overrides |= dict(parse_setting(setting) for setting in settings or ())
+    overrides = dict(parse_setting(setting) for setting in settings or ())
     if follows is not None:
         overrides["input.follows"] = follows
-    resolved = load_config(config, overrides)
-    if resolved.filters.model_extra:
-        from raypipe.recommend.filters.registry import specs_of
-
-        specs_of(resolved.filters)  # refuses keys that no filter has
-    return resolved
+    return load_config(config, overrides)

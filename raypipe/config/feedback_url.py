@@ -2,9 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
+#: The store of rejections, for every command and function.
+VARIABLE = "RAYPIPE_FEEDBACK_URL"
+
 _SQLITE = "sqlite:///"
+
+
+def url_in_environment() -> str | None:
+    """The URL that the environment variable names; None where it is unset or empty."""
+    return os.environ.get(VARIABLE) or None
 
 
 def store_url(url: str | None, runs: Path) -> str:

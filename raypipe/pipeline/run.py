@@ -9,6 +9,8 @@ from __future__ import annotations
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 
+import pandas as pd
+
 from raypipe.compute.engines import Runner, runner
 from raypipe.compute.progress import Progress, Silent
 from raypipe.compute.stages import Stages
@@ -33,16 +35,24 @@ from raypipe.storage.runs.store import RunStore
 
 
 @dataclass(frozen=True)
-class Outcome:
+class NightResult:
     """The finished run, and whether this call made or published it."""
 
     run: Run
     new: bool
 
+    def to_pandas(self) -> pd.DataFrame:
+        """All published lists: accountId, rank, candidateId, score, source, reason.
+
+        Raises:
+            RunError: the run's files are gone or damaged.
+        """
+        return self.run.table("recommendations").to_pandas()
+
 
 def run_night(
     config: RunConfig, store: RunStore, date: str, progress: Progress | None = None
-) -> Outcome:
+) -> NightResult:
     """Turn the follows that ``config`` names into published recommendations.
 
     A second call with the same date, config and input finds the first one's run and changes
@@ -60,14 +70,14 @@ def run_night(
         checked = check_inputs(config, store, date, stages)
         found = store.find(name, checked.digest)
         if found and store.was_published(found):
-            return Outcome(found, new=False)
+            return NightResult(found, new=False)
         if found is None:
             staging = store.open_staging(name, checked.digest)
             facts = _make_run(config, checked, staging, stages)
             facts = _count_late_events(config, checked, store, facts)
             stages.progress.stage("publish")
             found = store.finish(staging, facts)
-        return Outcome(store.publish(found), new=True)
+        return NightResult(store.publish(found), new=True)
 
 
 def _make_run(config: RunConfig, checked: Checked, staging: Staging, stages: Stages) -> RunFacts:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from raypipe.columns import ACCOUNT, CANDIDATE, NEIGHBOUR, RANK, REASON, SCORE, SOURCE
+from raypipe.config.feedback_url import store_url, url_in_environment
 from raypipe.recommend.reason_words import NAMELESS, NAMING, is_named
 from raypipe.storage.feedback.quick_read import Rejection, rejections_by
 from raypipe.storage.runs.filter_arrays import Exclusion, exclusions_in, followees_in
@@ -139,6 +140,21 @@ class Lookup:
     @property
     def _runs(self) -> list[Run]:
         return [self.run] if self.newest is None else [self.run, self.newest]
+
+
+def rejections_url(store: RunStore, given: str | None = None) -> str:
+    """The URL of the store of rejections.
+
+    It is ``given``, else ``RAYPIPE_FEEDBACK_URL``, else the one that the published run has read,
+    else a file beside the runs.
+
+    Raises:
+        RunError: the published run cannot be read.
+    """
+    given = given or url_in_environment()
+    if given is None and store.current_id() is not None:
+        given = store.current().manifest.feedback.url
+    return store_url(given, store.root)
 
 
 def look_up(store: RunStore, account: str, feedback_url: str) -> Lookup:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,9 @@ from typing import Any
 import pyarrow as pa
 
 from raypipe.errors import RunError, UnknownAccountError
-from raypipe.storage.data_files import read_json
+from raypipe.storage.data_files import read_json, read_parquet
 from raypipe.storage.files import disk_errors, is_folder, list_tree, read_bytes, sha256_file, stat
-from raypipe.storage.runs.manifest import FileRecord, Manifest
+from raypipe.storage.runs.manifest import FileRecord, Manifest, PartRecord
 from raypipe.storage.runs.parts import holds_id, read_account
 
 MANIFEST = "manifest.json"
@@ -81,6 +82,21 @@ class Run:
         """
         return self._read("neighbours", account, k)
 
+    def table(self, kind: str) -> pa.Table:
+        """All rows of a published table, as they stand in its parts.
+
+        Args:
+            kind: ``recommendations`` or ``neighbours``.
+
+        Raises:
+            RunError: the run's files are gone or damaged.
+        """
+        try:
+            parts = [read_parquet(self.path / part.file) for part in self._parts(kind)]
+        except (OSError, pa.ArrowException) as error:
+            raise self._unreadable(kind, error) from error
+        return pa.concat_tables(parts)
+
     def statistics(self) -> dict[str, Any]:
         """What the run's graph looks like, as ``raypipe.graph.statistics.graph_statistics`` said.
 
@@ -90,30 +106,34 @@ class Run:
         try:
             statistics: dict[str, Any] = read_json(self.path / "statistics.json")
         except (OSError, ValueError) as error:
-            raise RunError(
-                f"run {self.id}: its statistics cannot be read ({error}); "
-                "go back to another run: raypipe runs rollback"
-            ) from error
+            raise self._unreadable("statistics", error) from error
         return statistics
 
     def _read(self, kind: str, account: str, k: int | None) -> pa.Table:
-        parts = self.manifest.parts
-        if kind not in parts:
-            raise RunError(f"run {self.id} holds no {kind}; found {', '.join(parts) or 'nothing'}")
+        parts = self._parts(kind)
         try:
-            rows = read_account(self.path, kind, parts[kind], account, k)
+            rows = read_account(self.path, kind, parts, account, k)
             known = len(rows) > 0 or holds_id(self.path / "graph" / "ids.arrow", account)
         except (OSError, pa.ArrowException) as error:
-            raise RunError(
-                f"run {self.id}: its {kind} cannot be read ({' '.join(str(error).split())}); "
-                "go back to another run: raypipe runs rollback"
-            ) from error
+            raise self._unreadable(kind, error) from error
         if not known:
             raise UnknownAccountError(
                 f"account {account!r} is not in run {self.id}; ids are matched exactly, "
                 "as they stand in the input"
             )
         return rows
+
+    def _parts(self, kind: str) -> Sequence[PartRecord]:
+        parts = self.manifest.parts
+        if kind not in parts:
+            raise RunError(f"run {self.id} holds no {kind}; found {', '.join(parts) or 'nothing'}")
+        return parts[kind]
+
+    def _unreadable(self, what: str, error: Exception) -> RunError:
+        return RunError(
+            f"run {self.id}: its {what} cannot be read ({' '.join(str(error).split())}); "
+            "go back to another run: raypipe runs rollback"
+        )
 
 
 def load_run(path: Path) -> Run:
