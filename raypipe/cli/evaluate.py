@@ -6,11 +6,12 @@ import datetime
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from raypipe.cli.app import app
+from raypipe.cli.help import Command
 from raypipe.cli.options import Config, Follows, Json, Settings, resolve
 from raypipe.errors import ConfigError
 
@@ -18,7 +19,26 @@ if TYPE_CHECKING:
     from raypipe.config import RunConfig
 
 
-@app.command(epilog="Example: raypipe evaluate configs/nightly.yaml --sources popular,similar")
+class NamesMetrics(Command):
+    """A command whose help names the sources and the metrics, imported for that alone."""
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help, with the sources and the metrics below it."""
+        from raypipe.evaluation.metric_choice import metrics_help
+        from raypipe.recommend.sources.registry import describe_sources
+
+        example = self.epilog
+        self.epilog = f"{example}\n\nSources: {describe_sources()}.\n\n{metrics_help()}"
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.epilog = example
+
+
+@app.command(
+    cls=NamesMetrics,
+    epilog="Example: raypipe evaluate configs/nightly.yaml --sources popular,similar",
+)
 def evaluate(
     config: Config = None,
     follows: Follows = None,
@@ -27,9 +47,8 @@ def evaluate(
         str | None,
         typer.Option(
             metavar="NAME,...",
-            help="popular, similar, factors, follow_back, two_hop, co_followed; similar+popular: "
-            "filled up by popular; ladder: the night's own lists. If not given, each that the "
-            "config has, and the ladder.",
+            help="Sources to measure; similar+popular: similar, filled up by popular; ladder: the "
+            "lists that a run would publish. Default: each source of the config, and the ladder.",
         ),
     ] = None,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the evaluations.")] = Path(
@@ -37,10 +56,10 @@ def evaluate(
     ),
     json: Json = False,
 ) -> None:
-    """How good the recommendations are: holds out follows, and looks who finds them again.
+    """Hold out follows and measure which source recovers them.
 
-    Leaves evaluation.json, evaluation.parquet (every account) and pictures in OUT/DATE-DIGEST.
-    Where the config names ratings, their algorithms are measured by k-fold RMSE, MAE and FCP.
+    Writes evaluation.json, evaluation.parquet (every account) and pictures to OUT/DATE-DIGEST.
+    If the config names ratings, measures their algorithms by k-fold RMSE, MAE and FCP.
     """
     resolved = resolve(config, follows, settings)
     if resolved.input.kind == "ratings":
@@ -87,7 +106,7 @@ def _evaluate_ratings(resolved: RunConfig, out: Path, json: bool) -> None:
         print_report(rating_report(found.result, str(folder)))
 
 
-@app.command(epilog="Example: raypipe sweep configs/sweep-follows.yaml")
+@app.command(cls=NamesMetrics, epilog="Example: raypipe sweep configs/sweep-follows.yaml")
 def sweep(
     config: Config = None,
     follows: Follows = None,

@@ -164,7 +164,8 @@ def stats(
 
         graph = load_graph(found.path / "graph")
         if png:
-            plot_degrees(graph, png)
+            names = ", ".join(record.file for record in found.manifest.inputs[:2])
+            plot_degrees(graph, png, f"{names}, run {found.id}")
         if degrees:
             write_degrees(graph, degrees)
         if triangles:

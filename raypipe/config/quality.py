@@ -56,7 +56,10 @@ class EvaluationConfig(Section):
         [10, 20], min_length=1, description="Lengths at which lists are measured."
     )
     metrics: list[str] | None = Field(
-        None, min_length=1, description="Names of metrics; null: all that the data can have."
+        None,
+        min_length=1,
+        description="Names of metrics, or module:name for a function or a MetricSpec of your own; "
+        "null: all that the data can have.",
     )
     segments: SegmentsConfig = Field(
         SegmentsConfig(), description="Bounds of cold, warm and hot accounts."

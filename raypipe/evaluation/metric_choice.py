@@ -47,6 +47,17 @@ def metric_names() -> tuple[str, ...]:
     return tuple(spec.name for spec in metrics.METRICS)
 
 
+def metrics_help() -> str:
+    """All registered metrics, in words, for ``--help``.
+
+    Example:
+        >>> metrics_help().startswith("Metrics: recall (share of the held-out follows ")
+        True
+    """
+    named = ", ".join(f"{spec.name} ({spec.words})" for spec in metrics.METRICS)
+    return f"Metrics: {named}; or your own, as module:name."
+
+
 def choose_metrics(
     names: Sequence[str] | None, rejections: bool = False, key: str = _KEY
 ) -> tuple[MetricSpec, ...]:

@@ -13,10 +13,13 @@ from raypipe.storage.data_files import save_figure
 from raypipe.storage.files import disk_errors
 
 
-def plot_degrees(graph: FollowGraph, path: Path) -> None:
-    """Write a PNG: the share of accounts with at least so many follows, and followers.
+def plot_degrees(graph: FollowGraph, path: Path, about: str) -> None:
+    """Write a PNG: the share of accounts with at least a number of follows, and of followers.
 
-    Both axes are logarithmic; a straight line is a power law, and its far end are the hubs.
+    Both axes are logarithmic; a straight line is a power law, and the hubs are at its right end.
+
+    Args:
+        about: the data and its date, for the title.
 
     Raises:
         InputError: the graph has no follows.
@@ -38,7 +41,7 @@ def plot_degrees(graph: FollowGraph, path: Path) -> None:
         yscale="log",
         xlabel="follows or followers of an account, at least",
         ylabel="share of the accounts",
-        title=f"{graph.accounts:,} accounts, {graph.follows:,} follows",
+        title=f"degrees of {about}\n{graph.accounts:,} accounts, {graph.follows:,} follows",
     )
     axes.grid(alpha=0.3)
     axes.legend()
