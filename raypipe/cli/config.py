@@ -52,6 +52,7 @@ def config_check(
     from raypipe.recommend.blend.training import check_blend
     from raypipe.recommend.filters.inputs import check_filters
     from raypipe.recommend.models.algorithms import check_factors
+    from raypipe.recommend.sources.registry import sources_of
     from raypipe.storage.intake.columns import choose_columns
     from raypipe.storage.intake.inputs import open_inputs
     from raypipe.storage.runs.store import RunStore
@@ -62,6 +63,7 @@ def config_check(
         check_factors(resolved)
         check_blend(resolved)
         check_filters(resolved, RunStore(runs_dir))
+        sources_of(resolved)  # imports those of sources.custom
     elif resolved.sources.factors.trained:
         chosen_algorithms(resolved)
     if resolved.input.transform:

@@ -32,6 +32,7 @@ from raypipe.graph.follow_graph import EncodedFollows, FollowGraph, build_graph,
 from raypipe.kernels.csr import Pairs, find
 from raypipe.recommend.audience import audience
 from raypipe.recommend.filters.readers import pairs_in
+from raypipe.recommend.sources.registry import digest_of_custom_sources
 from raypipe.storage.evaluations import RejectionCounts, SplitMethod
 from raypipe.storage.feedback.tables import read_pairs
 from raypipe.storage.files import sha256_file
@@ -149,6 +150,7 @@ def digest_of_data(config: RunConfig, accounts: pa.Array | None, data: DataFiles
     if config.evaluation.rejections is not None:
         digest.update(_file_digest(config.evaluation.rejections))
     digest.update(digest_of_metrics(config.evaluation.metrics))
+    digest.update(digest_of_custom_sources(config.sources))
     return digest.hexdigest()
 
 
