@@ -16,6 +16,7 @@ from typing import Any, Literal, NamedTuple
 import psutil
 
 from raypipe.compute.frames import FrameEngine, PandasEngine
+from raypipe.compute.ray_settings import configure_ray
 from raypipe.compute.units import _bytes, size
 from raypipe.config import RunConfig
 from raypipe.errors import ConfigError, TooLargeError
@@ -25,7 +26,7 @@ RAY_START_SECONDS = 8.0
 
 _CGROUP = Path("/sys/fs/cgroup")
 
-RunShards = Callable[[Callable, Iterable], Iterator]
+RunShards = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
 
 class Runner(NamedTuple):
@@ -74,7 +75,7 @@ def runner(
         engine: what the frames are read into; where it is Modin, Ray is there already.
         seconds: estimated, of the work on one CPU.
         stack: a Ray that is started here ends with it.
-        warm_up: what Ray's workers do as they start, while the caller goes on.
+        warm_up: imports and compiles; runs here, then in Ray's workers while the caller goes on.
 
     Raises:
         ClusterError: Ray cannot be reached.
@@ -93,6 +94,7 @@ def runner(
         return Runner(map, 1, reason)
     ray_cluster = _import_cluster(address)
     cpus = stack.enter_context(ray_cluster.connect(address))
+    warm_up(None)  # here first: where no kernels are cached, each worker would compile all of them
     memory = config.memory_per_task
     if memory is None:
         ray_cluster.start_workers(warm_up)
@@ -120,11 +122,7 @@ def ray_for(config: RunConfig, stack: ExitStack) -> str:
 
 def _import_cluster(address: str) -> ModuleType:
     """The module that holds Ray: it starts nothing, but takes a second to import."""
-    # Read there: only a Ray of our own, at no address, is given a token of our own.
-    if address == "local":
-        os.environ.pop("RAY_ADDRESS", None)
-    else:
-        os.environ["RAY_ADDRESS"] = address
+    configure_ray(address)
     from raypipe.compute import ray_cluster
 
     return ray_cluster

@@ -46,13 +46,17 @@ class PandasEngine:
 
     name = "pandas"
 
-    def load(self, read_block, blocks):
+    def load(
+        self, read_block: Callable[[Block], tuple[pd.DataFrame, Report]], blocks: Sequence[Block]
+    ) -> tuple[Frame, list[Report]]:
         # Threads, because Arrow's and NumPy's work does not hold the interpreter.
         with ThreadPoolExecutor(_CPUS) as pool:
             parts, reports = zip(*pool.map(read_block, blocks), strict=True)
-        return pd.concat(parts, ignore_index=True, copy=False), list(reports)
+        return pd.concat(list(parts), ignore_index=True, copy=False), list(reports)  # type: ignore[call-overload]
 
-    def map_partitions(self, function, frame):
+    def map_partitions(
+        self, function: Callable[[pd.DataFrame], Result], frame: Frame
+    ) -> list[Result]:
         parts = max(1, min(_CPUS, len(frame) // _ROWS_WORTH_A_THREAD))
         bounds = [len(frame) * part // parts for part in range(parts + 1)]
         slices = [frame.iloc[slice(*ends)] for ends in pairwise(bounds)]

@@ -1,50 +1,32 @@
-"""Ray: connect, run shards, and Modin frames. Nothing below the faces imports Ray but this file.
+"""Ray: connect, run shards, and Modin frames.
 
 Algorithms are plain functions that get ``run_shards`` handed in; without Ray it is the builtin
 ``map``, with Ray it is :func:`run_shards` here. Importing this file costs a second, so it is
-imported only where Ray is really wanted.
+imported only where Ray is really used.
 """
 
 from __future__ import annotations
 
-import atexit
-import os
-import secrets
+import logging
 import socket
 import sys
-import tempfile
 import time
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import pandas as pd
-
-from raypipe.compute.frames import Frame
-from raypipe.errors import ClusterError, RaypipeError
-
-# Read by Ray when it is imported. Retries after running out of memory are unlimited by default: a
-# shard that is too big would be tried for ever.
-os.environ.setdefault("RAY_task_oom_retries", "2")
-os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-if not os.environ.get("RAY_ADDRESS") and "RAY_RAYLET_PID" not in os.environ:  # nor in a worker
-    # Who reaches a Ray may run anything (CVE-2023-48022), and other users of this machine reach
-    # one of our own: it wants a token.
-    os.environ.setdefault("RAY_AUTH_MODE", "token")
-    if not (os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")):
-        _descriptor, _path = tempfile.mkstemp(prefix="raypipe-ray-token-")  # its mode is 0600
-        os.write(_descriptor, secrets.token_hex(32).encode())
-        os.close(_descriptor)
-        atexit.register(Path(_path).unlink, missing_ok=True)
-        os.environ["RAY_AUTH_TOKEN_PATH"] = _path
-
 import ray
 from ray import exceptions
 
+from raypipe.compute.frames import Block, Frame, Report
+from raypipe.compute.ray_private import LOOPBACK_ONLY, loopback_kept, read_settings_again
+from raypipe.compute.ray_settings import configure_ray
+from raypipe.errors import ClusterError, RaypipeError
+
+_Ref: TypeAlias = "ray.ObjectRef[Any]"
 Shard = TypeVar("Shard")
 Result = TypeVar("Result")
 
@@ -52,6 +34,7 @@ _ATTEMPTS = 3
 _CONNECT_SECONDS = 10.0
 _POLL_SECONDS = 5.0
 _FETCH_SECONDS = 120.0
+_UNREACHABLE = (ConnectionError, RuntimeError, ValueError, OSError)
 #: A task is one thread: parallelism comes from the number of tasks.
 _WORKER_ENV = {
     "NUMBA_NUM_THREADS": "1",
@@ -62,38 +45,20 @@ _WORKER_ENV = {
 
 @contextmanager
 def connect(address: str) -> Iterator[int]:
-    """Be connected to Ray; yields its number of CPUs.
+    """Connect to Ray until the block ends; yields its number of CPUs.
 
     Args:
-        address: ``local`` for a Ray of our own, that ends with the block (with the process, if
-            Modin was used), listens on 127.0.0.1 only, and wants the token of the file that
-            RAY_AUTH_TOKEN_PATH names; else the address of a cluster. A Ray that this process is
-            connected to already is used, and left running.
+        address: ``local`` for a Ray of our own, which ends with the block (with the process, if
+            Modin was used), listens on 127.0.0.1 only, and asks for the token in the file that
+            RAY_AUTH_TOKEN_PATH names; else the address of a cluster. If this process is already
+            connected to a Ray, that one is used and left running.
 
     Raises:
-        ClusterError: nobody answers there, or Ray cannot start.
+        ClusterError: nothing answers there, or Ray does not start.
     """
     ours = not ray.is_initialized()
     if ours:
-        local = address == "local"
-        own = {"include_dashboard": False, "_node_ip_address": "127.0.0.1"} if local else {}
-        try:
-            _check_reachable(address)
-            if local:
-                _read_token_again()
-            with _loopback_stays() if local else nullcontext():
-                ray.init(
-                    address=address,
-                    log_to_driver=False,
-                    logging_level="ERROR",
-                    runtime_env={"env_vars": _WORKER_ENV},
-                    **own,
-                )
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            reason = " ".join(str(error).split())[:200]
-            raise ClusterError(
-                f"no Ray at {address!r} ({reason}); start one there, or set cluster: none"
-            ) from error
+        _start(address)
     try:
         yield _cpus()
     finally:
@@ -103,18 +68,48 @@ def connect(address: str) -> Iterator[int]:
             ray.shutdown()
 
 
-def start_workers(warm_up: Callable[[object], None]) -> None:
-    """Let as many workers as there are CPUs start, and each call ``warm_up``; returns at once.
+def _start(address: str) -> None:
+    local = address == "local"
+    own: dict[str, Any] = {"include_dashboard": False, **LOOPBACK_ONLY} if local else {}
+    configure_ray(address)
+    try:
+        _check_reachable(address)
+        if local:
+            read_settings_again()
+        with loopback_kept() if local else nullcontext():
+            ray.init(
+                address=address,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                runtime_env={"env_vars": _WORKER_ENV},
+                **own,
+            )
+    except Exception as error:  # Ray raises a bare Exception where its node is not up in time
+        if type(error) is not Exception and not isinstance(error, _UNREACHABLE):
+            raise
+        ray.shutdown()
+        reason = " ".join(str(error).split())[:200]
+        cure = (
+            "run it again when the machine is less busy, or set cluster: none"
+            if local
+            else "start one there, or set cluster: none"
+        )
+        raise ClusterError(f"no Ray at {address!r} ({reason}); {cure}") from error
 
-    A worker takes seconds to start and to import; shards that come later find it ready.
+
+def start_workers(warm_up: Callable[[object], None]) -> None:
+    """Start one worker per CPU, let each call ``warm_up``, and return at once.
+
+    A worker takes seconds to start and to import; later shards find it ready.
     """
     for number in range(_cpus()):
         _call.remote(warm_up, number)
 
 
 def nodes() -> list[tuple[int, float]]:
-    """CPUs, and bytes of memory for tasks, of each node that is there."""
-    found = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    """CPUs, and bytes of memory for tasks, of each live node."""
+    every: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    found = [node["Resources"] for node in every if node["Alive"]]
     return [(int(has.get("CPU", 0)), has.get("memory", 0.0)) for has in found]
 
 
@@ -144,7 +139,7 @@ def run_shards(
     in_flight = in_flight or _cpus()
     call = _call.options(memory=memory)
     waiting = deque((shard, 1) for shard in shards)
-    running: dict[ray.ObjectRef, tuple[Shard, int, float]] = {}
+    running: dict[_Ref, tuple[Shard, int, float]] = {}
 
     def submit() -> None:
         while waiting and len(running) < in_flight:
@@ -169,7 +164,7 @@ def run_shards(
                     waiting.appendleft((shard, attempt + 1))
                 submit()  # before the caller has its turn: no CPU waits for it
                 if not failure:
-                    yield result
+                    yield cast(Result, result)
     finally:
         for ref in running:
             ray.cancel(ref, force=True)
@@ -180,12 +175,14 @@ class ModinEngine:
 
     name = "modin"
 
-    def load(self, read_block, blocks):
+    def load(
+        self, read_block: Callable[[Block], tuple[pd.DataFrame, Report]], blocks: Sequence[Block]
+    ) -> tuple[Frame, list[Report]]:
         import_modin()
         from modin.distributed.dataframe.pandas import from_partitions
 
         reader = ray.put(read_block)
-        refs = [_read.options(num_returns=2).remote(reader, block) for block in blocks]
+        refs: Any = [_read.options(num_returns=2).remote(reader, block) for block in blocks]
         reports = _gather([report for _, report in refs])
         frame = from_partitions([part for part, _ in refs], axis=0)
         return frame.reset_index(drop=True), reports
@@ -213,31 +210,8 @@ def import_modin() -> Any:
 
 
 def _cpus() -> int:
-    return max(1, int(ray.cluster_resources().get("CPU", 1)))
-
-
-def _read_token_again() -> None:
-    """Let Ray see what this file has set: it may have been imported, and asked, before."""
-    from ray._raylet import AuthenticationTokenLoader, Config
-
-    Config.initialize("")
-    AuthenticationTokenLoader.instance().reset_cache()
-
-
-@contextmanager
-def _loopback_stays() -> Iterator[None]:
-    """Let Ray take 127.0.0.1 for what it is.
-
-    By itself it turns it into the machine's address, and then listens on every interface; it has
-    no option for that.
-    """
-    from ray._private import services
-
-    resolve, services.resolve_ip_for_localhost = services.resolve_ip_for_localhost, str
-    try:
-        yield
-    finally:
-        services.resolve_ip_for_localhost = resolve
+    resources: dict[str, float] = ray.cluster_resources()  # type: ignore[no-untyped-call]
+    return max(1, int(resources.get("CPU", 1)))
 
 
 def _check_reachable(address: str) -> None:
@@ -248,12 +222,12 @@ def _check_reachable(address: str) -> None:
 
 
 @ray.remote(max_retries=_ATTEMPTS)
-def _call(function, shard):
+def _call(function: Callable[[Any], Any], shard: Any) -> Any:
     return function(shard)
 
 
 @ray.remote(max_retries=_ATTEMPTS)
-def _read(read_block, block):
+def _read(read_block: Callable[[Any], tuple[Any, Any]], block: Any) -> tuple[Any, Any]:
     part, report = read_block(block)
     return part, report
 
@@ -271,10 +245,10 @@ _LOST = (
 
 
 def _finished(
-    refs: Sequence[ray.ObjectRef],
-    running: dict[ray.ObjectRef, tuple[Any, int, float]],
+    refs: Sequence[_Ref],
+    running: dict[_Ref, tuple[Any, int, float]],
     deadline: float,
-) -> Iterator[tuple[ray.ObjectRef, Exception | None]]:
+) -> Iterator[tuple[_Ref, Exception | None]]:
     """Those that are ready, and those past their deadline, with what is wrong with them."""
     ready, pending = ray.wait(list(refs), num_returns=1, timeout=min(_POLL_SECONDS, deadline))
     for ref in ready:
@@ -285,7 +259,7 @@ def _finished(
             yield ref, TimeoutError(f"no answer in {deadline:.0f} s")
 
 
-def _gather(refs: list[ray.ObjectRef], deadline: float = 3600.0) -> list[Any]:
+def _gather(refs: list[_Ref], deadline: float = 3600.0) -> list[Any]:
     """The results of all tasks, in the order of ``refs``; one ends every ``deadline`` seconds."""
     pending, last = refs, time.monotonic()
     while pending:
@@ -306,7 +280,7 @@ def _gather(refs: list[ray.ObjectRef], deadline: float = 3600.0) -> list[Any]:
         ) from error
 
 
-def _fetch(ref: ray.ObjectRef) -> Any:
+def _fetch(ref: _Ref) -> Any:
     """The result of a task. A bare ``ray.get`` can wait for ever on a link that was cut."""
     try:
         return ray.get(ref, timeout=_FETCH_SECONDS)

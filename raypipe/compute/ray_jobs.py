@@ -30,24 +30,16 @@ from raypipe.compute.jobs import (
     last_attempt,
     submission_id,
 )
+from raypipe.compute.ray_private import ImpatientClient
 from raypipe.errors import ClusterError, ConfigError
 
 #: package: the code of this raypipe goes along. image: the cluster has raypipe.
 Code = Literal["package", "image"]
 
 _CONNECT_SECONDS = 5.0
-_ANSWER_SECONDS = 60.0
 _POLL_SECONDS = 1.0
 #: How long a job server that has answered before may be away.
 _PATIENCE_SECONDS = 600.0
-
-
-class _Client(JobSubmissionClient):
-    """The SDK's client, which would by itself wait for ever."""
-
-    def _do_request(self, method: str, endpoint: str, **told: Any) -> Any:
-        timeout = (_CONNECT_SECONDS, _ANSWER_SECONDS)
-        return super()._do_request(method, endpoint, timeout=timeout, **told)
 
 
 def token() -> str | None:
@@ -87,7 +79,7 @@ def connect(address: str, token: str | None) -> JobSubmissionClient:
         handler.setLevel(logging.WARNING)
     os.environ["RAY_API_SERVER_ADDRESS"] = address  # or RAY_ADDRESS would win over the argument
     with _explained(address):
-        return _Client(address, headers=headers)
+        return ImpatientClient(address, headers=headers)
 
 
 def _version(address: str, headers: dict[str, str]) -> str:

@@ -9,7 +9,6 @@ that nobody reads) lies in a folder of its own, and goes with the sweep's end.
 from __future__ import annotations
 
 import logging
-import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,26 +16,16 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, NamedTuple
 
-import raypipe.compute.ray_cluster  # noqa: F401  first: it sets what Ray reads when it is imported
+import ray
+from ray import tune
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
+
 from raypipe.config import AshaConfig, ResourcesConfig
 from raypipe.errors import ClusterError, ConfigError, RaypipeError
 from raypipe.sweeps.space import Settings
 from raypipe.sweeps.trials import Goal, Report, State, Trial
 from raypipe.sweeps.watch import Watch
-
-os.environ.setdefault("TUNE_DISABLE_AUTO_CALLBACK_LOGGERS", "1")
-# A trial that failed has no value; that is no reason to end the sweep.
-os.environ.setdefault("TUNE_DISABLE_STRICT_METRIC_CHECKING", "1")
-# Ctrl-C ends the sweep at once; the record has all that ended.
-os.environ.setdefault("TUNE_DISABLE_SIGINT_HANDLER", "1")
-# Silence: what happens is told by the watch.
-os.environ.setdefault("RAY_AIR_NEW_OUTPUT", "0")
-os.environ.setdefault("TUNE_WARN_THRESHOLD_S", "3600")
-
-import ray
-from ray import tune
-from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
-from ray.tune.search import Searcher
 
 _LOSS, _EPOCHS = "loss", "epochs"
 #: Of a trial whose worker died.

@@ -159,7 +159,7 @@ def test_both_engines_load_and_map_alike(local_ray):
 def test_an_address_where_nobody_answers_is_one_line():
     """In a process of its own: this one is connected already."""
     code = (
-        "from raypipe import cluster\n"
+        "from raypipe.compute import ray_cluster as cluster\n"
         "from raypipe.errors import ClusterError\n"
         "try:\n"
         "    with cluster.connect('127.0.0.1:1'): pass\n"
@@ -197,7 +197,7 @@ def test_the_token_holds_where_ray_was_imported_before_and_goes_with_its_process
         "import os\n"
         "from ray._raylet import AuthenticationTokenLoader\n"
         "AuthenticationTokenLoader.instance().has_token(ignore_auth_mode=True)\n"
-        "from raypipe import cluster\n"
+        "from raypipe.compute import ray_cluster as cluster\n"
         "with cluster.connect('local'):\n"
         "    print(*cluster.run_shards(abs, [-1]))\n"
         "print(open(os.environ['RAY_AUTH_TOKEN_PATH']).name)\n"
@@ -216,9 +216,9 @@ def test_nobody_else_is_let_in(local_ray):
 
     address = ray.get_runtime_context().gcs_address
     code = (
-        "from raypipe import cluster\n"
+        "from raypipe.compute import ray_cluster as cluster\n"
         "import ray\n"
-        f"with cluster._loopback_stays(): ray.init(address={address!r})\n"
+        f"with cluster.loopback_kept(): ray.init(address={address!r})\n"
     )
     done = subprocess.run(
         [sys.executable, "-c", code],
@@ -234,3 +234,35 @@ def test_nobody_else_is_let_in(local_ray):
 def stranger() -> dict[str, str]:
     """The environment of a process that knows of no Ray."""
     return {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+
+
+@pytest.mark.parametrize("error", [Exception, RuntimeError, ConnectionError, ValueError])
+def test_connect_when_ray_does_not_start_is_a_cluster_error(error, monkeypatch):
+    """Ray raises a bare Exception where its node is not up in time."""
+    import ray
+
+    def slow(**_):
+        raise error("The current node timed out during startup.\nThis could happen.")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setattr(ray, "init", slow)
+    with (
+        pytest.raises(ClusterError, match=r"timed out during startup\. This could") as raised,
+        ray_cluster.connect("local"),
+    ):
+        pass
+    assert "set cluster: none" in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_connect_when_a_programmer_is_wrong_shows_it(monkeypatch):
+    import ray
+
+    def wrong(**_):
+        raise TypeError("not ours to explain")
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "init", wrong)
+    with pytest.raises(TypeError, match="not ours"), ray_cluster.connect("local"):
+        pass

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 import sys
+import threading
+import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 #: Longer values are cut for people; JSON holds them whole.
 _WIDEST = 200
+#: Seconds between lines that say that a stage still runs.
+_BEAT_SECONDS = 8.0
+_MINUTE = 60.0
 
 
 def print_json(value: Any) -> None:
@@ -94,10 +99,11 @@ def _title(title: str | None) -> Text | None:
     return None if title is None else Text(text(title), style="italic")
 
 
-class Bars(AbstractContextManager):
+class Bars(AbstractContextManager["Bars"]):
     """Progress bars on standard error; without a terminal, one plain line a stage.
 
-    Implements :class:`raypipe.compute.progress.Progress`.
+    A stage that takes long without a terminal prints a line every 8 seconds, after a minute one a
+    minute. Implements :class:`raypipe.compute.progress.Progress`.
     """
 
     def __init__(self) -> None:
@@ -109,14 +115,19 @@ class Bars(AbstractContextManager):
             TimeElapsedColumn(),
             console=self._console,
         )
-        self._task = None
+        self._task: TaskID | None = None
+        self._done = threading.Event()
+        self._stage = ("start", time.monotonic())
 
     def __enter__(self) -> Bars:
         if self._console.is_terminal:
             self._bars.start()
+        else:
+            threading.Thread(target=self._beat, name="progress", daemon=True).start()
         return self
 
     def __exit__(self, *error: object) -> None:
+        self._done.set()
         if self._console.is_terminal:
             if not any(error):
                 self._finish()
@@ -125,6 +136,7 @@ class Bars(AbstractContextManager):
     def stage(self, name: str, total: float | None = None) -> None:
         """Start a bar; it moves to and fro where the total is not known."""
         if not self._console.is_terminal:
+            self._stage = (name, time.monotonic())
             print_line(f"{name} ...", self._console)
             return
         self._finish()
@@ -138,6 +150,17 @@ class Bars(AbstractContextManager):
     def say(self, text: str) -> None:
         """A line above the bars."""
         print_line(text, self._console)
+
+    def _beat(self) -> None:
+        """Print a line now and then while a stage lasts."""
+        printed = time.monotonic()
+        while not self._done.wait(_BEAT_SECONDS / 8):
+            name, started = self._stage
+            now = time.monotonic()
+            pause = _BEAT_SECONDS if now - started < _MINUTE else _MINUTE
+            if now - max(printed, started) >= pause:
+                print_line(f"{name} ... {now - started:.0f} s", self._console)
+                printed = now
 
     def _finish(self) -> None:
         if self._task is not None:

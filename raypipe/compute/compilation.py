@@ -1,0 +1,66 @@
+"""Report when numba compiles kernels, and how long it takes.
+
+Numba keeps what it compiles on disk, so only the first run on a machine (or the first one after an
+update) compiles; without a word it would look stuck.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from numba.core import event
+
+from raypipe.compute.progress import Progress
+
+_COMPILE = "numba:compile"
+
+
+class _Compilations(event.Listener):
+    """Adds up the seconds of outermost compilations; kernels that call kernels count once."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.seconds = 0.0
+        self._progress = progress
+        self._depth = 0
+        self._started = 0.0
+
+    def on_start(self, event: Any) -> None:
+        if not self._depth:
+            self._started = time.perf_counter()
+            if not self.seconds:
+                self._progress.say("kernels: compiling them, once on this machine; 20 s or more")
+        self._depth += 1
+
+    def on_end(self, event: Any) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self.seconds += time.perf_counter() - self._started
+
+
+@contextmanager
+def compilations_reported(progress: Progress) -> Iterator[None]:
+    """Say when this process begins to compile kernels, and in the end how long all of them took.
+
+    Example:
+        >>> from numba import njit
+        >>> from raypipe.compute.progress import Silent
+        >>> class Printed(Silent):
+        ...     def say(self, text):
+        ...         print(text.partition(",")[0].partition(" in ")[0])
+        >>> with compilations_reported(Printed()):
+        ...     njit(lambda number: number + 1)(0)
+        kernels: compiling them
+        1
+        kernels: compiled
+    """
+    listener = _Compilations(progress)
+    event.register(_COMPILE, listener)  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        event.unregister(_COMPILE, listener)  # type: ignore[no-untyped-call]
+    if listener.seconds:
+        progress.say(f"kernels: compiled in {listener.seconds:.0f} s; the next run has them")
