@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
 
 import typer
 
 from raypipe import __version__
 from raypipe.cli.help import Command, Group, Root
 from raypipe.errors import RaypipeError
+
+Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class _Raypipe(Root):
@@ -25,7 +28,7 @@ class _Raypipe(Root):
 class _App(typer.Typer):
     """A Typer whose commands have readable help pages."""
 
-    def command(self, name: str | None = None, **options: Any) -> Any:
+    def command(self, name: str | None = None, **options: Any) -> Callable[[Function], Function]:
         return super().command(name, **{"cls": Command, **options})
 
 

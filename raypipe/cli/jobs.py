@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import datetime
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
 from raypipe.cli.app import app, jobs_app
 from raypipe.cli.options import Config, Date, Follows, Json, Settings, resolve
 from raypipe.errors import ConfigError
+
+if TYPE_CHECKING:  # it imports Ray
+    from raypipe.compute.ray_jobs import Code
+
+Word = TypeVar("Word", bound=str)
 
 Address = Annotated[
     str | None,
@@ -76,15 +82,16 @@ def submit(
     """
     from raypipe.compute import jobs
 
-    _one_of("--kind", kind, jobs.RESULTS)
-    _one_of("--code", code, ("package", "image"))
+    job_kind = _one_of("--kind", kind, jobs.RESULTS)
+    codes: tuple[Code, Code] = ("package", "image")
+    job_code = _one_of("--code", code, codes)
     if date and kind != "run":
         raise ConfigError(f"--date: found with --kind {kind}, which has no date; leave it out")
     if resume and not (again and kind == "sweep"):
         raise ConfigError("--resume: expected with --kind sweep --again, to go on with that sweep")
     resolved = resolve(config, follows, settings)
     day = (date or datetime.datetime.now()).date().isoformat()
-    job = jobs.job_of(kind, day, resolved, folder or str(Path.cwd()), results, resume)
+    job = jobs.job_of(job_kind, day, resolved, folder or str(Path.cwd()), results, resume)
     client = _connect(address)
 
     from raypipe.compute import ray_jobs
@@ -94,9 +101,9 @@ def submit(
     attempt += 1 if new else 0
     job_id = jobs.submission_id(job, attempt)
     if new:
-        ray_jobs.submit(client, job, attempt, code)
+        ray_jobs.submit(client, job, attempt, job_code)
         _say(f"{job_id}: handed over")
-    else:
+    elif known:
         ended = known.status.is_terminal()
         _say(f"{job_id}: there already, {known.status}" + ("; --again runs it again" * ended))
     if not wait:
@@ -210,9 +217,11 @@ def _end(job_id: str, details: Any, new: bool, json: bool) -> None:
         _say(f"{job_id}: succeeded")
 
 
-def _one_of(option: str, value: str, known: Any) -> None:
-    if value not in known:
-        raise ConfigError(f"{option} {value}: expected {', '.join(known)}")
+def _one_of(option: str, value: str, known: Iterable[Word]) -> Word:
+    for word in known:
+        if word == value:
+            return word
+    raise ConfigError(f"{option} {value}: expected {', '.join(known)}")
 
 
 def _say(line: str) -> None:

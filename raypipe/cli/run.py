@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import datetime
+import shutil
 import signal
 import sys
+import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -23,6 +25,10 @@ from raypipe.cli.options import (
     resolve,
 )
 from raypipe.errors import ConfigError
+
+if TYPE_CHECKING:  # they import pyarrow and pydantic
+    from raypipe.config import RunConfig
+    from raypipe.storage.runs.run import Run
 
 
 @app.command(
@@ -44,6 +50,7 @@ def run(
     The store of rejections is --set feedback.url, else RAYPIPE_FEEDBACK_URL, else the config's.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    started = time.monotonic()
     resolved = resolve(config, follows, settings)
     day = (date or datetime.datetime.now()).date().isoformat()
 
@@ -62,6 +69,17 @@ def run(
         print_run(outcome.run)
         if not outcome.new:
             print_nothing_to_do(outcome.run, store.current_id())
+        _print_next_steps(outcome.run, resolved, runs_dir, time.monotonic() - started)
+
+
+def _print_next_steps(run: Run, config: RunConfig, runs_dir: Path, seconds: float) -> None:
+    """On standard error, beside the progress: programs read the rest."""
+    from raypipe.serving.next_steps import next_steps
+
+    command = "raypipe" if shutil.which("raypipe") else sys.argv[0]
+    apart = None if runs_dir == DEFAULT_RUNS else runs_dir
+    for line in (f"run: {seconds:.0f} s", *next_steps(run, config, apart, command)):
+        typer.echo(line, err=True)
 
 
 @app.command(epilog="Example: raypipe plan configs/nightly.yaml --nodes 4 --cpus 16")

@@ -23,7 +23,7 @@ Kind = Literal["run", "evaluate", "sweep"]
 #: The name under which the config travels.
 CONFIG_FILE = "config.yaml"
 #: Each kind of job: the option that says where its results go, and its default.
-RESULTS = {
+RESULTS: dict[Kind, tuple[str, str]] = {
     "run": ("--runs-dir", "runs"),
     "evaluate": ("--out", "evaluations"),
     "sweep": ("--sweeps-dir", "sweeps"),

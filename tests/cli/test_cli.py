@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,8 @@ def test_run_says_what_it_did(night):
     again = raypipe("run", "--follows", "demo/follows.csv", "--date", "2026-03-01")
     assert again.exit_code == 0
     assert "nothing to do" in again.stdout
+    account = re.search(r"^next: \S*raypipe recommend (\S+)$", again.stderr, re.MULTILINE)[1]
+    assert as_json("recommend", account)
     table = [line for line in shown.splitlines() if not line.startswith(("frames: ", "cluster: "))]
     assert max(map(len, table)) <= 80
 

@@ -39,7 +39,7 @@ class Lines:
         print_line(text, self._console)
 
 
-class TrialTable(AbstractContextManager):
+class TrialTable(AbstractContextManager["TrialTable"]):
     """Shows trials on standard error. Implements :class:`Watch`."""
 
     def __init__(

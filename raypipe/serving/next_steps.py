@@ -1,0 +1,36 @@
+"""What to do after a run: a list to look at, and a setting that would do more."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+from raypipe.config import RunConfig
+from raypipe.storage.runs.run import Run
+
+_BLENDED = "lists from all sources: --set blend.method=rank_fusion"
+_LEARNED = "sources weighed by a model: --set blend.method=learned_ranker"
+_MEASURED = "how good the lists are: raypipe evaluate"
+
+
+def next_steps(
+    run: Run, config: RunConfig, runs_dir: Path | None = None, command: str = "raypipe"
+) -> list[str]:
+    """Lines for the end of a run.
+
+    Args:
+        config: what the run was made with.
+        runs_dir: folder of the runs, where it is not the default.
+        command: how the user calls raypipe.
+    """
+    lines = []
+    account = next((part.first for part in run.manifest.parts["recommendations"] if part.first), "")
+    if account:
+        words = [command, "recommend", account]
+        words += ["--runs-dir", str(runs_dir)] if runs_dir else []
+        lines.append(f"next: {shlex.join(words)}")
+    counts = run.manifest.counts.recommendations
+    total = sum(counts.values())
+    share = f"{counts.get('popular', 0) / total:.0%} popular" if total else "no recommendations"
+    more = {"none": _BLENDED, "rank_fusion": _LEARNED}.get(config.blend.method, _MEASURED)
+    return [*lines, f"lists: {share}; {more}"]
