@@ -106,7 +106,7 @@ def test_equal_the_oracle(rows, rejected, bots, n):
     graph = graph_of(rows)
     exclusions = exclusions_of(filters_of(inputs_of(rejected, bots=sorted(bots)), graph))
     names = tuple(name for name in SOURCES if name != "factors")
-    settings = {"recommendations__per_account": n, "similar__neighbours": 2}
+    settings = {"recommendations__per_account": n, "sources__similar__neighbours": 2}
     graph, context = night_of(rows, exclusions, names, **settings)
     tables = recommend_shard(context, (0, graph.accounts)).tables
     follows, ids = naive.follow_sets(rows), graph.ids.to_pylist()
