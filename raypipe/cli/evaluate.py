@@ -28,9 +28,7 @@ class NamesMetrics(Command):
         from raypipe.recommend.sources.registry import describe_sources
 
         example = self.epilog
-        self.epilog = (
-            f"{example}\n\nSources: {describe_sources()}; sources.custom.\n\n{metrics_help()}"
-        )
+        self.epilog = f"{example}\n\nSources: {describe_sources()}.\n\n{metrics_help()}"
         try:
             super().format_help(ctx, formatter)
         finally:

@@ -24,6 +24,8 @@ from raypipe.recommend.ladder import (
 from raypipe.recommend.shard import nearest, recommend_to
 from raypipe.recommend.sources.registry import sources_of
 
+#: Counts, codes and scores of lists.
+_Lists = tuple[np.ndarray, np.ndarray, np.ndarray]
 #: Name of the lists that the night itself would show.
 LADDER = "ladder"
 
@@ -43,7 +45,7 @@ def ladders_of(
         ConfigError: there is no such source.
     """
     trained = config.sources.factors.trained
-    found = {}
+    found: dict[str, tuple[Tier, ...]] = {}
     for name in check_sources(names, config):
         if name in BLENDS:
             found[name] = (blend(config, name, trained),)
@@ -143,7 +145,7 @@ def lists_of(
         for index in np.unique(indices):
             members, tier = np.flatnonzero(indices == index), ladder[index]
             if tier.how == FILL_UP:
-                lists = [tuple(array[members] for array in alone[name]) for name in tier.sources]
+                lists = (_rows_of(alone[name], members) for name in tier.sources)
                 codes[members] = reduce(fill_up, lists)[1]
             else:
                 blended = context.with_ladder(tier._replace(min_follows=0))
@@ -151,3 +153,8 @@ def lists_of(
                 codes[members] = recommend_to(blended, accounts[members], some)[0].codes
         found.append(codes)
     return found
+
+
+def _rows_of(lists: _Lists, rows: np.ndarray) -> _Lists:
+    counts, codes, scores = lists
+    return counts[rows], codes[rows], scores[rows]

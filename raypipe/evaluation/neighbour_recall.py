@@ -127,7 +127,7 @@ def shares_found(exact: Neighbours, found: Neighbours) -> np.ndarray:
     has = exact.counts > 0
     counts = exact.counts[has]
     least = exact.scores[has, counts - 1]
-    return np.count_nonzero(found.scores[has] >= least[:, None], axis=1) / counts
+    return np.asarray(np.count_nonzero(found.scores[has] >= least[:, None], axis=1) / counts)
 
 
 def interval(mean: float, size: int, fraction: float) -> tuple[float, float]:

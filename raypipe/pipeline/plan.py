@@ -144,7 +144,7 @@ def plan_degrees(
     room = room_of_a_task(searched, audience, config)
     blocks = 0 if room.block is None else blocks_needed(searched, room.block)
     prepare = degrees.follows * PREPARE_SECONDS
-    shards = max(nodes * cpus, -(-audience // room.shard)) if blocks else 0
+    shards = max(nodes * cpus, -(-audience // (room.shard or audience or 1))) if blocks else 0
     one_cpu = float(cost @ accounts) + shards * prepare
     memory = memory_by_part(
         degrees.accounts,
@@ -205,7 +205,7 @@ def holdout_of_degrees(
         for size in enough
     )
     left = 1 - config.evaluation.share
-    return degrees.follows * (HOLD_OUT_SECONDS + left * PREPARE_SECONDS) + lists / cpus
+    return float(degrees.follows * (HOLD_OUT_SECONDS + left * PREPARE_SECONDS) + lists / cpus)
 
 
 def memory_by_part(

@@ -47,7 +47,8 @@ class NightResult:
         Raises:
             RunError: the run's files are gone or damaged.
         """
-        return self.run.table("recommendations").to_pandas()
+        lists: pd.DataFrame = self.run.table("recommendations").to_pandas()
+        return lists
 
 
 def run_night(

@@ -1,16 +1,16 @@
-"""What a task of the night holds in memory, predicted from its graph; what does not fit is refused.
+"""The memory of a task, predicted from the graph; a night that does not fit is refused.
 
-A task holds what it imports and the candidates of a moment (TASK_BYTES), the lists of its shard,
-and the similarity index: the whole one, which all tasks of a machine share, or that of one column
-block, which is its own. The graph itself is shared, and not counted.
+A task holds its imports and a batch of candidates (TASK_BYTES), the lists of its shard, and the
+similarity index: either the whole index, which all tasks of a machine share, or the index of one
+column block, which is its own. The graph is shared too, and not counted.
 
     one index:  TASK_BYTES + index + accounts of the shard * list                 <= memory_per_task
     blocks:     TASK_BYTES + 4 * accounts of the graph + block
                 + accounts of the shard * list so far                             <= memory_per_task
 
-Every shard builds all blocks, so there should be few shards: a shard is as large as its lists may
-be, which are longest when no block is there any more, and a block is as large as the lists so far
-leave room for. With lists of 1 kB an account, and with s seconds to build the whole index once,
+Every shard builds all blocks, so there should be few shards. A shard is as large as the memory for
+its lists allows: they are longest when all blocks have been searched. A block is as large as the
+lists so far leave room for. With lists of 1 kB per account, and s seconds to build the whole index,
 
     shards = accounts * 1 kB / memory_per_task,    blocks = index / block,    building = shards * s
 """
@@ -30,33 +30,33 @@ from raypipe.kernels.shards import cut
 from raypipe.kernels.similarity_index import HUBS
 from raypipe.recommend.sources.registry import sources_of
 
-#: Accounts that are blended at a time.
+#: Number of accounts that are blended at a time.
 BLENDED = 256
 #: Imports, compiled code and 2 million candidates at a time; measured in Ray's workers.
 TASK_BYTES = 300_000_000
-#: Of an index that is built, for each of its accounts. `SimilarityIndex` says what stays of that.
+#: Bytes per account while a SimilarityIndex is being built.
 _BUILDING = 84
-#: Counters of a search, for each account that follows; those of large sets are wider.
+#: Bytes of the counters of a search, per account with follows; those of large sets are wider.
 _COUNTERS = 5
-#: For each candidate of a single account that has more than TASK_BYTES allows for.
+#: Bytes per candidate of an account with more candidates than TASK_BYTES allows for.
 _CANDIDATE, _CANDIDATES = 40, 2_000_000
-#: Of a blend: for each candidate of the accounts that are blended at a time, what the sources say
-#: of it and its features, twice; and for each account of the graph, places of candidates and walks.
+#: Bytes of a blend: per candidate of a batch, its scores, ranks and features, twice; per account of
+#: the graph, positions of candidates and counters of walks.
 _BLENDED, _AROUND = 800, 32
-#: A shard of fewer accounts is not worth a task: one index must leave room for so many lists.
+#: A shard of fewer accounts is not worth a task: one index must leave room for their lists.
 _FEWEST = 10_000
 
 
 class Sizes(NamedTuple):
-    """What the memory that a graph takes depends on.
+    """The sizes of a graph that its memory depends on.
 
     Attributes:
-        accounts: their number.
-        following: how many of them follow somebody.
-        followed: how many of them somebody follows.
-        follows: of all accounts.
-        largest: follows of the account with the most.
-        together: follows of the accounts with the most, as many as a list has neighbours.
+        accounts: number of accounts.
+        following: number of accounts with follows.
+        followed: number of accounts with followers.
+        follows: number of follows.
+        largest: largest number of follows of an account.
+        together: follows of the k accounts with the most, k being the length of a neighbour list.
     """
 
     accounts: int
@@ -68,11 +68,11 @@ class Sizes(NamedTuple):
 
 
 class Room(NamedTuple):
-    """What ``memory_per_task`` leaves to a task.
+    """The memory that ``memory_per_task`` leaves to a task.
 
     Attributes:
         block: bytes for the index of a column block; None: one index of all accounts fits.
-        shard: at most so many accounts in a shard; None: no limit.
+        shard: maximum number of accounts in a shard; None: no limit.
     """
 
     block: int | None
@@ -84,8 +84,8 @@ class Fit(NamedTuple):
 
     Attributes:
         blocks: int32[...] each, accounts of a column block; none: one index of all accounts.
-        shard_accounts: at most so many accounts in a shard; None: no limit.
-        bytes_here: what the process that prepares the night will hold besides the graph.
+        shard_accounts: maximum number of accounts in a shard; None: no limit.
+        bytes_here: bytes that the process which prepares the night will hold besides the graph.
     """
 
     blocks: tuple[np.ndarray, ...]
@@ -97,21 +97,21 @@ def fit_tasks(followees: Adjacency, followers: Adjacency, audience: int, config:
     """One index if a task may hold it, else column blocks of sets of similar size.
 
     Args:
-        followees, followers: both sides of the graph that neighbours are looked for in.
+        followees, followers: both sides of the graph that is searched.
         audience: number of accounts that get lists.
 
     Raises:
         TooLargeError: not even the smallest blocks fit ``memory_per_task``.
     """
-    degrees = followees.degrees
+    degrees, memory = followees.degrees, config.memory_per_task
     sizes = sizes_of(degrees, followers.degrees, config)
     room = room_of_a_task(sizes, audience, config)
-    if room.block is None:
+    if room.block is None or memory is None:
         return Fit((), room.shard, building_bytes(sizes.accounts, sizes.follows, sizes.followed))
     by_size = np.argsort(degrees, kind="stable").astype(np.int32)[-sizes.following :]
     ranges = _cut_blocks(degrees[by_size], sizes, room.block)
     blocks = tuple(np.sort(by_size[start:stop]) for start, stop in ranges)
-    return Fit(blocks, room.shard, config.memory_per_task - TASK_BYTES)
+    return Fit(blocks, room.shard, memory - TASK_BYTES)
 
 
 def sizes_of(follows: np.ndarray, followers: np.ndarray, config: RunConfig) -> Sizes:
@@ -128,7 +128,7 @@ def sizes_of(follows: np.ndarray, followers: np.ndarray, config: RunConfig) -> S
 
 
 def room_of_a_task(sizes: Sizes, audience: int, config: RunConfig) -> Room:
-    """What ``memory_per_task`` leaves for a block of the index, if it has to be cut, and for lists.
+    """The memory that ``memory_per_task`` leaves for lists, and for a block of the index.
 
     Raises:
         TooLargeError: it leaves too little for the smallest block.
@@ -161,20 +161,21 @@ def room_of_a_task(sizes: Sizes, audience: int, config: RunConfig) -> Room:
 
 
 def refuse_what_is_too_large(fit: Fit, available: float, config: RunConfig) -> None:
-    """Before the index is built: is there so much memory on this machine?
+    """Check, before the index is built, that this machine has enough memory.
 
     Args:
-        available: bytes that are free here, the graph being in memory already.
+        available: free bytes; the graph is in memory already.
 
     Raises:
-        TooLargeError: there is not.
+        TooLargeError: it has not.
     """
     if fit.bytes_here <= available:
         return
     needed, free = size(fit.bytes_here), size(int(available))
-    if fit.blocks:
+    memory = config.memory_per_task
+    if fit.blocks and memory is not None:
         raise TooLargeError(
-            f"a task of memory_per_task {size(config.memory_per_task)} takes {needed} besides its "
+            f"a task of memory_per_task {size(memory)} takes {needed} besides its "
             f"imports, and {free} are free on this machine; set a smaller memory_per_task, or use "
             "a larger machine"
         )
@@ -186,7 +187,7 @@ def refuse_what_is_too_large(fit: Fit, available: float, config: RunConfig) -> N
 
 
 def index_bytes(sizes: Sizes) -> int:
-    """Bytes of the similarity index where no two accounts follow the same; else it takes less."""
+    """Bytes of the similarity index; fewer if some accounts have equal follows."""
     of_groups = (4 + 4 + 8 + 4 + 8 + HUBS // 8) * sizes.following + 16
     of_followees = 8 * (sizes.followed + 1)
     return (
@@ -195,17 +196,17 @@ def index_bytes(sizes: Sizes) -> int:
 
 
 def building_bytes(accounts: int, follows: int, followed: int) -> int:
-    """At most so many bytes while an index is built; ``followed`` may be more than the follows."""
+    """Maximum number of bytes while an index is built; ``followed`` may exceed the follows."""
     return _BUILDING * accounts + 8 * follows + 8 * min(followed, follows)
 
 
 def blend_length(config: RunConfig) -> int:
-    """Candidates of each source that a blend looks at: no fewer than a list holds."""
+    """Number of candidates that a blend takes from each source: at least the length of a list."""
     return max(config.blend.candidates_per_source, config.recommendations.per_account)
 
 
 def blend_bytes(accounts: int, config: RunConfig) -> int:
-    """At most so many for the candidates that a task blends at a time, in a graph of ``accounts``.
+    """Maximum number of bytes for the candidates that a task blends at a time.
 
     Example:
         >>> blend_bytes(1_000_000, RunConfig())
@@ -218,7 +219,7 @@ def blend_bytes(accounts: int, config: RunConfig) -> int:
 
 
 def blocks_needed(sizes: Sizes, block: int) -> int:
-    """About so many blocks, if each were an even part of the graph."""
+    """Approximate number of blocks, if each were an even part of the graph."""
     count = 1
     while building_bytes(sizes.following // count, sizes.follows // count, sizes.followed) > block:
         count += 1 + count // 16
@@ -226,26 +227,26 @@ def blocks_needed(sizes: Sizes, block: int) -> int:
 
 
 def list_bytes(config: RunConfig) -> int:
-    """For each account of a shard, at most: when its lists are made and put into tables."""
+    """Maximum number of bytes per account of a shard, while lists are made and put into tables."""
     k, n = config.sources.similar.neighbours, config.recommendations.per_account
     return max(40 * k + 64 * n + 40, _bytes_so_far(config) + 16 * k)
 
 
 def _bytes_so_far(config: RunConfig) -> int:
-    """For each account of a shard, while the blocks are searched: its best neighbours so far."""
+    """Bytes per account of a shard while blocks are searched: its best neighbours so far."""
     capped = config.sources.similar.max_followers is not None
     return 16 * config.sources.similar.neighbours * (CANDIDATES if capped else 1) + 24
 
 
-def _cut_blocks(degrees: np.ndarray, sizes: Sizes, most: int) -> list[tuple[int, int]]:
-    """Ranges of accounts, the index of each built in at most so many bytes."""
+def _cut_blocks(degrees: np.ndarray, sizes: Sizes, limit: int) -> list[tuple[int, int]]:
+    """Ranges of accounts; building the index of each takes at most ``limit`` bytes."""
     follows = np.concatenate([[0], np.cumsum(degrees)])
-    count = blocks_needed(sizes, most)
+    count = blocks_needed(sizes, limit)
     while True:
         ranges = cut(_BUILDING + 16 * degrees, count)
-        held = (
+        needed = (
             building_bytes(b - a, int(follows[b] - follows[a]), sizes.followed) for a, b in ranges
         )
-        if max(held) <= most:
+        if max(needed) <= limit:
             return ranges
         count += 1 + count // 16

@@ -1,4 +1,4 @@
-"""From candidates to a list: filled up source after source, or the best of a blend. Pure."""
+"""From candidates to lists: filled up source by source, or the best of a blend. Pure."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ class Recommendations(NamedTuple):
 
     Attributes:
         counts: int32[m], length of each list.
-        codes: int32[m, n], whom to recommend.
+        codes: int32[m, n], the account index of each recommendation.
         scores: float64[m, n].
-        sources: uint8[m, n], place of the source among all sources.
+        sources: uint8[m, n], index of the source.
     """
 
     counts: np.ndarray
@@ -28,7 +28,7 @@ class Recommendations(NamedTuple):
 
 
 def empty_lists(m: int, n: int) -> Recommendations:
-    """Lists of m accounts, to hold up to n recommendations each, that hold none yet."""
+    """Empty lists of m accounts, with room for n recommendations each."""
     return Recommendations(
         np.zeros(m, np.int32),
         np.full((m, n), -1, np.int32),
@@ -38,20 +38,20 @@ def empty_lists(m: int, n: int) -> Recommendations:
 
 
 def put(lists: Recommendations, rows: np.ndarray, some: Recommendations) -> None:
-    """Write the lists of some accounts, in place, into those of all."""
+    """Write the lists of some accounts into those of all, in place."""
     for whole, part in zip(lists, some, strict=True):
         whole[rows] = part
 
 
 def fill_from(
-    lists: Recommendations, place: int, candidates: Candidates, eligible: np.ndarray
+    lists: Recommendations, index: int, candidates: Candidates, eligible: np.ndarray
 ) -> Recommendations:
     """The lists, filled up with the best candidates of the next source of the ladder.
 
     Args:
-        place: of that source among all.
+        index: of that source.
         candidates: of the same m accounts.
-        eligible: bool[candidates], who of them may be shown.
+        eligible: bool[candidates], those that may be shown.
 
     Example:
         >>> some = Candidates(np.array([0, 1]), np.array([5], np.int32), np.array([0.5]))
@@ -64,22 +64,21 @@ def fill_from(
     best = best_of_rows(*candidates, eligible, lists.codes.shape[1])
     filled = fill_up(lists[:3], best)
     is_new = (lists.codes < 0) & (filled[1] >= 0)
-    return Recommendations(*filled, np.where(is_new, np.uint8(place), lists.sources))
+    return Recommendations(*filled, np.where(is_new, np.uint8(index), lists.sources))
 
 
 def best_of_blend(
-    union: CandidateUnion, scores: np.ndarray, places: np.ndarray, n: int, most: int
+    union: CandidateUnion, scores: np.ndarray, indices: np.ndarray, n: int, limit: int
 ) -> Recommendations:
-    """The n best candidates of a blend, at most so many of them from one source.
+    """The n best candidates of a blend, with a limit on those from one source.
 
-    A candidate is from the source that ranks it highest; of several, from the one that stands first
-    among them.
+    A candidate belongs to the source that ranks it highest; of several, to the first of them.
 
     Args:
-        union: what S sources say of the candidates of m accounts.
+        union: the candidates of m accounts, as S sources score and rank them.
         scores: float64[c], of the blend.
-        places: int[S], of these sources among all.
-        most: candidates of one source in a list.
+        indices: int[S], of these sources.
+        limit: maximum number of candidates from one source in a list.
 
     Example:
         >>> from raypipe.kernels.candidate_union import unite
@@ -91,7 +90,7 @@ def best_of_blend(
     """
     leading = np.argmin(union.ranks, axis=1).astype(np.int32)
     counts, codes, best, groups = best_of_groups(
-        union.indptr, union.codes, scores, leading, len(places), n, most
+        union.indptr, union.codes, scores, leading, len(indices), n, limit
     )
-    sources = np.where(codes >= 0, places[groups], 0).astype(np.uint8)
+    sources = np.where(codes >= 0, indices[groups], 0).astype(np.uint8)
     return Recommendations(counts, codes, best, sources)

@@ -134,8 +134,8 @@ def sentences(reasons: Reasons, ids: pa.Array) -> pa.Array:
 
 def _join(*parts: str | pa.Array) -> pa.Array:
     """One text of several, row by row."""
-    parts = (pa.scalar(part, _TEXT) if isinstance(part, str) else part for part in parts)
-    return pc.binary_join_element_wise(*parts, pa.scalar("", _TEXT))
+    columns = (pa.scalar(part, _TEXT) if isinstance(part, str) else part for part in parts)
+    return pc.binary_join_element_wise(*columns, pa.scalar("", _TEXT))
 
 
 def _names(codes: np.ndarray, ids: pa.Array) -> pa.Array:

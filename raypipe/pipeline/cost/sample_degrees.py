@@ -80,7 +80,8 @@ def measure_degrees(degrees: Degrees, config: RunConfig) -> np.ndarray:
     # The heaviest may be too heavy to be drawn: the next lighter class stands for them.
     timed = np.array(sorted(rates))
     stands_for = np.maximum(np.searchsorted(timed, classes, side="right") - 1, 0)
-    return expected * np.array([rates[number] for number in timed])[stands_for] * is_asked
+    rate = np.array([rates[number] for number in timed])[stands_for]
+    return np.asarray(expected * rate * is_asked)
 
 
 def expected_cost(degrees: Degrees, config: RunConfig, share: float = 1.0) -> np.ndarray:
@@ -233,7 +234,8 @@ def _choose(
 def _classes(estimate: np.ndarray) -> np.ndarray:
     """The class of each row, by where the middle of its work is in the work of all."""
     done = np.cumsum(estimate)
-    return np.minimum((done - estimate / 2) / done[-1] * CLASSES, CLASSES - 1).astype(np.int64)
+    middle = (done - estimate / 2) / done[-1]
+    return np.asarray(np.minimum(middle * CLASSES, CLASSES - 1), np.float64).astype(np.int64)
 
 
 def _hubs_first(degrees: Degrees) -> tuple[np.ndarray, np.ndarray]:

@@ -50,11 +50,14 @@ def is_example(
         (True, True)
     """
     share = NEGATIVES * min(1.0, FEW / length)
-    return _is_example(accounts, codes, followed, np.uint64(share * 2.0**64), seed + _APART)
+    below = np.uint64(share * 2.0**64)
+    return np.asarray(_is_example(accounts, codes, followed, below, seed + _APART))
 
 
 @njit(cache=True, nogil=True)
-def _is_example(accounts, codes, followed, below, seed):
+def _is_example(
+    accounts: np.ndarray, codes: np.ndarray, followed: np.ndarray, below: np.uint64, seed: int
+) -> np.ndarray:
     kept = followed.copy()
     for at in range(len(codes)):
         if not followed[at]:

@@ -85,7 +85,11 @@ def trees_of(booster: lightgbm.Booster) -> Trees:
     Raises:
         ValueError: a split that these arrays cannot hold: a category, or missing values.
     """
-    roots, features, thresholds, children, leaves = [], [], [], [], []
+    roots: list[int] = []
+    features: list[int] = []
+    thresholds: list[float] = []
+    children: list[tuple[int, int]] = []
+    leaves: list[float] = []
 
     def add(tree: dict[str, Any]) -> int:
         if "leaf_value" in tree:

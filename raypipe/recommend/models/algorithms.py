@@ -169,7 +169,7 @@ def train_by_epoch(
     name = config.sources.factors.algorithm
     parameters = check_algorithm(name, config.sources.factors.parameters)
     algorithm = ALGORITHMS[name]
-    if algorithm.by_epoch is None:
+    if algorithm.by_epoch is None or algorithm.epochs is None:
         able = " and ".join(known for known, other in ALGORITHMS.items() if other.by_epoch)
         raise ConfigError(
             f"sources.factors.algorithm: {name} has no epochs at which it can be looked at; "
@@ -238,7 +238,8 @@ def check_memory(
     )
     raise TooLargeError(
         f"{name}: a training on {follows:,} follows of {accounts:,} accounts takes about "
-        f"{size(needed)}, and {size(max(0, available))} are left; {cure}, or use a larger machine"
+        f"{size(int(needed))}, and {size(int(max(0, available)))} are left; "
+        f"{cure}, or use a larger machine"
     )
 
 

@@ -153,9 +153,10 @@ def _fit(model: Any, graph: FollowGraph) -> FollowFactors:
             model.fit(follows, show_progress=False)
     except ModelFitError:
         raise ConfigError(
-            "sources.factors.parameters: the training left the finite numbers; lower alpha of ALS, "
-            "learning_rate of BPR, or raise regularization"
+            "sources.factors.parameters: training diverged (non-finite values); lower "
+            "alpha of ALS or learning_rate of BPR, or raise regularization"
         ) from None
     # Copies: a model that goes on changes its own.
-    found = model.user_factors, model.item_factors
-    return FollowFactors(*(np.array(array, np.float32) for array in found))
+    return FollowFactors(
+        np.array(model.user_factors, np.float32), np.array(model.item_factors, np.float32)
+    )

@@ -1,12 +1,14 @@
-"""One thread for BLAS, where the bytes of a model would else depend on the number of CPUs."""
+"""One thread for BLAS, so that the bytes of a model do not depend on the number of CPUs."""
 
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from typing import Any
 
 
-def one_blas_thread() -> AbstractContextManager:
-    """How a sum is split among threads changes how it is rounded."""
+def one_blas_thread() -> AbstractContextManager[Any]:
+    """A block in which BLAS uses one thread: splitting a sum among threads changes its rounding."""
     from threadpoolctl import threadpool_limits
 
-    return threadpool_limits(1, "blas")
+    limits: AbstractContextManager[Any] = threadpool_limits(1, "blas")
+    return limits

@@ -130,7 +130,8 @@ def fold_in(
 
     weights = _power(followers, -2 * parameters.followee_exponent)[followees.codes]
     shape = len(followees.indptr) - 1, len(followee_factors)
-    return csr_matrix((weights, followees.codes, followees.indptr), shape) @ followee_factors
+    rows = csr_matrix((weights, followees.codes, followees.indptr), shape)
+    return np.asarray(rows @ followee_factors)
 
 
 def cooccurrence(graph: FollowGraph, weight: float) -> Cooccurrence:
