@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -33,13 +34,25 @@ def raypipe(*words: object):
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
-@pytest.fixture
-def night():
-    """A published run of the demo network in ./runs."""
-    raypipe("demo", "--accounts", 300)
-    result = raypipe("run", "--follows", "demo/follows.csv", "--date", "2026-03-01", "--json")
+@pytest.fixture(scope="module")
+def night_once(tmp_path_factory):
+    """The folder of a published run of the demo network, and what the run printed."""
+    folder = tmp_path_factory.mktemp("night")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.delenv("RAYPIPE_RUNS_DIR", raising=False)
+        raypipe("demo", "--accounts", 300)
+        result = raypipe("run", "--follows", "demo/follows.csv", "--date", "2026-03-01", "--json")
     assert result.exit_code == 0, result.output
-    return json.loads(result.stdout)
+    return folder, result.stdout
+
+
+@pytest.fixture
+def night(night_once, tmp_path):
+    """A published run of the demo network in ./runs: a copy, for the test to change."""
+    folder, printed = night_once
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    return json.loads(printed)
 
 
 def as_json(*words: object):
@@ -319,7 +332,7 @@ def test_bad_degree_tables_are_one_line(bad, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--accounts", 5], "--accounts: found no --degrees, of which to make so many accounts"),
+        (["--accounts", 5], "--accounts: found no --degrees; expected a degree table to grow"),
         (["--degrees", "d.csv", "--follows", "f.csv"], "--follows and --degrees: found both"),
     ],
 )
