@@ -171,23 +171,20 @@ def matches(out: str, shown: str, measured: bool = False) -> bool:
     """Is the output as shown? A line ``...`` stands for any number of lines.
 
     Example:
-        >>> matches("a\\nb\\nc\\nd", "a\\n...\\nd"), matches("a\\nb", "a\\n...\\nd")
+        >>> matches("a\\nb\\nc\\nd", "a\\n...\\nc\\n..."), matches("a\\nb", "a\\n...\\nd")
         (True, False)
+        >>> matches("a\\nb", "a"), matches("a\\nb", "...\\na")
+        (False, False)
     """
     found, expected = masked(out, measured), masked(shown, measured)
-    if "..." not in expected:
-        return found == expected
-    start = expected.index("...")
-    tail = expected[start + 1 :]
-    return (
-        len(found) >= start + len(tail)
-        and found[:start] == expected[:start]
-        and found[len(found) - len(tail) :] == tail
+    pattern = "".join(
+        r"(?:.*\n)*?" if line == "..." else re.escape(line) + r"\n" for line in expected
     )
+    return bool(re.fullmatch(pattern, "".join(f"{line}\n" for line in found)))
 
 
 def shortened(out: str, shown: str) -> str:
-    """The output with as many lines left out as in what is shown now.
+    """The output with as many lines left out as in what is shown now, by one line ``...``.
 
     Example:
         >>> shortened("1\\n2\\n3\\n4\\n", "a\\n...\\nb\\n")
@@ -195,6 +192,8 @@ def shortened(out: str, shown: str) -> str:
     """
     before = shown.rstrip("\n").split("\n")
     lines = [line.rstrip() for line in out.rstrip("\n").split("\n")]
+    if before.count("...") > 1:
+        return shown
     if "..." in before:
         head = before.index("...")
         tail = len(before) - head - 1
