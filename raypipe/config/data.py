@@ -1,4 +1,4 @@
-"""What goes into a night: follows or ratings, and who is not to be shown."""
+"""Sections of the input: follows or ratings, audience, candidates, filters."""
 
 from __future__ import annotations
 
@@ -12,38 +12,39 @@ from raypipe.config.user_code import SPEC
 
 
 class ColumnsConfig(Section):
-    """What the columns are called in the input; their places, from 0, without a header."""
+    """Names of the columns in the input; without a header, their positions from 0."""
 
     followerId: str | int = Field("followerId", description="Column of the account that follows.")
     followingId: str | int = Field("followingId", description="Column of the account followed.")
     timestamp: str | int | None = Field(
         None,
-        description="Column of the time of the follow, kept in the frame as timestamp: seconds, or "
-        "a date as in ISO 8601. A split by time needs it.",
+        description="Column of the time of the follow: seconds, or a date as in ISO 8601. The "
+        "frame has it as timestamp. evaluation.split: time needs it.",
     )
 
 
 class RatingColumnsConfig(Section):
-    """What the columns of ratings are called in the input; their places without a header."""
+    """Names of the columns of ratings; without a header, their positions from 0."""
 
-    userId: str | int = Field("userId", description="Column of who rates.")
-    itemId: str | int = Field("itemId", description="Column of what is rated.")
+    userId: str | int = Field("userId", description="Column of the user who rates.")
+    itemId: str | int = Field("itemId", description="Column of the item that is rated.")
     rating: str | int = Field("rating", description="Column of the rating, a number.")
     timestamp: str | int | None = Field(
         None,
-        description="Column of the time, a number. Of several ratings of one item by one user the "
-        "newest counts; null: the one that stands last.",
+        description="Column of the time, a number. If a user rated an item more than once, the "
+        "newest rating counts; null: the last one in the input.",
     )
 
 
 class InputConfig(Section):
-    """Where the follows, or the ratings, are, and how to read them."""
+    """The input, follows or ratings, and how to read it."""
 
     follows: Place | None = Field(
         None, description="A file, a folder or a glob: CSV (.csv, .gz, .zst) or Parquet."
     )
     ratings: Place | None = Field(
-        None, description="Ratings instead of follows, for evaluate: a file, a folder or a glob."
+        None,
+        description="Ratings instead of follows, for evaluate and sweep: a file, folder or glob.",
     )
     format: str = Field(
         "auto",
@@ -53,30 +54,30 @@ class InputConfig(Section):
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(
         ",", description="One character between the values of a CSV row."
     )
-    header: bool = Field(True, description="Does the first row of a CSV file name the columns?")
+    header: bool = Field(True, description="Whether the first row of a CSV file names the columns.")
     comment: str | None = Field(
-        None, min_length=1, description="CSV rows that start with this mark are skipped."
+        None, min_length=1, description="CSV rows that start with this text are skipped."
     )
-    columns: ColumnsConfig = Field(ColumnsConfig(), description="The columns' names in the input.")
+    columns: ColumnsConfig = Field(ColumnsConfig(), description="Names of the columns.")
     followee_prefix: str = Field(
         "",
-        description="Put before the id of every followee, where it is of another kind than its "
-        "follower (a user and a place, say) and might have the same id. The transform sees it.",
+        description="Prefix of every followee id, for followees of another kind than their "
+        "followers (users and places, for example) with equal ids. The transform sees it.",
     )
     rating_columns: RatingColumnsConfig = Field(
-        RatingColumnsConfig(), description="The columns' names in the input, for ratings."
+        RatingColumnsConfig(), description="Names of the columns of ratings."
     )
     carry: list[str] | Literal["all"] = Field(
-        [], description="Further columns to keep for the transform; all others are dropped."
+        [], description="Other columns to keep for the transform; the rest are dropped."
     )
     transform: str | None = Field(
         None,
         pattern=f"^{SPEC}$",
-        description="module:function, your own Pandas-style step: frame in, frame out. A changed "
-        "module makes a new run; what it imports is not looked at.",
+        description="module:function, a Pandas-style function of yours: frame in, frame out. A "
+        "changed module makes a new run; changes in modules that it imports do not.",
     )
     max_bad_fraction: float = Field(
-        0.01, ge=0, le=1, description="Fail when a larger share of the rows is in quarantine."
+        0.01, ge=0, le=1, description="Fail if a larger share of the rows is in quarantine."
     )
 
     @field_validator("format")
@@ -114,21 +115,23 @@ class InputConfig(Section):
 
 
 class AudienceConfig(Section):
-    """Who gets recommendations."""
+    """The accounts that get recommendations."""
 
     accounts: Place | None = Field(
         None,
-        description="A CSV or Parquet file with a column accountId: only these get "
-        "recommendations. Ids that are in no follow get phase 1.",
+        description="A table with the column accountId: only these accounts get recommendations. "
+        "Ids that occur in no follow get phase 1.",
     )
-    min_follows: int = Field(0, ge=0, description="Only accounts with at least so many follows.")
+    min_follows: int = Field(
+        0, ge=0, description="Only accounts with at least this number of follows."
+    )
 
 
 class CandidatesConfig(Section):
-    """Who may be recommended."""
+    """The accounts that may be recommended."""
 
     min_followers: int = Field(
-        0, ge=0, description="Only accounts with at least so many followers."
+        0, ge=0, description="Only accounts with at least this number of followers."
     )
 
 
@@ -183,10 +186,10 @@ class FiltersConfig(Section):
 
 
 class RatingsConfig(Section):
-    """What a rating is."""
+    """The scale of ratings."""
 
     scale: tuple[float, float] = Field(
-        (1, 5), description="The lowest and the highest rating; any other one is in quarantine."
+        (1, 5), description="The lowest and the highest rating; others go to quarantine."
     )
 
     @field_validator("scale")

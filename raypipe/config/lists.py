@@ -10,15 +10,15 @@ from raypipe.config.section import Section, as_written, at_most_9_places
 
 
 class BlendConfig(Section):
-    """Several sources in one list."""
+    """How the candidates of several sources become one list."""
 
     method: Literal["none", "rank_fusion", "learned_ranker"] = Field(
         "none",
-        description="none: each phase by itself. rank_fusion: also one list of all sources, by "
-        "their weights. learned_ranker: also a ranker that is trained on held-out follows, every "
-        "night. With ladder: holdout a blend is shown to the segments where it finds more than "
-        "any phase and any source (rank fusion also where too few accounts could be measured). "
-        "With ladder: fixed, rank fusion is shown from sources.similar.min_follows on.",
+        description="none: only the phases. rank_fusion: also one list of all sources, by their "
+        "weights. learned_ranker: also a ranker, trained every night on held-out follows. With "
+        "ladder: holdout, a segment gets a blend where it recovers more follows than every phase "
+        "and every source (rank fusion also where too few accounts can be measured). With ladder: "
+        "fixed, accounts get rank fusion from sources.similar.min_follows follows on.",
     )
     candidates_per_source: int = Field(
         50, ge=1, le=1000, description="Number of best candidates taken from each source."
@@ -27,8 +27,8 @@ class BlendConfig(Section):
         1.0,
         gt=0,
         le=1,
-        description="Largest share of a list that may come from one source: the one of its "
-        "sources that ranks a candidate highest. A list is rather shorter than beyond it.",
+        description="Maximum share of a list from one source. A candidate counts for the source "
+        "that ranks it highest. A list becomes shorter rather than exceed it.",
     )
 
     @property
@@ -48,6 +48,8 @@ class BlendConfig(Section):
 
 
 class RecommendationsConfig(Section):
-    """What a list looks like."""
+    """The shape of a list."""
 
-    per_account: int = Field(10, ge=1, le=1000, description="Recommendations per account.")
+    per_account: int = Field(
+        10, ge=1, le=1000, description="Maximum number of recommendations per account."
+    )

@@ -1,4 +1,4 @@
-"""How it is measured what lists are worth, and which parameters are tried."""
+"""Sections ``evaluation`` and ``sweep``: how lists are measured, and which parameters are tried."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from raypipe.config.section import Place, Section, as_written, at_most_9_places
 
 
 class SegmentsConfig(Section):
-    """The size of an account: how many it follows, without those that are held out."""
+    """Activity segments: accounts by their number of follows, held-out follows not counted."""
 
-    warm: int = Field(10, ge=1, description="An account with fewer follows is cold.")
-    hot: int = Field(50, ge=2, description="An account with at least so many follows is hot.")
+    warm: int = Field(10, ge=1, description="Accounts with fewer follows are cold.")
+    hot: int = Field(50, ge=2, description="Accounts with at least this number of follows are hot.")
 
     @model_validator(mode="after")
     def _ascending(self) -> SegmentsConfig:
@@ -23,34 +23,38 @@ class SegmentsConfig(Section):
 
 
 class EvaluationConfig(Section):
-    """How it is measured what the recommendations are worth."""
+    """How recommendations are measured: by `raypipe evaluate` and by the ladder."""
 
     split: Literal["share", "time", "file"] = Field(
         "share",
-        description="What is held out. share: of each account's follows. time: the newest of all "
-        "follows. file: what evaluation.test holds.",
+        description="What is held out. share: a share of each account's follows. time: the newest "
+        "of all follows. file: the follows in evaluation.test.",
     )
     share: float = Field(
         0.2,
         gt=0,
         lt=1,
-        description="How much is held out, where split is share or time; and, of what is left, for "
-        "the trials of a sweep.",
+        description="Share that is held out, for split: share and split: time. The trials of a "
+        "sweep hold out the same share of the rest.",
     )
     test: Place | None = Field(
-        None, description="Follows to be predicted, for split: file; written as input.follows is."
+        None, description="The held-out follows, for split: file, in the layout of input.follows."
     )
     rejections: Place | None = Field(
         None,
-        description="A CSV or Parquet file with columns accountId and candidateId, as `raypipe "
-        "rejections export` writes it. A share of each account's is held out, for the metric "
-        "rejected: how many of these are shown. The others teach.",
+        description="A table with the columns accountId and candidateId, as `raypipe rejections "
+        "export` writes it. A share of each account's rejections is held out for the metric "
+        "rejected, the share of these that is shown; the others teach.",
     )
     min_follows: int = Field(
-        5, ge=2, description="An account with fewer follows, held-out ones included, stays out."
+        5,
+        ge=2,
+        description="Accounts with fewer follows, held-out ones included, are not measured.",
     )
     max_accounts: int | None = Field(
-        None, ge=1, description="Measure at most so many accounts, drawn with the seed; null: all."
+        None,
+        ge=1,
+        description="Maximum number of accounts measured, sampled with the seed; null: all.",
     )
     k: list[Annotated[int, Field(ge=1, le=1000)]] = Field(
         [10, 20], min_length=1, description="Lengths at which lists are measured."
@@ -59,20 +63,22 @@ class EvaluationConfig(Section):
         None,
         min_length=1,
         description="Names of metrics, or module:name for a function or a MetricSpec of your own; "
-        "null: all that the data can have.",
+        "null: all that apply to the data.",
     )
     segments: SegmentsConfig = Field(
         SegmentsConfig(), description="Bounds of cold, warm and hot accounts."
     )
     bootstrap: int = Field(
-        1000, ge=100, le=100_000, description="Resamples of the accounts behind each interval."
+        1000,
+        ge=100,
+        le=100_000,
+        description="Bootstrap resamples of the accounts for each interval.",
     )
-    folds: int = Field(5, ge=2, description="Of ratings: parts, each of which is held out once.")
+    folds: int = Field(5, ge=2, description="For ratings: number of folds; each is held out once.")
     algorithms: list[str] = Field(
         [],
-        description="Of ratings: algorithms to measure beside sources.factors.algorithm, each "
-        "with its "
-        "defaults.",
+        description="For ratings: algorithms measured beside sources.factors.algorithm, with their "
+        "default parameters.",
     )
 
     @property
@@ -100,17 +106,19 @@ class EvaluationConfig(Section):
 
 
 class AshaConfig(Section):
-    """Which trials of a sweep are stopped early: asynchronous successive halving over epochs."""
+    """Early stopping of trials: asynchronous successive halving over epochs."""
 
-    min_epochs: int = Field(5, ge=1, description="No trial is stopped before so many epochs.")
+    min_epochs: int = Field(
+        5, ge=1, description="No trial is stopped before this number of epochs."
+    )
     max_epochs: int = Field(
-        100, ge=1, description="Epochs of a trial that is never stopped; instead of n_epochs."
+        100, ge=1, description="Epochs of a trial that is never stopped; replaces n_epochs."
     )
     reduction: int = Field(
         3,
         ge=2,
-        description="At min_epochs, and each time that the epochs have grown so many times, one in "
-        "so many trials goes on.",
+        description="At min_epochs, and whenever the epochs have grown by this factor, one in this "
+        "number of trials continues.",
     )
 
     @model_validator(mode="after")
@@ -134,39 +142,45 @@ class AshaConfig(Section):
 
 
 class ResourcesConfig(Section):
-    """What a trial of a sweep takes; it waits until there is so much."""
+    """Resources of a trial; it waits until they are free."""
 
-    cpus: float = Field(1, gt=0, description="CPUs; a trial computes in one thread.")
-    memory: ByteSize | None = Field(None, gt=0, description="As 2GB; null: it is not asked.")
+    cpus: float = Field(
+        1, gt=0, description="CPUs that a trial reserves; it computes in one thread."
+    )
+    memory: ByteSize | None = Field(
+        None, gt=0, description="Memory that a trial reserves; null: none."
+    )
 
 
 class SweepConfig(Section):
-    """Which parameters a sweep tries, and by what it picks the best."""
+    """Which parameters a sweep tries, and how it selects the best."""
 
     space: dict[str, dict[str, Any]] = Field(
         {},
-        description="Key of this config to what it may be: {int: [20, 300], log: true}, "
-        "{float: [0.01, 0.1]}, {choice: [SVD, NMF]}; of search grid, {grid: [10, 50]}.",
+        description="Config key to its range: {int: [20, 300], log: true}, {float: [0.01, 0.1]} or "
+        "{choice: [SVD, NMF]}; for search: grid, {grid: [10, 50]}.",
     )
     trials: int | None = Field(
-        None, ge=1, description="How many; null: 20, and of search grid all points."
+        None, ge=1, description="Number of trials; null: 20, or all points for search: grid."
     )
     search: Literal["grid", "random", "optuna"] = Field(
-        "random", description="optuna: its tree-structured Parzen estimator."
+        "random",
+        description="How points are selected. optuna: its tree-structured Parzen estimator.",
     )
     scheduler: Literal["none", "asha"] = Field(
-        "none", description="asha: stop those early that do worse after as many epochs."
+        "none",
+        description="asha: stop trials early that are worse than others after as many epochs.",
     )
-    asha: AshaConfig = Field(AshaConfig(), description="Of scheduler: asha.")
+    asha: AshaConfig = Field(AshaConfig(), description="Settings of scheduler: asha.")
     objective: str | None = Field(
         None,
-        description="The metric that picks the best; null: of ratings rmse, of follows ndcg at the "
-        "longest length.",
+        description="Metric that selects the best trial; null: rmse for ratings, ndcg at the "
+        "longest of evaluation.k for follows.",
     )
-    resources: ResourcesConfig = Field(ResourcesConfig(), description="What a trial takes.")
+    resources: ResourcesConfig = Field(ResourcesConfig(), description="Resources of a trial.")
     concurrency: int | None = Field(
         None,
         ge=1,
-        description="Trials at a time; null: as many as there are resources for. An autoscaler "
-        "adds nodes until there is room for so many.",
+        description="Trials at a time; null: as many as the resources allow. An autoscaler adds "
+        "nodes until there is room for this number.",
     )

@@ -1,4 +1,4 @@
-"""All that a night is told: one model of all sections."""
+"""The config of a run: one model of all sections."""
 
 from __future__ import annotations
 
@@ -23,43 +23,47 @@ from raypipe.config.sources import SourcesConfig
 
 
 class RunConfig(Section):
-    """Everything that a nightly run is told."""
+    """The keys that belong to no section."""
 
-    input: InputConfig = Field(InputConfig(), description="Where the follows are.")
+    input: InputConfig = Field(InputConfig(), description="The input and how to read it.")
     frames: Literal["auto", "pandas", "modin"] = Field(
         "auto",
         json_schema_extra=SPEED_ONLY,
-        description="The frames that the follows are read into. Affects speed only.",
+        description="Frames into which the follows are read. Affects speed only.",
     )
     cluster: str = Field(
         "auto",
         pattern=r"^(auto|none|local|.+:[0-9]+.*)$",
         json_schema_extra=SPEED_ONLY,
-        description="auto: start Ray where it pays; none; local; or a Ray address, host:port. "
-        "Affects speed only.",
+        description="auto: start Ray where it saves time. none: no Ray. local: a Ray on this "
+        "machine. Or the address of a Ray cluster, HOST:PORT. Affects speed only.",
     )
     shards: int | None = Field(
         None,
         ge=1,
         json_schema_extra=SPEED_ONLY,
-        description="Number of Ray tasks to cut the accounts into; null: by estimated work. "
+        description="Number of tasks into which the accounts are split; null: by estimated work. "
         "Affects speed only.",
     )
     memory_per_task: ByteSize | None = Field(
         None,
         gt=0,
         json_schema_extra=SPEED_ONLY,
-        description="Most that a task may hold, as 2GB; where the similarity index of all accounts "
-        "is larger, it is built and searched in blocks; null: no limit. Affects speed only.",
+        description="Maximum memory of a task. A similarity index that is larger is built and "
+        "searched in blocks. null: no limit. Affects speed only.",
     )
-    audience: AudienceConfig = Field(AudienceConfig(), description="Who gets recommendations.")
-    candidates: CandidatesConfig = Field(CandidatesConfig(), description="Who may be recommended.")
-    filters: FiltersConfig = Field(FiltersConfig(), description="Who is not recommended to whom.")
+    audience: AudienceConfig = Field(
+        AudienceConfig(), description="The accounts that get recommendations."
+    )
+    candidates: CandidatesConfig = Field(
+        CandidatesConfig(), description="The accounts that may be recommended."
+    )
+    filters: FiltersConfig = Field(FiltersConfig(), description="Candidates that are never shown.")
     sources: SourcesConfig = Field(SourcesConfig(), description="Where candidates come from.")
     feedback: FeedbackConfig = Field(FeedbackConfig(), description="Rejections.")
-    blend: BlendConfig = Field(BlendConfig(), description="Several sources in one list.")
+    blend: BlendConfig = Field(BlendConfig(), description="How several sources become one list.")
     recommendations: RecommendationsConfig = Field(
-        RecommendationsConfig(), description="What a list looks like."
+        RecommendationsConfig(), description="The shape of a list."
     )
     ladder: Literal["holdout", "fixed"] = Field(
         "holdout",
@@ -67,22 +71,22 @@ class RunConfig(Section):
         "recovers held-out follows best, measured every night. fixed: by number of follows, phase "
         "2 from sources.similar.min_follows on, phase 3 from sources.factors.min_follows on.",
     )
-    ratings: RatingsConfig = Field(RatingsConfig(), description="What a rating is.")
+    ratings: RatingsConfig = Field(RatingsConfig(), description="Ratings, for evaluate and sweep.")
     evaluation: EvaluationConfig = Field(
-        EvaluationConfig(), description="How the recommendations are measured."
+        EvaluationConfig(), description="How recommendations are measured."
     )
     sweep: SweepConfig = Field(
         SweepConfig(),
         json_schema_extra=SPEED_ONLY,
-        description="What a sweep tries. Changes nothing but a sweep.",
+        description="What a sweep tries.",
     )
     seed: int = Field(
         0,
         ge=0,
         le=2**32 - 1,
-        description="Of every random choice: which accounts cost and recall are measured on, which "
-        "follows are held out, which accounts are drawn for an interval, the folds of ratings, "
-        "where a training starts.",
+        description="Seed of every random choice: the accounts on which cost and recall are "
+        "measured, the held-out follows, the resamples of an interval, the folds of ratings, the "
+        "start of a training.",
     )
 
     @model_validator(mode="before")

@@ -61,7 +61,7 @@ def _now(block: Block, session: Session) -> str:
     text = block.text
     for command in commands_in(block):
         kind = kind_of(command)
-        if kind == "make" and command.shown.strip():
+        if kind == "make" and command.line == "make run" and command.shown.strip():
             out = run_make(command, session.folder)
         elif kind == "here":
             out = session.run(command.line)

@@ -8,6 +8,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+from itertools import dropwhile
 from pathlib import Path
 from typing import NamedTuple
 
@@ -18,7 +19,17 @@ from tests.paths import ROOT
 #: A local Ray takes some 8 s to start and changes no byte of the result.
 QUICK = "--set frames=pandas --set cluster=none"
 #: Programs of which only the syntax is checked: they need a cluster, a registry or root.
-ELSEWHERE = ("kubectl", "helm", "docker", "systemctl", "journalctl", "crontab", "git", "export")
+ELSEWHERE = (
+    "kubectl",
+    "helm",
+    "docker",
+    "systemctl",
+    "journalctl",
+    "crontab",
+    "git",
+    "export",
+    "pip",
+)
 #: Commands of raypipe that need a cluster: the parser checks them.
 REMOTE = (("submit",), ("jobs",))
 #: Programs that run here.
@@ -63,17 +74,15 @@ def kind_of(command: Command) -> str:
     Raises:
         ValueError: a program that is not known.
     """
-    words = [word for word in command.words if "=" not in word.partition(" ")[0]] or ["export"]
+    words = list(dropwhile(lambda word: re.match(r"\w+=", word), command.words))
     program = words[0]
     if program == "make":
         return "make"
     if words[:3] == ["python", "-m", "tests.benchmarks"]:
         return "benchmark"
-    if words[:2] in (["python", "-m"], ["python", "-c"]) and words[2:3] == ["pip"]:
-        return "elsewhere"
     if program == "raypipe" and tuple(words[1:2]) in REMOTE:
         return "remote"
-    if program in ELSEWHERE or program == "pip":
+    if program in ELSEWHERE:
         return "elsewhere"
     if program in HERE:
         return "here"
