@@ -1,4 +1,4 @@
-"""One YAML file, one model: what a run is told.
+"""The config of a run: one YAML file, one model.
 
 Keys that are not known are refused. What is given on the command line wins over the file; what is
 not given never does. Paths are relative to the folder in which the command is started.

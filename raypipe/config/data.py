@@ -40,7 +40,7 @@ class InputConfig(Section):
     """The input, follows or ratings, and how to read it."""
 
     follows: Place | None = Field(
-        None, description="A file, a folder or a glob: CSV (.csv, .gz, .zst) or Parquet."
+        None, description="File, folder or glob of follows: CSV (.csv, .gz, .zst) or Parquet."
     )
     ratings: Place | None = Field(
         None,
@@ -48,11 +48,12 @@ class InputConfig(Section):
     )
     format: str = Field(
         "auto",
-        description="auto: by the end of each file's name, else CSV; csv; parquet; or "
-        "module:Class, a format of your own. A changed module makes a new run.",
+        description="auto: by file extension, CSV if it is unknown. Or csv, parquet, or "
+        "module:Class for a format of your own; changing that module starts a new "
+        "run.",
     )
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(
-        ",", description="One character between the values of a CSV row."
+        ",", description="Character between the values of a CSV row."
     )
     header: bool = Field(True, description="Whether the first row of a CSV file names the columns.")
     comment: str | None = Field(
@@ -83,14 +84,14 @@ class InputConfig(Section):
     @field_validator("format")
     @classmethod
     def _a_name_or_code(cls, value: str) -> str:
-        # Which names there are, storage/intake/formats.py knows; it says so before anything runs.
+        # storage/intake/formats.py knows the names, and checks them before anything runs.
         if not re.fullmatch(rf"\w+|{SPEC}", value):
             raise ValueError("expected auto, the name of a format, or module:Class")
         return value
 
     @field_validator("delimiter", mode="before")
     @classmethod
-    def _tab_as_people_write_it(cls, value: Any) -> Any:
+    def _read_escaped_tab(cls, value: Any) -> Any:
         return "\t" if value == "\\t" else value
 
     @model_validator(mode="after")
@@ -105,12 +106,12 @@ class InputConfig(Section):
 
     @property
     def kind(self) -> Literal["follows", "ratings"]:
-        """Which of the two is named; follows where none is."""
+        """``ratings`` if they are set, else ``follows``."""
         return "follows" if self.ratings is None else "ratings"
 
     @property
     def place(self) -> str | None:
-        """A file, a folder or a glob: where the data of this kind is."""
+        """The file, folder or glob of this kind of data."""
         return self.follows if self.ratings is None else self.ratings
 
 
@@ -150,7 +151,7 @@ class CustomFilterConfig(Section):
 
 
 class FiltersConfig(Section):
-    """Candidates that are not recommended, beside those that the account has rejected.
+    """Exclusion filters, in addition to the rejections of each account.
 
     A filter that is added to the registry has a key of its own here.
     """
@@ -160,23 +161,23 @@ class FiltersConfig(Section):
 
     blocks: Place | None = Field(
         None,
-        description="A CSV or Parquet file with columns accountId and candidateId: the account has "
+        description="CSV or Parquet file with columns accountId and candidateId: the account has "
         "blocked the candidate; neither is recommended to the other.",
     )
     previously_followed: bool = Field(
         True,
-        description="Leave out accounts that the account followed in an earlier run and does not "
-        "follow now. A run without this forgets the earlier follows.",
+        description="Exclude candidates that the account followed in an earlier run and has "
+        "unfollowed. A run with false forgets these.",
     )
     opted_out: Place | None = Field(
         None,
-        description="A CSV or Parquet file with a column accountId: these accounts want to be "
-        "recommended to nobody.",
+        description="CSV or Parquet file with a column accountId: accounts that do not want to be "
+        "recommended to anybody.",
     )
     bots: Place | None = Field(
         None,
-        description="A CSV or Parquet file with a column accountId: these accounts are bots, and "
-        "are recommended to nobody.",
+        description="CSV or Parquet file with a column accountId: bots, which are recommended to "
+        "nobody.",
     )
     custom: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], CustomFilterConfig] = Field(
         {},

@@ -1,4 +1,4 @@
-"""Section ``feedback``: where rejections are stored, and what they teach."""
+"""Section ``feedback``: where rejections are stored, and how they change scores."""
 
 from __future__ import annotations
 
@@ -10,64 +10,63 @@ from raypipe.config.section import SPEED_ONLY, Section
 
 
 class NegativeFeedbackConfig(Section):
-    """What rejections teach, besides that a rejected candidate is never shown again. 0: nothing.
+    """Negative feedback: how rejections change scores. 0 turns an effect off.
 
-    Only rejections of accounts that are in tonight's follows count, and only while the account does
-    not follow the candidate.
+    A rejected candidate is never shown again, whatever these settings. A rejection counts only if
+    the account is in the current follows and does not follow the candidate.
     """
 
     popular: float = Field(
         0.0,
         ge=0,
         le=1000,
-        description="Phase 1: each account that has rejected a candidate takes away less than this "
-        "number of followers.",
+        description="Phase 1 (popular): followers that one rejection takes from a candidate's "
+        "score, at most.",
     )
     neighbours: float = Field(
         0.0,
         ge=0,
         le=1000,
-        description="Phase 2: a neighbour's followee that the account has rejected counts against "
-        "the neighbour, by this multiple of what a common followee counts for it.",
+        description="Phase 2 (similar): lowers the weight of a neighbour that follows what the "
+        "account has rejected. 1: a rejected followee weighs as much as a common one.",
     )
     votes: float = Field(
         1.0,
         ge=0,
         le=1000,
-        description="Phase 2: a neighbour that has rejected a candidate counts against it, by this "
-        "multiple of what a neighbour that follows it counts for it.",
+        description="Phase 2 (similar): lowers the score of a candidate that neighbours have "
+        "rejected. 1: a rejection weighs as much as a follow.",
     )
     factors: bool = Field(
         True,
-        description="Phase 3: SVD learns rejections as zeros; TruncatedSVD, ALS and BPR ignore "
-        "them.",
+        description="Phase 3 (factors): train SVD with rejections as zeros. TruncatedSVD, ALS and "
+        "BPR ignore them.",
     )
 
     @property
     def teach(self) -> bool:
-        """Do rejections teach anything?"""
+        """Whether rejections change any score."""
         return bool(self.popular or self.neighbours or self.votes or self.factors)
 
 
 class FeedbackConfig(Section):
-    """Where rejections are stored, and what they teach."""
+    """The store of rejections, and their effect on scores."""
 
     url: str | None = Field(
         None,
         pattern=r"^(sqlite:///.+|postgresql\+psycopg://.*)$",
         json_schema_extra=SPEED_ONLY,
-        description="The store: sqlite:///runs/feedback.sqlite or "
-        "postgresql+psycopg://USER@HOST/NAME; null: a file beside the runs. Its place does not "
-        "change the lists, its content does.",
+        description="URL of the store: sqlite:///runs/feedback.sqlite or "
+        "postgresql+psycopg://USER@HOST/NAME. null: a SQLite file in the runs folder.",
     )
     negative: NegativeFeedbackConfig = Field(
-        NegativeFeedbackConfig(), description="What rejections teach."
+        NegativeFeedbackConfig(), description="How rejections change scores."
     )
 
     @field_validator("url")
     @classmethod
     def _without_a_password(cls, value: str | None) -> str | None:
-        # The config is kept with each run.
+        # The config is stored with each run.
         if value and (re.search(r"://[^/@]*:[^/@]*@", value) or "password=" in value):
             raise ValueError("leave the password out; set PGPASSWORD, or use ~/.pgpass")
         return value

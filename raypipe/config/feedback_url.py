@@ -1,4 +1,4 @@
-"""The URL of the rejection store: its default, its SQLite file, and how it is shown."""
+"""The URL of the rejection store: its default, its SQLite file, and its form without password."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def url_in_environment() -> str | None:
 
 
 def store_url(url: str | None, runs: Path) -> str:
-    """The URL of the store; by default a file beside the runs.
+    """The URL of the store; by default a SQLite file in the runs folder.
 
     Example:
         >>> store_url(None, Path("runs"))
@@ -27,7 +27,7 @@ def store_url(url: str | None, runs: Path) -> str:
 
 
 def sqlite_path(url: str) -> Path | None:
-    """The file of a SQLite store; None for another kind of store.
+    """The file of a SQLite store; None for other stores.
 
     Example:
         >>> sqlite_path("sqlite:////srv/a.sqlite"), sqlite_path("postgresql+psycopg://db/a")
@@ -37,13 +37,13 @@ def sqlite_path(url: str) -> Path | None:
 
 
 def without_password(url: str) -> str:
-    """The URL as it may be shown.
+    """The URL with its password masked.
 
     Example:
         >>> without_password("postgresql+psycopg://ann:secret@db/a")
         'postgresql+psycopg://ann:***@db/a'
     """
     scheme, found, rest = url.partition("://")
-    user, at, place = rest.rpartition("@")
+    user, at, host = rest.rpartition("@")
     name, colon, _ = user.partition(":")
-    return f"{scheme}{found}{name}{colon and ':***'}{at}{place}"
+    return f"{scheme}{found}{name}{colon and ':***'}{at}{host}"

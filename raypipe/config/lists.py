@@ -21,7 +21,7 @@ class BlendConfig(Section):
         "fixed, accounts get rank fusion from sources.similar.min_follows follows on.",
     )
     candidates_per_source: int = Field(
-        50, ge=1, le=1000, description="Number of best candidates taken from each source."
+        50, ge=1, le=1000, description="Number of candidates taken from each source."
     )
     max_share_per_source: float = Field(
         1.0,
@@ -33,12 +33,12 @@ class BlendConfig(Section):
 
     @property
     def blends(self) -> bool:
-        """Are sources blended?"""
+        """Whether sources are blended."""
         return self.method != "none"
 
     @property
     def most_fraction(self) -> tuple[int, int]:
-        """The largest share as written, as an exact (numerator, denominator)."""
+        """The maximum share as written, as an exact (numerator, denominator)."""
         return as_written(self.max_share_per_source)
 
     @field_validator("max_share_per_source")

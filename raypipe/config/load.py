@@ -20,14 +20,15 @@ _OPENERS = ("[", "{", "'", '"')
 
 
 def load_config(path: Path | None = None, overrides: dict[str, Any] | None = None) -> RunConfig:
-    """Read a config file and lay the overrides of the command line over it.
+    """Read a config file and apply the overrides of the command line.
 
     Args:
-        path: a YAML file; None for the defaults.
-        overrides: dotted key to value, as ``{"sources.similar.neighbours": 50}``; these win.
+        path: a YAML file; None: the defaults.
+        overrides: dotted key to value, such as ``{"sources.similar.neighbours": 50}``; they
+            override the file.
 
     Raises:
-        ConfigError: the file cannot be read, is not YAML, or holds a key or value that is refused.
+        ConfigError: the file cannot be read, is not YAML, or has an invalid key or value.
     """
     tree = _read_yaml(path) if path else {}
     for key, value in (overrides or {}).items():
@@ -43,10 +44,10 @@ def with_settings(config: RunConfig, settings: dict[str, Any]) -> RunConfig:
     """The config with some of its values replaced.
 
     Args:
-        settings: dotted key to value, as ``{"sources.similar.neighbours": 50}``.
+        settings: dotted key to value, such as ``{"sources.similar.neighbours": 50}``.
 
     Raises:
-        ConfigError: a key or value that is refused.
+        ConfigError: an invalid key or value.
 
     Example:
         >>> config = with_settings(RunConfig(), {"sources.similar.neighbours": 50})
@@ -64,13 +65,13 @@ def with_settings(config: RunConfig, settings: dict[str, Any]) -> RunConfig:
 
 
 def check_section(model: type[Section], values: dict[str, Any], key: str) -> Section:
-    """The values as a section that no field of :class:`RunConfig` names.
+    """Validate values as a section that is not a field of :class:`RunConfig`.
 
     Args:
-        key: where they stand in the config.
+        key: dotted key of the values in the config, for messages.
 
     Raises:
-        ConfigError: a key or value that is refused.
+        ConfigError: an invalid key or value.
 
     Example:
         >>> from raypipe.config import SimilarConfig
@@ -105,14 +106,14 @@ def parse_setting(text: str) -> tuple[str, Any]:
             f"--set {text}: expected section.key=value, as sources.similar.neighbours=50"
         )
     try:
-        loaded = _yaml().load(value)
+        loaded: Any = _yaml().load(value)
     except YAMLError:
         if value[:1] in _OPENERS:
             raise ConfigError(f"--set {text}: the value is not YAML; quote it") from None
         loaded = None
-    # A mark such as # | , or ; alone is nothing to YAML, but is what was meant.
-    nothing = loaded in (None, "") and value not in ("", "null", "~", "''", '""')
-    return key.strip(), value if nothing else loaded
+    # YAML reads a lone mark such as # or | as nothing, but here it is meant as text.
+    is_lost = loaded in (None, "") and value not in ("", "null", "~", "''", '""')
+    return key.strip(), value if is_lost else loaded
 
 
 def to_yaml(config: BaseModel) -> str:
@@ -123,7 +124,7 @@ def to_yaml(config: BaseModel) -> str:
 
 
 def _yaml() -> YAML:
-    yaml = YAML(typ="safe", pure=True)  # YAML 1.2, refuses duplicate keys, makes no objects
+    yaml = YAML(typ="safe", pure=True)  # YAML 1.2; refuses duplicate keys, creates no objects
     yaml.default_flow_style = False
     yaml.sort_base_mapping_type_on_output = False
     return yaml
@@ -160,7 +161,7 @@ def _lay_over(tree: dict[str, Any], key: str, value: Any) -> None:
 
 
 def _first_problem(error: ValidationError, model: type[BaseModel], above: str = "") -> str:
-    """One line for the first thing that pydantic objects to, in the section ``above``."""
+    """One line about the first problem that pydantic found, in the section ``above``."""
     problem = error.errors()[0]
     keys, known = _walk(problem["loc"], model)
     key = ".".join([above, *keys] if above else keys)
@@ -173,7 +174,7 @@ def _first_problem(error: ValidationError, model: type[BaseModel], above: str = 
         return f"{above}: {message}" if above else message
     if problem["type"] == "value_error" and isinstance(problem["input"], dict):
         return f"{key}: {message}"
-    if key == "feedback.url":  # what was found is not said: it may hold a password
+    if key == "feedback.url":  # the value is not shown: it may contain a password
         where = "expected sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
         return f"{key}: {message if problem['type'] == 'value_error' else where}"
     if key == "cluster":
@@ -181,12 +182,13 @@ def _first_problem(error: ValidationError, model: type[BaseModel], above: str = 
     return f"{key}: found {problem['input']!r}; {message[:1].lower()}{message[1:]}"
 
 
-def _walk(place: Sequence[str | int], model: type[BaseModel]) -> tuple[list[str], list[str]]:
-    """The part of pydantic's place that is keys of the file, and the keys known at the last one."""
-    keys, known = [], list(model.model_fields)
+def _walk(location: Sequence[str | int], model: type[BaseModel]) -> tuple[list[str], list[str]]:
+    """The part of pydantic's location that is keys of the file, and the known keys at the last."""
+    keys: list[str] = []
+    known = list(model.model_fields)
     below: Any = model
-    for part in place:
-        keys.append(str(part))
+    for part in map(str, location):
+        keys.append(part)
         if get_origin(below) is dict:  # of sections, each under a name of the user's own
             below = get_args(below)[1]
             continue

@@ -57,7 +57,7 @@ class EvaluationConfig(Section):
         description="Maximum number of accounts measured, sampled with the seed; null: all.",
     )
     k: list[Annotated[int, Field(ge=1, le=1000)]] = Field(
-        [10, 20], min_length=1, description="Lengths at which lists are measured."
+        [10, 20], min_length=1, description="List lengths at which metrics are computed."
     )
     metrics: list[str] | None = Field(
         None,
@@ -66,7 +66,7 @@ class EvaluationConfig(Section):
         "null: all that apply to the data.",
     )
     segments: SegmentsConfig = Field(
-        SegmentsConfig(), description="Bounds of cold, warm and hot accounts."
+        SegmentsConfig(), description="Bounds of the activity segments."
     )
     bootstrap: int = Field(
         1000,

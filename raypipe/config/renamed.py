@@ -1,4 +1,4 @@
-"""Keys of earlier raypipes, each with its new name. They are refused, never read."""
+"""Keys of earlier versions of raypipe, with their new names. They are refused, not read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from raypipe.errors import ConfigError
 
-#: Old dotted key -> new dotted key. A section stands for every key in it that is not named.
+#: Old dotted key -> new dotted key. A section stands for all its keys that are not listed.
 RENAMED_KEYS = {
     "similar.max_followers_in_similarity": "sources.similar.max_followers",
     "similar": "sources.similar",
@@ -42,14 +42,14 @@ RENAMED_VALUES = {
 
 
 def refuse_renamed(tree: dict[str, Any], where: str) -> None:
-    """Refuse keys and values of an earlier raypipe, naming the new ones.
+    """Refuse keys and values of an earlier version of raypipe, and name the new ones.
 
     Args:
         tree: sections of a config, as read from YAML.
-        where: file that they come from, for the message.
+        where: their file, for the message.
 
     Raises:
-        ConfigError: with the first such key and its new name.
+        ConfigError: names the first such key and its new name.
 
     Example:
         >>> refuse_renamed({"similar": {"neighbours": 50}}, "a.yaml")

@@ -67,9 +67,10 @@ class RunConfig(Section):
     )
     ladder: Literal["holdout", "fixed"] = Field(
         "holdout",
-        description="Which strategy leads. holdout: for each of evaluation.segments the one that "
-        "recovers held-out follows best, measured every night. fixed: by number of follows, phase "
-        "2 from sources.similar.min_follows on, phase 3 from sources.factors.min_follows on.",
+        description="Which strategy makes the lists of an account. holdout: for each segment, the "
+        "one that recovers held-out follows best, measured in every run. fixed: by "
+        "number of follows, as sources.similar.min_follows and "
+        "sources.factors.min_follows say.",
     )
     ratings: RatingsConfig = Field(RatingsConfig(), description="Ratings, for evaluate and sweep.")
     evaluation: EvaluationConfig = Field(

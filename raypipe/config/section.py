@@ -1,4 +1,4 @@
-"""What all sections of a config have in common."""
+"""The base of all sections of a config."""
 
 from __future__ import annotations
 
@@ -6,18 +6,18 @@ import os
 from fractions import Fraction
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue
 
-#: Marks a field that changes how fast a run is, never what comes out. Such fields stay out of
-#: the config hash, so that a run repeated on another engine is known to be the same run.
-SPEED_ONLY = {"speed_only": True}
+#: Marks a field that affects the speed of a run, but not its results. Such fields are not part of
+#: the config hash, so that the same run on another engine has the same hash.
+SPEED_ONLY: dict[str, JsonValue] = {"speed_only": True}
 
-#: A path as people write it, normalised: so that ./a.csv is a.csv.
+#: A normalised path: ./a.csv becomes a.csv.
 Place = Annotated[str, AfterValidator(os.path.normpath)]
 
 
 class Section(BaseModel):
-    """Base of all sections: frozen, unknown keys refused."""
+    """Base of all sections: frozen, and unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -34,10 +34,10 @@ def as_written(value: float) -> tuple[int, int]:
 
 
 def at_most_9_places(value: float) -> float:
-    """The value, where it is short enough to be taken as written.
+    """The value, if it has at most 9 decimal places, so that it can be used as written.
 
     Raises:
-        ValueError: it is not.
+        ValueError: it has more.
     """
     if as_written(value)[1] > 10**9:
         raise ValueError("at most 9 decimal places")

@@ -15,7 +15,7 @@ _WEIGHT = "Weight in rank fusion; a source of weight 0 takes part in no blend."
 
 
 class SourceConfig(Section):
-    """What every source has."""
+    """Keys of every source."""
 
     weight: float = Field(0.1, ge=0, description=_WEIGHT)
 
@@ -26,7 +26,7 @@ class SourceConfig(Section):
 
 
 class FollowBackConfig(SourceConfig):
-    """Candidates who follow the account already."""
+    """Candidates that already follow the account."""
 
     weight: float = Field(1.0, ge=0, description=_WEIGHT)
 
@@ -42,19 +42,19 @@ class TwoStepConfig(SourceConfig):
     max_intermediary_follows: int | None = Field(
         None,
         ge=0,
-        description="Skip intermediaries that follow more accounts than this: cheaper, but some "
-        "candidates are missed. null: exact.",
+        description="Skip intermediaries that follow more accounts than this: faster, but some "
+        "candidates are missed. null: skip none.",
     )
 
 
 class TwoHopConfig(TwoStepConfig):
-    """Candidates whom the account's followees follow."""
+    """Candidates that the account's followees follow."""
 
     weight: float = Field(0.2, ge=0, description=_WEIGHT)
 
 
 class CoFollowedConfig(TwoStepConfig):
-    """Candidates whom the account's followers follow."""
+    """Candidates that the account's followers follow."""
 
     weight: float = Field(0.1, ge=0, description=_WEIGHT)
 
@@ -63,18 +63,21 @@ class SimilarConfig(SourceConfig):
     """Phase 2: candidates followed by accounts with similar follow sets."""
 
     weight: float = Field(0.5, ge=0, description=_WEIGHT)
-    neighbours: int = Field(10, ge=1, le=1000, description="Neighbours kept per account.")
+    neighbours: int = Field(
+        10, ge=1, le=1000, description="Maximum number of neighbours per account."
+    )
     threshold: float = Field(
-        0.1, ge=0, lt=1, description="A neighbour has a Tanimoto similarity above this."
+        0.1, ge=0, lt=1, description="Neighbours have a Tanimoto similarity above this."
     )
     min_follows: int = Field(
-        3, ge=1, description="An account with fewer follows gets phase 1 (popular) only."
+        3, ge=1, description="Accounts with fewer follows get phase 1 (popular) only."
     )
     max_followers: int | None = Field(
         None,
         ge=1,
-        description="Accounts with more followers than this are left out of the neighbour search: "
-        "cheaper, but some neighbours are missed; the run reports the recall. null: exact.",
+        description="Leave accounts with more followers than this out of the neighbour search: "
+        "faster, but some neighbours are missed; the run reports how many. null: "
+        "exact.",
     )
 
     @property
@@ -98,17 +101,17 @@ class FactorsConfig(SourceConfig):
     weight: float = Field(0.5, ge=0, description=_WEIGHT)
     algorithm: str = Field(
         NO_MODEL,
-        description="none; for follows TruncatedSVD, SVD, ALS or BPR; for ratings SVD, SVDpp, NMF, "
-        "KNNBasic, KNNWithMeans, KNNBaseline, SlopeOne, CoClustering or BaselineOnly, as "
-        "scikit-surprise calls them.",
+        description="none: no model. For follows: TruncatedSVD, SVD, ALS or BPR. For ratings, "
+        "scikit-surprise's SVD, SVDpp, NMF, KNNBasic, KNNWithMeans, KNNBaseline, "
+        "SlopeOne, CoClustering or BaselineOnly.",
     )
     parameters: dict[str, Any] = Field(
-        {}, description="Parameters of the algorithm; others keep their defaults."
+        {}, description="Parameters of the algorithm; those not given keep their defaults."
     )
     min_follows: int = Field(
         20,
         ge=1,
-        description="With ladder: fixed, an account with fewer follows stays in phase 2.",
+        description="With ladder: fixed, accounts with fewer follows stay in phase 2.",
     )
 
     @property
@@ -152,13 +155,13 @@ class SourcesConfig(Section):
     """The sources of candidates. Rank fusion adds their ranks in this order, custom ones last."""
 
     follow_back: FollowBackConfig = Field(
-        FollowBackConfig(), description="Candidates who follow the account already."
+        FollowBackConfig(), description="Candidates that already follow the account."
     )
     two_hop: TwoHopConfig = Field(
-        TwoHopConfig(), description="Candidates whom the account's followees follow."
+        TwoHopConfig(), description="Candidates that the account's followees follow."
     )
     co_followed: CoFollowedConfig = Field(
-        CoFollowedConfig(), description="Candidates whom the account's followers follow."
+        CoFollowedConfig(), description="Candidates that the account's followers follow."
     )
     similar: SimilarConfig = Field(
         SimilarConfig(), description="Phase 2: candidates followed by similar accounts."
