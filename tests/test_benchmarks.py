@@ -26,7 +26,7 @@ def graph_of(pairs):
 
 
 def index_of(graph):
-    return build_index(*graph.followees, *graph.followers)
+    return build_index(graph.followees, graph.followers)
 
 
 def sets_of(graph):

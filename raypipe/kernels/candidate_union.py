@@ -1,43 +1,45 @@
-"""The lists that several sources bring for the same accounts, as one row a candidate."""
+"""The candidate union: lists of several sources for the same accounts, one row per candidate."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from raypipe.kernels.arrays import Floats, Indices, Integers, Offsets
+from raypipe.kernels.compiled import kernel
 
 
 class CandidateUnion(NamedTuple):
-    """What S sources say of the candidates of m accounts; those of i at ``indptr[i:i + 2]``.
+    """The candidates of m accounts from S sources; those of account i are at ``indptr[i:i + 2]``.
 
     Attributes:
         indptr: int64[m + 1].
-        codes: int32[c], each once an account: those of the first source, then whom the second one
-            adds, and so on.
-        scores: float64[c, S]; 0 where a source does not bring the candidate.
-        ranks: int32[c, S], from 0; ``length`` where a source does not bring the candidate.
-        length: of the longest list.
+        codes: int32[c], each once per account: those of the first source, then those that the
+            second one adds, and so on.
+        scores: float64[c, S]; 0 where a source did not retrieve the candidate.
+        ranks: int32[c, S], from 0; ``length`` where a source did not retrieve the candidate.
+        length: maximum length of a source's list.
     """
 
-    indptr: np.ndarray
-    codes: np.ndarray
-    scores: np.ndarray
-    ranks: np.ndarray
+    indptr: Offsets
+    codes: Indices
+    scores: Floats
+    ranks: Indices
     length: int
 
     @property
-    def rows(self) -> np.ndarray:
-        """int64[c]: the place of the account of each candidate."""
+    def rows(self) -> Offsets:
+        """int64[c]: the position of the account of each candidate."""
         return np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
 
 
-def unite(counts: np.ndarray, codes: np.ndarray, scores: np.ndarray, n: int) -> CandidateUnion:
-    """Each candidate once, with what every source says of it.
+def unite(counts: Integers, codes: Indices, scores: Floats, n: int) -> CandidateUnion:
+    """Each candidate once, with its score and rank in every source.
 
     Args:
         counts, codes, scores: int32[S, m], int32[S, m, k] and float64[S, m, k], best first; only
-            the first ``counts[s, i]`` count.
+            the first ``counts[s, i]`` entries are read.
         n: accounts of the graph.
 
     Example:
@@ -49,14 +51,17 @@ def unite(counts: np.ndarray, codes: np.ndarray, scores: np.ndarray, n: int) -> 
         >>> union.scores.tolist()
         [[0.9, 0.0], [0.8, 6.0], [0.0, 4.0]]
     """
-    return CandidateUnion(*_merge(counts, codes, scores, n), codes.shape[2])
+    indptr, found, found_scores, ranks = _unite(counts, codes, scores, n)
+    return CandidateUnion(indptr, found, found_scores, ranks, codes.shape[2])
 
 
-@njit(cache=True, nogil=True)
-def _merge(counts, codes, scores, n):
+@kernel
+def _unite(
+    counts: Integers, codes: Indices, scores: Floats, n: int
+) -> tuple[Offsets, Indices, Floats, Indices]:
     sources, m, k = codes.shape
     room = counts.sum()
-    place = np.full(n, -1, dtype=np.int32)
+    position = np.full(n, -1, dtype=np.int32)
     indptr = np.zeros(m + 1, dtype=np.int64)
     out_codes = np.empty(room, dtype=np.int32)
     out_scores = np.zeros((room, sources))
@@ -67,14 +72,14 @@ def _merge(counts, codes, scores, n):
         for s in range(sources):
             for rank in range(counts[s, i]):
                 code = codes[s, i, rank]
-                if place[code] < 0:
-                    place[code] = end - start
+                if position[code] < 0:
+                    position[code] = end - start
                     out_codes[end] = code
                     end += 1
-                at = start + place[code]
+                at = start + position[code]
                 out_scores[at, s] = scores[s, i, rank]
                 out_ranks[at, s] = rank
         for at in range(start, end):
-            place[out_codes[at]] = -1
+            position[out_codes[at]] = -1
         indptr[i + 1] = end
     return indptr, out_codes[:end].copy(), out_scores[:end].copy(), out_ranks[:end].copy()

@@ -1,15 +1,15 @@
-"""Neighbours in column blocks: an index of some accounts after the other, and a merge of the lists.
+"""Neighbours in column blocks: one index after another is built and searched, and lists are merged.
 
-An index of all accounts may be larger than a task can hold. The accounts that may become neighbours
-are then cut into *blocks*. The index of one block is built, searched and let go, and what it holds
-is merged with the best so far. That is exact: one order, by similarity and then by code, holds
-everywhere, so each of the k best of all is among the k best of its block.
+An index of all accounts may be larger than a task can hold. Then the accounts that may become
+neighbours are split into *blocks*. The index of one block is built, searched and released, and its
+neighbours are merged with the best so far. The result is exact: lists have one order everywhere, by
+similarity and then by code, so each of the k best of all is among the k best of its block.
 
-What it costs: to build all blocks takes as long as to build the whole index, in each call, so many
-accounts should be asked for at once. All blocks together have as many entries to count as the whole
-index, but each account pays in each block for finding its lists. Two things make that less: blocks
-of sets of similar size, most of which the length filter rules out for an account, and the k-th best
-of the blocks before, from which the bound of the next search starts.
+Cost: building all blocks takes as long as building the whole index, in each call, so a call should
+ask for many accounts. All blocks together have as many entries to count as the whole index, but
+each account pays in each block for finding its lists. Two things reduce that: blocks hold sets of
+similar size, so the length filter rules most blocks out for an account; and the bound of a search
+starts from the k-th best of the earlier blocks.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from raypipe.kernels.arrays import Bytes, Floats, Indices, Integers, Offsets
+from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.search_cost import CLIP, COUNT, SEARCH, WRITE
 from raypipe.kernels.similarity_index import (
+    Groups32,
     SimilarityIndex,
-    co_follow_pairs,
     count,
+    count_co_follow_pairs,
     group_equal_sets,
     lay_out,
     starts_of,
@@ -39,7 +41,7 @@ from raypipe.kernels.tanimoto import (
     write,
 )
 
-#: Neighbours searched at a time, at 16 bytes each: what is found waits there for its merge.
+#: Neighbours searched before they are merged, at 16 bytes each.
 _AT_A_TIME = 1_000_000
 
 
@@ -47,26 +49,26 @@ class ColumnBlocks(NamedTuple):
     """A follow graph whose index is built and searched block after block.
 
     Attributes:
-        followees: whom every account follows.
-        blocks: int32[...] each, codes, ascending; every account that follows is in one of them.
+        followees: followees of every account.
+        blocks: int32[...] each, codes, ascending; every account with follows is in one of them.
     """
 
     followees: Adjacency
-    blocks: tuple[np.ndarray, ...]
+    blocks: tuple[Indices, ...]
 
 
 class Block(NamedTuple):
-    """Some accounts, prepared to be found.
+    """The index of one block.
 
     Attributes:
-        rows: int32[r], their codes, ascending.
-        index: calls each account by its place in ``rows``.
+        rows: int32[r], codes of its accounts, ascending.
+        searched: the index; it names each account by its position in ``rows``.
         rank_of: int32[n], the index's rank of each account as a followee; -1 for none.
     """
 
-    rows: np.ndarray
-    index: SimilarityIndex
-    rank_of: np.ndarray
+    rows: Indices
+    searched: SimilarityIndex
+    rank_of: Indices
 
 
 class Asked(NamedTuple):
@@ -74,17 +76,17 @@ class Asked(NamedTuple):
 
     Attributes:
         accounts: int32[m], codes.
-        set_of: int32[m], equal for equal follow sets; -1 for those that follow nobody.
+        set_of: int32[m], equal for equal follow sets; -1 for accounts without follows.
     """
 
-    accounts: np.ndarray
-    set_of: np.ndarray
+    accounts: Indices
+    set_of: Indices
 
 
 def neighbours_in(
-    index: SimilarityIndex | ColumnBlocks, accounts: np.ndarray, k: int, threshold: tuple[int, int]
+    index: SimilarityIndex | ColumnBlocks, accounts: Integers, k: int, threshold: tuple[int, int]
 ) -> Neighbours:
-    """What `top_neighbours` finds, in one index or with one block in memory at a time.
+    """The lists of `top_neighbours`, from one index or with one block in memory at a time.
 
     Args:
         accounts: int[m], codes.
@@ -107,12 +109,12 @@ def neighbours_in(
     return best
 
 
-def ask(followees: Adjacency, accounts: np.ndarray) -> Asked:
-    """Accounts, and which of them follow the same: their search runs once."""
-    accounts = np.asarray(accounts, dtype=np.int32)
+def ask(followees: Adjacency, accounts: Integers) -> Asked:
+    """Accounts, numbered by follow set: accounts with equal sets are searched once."""
+    codes = np.asarray(accounts, dtype=np.int32)
     indptr, indices = followees
-    groups = group_equal_sets(indptr[accounts], indptr[accounts + 1], indices)
-    return Asked(accounts, groups.group_of)
+    groups = group_equal_sets(indptr[codes], indptr[codes + 1], indices)
+    return Asked(codes, groups.group_of)
 
 
 def search_block(
@@ -122,50 +124,57 @@ def search_block(
     threshold: tuple[int, int],
     best: Neighbours,
 ) -> None:
-    """Merge what a block holds into the best so far, in place."""
+    """Merge the neighbours in one block into the best so far, in place."""
     k = best.codes.shape[1]
     order = np.argsort(asked.set_of, kind="stable")
     order = order[np.count_nonzero(asked.set_of < 0) :]
     step = max(1, _AT_A_TIME // k)
-    for some in (order[at : at + step] for at in range(0, len(order), step)):
-        accounts, so_far = asked.accounts[some], Neighbours(*(array[some] for array in best))
-        found = no_neighbours(len(some), k)
-        own = np.searchsorted(block.rows, accounts)
-        own[block.rows.take(own, mode="clip") != accounts] = -1
-        at_least = _last_places(followees.indptr, accounts, so_far)
-        _search_all(
-            *followees, block, accounts, own, asked.set_of[some], *threshold, at_least, found
-        )
-        for array, union in zip(
-            best, unite(followees.indptr, accounts, so_far, found), strict=True
-        ):
-            array[some] = union
+    for part in (order[at : at + step] for at in range(0, len(order), step)):
+        searched = Asked(asked.accounts[part], asked.set_of[part])
+        so_far = best.take(part)
+        found = no_neighbours(len(part), k)
+        own = np.searchsorted(block.rows, searched.accounts)
+        own[block.rows.take(own, mode="clip") != searched.accounts] = -1
+        bounds = _kth_best(followees.indptr, searched.accounts, so_far)
+        _search_all(followees, block, searched, own, *threshold, bounds, found)
+        union = unite(followees.indptr, searched.accounts, so_far, found)
+        best.put(part, union)
 
 
-def _last_places(indptr: np.ndarray, accounts: np.ndarray, best: Neighbours) -> np.ndarray:
-    """int64[m, 2]: overlap and union of the k-th best; (0, 0) where there are fewer."""
+def _kth_best(indptr: Offsets, accounts: Indices, best: Neighbours) -> Offsets:
+    """int64[m, 2]: overlap and union of the k-th best; (0, 0) where there are fewer than k."""
     overlaps, codes = best.overlaps[:, -1].astype(np.int64), best.codes[:, -1]
     sizes = indptr[accounts + 1] - indptr[accounts] + indptr[codes + 1] - indptr[codes]
     full = best.counts == best.codes.shape[1]
-    return np.where(full[:, None], np.column_stack([overlaps, sizes - overlaps]), 0)
+    bounds: Offsets = np.where(full[:, None], np.column_stack([overlaps, sizes - overlaps]), 0)
+    return bounds
 
 
-@njit(nogil=True, cache=True)
+@kernel
 def _search_all(
-    indptr, indices, block, accounts, own, set_of, numerator, denominator, at_least, found
-):
-    index, rank_of = block.index, block.rank_of
+    followees: Adjacency,
+    block: Block,
+    asked: Asked,
+    own: Offsets,
+    numerator: int,
+    denominator: int,
+    bounds: Offsets,
+    found: Neighbours,
+) -> None:
+    indptr, indices = followees
+    accounts, set_of = asked
+    index = block.searched
     k = found.codes.shape[1]
     largest = (indptr[accounts + 1] - indptr[accounts]).max()
     scratch = new_scratch(index, largest, k + 1)
     ranks = np.empty(largest, dtype=np.int32)
     bits = np.zeros(len(index.planes), dtype=np.uint8)
-    least, most = np.int64(index.sizes[0]), np.int64(index.sizes[-1])
+    smallest_set, largest_set = np.int64(index.sizes[0]), np.int64(index.sizes[-1])
     start = 0
     while start < len(accounts):
-        # Those with equal sets are searched once, and whose bound is taken does not matter: when
-        # all blocks are searched, their k-th best is equally similar to all of them.
-        p, q = at_least[start]
+        # Accounts with equal sets are searched once. It does not matter whose bound is used: when
+        # all blocks are searched, the k-th best is equally similar to all of these accounts.
+        p, q = bounds[start]
         strict = 0
         if q == 0:
             p, q, strict = numerator, denominator, 1
@@ -173,11 +182,11 @@ def _search_all(
         while stop < len(accounts) and set_of[stop] == set_of[start]:
             stop += 1
         first, start = start, stop
-        followees = indices[indptr[accounts[first]] : indptr[accounts[first] + 1]]
-        m = len(followees)
-        if m * q < p * least or most * q < p * m:
-            continue  # no set of the block is of a size to be similar enough
-        row = _ranks_of(followees, rank_of, ranks, bits)
+        followed = indices[indptr[accounts[first]] : indptr[accounts[first] + 1]]
+        m = len(followed)
+        if m * q < p * smallest_set or largest_set * q < p * m:
+            continue  # no set of the block has a size that could be similar enough
+        row = _ranks_of(followed, block.rank_of, ranks, bits)
         n_best = search(index, -1, row, m, bits, k + 1, p, q, strict, scratch)
         for i in range(first, stop):
             write(index, own[i], -1, scratch.best, n_best, found, i)
@@ -185,9 +194,9 @@ def _search_all(
                 found.codes[i, j] = block.rows[found.codes[i, j]]
 
 
-@njit(nogil=True, cache=True)
-def _ranks_of(followees, rank_of, ranks, bits):
-    """Those that have a rank, ascending, in the memory of ``ranks``; the bits of the hubs."""
+@kernel
+def _ranks_of(followees: Indices, rank_of: Indices, ranks: Indices, bits: Bytes) -> Indices:
+    """Ranks of the followees that have one, ascending, in ``ranks``; sets the bits of hubs."""
     n = 0
     bits[:] = 0
     for followee in followees:
@@ -201,17 +210,15 @@ def _ranks_of(followees, rank_of, ranks, bits):
     return ranks[:n]
 
 
-def unite(
-    indptr: np.ndarray, accounts: np.ndarray, one: Neighbours, other: Neighbours
-) -> Neighbours:
-    """The k best of two lists of each account, by similarity, then code; nobody is on both lists.
+def unite(indptr: Offsets, accounts: Integers, one: Neighbours, other: Neighbours) -> Neighbours:
+    """The k best of two disjoint lists of each account, by similarity, then code.
 
     Similarities are compared as integers, cross-multiplied, as in the search.
 
     Args:
         indptr: int64[n + 1] of the followees: sizes of the follow sets.
-        accounts: int32[m], whose lists these are.
-        one, other: lists of the m accounts, both of k places.
+        accounts: int32[m], the owners of the lists.
+        one, other: lists of the m accounts, both of maximum length k.
 
     Example:
         >>> def lists(codes, overlaps):
@@ -226,8 +233,10 @@ def unite(
     return union
 
 
-@njit(nogil=True, cache=True)
-def _merge(indptr, accounts, one, other, union):
+@kernel
+def _merge(
+    indptr: Offsets, accounts: Integers, one: Neighbours, other: Neighbours, union: Neighbours
+) -> None:
     k = union.codes.shape[1]
     for i in range(len(accounts)):
         account = accounts[i]
@@ -256,20 +265,20 @@ def _merge(indptr, accounts, one, other, union):
         union.counts[i] = n
 
 
-def build_block(followees: Adjacency, rows: np.ndarray) -> Block:
-    """The index of some accounts, as `build_index` makes that of all.
+def build_block(followees: Adjacency, rows: Indices) -> Block:
+    """The index of the accounts in one block; `build_index` makes that of all accounts.
 
     Needs no transpose: the lists are filled from the rows, the sets from the lists, both by a
     counting sort. O(follows of the block), and 4 bytes for each account of the graph.
 
     Args:
-        followees: whom every account follows.
-        rows: int32[r], codes, ascending, without repeats; at least one of them follows somebody.
+        followees: followees of every account.
+        rows: int32[r], codes, ascending, without repeats; at least one of them has follows.
 
     Example:
         >>> followees = Adjacency(np.array([0, 1, 2, 3]), np.array([2, 2, 0], dtype=np.int32))
         >>> block = build_block(followees, np.array([1, 2], dtype=np.int32))
-        >>> block.index.group_of.tolist(), block.rank_of.tolist()
+        >>> block.searched.group_of.tolist(), block.rank_of.tolist()
         ([0, 1], [0, -1, 1])
     """
     indptr, indices = followees
@@ -280,23 +289,25 @@ def build_block(followees: Adjacency, rows: np.ndarray) -> Block:
     list_ptr = _list_ends(starts, stops, indices, rank_of, ranks)
     lists = _fill_lists(starts, stops, indices, rank_of, list_ptr)
     set_ptr = starts_of(groups.sizes)
-    sets = turn(list_ptr, lists, set_ptr, np.empty(len(lists), dtype=np.int32))
+    sets = np.empty(len(lists), dtype=np.int32)
+    turn(list_ptr, lists, set_ptr, sets)
     return Block(rows, lay_out(groups, set_ptr, sets, list_ptr, lists), rank_of)
 
 
-@njit(nogil=True, cache=True)
-def _rank_by_followers(starts, stops, indices, n):
-    """Rank of each followee of the rows, most followed first, ties by code; how many there are."""
+@kernel
+def _rank_by_followers(
+    starts: Offsets, stops: Offsets, indices: Indices, n: int
+) -> tuple[Indices, int]:
+    """Rank of each followee of the rows, most followed first, ties by code; number of ranks."""
     rank_of = np.zeros(n, dtype=np.int32)  # at first, the number of followers
     for row in range(len(starts)):
         for followee in indices[starts[row] : stops[row]]:
             rank_of[followee] += 1
-    most = len(starts)
-    free = np.zeros(most + 1, dtype=np.int64)
-    for followers in rank_of:
-        free[followers] += 1
+    free = np.zeros(len(starts) + 1, dtype=np.int64)
+    for degree in rank_of:
+        free[degree] += 1
     ranks = 0
-    for followers in range(most, 0, -1):
+    for followers in range(len(starts), 0, -1):
         ranks, free[followers] = ranks + free[followers], ranks
     for followee in range(n):
         followers = rank_of[followee]
@@ -305,9 +316,11 @@ def _rank_by_followers(starts, stops, indices, n):
     return rank_of, ranks
 
 
-@njit(nogil=True, cache=True)
-def _list_ends(starts, stops, indices, rank_of, ranks):
-    """Where the list of each rank ends; at last, the number of entries of all."""
+@kernel
+def _list_ends(
+    starts: Offsets, stops: Offsets, indices: Indices, rank_of: Indices, ranks: int
+) -> Offsets:
+    """The end of the list of each rank; the last item is the number of all entries."""
     ends = np.zeros(ranks + 1, dtype=np.int64)
     for group in range(len(starts)):
         for followee in indices[starts[group] : stops[group]]:
@@ -317,9 +330,11 @@ def _list_ends(starts, stops, indices, rank_of, ranks):
     return ends
 
 
-@njit(nogil=True, cache=True)
-def _fill_lists(starts, stops, indices, rank_of, ptr):
-    """Groups by rank, ascending: filled from the last to the first, so that ends become starts."""
+@kernel
+def _fill_lists(
+    starts: Offsets, stops: Offsets, indices: Indices, rank_of: Indices, ptr: Offsets
+) -> Groups32:
+    """Groups by rank, ascending; filled from last to first, so that ends become starts."""
     lists = np.empty(ptr[-1], dtype=np.uint32)
     for group in range(len(starts) - 1, -1, -1):
         for followee in indices[starts[group] : stops[group]]:
@@ -329,10 +344,10 @@ def _fill_lists(starts, stops, indices, rank_of, ptr):
     return lists
 
 
-def estimated_ns_in_blocks(index: ColumnBlocks) -> np.ndarray:
-    """Predicted nanoseconds of each account in the search of all blocks, their building apart.
+def estimated_ns_in_blocks(index: ColumnBlocks) -> Floats:
+    """Estimated nanoseconds of each account in the search of all blocks, without building them.
 
-    Without an index of all accounts there are only the entries to count, none of them pruned.
+    Without an index of all accounts, only the entries can be counted, none of them pruned.
 
     Returns:
         float64[n].
@@ -341,4 +356,5 @@ def estimated_ns_in_blocks(index: ColumnBlocks) -> np.ndarray:
     degrees = followees.degrees
     t_indptr = starts_of(count(followees.codes, len(degrees)))
     fixed = WRITE + np.where(degrees, SEARCH + CLIP * degrees, 0)
-    return len(blocks) * fixed + COUNT * co_follow_pairs(*followees, t_indptr)
+    estimated: Floats = len(blocks) * fixed + COUNT * count_co_follow_pairs(followees, t_indptr)
+    return estimated

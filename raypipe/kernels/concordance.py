@@ -1,22 +1,23 @@
-"""Pairs of ratings of one user that the estimates put into the right order, or not."""
+"""Concordant and discordant pairs: whether estimates rank two ratings of a user correctly."""
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from raypipe.kernels.arrays import Floats, Offsets
+from raypipe.kernels.compiled import kernel
 
 
-@njit(cache=True, nogil=True)
-def count_pairs(
-    indptr: np.ndarray, ratings: np.ndarray, estimates: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """int64[users] twice: concordant and discordant pairs of each user.
+@kernel
+def count_pairs(indptr: Offsets, ratings: Floats, estimates: Floats) -> tuple[Offsets, Offsets]:
+    """Concordant and discordant pairs of each user: int64[users] twice.
 
-    Of two different ratings of a user, the higher one should have the higher estimate; equal
-    estimates are discordant. Equal ratings make no pair.
+    A pair is two different ratings of one user. It is concordant if the higher rating has the
+    higher estimate, and discordant otherwise, also where the estimates are equal. Equal ratings
+    are not a pair.
 
     Args:
-        indptr: int64[users + 1]; the ratings of user u stand at ``indptr[u]:indptr[u + 1]``.
+        indptr: int64[users + 1]; the ratings of user u are at ``indptr[u]:indptr[u + 1]``.
         ratings, estimates: float64[...].
 
     Example:

@@ -1,7 +1,8 @@
 """Compressed sparse rows by counting sort: from pairs of codes to sorted, unique rows.
 
-Three passes, each O(pairs + accounts), without comparisons: group by followee, walk the groups in
-order to fill the followers' rows (which therefore come out sorted), drop neighbours that repeat.
+Three passes, each O(pairs + accounts) and without comparisons: group the pairs by followee; walk
+the groups in order to fill the followers' rows, which therefore come out sorted; drop repeated
+neighbours.
 Source: Gustavson (1978), "Two fast algorithms for sparse matrices", ACM TOMS 4(3).
 """
 
@@ -11,7 +12,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from raypipe.kernels.arrays import Flags, Indices, Int, Integers, Offsets
+from raypipe.kernels.compiled import kernel
 
 
 class Adjacency(NamedTuple):
@@ -22,41 +25,42 @@ class Adjacency(NamedTuple):
         codes: int32[number of follows].
     """
 
-    indptr: np.ndarray
-    codes: np.ndarray
+    indptr: Offsets
+    codes: Indices
 
     @property
-    def degrees(self) -> np.ndarray:
-        """int64[n]: length of every row; for some rows, :meth:`degrees_of` costs less."""
+    def degrees(self) -> Offsets:
+        """int64[n]: length of every row; for a few rows, :meth:`degrees_of` is cheaper."""
         return np.diff(self.indptr)
 
-    def degrees_of(self, rows: np.ndarray) -> np.ndarray:
-        """int64, of the shape of ``rows``: length of each of them."""
-        return self.indptr[rows + 1] - self.indptr[rows]
+    def degrees_of(self, rows: Integers) -> Offsets:
+        """int64, in the shape of ``rows``: length of each of these rows."""
+        lengths: Offsets = self.indptr[rows + 1] - self.indptr[rows]
+        return lengths
 
-    def row(self, code: int) -> np.ndarray:
+    def row(self, code: int) -> Indices:
         """The codes of one row, as a view."""
         return self.codes[self.indptr[code] : self.indptr[code + 1]]
 
 
 class Pairs(NamedTuple):
-    """Some pairs, in codes of their own.
+    """Pairs of accounts, numbered by a dictionary of their own.
 
     Attributes:
-        rows, columns: int32[pairs], places in ``code_of``.
-        code_of: int32[...], the code that each place stands for.
+        rows, columns: int32[pairs], positions in ``code_of``.
+        code_of: int32[...], the code at each position.
     """
 
-    rows: np.ndarray
-    columns: np.ndarray
-    code_of: np.ndarray
+    rows: Integers
+    columns: Integers
+    code_of: Integers
 
 
 def adjacency(parts: Sequence[Pairs], n: int) -> tuple[Adjacency, int, int]:
     """Pairs as sorted rows, without self-pairs and without repeats.
 
     Args:
-        parts: in any number and order; their codes are translated on the way, not in a copy.
+        parts: any number, in any order; their codes are translated on the way, without a copy.
         n: number of rows, and of columns.
 
     Returns:
@@ -69,20 +73,18 @@ def adjacency(parts: Sequence[Pairs], n: int) -> tuple[Adjacency, int, int]:
         ([1, 2], [1], 1, 1)
     """
     indptr = np.zeros(n + 1, dtype=np.int64)
-    self_pairs = sum(_count(indptr, *part) for part in parts)
+    self_pairs = sum(_count(indptr, part) for part in parts)
     np.cumsum(indptr, out=indptr)
     codes = np.empty(indptr[-1], dtype=np.int32)
     free = indptr[:-1].copy()
     for part in parts:
-        _fill(codes, free, *part)
-    indptr, codes = _transpose(indptr, codes, n)
-    pairs = len(codes)
-    kept = _drop_repeats(indptr, codes)
-    return (
-        Adjacency(indptr, codes if kept == pairs else codes[:kept].copy()),
-        self_pairs,
-        pairs - kept,
-    )
+        _fill(codes, free, part)
+    by_row = _transpose(Adjacency(indptr, codes), n)
+    pairs = len(by_row.codes)
+    kept = _drop_repeats(by_row)
+    if kept < pairs:
+        by_row = Adjacency(by_row.indptr, by_row.codes[:kept].copy())
+    return by_row, self_pairs, pairs - kept
 
 
 def transpose(rows: Adjacency) -> Adjacency:
@@ -93,65 +95,99 @@ def transpose(rows: Adjacency) -> Adjacency:
         >>> transpose(rows).codes.tolist()
         [0, 0]
     """
-    return Adjacency(*_transpose(rows.indptr, rows.codes, len(rows.indptr) - 1))
+    return _transpose(rows, len(rows.indptr) - 1)
 
 
-def subset(rows: Adjacency, keep: np.ndarray) -> Adjacency:
-    """The same rows with some of their codes.
+def subset(rows: Adjacency, keep: Flags) -> Adjacency:
+    """The same rows with only the codes to keep.
 
     Args:
         keep: bool[number of follows], in the order of ``rows.codes``.
 
     Example:
         >>> rows = Adjacency(np.array([0, 2, 3]), np.array([5, 7, 5], dtype=np.int32))
-        >>> some = subset(rows, np.array([False, True, True]))
-        >>> some.row(0).tolist(), some.row(1).tolist()
+        >>> kept = subset(rows, np.array([False, True, True]))
+        >>> kept.row(0).tolist(), kept.row(1).tolist()
         ([7], [5])
     """
     before = np.concatenate([[0], np.cumsum(keep, dtype=np.int64)])
     return Adjacency(before[rows.indptr], rows.codes[keep])
 
 
-def take(rows: Adjacency, places: np.ndarray) -> Adjacency:
-    """Some of the rows, in the order of ``places``.
+def take(rows: Adjacency, selected: Integers) -> Adjacency:
+    """The selected rows, in the order of ``selected``.
 
     Example:
         >>> rows = Adjacency(np.array([0, 2, 2, 3]), np.array([5, 7, 5], dtype=np.int32))
         >>> take(rows, np.array([2, 0])).codes.tolist()
         [5, 5, 7]
     """
-    sizes = rows.degrees_of(places)
-    indptr = np.concatenate([[0], np.cumsum(sizes)])
-    at = np.arange(indptr[-1]) + np.repeat(rows.indptr[places] - indptr[:-1], sizes)
+    lengths = rows.degrees_of(selected)
+    indptr = np.concatenate([[0], np.cumsum(lengths)])
+    at = np.arange(indptr[-1]) + np.repeat(rows.indptr[selected] - indptr[:-1], lengths)
     return Adjacency(indptr, rows.codes[at])
 
 
-def find(rows: Adjacency, pairs: Pairs) -> np.ndarray:
-    """int64[pairs]: where each pair stands in ``rows.codes``; -1 where it does not.
+def find(rows: Adjacency, pairs: Pairs) -> Offsets:
+    """int64[pairs]: position of each pair in ``rows.codes``; -1 where it is absent.
 
     Example:
         >>> rows = Adjacency(np.array([0, 2, 3]), np.array([0, 1, 1], dtype=np.int32))
-        >>> asked = Pairs(np.array([0, 1, 0]), np.array([1, 0, 1]), np.array([0, 1]))
-        >>> find(rows, asked).tolist()
+        >>> wanted = Pairs(np.array([0, 1, 0]), np.array([1, 0, 1]), np.array([0, 1]))
+        >>> find(rows, wanted).tolist()
         [1, -1, 1]
     """
-    return _find(rows.indptr, rows.codes, *pairs)
+    return _find(rows, pairs)
 
 
-@njit(cache=True, nogil=True)
-def _find(indptr, codes, rows, columns, code_of):
-    found = np.full(len(rows), -1, dtype=np.int64)
-    for i in range(len(rows)):
-        row, column = code_of[rows[i]], code_of[columns[i]]
-        at = indptr[row] + np.searchsorted(codes[indptr[row] : indptr[row + 1]], column)
+@kernel
+def lower_bound(row: Integers, code: Int) -> int:
+    """Position of the first entry of an ascending row that is not smaller than the code.
+
+    As ``np.searchsorted``, which takes Numba a second to compile.
+
+    Example:
+        >>> lower_bound(np.array([2, 5, 9]), 5), lower_bound(np.array([2, 5, 9]), 10)
+        (1, 3)
+    """
+    low, high = 0, len(row)
+    while low < high:
+        middle = (low + high) >> 1
+        if row[middle] < code:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@kernel
+def contains(row: Integers, code: Int) -> bool:
+    """Whether an ascending row holds the code.
+
+    Example:
+        >>> contains(np.array([2, 5, 9]), 5), contains(np.array([2, 5, 9]), 6)
+        (True, False)
+    """
+    at = lower_bound(row, code)
+    return at < len(row) and row[at] == code
+
+
+@kernel
+def _find(rows: Adjacency, pairs: Pairs) -> Offsets:
+    indptr, codes = rows
+    found = np.full(len(pairs.rows), -1, dtype=np.int64)
+    for i in range(len(found)):
+        row, column = pairs.code_of[pairs.rows[i]], pairs.code_of[pairs.columns[i]]
+        at = indptr[row] + lower_bound(codes[indptr[row] : indptr[row + 1]], column)
         if at < indptr[row + 1] and codes[at] == column:
             found[i] = at
     return found
 
 
-@njit(cache=True, nogil=True)
-def _count(indptr, rows, columns, code_of):
-    """Count the pairs of each column one place to the right; returns the number of self-pairs."""
+@kernel
+def _count(indptr: Offsets, pairs: Pairs) -> int:
+    """Count the pairs of each column one position to the right; returns the self-pairs."""
+    rows, columns, code_of = pairs
     self_pairs = 0
     for i in range(len(rows)):
         if code_of[rows[i]] == code_of[columns[i]]:
@@ -161,8 +197,9 @@ def _count(indptr, rows, columns, code_of):
     return self_pairs
 
 
-@njit(cache=True, nogil=True)
-def _fill(codes, free, rows, columns, code_of):
+@kernel
+def _fill(codes: Indices, free: Offsets, pairs: Pairs) -> None:
+    rows, columns, code_of = pairs
     for i in range(len(rows)):
         row, column = code_of[rows[i]], code_of[columns[i]]
         if row != column:
@@ -170,25 +207,27 @@ def _fill(codes, free, rows, columns, code_of):
             free[column] += 1
 
 
-@njit(cache=True, nogil=True)
-def _transpose(indptr, codes, n):
-    out = np.zeros(n + 1, dtype=np.int64)
+@kernel
+def _transpose(rows: Adjacency, n: int) -> Adjacency:
+    indptr, codes = rows
+    turned_indptr = np.zeros(n + 1, dtype=np.int64)
     for code in codes:
-        out[code + 1] += 1
+        turned_indptr[code + 1] += 1
     for i in range(n):
-        out[i + 1] += out[i]
-    free = out[:-1].copy()
-    rows = np.empty(len(codes), dtype=np.int32)
+        turned_indptr[i + 1] += turned_indptr[i]
+    free = turned_indptr[:-1].copy()
+    turned = np.empty(len(codes), dtype=np.int32)
     for i in range(len(indptr) - 1):
         for at in range(indptr[i], indptr[i + 1]):
-            rows[free[codes[at]]] = i
+            turned[free[codes[at]]] = i
             free[codes[at]] += 1
-    return out, rows
+    return Adjacency(turned_indptr, turned)
 
 
-@njit(cache=True, nogil=True)
-def _drop_repeats(indptr, codes):
-    """Close the gaps in place; ``indptr`` is rewritten. Returns the number of codes kept."""
+@kernel
+def _drop_repeats(rows: Adjacency) -> int:
+    """Close the gaps in place, in both arrays; returns the number of codes kept."""
+    indptr, codes = rows
     kept = 0
     start = 0
     for i in range(len(indptr) - 1):

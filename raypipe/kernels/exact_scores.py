@@ -1,25 +1,26 @@
-"""Exact Tanimoto similarities without an index: with candidates at hand, or with everybody.
+"""Exact Tanimoto similarities without an index: with given candidates, or with all accounts.
 
-For few comparisons, and to judge what an index finds: every overlap is counted, nothing is pruned.
+For few comparisons, and to check what an index finds: every overlap is counted, nothing is pruned.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from raypipe.kernels.arrays import Indices, Int, Integers, Offsets
+from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency
-from raypipe.kernels.tanimoto import Neighbours
+from raypipe.kernels.tanimoto import Neighbours, no_neighbours
 
 
 def best_candidates(
     followees: Adjacency,
-    rows: np.ndarray,
+    rows: Integers,
     candidates: Neighbours,
     k: int,
     threshold: tuple[int, int],
 ) -> Neighbours:
-    """The k candidates most similar to each of some accounts, above a threshold.
+    """The k candidates most similar to each account, above a threshold.
 
     Args:
         followees: of every account, whole.
@@ -30,27 +31,27 @@ def best_candidates(
 
     Example:
         >>> followees = Adjacency(np.array([0, 2, 3, 5]), np.array([0, 1, 0, 0, 1], np.int32))
-        >>> some = Neighbours(np.array([2]), np.array([[1, 2]], np.int32), None, None)
-        >>> near = best_candidates(followees, np.array([0]), some, 5, (1, 10))
+        >>> candidates = Neighbours(np.array([2]), np.array([[1, 2]], np.int32), None, None)
+        >>> near = best_candidates(followees, np.array([0]), candidates, 5, (1, 10))
         >>> near.codes[0, :2].tolist(), near.scores[0, :2].tolist()
         ([2, 1], [1.0, 0.5])
     """
-    found = _nobody(len(rows), k)
-    _judge_candidates(*followees, rows, candidates.counts, candidates.codes, *threshold, found)
+    found = no_neighbours(len(rows), k)
+    _score_candidates(followees, rows, candidates.counts, candidates.codes, *threshold, found)
     return found
 
 
 def best_of_all(
     followees: Adjacency,
     followers: Adjacency,
-    rows: np.ndarray,
+    rows: Integers,
     k: int,
     threshold: tuple[int, int],
 ) -> Neighbours:
-    """The k other accounts most similar to each of some accounts, above a threshold.
+    """The k other accounts most similar to each account, above a threshold.
 
-    The lists of `top_neighbours`, for a few accounts: one step for each of their co-follow pairs,
-    and 8 bytes of memory per account of the graph.
+    The lists of `top_neighbours`, without an index, for a few accounts: one step for each of their
+    co-follow pairs, and 8 bytes of memory per account of the graph.
 
     Args:
         followees, followers: the two sides of the graph.
@@ -65,22 +66,22 @@ def best_of_all(
         >>> near.codes[0, : near.counts[0]].tolist(), near.scores[0, 0].item()
         ([1], 0.5)
     """
-    found = _nobody(len(rows), k)
-    _judge_all(*followees, *followers, rows, *threshold, found)
+    found = no_neighbours(len(rows), k)
+    _score_all(followees, followers, rows, *threshold, found)
     return found
 
 
-def _nobody(m: int, k: int) -> Neighbours:
-    return Neighbours(
-        np.zeros(m, dtype=np.int32),
-        np.full((m, k), -1, dtype=np.int32),
-        np.zeros((m, k), dtype=np.int32),
-        np.zeros((m, k), dtype=np.float64),
-    )
-
-
-@njit(nogil=True, cache=True)
-def _judge_candidates(indptr, codes, rows, counts, candidates, p, q, found):
+@kernel
+def _score_candidates(
+    followees: Adjacency,
+    rows: Integers,
+    counts: Integers,
+    candidates: Indices,
+    p: int,
+    q: int,
+    found: Neighbours,
+) -> None:
+    indptr, codes = followees
     unions = np.empty(found.codes.shape[1], dtype=np.int64)
     for i in range(len(rows)):
         mine = codes[indptr[rows[i]] : indptr[rows[i] + 1]]
@@ -92,8 +93,12 @@ def _judge_candidates(indptr, codes, rows, counts, candidates, p, q, found):
                 _keep(found, i, unions, other, overlap, union)
 
 
-@njit(nogil=True, cache=True)
-def _judge_all(indptr, codes, t_indptr, t_codes, rows, p, q, found):
+@kernel
+def _score_all(
+    followees: Adjacency, followers: Adjacency, rows: Integers, p: int, q: int, found: Neighbours
+) -> None:
+    indptr, codes = followees
+    t_indptr, t_codes = followers
     unions = np.empty(found.codes.shape[1], dtype=np.int64)
     count = np.zeros(len(indptr) - 1, dtype=np.int32)
     touched = np.empty(len(indptr) - 1, dtype=np.int32)
@@ -108,22 +113,24 @@ def _judge_all(indptr, codes, t_indptr, t_codes, rows, p, q, found):
                 count[other] += 1
         count[row] = 0
         size = indptr[row + 1] - indptr[row]
-        least, of, strict = p, q, 1  # what the last place of a full row asks for
+        # The similarity that a new entry needs: above the threshold, then that of the last entry.
+        least_p: Int = p
+        least_q, strict = q, 1
         for other in touched[:n_touched]:
             overlap = np.int64(count[other])
             count[other] = 0
-            if overlap * of < least * size:  # the union is no smaller than the set
+            if overlap * least_q < least_p * size:  # the union is no smaller than the set
                 continue
             union = size + indptr[other + 1] - indptr[other] - overlap
-            if overlap * of - least * union >= strict:
+            if overlap * least_q - least_p * union >= strict:
                 _keep(found, i, unions, other, overlap, union)
                 if found.counts[i] == len(unions):
-                    least, of, strict = np.int64(found.overlaps[i, -1]), unions[-1], 0
+                    least_p, least_q, strict = np.int64(found.overlaps[i, -1]), unions[-1], 0
 
 
-@njit(nogil=True, cache=True)
-def _overlap(ours, theirs):
-    """Codes that two ascending rows have in common."""
+@kernel
+def _overlap(ours: Indices, theirs: Indices) -> int:
+    """Number of codes that two ascending rows have in common."""
     i = j = common = 0
     while i < len(ours) and j < len(theirs):
         a, b = ours[i], theirs[j]
@@ -133,9 +140,9 @@ def _overlap(ours, theirs):
     return common
 
 
-@njit(nogil=True, cache=True)
-def _keep(found, i, unions, code, overlap, union):
-    """Put a code into its place in row i, by similarity, then code, if there is one.
+@kernel
+def _keep(found: Neighbours, i: int, unions: Offsets, code: int, overlap: Int, union: Int) -> None:
+    """Insert a code into row i by similarity, then code, unless the row is full of better ones.
 
     Similarities are compared as integers, cross-multiplied; ``unions`` are those of row i so far.
     """

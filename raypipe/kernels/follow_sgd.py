@@ -1,7 +1,7 @@
-"""The SVD of ratings on follows: a follow is a 1, a rejection a 0, and so is a drawn non-follow.
+"""The SVD of ratings on follows: a follow is a 1; a rejection or a sampled non-follow is a 0.
 
-Which non-follows an account gets is a function of seed, epoch and account: no draw depends on
-another account, nor on anything that came before.
+The sampled non-follows of an account are a function of seed, epoch and account: no draw depends on
+another account, nor on an earlier draw.
 """
 
 from __future__ import annotations
@@ -9,36 +9,37 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-from raypipe.kernels.csr import Adjacency
-from raypipe.kernels.sgd import Steps, SvdState, learn
+from raypipe.kernels.arrays import Floats, Indices, Integers
+from raypipe.kernels.compiled import kernel
+from raypipe.kernels.csr import Adjacency, contains
+from raypipe.kernels.sgd import Steps, SvdState, as_array, learn
 from raypipe.kernels.splitmix import STEP, mix, mix_pair
 
-#: Draws for one non-follow; who follows nearly everybody gets fewer non-follows.
+#: Draws for one non-follow; an account that follows nearly all others gets fewer non-follows.
 _ATTEMPTS = 10
 
 
 class Lessons(NamedTuple):
-    """What an epoch learns from.
+    """The training data of an epoch.
 
     Attributes:
-        followees: whom every account follows: ones.
-        rejections: whom every account rejected: zeros.
-        drawn_from: int32, accounts; each is drawn as a zero as often as it stands here.
-        per_follow: zeros drawn for each follow.
+        followees: followees of every account: ones.
+        rejections: accounts that every account has rejected: zeros.
+        drawn_from: int32, accounts; each is sampled as a zero in proportion to its repeats here.
+        per_follow: number of zeros sampled for each follow.
         seed: of the draws.
     """
 
     followees: Adjacency
     rejections: Adjacency
-    drawn_from: np.ndarray
+    drawn_from: Indices
     per_follow: int
     seed: int
 
 
-def by_popularity(followers: np.ndarray, exponent: float) -> np.ndarray:
-    """int32: each account that is followed, about ``followers ** exponent`` times.
+def by_popularity(followers: Integers, exponent: float) -> Indices:
+    """int32: each account that has followers, about ``followers ** exponent`` times.
 
     Args:
         followers: int64[n], number of followers of every account.
@@ -56,23 +57,17 @@ def follow_epoch(
 ) -> None:
     """One pass of gradient descent over all accounts, ascending; changes ``state`` in place.
 
-    The updates are those of :func:`raypipe.kernels.sgd.svd_epoch`, without biases, on what
-    :func:`epoch_ratings` gives; no more than one account of it is held.
+    The updates are those of :func:`raypipe.kernels.sgd.svd_epoch`, without biases, on the ratings
+    of :func:`epoch_ratings`; those of one account are in memory at a time.
 
     Args:
-        epoch: from 0; another one draws other zeros.
+        epoch: from 0; each epoch samples other zeros.
     """
-    _follow_epoch(
-        *_arrays(lessons),
-        epoch,
-        *state,
-        np.array(rates, np.float64),
-        np.array(penalties, np.float64),
-    )
+    _follow_epoch(lessons, epoch, state, as_array(rates), as_array(penalties))
 
 
-def epoch_ratings(lessons: Lessons, epoch: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """What one epoch learns: account int32, followee int32, and 1.0 or 0.0, in its order.
+def epoch_ratings(lessons: Lessons, epoch: int) -> tuple[Indices, Indices, Floats]:
+    """The ratings of one epoch, in its order: account int32, followee int32, and 1.0 or 0.0.
 
     Example:
         >>> followees = Adjacency(np.array([0, 1, 1, 1]), np.array([1], np.int32))
@@ -82,62 +77,48 @@ def epoch_ratings(lessons: Lessons, epoch: int) -> tuple[np.ndarray, np.ndarray,
         [[0, 0, 0, 1], [2, 1, 2, 0], [0.0, 1.0, 0.0, 0.0]]
     """
     parts = [
-        _account_ratings(account, *_arrays(lessons), epoch)
+        _account_ratings(account, lessons, epoch)
         for account in range(len(lessons.followees.indptr) - 1)
     ]
     counts = [len(items) for items, _ in parts]
     accounts = np.repeat(np.arange(len(parts), dtype=np.int32), counts)
-    return accounts, *(np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    items, ratings = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
+    return accounts, items, ratings
 
 
-def _arrays(lessons: Lessons) -> tuple:
-    return (*lessons.followees, *lessons.rejections, *lessons[2:])
-
-
-@njit(cache=True, nogil=True)
+@kernel
 def _follow_epoch(
-    indptr, codes, rejected_indptr, rejected, drawn_from, per_follow, seed, epoch,
-    bu, bi, pu, qi, rates, penalties,
-):  # fmt: skip
-    for account in range(len(indptr) - 1):
-        items, ratings = _account_ratings(
-            account, indptr, codes, rejected_indptr, rejected, drawn_from, per_follow, seed, epoch
-        )
+    lessons: Lessons, epoch: int, state: SvdState, rates: Floats, penalties: Floats
+) -> None:
+    for account in range(len(lessons.followees.indptr) - 1):
+        items, ratings = _account_ratings(account, lessons, epoch)
         accounts = np.full(len(items), account, np.int32)
-        learn(accounts, items, ratings, 0.0, bu, bi, pu, qi, rates, penalties, False)
+        learn(accounts, items, ratings, 0.0, state, rates, penalties, False)
 
 
-@njit(cache=True, nogil=True)
-def _account_ratings(
-    account, indptr, codes, rejected_indptr, rejected, drawn_from, per_follow, seed, epoch
-):
-    followed = codes[indptr[account] : indptr[account + 1]]
-    excluded = rejected[rejected_indptr[account] : rejected_indptr[account + 1]]
-    items = np.empty(len(followed) * (1 + per_follow) + len(excluded), np.int32)
+@kernel
+def _account_ratings(account: int, lessons: Lessons, epoch: int) -> tuple[Indices, Floats]:
+    followees, rejections, drawn_from, per_follow, seed = lessons
+    followed = followees.codes[followees.indptr[account] : followees.indptr[account + 1]]
+    rejected = rejections.codes[rejections.indptr[account] : rejections.indptr[account + 1]]
+    items = np.empty(len(followed) * (1 + per_follow) + len(rejected), np.int32)
     ratings = np.zeros(len(items))
     items[: len(followed)] = followed
     ratings[: len(followed)] = 1.0
-    count = len(followed) + len(excluded)
-    items[len(followed) : count] = excluded
+    count = len(followed) + len(rejected)
+    items[len(followed) : count] = rejected
     word = mix_pair(seed, epoch, account)
     for _ in range(len(followed) * per_follow):
         for _ in range(_ATTEMPTS):
             word += STEP
             other = drawn_from[mix(word) % np.uint64(len(drawn_from))]
-            if other != account and not _holds(followed, other):
+            if other != account and not contains(followed, other):
                 items[count] = other
                 count += 1
                 break
-    for at in range(count - 1, 0, -1):  # a one is not to be followed by ones alone
+    for at in range(count - 1, 0, -1):  # shuffle, so that ones do not all come before zeros
         word += STEP
         other = mix(word) % np.uint64(at + 1)
         items[at], items[other] = items[other], items[at]
         ratings[at], ratings[other] = ratings[other], ratings[at]
     return items[:count], ratings[:count]
-
-
-@njit(cache=True, nogil=True)
-def _holds(row, code):
-    """Is the code in the ascending row?"""
-    at = np.searchsorted(row, code)
-    return at < len(row) and row[at] == code

@@ -1,22 +1,24 @@
-"""Whom the neighbours follow: one weighted union of rows per account.
+"""Followees of an account's neighbours: one weighted union of rows per account.
 
-An account's neighbours are few and their follow sets short, so the union is gathered in a small
+An account has few neighbours, with short follow sets. Their union is gathered in a small
 open-addressing hash table that stays in the cache, not in an array as long as the graph.
 """
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
-from raypipe.kernels.csr import Adjacency
+from raypipe.kernels.arrays import Floats, Integers, Offsets
+from raypipe.kernels.candidates import Candidates
+from raypipe.kernels.compiled import kernel
+from raypipe.kernels.csr import Adjacency, contains
 from raypipe.kernels.tanimoto import Neighbours
 
 
 def weighted_union(
-    rows: Adjacency, counts: np.ndarray, neighbours: np.ndarray, weights: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each account, every code in its neighbours' rows, with the summed weight.
+    rows: Adjacency, counts: Integers, neighbours: Integers, weights: Floats
+) -> Candidates:
+    """All codes in the rows of an account's neighbours, with their summed weights.
 
         score(a, c) = sum of weight(a, b) over the neighbours b of a whose row holds c
 
@@ -24,44 +26,44 @@ def weighted_union(
 
     Args:
         rows: the rows of all accounts.
-        counts: int32[m], how many neighbours each of the m accounts has.
-        neighbours, weights: int32[m, k] and float64[m, k]; only the first ``counts[i]`` count.
+        counts: int32[m], number of neighbours of each of the m accounts.
+        neighbours, weights: int32[m, k] and float64[m, k]; only the first ``counts[i]`` are read.
 
     Returns:
-        indptr int64[m + 1], codes int32[...] and scores float64[...]; a row's codes in no
-        particular, but always the same, order.
+        Candidates in no particular, but always the same, order.
 
     Example:
         >>> rows = Adjacency(np.array([0, 2, 3]), np.array([0, 1, 1], dtype=np.int32))
-        >>> indptr, codes, scores = weighted_union(
+        >>> union = weighted_union(
         ...     rows, np.array([2]), np.array([[0, 1]], dtype=np.int32), np.array([[0.5, 0.25]]))
-        >>> sorted(zip(codes.tolist(), scores.tolist()))
+        >>> sorted(zip(union.codes.tolist(), union.scores.tolist()))
         [(0, 0.5), (1, 0.75)]
     """
-    return _weighted_union(rows.indptr, rows.codes, counts, neighbours, weights)
+    return _weighted_union(rows, counts, neighbours, weights)
 
 
 def weigh_excluded(
     rows: Adjacency,
     rejected: Adjacency,
-    accounts: np.ndarray,
+    accounts: Integers,
     near: Neighbours,
     times: float,
-) -> np.ndarray:
-    """float64[m, k]: the similarity of each neighbour, less where its taste led to exclusions.
+) -> Floats:
+    """float64[m, k]: weight of each neighbour, reduced where the account rejected its followees.
 
-        weight(a, b) = similarity(a, b) * common / (common + times * refused)
+        weight(a, b) = similarity(a, b) * common / (common + times * excluded)
 
-    where ``common`` are the followees that a and b share, and ``excluded`` those of b that a has
-    rejected: of what a has an opinion on, the share of b's that it agrees with. A neighbour none of
-    whose followees a has rejected weighs what its similarity says.
+    where ``common`` is the number of followees that a and b share, and ``excluded`` the number of
+    followees of b that a has rejected. The factor is the share of b's followees that a agrees with,
+    among those that a has an opinion on. A neighbour none of whose followees a has rejected keeps
+    its similarity as its weight.
 
     Args:
-        rows: whom every account follows.
-        rejected: whom every account has rejected.
+        rows: followees of every account.
+        rejected: accounts that each account has rejected.
         accounts: int32[m].
-        near: their neighbours.
-        times: how much a excluded followee counts, against a common one.
+        near: neighbours of these accounts.
+        times: weight of an excluded followee, compared with a common one.
 
     Example:
         >>> rows = Adjacency(np.array([0, 1, 4, 4]), np.array([0, 0, 1, 2], dtype=np.int32))
@@ -71,47 +73,48 @@ def weigh_excluded(
         >>> weigh_excluded(rows, rejected, np.array([0]), near, 1.0).tolist()
         [[0.125]]
     """
-    return _weigh_excluded(*rows, *rejected, accounts, *near, times)
+    return _weigh_excluded(rows, rejected, accounts, near, times)
 
 
 def withdraw_rejected(
-    rejected: Adjacency,
-    near: Neighbours,
-    weights: np.ndarray,
-    union: tuple[np.ndarray, np.ndarray, np.ndarray],
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The union of what neighbours follow, lowered by what neighbours have rejected.
+    rejected: Adjacency, near: Neighbours, weights: Floats, union: Candidates
+) -> Candidates:
+    """Lower the scores of candidates that neighbours have rejected.
 
         score(a, c) -= sum of weights(a, b) over the neighbours b of a that have rejected c
 
-    The sum runs from the first neighbour to the last, and is taken off at once. Who is left with 0
-    or less is left out.
+    The sum runs from the first neighbour to the last, and is subtracted at once. Candidates with a
+    score of 0 or less are dropped.
 
     Args:
-        rejected: whom every account has rejected.
+        rejected: accounts that each account has rejected.
         near: the neighbours of m accounts.
         weights: float64[m, k].
-        union: of the same accounts, as :func:`weighted_union` gave it.
+        union: of the same accounts, as :func:`weighted_union` returned it.
 
     Example:
         >>> rejected = Adjacency(np.array([0, 0, 1]), np.array([5], dtype=np.int32))
         >>> one = np.array([[0, 1]], dtype=np.int32)
         >>> near = Neighbours(np.array([2]), one, one, np.array([[0.5, 0.25]]))
-        >>> union = np.array([0, 2]), np.array([5, 6], np.int32), np.array([0.5, 0.5])
+        >>> union = Candidates(np.array([0, 2]), np.array([5, 6], np.int32), np.array([0.5, 0.5]))
         >>> [array.tolist() for array in withdraw_rejected(rejected, near, near.scores, union)]
         [[0, 2], [5, 6], [0.25, 0.5]]
     """
-    return _withdraw_rejected(*rejected, near.counts, near.codes, weights, *union)
+    return _withdraw_rejected(rejected, near, weights, union)
 
 
-def union_sizes(rows: Adjacency, counts: np.ndarray, neighbours: np.ndarray) -> np.ndarray:
-    """int64[m]: an upper bound for the size of each account's union, to cut batches by."""
+def union_sizes(rows: Adjacency, counts: Integers, neighbours: Integers) -> Offsets:
+    """int64[m]: an upper bound for the size of each account's union, to split batches by."""
     used = np.arange(neighbours.shape[1]) < counts[:, None]
-    return np.where(used, rows.degrees_of(neighbours), 0).sum(axis=1)
+    sizes: Offsets = np.where(used, rows.degrees_of(neighbours), 0).sum(axis=1)
+    return sizes
 
 
-@njit(cache=True, nogil=True)
-def _weighted_union(indptr, codes, counts, neighbours, weights):
+@kernel
+def _weighted_union(
+    rows: Adjacency, counts: Integers, neighbours: Integers, weights: Floats
+) -> Candidates:
+    indptr, codes = rows
     m = len(counts)
     bounds = np.zeros(m, dtype=np.int64)
     for i in range(m):
@@ -120,8 +123,8 @@ def _weighted_union(indptr, codes, counts, neighbours, weights):
             bounds[i] += indptr[b + 1] - indptr[b]
     largest = bounds.max() if m else 0
     keys = np.full(_table_size(largest), -1, dtype=np.int32)
-    places = np.empty(len(keys), dtype=np.int64)
-    slots = np.empty(largest, dtype=np.int64)  # those in use, to empty the table again
+    positions = np.empty(len(keys), dtype=np.int64)
+    slots = np.empty(largest, dtype=np.int64)  # the used ones, to empty the table again
 
     out_indptr = np.zeros(m + 1, dtype=np.int64)
     out_codes = np.empty(bounds.sum(), dtype=np.int32)
@@ -140,49 +143,52 @@ def _weighted_union(indptr, codes, counts, neighbours, weights):
                     slot = (slot + 1) & mask
                 if keys[slot] == -1:
                     keys[slot] = code
-                    places[slot] = end
+                    positions[slot] = end
                     slots[end - start] = slot
                     out_codes[end] = code
                     out_scores[end] = weight
                     end += 1
                 else:
-                    out_scores[places[slot]] += weight
+                    out_scores[positions[slot]] += weight
         for j in range(end - start):
             keys[slots[j]] = -1
         out_indptr[i + 1] = end
-    return out_indptr, out_codes[:end].copy(), out_scores[:end].copy()
+    return Candidates(out_indptr, out_codes[:end].copy(), out_scores[:end].copy())
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _weigh_excluded(
-    indptr, codes, rejected_indptr, rejected, accounts, counts, neighbours, overlaps, scores, times
-):
-    weights = scores.copy()
+    rows: Adjacency, rejected: Adjacency, accounts: Integers, near: Neighbours, times: float
+) -> Floats:
+    indptr, codes = rows
+    weights = near.scores.copy()
     for i in range(len(accounts)):
-        mine = rejected[rejected_indptr[accounts[i]] : rejected_indptr[accounts[i] + 1]]
-        for j in range(counts[i] if len(mine) else 0):
-            theirs = codes[indptr[neighbours[i, j]] : indptr[neighbours[i, j] + 1]]
+        account = accounts[i]
+        mine = rejected.codes[rejected.indptr[account] : rejected.indptr[account + 1]]
+        for j in range(near.counts[i] if len(mine) else 0):
+            neighbour = near.codes[i, j]
+            theirs = codes[indptr[neighbour] : indptr[neighbour + 1]]
             excluded = 0
             for code in mine:
-                at = np.searchsorted(theirs, code)
-                excluded += at < len(theirs) and theirs[at] == code
-            common = overlaps[i, j]
+                excluded += contains(theirs, code)
+            common = near.overlaps[i, j]
             weights[i, j] *= common / (common + times * excluded)
     return weights
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _withdraw_rejected(
-    rejected_indptr, rejected, counts, neighbours, weights, indptr, codes, scores
-):
+    rejected: Adjacency, near: Neighbours, weights: Floats, union: Candidates
+) -> Candidates:
+    indptr, codes, scores = union
     against = np.zeros(codes.max() + 1 if len(codes) else 0)
     out_indptr = np.zeros_like(indptr)
     out_codes, out_scores = codes.copy(), scores.copy()
     end = 0
-    for i in range(len(counts)):
-        for j in range(counts[i]):
-            b = neighbours[i, j]
-            for code in rejected[rejected_indptr[b] : rejected_indptr[b + 1]]:
+    for i in range(len(near.counts)):
+        for j in range(near.counts[i]):
+            b = near.codes[i, j]
+            for code in rejected.codes[rejected.indptr[b] : rejected.indptr[b + 1]]:
                 if code < len(against):
                     against[code] += weights[i, j]
         for at in range(indptr[i], indptr[i + 1]):
@@ -191,17 +197,17 @@ def _withdraw_rejected(
                 out_codes[end], out_scores[end] = codes[at], score
                 end += 1
         out_indptr[i + 1] = end
-        for j in range(counts[i]):
-            b = neighbours[i, j]
-            for code in rejected[rejected_indptr[b] : rejected_indptr[b + 1]]:
+        for j in range(near.counts[i]):
+            b = near.codes[i, j]
+            for code in rejected.codes[rejected.indptr[b] : rejected.indptr[b + 1]]:
                 if code < len(against):
                     against[code] = 0.0
-    return out_indptr, out_codes[:end].copy(), out_scores[:end].copy()
+    return Candidates(out_indptr, out_codes[:end].copy(), out_scores[:end].copy())
 
 
-@njit(cache=True, nogil=True)
-def _table_size(entries):
-    """The power of two that leaves a hash table at most half full."""
+@kernel
+def _table_size(entries: int) -> int:
+    """The smallest power of two that leaves a hash table at most half full."""
     size = 16
     while size < 2 * entries:
         size *= 2

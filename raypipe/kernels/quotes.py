@@ -1,22 +1,23 @@
-"""Do the quotes of a CSV text close? One pass over its bytes."""
+"""Whether the quotes of a CSV text are closed, in one pass over its bytes."""
 
 from __future__ import annotations
 
-import numpy as np
-from numba import njit
+from raypipe.kernels.arrays import Bytes
+from raypipe.kernels.compiled import kernel
 
 LF, CR, QUOTE = b'\n\r"'
 
 
-@njit(cache=True, nogil=True)
-def quotes_close(data: np.ndarray, delimiter: int) -> bool:
-    """Is each quote at an edge of a value, and closed in the line in which it is opened?
+@kernel
+def quotes_close(data: Bytes, delimiter: int) -> bool:
+    """Whether each quote is at an edge of a value, and is closed on the line that opens it.
 
     Args:
         data: uint8[...], the text.
         delimiter: the byte between values.
 
     Example:
+        >>> import numpy as np
         >>> [quotes_close(np.frombuffer(text, np.uint8), ord(",")) for text in (b'"a",b', b'"a,b')]
         [True, False]
     """
@@ -25,7 +26,7 @@ def quotes_close(data: np.ndarray, delimiter: int) -> bool:
     for i in range(len(data)):
         byte = data[i]
         if byte == QUOTE:
-            # Its outer neighbour: behind it if it closes, before it if it opens.
+            # Its outer neighbour: after it if it closes, before it if it opens.
             outer = data[min(i + 1, last)] if inside else data[max(i - 1, 0)]
             at_end = i == (last if inside else 0)
             if not (at_end or outer in (delimiter, LF, CR)):

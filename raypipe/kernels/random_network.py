@@ -1,13 +1,13 @@
-"""The part of a random network that some searches look at: their follow sets and those lists.
+"""The part of a random network that a few searches read: their follow sets and their lists.
 
 A network with given numbers of follows and of followers is drawn by pairing the ends of its follows
-at random. To time a search in it, it need not be drawn as a whole: a search reads the lists of its
-own followees, and counters, sizes and bits as long as the network. So a search in a network that is
-larger than this machine can hold can be timed here, cache misses included.
+at random. To time a search in it, the whole network is not needed: a search reads the lists of its
+own followees, and counters, sizes and bits as long as the network. So a search can be timed in a
+network larger than this machine can hold, cache misses included.
 
-What the numbers do not tell is who is alike. Accounts paired at random have hardly any neighbours,
-real ones have, and their candidates cost time: each account that is to be searched for is given
-*twins*, that share every second followee with it.
+The degrees do not say which accounts are similar. Accounts paired at random have hardly any
+neighbours; real accounts have some, and their candidates cost time. Therefore each account that is
+to be searched for is given *twins*, which share every second followee with it.
 
 Source:
     The configuration model: Molloy and Reed (1995), "A critical point for random graphs with a
@@ -19,56 +19,57 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-from raypipe.kernels.csr import Adjacency
-from raypipe.kernels.similarity_index import HUBS, SimilarityIndex
+from raypipe.kernels.arrays import Indices, Integers, Offsets
+from raypipe.kernels.compiled import kernel
+from raypipe.kernels.csr import Adjacency, lower_bound
+from raypipe.kernels.similarity_index import HUBS, SimilarityIndex, starts_of
 
-#: Rounds of drawing again what an account has drawn twice; then it follows the most followed.
+#: Rounds of replacing followees drawn twice; what is then missing is the most followed accounts.
 _ROUNDS = 20
 
 
 class DrawnPart(NamedTuple):
-    """A part of a network of g accounts that follow somebody, and some that follow nobody.
+    """A part of a network of g accounts with follows, and some without.
 
     Attributes:
-        index: each account is a group of its own, in order of size; followees are ranks among those
-            that occur. Only leaders can be searched for.
+        searched: the index; each account is a group of its own, in order of size, and followees
+            are ranks among those that occur. Only leaders can be searched for.
         rows: follow sets of leaders and twins, as ranks; those of all others are empty.
-        followers: int64[ranks], in the whole network.
+        followers: int64[ranks], number of followers in the whole network.
     """
 
-    index: SimilarityIndex
+    searched: SimilarityIndex
     rows: Adjacency
-    followers: np.ndarray
+    followers: Offsets
 
 
 def draw_part(
-    sizes: np.ndarray,
+    sizes: Indices,
     idle: int,
-    followers: np.ndarray,
-    followees: np.ndarray,
+    followers: Offsets,
+    followees: Offsets,
     share: float,
-    leaders: np.ndarray,
+    leaders: Offsets,
     twins: int,
     rng: np.random.Generator,
 ) -> DrawnPart:
-    """Draw the follow sets of leaders and twins, and who else follows the leaders' followees.
+    """Draw the follow sets of leaders and twins, and the lists of the leaders' followees.
 
     Args:
         sizes: int32[g], number of follows of each account, ascending, above 0.
-        idle: accounts that follow nobody; they come last.
-        followers, followees: int64[d], numbers of followers, descending, above 0, and how many
-            accounts have each.
-        share: of the followers, those that are among the g accounts.
+        idle: number of accounts without follows; they come last.
+        followers, followees: int64[d], numbers of followers, descending, above 0, and the number
+            of accounts with each.
+        share: share of the followers that are among the g accounts.
         leaders: int64, accounts to search for, ascending, more than ``twins`` apart.
-        twins: so many accounts after a leader are made like it.
+        twins: number of accounts after each leader that are made similar to it.
 
     Example:
         >>> sizes, rng = np.full(1000, 3, dtype=np.int32), np.random.default_rng(0)
         >>> part = draw_part(
         ...     sizes, 0, np.array([60]), np.array([50]), 1.0, np.array([7]), 2, rng)
-        >>> np.diff(part.index.list_ptr)[part.rows.row(7)].tolist()
+        >>> np.diff(part.searched.list_ptr)[part.rows.row(7)].tolist()
         [60, 60, 60]
     """
     accounts, codes = _follow_sets(sizes, followers, followees, leaders, twins, rng)
@@ -81,7 +82,7 @@ def draw_part(
     is_read[hubs] = True
     is_read[ranks[np.isin(accounts, leaders)]] = True
     lengths = np.clip(np.round(followers * share), 1, len(sizes)).astype(np.int64)
-    list_ptr = _starts(np.where(is_read, lengths, 0))
+    list_ptr = starts_of(np.where(is_read, lengths, 0))
     lists = np.empty(list_ptr[-1], dtype=np.uint32)
     _fill(list_ptr, lists, *_ends_by_size(sizes), rng)
     known = is_read[ranks]
@@ -91,9 +92,9 @@ def draw_part(
         planes[hub // 8, lists[list_ptr[hub] : list_ptr[hub + 1]]] |= np.uint8(1 << hub % 8)
 
     every = np.arange(len(sizes), dtype=np.int32)
-    indptr = _starts(np.bincount(accounts, minlength=len(sizes) + idle))
+    indptr = starts_of(np.bincount(accounts, minlength=len(sizes) + idle))
     rows = Adjacency(indptr, ranks.astype(np.int32))
-    index = SimilarityIndex(
+    searched = SimilarityIndex(
         group_of=np.concatenate([every, np.full(idle, -1, dtype=np.int32)]),
         sizes=sizes,
         first=every,
@@ -106,10 +107,17 @@ def draw_part(
         size_start=np.searchsorted(sizes, np.arange(sizes[-1] + 2)).astype(np.int32),
         planes=planes,
     )
-    return DrawnPart(index, rows, followers)
+    return DrawnPart(searched, rows, followers)
 
 
-def _follow_sets(sizes, followers, followees, leaders, twins, rng):
+def _follow_sets(
+    sizes: Indices,
+    followers: Offsets,
+    followees: Offsets,
+    leaders: Offsets,
+    twins: int,
+    rng: np.random.Generator,
+) -> tuple[Offsets, Offsets]:
     """(account, followee) of leaders and twins, sorted, without repeats: two int64 arrays."""
     total = int(followees.sum())
     of, followed = _distinct(sizes[leaders], followers, followees, rng)
@@ -122,12 +130,14 @@ def _follow_sets(sizes, followers, followees, leaders, twins, rng):
         own = np.repeat(leaders + twin, more)
         keys.append((leaders[of[kept]] + twin) * total + followed[kept])
         keys.append(own * total + _ends(len(own), followers, followees, rng))
-    keys = np.unique(np.concatenate(keys))
-    return keys // total, keys % total
+    distinct = np.unique(np.concatenate(keys))
+    return distinct // total, distinct % total
 
 
-def _distinct(wanted, followers, followees, rng):
-    """So many distinct followees of each of some accounts, in proportion to their followers."""
+def _distinct(
+    wanted: Integers, followers: Offsets, followees: Offsets, rng: np.random.Generator
+) -> tuple[Offsets, Offsets]:
+    """Distinct followees, ``wanted[i]`` of each account, in proportion to their followers."""
     total = int(followees.sum())
     keys = np.repeat(np.arange(len(wanted)), wanted) * total
     keys += _ends(len(keys), followers, followees, rng)
@@ -147,31 +157,34 @@ def _distinct(wanted, followers, followees, rng):
     return keys // total, keys % total
 
 
-def _ends(count, followers, followees, rng):
-    """Followees at random ends of follows; the most followed are those with the lowest numbers."""
+def _ends(count: int, followers: Offsets, followees: Offsets, rng: np.random.Generator) -> Offsets:
+    """Followees at random ends of follows; the most followed have the lowest numbers."""
     upto = np.cumsum(followers * followees)
     at = rng.integers(0, upto[-1], count)
     row = np.searchsorted(upto, at, side="right")
     first = np.cumsum(followees) - followees
-    return first[row] + (at - upto[row] + followers[row] * followees[row]) // followers[row]
+    end = at - upto[row] + followers[row] * followees[row]
+    drawn: Offsets = first[row] + np.floor_divide(end, followers[row])
+    return drawn
 
 
-def _ends_by_size(sizes):
-    """Distinct sizes; the first account of each, and g; the first end of each, and all ends."""
+def _ends_by_size(sizes: Indices) -> tuple[Indices, Offsets, Offsets]:
+    """Distinct sizes; the first account of each, then g; the first end of each, then all ends."""
     distinct, first, counts = np.unique(sizes, return_index=True, return_counts=True)
-    ends = _starts(distinct.astype(np.int64) * counts)
+    ends = starts_of(distinct.astype(np.int64) * counts)
     return distinct, np.append(first, len(sizes)), ends
 
 
-def _starts(lengths: np.ndarray) -> np.ndarray:
-    starts = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=starts[1:])
-    return starts
-
-
-@njit(nogil=True, cache=True)
-def _fill(list_ptr, lists, sizes, first, ends, rng):
-    """Fill each list with accounts, ascending: one from each of so many equal parts of the ends."""
+@kernel
+def _fill(
+    list_ptr: Offsets,
+    lists: Integers,
+    sizes: Indices,
+    first: Offsets,
+    ends: Offsets,
+    rng: np.random.Generator,
+) -> None:
+    """Fill each list with accounts, ascending, one from each of equal parts of the ends."""
     for rank in range(len(list_ptr) - 1):
         length = list_ptr[rank + 1] - list_ptr[rank]
         row = 0
@@ -186,9 +199,9 @@ def _fill(list_ptr, lists, sizes, first, ends, rng):
             lists[list_ptr[rank] + i] = last
 
 
-@njit(nogil=True, cache=True)
-def _enter(list_ptr, lists, ranks, accounts):
-    """Put accounts, ascending, into lists that they belong to, each in the place of the next."""
+@kernel
+def _enter(list_ptr: Offsets, lists: Integers, ranks: Offsets, accounts: Offsets) -> None:
+    """Write accounts, ascending, into the lists that they belong to, each over the next entry."""
     for i in range(len(ranks)):
         members = lists[list_ptr[ranks[i]] : list_ptr[ranks[i] + 1]]
-        members[min(np.searchsorted(members, accounts[i]), len(members) - 1)] = accounts[i]
+        members[min(lower_bound(members, accounts[i]), len(members) - 1)] = accounts[i]

@@ -1,24 +1,23 @@
-"""Arrays that are not written any more."""
+"""Freezing arrays that tasks share."""
 
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
-from typing import Any
 
 import numpy as np
 
 
-def freeze(value: Any) -> None:
+def freeze(value: object) -> None:
     """Make every array in a value read-only: in its tuples, dicts and dataclasses, at any depth.
 
-    Arrays come out of Ray's object store so. numba compiles a kernel once for arrays that may be
-    written and once more for those that may not: with what all tasks read frozen where it is made,
-    a kernel is compiled once, here or in a task, and there only loaded.
+    Arrays that come out of Ray's object store are read-only. Numba compiles a kernel once for
+    writable arrays and once more for read-only ones. If everything that tasks read is frozen where
+    it is made, each kernel is compiled only once, and tasks load it from the cache.
 
     Example:
-        >>> held = {"degrees": (np.arange(3),)}
-        >>> freeze(held)
-        >>> held["degrees"][0][0] = 1
+        >>> shared = {"degrees": (np.arange(3),)}
+        >>> freeze(shared)
+        >>> shared["degrees"][0][0] = 1
         Traceback (most recent call last):
         ValueError: assignment destination is read-only
     """

@@ -1,29 +1,30 @@
-"""What a neighbour search costs: nanoseconds per step, measured, and their sum per account."""
+"""Estimated cost of a neighbour search: measured nanoseconds per step, summed per account."""
 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
+from raypipe.kernels.arrays import Floats, Indices, Integers, Offsets
+from raypipe.kernels.compiled import kernel
 from raypipe.kernels.similarity_index import HUBS, SimilarityIndex
 
-# To count an entry of a list, to count it and walk it again, to look at a counter, to count a
-# group in a plane. The search chooses by their ratios; they never change what it finds.
+# Nanoseconds to count an entry of a list; to count it and walk it again; to look at a counter; to
+# count a group in a plane. The search chooses its way by their ratios; results do not depend on it.
 COUNT = 0.45
 WALK = 1.1
 LOOK = 0.06
 PLANE = 0.02
-# Of a search, of each of its lists, and of writing a row.
+# Nanoseconds of a search, of each of its lists, and of writing a row.
 SEARCH = 300
 CLIP = 50
 WRITE = 400
 
 
-def estimated_ns(index: SimilarityIndex, threshold: tuple[int, int] = (1, 10)) -> np.ndarray:
-    """Predicted nanoseconds of each account in `top_neighbours`, to cut shards of equal length.
+def estimated_ns(index: SimilarityIndex, threshold: tuple[int, int] = (1, 10)) -> Floats:
+    """Estimated nanoseconds of each account in `top_neighbours`, to split shards of equal length.
 
-    Lists are taken to hold groups of each size in the same proportions as the whole graph does.
-    Members of a group share its search, so they share its cost.
+    Lists are assumed to hold groups of each size in the same proportions as the whole graph.
+    Members of a group share its search, and so its cost.
 
     Args:
         threshold: as for `top_neighbours`.
@@ -32,18 +33,18 @@ def estimated_ns(index: SimilarityIndex, threshold: tuple[int, int] = (1, 10)) -
         float64[n].
 
     Example:
+        >>> from raypipe.kernels.csr import Adjacency, transpose
         >>> from raypipe.kernels.similarity_index import build_index
-        >>> follows = np.array([0, 1, 2, 2]), np.array([2, 2], dtype=np.int32)
-        >>> followers = np.array([0, 0, 0, 2]), np.array([0, 1], dtype=np.int32)
-        >>> cost = estimated_ns(build_index(*follows, *followers))
+        >>> followees = Adjacency(np.array([0, 1, 2, 2]), np.array([2, 2], dtype=np.int32))
+        >>> cost = estimated_ns(build_index(followees, transpose(followees)))
         >>> bool(cost[0] == cost[1] > cost[2])
         True
     """
     p, q = threshold
     sizes = index.sizes.astype(np.int64)
     largest = len(index.size_start) - 2
-    most = np.minimum((sizes * q - 1) // p, largest) if p else np.full_like(sizes, largest)
-    lo, hi = index.size_start[sizes * p // q + 1], index.size_start[most + 1]
+    upper = np.minimum((sizes * q - 1) // p, largest) if p else np.full_like(sizes, largest)
+    lo, hi = index.size_start[sizes * p // q + 1], index.size_start[upper + 1]
     share = (index.set_ptr[hi] - index.set_ptr[lo]) / max(len(index.sets), 1)
     entries, hub_entries, hubs = _sums(index.set_ptr, index.sets, np.diff(index.list_ptr))
     search = _search(sizes, hi - lo, share * entries, share * hub_entries, hubs)
@@ -54,27 +55,28 @@ def estimated_ns(index: SimilarityIndex, threshold: tuple[int, int] = (1, 10)) -
 
 
 def expected_ns(
-    sizes: np.ndarray,
-    accounts: np.ndarray,
-    followers: np.ndarray,
-    followees: np.ndarray,
+    sizes: Integers,
+    accounts: Integers,
+    followers: Integers,
+    followees: Integers,
     threshold: tuple[int, int] = (1, 10),
-) -> np.ndarray:
+) -> Floats:
     """:func:`estimated_ns` of an account with a number of follows, in a randomly paired network.
 
         entries(m) = m * sum over the followees of followers^2 / sum over the followees of followers
 
-    A follow end is met as often as it has followers, so its list is longer than most. No two
-    accounts are taken to have the same follow set.
+    A followee is met in proportion to its followers, so its list is longer than the average one.
+    No two accounts are assumed to have the same follow set.
 
     Args:
-        sizes, accounts: int64[s], numbers of follows, ascending, and how many accounts have each.
-        followers, followees: int64[d], numbers of followers, descending, above 0, and how many
-            accounts have each.
+        sizes, accounts: int64[s], numbers of follows, ascending, and the number of accounts with
+            each.
+        followers, followees: int64[d], numbers of followers, descending, above 0, and the number
+            of accounts with each.
         threshold: as for `top_neighbours`.
 
     Returns:
-        float64[s], predicted nanoseconds of an account.
+        float64[s], estimated nanoseconds of an account.
 
     Source:
         Newman, Strogatz and Watts (2001), "Random graphs with arbitrary degree distributions and
@@ -92,26 +94,34 @@ def expected_ns(
     hi = np.searchsorted(sizes, (sizes * q - 1) // p, side="right") if p else len(sizes)
     hi = np.maximum(lo, hi)
     share = (follows_before[hi] - follows_before[lo]) / follows_before[-1]
-    hubs = np.clip(HUBS - (np.cumsum(followees) - followees), 0, followees)
+    of_hubs = np.clip(HUBS - (np.cumsum(followees) - followees), 0, followees)
     lists, ends = followers.astype(np.float64), float(followers @ followees)
     entries = share * sizes * (lists**2 @ followees) / ends
-    hub_entries = share * sizes * (lists**2 @ hubs) / ends
+    hub_entries = share * sizes * (lists**2 @ of_hubs) / ends
     search = _search(
-        sizes, before[hi] - before[lo], entries, hub_entries, sizes * (lists @ hubs) / ends
+        sizes, before[hi] - before[lo], entries, hub_entries, sizes * (lists @ of_hubs) / ends
     )
-    return WRITE + np.where(sizes, search, 0.0)
+    expected: Floats = WRITE + np.where(sizes, search, 0.0)
+    return expected
 
 
-def _search(sizes, span, entries, hub_entries, hubs):
+def _search(
+    sizes: Integers,
+    span: Integers,
+    entries: Floats,
+    hub_entries: Floats,
+    hubs: Integers | Floats,
+) -> Floats:
     """Nanoseconds of searches, from the number of counters in range, of entries, and of hubs."""
     by_planes = np.minimum(COUNT * hub_entries, PLANE * np.minimum(hubs, HUBS // 8) * span)
     by_tiles = COUNT * (entries - hub_entries) + by_planes + LOOK * span
-    return SEARCH + CLIP * sizes + np.minimum(WALK * entries, by_tiles)
+    search: Floats = SEARCH + CLIP * sizes.astype(np.float64) + np.minimum(WALK * entries, by_tiles)
+    return search
 
 
-@njit(nogil=True, cache=True)
-def _sums(set_ptr, sets, lengths):
-    """Of each group: entries of all its lists, of those of hubs, and its number of hubs."""
+@kernel
+def _sums(set_ptr: Offsets, sets: Indices, lengths: Offsets) -> tuple[Offsets, Offsets, Offsets]:
+    """For each group: entries of all its lists, entries of its hubs' lists, and number of hubs."""
     groups = len(set_ptr) - 1
     entries = np.zeros(groups, dtype=np.int64)
     hub_entries = np.zeros(groups, dtype=np.int64)

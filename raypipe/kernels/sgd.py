@@ -1,8 +1,8 @@
 """The SVD of ratings by stochastic gradient descent, one epoch at a time.
 
-The updates are those of scikit-surprise's SVD, in the same order and without a rounding of its
-own: the same numbers come out, several times sooner, out of plain arrays instead of Python lists,
-and a training can stop after any epoch and go on.
+The updates are those of scikit-surprise's SVD, in the same order and with the same rounding, so the
+results are equal. They come several times sooner, from plain arrays instead of Python lists, and a
+training can stop after any epoch and continue.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+
+from raypipe.kernels.arrays import Floats, Indices
+from raypipe.kernels.compiled import kernel
 
 
 class SvdState(NamedTuple):
-    """What is trained.
+    """The parameters of the model, changed in place by every epoch.
 
     Attributes:
         user_biases: float64[users].
@@ -23,14 +25,14 @@ class SvdState(NamedTuple):
         item_factors: float64[items, d].
     """
 
-    user_biases: np.ndarray
-    item_biases: np.ndarray
-    user_factors: np.ndarray
-    item_factors: np.ndarray
+    user_biases: Floats
+    item_biases: Floats
+    user_factors: Floats
+    item_factors: Floats
 
 
 class Steps(NamedTuple):
-    """A number for each kind of what is trained: learning rates, or weights of the penalty."""
+    """One number for each kind of parameter: learning rates, or weights of the penalty."""
 
     user_biases: float
     item_biases: float
@@ -62,9 +64,9 @@ def start_svd(
 
 def svd_epoch(
     state: SvdState,
-    users: np.ndarray,
-    items: np.ndarray,
-    ratings: np.ndarray,
+    users: Indices,
+    items: Indices,
+    ratings: Floats,
     mean: float,
     rates: Steps,
     penalties: Steps,
@@ -77,7 +79,7 @@ def svd_epoch(
         p_u += rate * (error * q_i - penalty * p_u)       and q_i likewise
 
     Args:
-        users, items: int32[r], who rated and what.
+        users, items: int32[r], user and item of each rating.
         ratings: float64[r].
         mean: of all ratings; 0 where not ``biased``.
 
@@ -92,29 +94,22 @@ def svd_epoch(
         >>> state.user_biases.tolist(), state.item_biases.tolist()
         ([1.0], [1.0])
     """
-    learn(
-        users,
-        items,
-        ratings,
-        float(mean),
-        *state,
-        np.array(rates, np.float64),
-        np.array(penalties, np.float64),
-        bool(biased),
-    )
+    learn(users, items, ratings, float(mean), state, as_array(rates), as_array(penalties), biased)
 
 
-@njit(cache=True, nogil=True)
-def estimate_ratings(
-    users: np.ndarray,
-    items: np.ndarray,
-    mean: float,
-    user_biases: np.ndarray,
-    item_biases: np.ndarray,
-    user_factors: np.ndarray,
-    item_factors: np.ndarray,
-) -> np.ndarray:
-    """float64[m]: mean + b_u + b_i + q_i . p_u, for pairs; what is unknown (-1) adds nothing."""
+def as_array(steps: Steps) -> Floats:
+    """float64[4], as :func:`learn` takes it."""
+    return np.array(steps, np.float64)
+
+
+def estimate_ratings(users: Indices, items: Indices, mean: float, state: SvdState) -> Floats:
+    """float64[m]: mean + b_u + b_i + q_i . p_u for m pairs; an unknown user or item (-1) adds 0."""
+    return _estimate_ratings(users, items, float(mean), state)
+
+
+@kernel
+def _estimate_ratings(users: Indices, items: Indices, mean: float, state: SvdState) -> Floats:
+    user_biases, item_biases, user_factors, item_factors = state
     estimates = np.empty(len(users))
     for at in range(len(users)):
         u, i = users[at], items[at]
@@ -132,12 +127,22 @@ def estimate_ratings(
     return estimates
 
 
-@njit(cache=True, nogil=True)
-def learn(users, items, ratings, mean, bu, bi, pu, qi, rates, penalties, biased):
+@kernel
+def learn(
+    users: Indices,
+    items: Indices,
+    ratings: Floats,
+    mean: float,
+    state: SvdState,
+    rates: Floats,
+    penalties: Floats,
+    biased: bool,
+) -> None:
     """The loop of :func:`svd_epoch`; ``rates`` and ``penalties`` are float64[4].
 
-    In one piece: a call for each rating would take four times as long as 20 factors do.
+    It is one function because a call for each rating would take four times as long as 20 factors.
     """
+    bu, bi, pu, qi = state
     rate_bu, rate_bi, rate_p, rate_q = rates
     penalty_bu, penalty_bi, penalty_p, penalty_q = penalties
     for at in range(len(users)):

@@ -1,11 +1,11 @@
-"""A follow graph renumbered for neighbour search: who shares a set, which sets hold an account.
+"""The similarity index: a follow graph renumbered for neighbour search.
 
 Three renumberings, each made once per graph:
 
-* Accounts with the same follow set form one *group*. Their neighbours differ only by themselves,
-  so the search runs once for all of them, and a hub that 50,000 accounts follow and nobody else
-  counts as one set, not as 50,000. Groups are ordered by size of the set, then by their first
-  account. A range of sizes is then a range of groups, and a list of groups is sorted by size.
+* Accounts with the same follow set form one *group*. Their neighbours differ only by the accounts
+  themselves, so one search serves them all, and 50,000 accounts that follow nothing but the same
+  hub count as one set. Groups are ordered by the size of their set, then by their first account. A
+  range of sizes is then a range of groups, and a list of groups is sorted by size.
 * Followees are ranked by their number of followers, most followed first.
 * The most followed of them, the *hubs*, also get one bit in each group. Eight hubs make a *plane*,
   a byte per group: one vector instruction then counts eight hubs for 64 groups.
@@ -20,16 +20,22 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
+from numpy.typing import NDArray
 
-#: More pay on no graph measured; a row pays only for the planes that it uses.
+from raypipe.kernels.arrays import Bytes, Indices, Integers, Offsets
+from raypipe.kernels.compiled import kernel
+from raypipe.kernels.csr import Adjacency
+
+#: More hubs save time on no graph measured; a search pays only for the planes that it uses.
 HUBS = 64
+
+Groups32 = NDArray[np.uint32]
 
 
 class SimilarityIndex(NamedTuple):
     """A follow graph of n accounts in g groups; plain arrays, made once, shared read-only.
 
-    Takes 8 bytes per follow of a distinct set and, per account, 8 bytes for its code, 8 as a
+    Memory: 8 bytes per follow of a distinct set and, per account, 8 bytes for its code, 8 as a
     followee and at most 24 + HUBS / 8 as a group.
 
     Attributes:
@@ -42,81 +48,79 @@ class SimilarityIndex(NamedTuple):
         sets: int32[follows], followees of each group as ranks, ascending.
         list_ptr: int64[ranks + 1].
         lists: uint32[follows], groups that follow each rank, ascending.
-        size_start: int32[largest set + 2], first group with at least so many followees.
-        planes: uint8[HUBS / 8, g], bit r % 8 of planes[r // 8, group]: follows rank r.
+        size_start: int32[largest set + 2], first group with at least that number of followees.
+        planes: uint8[HUBS / 8, g], bit r % 8 of planes[r // 8, group] is set if the group
+            follows rank r.
     """
 
-    group_of: np.ndarray
-    sizes: np.ndarray
-    first: np.ndarray
-    member_ptr: np.ndarray
-    members: np.ndarray
-    set_ptr: np.ndarray
-    sets: np.ndarray
-    list_ptr: np.ndarray
-    lists: np.ndarray
-    size_start: np.ndarray
-    planes: np.ndarray
+    group_of: Indices
+    sizes: Indices
+    first: Indices
+    member_ptr: Offsets
+    members: Indices
+    set_ptr: Offsets
+    sets: Indices
+    list_ptr: Offsets
+    lists: Groups32
+    size_start: Indices
+    planes: Bytes
 
 
-def build_index(
-    indptr: np.ndarray, indices: np.ndarray, t_indptr: np.ndarray, t_indices: np.ndarray
-) -> SimilarityIndex:
+def build_index(followees: Adjacency, followers: Adjacency) -> SimilarityIndex:
     """Group, rank and lay out a follow graph; O(follows + accounts log accounts).
 
     Args:
-        indptr, indices: int64[n + 1], int32[follows]: followees by follower, ascending,
-            without repeats.
-        t_indptr, t_indices: the same follows as followers by followee.
+        followees, followers: both sides of the graph.
 
     Raises:
-        ValueError: the two halves do not describe the same number of accounts and follows.
+        ValueError: the two sides differ in the number of accounts or follows.
 
     Example:
-        >>> follows = np.array([0, 1, 2, 2]), np.array([2, 2], dtype=np.int32)
-        >>> followers = np.array([0, 0, 0, 2]), np.array([0, 1], dtype=np.int32)
-        >>> build_index(*follows, *followers).group_of.tolist()
+        >>> followees = Adjacency(np.array([0, 1, 2, 2]), np.array([2, 2], dtype=np.int32))
+        >>> followers = Adjacency(np.array([0, 0, 0, 2]), np.array([0, 1], dtype=np.int32))
+        >>> build_index(followees, followers).group_of.tolist()
         [0, 0, -1]
     """
-    if len(indptr) != len(t_indptr) or len(indices) != len(t_indices):
+    if [len(array) for array in followees] != [len(array) for array in followers]:
         raise ValueError("the graph and its transpose differ in accounts or follows")
-    groups = group_equal_sets(indptr[:-1], indptr[1:], indices)
-    followers = np.diff(t_indptr)
-    ranked = np.argsort(-followers, kind="stable")[: np.count_nonzero(followers)]
-    leads = np.full(len(followers), -1, dtype=np.int32)
-    leads[groups.first] = np.arange(len(groups.first), dtype=np.int32)
+    groups = group_equal_sets(followees.indptr[:-1], followees.indptr[1:], followees.codes)
+    degrees = followers.degrees
+    ranked = np.argsort(-degrees, kind="stable")[: np.count_nonzero(degrees)]
+    group_led_by = np.full(len(degrees), -1, dtype=np.int32)
+    group_led_by[groups.first] = np.arange(len(groups.first), dtype=np.int32)
     set_ptr = starts_of(groups.sizes)
-    sets = _sets(leads, set_ptr, ranked, t_indptr, t_indices)
+    sets = _sets(group_led_by, set_ptr, ranked, followers)
     list_ptr = starts_of(count(sets, len(ranked)))
-    lists = turn(set_ptr, sets, list_ptr, np.empty(len(sets), dtype=np.uint32))
+    lists = np.empty(len(sets), dtype=np.uint32)
+    turn(set_ptr, sets, list_ptr, lists)
     return lay_out(groups, set_ptr, sets, list_ptr, lists)
 
 
 class Groups(NamedTuple):
-    """Accounts by follow set; the fields are those of :class:`SimilarityIndex`."""
+    """Accounts grouped by follow set; the fields are those of :class:`SimilarityIndex`."""
 
-    group_of: np.ndarray
-    sizes: np.ndarray
-    first: np.ndarray
-    member_ptr: np.ndarray
-    members: np.ndarray
+    group_of: Indices
+    sizes: Indices
+    first: Indices
+    member_ptr: Offsets
+    members: Indices
 
 
-def group_equal_sets(starts: np.ndarray, stops: np.ndarray, indices: np.ndarray) -> Groups:
-    """Put accounts with the same follow set into one group, groups in order of size.
+def group_equal_sets(starts: Offsets, stops: Offsets, codes: Indices) -> Groups:
+    """Group accounts with the same follow set, in order of the size of the set.
 
     Args:
-        starts, stops: int64[n]: account i follows ``indices[starts[i]:stops[i]]``, ascending.
+        starts, stops: int64[n]: account i follows ``codes[starts[i]:stops[i]]``, ascending.
     """
     degrees = stops - starts
-    set_of, first = _equal_sets(starts, stops, indices)
+    set_of, first = _equal_sets(starts, stops, codes)
     order = np.argsort(degrees[first], kind="stable")
     first = first[order]
-    place = np.empty(len(order), dtype=np.int32)
-    place[order] = np.arange(len(order), dtype=np.int32)
+    position = np.empty(len(order), dtype=np.int32)
+    position[order] = np.arange(len(order), dtype=np.int32)
     following = np.flatnonzero(degrees).astype(np.int32)
     group_of = np.full(len(degrees), -1, dtype=np.int32)
-    group_of[following] = place[set_of[following]]
+    group_of[following] = position[set_of[following]]
     return Groups(
         group_of=group_of,
         sizes=degrees[first].astype(np.int32),
@@ -127,9 +131,9 @@ def group_equal_sets(starts: np.ndarray, stops: np.ndarray, indices: np.ndarray)
 
 
 def lay_out(
-    groups: Groups, set_ptr: np.ndarray, sets: np.ndarray, list_ptr: np.ndarray, lists: np.ndarray
+    groups: Groups, set_ptr: Offsets, sets: Indices, list_ptr: Offsets, lists: Groups32
 ) -> SimilarityIndex:
-    """The index of groups, their sets and the lists of their followees; adds sizes and planes."""
+    """Build the index from groups, their sets and the lists of their followees."""
     largest = groups.sizes.max(initial=0)
     planes = np.zeros((HUBS // 8, len(groups.first)), dtype=np.uint8)
     for hub in range(min(HUBS, len(list_ptr) - 1)):
@@ -145,27 +149,27 @@ def lay_out(
     )
 
 
-def starts_of(lengths: np.ndarray) -> np.ndarray:
-    """int64[len + 1]: where each of some rows starts and, at last, where the last one ends."""
+def starts_of(lengths: Integers) -> Offsets:
+    """int64[len + 1]: the start of each row and, at the end, the end of the last row."""
     starts = np.zeros(len(lengths) + 1, dtype=np.int64)
     np.cumsum(lengths, out=starts[1:])
     return starts
 
 
-@njit(nogil=True, cache=True)
-def count(codes, n):
-    """int64[n]: how often each code comes; np.bincount would copy the codes into 64 bits."""
+@kernel
+def count(codes: Indices, n: int) -> Offsets:
+    """int64[n]: number of occurrences of each code; np.bincount would copy them into 64 bits."""
     counts = np.zeros(n, dtype=np.int64)
     for code in codes:
         counts[code] += 1
     return counts
 
 
-@njit(nogil=True, cache=True)
-def _equal_sets(starts, stops, indices):
-    """Number the distinct rows in order of appearance: the number of each row, first of each.
+@kernel
+def _equal_sets(starts: Offsets, stops: Offsets, codes: Indices) -> tuple[Indices, Indices]:
+    """Number distinct rows in order of appearance: the number of each row, the first of each.
 
-    Open addressing; a row joins a set only after comparison, so hash collisions cost time alone.
+    Open addressing; a row joins a set only after comparison, so hash collisions only cost time.
     """
     n = len(starts)
     slots = 1
@@ -177,7 +181,7 @@ def _equal_sets(starts, stops, indices):
     first = np.empty(n, dtype=np.int32)
     found = 0
     for account in range(n):
-        row = indices[starts[account] : stops[account]]
+        row = codes[starts[account] : stops[account]]
         if len(row) == 0:
             continue
         key = _hash(row)
@@ -191,14 +195,24 @@ def _equal_sets(starts, stops, indices):
                 found += 1
             elif keys[known] == key:
                 other = first[known]
-                if np.array_equal(indices[starts[other] : stops[other]], row):
+                if _equal(codes[starts[other] : stops[other]], row):
                     set_of[account] = known
             slot = (slot + 1) % slots
     return set_of, first[:found].copy()
 
 
-@njit(nogil=True, cache=True)
-def _hash(row):
+@kernel
+def _equal(row: Indices, other: Indices) -> bool:
+    if len(row) != len(other):
+        return False
+    for i in range(len(row)):  # noqa: SIM110 - Numba compiles no generators
+        if row[i] != other[i]:
+            return False
+    return True
+
+
+@kernel
+def _hash(row: Indices) -> np.uint64:
     key = np.uint64(len(row))
     for followee in row:
         key = (key ^ np.uint64(followee)) * np.uint64(0x9E3779B97F4A7C15)
@@ -206,56 +220,60 @@ def _hash(row):
     return key
 
 
-@njit(nogil=True, cache=True)
-def _sets(leads, set_ptr, ranked, t_indptr, t_indices):
-    """Followees of each group; walking them by rank leaves every set sorted without a sort."""
+@kernel
+def _sets(
+    group_led_by: Indices, set_ptr: Offsets, ranked: Offsets, followers: Adjacency
+) -> Indices:
+    """Followees of each group. They are walked by rank, so every set comes out sorted."""
+    indptr, codes = followers
     free = set_ptr[:-1].copy()
     sets = np.empty(set_ptr[-1], dtype=np.int32)
     for rank in range(len(ranked)):
         followee = ranked[rank]
-        for follower in t_indices[t_indptr[followee] : t_indptr[followee + 1]]:
-            group = leads[follower]
+        for follower in codes[indptr[followee] : indptr[followee + 1]]:
+            group = group_led_by[follower]
             if group >= 0:
                 sets[free[group]] = rank
                 free[group] += 1
     return sets
 
 
-@njit(nogil=True, cache=True)
-def turn(ptr, rows, turned_ptr, turned):
-    """The transpose, into ``turned``; walking the rows in order leaves every column sorted."""
+@kernel
+def turn(ptr: Offsets, rows: Integers, turned_ptr: Offsets, turned: Integers) -> None:
+    """Transpose into ``turned``. Rows are walked in order, so every column comes out sorted."""
     free = turned_ptr[:-1].copy()
     for row in range(len(ptr) - 1):
         for column in rows[ptr[row] : ptr[row + 1]]:
             turned[free[column]] = row
             free[column] += 1
-    return turned
 
 
-def co_follow_pairs(indptr: np.ndarray, indices: np.ndarray, t_indptr: np.ndarray) -> np.ndarray:
-    """What counting without any pruning costs: follows of the followees of each account.
+def co_follow_pairs(followees: Adjacency, followers: Adjacency) -> Offsets:
+    """int64[n]: co-follow pairs of each account, the cost of counting overlaps without pruning.
 
         co_follow_pairs(a) = sum over the followees f of a of the number of followers of f
 
-    Args:
-        indptr, indices: followees by follower, int64[n + 1] and int32[follows].
-        t_indptr: int64[n + 1] of the followers by followee.
+    A co-follow pair of a is one of its followees with one of that followee's followers. In graph
+    theory such a path of two edges is called a wedge.
 
-    Returns:
-        int64[n].
+    Args:
+        followees, followers: both sides of the graph; only the lengths of ``followers`` are read.
 
     Example:
-        >>> indptr, followers = np.array([0, 1, 2, 2]), np.array([0, 0, 0, 2])
-        >>> co_follow_pairs(indptr, np.array([2, 2]), followers).tolist()
+        >>> followees = Adjacency(np.array([0, 1, 2, 2]), np.array([2, 2]))
+        >>> followers = Adjacency(np.array([0, 0, 0, 2]), np.array([0, 1]))
+        >>> co_follow_pairs(followees, followers).tolist()
         [2, 2, 0]
     """
-    return _co_follow_pairs(indptr, indices, t_indptr)
+    return count_co_follow_pairs(followees, followers.indptr)
 
 
-@njit(nogil=True, cache=True)
-def _co_follow_pairs(indptr, indices, t_indptr):
-    total = np.zeros(len(indptr) - 1, dtype=np.int64)
-    for account in range(len(total)):
-        for followee in indices[indptr[account] : indptr[account + 1]]:
-            total[account] += t_indptr[followee + 1] - t_indptr[followee]
-    return total
+@kernel
+def count_co_follow_pairs(followees: Adjacency, followers_indptr: Offsets) -> Offsets:
+    """:func:`co_follow_pairs`, where the followers themselves are not at hand."""
+    indptr, codes = followees
+    pairs = np.zeros(len(indptr) - 1, dtype=np.int64)
+    for account in range(len(pairs)):
+        for followee in codes[indptr[account] : indptr[account + 1]]:
+            pairs[account] += followers_indptr[followee + 1] - followers_indptr[followee]
+    return pairs

@@ -2,24 +2,24 @@
 
     T(a, b) = |F(a) & F(b)| / |F(a) | F(b)|,    F(a): the accounts that a follows
 
-The overlap of a set with all others is counted at once: for each followee, walk the list of the
-groups that follow it and add one to the counter of each. All else is about walking less and
-looking at fewer counters, and every bound here is a consequence of the definition:
+The overlaps of a set with all others are counted together: for each followee, walk the list of the
+groups that follow it and add one to the counter of each group. The rest is about walking less and
+looking at fewer counters. Every bound here follows from the definition:
 
 * Length. A set of size s has overlap <= min(m, s) with one of size m, so T > t needs
   t m < s < m / t. Groups are sorted by size: this is one range of counters and of each list.
-* Need. T >= p / q means overlap (p + q) >= p (m + s). The need grows with s, so the need of the
-  smallest set of a tile of counters holds for the whole tile, and the largest counter of a tile
-  tells whether to look into it. It also grows as the k-th best rises.
-* Counters of one byte. An overlap beyond 255 takes two sets of more than 255; when the account
-  asked for has one, the counters of the other large sets are carried over into wider ones before
-  they can overflow. The counters of a million groups stay in the cache of a core.
-* Planes. The list of a hub may hold half of all groups. Where the lists of eight hubs take longer
-  to walk, a vector instruction counts their bits, one byte a group, for 64 groups at a time.
+* Needed overlap. T >= p / q means overlap (p + q) >= p (m + s). The needed overlap grows with s, so
+  that of the smallest set of a tile of counters holds for the whole tile, and the largest counter
+  of a tile tells whether to look into it. It also grows as the k-th best similarity grows.
+* Counters of one byte. An overlap beyond 255 takes two sets of more than 255. If the searched
+  account has such a set, the counters of the other large sets are carried over into wider ones
+  before they can overflow. The counters of a million groups stay in the cache of a core.
+* Planes. The list of a hub may hold half of all groups. Where the lists of eight hubs would take
+  longer to walk, a vector instruction counts their bits, one byte per group, 64 groups at a time.
 
 The counters of the range are then looked at in order or, where few were touched, found again by a
-second walk over the lists. Both choices are made for each account by predicted time, and change
-nothing else. Similarities are compared as integers, cross-multiplied.
+second walk over the lists. Both choices are made for each account by estimated time, and do not
+change the result. Similarities are compared as integers, cross-multiplied.
 
 Source:
     Bayardo, Ma, Srikant (2007), "Scaling up all pairs similarity search", WWW; Xiao, Wang, Lin,
@@ -28,14 +28,22 @@ Source:
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit, types
+from numba import types
 from numba.extending import intrinsic
 
+from raypipe.kernels.arrays import Bytes, Floats, Indices, Int, Integers, Offsets
+from raypipe.kernels.compiled import inlined_kernel, kernel
 from raypipe.kernels.search_cost import COUNT, LOOK, PLANE, WALK, estimated_ns
-from raypipe.kernels.similarity_index import SimilarityIndex, build_index, co_follow_pairs
+from raypipe.kernels.similarity_index import (
+    Groups32,
+    SimilarityIndex,
+    build_index,
+    co_follow_pairs,
+)
 
 __all__ = [
     "Neighbours",
@@ -55,46 +63,53 @@ BLOCK = 128
 OVERLAP, UNION, FIRST, GROUP = range(4)
 
 
-# Called once per search: to pass the arrays of an index takes as long as a short search.
-_once = njit(nogil=True, cache=True, inline="always")
-
-
 class Neighbours(NamedTuple):
-    """The nearest neighbours of m accounts, best first, ties by code; unused places hold -1 or 0.
+    """The nearest neighbours of m accounts, best first, ties by code; padded with -1 or 0.
 
     Attributes:
-        counts: int32[m], neighbours found.
+        counts: int32[m], number of neighbours found.
         codes: int32[m, k].
         overlaps: int32[m, k], number of common followees.
         scores: float64[m, k], overlap / union.
     """
 
-    counts: np.ndarray
-    codes: np.ndarray
-    overlaps: np.ndarray
-    scores: np.ndarray
+    counts: Indices
+    codes: Indices
+    overlaps: Indices
+    scores: Floats
+
+    def take(self, rows: Integers) -> Neighbours:
+        """The neighbours of some of the accounts, in the order of ``rows``."""
+        return Neighbours(
+            self.counts[rows], self.codes[rows], self.overlaps[rows], self.scores[rows]
+        )
+
+    def put(self, rows: Integers, near: Neighbours) -> None:
+        """Write the neighbours of some of the accounts, in place."""
+        self.counts[rows], self.codes[rows] = near.counts, near.codes
+        self.overlaps[rows], self.scores[rows] = near.overlaps, near.scores
 
 
 class _Scratch(NamedTuple):
-    """What one search needs and leaves clean: all counters are zero between searches."""
+    """Working memory of a search, which leaves all counters zero for the next one."""
 
-    count: np.ndarray  # uint8[groups + TILE]
-    wide: np.ndarray  # int32[groups of more than 255 + TILE]
-    starts: np.ndarray  # int64[largest set]
-    stops: np.ndarray  # int64[largest set]
-    plane_work: np.ndarray  # int64[planes]
-    limit: np.ndarray  # uint32[256]
-    best: np.ndarray  # int64[k, 4]
+    counters: Bytes  # uint8[groups + TILE]
+    wide: Indices  # int32[groups of more than 255 + TILE]
+    starts: Offsets  # int64[largest set]
+    stops: Offsets  # int64[largest set]
+    plane_entries: Offsets  # int64[planes]
+    limits: Groups32  # uint32[256]
+    best: Offsets  # int64[k, 4]
 
 
 def top_neighbours(
-    index: SimilarityIndex, rows: np.ndarray, k: int, threshold: tuple[int, int]
+    index: SimilarityIndex, rows: Integers, k: int, threshold: tuple[int, int]
 ) -> Neighbours:
-    """The k other accounts most similar to each of some accounts, above a threshold.
+    """The k other accounts most similar to each account, above a threshold.
 
         T(a, b) = |F(a) & F(b)| / |F(a) | F(b)| > numerator / denominator
 
-    The list of an account does not depend on which others are asked for, nor on their order.
+    The list of an account does not depend on the other accounts of the call, nor on their order.
 
     Args:
         rows: int[m], codes of accounts.
@@ -105,9 +120,10 @@ def top_neighbours(
         ValueError: k or threshold out of range.
 
     Example:
-        >>> follows = np.array([0, 1, 3, 3]), np.array([2, 0, 2], dtype=np.int32)
-        >>> followers = np.array([0, 1, 1, 3]), np.array([1, 0, 1], dtype=np.int32)
-        >>> near = top_neighbours(build_index(*follows, *followers), np.array([0]), 10, (1, 10))
+        >>> from raypipe.kernels.csr import Adjacency, transpose
+        >>> followees = Adjacency(np.array([0, 1, 3, 3]), np.array([2, 0, 2], dtype=np.int32))
+        >>> index = build_index(followees, transpose(followees))
+        >>> near = top_neighbours(index, np.array([0]), 10, (1, 10))
         >>> near.codes[0, : near.counts[0]].tolist(), near.scores[0, 0].item()
         ([1], 0.5)
     """
@@ -116,16 +132,16 @@ def top_neighbours(
         raise ValueError(f"k must be at least 1, not {k}")
     if not 0 <= numerator < denominator <= 2**31:
         raise ValueError(f"threshold must be a fraction in [0, 1) of 32-bit integers: {threshold}")
-    rows = np.asarray(rows, dtype=np.int32)
+    codes = np.asarray(rows, dtype=np.int32)
     # Members of a group come together, so that its search runs once.
-    order = np.argsort(index.group_of[rows], kind="stable")
-    found = no_neighbours(len(rows), k)
-    _search_all(index, rows, order, k, numerator, denominator, found)
+    order = np.argsort(index.group_of[codes], kind="stable")
+    found = no_neighbours(len(codes), k)
+    _search_all(index, codes, order, k, numerator, denominator, found)
     return found
 
 
 def no_neighbours(accounts: int, k: int) -> Neighbours:
-    """Empty lists."""
+    """Empty lists of maximum length k."""
     return Neighbours(
         np.zeros(accounts, dtype=np.int32),
         np.full((accounts, k), -1, dtype=np.int32),
@@ -134,19 +150,27 @@ def no_neighbours(accounts: int, k: int) -> Neighbours:
     )
 
 
-@njit(nogil=True, cache=True)
-def _search_all(index, rows, order, k, p, q, found):
+@kernel
+def _search_all(
+    index: SimilarityIndex,
+    rows: Indices,
+    order: Offsets,
+    k: Int,
+    p: Int,
+    q: Int,
+    found: Neighbours,
+) -> None:
     scratch = new_scratch(index, len(index.size_start) - 2, k)
     searched = -1
     places = 0
-    n_best = 0
+    n_best: Int = 0
     for i in order:
         group = index.group_of[rows[i]]
         if group < 0:
             continue
         if group != searched:
             searched = group
-            # The others in the group are the only ones of similarity 1: they come first.
+            # Only the other members of the group have similarity 1, so they come first.
             others = index.member_ptr[group + 1] - index.member_ptr[group] - 1
             places = max(0, k - others)
             n_best = 0
@@ -157,9 +181,9 @@ def _search_all(index, rows, order, k, p, q, found):
         write(index, rows[i], group, scratch.best, n_best, found, i)
 
 
-@njit(nogil=True, cache=True)
-def new_scratch(index, largest, k):
-    """For searches of up to ``largest`` followees, with ``k`` places at most."""
+@kernel
+def new_scratch(index: SimilarityIndex, largest: Int, k: Int) -> _Scratch:
+    """Working memory for searches of up to ``largest`` followees and ``k`` groups."""
     groups = len(index.sizes)
     large = index.size_start[min(256, len(index.size_start) - 1)]
     return _Scratch(
@@ -173,19 +197,30 @@ def new_scratch(index, largest, k):
     )
 
 
-@_once
-def search(index, group, row, m, bits, places, p, q, strict, scratch):
-    """The best groups, into scratch.best; returns how many.
+@inlined_kernel
+def search(
+    index: SimilarityIndex,
+    group: Int,
+    row: Indices,
+    m: Int,
+    bits: Bytes,
+    places: Int,
+    p: Int,
+    q: Int,
+    strict: Int,
+    scratch: _Scratch,
+) -> Int:
+    """Find the best groups, into scratch.best; returns their number.
 
     Args:
-        p, q, strict: only those with T > p / q, or with T >= p / q if not strict.
-        group: not to be found; -1 for none.
-        row: the followees asked for, as ranks, ascending; those that have no rank are left out.
-        m: number of followees asked for.
-        bits: uint8[planes], those of the followees that are hubs.
-        places: at least 1.
+        group: the group to leave out; -1 for none.
+        row: followees of the searched account, as ranks, ascending; those without rank left out.
+        m: number of followees of the searched account.
+        bits: uint8[planes], the bits of its followees that are hubs.
+        places: maximum number of groups, at least 1.
+        p, q, strict: find groups with T > p / q if strict, else with T >= p / q.
     """
-    count, wide, starts, stops, plane_work, _, best = scratch
+    count, wide, starts, stops, plane_entries, _, best = scratch
     largest = len(index.size_start) - 2
     lo = np.int64(index.size_start[min((p * m + q - 1 + strict) // q, largest + 1)])
     most = largest if p == 0 else min(largest, (m * q - strict) // p)
@@ -194,34 +229,46 @@ def search(index, group, row, m, bits, places, p, q, strict, scratch):
         return 0
     is_wide = len(row) > 255 and hi > len(count) - len(wide)
 
-    entries = _clip(index, row, lo, hi, starts, stops, plane_work)
-    by_lists = _choose(entries, hi - lo, plane_work)
+    entries = _clip(index, row, lo, hi, starts, stops, plane_entries)
+    by_lists = _choose(entries, hi - lo, plane_entries)
     if by_lists and not is_wide:
-        plane_work[:] = 0
-        _count(index.lists, row, starts, stops, plane_work, lo, hi, count)
+        plane_entries[:] = 0
+        _count(index.lists, row, starts, stops, plane_entries, lo, hi, count)
         return _walk(index, group, row, m, starts, stops, places, p, q, strict, scratch)
-    for plane in range(len(plane_work)):
-        if plane_work[plane]:
+    for plane in range(len(plane_entries)):
+        if plane_entries[plane]:
             _count_plane(count[lo:hi], index.planes[plane, lo:hi], bits[plane])
     if is_wide:
         return _search_wide(index, group, row, m, lo, hi, places, p, q, strict, scratch)
-    _count(index.lists, row, starts, stops, plane_work, lo, hi, count)
+    _count(index.lists, row, starts, stops, plane_entries, lo, hi, count)
     n_best = _look(index, group, m, lo, hi, 0, count, places, 0, p, q, strict, best)
     count[lo:hi] = 0
     return n_best
 
 
-@njit(nogil=True, cache=True)
-def _search_wide(index, group, row, m, lo, hi, places, p, q, strict, scratch):
-    """Finish a search in which some overlaps may not fit a byte; the planes are counted."""
-    count, wide, starts, stops, plane_work, _, best = scratch
+@kernel
+def _search_wide(
+    index: SimilarityIndex,
+    group: Int,
+    row: Indices,
+    m: Int,
+    lo: Int,
+    hi: Int,
+    places: Int,
+    p: Int,
+    q: Int,
+    strict: Int,
+    scratch: _Scratch,
+) -> Int:
+    """Finish a search in which overlaps may not fit into a byte; planes are already counted."""
+    count, wide, starts, stops, plane_entries, _, best = scratch
     large = len(count) - len(wide)
     middle = max(lo, large)
     carried = wide[middle - large : hi - large]
     _carry(count[middle:hi], carried)
     for i in range(0, len(row), 255):
         part = slice(i, min(i + 255, len(row)))
-        _count(index.lists, row[part], starts[part], stops[part], plane_work, lo, hi, count)
+        _count(index.lists, row[part], starts[part], stops[part], plane_entries, lo, hi, count)
         _carry(count[middle:hi], carried)
     n_best = _look(index, group, m, lo, middle, 0, count, places, 0, p, q, strict, best)
     n_best = _look(index, group, m, middle, hi, large, wide, places, n_best, p, q, strict, best)
@@ -230,27 +277,35 @@ def _search_wide(index, group, row, m, lo, hi, places, p, q, strict, scratch):
     return n_best
 
 
-@njit(nogil=True, cache=True)
-def _choose(entries, span, plane_work):
-    """Whether to walk the lists again; marks, in plane_work, the planes to count if not."""
+@kernel
+def _choose(entries: Int, span: Int, plane_entries: Offsets) -> bool:
+    """Whether to walk the lists twice; if not, plane_entries marks the planes to count."""
     by_tiles = COUNT * entries + LOOK * span
-    for plane in range(len(plane_work)):
-        saved = COUNT * plane_work[plane] - PLANE * span
+    for plane in range(len(plane_entries)):
+        saved = COUNT * plane_entries[plane] - PLANE * span
         by_tiles -= max(saved, 0.0)
-        plane_work[plane] = saved > 0
+        plane_entries[plane] = saved > 0
     return WALK * entries <= by_tiles
 
 
-@_once
-def _clip(index, row, lo, hi, starts, stops, plane_work):
-    """The part of each list within [lo, hi), short lists whole; returns the number of entries."""
+@inlined_kernel
+def _clip(
+    index: SimilarityIndex,
+    row: Indices,
+    lo: Int,
+    hi: Int,
+    starts: Offsets,
+    stops: Offsets,
+    plane_entries: Offsets,
+) -> Int:
+    """Find the part of each list in [lo, hi), short lists whole; returns the number of entries."""
     list_ptr, lists = index.list_ptr, index.lists
     # A loop of its own: the loads do not wait for one another.
     for i in range(len(row)):
         starts[i] = list_ptr[row[i]]
         stops[i] = list_ptr[row[i] + 1]
-    plane_work[:] = 0
-    hubs = 8 * len(plane_work)
+    plane_entries[:] = 0
+    hubs = 8 * len(plane_entries)
     entries = 0
     for i in range(len(row)):
         start, stop = starts[i], stops[i]
@@ -260,14 +315,14 @@ def _clip(index, row, lo, hi, starts, stops, plane_work):
             if start < stop and lists[stop - 1] >= hi:
                 stop = stops[i] = _lower_bound(lists, start, stop, hi)
         if row[i] < hubs:
-            plane_work[row[i] // 8] += stop - start
+            plane_entries[row[i] // 8] += stop - start
         entries += stop - start
     return entries
 
 
-@njit(nogil=True, cache=True)
-def _lower_bound(lists, start, stop, group):
-    """First position in lists[start:stop], not empty, whose group is not below the given."""
+@kernel
+def _lower_bound(lists: Groups32, start: Int, stop: Int, group: Int) -> Int:
+    """First position in lists[start:stop], not empty, whose group is not below ``group``."""
     left = stop - start
     while left > 1:
         half = left >> 1
@@ -277,9 +332,18 @@ def _lower_bound(lists, start, stop, group):
     return start + 1 if lists[start] < group else start
 
 
-@_once
-def _count(lists, row, starts, stops, planes_done, lo, hi, count):
-    """Add one to the counter of each entry of each list whose plane was not counted."""
+@inlined_kernel
+def _count(
+    lists: Groups32,
+    row: Indices,
+    starts: Offsets,
+    stops: Offsets,
+    planes_done: Offsets,
+    lo: Int,
+    hi: Int,
+    count: Bytes,
+) -> None:
+    """Add one to the counter of each entry of each list, unless its plane is already counted."""
     hubs = 8 * len(planes_done)
     low, span = np.uint32(lo), np.uint32(hi - lo)
     for i in range(len(row)):
@@ -295,38 +359,50 @@ def _count(lists, row, starts, stops, planes_done, lo, hi, count):
     count[hi] = 0
 
 
-@njit(nogil=True, cache=True)
-def _count_plane(count, plane, bits):
+@kernel
+def _count_plane(count: Bytes, plane: Bytes, bits: Int) -> None:
     for i in range(len(count)):
-        count[i] += _popcount(plane[i] & bits)
+        count[i] += _popcount(plane[i] & bits)  # type: ignore[call-arg]  # Numba adds the context
 
 
-@njit(nogil=True, cache=True)
-def _carry(count, wide):
+@kernel
+def _carry(count: Bytes, wide: Indices) -> None:
     for i in range(len(count)):
         wide[i] += count[i]
         count[i] = 0
 
 
 @intrinsic
-def _popcount(typingctx, byte):
-    """Number of bits set in a uint8; NumPy's bitwise_count is not known to Numba."""
+def _popcount(typingctx: object, byte: object) -> tuple[Any, Callable[..., Any]]:
+    """Number of bits set in a uint8; Numba does not know NumPy's bitwise_count."""
 
-    def codegen(context, builder, signature, args):
+    def codegen(context: object, builder: Any, signature: object, args: Any) -> Any:
         return builder.ctpop(args[0])
 
     return types.uint8(types.uint8), codegen
 
 
-@_once
-def _walk(index, group, row, m, starts, stops, places, p, q, strict, scratch):
-    """Judge every group on the lists, and clear its counter so that it is judged once."""
-    count, limit, best = scratch.count, scratch.limit, scratch.best
+@inlined_kernel
+def _walk(
+    index: SimilarityIndex,
+    group: Int,
+    row: Indices,
+    m: Int,
+    starts: Offsets,
+    stops: Offsets,
+    places: Int,
+    p: Int,
+    q: Int,
+    strict: Int,
+    scratch: _Scratch,
+) -> Int:
+    """Check every group on the lists, and clear its counter so that it is checked once."""
+    count, limit, best = scratch.counters, scratch.limits, scratch.best
     sizes, first = index.sizes, index.first
     _set_limit(limit, m, p, q, strict, index.size_start)
     own = np.uint32(group)
-    n_best = 0
-    # Rarest followee first: its followers are the likeliest to be similar, and raise the bound.
+    n_best: Int = 0
+    # Rarest followee first: its followers are the most likely to be similar, and raise the bound.
     for i in range(len(row) - 1, -1, -1):
         for other in index.lists[starts[i] : stops[i]]:
             counted = count[other]
@@ -341,14 +417,14 @@ def _walk(index, group, row, m, starts, stops, places, p, q, strict, scratch):
                     if best[last, OVERLAP] != p or best[last, UNION] != q:
                         p, q = best[last, OVERLAP], best[last, UNION]
                         _set_limit(limit, m, p, q, 0, index.size_start)
-                    # Of the same size and overlap: a later group has a later first member.
+                    # Among equal sizes and overlaps, a later group has a later first member.
                     limit[p] = best[last, GROUP]
     return n_best
 
 
-@njit(nogil=True, cache=True)
-def _set_limit(limit, m, p, q, strict, size_start):
-    """limit[overlap]: groups from here on are too large to be similar enough with it.
+@kernel
+def _set_limit(limit: Groups32, m: Int, p: Int, q: Int, strict: Int, size_start: Indices) -> None:
+    """limit[overlap]: the first group that is too large to be similar enough with that overlap.
 
     T >= p / q, or T > p / q if strict, solved for the size: s <= (overlap (p + q) - strict) / p - m
     """
@@ -359,9 +435,23 @@ def _set_limit(limit, m, p, q, strict, size_start):
         limit[overlap] = size_start[max(size, 0) + 1]
 
 
-@njit(nogil=True, cache=True)
-def _look(index, group, m, lo, hi, base, count, places, n_best, p, q, strict, best):
-    """Judge the groups of [lo, hi) whose counter, at group - base, is large enough."""
+@kernel
+def _look(
+    index: SimilarityIndex,
+    group: Int,
+    m: Int,
+    lo: Int,
+    hi: Int,
+    base: Int,
+    count: Integers,
+    places: Int,
+    n_best: Int,
+    p: Int,
+    q: Int,
+    strict: Int,
+    best: Offsets,
+) -> Int:
+    """Check the groups of [lo, hi) whose counter, at group - base, is large enough."""
     sizes, first = index.sizes, index.first
     if n_best == places:
         p, q, strict = best[places - 1, OVERLAP], best[places - 1, UNION], 0
@@ -391,38 +481,40 @@ def _look(index, group, m, lo, hi, base, count, places, n_best, p, q, strict, be
     return n_best
 
 
-@njit(nogil=True, cache=True)
-def _ratio(p, q):
-    """p / (p + q), a little less, so that rounding never asks for more than is needed."""
+@kernel
+def _ratio(p: Int, q: Int) -> float:
+    """Slightly less than p / (p + q), so that rounding never demands more than is needed."""
     return p / (p + q) * (1 - 1e-9)
 
 
-@njit(nogil=True, cache=True)
-def _need(ratio, sizes):
-    """At most the least overlap that two sets of these sizes together need."""
+@kernel
+def _need(ratio: float, sizes: Int) -> Int:
+    """A lower bound of the overlap that two sets with this sum of sizes need."""
     return np.int64(sizes * ratio) + 1
 
 
-@njit(nogil=True, cache=True)
-def _tile_top(counters):
-    # A fixed length and a plain maximum: the compiler makes vectors of whole registers of it.
-    top = counters[0]
+@kernel
+def _tile_top(counters: Integers) -> Int:
+    # A fixed length and a plain maximum: the compiler turns them into vector instructions.
+    top: Int = counters[0]
     for i in range(TILE):
         top = counters[i] if counters[i] > top else top
     return top
 
 
-@njit(nogil=True, cache=True)
-def _block_top(counters):
-    top = counters[0]
+@kernel
+def _block_top(counters: Integers) -> Int:
+    top: Int = counters[0]
     for i in range(BLOCK):
         top = counters[i] if counters[i] > top else top
     return top
 
 
-@njit(nogil=True, cache=True)
-def _offer(best, n_best, places, overlap, union, first, group):
-    """Put a group in its place by similarity, then first member; returns how many there are."""
+@kernel
+def _offer(
+    best: Offsets, n_best: Int, places: Int, overlap: Int, union: Int, first: Int, group: Int
+) -> Int:
+    """Insert a group by similarity, then first member; returns the number of groups."""
     at = n_best
     while at > 0:
         ours = overlap * best[at - 1, UNION]
@@ -443,15 +535,24 @@ def _offer(best, n_best, places, overlap, union, first, group):
     return n_best
 
 
-@_once
-def write(index, account, group, best, n_best, found, i):
+@inlined_kernel
+def write(
+    index: SimilarityIndex,
+    account: Int,
+    group: Int,
+    best: Offsets,
+    n_best: Int,
+    found: Neighbours,
+    i: Int,
+) -> None:
     """Write row i: the other members of the account's own group, then those of the best groups.
 
     No member comes before the first of its group, so the k best accounts are all in the k best
     groups by (similarity, first member). Tied groups are merged by code.
 
     Args:
-        group: of the account; -1 where the search did not know it: it may be among the best then.
+        group: group of the account; -1 where the search did not know it, so that the account
+            itself may be in one of the best groups.
     """
     codes, overlaps, scores = found.codes, found.overlaps, found.scores
     k = codes.shape[1]

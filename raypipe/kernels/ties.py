@@ -1,9 +1,10 @@
-"""What ties the entries of a list to the account whose list it is: follows between and around them.
+"""Ties between an account and the entries of its list: the follows between and around them.
 
-Most of the work is to count whom an account follows that follow an entry. Three ways find the same,
-and that of fewest steps is taken, account by account: to walk from its followees to whom they
-follow; for each entry, to go through its followers; or to search its followers for each followee.
-So a hub in a list costs no more than the searches, and one among the followees no more than these.
+Most of the time is spent counting the followees of the account that follow an entry. Three ways
+give the same counts, and the one with the fewest steps is chosen for each account: walk from its
+followees to their followees; for each entry, scan its followers; or, for each followee, search the
+followers of the entry. So a hub in a list costs no more than the searches, and neither does a hub
+among the followees.
 """
 
 from __future__ import annotations
@@ -11,71 +12,80 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
-from raypipe.kernels.csr import Adjacency
+from raypipe.kernels.arrays import Bytes, Flags, Indices, Integers, Offsets
+from raypipe.kernels.compiled import kernel
+from raypipe.kernels.csr import Adjacency, contains
 from raypipe.kernels.tanimoto import Neighbours
 
-#: A step of a binary search takes so many times longer than one along a row.
+#: Time of one step of a binary search, in steps along a row.
 _SEARCH = 3
 
 
 class Asked(NamedTuple):
-    """Accounts that have lists, and what is known of each: the rows that ``rows`` names.
+    """The accounts that own lists, with their followees and exclusions.
 
     Attributes:
-        accounts: int[m], codes; -1 for one that is not in the graph.
-        rows: int[m], their rows in the next two; in those of a whole graph, the accounts again.
-        followees: whom they follow; nobody of them stands in their lists.
-        excluded: who is not shown to them, beside followees.
+        accounts: int[m], codes; -1 for an account that is not in the graph.
+        rows: int[m], their rows in the next two fields; for a whole graph, the accounts again.
+        followees: followees of the accounts; none of them is in their lists.
+        excluded: accounts that are excluded from their lists, besides followees.
     """
 
-    accounts: np.ndarray
-    rows: np.ndarray
+    accounts: Integers
+    rows: Integers
     followees: Adjacency
     excluded: Adjacency
 
 
 class Ties(NamedTuple):
-    """Of each entry of some lists, one list after the other.
+    """The ties of each entry, one list after the other.
 
     Attributes:
         follows: bool, the entry follows the account.
-        common: int32, followees of the account that follow the entry, without those that are
-            refused to it or hidden from everybody: whoever hears of them is shown them.
-        first, second: int32, codes of two of these, those that follow fewest, by code where equal;
-            -1: there is none.
+        common: int32, number of followees of the account that follow the entry, without those that
+            are excluded for the account or globally: naming them in a reason would reveal them.
+        first, second: int32, codes of two of these, those with the fewest follows, by code where
+            equal; -1 for none.
         by_near: bool, a neighbour follows the entry.
-        by_followers: bool, a follower of the account follows the entry; looked at only where
-            nothing of the above holds.
+        by_followers: bool, a follower of the account follows the entry; computed only where none of
+            the above holds.
     """
 
-    follows: np.ndarray
-    common: np.ndarray
-    first: np.ndarray
-    second: np.ndarray
-    by_near: np.ndarray
-    by_followers: np.ndarray
+    follows: Flags
+    common: Indices
+    first: Indices
+    second: Indices
+    by_near: Flags
+    by_followers: Flags
+
+
+class _Common(NamedTuple):
+    """The columns of :class:`Ties` about common accounts, for the entries of one list."""
+
+    common: Indices
+    first: Indices
+    second: Indices
 
 
 def ties_of(
     asked: Asked,
-    counts: np.ndarray,
-    lists: np.ndarray,
+    counts: Integers,
+    lists: Integers,
     near: Neighbours,
     followees: Adjacency,
     followers: Adjacency,
-    hidden: np.ndarray,
+    globally_excluded: Bytes,
 ) -> Ties:
-    """The ties of each entry of some lists.
+    """The ties of each entry of the lists.
 
     Args:
         asked: m accounts.
         counts: int32[m], length of each list.
-        lists: int32[m, n], codes, at most 32,767 of each account.
+        lists: int32[m, n], codes, at most 32,767 per account.
         near: the neighbours of the accounts.
         followees, followers: both sides of the graph.
-        hidden: [accounts], other than 0 for who is shown to nobody.
+        globally_excluded: uint8[n], not 0 for accounts that are shown to nobody.
 
     Example:
         >>> from raypipe.kernels.csr import transpose
@@ -87,41 +97,20 @@ def ties_of(
         >>> [column.tolist() for column in found[:4]]
         [[True], [2], [2], [1]]
     """
-    return Ties(
-        *_ties_of(
-            asked.accounts,
-            asked.rows,
-            *asked.followees,
-            *asked.excluded,
-            counts,
-            lists,
-            near.counts,
-            near.codes,
-            *followees,
-            *followers,
-            hidden,
-        )
-    )
+    return _ties_of(asked, counts, lists, near, followees, followers, globally_excluded)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _ties_of(
-    accounts,
-    rows,
-    mine_indptr,
-    mine_codes,
-    excluded_indptr,
-    excluded,
-    counts,
-    lists,
-    near_counts,
-    near,
-    followees_indptr,
-    followees,
-    followers_indptr,
-    followers,
-    hidden,
-):
+    asked: Asked,
+    counts: Integers,
+    lists: Integers,
+    near: Neighbours,
+    followees: Adjacency,
+    followers: Adjacency,
+    globally_excluded: Bytes,
+) -> Ties:
+    accounts, rows, of_accounts, excluded = asked
     total = counts.sum()
     follows = np.zeros(total, dtype=np.bool_)
     common = np.zeros(total, dtype=np.int32)
@@ -129,96 +118,122 @@ def _ties_of(
     second = np.full(total, -1, dtype=np.int32)
     by_near = np.zeros(total, dtype=np.bool_)
     by_followers = np.zeros(total, dtype=np.bool_)
-    # Of every account: -1 for a followee that counts, from 1 the place in the list, 0 for others.
-    role = np.zeros(len(hidden), dtype=np.int16)
+    # For every account: -1 for a followee that counts, 1 + its position in the list, 0 otherwise.
+    role = np.zeros(len(globally_excluded), dtype=np.int16)
     start = 0
     for i in range(len(accounts)):
         account, row = accounts[i], rows[i]
         stop = start + counts[i]
         entries = lists[i, : counts[i]]
-        mine = mine_codes[mine_indptr[row] : mine_indptr[row + 1]]
+        mine = of_accounts.codes[of_accounts.indptr[row] : of_accounts.indptr[row + 1]]
         for code in mine:
-            role[code] = -1 if hidden[code] == 0 else 0
-        for code in excluded[excluded_indptr[row] : excluded_indptr[row + 1]]:
+            role[code] = -1 if globally_excluded[code] == 0 else 0
+        for code in excluded.codes[excluded.indptr[row] : excluded.indptr[row + 1]]:
             role[code] = 0
         for j in range(len(entries)):
             role[entries[j]] = j + 1
-        _count_common(
-            mine, role, entries, followees_indptr, followees, followers_indptr, followers,
-            common[start:stop], first[start:stop], second[start:stop],
-        )  # fmt: skip
-        for neighbour in near[i, : near_counts[i]]:
-            for at in range(followees_indptr[neighbour], followees_indptr[neighbour + 1]):
-                if role[followees[at]] > 0:
-                    by_near[start + role[followees[at]] - 1] = True
-        for j in range(len(entries)):
-            at, entry = start + j, entries[j]
-            if account >= 0:
-                theirs = followees[followees_indptr[entry] : followees_indptr[entry + 1]]
-                follows[at] = _is_in(theirs, account)
-                if not (follows[at] or common[at] or by_near[at]):
-                    by_followers[at] = _meet(
-                        followers[followers_indptr[account] : followers_indptr[account + 1]],
-                        followers[followers_indptr[entry] : followers_indptr[entry + 1]],
-                    )
+        found = _Common(common[start:stop], first[start:stop], second[start:stop])
+        _count_common(mine, role, entries, followees, followers, found)
+        for neighbour in near.codes[i, : near.counts[i]]:
+            for at in range(followees.indptr[neighbour], followees.indptr[neighbour + 1]):
+                position = role[followees.codes[at]]
+                if position > 0:
+                    by_near[start + position - 1] = True
+        if account >= 0:
+            part = Ties(
+                follows[start:stop],
+                found.common,
+                found.first,
+                found.second,
+                by_near[start:stop],
+                by_followers[start:stop],
+            )
+            _find_follows(account, entries, followees, followers, part)
+        for entry in entries:
             role[entry] = 0
         for code in mine:
             role[code] = 0
         start = stop
-    return follows, common, first, second, by_near, by_followers
+    return Ties(follows, common, first, second, by_near, by_followers)
 
 
-@njit(cache=True, nogil=True)
+@kernel
+def _find_follows(
+    account: int,
+    entries: Integers,
+    followees: Adjacency,
+    followers: Adjacency,
+    found: Ties,
+) -> None:
+    """Find the entries that follow the account and, among those without a tie, by_followers."""
+    own = followers.codes[followers.indptr[account] : followers.indptr[account + 1]]
+    for j in range(len(entries)):
+        entry = entries[j]
+        row = followees.codes[followees.indptr[entry] : followees.indptr[entry + 1]]
+        found.follows[j] = contains(row, account)
+        if not (found.follows[j] or found.common[j] or found.by_near[j]):
+            others = followers.codes[followers.indptr[entry] : followers.indptr[entry + 1]]
+            found.by_followers[j] = _meet(own, others)
+
+
+@kernel
 def _count_common(
-    mine, role, entries, followees_indptr, followees, followers_indptr, followers,
-    common, first, second,
-):  # fmt: skip
-    walks, reports = 0, 0
+    mine: Indices,
+    role: Integers,
+    entries: Integers,
+    followees: Adjacency,
+    followers: Adjacency,
+    found: _Common,
+) -> None:
+    walks, scans = 0, 0
     for code in mine:
-        walks += followees_indptr[code + 1] - followees_indptr[code]
+        walks += followees.indptr[code + 1] - followees.indptr[code]
     for entry in entries:
-        length = followers_indptr[entry + 1] - followers_indptr[entry]
-        reports += min(length, _search_steps(length, len(mine)))
-    if walks <= reports:
-        walk(mine, role, followees_indptr, followees, common, first, second)
+        length = followers.indptr[entry + 1] - followers.indptr[entry]
+        scans += min(length, _search_steps(length, len(mine)))
+    if walks <= scans:
+        walk(mine, role, followees, found)
         return
     for j in range(len(entries)):
-        row = followers[followers_indptr[entries[j]] : followers_indptr[entries[j] + 1]]
+        row = followers.codes[followers.indptr[entries[j]] : followers.indptr[entries[j] + 1]]
         if len(row) <= _search_steps(len(row), len(mine)):
-            look(row, role, j, followees_indptr, common, first, second)
+            scan(row, role, j, followees.indptr, found)
         else:
-            search(mine, row, role, j, followees_indptr, common, first, second)
+            search(mine, row, role, j, followees.indptr, found)
 
 
-@njit(cache=True, nogil=True)
-def walk(mine, role, indptr, followees, common, first, second):
-    """Count for all entries: from each followee that counts to whom it follows."""
+@kernel
+def walk(mine: Indices, role: Integers, followees: Adjacency, found: _Common) -> None:
+    """Count for all entries: walk from each followee that counts to its followees."""
+    indptr, codes = followees
     for code in mine:
         if role[code] == -1:
             for at in range(indptr[code], indptr[code + 1]):
-                if role[followees[at]] > 0:
-                    _add(code, role[followees[at]] - 1, indptr, common, first, second)
+                if role[codes[at]] > 0:
+                    _add(code, role[codes[at]] - 1, indptr, found)
 
 
-@njit(cache=True, nogil=True)
-def look(row, role, j, indptr, common, first, second):
-    """Count for entry j: each of its followers, if it is a followee that counts."""
+@kernel
+def scan(row: Indices, role: Integers, j: int, indptr: Offsets, found: _Common) -> None:
+    """Count for entry j: each of its followers that is a followee that counts."""
     for code in row:
         if role[code] == -1:
-            _add(code, j, indptr, common, first, second)
+            _add(code, j, indptr, found)
 
 
-@njit(cache=True, nogil=True)
-def search(mine, row, role, j, indptr, common, first, second):
-    """Count for entry j: each followee that counts, if it is among its followers."""
+@kernel
+def search(
+    mine: Indices, row: Indices, role: Integers, j: int, indptr: Offsets, found: _Common
+) -> None:
+    """Count for entry j: each followee that counts and is among the entry's followers."""
     for code in mine:
-        if role[code] == -1 and _is_in(row, code):
-            _add(code, j, indptr, common, first, second)
+        if role[code] == -1 and contains(row, code):
+            _add(code, j, indptr, found)
 
 
-@njit(cache=True, nogil=True)
-def _search_steps(length, searches):
-    """What it takes to search a row of that length so many times."""
+@kernel
+def _search_steps(length: int, searches: int) -> int:
+    """Time of a number of searches in a row of that length, in steps along a row."""
     halvings = 1
     while length > 0:
         halvings += 1
@@ -226,9 +241,10 @@ def _search_steps(length, searches):
     return _SEARCH * halvings * searches
 
 
-@njit(cache=True, nogil=True)
-def _add(code, j, indptr, common, first, second):
-    """One more that follows entry j; codes come in ascending order, so that of equals one stays."""
+@kernel
+def _add(code: int, j: int, indptr: Offsets, found: _Common) -> None:
+    """Add a common account of entry j. Codes come in ascending order, so ties keep the smaller."""
+    common, first, second = found
     common[j] += 1
     size = indptr[code + 1] - indptr[code]
     if first[j] < 0 or size < indptr[first[j] + 1] - indptr[first[j]]:
@@ -237,19 +253,12 @@ def _add(code, j, indptr, common, first, second):
         second[j] = code
 
 
-@njit(cache=True, nogil=True)
-def _is_in(row, code):
-    """Is the code in a row of ascending ones?"""
-    at = np.searchsorted(row, code)
-    return at < len(row) and row[at] == code
-
-
-@njit(cache=True, nogil=True)
-def _meet(row, other):
-    """Is there a code in both rows? A search in the longer one for each of the shorter one."""
+@kernel
+def _meet(row: Indices, other: Indices) -> bool:
+    """Whether two ascending rows share a code: the longer is searched for codes of the shorter."""
     if len(row) > len(other):
         row, other = other, row
     at = 0
-    while at < len(row) and not _is_in(other, row[at]):
+    while at < len(row) and not contains(other, row[at]):
         at += 1
     return at < len(row)

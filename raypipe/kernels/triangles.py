@@ -1,32 +1,33 @@
-"""Triangles of the undirected graph: three accounts, a follow either way between each two."""
+"""Triangles of the undirected graph: three accounts with a follow between each two of them."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from raypipe.kernels.arrays import Indices, Offsets
+from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency
 
 
 class Triangles(NamedTuple):
-    """How the accounts around each account know each other.
+    """Degree and number of triangles of each account, in the undirected graph.
 
     Attributes:
         degrees: int64[n], accounts that follow an account or are followed by it.
-        triangles: int64[n], pairs of them between which there is a follow.
+        triangles: int64[n], pairs of these accounts with a follow between them.
     """
 
-    degrees: np.ndarray
-    triangles: np.ndarray
+    degrees: Offsets
+    triangles: Offsets
 
 
 def count_triangles(followees: Adjacency, followers: Adjacency) -> Triangles:
-    """Triangles at each account; each triangle counts at its three corners.
+    """Triangles at each account; each triangle counts at all three of its corners.
 
-    Every edge points to the end with more edges (on a tie, with the smaller code), so that few
-    point away from any account: at most sqrt(2 edges).
+    Every edge points to the end with more edges (on a tie, to the smaller code), so that at most
+    sqrt(2 edges) point away from any account.
 
     Args:
         followees, followers: both sides of a graph of n accounts.
@@ -41,17 +42,17 @@ def count_triangles(followees: Adjacency, followers: Adjacency) -> Triangles:
         >>> count_triangles(followees, followers).triangles.tolist()
         [1, 1, 1]
     """
-    degrees = _degrees(*followees, *followers)
-    order = np.argsort(-degrees, kind="stable")  # those that are met most, side by side
-    place = np.empty(len(order), np.int32)
-    place[order] = np.arange(len(order), dtype=np.int32)
-    pointed = _pointed(*followees, *followers, order, place, int(degrees.sum()) // 2)
-    return Triangles(degrees, _triangles(*pointed)[place])
+    degrees = _degrees(followees, followers)
+    order = np.argsort(-degrees, kind="stable")  # the most connected accounts, side by side
+    rank = np.empty(len(order), np.int32)
+    rank[order] = np.arange(len(order), dtype=np.int32)
+    pointed = _pointed(followees, followers, order, rank, int(degrees.sum()) // 2)
+    return Triangles(degrees, _triangles(pointed)[rank])
 
 
-@njit(cache=True, nogil=True)
-def _union(one, other, out):
-    """Merge two ascending rows, a code in both once; returns the number of codes."""
+@kernel
+def _union(one: Indices, other: Indices, out: Indices) -> int:
+    """Merge two ascending rows, each code once; returns the number of codes."""
     i, j, count = 0, 0, 0
     while i < len(one) or j < len(other):
         if j == len(other) or (i < len(one) and one[i] < other[j]):
@@ -66,50 +67,55 @@ def _union(one, other, out):
     return count
 
 
-@njit(cache=True, nogil=True)
-def _room(indptr, other_indptr):
+@kernel
+def _room(rows: Adjacency, others: Adjacency) -> Indices:
+    """Room for the longest union of two rows of one account."""
     largest = 0
-    for a in range(len(indptr) - 1):
-        largest = max(largest, indptr[a + 1] - indptr[a] + other_indptr[a + 1] - other_indptr[a])
+    for a in range(len(rows.indptr) - 1):
+        length = rows.indptr[a + 1] - rows.indptr[a] + others.indptr[a + 1] - others.indptr[a]
+        largest = max(largest, length)
     return np.empty(largest, dtype=np.int32)
 
 
-@njit(cache=True, nogil=True)
-def _degrees(indptr, codes, other_indptr, others):
-    row = _room(indptr, other_indptr)
-    found = np.empty(len(indptr) - 1, dtype=np.int64)
-    for a in range(len(found)):
-        found[a] = _union(
-            codes[indptr[a] : indptr[a + 1]], others[other_indptr[a] : other_indptr[a + 1]], row
-        )
-    return found
+@kernel
+def _degrees(rows: Adjacency, others: Adjacency) -> Offsets:
+    indptr, codes = rows
+    row = _room(rows, others)
+    degrees = np.empty(len(indptr) - 1, dtype=np.int64)
+    for a in range(len(degrees)):
+        other = others.codes[others.indptr[a] : others.indptr[a + 1]]
+        degrees[a] = _union(codes[indptr[a] : indptr[a + 1]], other, row)
+    return degrees
 
 
-@njit(cache=True, nogil=True)
-def _pointed(indptr, codes, other_indptr, others, order, place, edges):
-    """For each account the edges that point away from it; all accounts by their place."""
-    row = _room(indptr, other_indptr)
+@kernel
+def _pointed(
+    rows: Adjacency, others: Adjacency, order: Offsets, rank: Indices, edges: int
+) -> Adjacency:
+    """The edges that point away from each account; accounts are numbered by their rank."""
+    indptr, codes = rows
+    row = _room(rows, others)
     out_indptr = np.zeros(len(indptr), dtype=np.int64)
     out = np.empty(edges, dtype=np.int32)
     end = 0
     for i in range(len(order)):
         a = order[i]
-        count = _union(
-            codes[indptr[a] : indptr[a + 1]], others[other_indptr[a] : other_indptr[a + 1]], row
-        )
+        other = others.codes[others.indptr[a] : others.indptr[a + 1]]
+        count = _union(codes[indptr[a] : indptr[a + 1]], other, row)
         for b in row[:count]:
-            if place[b] < i:
-                out[end] = place[b]
+            if rank[b] < i:
+                out[end] = rank[b]
                 end += 1
         out_indptr[i + 1] = end
-    return out_indptr, out
+    return Adjacency(out_indptr, out)
 
 
-@njit(cache=True, nogil=True)
-def _triangles(indptr, codes):
-    found = np.zeros(len(indptr) - 1, dtype=np.int64)
-    marked = np.zeros(len(found), dtype=np.bool_)
-    for a in range(len(found)):
+@kernel
+def _triangles(pointed: Adjacency) -> Offsets:
+    indptr, codes = pointed
+    counts = np.zeros(len(indptr) - 1, dtype=np.int64)
+    marked = np.zeros(len(counts), dtype=np.bool_)
+    for a in range(len(counts)):
         mine = codes[indptr[a] : indptr[a + 1]]
         for b in mine:
             marked[b] = True
@@ -117,10 +123,10 @@ def _triangles(indptr, codes):
             closed = 0
             for c in codes[indptr[b] : indptr[b + 1]]:
                 if marked[c]:
-                    found[c] += 1
+                    counts[c] += 1
                     closed += 1
-            found[b] += closed
-            found[a] += closed
+            counts[b] += closed
+            counts[a] += closed
         for b in mine:
             marked[b] = False
-    return found
+    return counts

@@ -1,8 +1,8 @@
-"""Walks of two steps: from an account to those in the middle, and on to whom these follow.
+"""Walks of two steps: from an account to intermediaries, and on to the accounts these follow.
 
-Walks from one account reach a large part of the graph, so their weights are summed up in an array
-as long as it: that is two to three times as fast here as a hash table, which is better where few
-and short rows are united (:mod:`raypipe.kernels.neighbourhood`).
+Walks from one account reach a large part of the graph, so their weights are summed in an array as
+long as the graph. Here that is two to three times as fast as a hash table, which is better where a
+few short rows are united (:mod:`raypipe.kernels.neighbourhood`).
 """
 
 from __future__ import annotations
@@ -10,25 +10,27 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
 
+from raypipe.kernels.arrays import Flags, Floats, Integers, Offsets
+from raypipe.kernels.candidates import Candidates
+from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.topk import keep_best
 
-#: Of :func:`best_of_walks`, for each walk, on a machine that may not be this one.
+#: Nanoseconds of :func:`best_of_walks` for each walk, on the machine that this was measured on.
 NS_PER_WALK = 5.0
 
 
-def weights_of(follows: np.ndarray, weight: str, most: int | None = None) -> np.ndarray:
+def weights_of(follows: Offsets, weight: str, max_follows: int | None = None) -> Floats:
     """float64[n]: 1/log(2 + follows) of every account, or 1; 0 for those that follow too many.
 
-    Logarithms are those of the C library, one a distinct number of follows: the last bits of
-    NumPy's vector code depend on the CPU, and these weights end in published scores.
+    Logarithms are those of the C library, one per distinct number of follows: the last bits of
+    NumPy's vector code depend on the CPU, and these weights end up in published scores.
 
     Args:
-        follows: int64[n], how many each account follows.
+        follows: int64[n], number of follows of each account.
         weight: ``inverse_log`` or ``none``.
-        most: an account that follows more is not walked through; None: each is.
+        max_follows: no walk passes through an account that follows more; None: no maximum.
 
     Example:
         >>> weights_of(np.array([0, 1, 9]), "inverse_log", 5).round(3).tolist()
@@ -36,73 +38,78 @@ def weights_of(follows: np.ndarray, weight: str, most: int | None = None) -> np.
         >>> weights_of(np.array([0, 1, 9]), "none").tolist()
         [1.0, 1.0, 1.0]
     """
-    sizes, place = np.unique(follows, return_inverse=True)
+    distinct, position = np.unique(follows, return_inverse=True)
     plain = weight == "none"
-    of_sizes = np.array([1.0 if plain else 1 / math.log(2 + size) for size in sizes.tolist()])
-    if most is not None:
-        of_sizes[sizes > most] = 0.0
-    return of_sizes[place]
+    weights = np.array([1.0 if plain else 1 / math.log(2 + size) for size in distinct.tolist()])
+    if max_follows is not None:
+        weights[distinct > max_follows] = 0.0
+    return weights[position]
 
 
 def best_of_walks(
     intermediaries: Adjacency,
     rows: Adjacency,
-    weights: np.ndarray,
-    retrieved: np.ndarray,
-    accounts: np.ndarray,
-    wanted: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """For each account, the best of those that walks through its middle lead to.
+    weights: Floats,
+    retrieved: Flags,
+    accounts: Integers,
+    wanted: Integers,
+) -> Candidates:
+    """The best candidates of each account that walks through its intermediaries reach.
 
         score(a, c) = sum of weights[b] over the b in a's row of intermediaries whose row holds c
 
-    The sum runs over b by code, so its bits do not depend on the sharding. One account's codes are
-    held at a time, and only its best are kept: 8 bytes for each account of the graph, 12 for each
-    code that the account with most walks may reach.
+    The sum runs over b by code, so its bits do not depend on the sharding. The codes of one account
+    are held at a time, and only its best are kept: 8 bytes for each account of the graph, 12 for
+    each code that the account with most walks may reach.
 
     Args:
         intermediaries, rows: two sides of a graph of n accounts; they may be the same one.
-        weights: float64[n], not negative; an account of weight 0 is not walked through.
-        retrieved: bool[n], who may be among the best.
+        weights: float64[n], not negative; no walk passes through an account of weight 0.
+        retrieved: bool[n], False for accounts that must not be retrieved.
         accounts: int[m], codes.
-        wanted: int64[m], how many to keep.
+        wanted: int64[m], maximum number of candidates of each account.
 
     Returns:
-        indptr int64[m + 1], codes int32[...] and scores float64[...]; a row's codes in no
-        particular, but always the same, order; ties at the end of a row are decided by code.
+        Candidates in no particular, but always the same, order; ties at the end of a row are
+        decided by code.
 
     Example:
         >>> rows = Adjacency(np.array([0, 2, 4, 5]), np.array([1, 2, 0, 2, 0], dtype=np.int32))
         >>> weights, retrieved = np.array([1, 0.5, 0.25]), np.ones(3, dtype=bool)
-        >>> indptr, codes, scores = best_of_walks(
+        >>> found = best_of_walks(
         ...     rows, rows, weights, retrieved, np.array([0]), np.array([1]))
-        >>> codes.tolist(), scores.tolist()
+        >>> found.codes.tolist(), found.scores.tolist()
         ([0], [0.75])
     """
-    return _best_of_walks(*intermediaries, *rows, weights, retrieved, accounts, wanted)
+    return _best_of_walks(intermediaries, rows, weights, retrieved, accounts, wanted)
 
 
 def count_walks(
-    intermediaries: Adjacency, rows: Adjacency, weights: np.ndarray, accounts: np.ndarray
-) -> np.ndarray:
-    """int64[m]: how many walks there are from each account; takes what :func:`best_of_walks` does.
+    intermediaries: Adjacency, rows: Adjacency, weights: Floats, accounts: Integers
+) -> Offsets:
+    """int64[m]: number of walks from each account; arguments as for :func:`best_of_walks`.
 
     Example:
         >>> rows = Adjacency(np.array([0, 2, 4, 5]), np.array([1, 2, 0, 2, 0], dtype=np.int32))
         >>> count_walks(rows, rows, np.array([1, 0, 1.0]), np.array([0, 1])).tolist()
         [1, 3]
     """
-    return _count_walks(*intermediaries, rows.indptr, weights, accounts)
+    return _count_walks(intermediaries, rows, weights, accounts)
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _best_of_walks(
-    intermediaries_indptr, intermediaries, indptr, codes, weights, retrieved, accounts, wanted
-):
+    intermediaries: Adjacency,
+    rows: Adjacency,
+    weights: Floats,
+    retrieved: Flags,
+    accounts: Integers,
+    wanted: Integers,
+) -> Candidates:
+    middle_indptr, middle = intermediaries
+    indptr, codes = rows
     m, n = len(accounts), len(retrieved)
-    bounds = np.minimum(
-        _count_walks(intermediaries_indptr, intermediaries, indptr, weights, accounts), n
-    )
+    bounds = np.minimum(_count_walks(intermediaries, rows, weights, accounts), n)
     largest = bounds.max() if m else 0
     sums = np.zeros(n, dtype=np.float64)
     reached = np.empty(largest + 1, dtype=np.int32)
@@ -115,9 +122,7 @@ def _best_of_walks(
     for i in range(m):
         if wanted[i] > 0:
             found = 0
-            for b in intermediaries[
-                intermediaries_indptr[accounts[i]] : intermediaries_indptr[accounts[i] + 1]
-            ]:
+            for b in middle[middle_indptr[accounts[i]] : middle_indptr[accounts[i] + 1]]:
                 if weights[b] != 0:
                     for at in range(indptr[b], indptr[b + 1]):
                         code = codes[at]
@@ -136,17 +141,18 @@ def _best_of_walks(
             out_scores[end : end + count] = scores[:count]
             end += count
         out_indptr[i + 1] = end
-    return out_indptr, out_codes[:end].copy(), out_scores[:end].copy()
+    return Candidates(out_indptr, out_codes[:end].copy(), out_scores[:end].copy())
 
 
-@njit(cache=True, nogil=True)
-def _count_walks(intermediaries_indptr, intermediaries, indptr, weights, accounts):
-    found = np.zeros(len(accounts), dtype=np.int64)
+@kernel
+def _count_walks(
+    intermediaries: Adjacency, rows: Adjacency, weights: Floats, accounts: Integers
+) -> Offsets:
+    middle_indptr, middle = intermediaries
+    counts = np.zeros(len(accounts), dtype=np.int64)
     for i in range(len(accounts)):
         account = accounts[i]
-        for b in intermediaries[
-            intermediaries_indptr[account] : intermediaries_indptr[account + 1]
-        ]:
+        for b in middle[middle_indptr[account] : middle_indptr[account + 1]]:
             if weights[b] != 0:
-                found[i] += indptr[b + 1] - indptr[b]
-    return found
+                counts[i] += rows.indptr[b + 1] - rows.indptr[b]
+    return counts

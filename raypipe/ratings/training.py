@@ -1,6 +1,6 @@
-"""One algorithm on one fold: learn from the training, estimate what is held out.
+"""Train one algorithm on one fold, and estimate the held-out ratings.
 
-SVD is our own kernel, which gives scikit-surprise's numbers; all others are scikit-surprise's own.
+SVD is a kernel of raypipe, with scikit-surprise's results; all others are scikit-surprise's own.
 """
 
 from __future__ import annotations
@@ -13,22 +13,23 @@ import numpy as np
 
 from raypipe.config import Section
 from raypipe.errors import ConfigError, InputError
+from raypipe.kernels.arrays import Floats, Integers
 from raypipe.kernels.sgd import SvdState, estimate_ratings, start_svd, svd_epoch
 from raypipe.ratings.algorithms import SVD, Baselines, CoClustering, Similarity, SlopeOne
 from raypipe.ratings.data import Fold, HeldOut, Training
 
-Estimate = Callable[[HeldOut], np.ndarray]
+Estimate = Callable[[HeldOut], Floats]
 
 
 class Estimated(NamedTuple):
-    """What came of one fold.
+    """Estimates of one fold.
 
     Attributes:
         estimates: float64[m], within the scale.
-        fit_seconds, test_seconds: how long learning and estimating took.
+        fit_seconds, test_seconds: seconds of training and of estimating.
     """
 
-    estimates: np.ndarray
+    estimates: Floats
     fit_seconds: float
     test_seconds: float
 
@@ -36,50 +37,52 @@ class Estimated(NamedTuple):
 def estimate_fold(
     parameters: Section, fold: Fold, scale: tuple[float, float], seed: int
 ) -> Estimated:
-    """Learn from a fold's training, and estimate its held-out ratings.
+    """Train on a fold, and estimate its held-out ratings.
 
     Args:
-        parameters: of one of :data:`raypipe.ratings.algorithms.ALGORITHMS`; its class says which.
-        scale: estimates are cut to it.
-        seed: where the training starts.
+        parameters: their class is one of :data:`raypipe.ratings.algorithms.ALGORITHMS`.
+        scale: estimates are clipped to it.
+        seed: seed of the initial values.
 
     Raises:
-        InputError: the algorithm cannot learn from such ratings.
-        ConfigError: the training left the finite numbers.
+        InputError: the algorithm cannot be trained on these ratings.
+        ConfigError: training diverged (non-finite values).
     """
     started = time.perf_counter()
-    fit = _fit_svd if isinstance(parameters, SVD) else _fit_surprise
-    estimate = fit(parameters, fold.training, scale, seed)
+    if isinstance(parameters, SVD):
+        estimate = _fit_svd(parameters, fold.training, seed)
+    else:
+        estimate = _fit_surprise(parameters, fold.training, scale, seed)
     fitted = time.perf_counter()
     estimates = clip(estimate(fold.held_out), scale, type(parameters).__name__)
     return Estimated(estimates, fitted - started, time.perf_counter() - fitted)
 
 
-def clip(estimates: np.ndarray, scale: tuple[float, float], algorithm: str) -> np.ndarray:
-    """The estimates cut to the scale.
+def clip(estimates: Floats, scale: tuple[float, float], algorithm: str) -> Floats:
+    """Clip estimates to the scale.
 
     Raises:
-        ConfigError: one of them is no number.
+        ConfigError: training diverged (non-finite values).
     """
     if not np.isfinite(estimates).all():
         raise ConfigError(
-            f"sources.factors.parameters: the training of {algorithm} left the finite numbers; "
-            "lower its learning rates, or the deviation that it starts from"
+            f"sources.factors.parameters: training {algorithm} diverged (non-finite values); "
+            "lower its learning rates, or the deviation of its initial values"
         )
-    return np.clip(estimates, *scale)
+    clipped: Floats = np.clip(estimates, *scale)
+    return clipped
 
 
 def svd_by_epoch(
     parameters: SVD, training: Training, seed: int, epochs: Sequence[int]
 ) -> Iterator[Estimate]:
-    """One training of SVD, looked at after each of some numbers of epochs.
+    """Train SVD, and yield estimates after several numbers of epochs.
 
     Args:
-        epochs: ascending; ``parameters.n_epochs`` is not asked.
+        epochs: ascending; replaces ``parameters.n_epochs``.
 
     Yields:
-        A function that estimates ratings as the training stands; valid until the next one is asked
-        for.
+        A function that estimates ratings with the current state; valid until the next one.
     """
     mean = float(np.mean(training.values))
     start = mean if parameters.biased else 0.0
@@ -109,17 +112,17 @@ def svd_by_epoch(
 
 
 def _svd_estimate(state: SvdState, start: float, unknown: float | None) -> Estimate:
-    """Args: unknown: the estimate where user or item is unknown; None: what is known adds up."""
+    """Args: unknown: the estimate if user or item is unknown; None: add up the known parts."""
 
-    def estimate(held_out: HeldOut) -> np.ndarray:
+    def estimate(held_out: HeldOut) -> Floats:
         users, items = held_out.users, held_out.items
-        found = estimate_ratings(users, items, start, *state)
+        found = estimate_ratings(users, items, start, state)
         return found if unknown is None else np.where((users < 0) | (items < 0), unknown, found)
 
     return estimate
 
 
-def _fit_svd(parameters: SVD, training: Training, scale: tuple, seed: int) -> Estimate:
+def _fit_svd(parameters: SVD, training: Training, seed: int) -> Estimate:
     return next(svd_by_epoch(parameters, training, seed, [parameters.n_epochs]))
 
 
@@ -138,29 +141,28 @@ def _fit_surprise(
         try:
             found = algorithm.estimate(user, item)
         except PredictionImpossible:
-            return algorithm.default_prediction()
-        return found[0] if isinstance(found, tuple) else found
+            found = algorithm.default_prediction()
+        return float(found[0] if isinstance(found, tuple) else found)
 
-    def estimate(held_out: HeldOut) -> np.ndarray:
+    def estimate(held_out: HeldOut) -> Floats:
         pairs = zip(held_out.users.tolist(), held_out.items.tolist(), strict=True)
         return np.array([estimate_pair(*pair) for pair in pairs], np.float64)
 
     return estimate
 
 
-def _check_whole(values: np.ndarray, name: str) -> None:
-    """scikit-surprise holds ratings as C integers there: it cuts 3.5 to 3, and says nothing."""
+def _check_whole(values: Floats, name: str) -> None:
+    """Some algorithms of scikit-surprise use C integers: they truncate 3.5 to 3 silently."""
     fractions = values[values != np.floor(values)]
     if len(fractions):
         raise InputError(
-            f"{name}: found the rating {fractions[0]:g}, expected whole numbers, which is all that "
-            "scikit-surprise counts with there; multiply ratings and scale, or take another "
-            "algorithm"
+            f"{name}: found the rating {fractions[0]:g}, expected whole numbers: scikit-surprise "
+            "truncates them; multiply ratings and scale, or use another algorithm"
         )
 
 
 def _arguments(parameters: Section, seed: int) -> dict[str, Any]:
-    """The parameters as scikit-surprise takes them."""
+    """The parameters in the form that scikit-surprise takes."""
     arguments = dict(parameters)
     for name, value in arguments.items():
         if isinstance(value, Similarity | Baselines):
@@ -182,18 +184,20 @@ _TAKES = {
 
 
 def _trainset(training: Training, scale: tuple[float, float]) -> Any:
-    """The training as scikit-surprise holds it: dicts of lists of pairs, of Python numbers.
+    """The training in scikit-surprise's form: dicts of lists of pairs of Python numbers.
 
-    Equal numbers are one object, which saves a third of its memory.
+    Equal numbers are one object, which saves a third of the memory.
     """
     from surprise import Trainset
 
     numbers = np.empty(max(training.user_count, training.item_count), object)
     numbers[:] = range(len(numbers))
-    distinct, place = np.unique(training.values, return_inverse=True)
-    values = distinct.astype(object)[place]
+    distinct, position = np.unique(training.values, return_inverse=True)
+    values = distinct.astype(object)[position]
 
-    def rows(count: int, order: np.ndarray, of: np.ndarray, others: np.ndarray) -> dict:
+    def rows(
+        count: int, order: Integers, of: Integers, others: Integers
+    ) -> dict[int, list[tuple[int, float]]]:
         ends = np.searchsorted(of[order], np.arange(1, count + 1)).tolist()
         return {
             row: list(zip(numbers[others[at]].tolist(), values[at].tolist(), strict=True))

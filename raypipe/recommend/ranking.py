@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from raypipe.kernels.candidate_union import CandidateUnion
+from raypipe.kernels.candidates import BestLists
 from raypipe.kernels.topk import best_of_groups, best_of_rows, fill_up
 from raypipe.recommend.sources import Candidates
 
@@ -61,9 +62,9 @@ def fill_from(
         >>> lists.codes.tolist(), lists.sources.tolist()
         ([[5, 9, -1]], [[0, 1, 0]])
     """
-    best = best_of_rows(*candidates, eligible, lists.codes.shape[1])
-    filled = fill_up(lists[:3], best)
-    is_new = (lists.codes < 0) & (filled[1] >= 0)
+    best = best_of_rows(candidates, eligible, lists.codes.shape[1])
+    filled = fill_up(BestLists(*lists[:3]), best)
+    is_new = (lists.codes < 0) & (filled.codes >= 0)
     return Recommendations(*filled, np.where(is_new, np.uint8(index), lists.sources))
 
 
@@ -89,8 +90,7 @@ def best_of_blend(
         ([[7, 5, -1]], [[0, 4, 0]])
     """
     leading = np.argmin(union.ranks, axis=1).astype(np.int32)
-    counts, codes, best, groups = best_of_groups(
-        union.indptr, union.codes, scores, leading, len(indices), n, limit
-    )
-    sources = np.where(codes >= 0, indices[groups], 0).astype(np.uint8)
-    return Recommendations(counts, codes, best, sources)
+    candidates = Candidates(union.indptr, union.codes, scores)
+    best, groups = best_of_groups(candidates, leading, len(indices), n, limit)
+    sources = np.where(best.codes >= 0, indices[groups], 0).astype(np.uint8)
+    return Recommendations(*best, sources)

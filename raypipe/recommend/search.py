@@ -93,7 +93,7 @@ def neighbour_search(searched: SearchedGraph, config: RunConfig) -> NeighbourSea
     index = (
         ColumnBlocks(searched.followees, searched.fit.blocks)
         if searched.fit.blocks
-        else build_index(*searched.followees, *searched.followers)
+        else build_index(searched.followees, searched.followers)
     )
     similar = config.sources.similar
     return NeighbourSearch(

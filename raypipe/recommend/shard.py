@@ -226,7 +226,7 @@ def candidate_union(
     best = []
     for name in tier.sources:
         candidates, eligible = _retrieve(context, accounts, name, wanted, near, excluded)
-        best.append(best_of_rows(*candidates, eligible, length))
+        best.append(best_of_rows(candidates, eligible, length))
     counts, codes, scores = (np.stack(arrays) for arrays in zip(*best, strict=True))
     n = len(context.follows.follower_counts)
     return unite(counts, codes, scores, n), excluded

@@ -244,7 +244,7 @@ def test_a_drawn_part_has_the_degrees_that_were_asked_for(graph):
         members = index.lists[index.list_ptr[rank] : index.list_ptr[rank + 1]].astype(np.int64)
         assert (np.diff(members) > 0).all()
         assert members[-1] < len(index.sizes)
-    kinds = [array.dtype for array in build_index(*graph.followees, *graph.followers)]
+    kinds = [array.dtype for array in build_index(graph.followees, graph.followers)]
     assert [array.dtype for array in index] == kinds  # or the search would be compiled again
 
 
@@ -333,7 +333,7 @@ def test_what_evidence_will_cost(settings, lists):
 def test_bytes_of_the_index():
     """As many as the real one has, where no two accounts have the same follow set."""
     graph = graph_of([("a", "b"), ("a", "c"), ("b", "c"), ("c", "d"), ("e", "b"), ("e", "d")])
-    index = build_index(*graph.followees, *graph.followers)
+    index = build_index(graph.followees, graph.followers)
     sizes = sizes_of_degrees(degrees_of(graph), load_config())
     assert index_bytes(sizes) == sum(array.nbytes for array in index)
 

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from raypipe.kernels import column_blocks
 from raypipe.kernels.column_blocks import ColumnBlocks, build_block, neighbours_in, unite
-from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.similarity_index import build_index, co_follow_pairs
 from raypipe.kernels.tanimoto import Neighbours, top_neighbours
 from tests.kernels.test_tanimoto import (
@@ -25,7 +24,7 @@ from tests.kernels.test_tanimoto import (
 
 
 def followees_of(pairs, n):
-    return Adjacency(*graph_of(pairs, n)[:2])
+    return graph_of(pairs, n)[0]
 
 
 def blocks_of(followees, parts):
@@ -162,7 +161,7 @@ def test_an_index_of_all_is_the_one_that_is_built_with_the_transpose(graph, data
     if not len(followees.codes):
         return
     block = build_block(followees, np.arange(n, dtype=np.int32))
-    for one, other in zip(build_index(*graph_of(pairs, n)), block.index, strict=True):
+    for one, other in zip(build_index(*graph_of(pairs, n)), block.searched, strict=True):
         assert one.dtype == other.dtype
         assert np.array_equal(one, other)
     ranked = np.argsort(block.rank_of, kind="stable")[
@@ -215,8 +214,7 @@ def test_similarities_are_merged_as_integers():
 @given(graphs())
 def test_estimated_work_is_of_what_is_followed_and_grows_with_the_blocks(graph):
     pairs, n = graph
-    arrays = graph_of(pairs, n)
-    followees = Adjacency(*arrays[:2])
+    followees, followers = graph_of(pairs, n)
     rows = (np.flatnonzero(followees.degrees).astype(np.int32),)
     once, twice = (
         column_blocks.estimated_ns_in_blocks(ColumnBlocks(followees, blocks))
@@ -224,5 +222,5 @@ def test_estimated_work_is_of_what_is_followed_and_grows_with_the_blocks(graph):
     )
     assert (once < twice).all()
     assert (once > 0).all()
-    counted = co_follow_pairs(*arrays[:3]) * column_blocks.COUNT
+    counted = co_follow_pairs(followees, followers) * column_blocks.COUNT
     assert np.allclose(2 * once - twice, counted)

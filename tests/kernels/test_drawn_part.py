@@ -26,4 +26,4 @@ def test_twins_share_about_half_of_their_leaders_followees():
         assert 80 <= len(np.intersect1d(mine, theirs)) <= 140
         assert 180 <= len(theirs) <= 200
     assert part.rows.degrees[504:].sum() == 0
-    assert part.index.group_of.tolist() == [*range(1000), -1, -1]
+    assert part.searched.group_of.tolist() == [*range(1000), -1, -1]

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from raypipe.kernels.candidates import BestLists, Candidates
 from raypipe.kernels.csr import Pairs, adjacency
 from raypipe.kernels.neighbourhood import union_sizes, weighted_union
 from raypipe.kernels.shards import cut, heaviest_first
@@ -65,13 +66,13 @@ def test_best_of_rows_follows_the_tie_rule(rows, n):
     rows = [list({code: (code, score, keep) for code, score, keep in row}.values()) for row in rows]
     flat = [entry for row in rows for entry in row]
     indptr = np.concatenate([[0], np.cumsum([len(row) for row in rows], dtype=np.int64)])
-    counts, codes, scores = best_of_rows(
+    candidates = Candidates(
         indptr.astype(np.int64),
         np.array([code for code, _, _ in flat], dtype=np.int32),
         np.array([score for _, score, _ in flat], dtype=np.float64),
-        np.array([keep for _, _, keep in flat], dtype=bool),
-        n,
     )
+    keep = np.array([keep for _, _, keep in flat], dtype=bool)
+    counts, codes, scores = best_of_rows(candidates, keep, n)
     for place, row in enumerate(rows):
         expected = naive.best([(code, score) for code, score, keep in row if keep], n)
         found = list(zip(codes[place].tolist(), scores[place].tolist(), strict=True))
@@ -86,7 +87,7 @@ def test_best_of_rows_follows_the_tie_rule(rows, n):
 def test_fill_up_appends_what_is_not_there(first, second):
     def lists(values):
         padded = [values + [-1] * (4 - len(values))]
-        return np.array([len(values)]), np.array(padded, dtype=np.int32), np.zeros((1, 4))
+        return BestLists(np.array([len(values)]), np.array(padded, np.int32), np.zeros((1, 4)))
 
     counts, codes, _ = fill_up(lists(first), lists(second))
     expected = (first + [code for code in second if code not in first])[:4]

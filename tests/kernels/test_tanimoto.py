@@ -10,6 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from raypipe.kernels import similarity_index, tanimoto
+from raypipe.kernels.csr import Adjacency
+from raypipe.kernels.read_only import freeze
 from raypipe.kernels.tanimoto import build_index, co_follow_pairs, estimated_ns, top_neighbours
 from tests import naive
 
@@ -18,22 +20,22 @@ EMPTY = np.empty((0, 2), dtype=np.int32)
 
 
 def frozen(arrays):
-    """As Ray hands arrays out."""
-    for array in arrays:
-        array.flags.writeable = False
+    """Read-only, as the arrays that Ray hands out."""
+    freeze(arrays)
     return arrays
 
 
 def rows_of(pairs, n):
-    """indptr and indices: sorted, without repeats and self-follows."""
+    """Rows of sorted codes, without repeats and self-follows."""
     pairs = np.unique(np.asarray(pairs, dtype=np.int32).reshape(-1, 2), axis=0)
     followers, followees = pairs[pairs[:, 0] != pairs[:, 1]].T
-    return np.searchsorted(followers, np.arange(n + 1)), followees.copy()
+    return Adjacency(np.searchsorted(followers, np.arange(n + 1)), followees.copy())
 
 
 def graph_of(pairs, n):
+    """Followees and followers of every account."""
     turned = np.asarray(pairs, dtype=np.int32).reshape(-1, 2)[:, ::-1]
-    return frozen((*rows_of(pairs, n), *rows_of(turned, n)))
+    return frozen((rows_of(pairs, n), rows_of(turned, n)))
 
 
 def index_of(pairs, n):
@@ -233,12 +235,12 @@ def test_co_follow_pairs_are_the_follows_of_the_followees(graph):
     pairs, n = graph
     follows = follows_of(pairs, n)
     followers = dict(naive.popularity(follows))
-    found = co_follow_pairs(*graph_of(pairs, n)[:3])
+    found = co_follow_pairs(*graph_of(pairs, n))
     assert found.tolist() == [sum(followers[f] for f in follows[a]) for a in range(n)]
 
 
 @given(graphs(), st.sampled_from(THRESHOLDS))
-def test_work_is_positive_and_least_without_follows(graph, threshold):
+def test_estimated_ns_is_positive_and_smallest_without_follows(graph, threshold):
     pairs, n = graph
     index = index_of(pairs, n)
     cost = estimated_ns(index, threshold)
@@ -248,7 +250,7 @@ def test_work_is_positive_and_least_without_follows(graph, threshold):
     assert cost[idle].max(initial=0) < cost[~idle].min(initial=np.inf)
 
 
-def test_work_grows_with_the_lists_and_is_shared_by_equal_sets():
+def test_estimated_ns_grows_with_the_lists_and_is_shared_by_equal_sets():
     pairs = [(a, 0) for a in range(1, 90)] + [(1, 2), (2, 3), (97, 99), (98, 99)]
     cost = estimated_ns(index_of(pairs, 100))
     assert cost[1] > cost[97] == cost[98] > cost[3]
@@ -264,4 +266,4 @@ def test_refuses_what_has_no_answer(k, threshold):
 
 def test_refuses_halves_of_different_graphs():
     with pytest.raises(ValueError, match="transpose"):
-        build_index(*rows_of([(0, 1)], 2), *rows_of([(0, 1)], 3))
+        build_index(rows_of([(0, 1)], 2), rows_of([(0, 1)], 3))

@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from raypipe.compute.engines import tasks_at_a_time
 from raypipe.config import load_config
 from raypipe.errors import TooLargeError
-from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.similarity_index import build_index
 from raypipe.recommend.memory import (
     TASK_BYTES,
@@ -39,8 +38,7 @@ N = 3000
 @pytest.fixture(scope="module")
 def sides():
     """Hubs, equal sets, accounts without follows."""
-    arrays = graph_of(skewed(0, N, 40_000, 4, copies=500), N)
-    return Adjacency(*arrays[:2]), Adjacency(*arrays[2:])
+    return graph_of(skewed(0, N, 40_000, 4, copies=500), N)
 
 
 def config_of(memory: int | None, **settings):
@@ -55,7 +53,7 @@ def sizes(sides, config):
 def test_without_a_limit_there_is_one_index_and_no_limit_to_a_shard(sides):
     fit = fit_tasks(*sides, N, config_of(None))
     assert (fit.blocks, fit.shard_accounts) == ((), None)
-    index = build_index(*sides[0], *sides[1])
+    index = build_index(*sides)
     assert sum(array.nbytes for array in index) < fit.bytes_here
 
 

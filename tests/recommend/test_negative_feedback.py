@@ -134,7 +134,7 @@ def test_similar_equals_the_oracle(rows, rejected, times, votes, k):
     graph, follows = graph_of(rows), naive.follow_sets(rows)
     taught = naive.that_teach(follows, rejected)
     everybody = np.arange(graph.accounts, dtype=np.int32)
-    index = build_index(*graph.followees, *graph.followers)
+    index = build_index(graph.followees, graph.followers)
     near = top_neighbours(index, everybody, k, (1, 10))
     how = NegativeFeedbackConfig(neighbours=times, votes=votes)
     source = Similar(graph.followees, taught_by(graph, rejected).rows, how)
@@ -150,7 +150,7 @@ def test_similar_by_hand():
     """b shares x and y with a, and follows one whom a has rejected; c shares them too."""
     rows = [("a", "x"), ("a", "y"), ("b", "x"), ("b", "y"), ("b", "no"), ("b", "p")]
     graph = graph_of([*rows, ("c", "x"), ("c", "y"), ("c", "q"), ("c", "p")])
-    index = build_index(*graph.followees, *graph.followers)
+    index = build_index(graph.followees, graph.followers)
     me = np.array([graph.code("a")], np.int32)
     near = top_neighbours(index, me, 2, (1, 10))
     assert near.scores.tolist() == [[0.5, 0.5]]

@@ -121,22 +121,23 @@ def test_equal_the_oracle(rows, rejected, bots, n):
 def test_every_way_of_counting_finds_the_same():
     rng = np.random.default_rng(0)
     graph = graph_of([(f"{a}", f"{b}") for a, b in rng.integers(0, 40, (500, 2))])
-    (indptr, followees), followers = graph.followees, graph.followers
+    followees, followers = graph.followees, graph.followers
     for account in range(graph.accounts):
         mine = graph.followees.row(account)
         entries = np.setdiff1d(np.arange(graph.accounts), [*mine, account]).astype(np.int32)
         role = np.zeros(graph.accounts, np.int16)
         role[mine[1:]] = -1  # the first one does not count
         role[entries] = np.arange(1, len(entries) + 1)
-        by_walk, by_report, by_search = (
-            [np.full(len(entries), start, np.int32) for start in (0, -1, -1)] for _ in range(3)
+        by_walk, by_scan, by_search = (
+            ties._Common(*(np.full(len(entries), start, np.int32) for start in (0, -1, -1)))
+            for _ in range(3)
         )
-        ties.walk(mine, role, indptr, followees, *by_walk)
+        ties.walk(mine, role, followees, by_walk)
         for j, entry in enumerate(entries):
-            ties.look(followers.row(entry), role, j, indptr, *by_report)
-            ties.search(mine, followers.row(entry), role, j, indptr, *by_search)
+            ties.scan(followers.row(entry), role, j, followees.indptr, by_scan)
+            ties.search(mine, followers.row(entry), role, j, followees.indptr, by_search)
         counts = [len(np.intersect1d(mine[1:], followers.row(entry))) for entry in entries]
-        for found in (by_walk, by_report, by_search):
+        for found in (by_walk, by_scan, by_search):
             assert found[0].tolist() == counts
             assert np.array_equal(found, by_walk)
 

@@ -148,7 +148,7 @@ def make_popular(graph, accounts):
 
 
 def make_similar(graph, accounts):
-    index = build_index(*graph.followees, *graph.followers)
+    index = build_index(graph.followees, graph.followers)
     near = top_neighbours(index, accounts, 10, (1, 10))
     return partial(similar(graph), near=near)
 

@@ -193,7 +193,7 @@ def _context_of(
         accounts=accounts.astype(np.int32),
         exclusions=no_exclusions(n),
         search=NeighbourSearch(
-            part.index, hubs_left_out, similar.neighbours, similar.threshold_fraction
+            part.searched, hubs_left_out, similar.neighbours, similar.threshold_fraction
         ),
         sources={
             name: PreparedSource(registered[name].index, name == "similar", source)

@@ -39,7 +39,7 @@ class Similar:
         >>> from raypipe.kernels.tanimoto import build_index, top_neighbours
         >>> frame = pd.DataFrame({"followerId": list("aabbb"), "followingId": list("xyxyz")})
         >>> graph, _ = build_graph([encode(frame)])
-        >>> index = build_index(*graph.followees, *graph.followers)
+        >>> index = build_index(graph.followees, graph.followers)
         >>> asked = np.array([graph.code("a")])
         >>> near = top_neighbours(index, asked, 10, (1, 10))
         >>> found = similar(graph)(asked, np.array([3]), near)

@@ -182,10 +182,11 @@ def _kill(child: subprocess.Popen) -> None:
 
 _FIRST_COUNT = """
 import numpy as np
+from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.tanimoto import build_index, top_neighbours
-indptr, codes = np.array([0, 1, 2, 2]), np.array([2, 2], dtype=np.int32)
-t_indptr, t_codes = np.array([0, 0, 0, 2]), np.array([0, 1], dtype=np.int32)
-top_neighbours(build_index(indptr, codes, t_indptr, t_codes), np.arange(3), 10, (1, 10))
+followees = Adjacency(np.array([0, 1, 2, 2]), np.array([2, 2], dtype=np.int32))
+followers = Adjacency(np.array([0, 0, 0, 2]), np.array([0, 1], dtype=np.int32))
+top_neighbours(build_index(followees, followers), np.arange(3), 10, (1, 10))
 print("counted", flush=True)
 """
 

@@ -22,7 +22,7 @@ from tests.benchmarks.similarity.plain import plain_neighbours, roof, walked
 
 def index_of(graph: Graph, _: Question) -> SimilarityIndex:
     """The index; one thread builds it."""
-    return build_index(*graph.followees, *graph.followers)
+    return build_index(graph.followees, graph.followers)
 
 
 def in_threads(

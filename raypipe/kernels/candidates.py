@@ -1,0 +1,35 @@
+"""Rows of scored codes, in the two shapes that kernels return."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from raypipe.kernels.arrays import Floats, Indices, Offsets
+
+
+class Candidates(NamedTuple):
+    """Candidates of m accounts: those of account i are at ``indptr[i]:indptr[i + 1]``.
+
+    Attributes:
+        indptr: int64[m + 1].
+        codes: int32[c], the candidates.
+        scores: float64[c], larger is better; comparable within one source only.
+    """
+
+    indptr: Offsets
+    codes: Indices
+    scores: Floats
+
+
+class BestLists(NamedTuple):
+    """The best candidates of m accounts, at most n each, best first.
+
+    Attributes:
+        counts: int32[m], length of each list.
+        codes: int32[m, n]; -1 from ``counts[i]`` on.
+        scores: float64[m, n]; 0 from ``counts[i]`` on.
+    """
+
+    counts: Indices
+    codes: Indices
+    scores: Floats
