@@ -1,4 +1,4 @@
-"""Column names, table schemas, and the check at the door.
+"""Column names, table schemas, and the check of columns.
 
 Every table that raypipe reads or writes is named here once.
 """
@@ -57,10 +57,10 @@ QUARANTINE_SCHEMA = pa.schema([("file", pa.string()), ("row", pa.int64()), ("rea
 
 
 def check_columns(found: Iterable[str], expected: Iterable[str], where: str) -> None:
-    """Check that every expected column is there.
+    """Check that every expected column exists.
 
     Raises:
-        InputError: naming the missing columns, those that were found, and the cure.
+        InputError: names the missing columns, the columns found, and the cure.
 
     Example:
         >>> check_columns(["followerId", "followingId", "since"], FOLLOWS_SCHEMA.names, "a.csv")
@@ -70,10 +70,10 @@ def check_columns(found: Iterable[str], expected: Iterable[str], where: str) -> 
         raypipe.errors.InputError: a.csv: no column followerId, followingId; found src, dst; name \
 them under input.columns
     """
-    found = list(found)
-    missing = [name for name in expected if name not in found]
+    names = list(found)
+    missing = [name for name in expected if name not in names]
     if missing:
         raise InputError(
-            f"{where}: no column {', '.join(missing)}; found {', '.join(found) or 'none'}; "
+            f"{where}: no column {', '.join(missing)}; found {', '.join(names) or 'none'}; "
             "name them under input.columns"
         )

@@ -1,22 +1,22 @@
-"""Everything that raypipe raises on purpose.
+"""The exceptions of raypipe, and their exit codes.
 
-    RaypipeError                 exit  1   base; never raised itself
-    ├── ConfigError              exit 78   the config or the command line says something impossible
-    ├── InputError               exit 65   the input was read, and is not what it should be
-    │   ├── MissingInputError    exit 66   there is no such input
+    RaypipeError                 exit  1   base class; never raised itself
+    ├── ConfigError              exit 78   the config or the command line is invalid
+    ├── InputError               exit 65   the input was read, but is invalid
+    │   ├── MissingInputError    exit 66   the input does not exist
     │   └── TooManyBadRows       exit 65   more rows in quarantine than max_bad_fraction allows
-    ├── UnknownAccountError      exit 67   an account that the data or the run does not hold
+    ├── UnknownAccountError      exit 67   the account is not in the data or the run
     ├── RunError                 exit 73   a run folder is missing, damaged or not usable
     │   └── RunsLockedError      exit 75   another process is writing; try again later
-    ├── FeedbackError            exit 74   the store of rejections cannot be read or written
-    │   └── FeedbackLockedError  exit 75   others have kept it locked; try again later
+    ├── FeedbackError            exit 74   the rejection store cannot be read or written
+    │   └── FeedbackLockedError  exit 75   other processes keep it locked; try again later
     ├── ClusterError             exit 69   Ray could not be reached, or a task failed for good
-    ├── LeakError                exit 70   the lists hold what must not be shown
-    └── TooLargeError            exit 71   the night needs more memory than there is, or is allowed
+    ├── LeakError                exit 70   the lists contain excluded candidates
+    └── TooLargeError            exit 71   the run needs more memory than is free or allowed
 
-The exit codes are those of BSD's sysexits.h, so that whoever wears the pager can tell "mend the
-data" (65, 66) from "try again" (75). The CLI prints ``str(error)`` as one line, without a
-traceback. A message says what was found, what was expected, and the cure.
+The exit codes are those of BSD's sysexits.h, so that an operator can tell "fix the data" (65, 66)
+from "try again" (75). The CLI prints ``str(error)`` as one line, without a traceback. A message
+says what was found, what was expected, and the cure.
 """
 
 from __future__ import annotations
@@ -27,25 +27,25 @@ from typing import Any
 
 
 class RaypipeError(Exception):
-    """Base of all errors that a user, not a programmer, has to act on."""
+    """Base of all errors that a user, not a programmer, can fix."""
 
     exit_code = 1
 
 
 class ConfigError(RaypipeError):
-    """The config or the command line says something impossible."""
+    """The config or the command line is invalid."""
 
     exit_code = 78
 
 
 class InputError(RaypipeError):
-    """The input was read, and is not what it should be."""
+    """The input was read, but is invalid."""
 
     exit_code = 65
 
 
 class MissingInputError(InputError):
-    """There is no such input."""
+    """The input does not exist."""
 
     exit_code = 66
 
@@ -55,7 +55,7 @@ class TooManyBadRows(InputError):
 
     Attributes:
         quarantine: the rows, as a pyarrow table of columns.QUARANTINE_SCHEMA, so that they can be
-            written down before the run ends; None where they are not at hand.
+            written before the run ends; None if they are not available.
     """
 
     def __init__(self, message: str, quarantine: Any = None) -> None:
@@ -64,7 +64,7 @@ class TooManyBadRows(InputError):
 
 
 class UnknownAccountError(RaypipeError):
-    """An account that the data or the run does not hold."""
+    """The account is not in the data or the run."""
 
     exit_code = 67
 
@@ -82,13 +82,13 @@ class RunsLockedError(RunError):
 
 
 class FeedbackError(RaypipeError):
-    """The store of rejections cannot be read or written."""
+    """The rejection store cannot be read or written."""
 
     exit_code = 74
 
 
 class FeedbackLockedError(FeedbackError):
-    """Others have kept the store of rejections locked."""
+    """Other processes keep the rejection store locked."""
 
     exit_code = 75
 
@@ -100,22 +100,22 @@ class ClusterError(RaypipeError):
 
 
 class LeakError(RaypipeError):
-    """The lists of a run hold what must not be shown; nothing is published."""
+    """The lists of a run contain excluded candidates; nothing is published."""
 
     exit_code = 70
 
 
 class TooLargeError(RaypipeError):
-    """The night needs more memory than there is, or than ``memory_per_task`` allows."""
+    """The run needs more memory than is free, or than ``memory_per_task`` allows."""
 
     exit_code = 71
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str | None = None) -> str:
-    """The cure for a wrong name: the one that is most like it, large letters or small.
+    """The cure for a wrong name: the most similar known name, ignoring case.
 
     Args:
-        otherwise: what is said where none is like it; None: all that are known.
+        otherwise: the cure if no name is similar; None: list all known names.
 
     Example:
         >>> did_you_mean("svd", ["SVD", "NMF"]), did_you_mean("zzz", ["SVD", "NMF"])

@@ -1,7 +1,7 @@
 """Pandas-style follows code, the same on a pandas frame and on a Modin frame (Pandas on Ray).
 
-Everything here is written against the pandas API alone; which of the two runs it is decided by the
-frame that comes in, and the answers are equal.
+These functions use the pandas API only. The frame passed in decides which library runs, and the
+results are equal.
 
     >>> import pandas as pd                        # or: import modin.pandas as pd
     >>> df = pd.DataFrame(
@@ -86,10 +86,10 @@ def follows_dataframe(path: str | Path, engine: FrameEngine | None = None) -> Fr
 
     Args:
         path: CSV (.csv, .gz, .zst) or Parquet with columns followerId, followingId.
-        engine: what kind of frame to make; pandas unless told otherwise.
+        engine: makes the frame; pandas by default.
 
     Raises:
-        InputError: there is no such input, or more than 1 % of its rows are broken.
+        InputError: the input does not exist, or more than 1 % of its rows are broken.
     """
     from raypipe.storage.intake.inputs import open_inputs
     from raypipe.storage.intake.read import read_follows
@@ -104,15 +104,16 @@ def follower_statistics(df: Frame) -> Frame:
     return counts.sort_index().sort_values(ascending=False, kind="stable").astype("int64")
 
 
-def follow_metadata_statistics(df: Frame) -> pd.Series:
+def follow_metadata_statistics(df: Frame) -> pd.Series[float]:
     """``describe()`` of the number of follows per follower: count, mean, std, min, and so on."""
-    return follower_statistics(df).describe()
+    statistics: pd.Series[float] = follower_statistics(df).describe()
+    return statistics
 
 
 def follow_relations_df(df: Frame) -> Frame:
-    """One row a follower, by id, with the list of its followees in column ``follow_relations``."""
+    """One row per follower, by id, with its list of followees in column ``follow_relations``."""
     check_columns(df.columns, FOLLOWS_SCHEMA.names, "frame")
-    # agg, not apply: Modin's apply hands a frame to the function and makes lists of column names.
+    # agg, not apply: Modin's apply passes a frame to the function, and returns column names.
     lists = df.groupby(FOLLOWER)[FOLLOWING].agg(list).sort_index()
     return lists.rename(FOLLOW_RELATIONS).reset_index()
 
@@ -124,10 +125,10 @@ def get_followers_by_id(dfr: Frame, followerId: str) -> list[str]:
         dfr: a frame made by :func:`follow_relations_df`.
 
     Raises:
-        UnknownAccountError: naming the id, where it follows nobody.
+        UnknownAccountError: the account follows nobody; names the id.
     """
     check_columns(dfr.columns, (FOLLOWER, FOLLOW_RELATIONS), "frame")
-    lists = list(dfr.loc[dfr[FOLLOWER] == followerId, FOLLOW_RELATIONS])
+    lists: list[list[str]] = list(dfr.loc[dfr[FOLLOWER] == followerId, FOLLOW_RELATIONS])
     if not lists:
         raise UnknownAccountError(f"account {followerId!r} follows nobody in this frame")
     return lists[0]
@@ -140,10 +141,10 @@ def generate_similarity_scores(
 
     Returns:
         A float series, ascending, indexed by row of ``dfr``. The account itself is always in it,
-        last, with 1.0. Of other equal scores the earlier row is the better one.
+        last, with 1.0. Among equal scores, the earlier row ranks higher.
 
     Raises:
-        UnknownAccountError: naming the id, where it follows nobody.
+        UnknownAccountError: the account follows nobody; names the id.
     """
     mine = set(get_followers_by_id(dfr, followerId))
     scores = dfr[FOLLOW_RELATIONS].apply(lambda theirs: tanimoto(mine, theirs)).rename(SCORES)
@@ -154,7 +155,7 @@ def generate_similarity_scores(
 
 
 def return_similarity_scores_with_ids(dfr: Frame, scores: Frame) -> Frame:
-    """The rows that ``scores`` speaks of: followerId, follow_relations, scores, following_count."""
+    """The rows in ``scores``: followerId, follow_relations, scores, following_count."""
     rows = dfr.loc[scores.index, [FOLLOWER, FOLLOW_RELATIONS]]
     counts = rows[FOLLOW_RELATIONS].apply(len)
     return rows.assign(**{SCORES: scores, FOLLOWING_COUNT: counts})

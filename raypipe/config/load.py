@@ -105,12 +105,12 @@ def parse_setting(text: str) -> tuple[str, Any]:
         raise ConfigError(
             f"--set {text}: expected section.key=value, as sources.similar.neighbours=50"
         )
+    loaded: Any = None
     try:
-        loaded: Any = _yaml().load(value)
+        loaded = _yaml().load(value)
     except YAMLError:
         if value[:1] in _OPENERS:
             raise ConfigError(f"--set {text}: the value is not YAML; quote it") from None
-        loaded = None
     # YAML reads a lone mark such as # or | as nothing, but here it is meant as text.
     is_lost = loaded in (None, "") and value not in ("", "null", "~", "''", '""')
     return key.strip(), value if is_lost else loaded
@@ -126,7 +126,7 @@ def to_yaml(config: BaseModel) -> str:
 def _yaml() -> YAML:
     yaml = YAML(typ="safe", pure=True)  # YAML 1.2; refuses duplicate keys, creates no objects
     yaml.default_flow_style = False
-    yaml.sort_base_mapping_type_on_output = False
+    yaml.sort_base_mapping_type_on_output = False  # type: ignore[assignment]  # typed as None
     return yaml
 
 

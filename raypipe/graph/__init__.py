@@ -1,1 +1,1 @@
-"""Who follows whom, as arrays, and its numbers."""
+"""The follow graph as arrays, its statistics, degree tables and the demo network."""

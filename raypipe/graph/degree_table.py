@@ -1,11 +1,11 @@
-"""A degree table: how many accounts have so many follows and so many followers.
+"""Degree tables: the number of accounts for each pair of follows and followers.
 
-It describes a network well enough to plan for it, where the network itself is not at hand, or does
-not exist yet. It is a CSV or Parquet file, one row a pair of numbers:
+A degree table describes a network well enough to plan for it, if the network itself is not
+available, or does not exist yet. It is a CSV or Parquet file, with one row per pair of numbers:
 
     follows,followers,accounts
-    3,0,5000            5000 accounts follow 3, and nobody follows them
-    0,15000,1           one is followed by 15000
+    3,0,5000            5000 accounts have 3 follows and no followers
+    0,15000,1           one account has 15000 followers
 
 Without the column ``accounts`` each row is one account.
 """
@@ -20,10 +20,12 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+from numpy.typing import ArrayLike
 
 from raypipe.columns import ACCOUNTS, DEGREES_SCHEMA, FOLLOWERS, FOLLOWS
 from raypipe.errors import ConfigError, InputError
 from raypipe.graph.follow_graph import FollowGraph
+from raypipe.kernels.arrays import Offsets
 from raypipe.storage.tables import TableColumn, read_table, whole_rows, write_table
 
 _MOST = np.iinfo(np.int32).max
@@ -36,19 +38,19 @@ _CURE = f"a degree table has the columns {FOLLOWS}, {FOLLOWERS} and, if wanted, 
 
 
 class Distribution(NamedTuple):
-    """How many accounts have each number.
+    """The number of accounts for each number of follows, or of followers.
 
     Attributes:
         numbers: int64[...], ascending, distinct, from 0.
-        accounts: int64[...], of each number.
+        accounts: int64[...], number of accounts with each.
     """
 
-    numbers: np.ndarray
-    accounts: np.ndarray
+    numbers: Offsets
+    accounts: Offsets
 
     @property
     def total(self) -> int:
-        """Sum of the numbers of all accounts."""
+        """Sum of the numbers over all accounts."""
         return int(self.numbers @ self.accounts)
 
 
@@ -57,8 +59,8 @@ class Degrees:
     """The numbers of follows and of followers in a network.
 
     Attributes:
-        of_follows: how many accounts follow so many.
-        of_followers: how many accounts are followed by so many.
+        of_follows: number of accounts for each number of follows.
+        of_followers: number of accounts for each number of followers.
 
     Example:
         >>> degrees = Degrees(distribution([2, 0], [3, 1]), distribution([3, 1, 0], [1, 3, 0]))
@@ -81,21 +83,21 @@ class Degrees:
 
     @property
     def co_follow_pairs(self) -> int:
-        """As `statistics.co_follow_pairs`: the sum of the squares of all numbers of followers."""
-        numbers = self.of_followers.numbers.astype(object)  # a square may pass 64 bits
+        """As `statistics.co_follow_pairs`: the sum of the squared numbers of followers."""
+        numbers = self.of_followers.numbers.astype(object)  # a square may exceed 64 bits
         return int((numbers * numbers * self.of_followers.accounts).sum())
 
 
-def distribution(numbers: np.ndarray, accounts: np.ndarray) -> Distribution:
-    """Gather equal numbers; those of no account are left out.
+def distribution(numbers: ArrayLike, accounts: ArrayLike) -> Distribution:
+    """Merge equal numbers; drop those without accounts.
 
     Example:
         >>> distribution([5, 0, 5, 7], [1, 2, 3, 0])
         Distribution(numbers=array([0, 5]), accounts=array([2, 4]))
     """
-    distinct, place = np.unique(np.asarray(numbers, np.int64), return_inverse=True)
+    distinct, position = np.unique(np.asarray(numbers, np.int64), return_inverse=True)
     gathered = np.zeros(len(distinct), np.int64)
-    np.add.at(gathered, place, np.asarray(accounts, np.int64))
+    np.add.at(gathered, position, np.asarray(accounts, np.int64))
     return Distribution(distinct[gathered > 0], gathered[gathered > 0])
 
 
@@ -103,8 +105,8 @@ def read_degrees(path: Path) -> Degrees:
     """Read a degree table, CSV or Parquet (:mod:`raypipe.storage.tables`).
 
     Raises:
-        MissingInputError: there is no such file.
-        InputError: it cannot be read, or no network has these numbers.
+        MissingInputError: the file does not exist.
+        InputError: it cannot be read, or no network can have these numbers.
     """
     found = read_table(path, _COLUMNS, _CURE)
     table = whole_rows(found, "numbers of an account")
@@ -131,7 +133,7 @@ def read_degrees(path: Path) -> Degrees:
 
 
 def write_degrees(graph: FollowGraph, path: Path) -> int:
-    """Write the degree table of a graph, as :func:`read_degrees` reads it; returns its rows.
+    """Write the degree table of a graph for :func:`read_degrees`; returns its number of rows.
 
     Raises:
         RunError: the file cannot be written.
@@ -143,11 +145,11 @@ def write_degrees(graph: FollowGraph, path: Path) -> int:
     return len(table)
 
 
-def without_hubs(degrees: Degrees, cap: int | None) -> Degrees:
-    """What is left to search if nobody with more than ``cap`` followers counts.
+def without_hubs(degrees: Degrees, max_followers: int | None) -> Degrees:
+    """The degrees without follows of accounts that have more than ``max_followers`` followers.
 
-    Each follow is as likely as any other to go to a hub, so every account keeps the same share of
-    its follows, rounded. The rows of ``of_follows`` stay as many, also where they become equal.
+    Each follow is assumed equally likely to go to a hub, so every account keeps the same share of
+    its follows, rounded. ``of_follows`` keeps its number of rows, even if some become equal.
 
     Example:
         >>> degrees = Degrees(distribution([1, 4], [4, 2]), distribution([0, 2, 6], [2, 3, 1]))
@@ -155,9 +157,9 @@ def without_hubs(degrees: Degrees, cap: int | None) -> Degrees:
         (array([0, 2]), 12)
     """
     numbers, accounts = degrees.of_followers
-    if cap is None or numbers[-1] <= cap:
+    if max_followers is None or numbers[-1] <= max_followers:
         return degrees
-    left = Distribution(np.where(numbers > cap, 0, numbers), accounts)
+    left = Distribution(np.where(numbers > max_followers, 0, numbers), accounts)
     of_followers = distribution(*left)
     kept = np.round(degrees.of_follows.numbers * (left.total / degrees.of_followers.total))
     return Degrees(degrees.of_follows._replace(numbers=kept.astype(np.int64)), of_followers)
@@ -167,12 +169,12 @@ def grown(degrees: Degrees, accounts: int) -> Degrees:
     """The degrees of a network of the same kind with more accounts.
 
     With s times as many accounts, s times as many have each number of follows. Hubs grow with the
-    network: followers and followees both grow by the square root of s, so that follows grow by s
-    and co-follow pairs by s to the power of 1.5. R-MAT graphs of 4 k to 1 M accounts do so within
-    1.3.
+    network: the numbers of followers and of followees both grow by the square root of s, so follows
+    grow by s and co-follow pairs by s to the power of 1.5. R-MAT graphs of 4 k to 1 M accounts
+    agree within a factor of 1.3.
 
     Raises:
-        ConfigError: fewer accounts than there are, or more than int32 codes can number.
+        ConfigError: fewer accounts than the network has, or more than int32 codes can number.
 
     Example:
         >>> small = Degrees(distribution([0, 2], [50, 50]), distribution([0, 10], [90, 10]))
@@ -197,12 +199,12 @@ def grown(degrees: Degrees, accounts: int) -> Degrees:
     return Degrees(of_follows, distribution(np.append(more, 0), np.append(counts, idle)))
 
 
-def _times(counts: np.ndarray, times: float) -> np.ndarray:
-    """Counts so many times as large, rounded so that their sum is, too."""
+def _times(counts: Offsets, times: float) -> Offsets:
+    """Counts multiplied by a factor, rounded so that their sum is, too."""
     return np.diff(np.round(np.cumsum(counts) * times), prepend=0).astype(np.int64)
 
 
-def _whole_numbers(path: Path, table: pa.Table, name: str) -> np.ndarray:
+def _whole_numbers(path: Path, table: pa.Table, name: str) -> Offsets:
     """A column as int64; rows are counted from 1, without the header."""
     values = table[name].to_pandas()
     numbers = pd.to_numeric(values, errors="coerce").to_numpy(np.float64, na_value=np.nan)
@@ -214,13 +216,14 @@ def _whole_numbers(path: Path, table: pa.Table, name: str) -> np.ndarray:
         raise InputError(
             f"{path}: row {row + 1}: {name} is {found}; expected a whole number from 0 to {_MOST:,}"
         )
-    return numbers.astype(np.int64)
+    whole: Offsets = numbers.astype(np.int64)
+    return whole
 
 
 def _check_room(
-    path: Path, mine: tuple[str, np.ndarray], other: tuple[str, np.ndarray], accounts: np.ndarray
+    path: Path, mine: tuple[str, Offsets], other: tuple[str, Offsets], accounts: Offsets
 ) -> None:
-    """Check that nobody follows, or is followed by, more accounts than there are for it."""
+    """Check that no number of follows, or of followers, exceeds the accounts that could be it."""
     (name, numbers), (other_name, others) = mine, other
     room = int(accounts[others > 0].sum())
     too_many = np.flatnonzero((numbers > room) & (accounts > 0))

@@ -1,4 +1,4 @@
-"""A small made-up network, for a first try: communities, hubs, newcomers, and some dirt."""
+"""A small synthetic network for a first try: communities, hubs, newcomers, and some bad rows."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from raypipe.columns import FOLLOWS_SCHEMA
+from raypipe.kernels.arrays import Floats, Offsets
 from raypipe.storage.files import disk_errors, make_folder, write_atomic
 
 TOPICS = (
@@ -19,11 +20,11 @@ _BROKEN_ROWS = 3
 
 
 def demo_follows(accounts: int = 5000, seed: int = 0) -> list[tuple[str, str]]:
-    """Follows of a made-up network, as (followerId, followingId) rows.
+    """Follows of a synthetic network, as (followerId, followingId) rows.
 
-    Each account is named after the topic of its community, as ``jazz-0042``. Of its follows, 7 in
-    10 stay in the community (its first accounts are the best known), 2 in 10 go to the ``star-..``
-    hubs, the rest anywhere. One account in 20 follows nobody. As in real data, some rows repeat,
+    Each account is named after the topic of its community, such as ``jazz-0042``. Of its follows,
+    7 in 10 stay in the community (mostly its first accounts), 2 in 10 go to the ``star-..`` hubs,
+    and the rest anywhere. One account in 20 follows nobody. As in real data, some rows repeat,
     some accounts follow themselves, and three rows lack an id.
 
     Args:
@@ -39,8 +40,8 @@ def demo_follows(accounts: int = 5000, seed: int = 0) -> list[tuple[str, str]]:
     community = rng.choice(len(TOPICS), size=accounts, p=_shares(len(TOPICS)))
     members = [np.flatnonzero(community == topic) for topic in range(len(TOPICS))]
     names = np.empty(accounts, dtype=object)
-    for topic, those in zip(TOPICS, members, strict=True):
-        names[those] = [f"{topic}-{number:04d}" for number in range(1, len(those) + 1)]
+    for topic, codes in zip(TOPICS, members, strict=True):
+        names[codes] = [f"{topic}-{number:04d}" for number in range(1, len(codes) + 1)]
     hubs = np.array([f"star-{number:02d}" for number in range(1, _HUBS + 1)], dtype=object)
 
     rows: list[tuple[str, str]] = []
@@ -73,12 +74,14 @@ def write_demo(path: Path, accounts: int = 5000, seed: int = 0) -> int:
     return len(rows)
 
 
-def _shares(count: int) -> np.ndarray:
-    """Shares that fall as 1, 1/2, 1/3 ... from an offset: some communities are larger."""
-    shares = 1.0 / np.arange(5, count + 5)
-    return shares / shares.sum()
+def _shares(count: int) -> Floats:
+    """Shares in proportion to 1/5, 1/6, 1/7 ...: some communities are larger than others."""
+    weights = 1.0 / np.arange(5, count + 5)
+    shares: Floats = weights / weights.sum()
+    return shares
 
 
-def _early(rng: np.random.Generator, size: int, count: int) -> np.ndarray:
-    """``count`` places below ``size``; the earlier, the likelier."""
-    return (size * rng.random(count) ** 2.5).astype(np.int64)
+def _early(rng: np.random.Generator, size: int, count: int) -> Offsets:
+    """``count`` positions below ``size``; earlier ones are more likely."""
+    positions: Offsets = (size * rng.random(count) ** 2.5).astype(np.int64)
+    return positions

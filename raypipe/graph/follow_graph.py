@@ -1,7 +1,7 @@
-"""FollowGraph: who follows whom, as immutable arrays.
+"""FollowGraph: the follows as immutable arrays.
 
-Accounts are numbered by their sorted ids, so an account's code, and with it every later result,
-does not depend on how the input was cut, ordered or read.
+Accounts are numbered by their sorted ids. So codes, and all later results, do not depend on
+how the input was split, ordered or read.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 
 from raypipe.columns import FOLLOWER, FOLLOWING
 from raypipe.errors import InputError, RunError, UnknownAccountError
+from raypipe.kernels.arrays import Flags, Indices, Offsets
 from raypipe.kernels.csr import Adjacency, Pairs, adjacency, subset, transpose
 from raypipe.kernels.read_only import freeze
 from raypipe.storage.data_files import map_array, map_arrow, save_array, write_arrow
@@ -30,13 +31,13 @@ _MAX_ACCOUNTS = np.iinfo(np.int32).max
 
 @dataclass(frozen=True)
 class FollowGraph:
-    """Who follows whom; its arrays are read-only.
+    """The follows of n accounts; its arrays are read-only.
 
     Attributes:
-        ids: large_string[n], ascending by their UTF-8 bytes; an account's code is its place here.
-        followees: whom each account follows, by follower.
-        followers: who follows each account, by followee.
-        fingerprint: SHA-256 (hex) over the ids and the follows: equal content, equal fingerprint.
+        ids: large_string[n], ascending by their UTF-8 bytes; a code is a position in them.
+        followees: the followees of each account.
+        followers: the followers of each account.
+        fingerprint: SHA-256 (hex) over the ids and the follows; equal for equal content.
     """
 
     ids: pa.LargeStringArray
@@ -61,29 +62,30 @@ class FollowGraph:
         """The code of an account id.
 
         Raises:
-            UnknownAccountError: no such account.
+            UnknownAccountError: the graph has no such account.
         """
         code = int(self.codes([account])[0])
         if code < 0:
             raise UnknownAccountError(f"account {account!r} is not among the {self.accounts:,}")
         return code
 
-    def codes(self, accounts: Sequence[str] | pa.Array) -> np.ndarray:
-        """int64: the code of each id, -1 where there is no such account."""
+    def codes(self, accounts: Sequence[str] | pa.Array) -> Offsets:
+        """int64: the code of each id; -1 where there is no such account."""
         found = pc.index_in(pa.array(accounts, pa.large_string()), value_set=self.ids)
-        return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        codes: Offsets = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        return codes
 
 
 class EncodedFollows(NamedTuple):
-    """One part of the follows, its ids replaced by places in its own list of distinct ids."""
+    """One part of the follows; ids are positions in its own list of distinct ids."""
 
     ids: pa.LargeStringArray
-    followers: np.ndarray
-    followees: np.ndarray
+    followers: Indices
+    followees: Indices
 
 
 class DroppedRows(NamedTuple):
-    """Rows of the frame that are no follow of the graph."""
+    """Numbers of rows of the frame that are not follows of the graph."""
 
     duplicates: int
     self_follows: int
@@ -115,12 +117,12 @@ def build_graph(
     """Merge encoded parts into one graph.
 
     Args:
-        parts: in any number and order.
+        parts: any number, in any order.
         further_accounts: ids that are accounts even if no follow names them.
 
     Returns:
-        The graph, and how many rows were duplicates or self-follows. An account that only follows
-        itself stays an account, without follows.
+        The graph, and the number of duplicates and self-follows. An account that only follows
+        itself is an account without follows.
 
     Raises:
         InputError: more accounts than int32 codes can number.
@@ -147,8 +149,8 @@ def build_graph(
     return graph, DroppedRows(duplicates, self_follows)
 
 
-def with_follows(graph: FollowGraph, keep: np.ndarray) -> FollowGraph:
-    """The graph of the same accounts, their codes the same, with some of the follows.
+def with_follows(graph: FollowGraph, keep: Flags) -> FollowGraph:
+    """The graph of the same accounts, with the same codes, and the follows to keep.
 
     Args:
         keep: bool[follows], in the order of ``graph.followees.codes``.
@@ -178,10 +180,10 @@ def save_graph(graph: FollowGraph, folder: Path) -> None:
 
 
 def load_graph(folder: Path) -> FollowGraph:
-    """Map a saved graph into memory, read-only; pages are read when they are touched.
+    """Map a saved graph into memory, read-only; pages are read on first access.
 
     Raises:
-        RunError: the folder does not hold a whole graph.
+        RunError: the folder does not contain a complete graph.
     """
     try:
         table = map_arrow(folder / "ids.arrow")
@@ -201,5 +203,5 @@ def _fingerprint(ids: pa.LargeStringArray, rows: Adjacency) -> str:
     digest = hashlib.sha256(b"FollowGraph 1")
     digest.update(digest_of_ids(ids))
     for array in rows:
-        digest.update(np.ascontiguousarray(array))
+        digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()

@@ -1,4 +1,4 @@
-"""Pictures of a graph."""
+"""Plots of a graph."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from raypipe.errors import InputError
 from raypipe.graph.follow_graph import FollowGraph
+from raypipe.kernels.arrays import Floats, Offsets
 from raypipe.storage.data_files import save_figure
 from raypipe.storage.files import disk_errors
 
@@ -26,8 +27,8 @@ def plot_degrees(graph: FollowGraph, path: Path, about: str) -> None:
         RunError: the picture cannot be written.
 
     Source:
-        Clauset, Shalizi and Newman (2009), "Power-law distributions in empirical data", on why the
-        cumulative distribution and not a histogram.
+        Clauset, Shalizi and Newman (2009), "Power-law distributions in empirical data", on why to
+        plot the cumulative distribution, not a histogram.
     """
     if not graph.follows:
         raise InputError("the graph has no follows: nothing to draw")
@@ -49,7 +50,7 @@ def plot_degrees(graph: FollowGraph, path: Path, about: str) -> None:
         save_figure(path, figure)
 
 
-def at_least(degrees: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def at_least(degrees: Offsets) -> tuple[Offsets, Floats]:
     """Distinct positive degrees, and the share of all accounts with at least each of them.
 
     Example:

@@ -1,4 +1,4 @@
-"""What a graph looks like, in numbers."""
+"""Statistics of a graph."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from raypipe.graph.follow_graph import FollowGraph
+from raypipe.kernels.arrays import Offsets
 from raypipe.kernels.reciprocity import mutual_follows
 from raypipe.kernels.triangles import count_triangles
 
@@ -18,8 +19,8 @@ def graph_statistics(graph: FollowGraph) -> dict[str, Any]:
     ``mutual_follows`` are pairs of accounts that follow each other; ``reciprocity`` is the share of
     the follows that are returned.
 
-    Accounts without follows (or followers) are counted apart, and are not in the description:
-    ``follows_per_follower`` is what ``follows.follow_metadata_statistics`` says of a frame without
+    Accounts without follows (or followers) are counted separately, and are not in the description:
+    ``follows_per_follower`` equals ``follows.follow_metadata_statistics`` of a frame without
     repeats.
 
     Example:
@@ -45,13 +46,13 @@ def graph_statistics(graph: FollowGraph) -> dict[str, Any]:
 
 
 def triangle_statistics(graph: FollowGraph) -> dict[str, Any]:
-    """Triangles of the undirected graph, where a follow either way makes an edge.
+    """Triangles of the undirected graph, where a follow in either direction is an edge.
 
-    ``transitivity`` is the share of pairs of edges at one account whose other ends have an edge
-    too; ``mean_clustering`` the mean of that share over the accounts, 0 for one with fewer than
-    two edges.
+    ``transitivity`` is the share of pairs of edges at one account whose other ends are connected.
+    ``mean_clustering`` is the mean of that share over the accounts, 0 for those with fewer than two
+    edges.
 
-    This takes longer than all other statistics, up to edges^1.5 steps, so it is not of every night.
+    This takes longer than all other statistics, up to edges^1.5 steps, so runs skip it.
 
     Source:
         Watts and Strogatz (1998), "Collective dynamics of small-world networks", Nature 393.
@@ -73,14 +74,16 @@ def triangle_statistics(graph: FollowGraph) -> dict[str, Any]:
 
 
 def co_follow_pairs(graph: FollowGraph) -> int:
-    """Pairs of follows that share a followee, ordered, self-pairs included: sum of in-degree^2.
+    """Pairs of follows with the same followee, ordered, self-pairs included: sum of in-degree^2.
 
-    This is what comparing every account with every other costs without any shortcut.
+    This is the cost of comparing every account with every other without pruning.
     """
     followers = graph.followers.degrees
     return int(np.dot(followers, followers))
 
 
-def _describe(degrees: np.ndarray) -> dict[str, float]:
-    """pandas' ``describe()``; NaN, as the deviation of one number, becomes 0: JSON has none."""
-    return {key: float(value) for key, value in pd.Series(degrees).describe().fillna(0.0).items()}
+def _describe(degrees: Offsets) -> dict[str, float]:
+    """pandas' ``describe()``; NaN (the deviation of one number) becomes 0, as JSON has no NaN."""
+    return {
+        str(key): float(value) for key, value in pd.Series(degrees).describe().fillna(0.0).items()
+    }

@@ -1,4 +1,4 @@
-"""Ratings: who gave what how many stars. Read, cut into folds, learned, measured.
+"""Ratings of items by users: read, split into folds, trained on, measured.
 
 algorithms  the algorithms by name, and their parameters
 data        the ratings as arrays, and their folds

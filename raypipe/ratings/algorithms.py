@@ -1,7 +1,7 @@
 """The algorithms of scikit-surprise by name, with their parameters and its defaults.
 
-Written down here, because importing scikit-surprise takes half a second; a test compares them with
-its signatures. Its ``random_state`` is the config's seed, its ``verbose`` is off.
+They are listed here because importing scikit-surprise takes half a second; a test compares them
+with its signatures. Its ``random_state`` is the config's seed, and its ``verbose`` is off.
 """
 
 from __future__ import annotations
@@ -27,10 +27,10 @@ def _penalty(of: str) -> Any:
 
 
 class _GradientDescent(Section):
-    """What SVD and SVDpp have in common."""
+    """Parameters that SVD and SVDpp share."""
 
-    n_factors: int = Field(100, ge=1, description="Numbers that describe a user, and an item.")
-    n_epochs: int = Field(20, ge=1, description="Passes over the ratings.")
+    n_factors: int = Field(100, ge=1, description="Number of factors of each user and item.")
+    n_epochs: int = Field(20, ge=1, description="Number of passes over the ratings.")
     init_mean: float = Field(0.0, description="Mean of the factors before the first pass.")
     init_std_dev: float = Field(
         0.1, ge=0, description="Standard deviation of the factors before the first pass."
@@ -48,12 +48,12 @@ class _GradientDescent(Section):
 
     @property
     def rates(self) -> Steps:
-        """The learning rates that hold."""
+        """The learning rates in effect."""
         return self._steps("lr")
 
     @property
     def penalties(self) -> Steps:
-        """The weights of the penalty that hold."""
+        """The weights of the penalty in effect."""
         return self._steps("reg")
 
     def _steps(self, kind: str) -> Steps:
@@ -65,25 +65,25 @@ class _GradientDescent(Section):
 class SVD(_GradientDescent):
     """Matrix factorisation by gradient descent: Koren, Bell, Volinsky (2009)."""
 
-    biased: bool = Field(True, description="Learn the mean rating of users and items too?")
+    biased: bool = Field(True, description="Whether to learn biases of users and items too.")
 
 
 class SVDpp(_GradientDescent):
-    """SVD that also learns from which items a user rated: Koren (2008). Slow."""
+    """SVD that also learns which items a user has rated: Koren (2008). Slow."""
 
-    n_factors: int = Field(20, ge=1, description="Numbers that describe a user, and an item.")
+    n_factors: int = Field(20, ge=1, description="Number of factors of each user and item.")
     lr_all: float = Field(0.007, gt=0, description="Learning rate.")
     lr_yj: float | None = _rate("implicit factors")
     reg_yj: float | None = _penalty("implicit factors")
-    cache_ratings: bool = Field(False, description="A little sooner, for more memory.")
+    cache_ratings: bool = Field(False, description="Slightly faster, but uses more memory.")
 
 
 class NMF(Section):
     """Factors that are not negative: Luo et al. (2014)."""
 
-    n_factors: int = Field(15, ge=1, description="Numbers that describe a user, and an item.")
-    n_epochs: int = Field(50, ge=1, description="Passes over the ratings.")
-    biased: bool = Field(False, description="Learn the mean rating of users and items too?")
+    n_factors: int = Field(15, ge=1, description="Number of factors of each user and item.")
+    n_epochs: int = Field(50, ge=1, description="Number of passes over the ratings.")
+    biased: bool = Field(False, description="Whether to learn biases of users and items too.")
     reg_pu: float = Field(0.06, ge=0, description=_PENALTY.format("users' factors"))
     reg_qi: float = Field(0.06, ge=0, description=_PENALTY.format("items' factors"))
     reg_bu: float = Field(0.02, ge=0, description="Weight of the penalty on users' biases.")
@@ -95,15 +95,15 @@ class NMF(Section):
 
 
 class Similarity(Section):
-    """How alike two users, or two items, are."""
+    """Similarity of two users, or of two items."""
 
     name: Literal["msd", "cosine", "pearson", "pearson_baseline"] = Field(
-        "msd", description="msd: mean squared difference of the ratings that both have."
+        "msd", description="msd: mean squared difference of common ratings."
     )
-    user_based: bool = Field(True, description="Similar users; false: similar items.")
-    min_support: int = Field(1, ge=1, description="Fewer ratings in common make a similarity of 0.")
+    user_based: bool = Field(True, description="true: compare users; false: compare items.")
+    min_support: int = Field(1, ge=1, description="Minimum number of common ratings; else 0.")
     shrinkage: float | None = Field(
-        None, ge=0, description="Of pearson_baseline: draws to 0 what few ratings say; null: 100."
+        None, ge=0, description="pearson_baseline: shrinks similarities of few ratings; null: 100."
     )
 
     @model_validator(mode="after")
@@ -114,16 +114,18 @@ class Similarity(Section):
 
 
 class Baselines(Section):
-    """How the mean ratings of users and items are learned."""
+    """Baselines: how the mean ratings of users and items are learned."""
 
     method: Literal["als", "sgd"] = Field(
         "als", description="Alternating least squares, or gradient descent."
     )
-    n_epochs: int | None = Field(None, ge=1, description="Passes; null: 10 of als, 20 of sgd.")
+    n_epochs: int | None = Field(
+        None, ge=1, description="Number of passes; null: 10 (als), 20 (sgd)."
+    )
     reg_u: float | None = Field(None, ge=0, description="als: penalty on users; null: 15.")
     reg_i: float | None = Field(None, ge=0, description="als: penalty on items; null: 10.")
     reg: float | None = Field(None, ge=0, description="sgd: penalty; null: 0.02.")
-    learning_rate: float | None = Field(None, gt=0, description="sgd: null: 0.005.")
+    learning_rate: float | None = Field(None, gt=0, description="sgd: learning rate; null: 0.005.")
 
     @model_validator(mode="after")
     def _each_method_its_own(self) -> Baselines:
@@ -136,41 +138,41 @@ class Baselines(Section):
 class KNNBasic(Section):
     """The mean rating of the most similar users who rated the item, weighted by similarity."""
 
-    k: int = Field(40, ge=1, description="At most so many neighbours.")
-    min_k: int = Field(1, ge=1, description="Fewer neighbours: the mean of all ratings.")
-    sim_options: Similarity = Field(Similarity(), description="How alike two users are.")
+    k: int = Field(40, ge=1, description="Maximum number of neighbours.")
+    min_k: int = Field(1, ge=1, description="With fewer neighbours: the mean of all ratings.")
+    sim_options: Similarity = Field(Similarity(), description="Similarity of users or items.")
     bsl_options: Baselines = Field(
-        Baselines(), description="Mean ratings; used by the similarity pearson_baseline."
+        Baselines(), description="Baselines for the similarity pearson_baseline."
     )
 
 
 class KNNWithMeans(KNNBasic):
     """KNNBasic on differences from each user's mean rating."""
 
-    min_k: int = Field(1, ge=1, description="Fewer neighbours: the user's mean rating.")
+    min_k: int = Field(1, ge=1, description="With fewer neighbours: the user's mean.")
 
 
 class KNNBaseline(KNNBasic):
     """KNNBasic on differences from the baseline of user and item: Koren (2010)."""
 
-    min_k: int = Field(1, ge=1, description="Fewer neighbours: the baseline.")
+    min_k: int = Field(1, ge=1, description="With fewer neighbours: the baseline.")
     bsl_options: Baselines = Field(Baselines(), description="How the baselines are learned.")
 
 
 class SlopeOne(Section):
-    """Mean differences between items: Lemire, Maclachlan (2007). Has no parameters."""
+    """Mean differences between items: Lemire, Maclachlan (2007). No parameters."""
 
 
 class CoClustering(Section):
-    """Users and items in clusters: George, Merugu (2005)."""
+    """Clusters of users and of items: George, Merugu (2005)."""
 
-    n_cltr_u: int = Field(3, ge=1, description="Clusters of users.")
-    n_cltr_i: int = Field(3, ge=1, description="Clusters of items.")
-    n_epochs: int = Field(20, ge=1, description="Passes over the ratings.")
+    n_cltr_u: int = Field(3, ge=1, description="Number of user clusters.")
+    n_cltr_i: int = Field(3, ge=1, description="Number of item clusters.")
+    n_epochs: int = Field(20, ge=1, description="Number of passes over the ratings.")
 
 
 class BaselineOnly(Section):
-    """Mean rating, plus what user and item differ from it: Koren (2010)."""
+    """Mean rating, plus the deviations of user and item: Koren (2010)."""
 
     bsl_options: Baselines = Field(Baselines(), description="How the baselines are learned.")
 
@@ -194,13 +196,13 @@ ALGORITHMS: dict[str, type[Section]] = {
 def check_parameters(
     algorithm: str, parameters: dict[str, Any], key: str = "sources.factors.algorithm"
 ) -> Section:
-    """The parameters of an algorithm for ratings, its defaults where none is given.
+    """The parameters of an algorithm for ratings, with defaults for those that are not given.
 
     Args:
-        key: of the config that names the algorithm, for messages.
+        key: config key that names the algorithm, for messages.
 
     Raises:
-        ConfigError: no such algorithm or parameter, or no such value.
+        ConfigError: an unknown algorithm or parameter, or an invalid value.
 
     Example:
         >>> check_parameters("SVD", {"n_factors": 50}).n_epochs

@@ -1,7 +1,7 @@
-"""What a training will take, before it starts: memory and seconds, by algorithm.
+"""Estimated memory and seconds of a training, by algorithm.
 
-scikit-surprise holds every rating in two Python lists, and its neighbour methods and SlopeOne hold
-square matrices beside them: it is the matrices that outgrow a machine first.
+scikit-surprise keeps every rating in two Python lists. Its neighbour methods and SlopeOne also keep
+square matrices, which are the first to outgrow a machine.
 """
 
 from __future__ import annotations
@@ -23,20 +23,20 @@ from raypipe.ratings.algorithms import (
 )
 from raypipe.ratings.data import Ratings
 
-#: Of a rating in the two lists of a training, with what its making takes for a moment. Measured.
+#: Bytes per rating in the two lists of a training, temporary objects included. Measured.
 LIST_BYTES = 200
-#: Of a rating in arrays: in each fold that learns from it, and in the one that holds it out.
+#: Bytes per rating in arrays: in each fold that trains on it, and in the one that holds it out.
 _LEARNED_BYTES, _HELD_OUT_BYTES = 20, 16
-#: Square matrices of 8 bytes an entry that each similarity holds at a time.
+#: Number of square matrices, of 8 bytes per entry, in memory for each similarity.
 _MATRICES = {"msd": 3, "cosine": 5, "pearson": 7, "pearson_baseline": 5}
 
 
 class Size(NamedTuple):
-    """Of ratings.
+    """The size of a set of ratings.
 
     Attributes:
-        ratings, users, items: how many.
-        by_user, by_item: the squares of the ratings of each user, of each item, summed.
+        ratings, users, items: their numbers.
+        by_user, by_item: sum of the squared numbers of ratings of each user, and of each item.
     """
 
     ratings: int
@@ -47,7 +47,7 @@ class Size(NamedTuple):
 
 
 def size_of(ratings: Ratings) -> Size:
-    """How large a training on all ratings is; that of a fold is a little smaller."""
+    """The size of a training on all ratings; that of a fold is slightly smaller."""
     users, items = (
         np.bincount(codes, minlength=len(ids))
         for codes, ids in ((ratings.users, ratings.user_ids), (ratings.items, ratings.item_ids))
@@ -56,12 +56,12 @@ def size_of(ratings: Ratings) -> Size:
 
 
 def shared_bytes(size: Size, folds: int) -> int:
-    """What all tasks of a machine share: the folds."""
+    """Bytes that all tasks of a machine share: the folds."""
     return size.ratings * (_LEARNED_BYTES * (folds - 1) + _HELD_OUT_BYTES)
 
 
 def training_bytes(parameters: Section, size: Size) -> int:
-    """What one training holds besides the folds, at most.
+    """Maximum bytes of one training, besides the folds.
 
     Example:
         >>> size = Size(10_000_000, 100_000, 20_000, 0, 0)
@@ -86,7 +86,7 @@ def training_bytes(parameters: Section, size: Size) -> int:
 
 
 def training_seconds(parameters: Section, size: Size, folds: int) -> float:
-    """Seconds of one CPU for one fold, as on the machine that this was measured on."""
+    """CPU seconds of one fold, on the machine that this was measured on."""
     ratings, _, items, by_user, by_item = size
     of_test = 1 / folds
     learned = 1 - of_test
@@ -113,52 +113,54 @@ def training_seconds(parameters: Section, size: Size, folds: int) -> float:
 
 
 def check_memory(name: str, parameters: Section, size: Size, limit: float, limited_by: str) -> None:
-    """Refuse a training that does not fit.
+    """Refuse a training that does not fit into memory.
 
     Raises:
-        TooLargeError: with what :func:`refusal` says.
+        TooLargeError: with the text of :func:`refusal`.
 
     Example:
         >>> size = Size(10_000_000, 100_000, 20_000, 0, 0)
-        >>> check_memory("KNNBasic", KNNBasic(), size, 8e9, "memory_per_task")
+        >>> check_memory(  # doctest: +NORMALIZE_WHITESPACE
+        ...     "KNNBasic", KNNBasic(), size, 8e9, "memory_per_task"
+        ... )
         Traceback (most recent call last):
         ...
-        raypipe.errors.TooLargeError: KNNBasic: a training on 10,000,000 ratings of 100,000 users \
-and 20,000 items takes about 242.0GB, and memory_per_task leaves 8.0GB; take SVD, which takes \
-97.0MB, or fewer ratings
+        raypipe.errors.TooLargeError: KNNBasic: training on 10,000,000 ratings of 100,000 users
+          and 20,000 items needs about 242.0GB, but memory_per_task leaves 8.0GB; use SVD, which
+          needs 97.0MB, or fewer ratings
     """
-    told = refusal(name, parameters, size, limit, limited_by)
-    if told is not None:
-        raise TooLargeError(told)
+    reason = refusal(name, parameters, size, limit, limited_by)
+    if reason is not None:
+        raise TooLargeError(reason)
 
 
 def refusal(
     name: str, parameters: Section, size: Size, limit: float, limited_by: str
 ) -> str | None:
-    """Why a training does not fit, and what would; None where it does.
+    """Why a training does not fit, and what would fit; None if it does.
 
     Args:
-        limit: bytes that a task may hold.
-        limited_by: who says so, for the message.
+        limit: maximum bytes of a task.
+        limited_by: what sets the limit, for the message.
     """
     needed = training_bytes(parameters, size)
     if needed <= limit:
         return None
     svd = training_bytes(SVD(), size)
     cure = (
-        f"take SVD, which takes {in_words(svd)}, or fewer ratings"
+        f"use SVD, which needs {in_words(svd)}, or fewer ratings"
         if svd <= limit
-        else "take fewer ratings"
+        else "use fewer ratings"
     )
     if isinstance(parameters, SVD):
-        cure = "lower n_factors, or take fewer ratings"
+        cure = "lower n_factors, or use fewer ratings"
     return (
-        f"{name}: a training on {size.ratings:,} ratings of {size.users:,} users and "
-        f"{size.items:,} items takes about {in_words(needed)}, and {limited_by} leaves "
-        f"{in_words(max(0, limit))}; {cure}"
+        f"{name}: training on {size.ratings:,} ratings of {size.users:,} users and "
+        f"{size.items:,} items needs about {in_words(needed)}, but {limited_by} leaves "
+        f"{in_words(int(max(0, limit)))}; {cure}"
     )
 
 
 def _compared(parameters: KNNBasic, size: Size) -> int:
-    """How many are compared with each other."""
+    """Number of users, or items, that are compared with each other."""
     return size.users if parameters.sim_options.user_based else size.items

@@ -1,4 +1,4 @@
-"""Ratings as arrays, and their folds: what is held out, and what is learned from."""
+"""Ratings as arrays, and their folds: training data and held-out ratings."""
 
 from __future__ import annotations
 
@@ -12,74 +12,75 @@ import pyarrow as pa
 
 from raypipe.columns import ITEM, RATING, TIMESTAMP, USER
 from raypipe.errors import InputError
+from raypipe.kernels.arrays import Floats, Indices, Offsets
 from raypipe.storage.ids import number_ids
 
 
 @dataclass(frozen=True)
 class Ratings:
-    """At most one rating of an item by a user, sorted by user, then item.
+    """Ratings, one per user and item, sorted by user, then item.
 
     Attributes:
-        user_ids, item_ids: large_string, ascending; a code is a place here.
-        users, items: int32[r], codes of who rated and what.
+        user_ids, item_ids: large_string, ascending; a code is a position here.
+        users, items: int32[r], codes of user and item of each rating.
         values: float64[r].
-        scale: the lowest and the highest rating that there can be.
+        scale: the lowest and the highest possible rating.
     """
 
     user_ids: pa.LargeStringArray
     item_ids: pa.LargeStringArray
-    users: np.ndarray
-    items: np.ndarray
-    values: np.ndarray
+    users: Indices
+    items: Indices
+    values: Floats
     scale: tuple[float, float]
 
 
 class Training(NamedTuple):
-    """Ratings to learn from, by user. Users and items are numbered as they first came.
+    """Ratings to train on, by user. Users and items are numbered in order of appearance.
 
     Attributes:
-        user_count, item_count: those with a rating.
+        user_count, item_count: number of users and items with a rating.
         users, items: int32[r], their numbers; ``users`` ascends.
         values: float64[r].
-        by_item: int32[r], the places above, by item.
+        by_item: int32[r], positions of the ratings, by item.
     """
 
     user_count: int
     item_count: int
-    users: np.ndarray
-    items: np.ndarray
-    values: np.ndarray
-    by_item: np.ndarray
+    users: Indices
+    items: Indices
+    values: Floats
+    by_item: Indices
 
 
 class HeldOut(NamedTuple):
     """Ratings to estimate, by user.
 
     Attributes:
-        users, items: int32[m], their numbers in the training; -1 where it has none of theirs.
+        users, items: int32[m], their numbers in the training; -1 if they are not in it.
         values: float64[m].
-        indptr: int64[...], where the ratings of each user start, and the end.
+        indptr: int64[...], start of the ratings of each user, and the end of all.
     """
 
-    users: np.ndarray
-    items: np.ndarray
-    values: np.ndarray
-    indptr: np.ndarray
+    users: Indices
+    items: Indices
+    values: Floats
+    indptr: Offsets
 
 
 class Fold(NamedTuple):
-    """One part of the ratings held out, and all others to learn from."""
+    """One part of the ratings held out, and the rest to train on."""
 
     training: Training
     held_out: HeldOut
 
 
 class FoldedRatings(NamedTuple):
-    """Ratings cut into folds: what tasks share.
+    """Ratings split into folds, shared by tasks.
 
     Attributes:
-        folds: each holds out another part; together they hold out every rating once.
-        scale: the lowest and the highest rating that there can be.
+        folds: each holds out another part; together they hold out each rating once.
+        scale: the lowest and the highest possible rating.
     """
 
     folds: tuple[Fold, ...]
@@ -87,13 +88,13 @@ class FoldedRatings(NamedTuple):
 
 
 def build_ratings(frame: pd.DataFrame, scale: tuple[float, float]) -> tuple[Ratings, int]:
-    """A checked frame of ratings as arrays.
+    """Turn a checked frame of ratings into arrays.
 
-    Of several ratings of one item by one user the newest counts: by the column ``timestamp`` where
-    there is one, and where times are equal or there is none, the one that stands last.
+    If a user rates an item several times, the newest rating counts, by the column ``timestamp``. If
+    times are equal or missing, the last row counts.
 
     Returns:
-        The ratings, and how many others of the same user and item were dropped.
+        The ratings, and the number of repeated ratings dropped.
 
     Example:
         >>> rows = {"userId": list("bab"), "itemId": list("xxx"), "rating": [1, 2, 3]}
@@ -116,11 +117,11 @@ def build_ratings(frame: pd.DataFrame, scale: tuple[float, float]) -> tuple[Rati
 
 
 def fold_ratings(ratings: Ratings, folds: int, seed: int) -> FoldedRatings:
-    """Every rating is held out once; the folds are those of scikit-surprise's KFold.
+    """Split ratings into folds, as scikit-surprise's KFold does; each rating is held out once.
 
     Args:
-        folds: number of parts, as equal as can be.
-        seed: of the order in which the ratings are dealt out.
+        folds: number of parts, of nearly equal size.
+        seed: seed of the random order of the ratings.
 
     Raises:
         InputError: fewer ratings than folds.
@@ -149,20 +150,20 @@ def fold_ratings(ratings: Ratings, folds: int, seed: int) -> FoldedRatings:
     return FoldedRatings(tuple(cut), ratings.scale)
 
 
-def _fold(ratings: Ratings, learned: np.ndarray, held_out: np.ndarray) -> Fold:
-    user_count, user_numbers = _as_they_come(ratings.users[learned], len(ratings.user_ids))
-    item_count, item_numbers = _as_they_come(ratings.items[learned], len(ratings.item_ids))
+def _fold(ratings: Ratings, learned: Offsets, held_out: Offsets) -> Fold:
+    user_count, user_numbers = _number_by_appearance(ratings.users[learned], len(ratings.user_ids))
+    item_count, item_numbers = _number_by_appearance(ratings.items[learned], len(ratings.item_ids))
     users, items = user_numbers[ratings.users[learned]], item_numbers[ratings.items[learned]]
     by_user = np.argsort(users, kind="stable")
-    place = np.empty(len(by_user), np.int32)
-    place[by_user] = np.arange(len(by_user), dtype=np.int32)
+    position = np.empty(len(by_user), np.int32)
+    position[by_user] = np.arange(len(by_user), dtype=np.int32)
     training = Training(
         user_count,
         item_count,
         users[by_user],
         items[by_user],
         ratings.values[learned][by_user],
-        place[np.argsort(items, kind="stable")],
+        position[np.argsort(items, kind="stable")],
     )
     raters = ratings.users[held_out]
     starts = np.flatnonzero(np.diff(raters, prepend=-1))
@@ -177,8 +178,8 @@ def _fold(ratings: Ratings, learned: np.ndarray, held_out: np.ndarray) -> Fold:
     )
 
 
-def _as_they_come(codes: np.ndarray, n: int) -> tuple[int, np.ndarray]:
-    """How many of n codes there are; int32[n]: the number of each, by first place, else -1."""
+def _number_by_appearance(codes: Indices, n: int) -> tuple[int, Indices]:
+    """The number of distinct codes; int32[n]: each code's rank by first appearance, or -1."""
     first = np.full(n, len(codes))
     first[codes[::-1]] = np.arange(len(codes))[::-1]
     seen = np.argsort(first, kind="stable")[: np.count_nonzero(first < len(codes))]

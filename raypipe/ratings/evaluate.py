@@ -1,4 +1,4 @@
-"""How well an algorithm does on ratings that it has not seen: by k-fold cross-validation."""
+"""K-fold cross-validation: how well an algorithm estimates held-out ratings."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def evaluate_fold(parameters: Section, data: FoldedRatings, fold: int, seed: int
     """The measures of one fold, with ``fit_seconds`` and ``test_seconds``.
 
     Args:
-        parameters: of an algorithm; their class says which.
+        parameters: parameters of an algorithm, which is given by their class.
         fold: from 0.
     """
     held_out = data.folds[fold].held_out
@@ -33,10 +33,10 @@ def evaluate_fold(parameters: Section, data: FoldedRatings, fold: int, seed: int
 
 
 def measure(config: RunConfig, data: FoldedRatings) -> Measured:
-    """RMSE, MAE and FCP of ``factors``, each the mean over the folds: what a sweep aims at.
+    """RMSE, MAE and FCP of ``sources.factors``, averaged over the folds: a sweep's objective.
 
     Raises:
-        ConfigError: ``factors`` names no algorithm for ratings, or not with its parameters.
+        ConfigError: an unknown algorithm for ratings, or invalid parameters.
 
     Example:
         >>> import pandas as pd
@@ -58,16 +58,16 @@ def measure(config: RunConfig, data: FoldedRatings) -> Measured:
 def measure_by_epoch(
     config: RunConfig, data: FoldedRatings, epochs: Sequence[int]
 ) -> Iterator[tuple[int, Measured]]:
-    """As :func:`measure`, after each of some numbers of epochs: for a scheduler that stops early.
+    """:func:`measure` after several numbers of epochs, for a scheduler that stops trials early.
 
-    SVD goes on from where it stood; other algorithms with ``n_epochs`` are trained anew each time,
-    because scikit-surprise cannot go on. One without epochs is measured once.
+    SVD continues its training. Other algorithms with ``n_epochs`` are trained again each time,
+    because scikit-surprise cannot continue. An algorithm without epochs is measured once.
 
     Args:
-        epochs: ascending; instead of ``n_epochs``.
+        epochs: ascending; replaces ``n_epochs``.
 
     Yields:
-        Epochs done, and the measures.
+        The number of epochs, and the measures.
     """
     parameters = check_parameters(
         config.sources.factors.algorithm, config.sources.factors.parameters
@@ -90,8 +90,8 @@ def measure_by_epoch(
 
 
 def mean_of_folds(measured: Sequence[dict[str, Any]]) -> Measured:
-    """The mean of each measure over the folds that have it; None where none has it."""
-    means = {}
+    """The mean of each measure over the folds that define it; None if no fold does."""
+    means: Measured = {}
     for name in MEASURES:
         values = [fold[name] for fold in measured if fold[name] is not None]
         means[name] = float(np.mean(values)) if values else None

@@ -1,4 +1,4 @@
-"""How far estimates are from ratings: RMSE, MAE, FCP. The same numbers as scikit-surprise's."""
+"""Measures of rating estimates: RMSE, MAE and FCP, equal to scikit-surprise's."""
 
 from __future__ import annotations
 
@@ -7,17 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 
 from raypipe.errors import ConfigError, did_you_mean
+from raypipe.kernels.arrays import Floats, Offsets
 from raypipe.kernels.concordance import count_pairs
 
-#: Of each measure, whether more is better.
+#: Name of each measure, and whether larger is better.
 MEASURES = {"rmse": False, "mae": False, "fcp": True}
 
 
 def check_measures(names: Sequence[str] | None) -> tuple[str, ...]:
-    """The measures of that name, in the order of MEASURES; all of them for None.
+    """The named measures, in the order of MEASURES; None: all of them.
 
     Raises:
-        ConfigError: ratings can have no measure of such a name.
+        ConfigError: an unknown measure of ratings.
 
     Example:
         >>> check_measures(["mae", "rmse"])
@@ -36,20 +37,20 @@ fcp
 
 
 def measure_estimates(
-    ratings: np.ndarray, estimates: np.ndarray, indptr: np.ndarray
+    ratings: Floats, estimates: Floats, indptr: Offsets
 ) -> dict[str, float | None]:
-    """All measures of some estimates.
+    """All measures of estimates.
 
         rmse = sqrt(mean((rating - estimate)^2))        mae = mean(|rating - estimate|)
-        fcp  = c / (c + d), c the mean number of concordant pairs of a user who has any, d that
-               of discordant ones; a pair is two different ratings of one user
+        fcp  = c / (c + d), where c is the mean number of concordant pairs of the users with such
+               pairs, and d that of discordant ones; a pair is two different ratings of one user
 
     Args:
         ratings, estimates: float64[m].
-        indptr: int64[users + 1]; the ratings of user u stand at ``indptr[u]:indptr[u + 1]``.
+        indptr: int64[users + 1]; the ratings of user u are at ``indptr[u]:indptr[u + 1]``.
 
     Returns:
-        ``fcp`` is None where no user has two different ratings.
+        Value of each measure; ``fcp`` is None if no user has two different ratings.
 
     Source:
         Koren, Sill (2013), "Collaborative filtering on ordinal user feedback", section 5.2.

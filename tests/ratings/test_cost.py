@@ -65,13 +65,13 @@ def test_what_does_not_fit_is_refused_with_what_would():
     for name in set(ALGORITHMS) - {"SVD"}:
         with pytest.raises(TooLargeError) as caught:
             check_memory(name, ALGORITHMS[name](), HUGE, 1e9, "memory_per_task")
-        assert f"{name}: a training on 10,000,000 ratings of 100,000 users" in str(caught.value)
-        assert "memory_per_task leaves 1.0GB; take SVD, which takes 97.0MB" in str(caught.value)
+        assert f"{name}: training on 10,000,000 ratings of 100,000 users" in str(caught.value)
+        assert "memory_per_task leaves 1.0GB; use SVD, which needs 97.0MB" in str(caught.value)
     with pytest.raises(
-        TooLargeError, match=r"leaves 1\.0MB; lower n_factors, or take fewer ratings"
+        TooLargeError, match=r"leaves 1\.0MB; lower n_factors, or use fewer ratings"
     ):
         check_memory("SVD", SVD(), HUGE, 1e6, "memory_per_task")
-    with pytest.raises(TooLargeError, match=r"leaves 1\.0MB; take fewer ratings"):
+    with pytest.raises(TooLargeError, match=r"leaves 1\.0MB; use fewer ratings"):
         check_memory("NMF", ALGORITHMS["NMF"](), HUGE, 1e6, "memory_per_task")
 
 

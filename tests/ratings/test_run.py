@@ -154,7 +154,7 @@ def test_which_algorithms_are_measured(settings, names):
         (
             {"evaluation.algorithms": ["SVDpp"], "memory_per_task": "80kB"},
             TooLargeError,
-            "SVDpp: a training on 503 ratings of 39 users and 32 items takes about",
+            "SVDpp: training on 503 ratings of 39 users and 32 items needs about",
         ),
     ],
 )
@@ -187,7 +187,7 @@ def test_tables_for_people(place, capsys):
     print_report(rating_plan_report(plan_ratings(configured(place))))
     shown = capsys.readouterr().out
     assert "MB that all tasks share" in shown
-    assert "take SVD" not in shown
+    assert "use SVD" not in shown
 
 
 def test_only_the_metrics_that_are_named_are_shown(place, capsys):
@@ -208,7 +208,7 @@ def test_a_plan_refuses_in_the_words_of_an_evaluation(place, capsys):
     print_report(rating_plan_report(plan_ratings(config)))
     shown = capsys.readouterr().out
     assert shown.splitlines()[-1] == str(caught.value)
-    assert shown.splitlines()[-1].endswith("leaves 50.0KB; take fewer ratings")
+    assert shown.splitlines()[-1].endswith("leaves 50.0KB; use fewer ratings")
 
 
 #: Scikit-surprise's README, 5-fold RMSE and MAE on MovieLens 100K; SVDpp (.919) takes minutes.

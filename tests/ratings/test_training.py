@@ -161,7 +161,7 @@ def test_a_training_that_diverges_is_told():
         lambda: measure(config, data),
         lambda: list(measure_by_epoch(config, data, [20])),
     ):
-        with pytest.raises(ConfigError, match="the training of SVD left the finite numbers; lower"):
+        with pytest.raises(ConfigError, match=r"training SVD diverged .*; lower"):
             attempt()
 
 

@@ -102,7 +102,7 @@ def test_rmse_does_not_pick_and_is_shown(local_ray, capsys):
     assert facts.states["failed"] == 2
     for failed in failed_trials(facts):
         assert failed.settings["sources.factors.parameters.non_follows_per_follow"] == 0
-        assert "from ones alone SVD learns to say 1 to everybody" in failed.error
+        assert "trained on ones alone, SVD predicts 1 for every account" in failed.error
 
     events = [json.loads(line) for line in (found.folder / NAME).read_text().splitlines()]
     reports = [
@@ -165,7 +165,7 @@ def test_best_yaml_of_models_and_of_none_runs_and_evaluates(local_ray, capsys):
         (None, 8),
     ]
     assert [row["state"] for row in rows] == ["finished", "finished", "finished", "failed"]
-    assert "the training of SVD left the finite numbers" in failed_trials(facts)[0].error
+    assert "training SVD diverged (non-finite values)" in failed_trials(facts)[0].error
     assert "rmse" not in rows[0]
     assert facts.misled is None
     values = [row["recall@5"] for row in rows[:3]]

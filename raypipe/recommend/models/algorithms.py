@@ -1,4 +1,4 @@
-"""What can be trained on follows, by name: one table."""
+"""The algorithms for follows, by name."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from raypipe.compute.units import size
 from raypipe.config import NO_MODEL, RunConfig, Section, check_section
 from raypipe.errors import ConfigError, TooLargeError, did_you_mean
 from raypipe.graph.follow_graph import FollowGraph
+from raypipe.kernels.arrays import Floats32, Integers
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.factor_scores import Cooccurrence
 from raypipe.recommend.models import implicit_models, svd, truncated_svd
@@ -19,32 +20,31 @@ from raypipe.recommend.models.model import FactorModel, FollowFactors
 from raypipe.recommend.negative_feedback import Rejections
 
 
-def _anything(parameters: Section) -> None:
-    """Can be trained."""
+def _accept(parameters: Section) -> None:
+    """All parameters are valid."""
 
 
 class Algorithm(NamedTuple):
-    """One way to learn from follows.
+    """An algorithm that is trained on follows.
 
     Attributes:
-        parameters: what ``sources.factors.parameters`` may hold.
-        train: (graph, parameters, seed) -> factors; and with rejections, where it takes them.
+        parameters: model of ``sources.factors.parameters``.
+        train: (graph, parameters, seed[, rejections]) -> factors.
         fold_in: (followee factors, followers, parameters, follows of new accounts) -> their
-            factors; None where a new account cannot be scored.
-        training_bytes: (accounts, follows, parameters) -> bytes, at most, besides the graph.
-        check: parameters -> refuses, by ConfigError, what cannot be trained, whatever the data.
-        epochs: the parameter that says how many there are, where a training can be looked at
-            after some of them; else None.
-        by_epoch: (graph, parameters, seed, epochs) -> (epochs done, factors), one by one; and with
-            rejections, where it takes them.
-        takes_rejections: as a last argument, whom every account has rejected.
+            factors; None if new accounts cannot be scored.
+        training_bytes: (accounts, follows, parameters) -> maximum bytes, besides the graph.
+        check: parameters -> None; raises ConfigError for what cannot be trained on any data.
+        epochs: name of the parameter with the number of epochs, if ``by_epoch`` is set.
+        by_epoch: (graph, parameters, seed, epochs[, rejections]) -> iterator of (epochs, factors);
+            None if a training cannot be measured between epochs.
+        takes_rejections: whether ``train`` and ``by_epoch`` take the rejections of every account.
     """
 
     parameters: type[Section]
     train: Callable[..., FollowFactors]
-    fold_in: Callable[[np.ndarray, np.ndarray, Any, Adjacency], np.ndarray] | None
+    fold_in: Callable[[Floats32, Integers, Any, Adjacency], Floats32] | None
     training_bytes: Callable[[int, int, Any], int]
-    check: Callable[[Any], None] = _anything
+    check: Callable[[Any], None] = _accept
     epochs: str | None = None
     by_epoch: Callable[..., Iterator[tuple[int, FollowFactors]]] | None = None
     takes_rejections: bool = False
@@ -87,10 +87,10 @@ ALGORITHMS = {
 
 
 def check_algorithm(name: str, parameters: dict[str, Any]) -> Section:
-    """The parameters of an algorithm for follows, its defaults where none is given.
+    """The parameters of an algorithm for follows, with defaults for those that are not given.
 
     Raises:
-        ConfigError: no such algorithm or parameter, or no such value.
+        ConfigError: an unknown algorithm or parameter, or an invalid value.
 
     Example:
         >>> check_algorithm("TruncatedSVD", {"n_factors": 64}).n_iter
@@ -109,10 +109,10 @@ def check_algorithm(name: str, parameters: dict[str, Any]) -> Section:
 
 
 def check_factors(config: RunConfig) -> None:
-    """Before the data is read: can what the config asks for be trained?
+    """Check, before data are read, that the model of the config can be trained.
 
     Raises:
-        ConfigError: no such algorithm or parameter; or it cannot be, and why.
+        ConfigError: it cannot be; says why.
     """
     if config.sources.factors.trained:
         name = config.sources.factors.algorithm
@@ -126,22 +126,22 @@ def train(
     available: float,
     rejections: Rejections | None = None,
 ) -> FactorModel:
-    """The model that the config asks for.
+    """Train the model of the config.
 
     Args:
-        available: bytes of memory that are left here.
-        rejections: to learn from, where the config wants that and the algorithm takes them.
+        available: bytes of free memory.
+        rejections: used if the config enables them and the algorithm takes them.
 
     Raises:
-        ConfigError: it cannot be trained, and why.
+        ConfigError: it cannot be trained; says why.
         TooLargeError: it does not fit into memory.
     """
     name = config.sources.factors.algorithm
     parameters = check_algorithm(name, config.sources.factors.parameters)
     check_memory(name, parameters, graph.accounts, graph.follows, available)
     if graph.follows:
-        told = _told(config, rejections)
-        factors = ALGORITHMS[name].train(graph, parameters, config.seed, *told)
+        further = _training_rejections(config, rejections)
+        factors = ALGORITHMS[name].train(graph, parameters, config.seed, *further)
     else:
         factors = FollowFactors(*np.zeros((2, graph.accounts, 1), np.float32))
     return _model(config, parameters, graph, factors)
@@ -154,17 +154,17 @@ def train_by_epoch(
     epochs: Sequence[int],
     rejections: Rejections | None = None,
 ) -> Iterator[tuple[int, FactorModel]]:
-    """One training, looked at after each of some numbers of epochs: for a scheduler.
+    """Train, and yield the model after several numbers of epochs, for a scheduler.
 
     Args:
-        epochs: ascending; instead of those of ``sources.factors.parameters``.
+        epochs: ascending; replaces the number in ``sources.factors.parameters``.
         rejections: as for :func:`train`.
 
     Yields:
-        Epochs done, and what :func:`train` returns for so many.
+        The number of epochs, and the result of :func:`train` for it.
 
     Raises:
-        ConfigError, TooLargeError: as :func:`train`; or there is no looking at such a training.
+        ConfigError, TooLargeError: as :func:`train`; or the algorithm has no epochs.
     """
     name = config.sources.factors.algorithm
     parameters = check_algorithm(name, config.sources.factors.parameters)
@@ -172,18 +172,17 @@ def train_by_epoch(
     if algorithm.by_epoch is None or algorithm.epochs is None:
         able = " and ".join(known for known, other in ALGORITHMS.items() if other.by_epoch)
         raise ConfigError(
-            f"sources.factors.algorithm: {name} has no epochs at which it can be looked at; "
-            f"expected {able}"
+            f"sources.factors.algorithm: {name} cannot be measured between epochs; expected {able}"
         )
     check_memory(name, parameters, graph.accounts, graph.follows, available)
-    told = _told(config, rejections)
-    for done, factors in algorithm.by_epoch(graph, parameters, config.seed, epochs, *told):
+    further = _training_rejections(config, rejections)
+    for done, factors in algorithm.by_epoch(graph, parameters, config.seed, epochs, *further):
         upto = parameters.model_copy(update={algorithm.epochs: done})
         yield done, _model(config, upto, graph, factors)
 
 
 def training_bytes(config: RunConfig, accounts: int, follows: int) -> int:
-    """What the training that the config asks for holds at most; 0 where nothing is trained."""
+    """Maximum bytes of the training of the config's model; 0 for no model."""
     if not config.sources.factors.trained:
         return 0
     name = config.sources.factors.algorithm
@@ -192,7 +191,7 @@ def training_bytes(config: RunConfig, accounts: int, follows: int) -> int:
 
 
 def shape_of(config: RunConfig) -> tuple[int, bool]:
-    """Of the model that the config asks for: its factors an account, and whether there are walks.
+    """Number of factors per account of the config's model, and whether it has walks.
 
     Example:
         >>> from raypipe.config import load_config
@@ -209,10 +208,10 @@ def shape_of(config: RunConfig) -> tuple[int, bool]:
 def check_memory(
     name: str, parameters: Section, accounts: int, follows: int, available: float
 ) -> None:
-    """Refuse a training that does not fit.
+    """Refuse a training that does not fit into memory.
 
     Raises:
-        TooLargeError: with what would fit.
+        TooLargeError: it does not fit; says what would.
 
     Example:
         >>> parameters = svd.SvdParameters()
@@ -221,8 +220,8 @@ def check_memory(
         ... )
         Traceback (most recent call last):
         ...
-        raypipe.errors.TooLargeError: SVD: a training on 500,000,000 follows of 10,000,000
-          accounts takes about 16.3GB, and 8.0GB are left; lower
+        raypipe.errors.TooLargeError: SVD: training on 500,000,000 follows of 10,000,000
+          accounts needs about 16.3GB, but 8.0GB are free; lower
           sources.factors.parameters.n_factors, or use a larger machine
     """
     needed = ALGORITHMS[name].training_bytes(accounts, follows, parameters)
@@ -237,28 +236,27 @@ def check_memory(
         else f"set sources.factors.algorithm: {NO_MODEL}"
     )
     raise TooLargeError(
-        f"{name}: a training on {follows:,} follows of {accounts:,} accounts takes about "
-        f"{size(int(needed))}, and {size(int(max(0, available)))} are left; "
-        f"{cure}, or use a larger machine"
+        f"{name}: training on {follows:,} follows of {accounts:,} accounts needs about "
+        f"{size(needed)}, but {size(int(max(0, available)))} are free; {cure}, or use a larger "
+        "machine"
     )
 
 
-def fold_in(model: FactorModel, followees: Adjacency) -> np.ndarray:
-    """float32[m, d]: factors of accounts that came after the training, from their follows alone.
+def fold_in(model: FactorModel, followees: Adjacency) -> Floats32:
+    """float32[m, d]: factors of accounts that are newer than the model, from their follows only.
 
     Args:
         followees: a row of codes for each of the m accounts.
 
     Raises:
-        ConfigError: the algorithm does not allow it.
+        ConfigError: the algorithm cannot do it.
     """
     algorithm = ALGORITHMS[model.algorithm]
     if algorithm.fold_in is None:
         able = ", ".join(name for name, other in ALGORITHMS.items() if other.fold_in)
         raise ConfigError(
-            f"sources.factors.algorithm: {model.algorithm} cannot score an account that came "
-            "after the "
-            f"training; those that can: {able}"
+            f"sources.factors.algorithm: {model.algorithm} cannot score accounts that are "
+            f"newer than the model; algorithms that can: {able}"
         )
     parameters = algorithm.parameters.model_validate(model.parameters)
     factors = model.factors.followee_factors
@@ -266,18 +264,18 @@ def fold_in(model: FactorModel, followees: Adjacency) -> np.ndarray:
 
 
 def cooccurrence(model: FactorModel, graph: FollowGraph) -> Cooccurrence | None:
-    """The walks that count beside the factors; None where there are none.
+    """The walks whose weights are added to the factors; None for no walks.
 
     Args:
-        graph: that was learned from.
+        graph: the training graph.
     """
     if not model.factors.cooccurrence:
         return None
     return truncated_svd.cooccurrence(graph, model.factors.cooccurrence)
 
 
-def _told(config: RunConfig, rejections: Rejections | None) -> tuple[Adjacency, ...]:
-    """What a training is told beside follows."""
+def _training_rejections(config: RunConfig, rejections: Rejections | None) -> tuple[Adjacency, ...]:
+    """The rejections as further arguments of a training: one, or none."""
     takes = (
         ALGORITHMS[config.sources.factors.algorithm].takes_rejections
         and config.feedback.negative.factors

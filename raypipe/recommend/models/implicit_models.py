@@ -1,6 +1,6 @@
 """ALS and BPR of the package implicit, an extra: `pip install raypipe[implicit]`.
 
-They learn from follows alone, and take no rejections.
+They are trained on follows only, and ignore rejections.
 
 Source: Hu, Koren, Volinsky (2008), "Collaborative filtering for implicit feedback datasets", ICDM;
 Rendle et al. (2009), "BPR: Bayesian personalized ranking from implicit feedback", UAI;
@@ -18,31 +18,32 @@ from pydantic import Field
 from raypipe.config import Section
 from raypipe.errors import ConfigError
 from raypipe.graph.follow_graph import FollowGraph
+from raypipe.kernels.arrays import Floats32, Integers
 from raypipe.kernels.csr import Adjacency
 from raypipe.recommend.models.model import FollowFactors
 from raypipe.recommend.models.threads import one_blas_thread
 
 
 class AlsParameters(Section):
-    """Alternating least squares; names are implicit's, and so are the defaults."""
+    """Alternating least squares, with the names and defaults of implicit."""
 
-    factors: int = Field(100, ge=1, description="Numbers that describe an account.")
+    factors: int = Field(100, ge=1, description="Number of factors of each account.")
     regularization: float = Field(0.01, ge=0, description="Weight of the penalty on large factors.")
     alpha: float = Field(1.0, gt=0, description="Weight of a follow; that of a non-follow is 1.")
-    iterations: int = Field(15, ge=1, description="Passes over the follows.")
+    iterations: int = Field(15, ge=1, description="Number of passes over the follows.")
 
 
 class BprParameters(Section):
-    """Bayesian personalised ranking; names are implicit's, and so are the defaults."""
+    """Bayesian personalised ranking, with the names and defaults of implicit."""
 
-    factors: int = Field(100, ge=1, description="Numbers that describe an account.")
-    learning_rate: float = Field(0.01, gt=0, description="Of gradient descent.")
+    factors: int = Field(100, ge=1, description="Number of factors of each account.")
+    learning_rate: float = Field(0.01, gt=0, description="Learning rate.")
     regularization: float = Field(0.01, ge=0, description="Weight of the penalty on large factors.")
-    iterations: int = Field(100, ge=1, description="Passes over the follows.")
+    iterations: int = Field(100, ge=1, description="Number of passes over the follows.")
 
 
 def train_als(graph: FollowGraph, parameters: AlsParameters, seed: int) -> FollowFactors:
-    """Factors of the follows as implicit's ALS learns them.
+    """Train factors by implicit's ALS.
 
     Raises:
         ConfigError: implicit is not installed.
@@ -54,13 +55,13 @@ def train_als(graph: FollowGraph, parameters: AlsParameters, seed: int) -> Follo
 def als_by_epoch(
     graph: FollowGraph, parameters: AlsParameters, seed: int, epochs: Sequence[int]
 ) -> Iterator[tuple[int, FollowFactors]]:
-    """One training, looked at after each of some numbers of passes: for a scheduler.
+    """Train by ALS, and yield the factors after several numbers of passes, for a scheduler.
 
     Args:
-        epochs: ascending; instead of ``parameters.iterations``.
+        epochs: ascending; replaces ``parameters.iterations``.
 
     Yields:
-        Passes done, and what :func:`train_als` returns for so many.
+        The number of passes, and the result of :func:`train_als` for it.
 
     Raises:
         ConfigError: implicit is not installed.
@@ -72,13 +73,13 @@ def als_by_epoch(
         model = AlternatingLeastSquares(**parameters.model_dump(), random_state=seed)
     done = 0
     for upto in epochs:
-        model.iterations = upto - done  # a model that was fitted goes on from where it stood
+        model.iterations = upto - done  # a fitted model continues its training
         yield upto, _fit(model, graph)
         done = upto
 
 
 def train_bpr(graph: FollowGraph, parameters: BprParameters, seed: int) -> FollowFactors:
-    """Factors of the follows as implicit's BPR learns them, in one thread: its threads race.
+    """Train factors by implicit's BPR, in one thread, because its threads race.
 
     Raises:
         ConfigError: implicit is not installed.
@@ -93,20 +94,20 @@ def train_bpr(graph: FollowGraph, parameters: BprParameters, seed: int) -> Follo
 
 
 def fold_in_als(
-    followee_factors: np.ndarray,
-    followers: np.ndarray,
+    followee_factors: Floats32,
+    followers: Integers,
     parameters: AlsParameters,
     followees: Adjacency,
-) -> np.ndarray:
-    """float32[m, d]: factors of m accounts from their follows alone, all else being learned.
+) -> Floats32:
+    """float32[m, d]: factors of m accounts from their follows only, with all else fixed.
 
-    With Y the followees' factors and y those of an account's followees, one more least squares:
+    One more least-squares step, with Y the factors of all followees, and y those of the account's:
 
         (Y'Y + (alpha - 1) sum of y y' + regularization I) x = alpha sum of y
 
     Args:
         followee_factors: float32[n, d].
-        followers: not needed.
+        followers: not used.
         followees: a row of codes for each of the m accounts; one without follows gets zeros.
     """
     learned = followee_factors.astype(np.float64)
@@ -120,23 +121,22 @@ def fold_in_als(
 
 
 def training_bytes(accounts: int, follows: int, parameters: AlsParameters | BprParameters) -> int:
-    """What a training holds at most, besides the graph: the matrix, both ways, and the factors."""
+    """Maximum bytes of a training, besides the graph: the matrix, both ways, and the factors."""
     return 32 * follows + 16 * accounts * (parameters.factors + 2)
 
 
 def check_installed(algorithm: str, parameters: Section | None = None) -> None:
-    """Whatever the parameters.
+    """Check that the package implicit is installed.
 
     Raises:
-        ConfigError: the package is not there.
+        ConfigError: it is not.
     """
     try:
         import implicit  # noqa: F401
     except ImportError:
         raise ConfigError(
             f"sources.factors.algorithm: {algorithm} needs the package implicit, which is not "
-            "installed; "
-            "pip install raypipe[implicit], or take TruncatedSVD"
+            "installed; pip install raypipe[implicit], or use TruncatedSVD"
         ) from None
 
 
@@ -146,17 +146,17 @@ def _fit(model: Any, graph: FollowGraph) -> FollowFactors:
 
     codes, indptr = graph.followees.codes, graph.followees.indptr
     ones = np.ones(len(codes), np.float32)
-    # Copies: implicit takes only what it could write to, which a graph is not.
+    # Copies: implicit takes only writable arrays, and those of a graph are read-only.
     follows = csr_matrix((ones, codes, indptr), (graph.accounts,) * 2, copy=True)
     try:
-        with one_blas_thread():  # implicit's threads are its own; it warns of others
+        with one_blas_thread():  # implicit has threads of its own, and warns about others
             model.fit(follows, show_progress=False)
     except ModelFitError:
         raise ConfigError(
-            "sources.factors.parameters: training diverged (non-finite values); lower "
-            "alpha of ALS or learning_rate of BPR, or raise regularization"
+            "sources.factors.parameters: training diverged (non-finite values); lower alpha of "
+            "ALS or learning_rate of BPR, or raise regularization"
         ) from None
-    # Copies: a model that goes on changes its own.
+    # Copies: further training changes the arrays of the model.
     return FollowFactors(
         np.array(model.user_factors, np.float32), np.array(model.item_factors, np.float32)
     )

@@ -1,4 +1,4 @@
-"""What a training leaves: arrays and JSON, saved without pickle, mapped into memory when loaded."""
+"""A trained factor model: arrays and JSON, saved without pickle, mapped into memory on loading."""
 
 from __future__ import annotations
 
@@ -9,40 +9,41 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from raypipe.errors import RunError
+from raypipe.kernels.arrays import Floats32, Indices
 from raypipe.storage.data_files import map_array, read_json, save_array, write_json
 from raypipe.storage.files import disk_errors, make_folder, sha256_file
 
 _ARRAYS = ("account_factors", "followee_factors", "followers")
-#: Written last: without it there is no model.
+#: Written last: without it, the model is incomplete.
 _FACTS = "model.json"
 
 
 class FollowFactors(NamedTuple):
-    """What was learned: score(a, c) = account_factors[a] . followee_factors[c] + walks(a, c).
+    """Factors: score(a, c) = account_factors[a] . followee_factors[c] + walks(a, c).
 
     Attributes:
         account_factors, followee_factors: float32[n, d].
-        cooccurrence: times the walks of ``truncated_svd.cooccurrence``; 0 where there are none.
+        cooccurrence: factor of the walks of ``truncated_svd.cooccurrence``; 0 for no walks.
     """
 
-    account_factors: np.ndarray
-    followee_factors: np.ndarray
+    account_factors: Floats32
+    followee_factors: Floats32
     cooccurrence: float = 0.0
 
 
 @dataclass(frozen=True)
 class FactorModel:
-    """Factors, and what they were learned from.
+    """Factors, and how they were trained.
 
     Attributes:
-        factors: of all accounts; those of one without follows, or followers, mean nothing.
-        followers: int32[n], number of followers of every account, in the graph learned from.
-        algorithm, parameters, seed: that it was trained by.
-        fingerprint: of the graph that it was trained on, whose codes it speaks of.
+        factors: of all accounts; those of accounts without follows, or followers, mean nothing.
+        followers: int32[n], number of followers of every account in the training graph.
+        algorithm, parameters, seed: how it was trained.
+        fingerprint: fingerprint of the training graph, whose codes it uses.
     """
 
     factors: FollowFactors
-    followers: np.ndarray
+    followers: Indices
     algorithm: str
     parameters: dict[str, Any]
     seed: int
@@ -50,10 +51,10 @@ class FactorModel:
 
 
 def save_model(model: FactorModel, folder: Path) -> None:
-    """Write a model so that :func:`load_model` can map it into memory.
+    """Write a model in a format that :func:`load_model` can map into memory.
 
     Raises:
-        RunError: the disk is full, or cannot be written.
+        RunError: the disk is full, or cannot be written to.
     """
     facts = {
         "algorithm": model.algorithm,
@@ -73,16 +74,16 @@ def load_model(folder: Path, verify: bool = False) -> FactorModel:
     """Map a saved model into memory, read-only.
 
     Args:
-        verify: read every array once, and compare its SHA-256 with what was written.
+        verify: read every array once, and compare its SHA-256 with the stored one.
 
     Raises:
-        RunError: the folder does not hold a whole model.
+        RunError: the folder does not contain a complete model.
     """
     try:
         facts = read_json(folder / _FACTS)
         digests = facts.pop("sha256")
         if verify and digests != _digests(folder):
-            raise ValueError("an array is not as it was written")
+            raise ValueError("an array has changed since it was written")
         of_accounts, of_followees, followers = (
             map_array(folder / f"{name}.npy") for name in _ARRAYS
         )

@@ -1,13 +1,13 @@
 """The SVD of ratings on follows: scikit-surprise's SVD without biases, on ones and zeros.
 
-A follow is a 1. Zeros are what was rejected, and accounts that are not followed, drawn by their
-popularity anew in each epoch. On follows alone, which are all ones, an SVD learns to say 1 to
-everything: with biases it ranks like chance, without worse than popularity, while its RMSE is near
-0 (NicolasHug/Surprise, issues 392 and 157; on wiki-vote an RMSE of .05 and a recall@20 of .03,
-against .74 and .24 with zeros). So that is refused, and what counts is how it ranks, not its RMSE.
+A follow is a 1. Zeros are rejections, and non-follows that are sampled by popularity in each epoch.
+On follows alone, which are all ones, SVD learns to predict 1 for everything: with biases it ranks
+like chance, without them worse than popularity, while its RMSE is near 0 (NicolasHug/Surprise,
+issues 392 and 157; on wiki-vote an RMSE of .05 and a recall@20 of .03, against .74 and .24 with
+zeros). So training on ones alone is refused, and models are judged by ranking, not by RMSE.
 
-Measured on held-out follows: without biases it ranks better than with them, zeros drawn anew better
-than the same ones in each epoch, and the root of the popularity better than popularity itself.
+Measured on held-out follows: it ranks better without biases; with new zeros in each epoch; and with
+the root of the popularity than with popularity itself.
 """
 
 from __future__ import annotations
@@ -21,32 +21,33 @@ from pydantic import Field
 from raypipe.config import Section
 from raypipe.errors import ConfigError
 from raypipe.graph.follow_graph import FollowGraph
+from raypipe.kernels.arrays import Floats, Floats32, Integers
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.follow_sgd import Lessons, by_popularity, follow_epoch
 from raypipe.kernels.sgd import Steps, start_svd
 from raypipe.recommend.models.model import FollowFactors
 
-#: Follows whose scores are computed at a time.
+#: Number of follows whose scores are computed together.
 _AT_A_TIME = 100_000
 
 
 class SvdParameters(Section):
-    """SVD on follows; names are scikit-surprise's."""
+    """SVD on follows, with the names of scikit-surprise."""
 
-    n_factors: int = Field(64, ge=1, description="Numbers that describe an account.")
-    n_epochs: int = Field(20, ge=1, description="Passes over the follows.")
+    n_factors: int = Field(64, ge=1, description="Number of factors of each account.")
+    n_epochs: int = Field(20, ge=1, description="Number of passes over the follows.")
     non_follows_per_follow: int = Field(
         8,
         ge=0,
         le=1000,
-        description="Zeros drawn for each follow of an account, anew in each pass.",
+        description="Number of zeros sampled for each follow, again in each pass.",
     )
     popularity_exponent: float = Field(
         0.5,
         ge=0,
         le=1,
-        description="An account is drawn in proportion to its followers to this power: 1 by "
-        "popularity, 0 evenly among those that are followed.",
+        description="Accounts are sampled in proportion to followers to this power: 1 is by "
+        "popularity, 0 is uniform among accounts with followers.",
     )
     init_mean: float = Field(0.0, description="Mean of the factors before the first pass.")
     init_std_dev: float = Field(
@@ -54,19 +55,19 @@ class SvdParameters(Section):
     )
     lr_all: float = Field(0.05, gt=0, description="Learning rate.")
     reg_all: float = Field(0.02, ge=0, description="Weight of the penalty on large factors.")
-    lr_pu: float | None = Field(None, gt=0, description="Of those who follow; null: lr_all.")
-    lr_qi: float | None = Field(None, gt=0, description="Of those followed; null: lr_all.")
-    reg_pu: float | None = Field(None, ge=0, description="Of those who follow; null: reg_all.")
-    reg_qi: float | None = Field(None, ge=0, description="Of those followed; null: reg_all.")
+    lr_pu: float | None = Field(None, gt=0, description="Learning rate of followers; null: lr_all.")
+    lr_qi: float | None = Field(None, gt=0, description="Learning rate of followees; null: lr_all.")
+    reg_pu: float | None = Field(None, ge=0, description="Penalty of followers; null: reg_all.")
+    reg_qi: float | None = Field(None, ge=0, description="Penalty of followees; null: reg_all.")
 
     @property
     def rates(self) -> Steps:
-        """The learning rates that hold; there are no biases."""
+        """The learning rates in effect; biases are not trained."""
         return Steps(0.0, 0.0, _or(self.lr_pu, self.lr_all), _or(self.lr_qi, self.lr_all))
 
     @property
     def penalties(self) -> Steps:
-        """The weights of the penalty that hold."""
+        """The weights of the penalty in effect."""
         return Steps(0.0, 0.0, _or(self.reg_pu, self.reg_all), _or(self.reg_qi, self.reg_all))
 
 
@@ -76,18 +77,18 @@ def train_svd(
     seed: int,
     rejections: Adjacency | None = None,
 ) -> FollowFactors:
-    """Learn from the follows of a graph.
+    """Train factors on the follows of a graph.
 
     Args:
-        seed: of where the factors start, and of the draws; below 2**32.
-        rejections: whom every account rejected.
+        seed: seed of the initial factors and of the samples; below 2**32.
+        rejections: accounts that every account has rejected.
 
     Raises:
-        ConfigError: there are no zeros to learn from, or the factors left the finite numbers.
+        ConfigError: there are no zeros to train on, or training diverged.
 
     Source:
         Koren, Bell, Volinsky (2009), "Matrix factorization techniques for recommender systems";
-        drawn zeros: Pan et al. (2008), "One-class collaborative filtering", ICDM.
+        sampled zeros: Pan et al. (2008), "One-class collaborative filtering", ICDM.
 
     Example:
         >>> import pandas as pd
@@ -110,13 +111,13 @@ def svd_by_epoch(
     epochs: Sequence[int],
     rejections: Adjacency | None = None,
 ) -> Iterator[tuple[int, FollowFactors]]:
-    """One training, looked at after each of some numbers of epochs: for a scheduler.
+    """Train, and yield the factors after several numbers of epochs, for a scheduler.
 
     Args:
-        epochs: ascending; instead of ``parameters.n_epochs``.
+        epochs: ascending; replaces ``parameters.n_epochs``.
 
     Yields:
-        Epochs done, and what :func:`train_svd` returns for so many.
+        The number of epochs, and the result of :func:`train_svd` for it.
 
     Raises:
         ConfigError: as :func:`train_svd`.
@@ -144,37 +145,36 @@ def svd_by_epoch(
 
 
 def refuse_ones_alone(parameters: SvdParameters) -> None:
-    """Where there are no rejections, there must be drawn zeros.
+    """Check that zeros are sampled; without rejections, training would see ones alone.
 
     Raises:
-        ConfigError: there are none.
+        ConfigError: none are.
     """
     if not parameters.non_follows_per_follow:
         raise ConfigError(
             "sources.factors.parameters.non_follows_per_follow: found 0, and there are no "
-            "rejections; from "
-            "ones alone SVD learns to say 1 to everybody: a fine RMSE, and worthless lists; "
-            "expected at least 1, or sources.factors.algorithm: TruncatedSVD"
+            "rejections; trained on ones alone, SVD predicts 1 for every account, and its lists "
+            "are worthless; expected at least 1, or sources.factors.algorithm: TruncatedSVD"
         )
 
 
 def fold_in(
-    followee_factors: np.ndarray,
-    followers: np.ndarray,
+    followee_factors: Floats32,
+    followers: Integers,
     parameters: SvdParameters,
     followees: Adjacency,
-) -> np.ndarray:
-    """float32[m, d]: factors of m accounts that came after the training, from their follows alone.
+) -> Floats32:
+    """float32[m, d]: factors of m accounts newer than the model, from their follows only.
 
-    The factors p at which gradient descent would come to rest, all else being learned:
+    The factors p to which gradient descent would converge, with all else fixed:
 
         (sum of q q' over the follows + k f C + (1 + k) f penalty I) p = sum of q over the follows
 
-    with f follows, k zeros drawn for each, and C the mean of q q' over the draws.
+    with f follows, k zeros sampled for each, and C the mean of q q' over the samples.
 
     Args:
-        followee_factors: float32[n, d], that were learned.
-        followers: int64[n], of every account, in the graph that was learned from.
+        followee_factors: float32[n, d], of the model.
+        followers: int64[n], number of followers of every account in the training graph.
         followees: a row of codes for each of the m accounts; one without follows gets zeros.
     """
     learned = followee_factors.astype(np.float64)
@@ -192,7 +192,7 @@ def fold_in(
 
 
 def training_bytes(accounts: int, follows: int, parameters: SvdParameters) -> int:
-    """What a training holds at most, besides the graph: factors in float64, and then in float32.
+    """Maximum bytes of a training, besides the graph: factors in float64, then in float32.
 
     Example:
         >>> training_bytes(1_000_000, 50_000_000, SvdParameters())
@@ -203,32 +203,32 @@ def training_bytes(accounts: int, follows: int, parameters: SvdParameters) -> in
 
 
 def rmse(factors: FollowFactors, follows: Adjacency) -> float:
-    """Root of the mean squared difference of estimates, cut to 0 and 1, from the 1 of each follow.
+    """RMSE of estimates, clipped to [0, 1], against the 1 of each follow.
 
-    To be shown, never to choose by: a model that says 1 to everybody has none.
+    For information only, not a criterion: a model that predicts 1 for everything has an RMSE of 0.
 
     Args:
-        follows: those held out; a row for each account.
+        follows: held-out follows; a row for each account.
     """
     accounts = np.repeat(np.arange(len(follows.indptr) - 1), follows.degrees)
     total = 0.0
     for start in range(0, len(accounts), _AT_A_TIME):
-        some = slice(start, start + _AT_A_TIME)
-        of_followees = factors.followee_factors[follows.codes[some]]
-        scores = np.einsum("ij,ij->i", factors.account_factors[accounts[some]], of_followees)
+        part = slice(start, start + _AT_A_TIME)
+        of_followees = factors.followee_factors[follows.codes[part]]
+        scores = np.einsum("ij,ij->i", factors.account_factors[accounts[part]], of_followees)
         total += float(np.sum((1 - np.clip(scores, 0, 1)) ** 2, dtype=np.float64))
     return (total / len(accounts)) ** 0.5 if len(accounts) else nan
 
 
-def _as_float32(account_factors: np.ndarray, followee_factors: np.ndarray) -> FollowFactors:
-    with np.errstate(over="ignore"):  # what is too large is told below
+def _as_float32(account_factors: Floats, followee_factors: Floats) -> FollowFactors:
+    with np.errstate(over="ignore"):  # values that are too large are refused below
         factors = FollowFactors(
             account_factors.astype(np.float32),
             followee_factors.astype(np.float32),
         )
     if not all(np.isfinite(array).all() for array in factors[:2]):
         raise ConfigError(
-            "sources.factors.parameters: the training of SVD left the finite numbers; lower lr_all"
+            "sources.factors.parameters: training SVD diverged (non-finite values); lower lr_all"
         )
     return factors
 

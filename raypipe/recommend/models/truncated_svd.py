@@ -5,11 +5,11 @@ right singular vectors of N = A^-p R F^-q that belong to the largest singular va
 
     scores = R F^-q V V' F^q   +   w s R M' M,   M = A^-1/2 R F^-1/2
 
-The first term is an ideal low-pass filter on what each account follows; the second, if w is not 0,
-the linear one that co-occurrence is; s makes them equally large. Nothing is learned by gradient
-descent, an account is nothing but its follows, and so one that came later can be scored.
+The first term is an ideal low-pass filter on the follows of each account. The second, if w is not
+0, is the linear filter of co-occurrence; s gives both terms the same size. Nothing is trained by
+gradient descent, and an account is represented by its follows only, so new accounts can be scored.
 
-It takes no rejections: as negative entries of R they made no list better (bitcoin-otc, 10 seeds,
+Rejections are ignored: as negative entries of R they improved no list (bitcoin-otc, 10 seeds,
 entries of -1: recall@20 +.003, share of held-out rejections shown -.001).
 
 Source: Shen et al. (2021), "How powerful is graph convolution for recommendation?", CIKM (GF-CF);
@@ -23,16 +23,17 @@ from pydantic import Field
 
 from raypipe.config import Section
 from raypipe.graph.follow_graph import FollowGraph
+from raypipe.kernels.arrays import Floats32, Integers
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.factor_scores import Cooccurrence, best_columns, block_bytes
 from raypipe.recommend.models.model import FollowFactors
 from raypipe.recommend.models.threads import one_blas_thread
 
-#: Directions beyond those wanted, that the solver looks at.
+#: Number of directions of the solver beyond those wanted.
 _OVERSAMPLES = 20
-#: Of the largest singular value; what is below is rounding.
+#: Singular values below this share of the largest one are rounding errors.
 _RANK = 1e-4
-#: Accounts on which the two terms are compared.
+#: Number of accounts on which the two terms are compared.
 _SAMPLE = 256
 
 
@@ -42,22 +43,22 @@ class TruncatedSvdParameters(Section):
     n_factors: int = Field(
         128,
         ge=1,
-        description="Singular vectors kept; at most a quarter of what there are, since all of them "
-        "together only give back what is followed already.",
+        description="Number of singular vectors; at most a quarter of all, because all of them "
+        "together only reproduce existing follows.",
     )
     n_iter: int = Field(4, ge=0, description="Power iterations of the randomised solver.")
     follower_exponent: float = Field(
-        0.35, ge=0, le=1, description="p: a follow weighs its follower's number of follows ** -p."
+        0.35, ge=0, le=1, description="p: weight of a follow by its follower, follows ** -p."
     )
     followee_exponent: float = Field(
-        0.4, ge=0, le=1, description="q: a follow weighs its followee's number of followers ** -q."
+        0.4, ge=0, le=1, description="q: weight of a follow by its followee, followers ** -q."
     )
     cooccurrence: float = Field(
         1.0,
         ge=0,
         le=1000,
-        description="w: how much co-occurrence counts beside the factors. More than 0 costs a walk "
-        "over the whole graph for each account, about as much as 100 factors.",
+        description="w: weight of co-occurrence, added to the factors. Above 0 it costs a walk "
+        "over the graph per account, about as much as 100 factors.",
     )
 
 
@@ -67,7 +68,7 @@ def train_truncated_svd(
     """The factors of a graph; account_factors = R F^-q V, followee_factors = F^q V.
 
     Args:
-        seed: of the solver, which starts at random directions.
+        seed: seed of the solver, which starts at random directions.
 
     Example:
         >>> import pandas as pd
@@ -85,14 +86,15 @@ def train_truncated_svd(
 
     follows, followers = graph.followees.degrees, graph.followers.degrees
     rows, columns = np.flatnonzero(follows), np.flatnonzero(followers)
-    # Without empty rows and columns: the solver's memory goes by their number.
-    place = np.zeros(graph.accounts, np.int32)
-    place[columns] = np.arange(len(columns))
-    some = take(graph.followees, rows)
+    # Without empty rows and columns, because the solver needs memory for each.
+    column_of = np.zeros(graph.accounts, np.int32)
+    column_of[columns] = np.arange(len(columns))
+    followees = take(graph.followees, rows)
     left = _power(follows, -parameters.follower_exponent)
     right = _power(followers, -parameters.followee_exponent)
-    values = np.repeat(left[rows], follows[rows]) * right[some.codes]
-    matrix = csr_matrix((values, place[some.codes], some.indptr), (len(rows), len(columns)))
+    values = np.repeat(left[rows], follows[rows]) * right[followees.codes]
+    shape = len(rows), len(columns)
+    matrix = csr_matrix((values, column_of[followees.codes], followees.indptr), shape)
     with one_blas_thread():
         _, singular, vectors = randomized_svd(
             matrix,
@@ -114,16 +116,16 @@ def train_truncated_svd(
 
 
 def fold_in(
-    followee_factors: np.ndarray,
-    followers: np.ndarray,
+    followee_factors: Floats32,
+    followers: Integers,
     parameters: TruncatedSvdParameters,
     followees: Adjacency,
-) -> np.ndarray:
-    """float32[m, d]: factors of m accounts from their follows alone: the rows of R F^-q V.
+) -> Floats32:
+    """float32[m, d]: factors of m accounts from their follows only: the rows of R F^-q V.
 
     Args:
-        followee_factors: float32[n, d], that were learned.
-        followers: int64[n], of every account, in the graph that was learned from.
+        followee_factors: float32[n, d], of the model.
+        followers: int64[n], number of followers of every account in the training graph.
         followees: a row of codes for each of the m accounts; one without follows gets zeros.
     """
     from scipy.sparse import csr_matrix
@@ -135,10 +137,10 @@ def fold_in(
 
 
 def cooccurrence(graph: FollowGraph, weight: float) -> Cooccurrence:
-    """The linear term, as weights of walks: from an account to whom it follows, back, and on.
+    """The linear term as weights of walks: to followees, to their followers, to these' followees.
 
     Args:
-        weight: w s, as it stands in the factors.
+        weight: w s, as stored with the factors.
     """
     followers = _power(graph.followers.degrees, -0.5)
     follows = _power(graph.followees.degrees, -1.0)
@@ -147,7 +149,7 @@ def cooccurrence(graph: FollowGraph, weight: float) -> Cooccurrence:
 
 
 def training_bytes(accounts: int, follows: int, parameters: TruncatedSvdParameters) -> int:
-    """What a training holds at most, besides the graph: matrix, solver's blocks, scores.
+    """Maximum bytes of a training, besides the graph: matrix, blocks of the solver, scores.
 
     Example:
         >>> training_bytes(1_000_000, 50_000_000, TruncatedSvdParameters())
@@ -159,23 +161,23 @@ def training_bytes(accounts: int, follows: int, parameters: TruncatedSvdParamete
 
 
 def _scale(graph: FollowGraph, factors: FollowFactors, seed: int) -> float:
-    """s: how many times larger the best of the first term is; the median over some accounts."""
+    """s: ratio of the best scores of the first and second term, as medians over a sample."""
     rows = np.flatnonzero(graph.followees.degrees)
-    some = np.sort(np.random.default_rng(seed).permutation(rows)[:_SAMPLE])
+    sample = np.sort(np.random.default_rng(seed).permutation(rows)[:_SAMPLE])
     columns = np.flatnonzero(graph.followers.degrees).astype(np.int32)
-    of_accounts, of_columns = factors.account_factors[some], factors.followee_factors[columns]
-    masked, one = take(graph.followees, some), np.ones(len(some), np.int64)
+    of_accounts, of_columns = factors.account_factors[sample], factors.followee_factors[columns]
+    masked, one = take(graph.followees, sample), np.ones(len(sample), np.int64)
     low_pass = best_columns(of_accounts, of_columns, columns, masked, one)
     walks = cooccurrence(graph, 1.0)
-    none = np.zeros((len(some), 1), np.float32), np.zeros((len(columns), 1), np.float32)
+    none = np.zeros((len(sample), 1), np.float32), np.zeros((len(columns), 1), np.float32)
     linear = best_columns(*none, columns, masked, one, walks)
-    best = low_pass[2], linear[2]
+    best = low_pass.scores, linear.scores
     medians = [float(np.median(scores)) if len(scores) else 0.0 for scores in best]
     return medians[0] / medians[1] if min(medians) > 0 else 1.0
 
 
-def _power(degrees: np.ndarray, exponent: float) -> np.ndarray:
-    """float32; 0 where the degree is."""
+def _power(degrees: Integers, exponent: float) -> Floats32:
+    """float32: degrees ** exponent; 0 where the degree is 0."""
     with np.errstate(divide="ignore"):
         powers = degrees.astype(np.float64) ** exponent
     return np.where(degrees > 0, powers, 0).astype(np.float32)

@@ -121,7 +121,7 @@ def test_an_account_that_came_later_is_scored_from_its_follows(communities, trai
 
 def test_who_cannot_is_refused_with_who_can(communities, trained):
     with pytest.raises(
-        ConfigError, match=r"BPR cannot score an account that came .*: TruncatedSVD, SVD, ALS$"
+        ConfigError, match=r"BPR cannot score accounts that are newer .*: TruncatedSVD, SVD, ALS$"
     ):
         fold_in(trained["BPR"], communities.followees)
 
@@ -206,7 +206,7 @@ def test_bad_algorithms_and_parameters(communities, algorithm, parameters, messa
     [("ALS", {"alpha": 1e38}), ("BPR", {"learning_rate": 50, "regularization": 10})],
 )
 def test_a_training_that_diverges_is_told(communities, algorithm, parameters):
-    with pytest.raises(ConfigError, match="the training left the finite numbers; lower alpha"):
+    with pytest.raises(ConfigError, match=r"training diverged .*; lower alpha"):
         train(communities, config_of(algorithm, **parameters), 1e9)
 
 

@@ -57,7 +57,7 @@ def test_a_changed_byte_is_found_where_it_is_looked_for(model, tmp_path):
     data[-1] ^= 1
     path.write_bytes(data)
     load_model(tmp_path)
-    with pytest.raises(RunError, match="an array is not as it was written"):
+    with pytest.raises(RunError, match="an array has changed since it was written"):
         load_model(tmp_path, verify=True)
 
 
