@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from raypipe.errors import RunError
 from raypipe.kernels.arrays import Floats32, Indices
 from raypipe.storage.data_files import map_array, read_json, save_array, write_json

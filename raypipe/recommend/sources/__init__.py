@@ -1,4 +1,4 @@
-"""Sources of candidates. What a source is stands here; each file holds one; registry.py lists them.
+"""Sources of candidates. This file defines what a source is; registry.py lists them.
 
 A source works in two steps. Once a night it is prepared from the graph: it then holds plain arrays
 and travels to the tasks. For each shard it is called, and retrieves the candidates of some
@@ -17,23 +17,10 @@ import numpy as np
 from raypipe.config import NegativeFeedbackConfig, RunConfig, SourceConfig
 from raypipe.graph.degree_table import Degrees
 from raypipe.graph.follow_graph import FollowGraph
+from raypipe.kernels.candidates import Candidates as Candidates
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.recommend.models.model import FactorModel
 from raypipe.recommend.negative_feedback import Rejections
-
-
-class Candidates(NamedTuple):
-    """Candidates of m accounts: those of account i are at ``indptr[i]:indptr[i + 1]``.
-
-    Attributes:
-        indptr: int64[m + 1].
-        codes: int32[...], account index of each candidate.
-        scores: float64[...], larger is better; comparable within one source only.
-    """
-
-    indptr: np.ndarray
-    codes: np.ndarray
-    scores: np.ndarray
 
 
 class Source(Protocol):

@@ -74,8 +74,8 @@ class Factors:
             self.longest,
         )
         counts = np.zeros(len(accounts), np.int64)
-        counts[some] = np.diff(found[0])
-        return Candidates(np.concatenate([[0], np.cumsum(counts)]), *found[1:])
+        counts[some] = np.diff(found.indptr)
+        return found._replace(indptr=np.concatenate([[0], np.cumsum(counts)]))
 
 
 def factors(graph: FollowGraph, config: SourceConfig | None, inputs: SourceInputs) -> Factors:

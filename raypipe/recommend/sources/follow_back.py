@@ -56,10 +56,8 @@ class FollowBack:
     def __call__(
         self, accounts: np.ndarray, wanted: np.ndarray, near: Neighbours | None = None
     ) -> Candidates:
-        return Candidates(
-            *best_not_followed(
-                self.followees, self.followers, self.ratios, self.retrieved, accounts, wanted
-            )
+        return best_not_followed(
+            self.followees, self.followers, self.ratios, self.retrieved, accounts, wanted
         )
 
 

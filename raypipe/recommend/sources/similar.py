@@ -62,7 +62,7 @@ class Similar:
         union = weighted_union(self.followees, near.counts, near.codes, weights)
         if rejected is not None and feedback.votes:
             union = withdraw_rejected(rejected, near, feedback.votes * weights, union)
-        return Candidates(*union)
+        return union
 
 
 def similar(

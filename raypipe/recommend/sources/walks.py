@@ -39,10 +39,8 @@ class Walks:
     def __call__(
         self, accounts: np.ndarray, wanted: np.ndarray, near: Neighbours | None = None
     ) -> Candidates:
-        return Candidates(
-            *best_of_walks(
-                self.intermediaries, self.followees, self.weights, self.retrieved, accounts, wanted
-            )
+        return best_of_walks(
+            self.intermediaries, self.followees, self.weights, self.retrieved, accounts, wanted
         )
 
 
