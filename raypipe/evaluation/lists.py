@@ -9,7 +9,8 @@ import numpy as np
 
 from raypipe.config import RunConfig
 from raypipe.errors import ConfigError, did_you_mean
-from raypipe.kernels.tanimoto import Neighbours, no_neighbours
+from raypipe.kernels.candidates import BestLists
+from raypipe.kernels.tanimoto import no_neighbours
 from raypipe.kernels.topk import fill_up
 from raypipe.recommend.context import ShardContext
 from raypipe.recommend.ladder import (
@@ -25,7 +26,6 @@ from raypipe.recommend.shard import nearest, recommend_to
 from raypipe.recommend.sources.registry import sources_of
 
 #: Counts, codes and scores of lists.
-_Lists = tuple[np.ndarray, np.ndarray, np.ndarray]
 #: Name of the lists that the night itself would show.
 LADDER = "ladder"
 
@@ -134,7 +134,7 @@ def lists_of(
     near = nearest(context, accounts) if search else no_neighbours(len(accounts), 0)
     names = dict.fromkeys(name for tier in tiers if tier.how == FILL_UP for name in tier.sources)
     alone = {
-        name: recommend_to(context.with_ladder(Tier(0, (name,))), accounts, near)[0][:3]
+        name: BestLists(*recommend_to(context.with_ladder(Tier(0, (name,))), accounts, near)[0][:3])
         for name in names
     }
     follows = context.follows.followees.degrees_of(accounts)
@@ -145,16 +145,11 @@ def lists_of(
         for index in np.unique(indices):
             members, tier = np.flatnonzero(indices == index), ladder[index]
             if tier.how == FILL_UP:
-                lists = (_rows_of(alone[name], members) for name in tier.sources)
-                codes[members] = reduce(fill_up, lists)[1]
+                lists = [alone[name].take(members) for name in tier.sources]
+                codes[members] = reduce(fill_up, lists).codes
             else:
                 blended = context.with_ladder(tier._replace(min_follows=0))
-                some = Neighbours(*(array[members] for array in near))
+                some = near.take(members)
                 codes[members] = recommend_to(blended, accounts[members], some)[0].codes
         found.append(codes)
     return found
-
-
-def _rows_of(lists: _Lists, rows: np.ndarray) -> _Lists:
-    counts, codes, scores = lists
-    return counts[rows], codes[rows], scores[rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from raypipe.kernels.arrays import Floats, Indices, Offsets
+from raypipe.kernels.arrays import Floats, Indices, Integers, Offsets
 
 
 class Candidates(NamedTuple):
@@ -33,3 +33,7 @@ class BestLists(NamedTuple):
     counts: Indices
     codes: Indices
     scores: Floats
+
+    def take(self, rows: Integers) -> BestLists:
+        """The lists of some of the accounts, in the order of ``rows``."""
+        return BestLists(self.counts[rows], self.codes[rows], self.scores[rows])
