@@ -36,7 +36,7 @@ def search(pairs, n, cap, accounts, k, threshold):
 
 
 @given(graphs(), st.integers(0, 6))
-def test_without_hubs_drops_their_follows_and_nobody_elses(graph, cap):
+def test_without_hubs_drops_only_the_follows_of_hubs(graph, cap):
     pairs, n = graph
     followees, followers = sides_of(pairs, n)
     capped, transposed = without_hubs(followees, followers.degrees > cap)
@@ -57,7 +57,7 @@ def test_capped_search_equals_the_oracle(graph, cap, k, threshold):
 
 
 @given(graphs(), st.integers(1, 12), st.sampled_from(THRESHOLDS), st.data())
-def test_plain_counting_equals_the_oracle(graph, k, threshold, data):
+def test_best_of_all_equals_the_oracle(graph, k, threshold, data):
     pairs, n = graph
     accounts = data.draw(st.lists(st.integers(0, n - 1), max_size=2 * n))
     near = best_of_all(*sides_of(pairs, n), np.array(accounts, np.int32), k, threshold)
@@ -65,8 +65,8 @@ def test_plain_counting_equals_the_oracle(graph, k, threshold, data):
 
 
 @pytest.mark.parametrize("shape", SHAPES)
-def test_plain_counting_equals_the_pruned_search(shape):
-    """Two ways to the same lists that have no line in common."""
+def test_best_of_all_equals_the_pruned_search(shape):
+    """Two independent ways to compute the same lists."""
     pairs = SHAPES[shape]
     n = int(pairs.max(initial=1)) + 1
     followees, followers = sides_of(pairs, n)
@@ -86,7 +86,7 @@ def test_capped_search_equals_the_oracle_on_a_graph_with_hubs(cap):
 
 
 @given(graphs(), st.integers(1, 12), st.sampled_from(THRESHOLDS))
-def test_a_cap_that_nobody_exceeds_changes_nothing(graph, k, threshold):
+def test_capped_search_with_a_cap_above_all_followers_is_exact(graph, k, threshold):
     pairs, n = graph
     followees, followers = sides_of(pairs, n)
     exact = top_neighbours(build_index(followees, followers), np.arange(n), k, threshold)
@@ -96,7 +96,7 @@ def test_a_cap_that_nobody_exceeds_changes_nothing(graph, k, threshold):
         assert np.array_equal(ours, theirs)
 
 
-def test_by_hand():
+def test_capped_neighbours_by_hand():
     """Accounts 1, 2, 3 follow the hub 9; 1 and 2 also share 8, 1 and 4 share 7."""
     pairs = [(1, 9), (2, 9), (3, 9), (1, 8), (2, 8), (1, 7), (4, 7), (4, 6), (5, 9), (6, 9)]
     near = search(pairs, 10, 4, [1, 3], 10, (1, 10))
@@ -107,8 +107,8 @@ def test_by_hand():
     assert near.counts.tolist() == [2, 0]  # 3 follows nobody but the hub
 
 
-def test_what_the_whole_sets_say_decides_who_stays():
-    """Two of k = 1 are looked for: without the hub 9 the first is alike, with it the second is."""
+def test_capped_neighbours_are_chosen_by_the_similarity_of_whole_sets():
+    """Two candidates for k = 1: without the hub 9 the first is more similar, with it the second."""
     followees = Adjacency(
         np.array([0, 3, 5, 9, 9, 9, 9, 9, 9, 9, 9]), np.array([7, 8, 9, 7, 8, 6, 7, 8, 9], np.int32)
     )

@@ -28,7 +28,7 @@ def followees_of(pairs, n):
 
 
 def blocks_of(followees, parts):
-    """Those who follow, dealt out to blocks; read-only, as Ray hands arrays out."""
+    """Accounts with follows, dealt out to blocks; read-only, as Ray hands arrays out."""
     following = np.flatnonzero(followees.degrees)
     blocks = tuple(following[parts[following] == part].astype(np.int32) for part in range(7))
     for rows in blocks:
@@ -48,7 +48,7 @@ def by_size(followees, count):
     graphs(), st.integers(1, 12), st.sampled_from(THRESHOLDS), st.sampled_from([1, 2, 7]), st.data()
 )
 @settings(max_examples=300)
-def test_equals_the_oracle_however_it_is_cut(graph, k, threshold, count, data):
+def test_search_in_any_blocks_equals_the_oracle(graph, k, threshold, count, data):
     pairs, n = graph
     accounts = data.draw(st.lists(st.integers(0, n - 1), max_size=2 * n))
     parts = np.array(data.draw(st.lists(st.integers(0, count - 1), min_size=n, max_size=n)))
@@ -60,7 +60,7 @@ def test_equals_the_oracle_however_it_is_cut(graph, k, threshold, count, data):
 @pytest.mark.parametrize("count", [1, 2, 7])
 @pytest.mark.parametrize("threshold", THRESHOLDS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_equals_one_index_on_graphs_that_take_every_way(shape, threshold, count):
+def test_search_in_blocks_equals_one_index_on_graphs_that_take_every_way(shape, threshold, count):
     pairs = SHAPES[shape]
     n = int(pairs.max(initial=1)) + 1
     expected = top_neighbours(index_of(pairs, n), np.arange(n), 10, threshold)
@@ -73,7 +73,7 @@ def test_equals_one_index_on_graphs_that_take_every_way(shape, threshold, count)
 @pytest.mark.parametrize("size", [254, 255, 256, 300, 700])
 @pytest.mark.parametrize("threshold", [(0, 1), (1, 10), (1, 2)])
 def test_overlaps_around_and_beyond_a_byte(size, threshold):
-    """In blocks by size, by chance, and in one where large sets meet none that is large."""
+    """In blocks by size, random ones, and one in which large sets meet no large set."""
     n = 1000
     rng = np.random.default_rng(size)
     sets = [np.arange(size) + shift for shift in (0, 0, 1, 2, 40)]
@@ -108,7 +108,7 @@ def test_overlaps_beyond_two_bytes():
 
 
 @pytest.mark.parametrize("at_a_time", [1, 30, 1000])
-def test_batches_do_not_show(at_a_time, monkeypatch):
+def test_batch_size_does_not_change_the_lists(at_a_time, monkeypatch):
     pairs = skewed(5, 300, 3000, 4, copies=80)
     blocks = by_size(followees_of(pairs, 300), 3)
     expected = top_neighbours(index_of(pairs, 300), np.arange(300), 10, (1, 10))
@@ -128,7 +128,7 @@ def test_ten_thousand_equal_sets_over_several_blocks():
     assert (near.overlaps[3:] == 3).all()
 
 
-def test_the_bound_of_the_blocks_before_keeps_equals_with_lower_codes():
+def test_bound_of_earlier_blocks_keeps_ties_with_lower_codes():
     """Account 9 follows 0 and 1; 8 and then 7 are as similar to it, and 7 comes first."""
     pairs = [(9, 0), (9, 1), (8, 0), (7, 1)]
     followees = followees_of(pairs, 10)
@@ -137,8 +137,8 @@ def test_the_bound_of_the_blocks_before_keeps_equals_with_lower_codes():
     assert (near.codes.tolist(), near.scores.tolist()) == ([[7]], [[0.5]])
 
 
-def test_later_blocks_are_searched_from_the_bound(monkeypatch):
-    """A full list sets the bound; one that is not full sets none."""
+def test_later_blocks_start_from_the_bound_of_earlier_ones(monkeypatch):
+    """A full list sets the bound; a shorter one does not."""
     bounds = []
     real = column_blocks._search_all
 
@@ -155,7 +155,7 @@ def test_later_blocks_are_searched_from_the_bound(monkeypatch):
 
 
 @given(graphs(), st.data())
-def test_an_index_of_all_is_the_one_that_is_built_with_the_transpose(graph, data):
+def test_build_block_of_all_accounts_equals_build_index(graph, data):
     pairs, n = graph
     followees = followees_of(pairs, n)
     if not len(followees.codes):
@@ -212,7 +212,7 @@ def test_similarities_are_merged_as_integers():
 
 
 @given(graphs())
-def test_estimated_work_is_of_what_is_followed_and_grows_with_the_blocks(graph):
+def test_estimated_ns_grows_with_follows_and_blocks(graph):
     pairs, n = graph
     followees, followers = graph_of(pairs, n)
     rows = (np.flatnonzero(followees.degrees).astype(np.int32),)

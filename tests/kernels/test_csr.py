@@ -29,7 +29,7 @@ def build(pairs):
 
 
 @given(PAIRS)
-def test_holds_the_pairs_and_counts_what_it_drops(pairs):
+def test_adjacency_keeps_the_pairs_and_counts_those_dropped(pairs):
     rows, self_pairs, repeats = build(pairs)
     assert as_sets(rows) == {(a, b) for a, b in pairs if a != b}
     assert self_pairs == sum(a == b for a, b in pairs)
@@ -51,7 +51,7 @@ def test_transpose_turns_every_pair_around_and_back(pairs):
 
 
 @given(PAIRS, st.data())
-def test_some_of_the_codes_and_some_of_the_rows(pairs, data):
+def test_subset_and_take_select_codes_and_rows(pairs, data):
     rows, _, _ = build(pairs)
     n = len(rows.codes)
     keep = np.array(data.draw(st.lists(st.booleans(), min_size=n, max_size=n)), bool)
@@ -71,7 +71,7 @@ def test_some_of_the_codes_and_some_of_the_rows(pairs, data):
 
 
 @given(PAIRS, PAIRS)
-def test_finds_the_pairs_that_are_there(pairs, asked):
+def test_find_locates_existing_pairs(pairs, asked):
     rows, _, _ = build(pairs)
     array = np.array(asked, dtype=np.int32).reshape(-1, 2)
     array.flags.writeable = False

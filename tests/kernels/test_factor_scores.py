@@ -57,7 +57,7 @@ def problems(draw):
 
 
 @given(problems())
-def test_the_best_are_those_of_a_sum_in_order(problem):
+def test_best_columns_equal_a_sum_in_fixed_order(problem):
     accounts, of_columns, columns, masked, wanted = problem
     found = best_columns(accounts, of_columns, columns, rows_of(masked), wanted)
     assert lists_of(found) == [
@@ -69,7 +69,7 @@ def test_the_best_are_those_of_a_sum_in_order(problem):
     assert found[2].dtype == np.float64
 
 
-def test_what_float32_cannot_tell_apart_is_told_apart():
+def test_best_columns_separates_scores_that_are_equal_in_float32():
     """200 columns whose scores differ by less than the rounding of a product of 64 factors."""
     rng = np.random.default_rng(0)
     x = rng.standard_normal((3, 64)).astype(np.float32)
@@ -87,7 +87,7 @@ def test_what_float32_cannot_tell_apart_is_told_apart():
 
 
 @pytest.mark.parametrize("block", [1, 700, 10**6])
-def test_neither_the_block_nor_the_company_changes_a_bit(monkeypatch, block):
+def test_block_size_and_other_accounts_do_not_change_a_bit(monkeypatch, block):
     rng = np.random.default_rng(1)
     accounts = rng.standard_normal((40, 33)).astype(np.float32)
     of_columns = rng.standard_normal((300, 33)).astype(np.float32)
@@ -128,7 +128,7 @@ def test_walks_are_counted_as_in_sets(pushes, rows):
             )
 
 
-def test_near_or_far_does_not_change_a_bit():
+def test_walk_near_and_far_are_equal_to_the_bit():
     rng = np.random.default_rng(5)
     graph = graph_of([(f"{i:03}", f"{j:03}") for i, j in rng.integers(0, 200, (1500, 2))])
     weights = rng.random((3, graph.accounts)).astype(np.float32)

@@ -89,7 +89,7 @@ def graphs(draw):
 
 @given(graphs(), st.integers(1, 12), st.sampled_from(THRESHOLDS), st.data())
 @settings(max_examples=300)
-def test_equals_the_oracle_whoever_is_asked_for(graph, k, threshold, data):
+def test_top_neighbours_of_any_accounts_equals_the_oracle(graph, k, threshold, data):
     pairs, n = graph
     accounts = data.draw(st.lists(st.integers(0, n - 1), max_size=2 * n))
     near = top_neighbours(index_of(pairs, n), np.array(accounts, np.int32), k, threshold)
@@ -120,7 +120,7 @@ SHAPES = {
 
 @pytest.mark.parametrize("threshold", THRESHOLDS)
 @pytest.mark.parametrize("shape", SHAPES)
-def test_equals_the_oracle_on_graphs_that_take_every_way(shape, threshold):
+def test_top_neighbours_equals_the_oracle_on_graphs_that_take_every_way(shape, threshold):
     pairs = SHAPES[shape]
     n = int(pairs.max(initial=1)) + 1
     asked = np.unique(np.linspace(0, n - 1, 25).astype(np.int32))
@@ -154,7 +154,7 @@ def test_lower_bound_is_where_the_value_would_go(values, value):
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32])
-def test_every_counter_of_a_tile_is_looked_at(dtype):
+def test_tile_top_reads_every_counter(dtype):
     for place in range(tanimoto.TILE):
         counters = np.zeros(tanimoto.TILE, dtype)
         counters[place] = 255
@@ -259,11 +259,11 @@ def test_estimated_ns_grows_with_the_lists_and_is_shared_by_equal_sets():
 @pytest.mark.parametrize(
     ("k", "threshold"), [(0, (1, 10)), (1, (1, 1)), (1, (-1, 10)), (1, (1, 2**31 + 1))]
 )
-def test_refuses_what_has_no_answer(k, threshold):
+def test_top_neighbours_refuses_invalid_k_and_threshold(k, threshold):
     with pytest.raises(ValueError, match=r"k must|threshold must"):
         top_neighbours(index_of([(0, 1)], 2), np.array([0]), k, threshold)
 
 
-def test_refuses_halves_of_different_graphs():
+def test_build_index_refuses_sides_of_different_graphs():
     with pytest.raises(ValueError, match="transpose"):
         build_index(rows_of([(0, 1)], 2), rows_of([(0, 1)], 3))

@@ -1,4 +1,4 @@
-"""The part of a random network that some searches look at."""
+"""The part of a random network that a few searches read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from raypipe.kernels.random_network import draw_part
 
 
-def test_who_follows_everybody_follows_also_those_that_are_hardly_ever_drawn():
+def test_draw_part_with_an_account_that_follows_all_includes_rare_followees():
     sizes = np.array([1] * 99 + [10], dtype=np.int32)
     followers, followees = np.array([10**9, 1]), np.array([1, 9])
     rng = np.random.default_rng(0)
@@ -16,7 +16,7 @@ def test_who_follows_everybody_follows_also_those_that_are_hardly_ever_drawn():
     assert part.followers.tolist() == [10**9] + [1] * 9
 
 
-def test_twins_share_about_half_of_their_leaders_followees():
+def test_draw_part_twins_share_about_half_of_their_leaders_followees():
     sizes, many = np.full(1000, 200, dtype=np.int32), np.array([100])
     rng = np.random.default_rng(0)
     part = draw_part(sizes, 2, many, np.array([2000]), 1.0, np.array([500]), 3, rng)
