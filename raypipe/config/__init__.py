@@ -1,9 +1,9 @@
 """The config of a run: one YAML file, one model.
 
-Keys that are not known are refused. What is given on the command line wins over the file; what is
-not given never does. Paths are relative to the folder in which the command is started.
+Unknown keys are refused. Command-line options override the config file; options you omit never do.
+Paths are relative to the folder in which the command is started.
 
-Sections are imported when one of them is used: to read one account's list needs none.
+Sections are imported on first use: reading the list of one account needs none of them.
 """
 
 from __future__ import annotations
