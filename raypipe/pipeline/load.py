@@ -87,8 +87,8 @@ def load(
         del parts
         rows = _add_up({**counts, **dropped._asdict(), "rows_used": graph.follows})
         statistics = graph_statistics(graph)
-        asked = audience(graph, accounts, config.audience.min_follows)
-    return Loaded(graph, asked, rows, quarantine, statistics, engine, why_frames)
+        chosen = audience(graph, accounts, config.audience.min_follows)
+    return Loaded(graph, chosen, rows, quarantine, statistics, engine, why_frames)
 
 
 class NightFilters(NamedTuple):

@@ -44,7 +44,7 @@ PREPARE_SECONDS = 0.15e-6
 HOLD_OUT_SECONDS = 0.2e-6
 #: Bytes of an id where there are none: a UUID, and where it ends.
 ID_BYTES = 44
-#: While it is read, a frame takes so many times its size: 1.4 to 3.1 were measured.
+#: Peak memory of a frame while it is read, as a multiple of its size; 1.4 to 3.1 were measured.
 FRAME_PEAK = 2
 _HUBS = 5
 
@@ -131,8 +131,8 @@ def plan_degrees(
         )
     if config.blend.blends:
         raise ConfigError(
-            "blend.method: what walks and a ranker take cannot be told from degrees; plan without "
-            "it: --set blend.method=none"
+            "blend.method: the cost of walks and of a ranker is not known from degrees; plan "
+            "without it: --set blend.method=none"
         )
     stages = Stages(progress or Silent())
     with stages.stage("plan"):
@@ -258,7 +258,7 @@ def memory_of_factors(config: RunConfig, accounts: int, follows: int) -> dict[st
     if not config.sources.factors.trained:
         return {}
     width, _ = shape_of(config)
-    # Factors of all, and once more of whom can be recommended.
+    # Factors of all accounts, and once more of those that can be recommended.
     return {
         "training": training_bytes(config, accounts, follows),
         "model": 3 * 4 * width * accounts,

@@ -1,4 +1,4 @@
-"""Who gets recommendations."""
+"""The audience: the accounts that get recommendations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read_accounts(config: AudienceConfig) -> pa.Array | None:
 
     Raises:
         MissingInputError: there is no such file.
-        InputError: it cannot be read, or its column is not one of ids.
+        InputError: it cannot be read, or has no column of ids.
     """
     if config.accounts is None:
         return None
@@ -33,11 +33,11 @@ def read_accounts(config: AudienceConfig) -> pa.Array | None:
 
 
 def audience(graph: FollowGraph, ids: pa.Array | None, min_follows: int) -> np.ndarray:
-    """int32: codes of the accounts that get recommendations, ascending.
+    """int32: the accounts that get recommendations, ascending.
 
     Args:
-        ids: what :func:`read_accounts` gave; None for every account.
-        min_follows: only accounts with at least so many follows.
+        ids: from :func:`read_accounts`; None for every account.
+        min_follows: minimum number of follows of an account.
 
     Example:
         >>> import pandas as pd

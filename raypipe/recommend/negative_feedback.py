@@ -1,4 +1,4 @@
-"""What a night learns of rejections, beside that nobody is shown again whom they have rejected."""
+"""Negative feedback: what a night learns from rejections, besides excluding the rejected pairs."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from raypipe.kernels.csr import Adjacency, Pairs, find, subset
 
 
 class Rejections(NamedTuple):
-    """Rejections that teach; of n accounts.
+    """Rejections to learn from, for n accounts.
 
     Attributes:
-        rows: whom each account has rejected, and does not follow.
-        shown: int64[n], to how many accounts each was recommended before; 0 where nobody knows.
+        rows: the accounts that each account has rejected and does not follow.
+        shown: int64[n], the number of accounts that each was recommended to before; 0 if unknown.
     """
 
     rows: Adjacency
@@ -25,11 +25,11 @@ class Rejections(NamedTuple):
 def rejections_of(
     rejected: Adjacency, graph: FollowGraph, shown: np.ndarray | None = None
 ) -> Rejections:
-    """Of what was rejected, what teaches: who follows somebody has changed their mind.
+    """The rejections to learn from: an account that follows a rejected one has changed its mind.
 
     Args:
-        rejected: whom each account of the graph has rejected.
-        shown: int64[n]; None: nobody knows.
+        rejected: the accounts that each account of the graph has rejected.
+        shown: int64[n]; None: unknown.
 
     Example:
         >>> import pandas as pd

@@ -1,6 +1,6 @@
-"""Why an account is recommended, from the graph alone, whatever source has brought it; in words.
+"""The reason of a recommendation in words, from the graph alone, whatever its source.
 
-A night keeps four small columns an entry; they become one sentence when a run is published.
+A night keeps four small columns per entry; they become one sentence when a run is published.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from raypipe.recommend.reason_words import NAMING
 
 
 class Reason(IntEnum):
-    """What ties a candidate to an account; the first that holds, from the strongest."""
+    """How a candidate is connected to an account; the first that holds, strongest first."""
 
     FOLLOWS_YOU = 0
     FOLLOWED_BY = 1
@@ -30,7 +30,7 @@ class Reason(IntEnum):
 
 _TEXT = pa.large_string()
 
-#: What people read, by Reason; FOLLOWED_BY goes on with names.
+#: The sentence of each Reason; FOLLOWED_BY continues with names.
 SENTENCES = (
     "follows you",
     NAMING,
@@ -41,12 +41,12 @@ SENTENCES = (
 
 
 class Reasons(NamedTuple):
-    """Of each entry of some lists, one list after the other.
+    """The reason of each entry of some lists, one list after the other.
 
     Attributes:
         kinds: uint8, a :class:`Reason`.
-        first, second: int32, codes of followees of the account that follow the candidate; -1: none.
-        others: int32, how many more of these there are.
+        first, second: int32, followees of the account that follow the candidate; -1: none.
+        others: int32, the number of further such followees.
     """
 
     kinds: np.ndarray
@@ -64,11 +64,11 @@ def reasons_of(
     followers: Adjacency,
     globally_excluded: np.ndarray,
 ) -> Reasons:
-    """Why each entry of some lists may interest its account.
+    """The reason of each entry of some lists.
 
-    Of the followees that follow a candidate those are named that follow fewest, by code where
-    equal: what a choosy account follows says most, as it weighs most in ``two_hop``. Who is not
-    shown to the account, or to anybody, is neither named nor counted: a reason would show them.
+    Of the followees that follow a candidate, those with the fewest follows are named (by index
+    where equal): they are the most selective, and weigh most in ``two_hop``. An account that must
+    not be shown is neither named nor counted, since naming it in a reason would reveal it.
 
     Args:
         asked: m accounts.
@@ -76,7 +76,7 @@ def reasons_of(
         codes: int32[m, n], the lists.
         near: the neighbours of the accounts.
         followees, followers: both sides of the graph.
-        globally_excluded: [n], other than 0 for who is shown to nobody.
+        globally_excluded: [n], other than 0 for accounts that are shown to nobody.
 
     Example:
         >>> import pandas as pd
@@ -102,10 +102,10 @@ def reasons_of(
 
 
 def sentences(reasons: Reasons, ids: pa.Array) -> pa.Array:
-    """large_string: what people read.
+    """large_string: the reasons in words.
 
     Args:
-        ids: of all accounts, by code.
+        ids: of all accounts, by index.
 
     Example:
         >>> first, second = np.array([-1, 0, 0, 0, 0]), np.array([-1, -1, 1, 1, 1])
@@ -133,7 +133,7 @@ def sentences(reasons: Reasons, ids: pa.Array) -> pa.Array:
 
 
 def _join(*parts: str | pa.Array) -> pa.Array:
-    """One text of several, row by row."""
+    """Join texts row by row."""
     columns = (pa.scalar(part, _TEXT) if isinstance(part, str) else part for part in parts)
     return pc.binary_join_element_wise(*columns, pa.scalar("", _TEXT))
 

@@ -1,4 +1,4 @@
-"""The neighbour search: which follows it looks at, whether they fit, the neighbours it finds."""
+"""The neighbour search: the follows that it reads, their memory, the neighbours that it finds."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class NeighbourSearch:
 
 
 class SearchedGraph(NamedTuple):
-    """The follows that the neighbour search looks at.
+    """The follows that the neighbour search reads.
 
     Attributes:
         followees, followers: both sides of the graph, without the hubs that are left out.
@@ -69,7 +69,7 @@ class SearchedGraph(NamedTuple):
 def searched_graph(
     graph: FollowGraph, audience: int, config: RunConfig, available: float
 ) -> SearchedGraph:
-    """The follows that the search looks at, if their index is not too large to be built.
+    """The follows that the search reads, if their index is not too large to be built.
 
     Args:
         audience: number of accounts that get lists.

@@ -17,18 +17,18 @@ from raypipe.recommend.search import NeighbourSearch
 from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.work_estimate import estimate_ns
 
-#: Rows of Parquet made of checkpoints, written and hashed in a second; measured with UUIDs.
+#: Rows of Parquet that are made of checkpoints, written and hashed per second; with UUIDs.
 ROWS_WRITTEN_PER_SECOND = 1e6
-#: Accounts are drawn from so many classes of equal estimated work: a few accounts can cost as much
+#: Number of classes of equal estimated cost to draw from: a few accounts can cost as much
 #: as all others, and an even draw would miss them.
 CLASSES = 8
-#: Accounts of a class measured at first; four times as many, as long as that takes no time.
+#: Number of accounts of a class measured at first; then four times as many, while that is fast.
 _SAMPLE = 64
-#: Seconds of measuring, all classes together, from which on no larger sample is drawn.
+#: Seconds of measuring, for all classes together, after which no larger sample is drawn.
 ENOUGH_SECONDS = 0.5
-#: A shard is about so long: short enough to be even, long enough that a task's cost does not show.
+#: Seconds of a shard: short enough for even work, long enough to hide the overhead of a task.
 SHARD_SECONDS = 2.0
-#: Where a shard builds column blocks, that should be no more of its time, if its memory allows.
+#: Maximum share of a shard's time for building column blocks, if its memory allows.
 _BUILDING_SHARE = 0.1
 
 
@@ -41,7 +41,7 @@ def estimate_cost(context: ShardContext) -> float:
 
 
 def write_seconds(accounts: int, config: RunConfig) -> float:
-    """Seconds that the driver takes to write the lists of so many accounts, all of them full.
+    """Seconds that the driver takes to write the lists of these accounts, all of them full.
 
     Example:
         >>> write_seconds(1_000_000, RunConfig())

@@ -23,7 +23,7 @@ from raypipe.recommend.sources.registry import sources_of
 from raypipe.recommend.sources.similar import Similar
 from raypipe.recommend.work_estimate import list_ns
 
-#: Of 10 neighbours that were asked for, six graphs had 3.3 to 9.5, of 100 they had 6 to 46.
+#: Six graphs had 3.3 to 9.5 neighbours per account where 10 were wanted, and 6 to 46 of 100.
 _NEIGHBOURS_PER_TWIN = 4
 #: Accounts of a class, at most.
 _SAMPLE = 4096
@@ -137,7 +137,7 @@ def draw_sample(
     sizes, accounts = degrees.of_follows
     followers, followees = _hubs_first(degrees)
     hubs = np.clip(HUBS - np.cumsum(followees) + followees, 0, followees)
-    # The lists of hubs are there for their bits; a follow brings so many entries of others.
+    # Hubs are searched by their bits; a follow of another account adds this number of entries.
     brings = followers**2.0 @ (followees - hubs) / degrees.follows
     following = accounts[sizes > 0].sum()
     share = min(
@@ -163,7 +163,7 @@ def draw_sample(
     )
     places = _choose(accounts, classes, most, twins + 1, rng)
     rows = np.searchsorted(np.cumsum(accounts), places, side="right")
-    # In the part, those that follow nobody come last, and are only those that are asked for.
+    # In the part, accounts without follows come last, and only those of the sample are there.
     of_sizes = np.repeat(sizes.astype(np.int32), accounts)[idle:]
     leaders = places[places >= idle] - idle
     asked_idle = len(places) - len(leaders)

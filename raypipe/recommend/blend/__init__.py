@@ -1,4 +1,4 @@
-"""Several sources as one list: by weights that are set, or by a ranker that learned them.
+"""Several sources as one list: by rank fusion with fixed weights, or by a learned ranker.
 
-sources --best of each--> merged --features--> scores --best, none too much from one source--> list
+sources --best of each--> candidate union --features--> scores --best, limited per source--> list
 """

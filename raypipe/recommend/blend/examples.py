@@ -1,4 +1,4 @@
-"""What a ranker is trained on: candidates, some of which turned out to be held-out follows."""
+"""Training examples of a ranker: candidates, some of which are held-out follows."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ from numba import njit
 
 from raypipe.kernels.splitmix import mix_pair
 
-#: Of the candidates that are no held-out follow about this share is trained on, where a source
-#: brings FEW at most; of longer lists so many fewer. Five times as many found no more.
+#: Share of the negative examples to train on, where a source retrieves at most FEW candidates;
+#: smaller for longer lists. Five times as many examples made no better lists.
 NEGATIVES, FEW = 0.15, 50
-#: Added to the seed, which is below this: with the lots by which follows are held out, those of an
-#: evaluation's own test would be kept as if nobody followed them.
+#: Added to the seed, which is below this. With the random numbers that hold follows out, the test
+#: follows of an evaluation would be kept as negative examples.
 _APART = 2**32
 
 
 class Examples(NamedTuple):
-    """Candidates to be trained on.
+    """Candidates to train on.
 
     Attributes:
-        accounts: int32[c], to whom each is a candidate.
+        accounts: int32[c], the account of each candidate.
         features: float64[c, features].
-        followed: bool[c], which are held-out follows.
+        followed: bool[c], True for held-out follows.
     """
 
     accounts: np.ndarray
@@ -34,12 +34,12 @@ class Examples(NamedTuple):
 def is_example(
     accounts: np.ndarray, codes: np.ndarray, followed: np.ndarray, length: int, seed: int
 ) -> np.ndarray:
-    """bool[c]: all that are held-out follows, and some of the others.
+    """bool[c]: all held-out follows, and some of the other candidates.
 
-    Depends on the seed, the account and the candidate, and on nothing else.
+    Depends on the seed, the account and the candidate only.
 
     Args:
-        accounts, codes: int32[c], each candidate's account and its own code.
+        accounts, codes: int32[c], the account of each candidate, and its own index.
         followed: bool[c].
         length: of the longest list of a source.
 

@@ -1,4 +1,4 @@
-"""What the ranker sees of a candidate: what the sources say, and how the two accounts stand."""
+"""Features of a candidate: its scores and ranks by source, and the links of the two accounts."""
 
 from __future__ import annotations
 
@@ -13,22 +13,21 @@ from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.pair_features import SHARED, count_shared
 from raypipe.kernels.reciprocity import returned_follows
 
-#: Of a source: as it scores the candidate, as part of its best score for the account, and its rank.
+#: Per source: the score of the candidate, its share of the best score for the account, its rank.
 OF_A_SOURCE = ("score", "relative", "rank")
-#: Of the account (a) and of the candidate (c): how many they follow, how many follow them, and the
-#: share of each that is returned.
+#: Per account and candidate: number of follows, number of followers, and the share of each that is
+#: returned.
 OF_AN_ACCOUNT = ("follows", "followers", "follows_returned", "followers_returned")
 
 
 @dataclass(frozen=True)
 class GraphFeatures:
-    """The graph, as the features need it.
+    """The graph as the features need it.
 
     Attributes:
         followees, followers: both sides of a graph of n accounts.
-        returned: int32[n], followees of every account that follow it too.
-        out, back: bool[n], through whom is walked from a follower, and from a followee: those that
-            ``two_hop`` and ``co_followed`` walk through.
+        returned: int32[n], number of followees of every account that follow it back.
+        out, back: bool[n], the intermediaries of walks through followees and through followers.
     """
 
     followees: Adjacency
@@ -39,24 +38,24 @@ class GraphFeatures:
 
     @classmethod
     def of(
-        cls, graph: FollowGraph, most_out: int | None = None, most_back: int | None = None
+        cls, graph: FollowGraph, max_out: int | None = None, max_back: int | None = None
     ) -> GraphFeatures:
-        """Those of a graph; holds its arrays, not copies.
+        """The features of a graph; holds its arrays, not copies.
 
         Args:
-            most_out, most_back: who follows more is not walked through; None: everybody is.
+            max_out, max_back: maximum number of follows of an intermediary; None: no limit.
         """
         follows = graph.followees.degrees
         out, back = (
-            np.full(len(follows), True) if most is None else follows <= most
-            for most in (most_out, most_back)
+            np.full(len(follows), True) if limit is None else follows <= limit
+            for limit in (max_out, max_back)
         )
         returned = returned_follows(graph.followees, graph.followers)
         return cls(graph.followees, graph.followers, returned, out, back)
 
 
 def feature_names(parts: Sequence[str]) -> tuple[str, ...]:
-    """The columns of :func:`features`, of a blend of these sources.
+    """The columns of :func:`features`, for a blend of these sources.
 
     Example:
         >>> feature_names(["similar"])[:3]
@@ -75,11 +74,11 @@ def feature_names(parts: Sequence[str]) -> tuple[str, ...]:
 def features(
     graph_features: GraphFeatures, accounts: np.ndarray, union: CandidateUnion
 ) -> np.ndarray:
-    """float64[c, features]: a row a candidate, a column each of :func:`feature_names`.
+    """float64[c, features]: one row per candidate, one column per name of :func:`feature_names`.
 
     Args:
         accounts: int32[m].
-        union: what the sources say of their candidates.
+        union: the candidates of these accounts, with scores and ranks by source.
     """
     rows, codes = union.rows, union.codes
     best = np.zeros((len(accounts), union.scores.shape[1]))
@@ -104,7 +103,7 @@ def features(
 
 
 def _of_accounts(graph_features: GraphFeatures, accounts: np.ndarray) -> np.ndarray:
-    """float64[..., 4]: the columns OF_AN_ACCOUNT; a share of nothing is 0."""
+    """float64[..., 4]: the columns OF_AN_ACCOUNT; a share is 0 where it is undefined."""
     follows = graph_features.followees.degrees_of(accounts)
     followers = graph_features.followers.degrees_of(accounts)
     returned = graph_features.returned[accounts]

@@ -1,4 +1,4 @@
-"""What a training leaves: trees as plain arrays, and JSON that holds them to the last bit."""
+"""The trained ranker: trees as plain arrays, stored as JSON without loss."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ _TYPES = {"thresholds": np.float64, "leaves": np.float64}
 class Ranker:
     """Scores candidates by their features: the log-odds that one is a held-out follow.
 
-    Of the candidates that it was trained on, only a share of those that are none was kept, so the
-    odds are those of a sample: they order the candidates of an account, and mean no more.
+    Only a share of the negative examples was kept for training, so the odds are those of a sample:
+    they order the candidates of an account and have no absolute meaning.
 
     Attributes:
-        trees: their columns are those of ``features``.
-        features: names, as of ``features.feature_names``.
-        gains: float64[features], the part of each in what the training gained; sums up to 1.
-        facts: JSON values: what it was trained on.
+        trees: on the columns of ``features``.
+        features: names, from ``features.feature_names``.
+        gains: float64[features], the share of each feature in the gain of the training; sums to 1.
+        facts: JSON values: the numbers of examples and trees.
     """
 
     trees: Trees
@@ -40,12 +40,12 @@ def save_ranker(ranker: Ranker, path: Path) -> None:
 
 
 def load_ranker(path: Path) -> Ranker:
-    """A ranker that was saved."""
+    """Read a saved ranker."""
     return from_values(read_json(path))
 
 
 def to_values(ranker: Ranker) -> dict[str, Any]:
-    """JSON values; a float is written so that it is read back as the same one."""
+    """JSON values; floats are read back without loss."""
     return {
         "features": list(ranker.features),
         "gains": ranker.gains.tolist(),
@@ -55,7 +55,7 @@ def to_values(ranker: Ranker) -> dict[str, Any]:
 
 
 def from_values(values: dict[str, Any]) -> Ranker:
-    """The ranker that :func:`to_values` told of.
+    """The ranker of :func:`to_values`.
 
     Example:
         >>> stump = Trees(*(np.array(part) for part in ([0], [0], [.5], [-1], [-2], [.1, .2])))

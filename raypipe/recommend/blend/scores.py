@@ -11,15 +11,15 @@ from raypipe.kernels.trees import score
 from raypipe.recommend.blend.features import GraphFeatures, features
 from raypipe.recommend.blend.ranker import Ranker
 
-#: Added to each rank: the larger, the less the first ranks of a source count against the next ones.
-#: 60 in the paper, for long lists of documents; 10 finds more follows on three networks.
+#: Added to each rank: the larger it is, the less the first ranks of a source stand out. The paper
+#: has 60, for long lists of documents; 10 recovers more follows on three networks.
 _RANK = 10
 
 
 def fixed_scores(weights: Sequence[float], union: CandidateUnion) -> np.ndarray:
-    """float64[c]: scores by the ranks that the sources give, and by how much each source counts.
+    """float64[c]: scores by rank fusion, from the ranks and the weights of the sources.
 
-        score(c) = sum of weight(s) / (10 + rank of c in s) over the sources s that bring c
+        score(c) = sum of weight(s) / (10 + rank of c in s) over the sources s that retrieve c
 
     with ranks from 1; the sum runs in the order of the sources.
 
@@ -47,10 +47,10 @@ def fixed_scores(weights: Sequence[float], union: CandidateUnion) -> np.ndarray:
 def learned_scores(
     ranker: Ranker, graph_features: GraphFeatures, accounts: np.ndarray, union: CandidateUnion
 ) -> np.ndarray:
-    """float64[c]: what the ranker gives each candidate, by its features.
+    """float64[c]: the score that the ranker gives each candidate.
 
     Args:
         graph_features: the graph.
-        accounts: int32[m], whose candidates ``union`` holds.
+        accounts: int32[m], the accounts of ``union``.
     """
     return score(ranker.trees, features(graph_features, accounts, union))

@@ -1,6 +1,6 @@
-"""Training the ranker: which candidates turned out to be follows that had been held out.
+"""Train the ranker to tell held-out follows from other candidates.
 
-The only file that needs LightGBM. What it trains is taken apart into plain arrays at once.
+The only file that needs LightGBM; its model is converted to plain arrays at once.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from raypipe.recommend.blend.ranker import Ranker
 if TYPE_CHECKING:
     import lightgbm
 
-#: Small trees, many of them, each of which sees a third of the features: on three networks the
-#: textbook's 31 leaves, and a loss over pairs (LambdaRank), found up to 5 % fewer follows.
+#: Many small trees, each on a third of the features. On three networks the usual 31 leaves, and a
+#: loss over pairs (LambdaRank), recovered up to 5 % fewer follows.
 _PARAMETERS: dict[str, Any] = {
     "objective": "binary",
     "learning_rate": 0.05,
@@ -36,7 +36,7 @@ _TREES = 300
 
 
 def check_blend(config: RunConfig) -> None:
-    """Before anything is read: a ranker can be trained here, if one is asked for.
+    """Check, before anything is read, that a ranker can be trained where the config wants one.
 
     Raises:
         ConfigError: LightGBM cannot be loaded; its wheels for Linux lack a library of GCC.

@@ -1,1 +1,1 @@
-"""Models of who follows whom: accounts as numbers, learned from the follows."""
+"""Factor models of the follows: vectors of accounts, learned from the follows."""

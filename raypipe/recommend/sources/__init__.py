@@ -2,8 +2,8 @@
 
 A source works in two steps. Once a night it is prepared from the graph: it then holds plain arrays
 and travels to the tasks. For each shard it is called, and retrieves the candidates of some
-accounts. What it retrieves does not depend on which accounts are asked for together: sums over an
-account run in a fixed order.
+accounts. What it retrieves for an account does not depend on the other accounts of the call:
+sums over an account run in a fixed order.
 """
 
 from __future__ import annotations
