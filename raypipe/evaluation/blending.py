@@ -76,7 +76,7 @@ def learn(
     measuring = of_blend(measuring, tier)
     examples = _examples(measuring, tier, seed, run_shards, shards, advance)
     for time in range(1, times(again is not None)):
-        if np.count_nonzero(examples.followed) >= ENOUGH_FOLLOWS:
+        if again is None or np.count_nonzero(examples.followed) >= ENOUGH_FOLLOWS:
             break
         more = _examples(again(time), tier, seed + time, run_shards, shards, advance)
         examples = together([examples, more])

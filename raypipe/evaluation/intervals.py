@@ -115,11 +115,12 @@ def _bootstrap_some(values: np.ndarray, resamples: int, seed: int) -> Means:
 
 
 def _divide(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    return np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+    result: np.ndarray = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
+    return result
 
 
 @njit(cache=True, nogil=True)
-def _sums(values):
+def _sums(values: np.ndarray) -> np.ndarray:
     """From the first row to the last: the same bits on every machine."""
     sums = np.zeros(values.shape[1])
     for i in range(values.shape[0]):
@@ -129,7 +130,7 @@ def _sums(values):
 
 
 @njit(cache=True, nogil=True)
-def _resampled_sums(values, resamples, seed):
+def _resampled_sums(values: np.ndarray, resamples: int, seed: int) -> np.ndarray:
     m, columns = values.shape
     sums = np.zeros((resamples, columns))
     drawn = np.empty((_RESAMPLES, m), dtype=np.int32)

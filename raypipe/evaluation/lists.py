@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
+from typing import Any
 
 import numpy as np
 
@@ -153,3 +154,9 @@ def lists_of(
                 codes[members] = recommend_to(blended, accounts[members], some)[0].codes
         found.append(codes)
     return found
+
+
+def _filled_up(lists: list[Any]) -> np.ndarray:
+    """The codes of (counts, codes, scores) of several sources, each filled up by the next."""
+    codes: np.ndarray = reduce(fill_up, lists)[1]
+    return codes

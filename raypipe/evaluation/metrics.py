@@ -26,7 +26,8 @@ def find_hits(codes: np.ndarray, test: Adjacency) -> np.ndarray:
         >>> find_hits(np.array([[8, 5, 3, -1]], dtype=np.int32), test).tolist()
         [[True, False, True, False]]
     """
-    return _find_hits(codes, test.indptr, test.codes)
+    result: np.ndarray = _find_hits(codes, test.indptr, test.codes)
+    return result
 
 
 def recall(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
@@ -48,7 +49,8 @@ def recall(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
         >>> recall(np.array([[True, False, True]]), np.array([4])).tolist()
         [[0.25, 0.25, 0.5]]
     """
-    return np.cumsum(hits, axis=1) / relevant[:, None]
+    result: np.ndarray = np.cumsum(hits, axis=1) / relevant[:, None]
+    return result
 
 
 def precision(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
@@ -63,7 +65,8 @@ def precision(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
         >>> precision(np.array([[True, False]]), np.array([4])).tolist()
         [[1.0, 0.5]]
     """
-    return np.cumsum(hits, axis=1) / _places(hits)
+    result: np.ndarray = np.cumsum(hits, axis=1) / _places(hits)
+    return result
 
 
 def ndcg(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
@@ -83,7 +86,8 @@ def ndcg(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     discounts = 1.0 / np.log2(_places(hits) + 1.0)
     ideal = np.cumsum(discounts)
     best = np.minimum(_places(hits), relevant[:, None])
-    return np.cumsum(hits * discounts, axis=1) / ideal[best - 1]
+    result: np.ndarray = np.cumsum(hits * discounts, axis=1) / ideal[best - 1]
+    return result
 
 
 def average_precision(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
@@ -100,7 +104,8 @@ def average_precision(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
         [[0.5, 0.5, 0.833]]
     """
     gains = hits * np.cumsum(hits, axis=1) / _places(hits)
-    return np.cumsum(gains, axis=1) / relevant[:, None]
+    result: np.ndarray = np.cumsum(gains, axis=1) / relevant[:, None]
+    return result
 
 
 def reciprocal_rank(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
@@ -257,11 +262,12 @@ def _mean_of_lists(codes: np.ndarray, value: np.ndarray) -> np.ndarray:
     used = codes >= 0
     counts = np.cumsum(used, axis=1)
     sums = np.cumsum(np.where(used, value[codes], 0.0), axis=1)  # in the order of the list
-    return np.divide(sums, counts, out=np.full(codes.shape, np.nan), where=counts > 0)
+    result: np.ndarray = np.divide(sums, counts, out=np.full(codes.shape, np.nan), where=counts > 0)
+    return result
 
 
 @njit(cache=True, nogil=True)
-def _find_hits(codes, indptr, test):
+def _find_hits(codes: np.ndarray, indptr: np.ndarray, test: np.ndarray) -> np.ndarray:
     hits = np.zeros(codes.shape, dtype=np.bool_)
     for i in range(len(codes)):
         relevant = test[indptr[i] : indptr[i + 1]]

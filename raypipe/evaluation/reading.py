@@ -133,7 +133,7 @@ def read_split(
         split = split_follows(held.graph, held.mask, asked, config.evaluation, config.seed)
         split = replace(split, record=split.record.model_copy(update=dict(held.method)))
         if config.evaluation.rejections is not None:
-            split = _with_rejections(split, config)
+            split = _with_rejections(split, config.evaluation.rejections, config)
     return Data(split, engine, why_frames)
 
 
@@ -159,13 +159,13 @@ def _file_digest(path: str) -> bytes:
         return sha256_file(Path(path)).encode()
     except OSError as error:
         raise MissingInputError(
-            f"{path}: cannot be read ({error.strerror}); mend evaluation.rejections"
+            f"{path}: cannot be read ({error.strerror}); fix evaluation.rejections"
         ) from None
 
 
-def _with_rejections(split: Split, config: RunConfig) -> Split:
-    """The rejections of a file: a share is held out, the others teach."""
-    table = read_pairs(config.evaluation.rejections, "rejection")
+def _with_rejections(split: Split, path: str, config: RunConfig) -> Split:
+    """The rejections of a file: a share is held out, the rest is used as negative feedback."""
+    table = read_pairs(path, "rejection")
     rejected, unknown = pairs_in(table, split.train)
     taught, held = hold_out_rejections(
         rejected, split.train, config.evaluation.share_fraction, config.seed

@@ -68,7 +68,8 @@ def hold_out_share(
         >>> int(held[:4].sum()), bool(held[4])
         (2, False)
     """
-    return _hold_out_share(*graph.followees, *share, min_follows, seed)
+    result: np.ndarray = _hold_out_share(*graph.followees, *share, min_follows, seed)
+    return result
 
 
 def hold_out_rejections(
@@ -105,7 +106,8 @@ def held_out_of(follows: np.ndarray, share: tuple[int, int]) -> np.ndarray:
         [1, 1, 2]
     """
     numerator, denominator = share
-    return np.maximum(1, follows * numerator // denominator)
+    result: np.ndarray = np.maximum(1, follows * numerator // denominator)
+    return result
 
 
 def draw_accounts(accounts: np.ndarray, most: int, seed: int) -> np.ndarray:
@@ -208,7 +210,7 @@ def _why_nobody(follows: np.ndarray, test: int, config: EvaluationConfig) -> str
 
 
 @njit(cache=True, nogil=True)
-def _lots(accounts, seed):
+def _lots(accounts: np.ndarray, seed: int) -> np.ndarray:
     lots = np.empty(len(accounts), dtype=np.uint64)
     for i in range(len(accounts)):
         # Nobody follows itself, so this lot is drawn for nothing else.
@@ -217,7 +219,14 @@ def _lots(accounts, seed):
 
 
 @njit(cache=True, nogil=True)
-def _hold_out_share(indptr, codes, numerator, denominator, min_follows, seed):
+def _hold_out_share(
+    indptr: np.ndarray,
+    codes: np.ndarray,
+    numerator: int,
+    denominator: int,
+    min_follows: int,
+    seed: int,
+) -> np.ndarray:
     held = np.zeros(len(codes), dtype=np.bool_)
     for i in range(len(indptr) - 1):
         start, stop = indptr[i], indptr[i + 1]

@@ -118,4 +118,7 @@ def _times_and_kind(column: pd.Series) -> tuple[np.ndarray, str | None]:
 
 
 def _with_nan(array: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    return array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False).astype(np.float64)
+    result: np.ndarray = (
+        array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False).astype(np.float64)
+    )
+    return result

@@ -284,7 +284,7 @@ def _measures(
     measuring = config.model_copy(update={"evaluation": lists})
     found = measure(measuring, split, source_of(config), model)
     measures = {goal.metric: found[goal.metric], **found}
-    if config.sources.factors.algorithm == "SVD":
+    if model is not None and config.sources.factors.algorithm == "SVD":
         measures[_RMSE] = rmse(model.factors, split.test)
     return {name: None if math.isnan(value) else value for name, value in measures.items()}
 

@@ -12,12 +12,13 @@ import numpy as np
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from raypipe.storage.data_files import save_figure
 from raypipe.sweeps.space import Dimension
 from raypipe.sweeps.trials import Goal, Trial, best_so_far, best_trial
 
-_FONT = {"font.size": 9}
+_FONT: Any = {"font.size": 9}
 _MARKS = {"finished": ("o", "tab:blue"), "stopped": ("v", "tab:gray")}
 
 
@@ -31,33 +32,41 @@ def plot_progress(trials: Sequence[Trial], goal: Goal, path: Path, about: str) -
         about: data and date, for the title.
     """
     trials = sorted(trials, key=lambda trial: trial.number)
-    values = [t.value(goal) for t in trials if t.state != "failed" and t.value(goal) is not None]
+    values = [v for t in trials if t.state != "failed" and (v := t.value(goal)) is not None]
     bottom, top = _window(values, goal)
     with matplotlib.rc_context(_FONT):
         figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
         axes = figure.add_subplot()
         for state, (mark, colour) in _MARKS.items():
-            shown = [(t.number, t.value(goal)) for t in trials if t.state == state]
-            shown = [(n, v) for n, v in shown if v is not None]
+            shown = [
+                (t.number, v)
+                for t in trials
+                if t.state == state and (v := t.value(goal)) is not None
+            ]
             if shown:
                 numbers, found = map(np.array, zip(*shown, strict=True))
                 inside = (bottom <= found) & (found <= top)
                 label = "stopped early" if state == "stopped" else state
-                report = {"color": colour, "ms": 5, "alpha": 0.8}
-                axes.plot(numbers[inside], found[inside], mark, label=label, **report)
-                edge = np.full(np.count_nonzero(~inside), bottom if goal.more else top)
-                axes.plot(numbers[~inside], edge, mark, mfc="white", **report)
+                look: dict[str, Any] = {"color": colour, "ms": 5, "alpha": 0.8}
+                axes.plot(numbers[inside], found[inside], mark, label=label, **look)
+                at_edge = np.full(np.count_nonzero(~inside), bottom if goal.more else top)
+                axes.plot(numbers[~inside], at_edge, mark, mfc="white", **look)
         failed = [trial.number for trial in trials if trial.state == "failed"]
         if failed:
             axes.plot(failed, [bottom if goal.more else top] * len(failed), "rx", label="failed")
         best = [math.nan if value is None else value for value in best_so_far(trials, goal)]
-        numbers = [trial.number for trial in trials]
-        axes.step(numbers, best, where="post", color="tab:orange", label="best so far")
+        axes.step(
+            [trial.number for trial in trials],
+            best,
+            where="post",
+            color="tab:orange",
+            label="best so far",
+        )
         won = best_trial(trials, goal)
-        if won is not None:
+        if won is not None and (found_best := won.value(goal)) is not None:
             axes.annotate(
-                f"trial {won.number}: {won.value(goal):.4f}",
-                (won.number, won.value(goal)),
+                f"trial {won.number}: {found_best:.4f}",
+                (won.number, found_best),
                 xytext=(0, 12 if goal.more else -14),
                 textcoords="offset points",
                 ha="center",
@@ -76,7 +85,7 @@ def plot_progress(trials: Sequence[Trial], goal: Goal, path: Path, about: str) -
                 va="top" if goal.more else "bottom",
             )
         axes.set(xlabel="trial", ylabel=goal.metric, ylim=(bottom - margin, top + margin))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         better = "more" if goal.more else "less"
         axes.set_title(
             f"sweep on {about}\n{len(trials)} trials by {goal.metric}, {better} is better"
@@ -90,24 +99,36 @@ def plot_parallel(
     trials: Sequence[Trial], space: Sequence[Dimension], goal: Goal, path: Path, about: str
 ) -> None:
     """Every trial as a line over its parameters, coloured by its value; the best one thick."""
-    shown = [t for t in trials if t.state != "failed" and t.value(goal) is not None]
-    values = [trial.value(goal) for trial in shown]
+    shown = [
+        (value, trial)
+        for trial in trials
+        if trial.state != "failed" and (value := trial.value(goal)) is not None
+    ]
+    values = [value for value, _ in shown]
     bottom, top = _window(values, goal)
     colours = ScalarMappable(Normalize(bottom, top), "viridis_r" if goal.more else "viridis")
-    won = best_trial(shown, goal)
+    won = best_trial([trial for _, trial in shown], goal)
     with matplotlib.rc_context(_FONT):
         figure = Figure(
             figsize=(max(6, 1.7 * (len(space) + 1)), 4.5), dpi=120, layout="constrained"
         )
         axes = figure.add_subplot()
         # The best on top of the others.
-        for trial in sorted(shown, key=lambda trial: trial.loss(goal), reverse=True):
+        worst_first = sorted(shown, key=lambda pair: pair[0], reverse=not goal.more)
+        for value, trial in worst_first:
             heights = [_height(dimension, trial.settings) for dimension in space]
-            places = [(x, y) for x, y in enumerate(heights) if y is not None]
-            x, y = zip(*places, strict=True)
-            colour = colours.to_rgba(min(max(trial.value(goal), bottom), top))
+            points = [(x, y) for x, y in enumerate(heights) if y is not None]
+            to_scale: Any = min(max(value, bottom), top)
+            colour = colours.to_rgba(to_scale)
             width = 3 if trial is won else 1
-            axes.plot(x, y, color=colour, lw=width, alpha=0.85, marker="o", ms=width + 2)
+            axes.plot(
+                *zip(*points, strict=True),
+                color=colour,
+                lw=width,
+                alpha=0.85,
+                marker="o",
+                ms=width + 2,
+            )
         for x, dimension in enumerate(space):
             axes.axvline(x, color="black", lw=0.8, zorder=0)
             for height, label in _ticks(dimension):
@@ -127,7 +148,7 @@ def plot_parallel(
             axes.spines[side].set_visible(False)
         title = f"sweep on {about}\nparameters of each trial"
         if won is not None:
-            title += f"; thick: trial {won.number}, {goal.metric} {won.value(goal):.4f}"
+            title += f"; thick: trial {won.number}, {goal.metric} {won.value(goal) or 0:.4f}"
         axes.set_title(title)
         cut = any(not bottom <= value <= top for value in values)
         beyond = ("min" if goal.more else "max") if cut else "neither"
@@ -160,7 +181,8 @@ def _place(dimension: Dimension, value: Any) -> float:
     low, high = dimension.values
     if dimension.log:
         low, high, value = math.log(low), math.log(high), math.log(value)
-    return (value - low) / (high - low)
+    result: float = (value - low) / (high - low)
+    return result
 
 
 def _ticks(dimension: Dimension) -> list[tuple[float, str]]:

@@ -124,20 +124,29 @@ def run_trials(plan: Plan, data: Any, folder: Path, watch: Watch) -> None:
 class _Trainable(tune.Trainable):
     """A trial: its looks, one a step. An error is a result, so that the actor lives on."""
 
-    def setup(self, config, reports, goal, last_epochs, data):
+    def setup(  # type: ignore[override]  # Tune calls it with what with_parameters was given
+        self,
+        config: dict[str, Any],
+        reports: Look_at,
+        goal: Goal,
+        last_epochs: int | None,
+        data: Any,
+    ) -> None:
         self._looks_at, self._goal, self._last, self._data = reports, goal, last_epochs, data
         self.reset_config(config)
 
-    def reset_config(self, new_config):
-        self._settings, self._reports, self._started = new_config["settings"], None, None
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self._settings: Settings = new_config["settings"]
+        self._reports: Iterator[Report] | None = None
+        self._started: float | None = None
         return True
 
-    def step(self):
+    def step(self) -> dict[str, Any]:
         self._started = self._started or time.perf_counter()
         found = self._take_step()
         return {**found, "seconds": round(time.perf_counter() - self._started, 3)}
 
-    def _take_step(self):
+    def _take_step(self) -> dict[str, Any]:
         try:
             if self._reports is None:
                 self._reports = self._looks_at(self._settings, self._data)
@@ -184,7 +193,9 @@ class _Driver:
         number, _, reports = self._running[trial_id]
         # A trial whose worker died starts anew.
         reports[:] = [
-            seen for seen in reports if report.epochs is not None and seen[0] < report.epochs
+            seen
+            for seen in reports
+            if report.epochs is not None and seen.epochs is not None and seen.epochs < report.epochs
         ]
         reports.append(report)
         self._watch.report(number, report)
@@ -203,17 +214,19 @@ class _Search(Searcher):
         super().__init__(metric=_LOSS, mode="min")
         self._driver = driver
 
-    def suggest(self, trial_id):
+    def suggest(self, trial_id: str) -> Any:
         settings = self._driver.start(trial_id)
         return Searcher.FINISHED if settings is None else {"settings": settings}
 
-    def on_trial_complete(self, trial_id, result=None, error=False):
+    def on_trial_complete(
+        self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
+    ) -> None:
         """Told by :class:`_Callback`, which knows more."""
 
-    def save(self, checkpoint_path):
+    def save(self, checkpoint_path: str) -> None:
         """The record holds all there is."""
 
-    def restore(self, checkpoint_path):
+    def restore(self, checkpoint_path: str) -> None:
         """The record holds all there is."""
 
 
@@ -223,23 +236,25 @@ class _Callback(tune.Callback):
     def __init__(self, driver: _Driver) -> None:
         self._driver = driver
 
-    def on_trial_result(self, iteration, trials, trial, result, **info):
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
         if "report" in result:
             self._driver.report(trial.trial_id, Report(*result["report"]))
         if "error" in result:
             self._driver.end(trial.trial_id, "failed", result["seconds"], result["error"])
         elif result["done"]:
-            state = "finished" if result["at_end"] else "stopped"
+            state: State = "finished" if result["at_end"] else "stopped"
             self._driver.end(trial.trial_id, state, result["seconds"])
 
-    def on_trial_error(self, iteration, trials, trial, **info):
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         error = f"its worker died {_ATTEMPTS} times, as for lack of memory"
         self._driver.end(trial.trial_id, "failed", 0.0, error)
 
 
 def _scheduler(plan: Plan) -> TrialScheduler:
     if plan.asha is None:
-        return FIFOScheduler()
+        return FIFOScheduler()  # type: ignore[no-untyped-call]
     scheduler = ASHAScheduler(
         metric=_LOSS,
         mode="min",
@@ -249,20 +264,21 @@ def _scheduler(plan: Plan) -> TrialScheduler:
         reduction_factor=plan.asha.reduction,
     )
     # The trials of before a kill stand on their rungs again.
+    known: Any = scheduler  # it needs no more of a trial than its id
     for number, trial in sorted(plan.ended.items()):
         past = SimpleNamespace(trial_id=f"before-{number}")
-        scheduler.on_trial_add(None, past)
+        known.on_trial_add(None, past)
         for epochs, measures in trial.reports:
             loss = plan.goal.loss(measures)
             if loss is not None:
                 done = plan.last_epochs if epochs is None else epochs
-                scheduler.on_trial_result(None, past, {_EPOCHS: done, _LOSS: loss})
+                known.on_trial_result(None, past, {_EPOCHS: done, _LOSS: loss})
     return scheduler
 
 
 def _slots(wanted: ResourcesConfig) -> int:
     """Trials that can run at a time. Where none can, Tune would wait for ever."""
-    nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = [node["Resources"] for node in _nodes() if node["Alive"]]
     asked = (("cpus", "CPU", wanted.cpus), ("memory", "memory", wanted.memory))
     slots = [sys.maxsize] * len(nodes)
     for name, kind, value in asked:
@@ -276,6 +292,11 @@ def _slots(wanted: ResourcesConfig) -> int:
             )
         slots = [min(slot, int(has // value)) for slot, has in zip(slots, there, strict=True)]
     return sum(slots)
+
+
+def _nodes() -> list[dict[str, Any]]:
+    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    return nodes
 
 
 def _told(error: Exception) -> str:

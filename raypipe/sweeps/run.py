@@ -70,7 +70,7 @@ class Checked(NamedTuple):
     objective: Objective
     goals: Goals
     space: tuple[Dimension, ...]
-    count: int
+    trials: int
     ask: Ask
 
 
@@ -127,13 +127,14 @@ def run_sweep(
         data_digest = objective.digest(whole)
         about = {"config": digest, "data": data_digest, "raypipe": raypipe.__version__}
         record = stack.enter_context(Record(folder, about))
-        missing = [number for number in range(checked.count) if number not in record.ended]
+        missing = [number for number in range(checked.trials) if number not in record.ended]
         if missing:
             _try(config, checked, missing, data, record, watch_trials, stages, folder)
-        trials = [record.ended[number] for number in range(checked.count)]
+        trials = [record.ended[number] for number in range(checked.trials)]
         with stages.stage("measure"):
             best = _best(trials, goal)
-            resolved = objective.resolved(config, best.settings, best.best_report(goal).epochs)
+            report = best.best_report(goal)
+            resolved = objective.resolved(config, best.settings, report and report.epochs)
             again = objective.measure_again(resolved, whole)
         with stages.stage("write"):
             in_sweep, unseen = objective.measured_on(resolved)
@@ -253,7 +254,7 @@ def _try(
             resources=sweep.resources,
             concurrency=sweep.concurrency,
         )
-        watched = watch_trials(checked.goals.picks, checked.count, record.ended.values())
+        watched = watch_trials(checked.goals.picks, checked.trials, record.ended.values())
         with stages.stage("trials"), watched as watch:
             run_trials(plan, data, folder / "tune", _Both(record, watch))
 

@@ -112,7 +112,8 @@ def _distribution(dimension: Dimension) -> Any:
     from optuna import distributions
 
     if dimension.kind == "int":
-        return distributions.IntDistribution(*dimension.values, log=dimension.log)
+        least, most = dimension.values
+        return distributions.IntDistribution(least, most, log=dimension.log)
     if dimension.kind == "float":
         low, high = map(float, dimension.values)
         return distributions.FloatDistribution(low, high, log=dimension.log)

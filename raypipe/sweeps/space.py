@@ -88,9 +88,11 @@ def grid_points(space: Sequence[Dimension], has: Has) -> list[Settings]:
     combinations = itertools.product(*(dimension.values for dimension in space))
     keys = [dimension.key for dimension in space]
     values = (dict(zip(keys, combination, strict=True)) for combination in combinations)
-    return list(
-        _distinct(resolve(space, has, lambda d, point=point: point[d.key]) for point in values)
-    )
+
+    def chosen(point: Settings) -> Callable[[Dimension], Any]:
+        return lambda dimension: point[dimension.key]
+
+    return list(_distinct(resolve(space, has, chosen(point)) for point in values))
 
 
 def random_points(space: Sequence[Dimension], has: Has, count: int, seed: int) -> list[Settings]:
@@ -102,10 +104,12 @@ def random_points(space: Sequence[Dimension], has: Has, count: int, seed: int) -
         >>> points[:2] == random_points(space, lambda settings, key: True, 2, seed=0)
         True
     """
-    drawn = (
-        resolve(space, has, lambda dimension, rng=rng: draw(dimension, rng))
-        for rng in (np.random.default_rng([seed, number]) for number in range(_DRAWS * count))
-    )
+
+    def drawn_from(rng: np.random.Generator) -> Callable[[Dimension], Any]:
+        return lambda dimension: draw(dimension, rng)
+
+    generators = (np.random.default_rng([seed, number]) for number in range(_DRAWS * count))
+    drawn = (resolve(space, has, drawn_from(rng)) for rng in generators)
     return list(itertools.islice(_distinct(drawn), count))
 
 

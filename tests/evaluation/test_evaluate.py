@@ -136,7 +136,7 @@ def test_all_sources_in_80_columns_with_what_is_not_walked():
     said = as_json(*asked)
     assert said["sources"] == sources
     (name, about), *others = said["walks"].items()
-    assert (name, about["max_follows"], others) == ("two_hop", 20, [])
+    assert (name, about["max_intermediary_follows"], others) == ("two_hop", 20, [])
     assert 0 < about["share_of_walks_left"] < 1
     share, left_out = f"{about['share_of_walks_left']:.1%}", about["left_out"]
     assert (

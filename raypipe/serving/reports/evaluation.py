@@ -27,8 +27,7 @@ def evaluation_report(result: EvaluationResult, folder: str) -> Report:
         folder: where its files are.
     """
     found: list[Content] = [_split(result), _metrics(result), *_segments(result)]
-    found += _leaders(result)
-    found += [Line(line) for line in (*gains(result), *_same_lists(result))]
+    found += [*_leaders(result), *gains(result), *map(Line, _same_lists(result))]
     if result.ladder:
         found += ladder_report(result.ladder)
     found += [
@@ -47,43 +46,39 @@ def evaluation_report(result: EvaluationResult, folder: str) -> Report:
     return (*found, *map(Line, lines))
 
 
-def gains(result: EvaluationResult) -> list[str]:
-    """By how much each blend, and the ladder, beats the best single source, in words.
+def gains(result: EvaluationResult) -> tuple[Table, ...]:
+    """By how much each blend, and the ladder, beats the best single source.
 
-    Nothing is said of lists that a single source makes too, nor where no metric decides.
+    Lists that a single source makes too are left out; no table where nothing can be compared.
     """
     metric = result.headline
     if metric is None:
-        return []
+        return ()
     single = [name for name in result.sources if name not in result.combined and "+" not in name]
-    rows = [result.mean(ALL, name, metric) for name in single]
-    known = [row for row in rows if row is not None and row.mean is not None]
+    means = [result.mean(ALL, name, metric) for name in single]
+    known = [row for row in means if row is not None and row.mean is not None]
     if not known:
-        return []
+        return ()
     best = max(known, key=lambda row: row.mean or 0.0).source
-    found = []
+    rows: list[tuple[Cell, ...]] = []
     for name in result.combined:
-        compared = [
-            row if row.first == name else row.turned()
-            for row in only(result.differences, segment=ALL, metric=metric)
-            if {row.first, row.second} == {name, best}
-        ]
-        for row in compared:
-            found.append(f"{name} {_verdict(name, best, row.verdict)}, {best}: {metric} ")
-            found[-1] += f"{_signed(row.difference)} ({_signed(row.low)} to {_signed(row.high)})"
-    return found
+        for row in only(result.differences, segment=ALL, metric=metric):
+            if {row.first, row.second} == {name, best}:
+                row = row if row.first == name else row.turned()
+                by = (Value(value, "fine") for value in (row.difference, row.low, row.high))
+                rows.append((name, *by, _verdict(name, row.verdict)))
+    if not rows:
+        return ()
+    title = f"against the best single source, {best}, by {metric}"
+    return (Table(("", "by", "low", "high", "verdict"), tuple(rows), title),)
 
 
-def _verdict(name: str, best: str, verdict: str | None) -> str:
-    if verdict == name:
-        return "beats the best single source"
-    if verdict == best:
-        return "is worse than the best single source"
-    return "is not surely better or worse than the best single source"
-
-
-def _signed(value: float | None) -> str:
-    return "-" if value is None else f"{value:+.4f}"
+def _verdict(name: str, verdict: str | None) -> str:
+    if verdict is None:
+        return "-"
+    if verdict == "neither":
+        return "not sure"
+    return "better" if verdict == name else "worse"
 
 
 def _same_lists(result: EvaluationResult) -> list[str]:

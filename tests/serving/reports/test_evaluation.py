@@ -104,22 +104,27 @@ def test_evaluation_report_metric_without_better_has_no_mark():
 
 @pytest.mark.parametrize(
     ("verdict", "words"),
-    [
-        ("rank_fusion", "beats the best single source"),
-        ("two_hop", "is worse than the best single source"),
-        ("neither", "is not surely better or worse than the best single source"),
-    ],
+    [("rank_fusion", "better"), ("two_hop", "worse"), ("neither", "not sure"), (None, "-")],
 )
 def test_gains_blend_is_compared_with_the_best_single_source(verdict, words):
-    found = gains(result_of(verdict))
-    assert found == [f"rank_fusion {words}, two_hop: ndcg@10 +0.0500 (+0.0100 to +0.0900)"]
+    (table,) = gains(result_of(verdict))
+    assert table.title == "against the best single source, two_hop, by ndcg@10"
+    ((name, by, low, high, said),) = table.rows
+    assert (name, said) == ("rank_fusion", words)
+    assert [by.number, low.number, high.number] == pytest.approx([0.05, 0.01, 0.09])
+
+
+def test_gains_single_sources_alone_have_no_table():
+    assert gains(result_of(combined=[])) == ()
+    assert gains(result_of(headline=None)) == ()
 
 
 def test_evaluation_report_same_lists_are_named_and_not_compared():
     result = result_of()
     lines = lines_of(result)
     assert "ladder: same lists as two_hop" in lines
-    assert not any("ladder" in line and "single source" in line for line in lines)
+    (table,) = gains(result)
+    assert [row[0] for row in table.rows] == ["rank_fusion"]
     (row,) = (row for row in leaders(result.means, result.differences, "ndcg@10")
               if row.segment == ALL)  # fmt: skip
     assert (row.first, row.second) == ("rank_fusion", "two_hop")
