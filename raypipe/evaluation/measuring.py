@@ -92,7 +92,7 @@ class ShardMeasures:
         values: float64[sources, metrics, m].
         recommended: int32 codes, each once, by (source, length, segment), these as indices; empty
             where no metric needs them.
-        same: bool[sources, sources], are their lists the same?
+        same: bool[segments, sources, sources], are their lists the same, for every account?
     """
 
     shard: tuple[int, int]
@@ -114,7 +114,7 @@ class Measures:
         segments: uint8[m], places in SEGMENTS.
         of_lists: values of all lists of a segment together, as coverage, by (source, metric,
             segment); segment is ALL or one of SEGMENTS.
-        same: bool[sources, sources], are their lists the same, for every account?
+        same: bool[segments, sources, sources], are their lists the same, for every account?
     """
 
     sources: tuple[str, ...]
@@ -125,15 +125,17 @@ class Measures:
     of_lists: dict[tuple[str, str, str], float]
     same: np.ndarray
 
-    def are_same(self, first: str, second: str) -> bool:
-        """Do two sources make the same lists?"""
-        return bool(self.same[self.sources.index(first), self.sources.index(second)])
+    def are_same(self, first: str, second: str, segment: str = ALL) -> bool:
+        """Do two sources make the same lists for the accounts of a segment?"""
+        pair = self.same[:, self.sources.index(first), self.sources.index(second)]
+        return bool(pair.all() if segment == ALL else pair[SEGMENTS.index(segment)])
 
     @property
     def same_lists_as(self) -> dict[str, str]:
         """Of each source whose lists an earlier source makes too, the earliest such one."""
         earliest = {
-            name: self.sources[int(np.argmax(self.same[i]))] for i, name in enumerate(self.sources)
+            name: self.sources[int(np.argmax(self.same.all(axis=0)[i]))]
+            for i, name in enumerate(self.sources)
         }
         return {name: other for name, other in earliest.items() if other != name}
 
@@ -221,7 +223,12 @@ def measure_shard(measuring: Measuring, shard: tuple[int, int]) -> ShardMeasures
                     recommended[place, length, segment] = shown[shown >= 0]
     values = np.array([list(values.values()) for values in found])
     values = values.reshape(len(found), len(found[0]), len(accounts))
-    same = np.array([[np.array_equal(a, b) for b in all_codes] for a in all_codes])
+    same = np.array(
+        [
+            [[np.array_equal(a[here], b[here]) for b in all_codes] for a in all_codes]
+            for here in (segments == segment for segment in range(len(SEGMENTS)))
+        ]
+    )
     return ShardMeasures(shard, tuple(found[0]), values, recommended, same)
 
 
@@ -246,7 +253,8 @@ def measure_lists(
     accounts = len(context.follows.follower_counts)
     shape = len(measuring.ladders), len(lengths), len(SEGMENTS), accounts
     recommended = np.zeros(shape if of_lists(measuring.metrics) else (0, 0, 0, 0), np.bool_)
-    same = np.ones((len(measuring.ladders), len(measuring.ladders)), np.bool_)
+    sources = len(measuring.ladders)
+    same = np.ones((len(SEGMENTS), sources, sources), np.bool_)
     for done in run_shards(partial(measure_shard, measuring), todo):
         names, parts[done.shard[0]] = done.metrics, done.values
         same &= done.same

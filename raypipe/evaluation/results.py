@@ -54,13 +54,13 @@ def differences_by_segment(
 ) -> tuple[DifferenceRow, ...]:
     """A row for every segment, pair of sources and metric that has a value an account.
 
-    Sources that make the same lists are not compared with each other.
+    Sources that make the same lists for a segment are not compared in it.
     """
     rows: list[DifferenceRow] = []
     for segment, members in _members(measures).items():
         for one, other in combinations(range(len(measures.sources)), 2):
             first, second = measures.sources[one], measures.sources[other]
-            if measures.are_same(first, second):
+            if measures.are_same(first, second, segment):
                 continue
             found = compare(
                 measures.values[one][:, members].T,
