@@ -7,7 +7,6 @@ import numpy as np
 from raypipe.evaluation.measuring import Measuring
 from raypipe.kernels.candidate_union import CandidateUnion
 from raypipe.kernels.csr import Adjacency, take
-from raypipe.kernels.tanimoto import Neighbours
 from raypipe.recommend.blend.examples import Examples, is_example
 from raypipe.recommend.blend.features import features
 from raypipe.recommend.ladder import Tier
@@ -35,7 +34,7 @@ def examples_of_shard(
         raise ValueError("a learned blend needs graph features")
     parts = []
     for some in batches(context, of_shard, near, BLENDED):
-        accounts, theirs = of_shard[some], Neighbours(*(array[some] for array in near))
+        accounts, theirs = of_shard[some], near.take(some)
         union, _ = candidate_union(context, accounts, tier, theirs)
         followed = _are_in(union, take(measuring.test, accounts))
         of = accounts[union.rows]

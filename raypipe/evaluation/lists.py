@@ -65,7 +65,8 @@ def measurable(config: RunConfig) -> tuple[str, ...]:
         ('popular', 'similar', 'follow_back', 'two_hop', 'co_followed')
     """
     ready = [source for source in sources_of(config).values() if source.ready]
-    ready.sort(key=lambda source: source.spec.phase or len(ready))
+    after = len(ready)  # a list that is being sorted has no length
+    ready.sort(key=lambda source: source.spec.phase or after)
     blends = [tier.name for tier in strategies(config) if tier.how != FILL_UP]
     return (*(source.name for source in ready), *blends)
 

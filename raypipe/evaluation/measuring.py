@@ -134,7 +134,7 @@ class Measures:
     def same_lists_as(self) -> dict[str, str]:
         """Of each source whose lists an earlier source makes too, the earliest such one."""
         earliest = {
-            name: self.sources[int(np.argmax(self.same.all(axis=0)[i]))]
+            name: self.sources[int(np.argmax(np.all(self.same, axis=0)[i]))]
             for i, name in enumerate(self.sources)
         }
         return {name: other for name, other in earliest.items() if other != name}

@@ -57,7 +57,7 @@ def estimated_ns(index: SimilarityIndex, threshold: tuple[int, int] = (1, 10)) -
 def expected_ns(
     sizes: Integers,
     accounts: Integers,
-    followers: Integers,
+    followers: Integers | Floats,
     followees: Integers,
     threshold: tuple[int, int] = (1, 10),
 ) -> Floats:

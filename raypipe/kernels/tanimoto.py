@@ -78,7 +78,7 @@ class Neighbours(NamedTuple):
     overlaps: Indices
     scores: Floats
 
-    def take(self, rows: Integers) -> Neighbours:
+    def take(self, rows: Integers | slice) -> Neighbours:
         """The neighbours of some of the accounts, in the order of ``rows``."""
         return Neighbours(
             self.counts[rows], self.codes[rows], self.overlaps[rows], self.scores[rows]
