@@ -42,17 +42,24 @@ if TYPE_CHECKING:
     from raypipe.serving.explanation import Explanation
     from raypipe.serving.lookup import Lookup, Neighbour, Recommendation
     from raypipe.serving.rows import Rows
+    from raypipe.storage.evaluations import EvaluationResult
     from raypipe.storage.feedback.store import Answer
+    from raypipe.storage.plans import Plan
+    from raypipe.storage.ratings import RatingResult
+    from raypipe.storage.sweeps import SweepResult
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "evaluate",
     "explain",
     "load_config",
     "neighbours",
+    "plan",
     "recommendations",
     "reject",
     "run",
+    "sweep",
     "unreject",
 ]
 
@@ -113,6 +120,77 @@ def run(
     from raypipe.storage.runs.store import RunStore
 
     return run_night(_resolve(config), RunStore(Path(runs_dir)), date or _today(), progress)
+
+
+def evaluate(
+    config: Config,
+    *,
+    sources: Sequence[str] | None = None,
+    progress: Progress | None = None,
+) -> EvaluationResult | RatingResult:
+    """Hold out follows and measure which source recovers them.
+
+    Where the config names ratings, measure algorithms by k-fold cross-validation.
+
+    Args:
+        sources: names of sources, as ``["popular", "similar+popular", "ladder"]``; None: each that
+            the config has, and the ladder.
+        progress: receives progress events; None: nobody does.
+
+    Raises:
+        RaypipeError: one of :mod:`raypipe.errors`.
+    """
+    from raypipe.evaluation.evaluate import evaluate as evaluate_follows
+    from raypipe.ratings.run import evaluate_ratings
+
+    resolved = _resolve(config)
+    if resolved.input.kind == "ratings":
+        return evaluate_ratings(resolved, progress).result
+    return evaluate_follows(resolved, sources, progress).result
+
+
+def sweep(
+    config: Config,
+    *,
+    sweeps_dir: str | PathLike[str] = "sweeps",
+    date: str | None = None,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> SweepResult:
+    """Try parameters on Ray Tune and keep the best: section ``sweep`` of the config.
+
+    Args:
+        sweeps_dir: folder of all sweeps; it is created.
+        date: date of the sweep, as ``2026-03-01``; None: today.
+        resume: continue the newest sweep of this config.
+        progress: receives progress events; None: nobody does.
+
+    Raises:
+        RaypipeError: one of :mod:`raypipe.errors`.
+    """
+    from raypipe.sweeps.run import run_sweep
+
+    folder, day = Path(sweeps_dir), date or _today()
+    return run_sweep(_resolve(config), folder, day, resume=resume, progress=progress).result
+
+
+def plan(
+    config: Config, *, nodes: int = 1, cpus: int | None = None, progress: Progress | None = None
+) -> Plan:
+    """Predict what a night will cost: time a sample of the accounts and run nothing.
+
+    Args:
+        nodes: number of machines, each as fast as this one.
+        cpus: CPUs of each machine; None: as many as this one has.
+        progress: receives progress events; None: nobody does.
+
+    Raises:
+        RaypipeError: what a run would raise for the same input.
+    """
+    from raypipe.compute.engines import cpus_here
+    from raypipe.pipeline.plan import plan_night
+
+    return plan_night(_resolve(config), nodes, cpus or cpus_here(), progress)
 
 
 def recommendations(

@@ -103,6 +103,27 @@ def test_the_environment_names_the_store(runs, monkeypatch, tmp_path):
     ]
 
 
+def test_evaluate_and_plan_are_typed_and_become_frames(folder):
+    _, config, _ = folder
+    told = {**config, "evaluation.metrics": ["recall"], "evaluation.k": [5]}
+    found = raypipe.evaluate(told, sources=["popular", "similar"])
+    assert found.sources == ("popular", "similar")
+    means = found.to_pandas().query("segment == 'all'").set_index("source")["mean"]
+    assert 0 < means["popular"] < 1
+    planned = raypipe.plan(config, nodes=2, cpus=4)
+    assert (planned.nodes, planned.cpus) == (2, 4)
+    assert planned.to_pandas()["seconds"].ge(0).all()
+
+
+def test_sweep_needs_no_terminal(tmp_path, local_ray):
+    write_demo(tmp_path / "follows.csv", accounts=300)
+    told = {"input.follows": str(tmp_path / "follows.csv"), "cluster": "local", "sweep.trials": 2}
+    told |= {"sweep.space": {"sources.similar.neighbours": {"int": [2, 20]}}}
+    found = raypipe.sweep(told, sweeps_dir=tmp_path / "sweeps", date=DATE)
+    assert len(found.to_pandas()) == 2
+    assert raypipe.sweep(told, sweeps_dir=tmp_path / "sweeps", date=DATE, resume=True) == found
+
+
 def test_nothing_published_is_one_line(tmp_path):
     with pytest.raises(RunError, match=r"^[^\n]+$"):
         raypipe.recommendations("ann", runs_dir=tmp_path / "none")

@@ -55,7 +55,7 @@ from raypipe.sweeps.trials import (
     trials_table,
     value_text,
 )
-from raypipe.sweeps.watch import Watch
+from raypipe.sweeps.watch import Unwatched, Watch
 
 BEST, TRIALS = "best.yaml", "trials.parquet"
 PICTURES = ("progress.png", "parameters.png")
@@ -92,7 +92,7 @@ def run_sweep(
     config: RunConfig,
     sweeps: Path,
     date: str,
-    watch_trials: WatchTrials,
+    watch_trials: WatchTrials = Unwatched,
     resume: bool = False,
     progress: Progress | None = None,
 ) -> Sweep:

@@ -1,4 +1,4 @@
-"""The progress of a sweep: a table that moves in a terminal, one line a trial elsewhere."""
+"""Trial events of a sweep, for whatever renders them."""
 
 from __future__ import annotations
 
@@ -9,13 +9,35 @@ from raypipe.sweeps.trials import Report, Trial
 
 
 class Watch(Protocol):
-    """Is told what happens to trials."""
+    """Receives trial events."""
 
     def begin(self, number: int, settings: Settings) -> None:
-        """A trial has its point."""
+        """A trial starts with these settings."""
 
     def report(self, number: int, report: Report) -> None:
-        """A trial was looked at."""
+        """A trial reports its measures."""
 
     def end(self, trial: Trial) -> None:
         """A trial ended."""
+
+
+class Unwatched:
+    """Ignores all trial events."""
+
+    def __init__(self, *_: object) -> None:
+        """Take what every watcher takes: the goal, the number of trials, those that ended."""
+
+    def __enter__(self) -> Unwatched:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Nothing to close."""
+
+    def begin(self, number: int, settings: Settings) -> None:
+        """Ignored."""
+
+    def report(self, number: int, report: Report) -> None:
+        """Ignored."""
+
+    def end(self, trial: Trial) -> None:
+        """Ignored."""
