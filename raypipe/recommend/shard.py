@@ -164,7 +164,7 @@ def _recommend_batch(
 
 
 def _rows_of(near: Neighbours, rows: np.ndarray | slice) -> Neighbours:
-    return Neighbours(*(array[rows] for array in near))
+    return Neighbours(near.counts[rows], near.codes[rows], near.overlaps[rows], near.scores[rows])
 
 
 def _fill_up(

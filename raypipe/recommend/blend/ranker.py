@@ -63,9 +63,7 @@ def from_values(values: dict[str, Any]) -> Ranker:
         >>> from_values(to_values(ranker)).trees.leaves.tolist()
         [0.1, 0.2]
     """
-    trees = {
-        name: np.array(array, _TYPES.get(name, np.int32)) for name, array in values["trees"].items()
-    }
-    return Ranker(
-        Trees(**trees), tuple(values["features"]), np.array(values["gains"]), values["facts"]
+    trees = Trees._make(
+        np.array(values["trees"][name], _TYPES.get(name, np.int32)) for name in Trees._fields
     )
+    return Ranker(trees, tuple(values["features"]), np.array(values["gains"]), values["facts"])
