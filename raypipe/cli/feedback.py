@@ -90,7 +90,8 @@ def rejections_import(
         Path, typer.Argument(metavar="FILE", help="CSV or Parquet: accountId, candidateId, reason.")
     ],
     quarantine: Annotated[
-        Path, typer.Option(metavar="FILE", help="Parquet file for the invalid rows.")
+        Path,
+        typer.Option(metavar="FILE", help="Parquet or CSV file for the invalid rows."),
     ] = Path("rejections.quarantine.parquet"),
     feedback: Feedback = None,
     runs_dir: RunsDir = DEFAULT_RUNS,

@@ -1,4 +1,4 @@
-"""What a database says, as an error of raypipe: one line with the cure."""
+"""Errors of a database as errors of raypipe: one line with the cure."""
 
 from __future__ import annotations
 
@@ -8,16 +8,16 @@ from contextlib import contextmanager
 
 from raypipe.errors import FeedbackError, FeedbackLockedError
 
-#: Of the schema that this raypipe writes; ``schema.MIGRATIONS`` lead there.
+#: Version of the schema that this raypipe writes; ``schema.MIGRATIONS`` lead to it.
 SCHEMA = 1
 
 
-#: How long a writer, or a reader, waits for another one.
+#: How long a writer or reader waits for another one, in seconds.
 WAIT_SECONDS = 30.0
 
 
 def newer_schema(where: str, found: int) -> str:
-    """The message about a store that a newer raypipe has made."""
+    """The message for a store that a newer raypipe has written."""
     return f"{where}: found a store of schema {found}, expected {SCHEMA} or older; update raypipe"
 
 
@@ -36,7 +36,7 @@ def sqlite_errors(where: str) -> Iterator[None]:
 
 
 def explained(where: str, error: Exception) -> FeedbackError:
-    """What a database said, as an error of raypipe: one line, with the cure."""
+    """An error of a database as an error of raypipe: one line with the cure."""
     said = " ".join(str(error).split())
     if "locked" in said or "lock timeout" in said:
         return FeedbackLockedError(

@@ -1,4 +1,4 @@
-"""The tables of the store, and how an older store becomes one of today.
+"""The tables of the store, and the migrations of an older store.
 
 Migrations are a list here, not Alembic: a store is made and brought up to date by whichever process
 comes first, inside its own transaction, without files beside the package.
@@ -26,7 +26,7 @@ from raypipe.storage.feedback.errors import newer_schema
 
 metadata = MetaData()
 
-#: What was asked for, ever: rows are added, never changed. In order of their commit.
+#: Every request, in the order of commit: rows are added, never changed.
 events = Table(
     "events",
     metadata,
@@ -41,7 +41,7 @@ events = Table(
     sqlite_autoincrement=True,
 )
 
-#: What holds now; it follows from the events.
+#: The rejections in force; they follow from the events.
 rejections = Table(
     "rejections",
     metadata,
@@ -70,10 +70,10 @@ def version_of(connection: Connection) -> int:
 
 
 def check_version(found: int, where: str) -> None:
-    """Refuse a store that a newer raypipe has made.
+    """Refuse a store that a newer raypipe has written.
 
     Raises:
-        FeedbackError: its version is not known here.
+        FeedbackError: its version is newer than this raypipe knows.
     """
     if found > len(MIGRATIONS):
         raise FeedbackError(newer_schema(where, found))
@@ -83,7 +83,7 @@ def migrate(connection: Connection, where: str) -> None:
     """Bring the store up to date, inside the transaction of a writer.
 
     Raises:
-        FeedbackError: a newer raypipe has made it.
+        FeedbackError: a newer raypipe has written it.
     """
     found = version_of(connection)
     check_version(found, where)

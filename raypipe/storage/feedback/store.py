@@ -1,4 +1,4 @@
-"""The store of rejections: an append-only log of events, and what holds after them."""
+"""The store of rejections: an append-only log of events, and the rejections in force."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ _ORDER = [(ACCOUNT, "ascending"), (CANDIDATE, "ascending")]
 
 #: Rows sent to the database at a time.
 _BATCH = 20_000
-#: Of PostgreSQL's advisory lock: there is one writer at a time, as in SQLite, so that the numbers
-#: of the events are in the order of their commits and a snapshot has all up to its watermark.
+#: Key of PostgreSQL's advisory lock: there is one writer at a time, as in SQLite, so that events
+#: are numbered in the order of their commits and a snapshot has all events up to its watermark.
 _WRITER = 7_297_471
 
 
 class Answer(NamedTuple):
-    """What came of a request.
+    """The result of a request.
 
     Attributes:
-        request_id: asked for again with it, nothing happens.
+        request_id: a second request with this id changes nothing.
         repeated: was this request answered before?
-        changed: does it hold something else now than before?
+        changed: did the rejections change?
     """
 
     request_id: str
@@ -43,14 +43,14 @@ class Answer(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """What came of an import: rows that are new, and rows that were rejected before."""
+    """The result of an import: number of new pairs, and of pairs that were rejected before."""
 
     added: int
     already_rejected: int
 
 
 class Snapshot(NamedTuple):
-    """What held at one moment.
+    """The rejections in force at one moment.
 
     Attributes:
         watermark: number of the last event; 0 before the first.
@@ -64,7 +64,7 @@ class Snapshot(NamedTuple):
 class FeedbackStore:
     """Rejections in SQLite or PostgreSQL; many processes may write at a time.
 
-    What :meth:`reject` has returned from survives a kill and a power cut.
+    A rejection survives a kill and a power cut as soon as :meth:`reject` has returned.
 
     Args:
         url: as ``sqlite:///runs/feedback.sqlite`` or ``postgresql+psycopg://user@host/name``.
@@ -91,7 +91,7 @@ class FeedbackStore:
         self._migrated = False
 
     def close(self) -> None:
-        """Give the connections back."""
+        """Close the connections."""
         self._engine.dispose()
 
     def reject(
@@ -100,7 +100,7 @@ class FeedbackStore:
         """Never show the candidate to the account again.
 
         Args:
-            request_id: of the caller, so that a retry counts once; None: a new one.
+            request_id: chosen by the caller, so that a retry counts once; None: a new one.
 
         Raises:
             ConfigError: an id is empty, or the request id was used for something else.
@@ -109,7 +109,7 @@ class FeedbackStore:
         return self._answer("reject", account, candidate, reason, request_id)
 
     def unreject(self, account: str, candidate: str, request_id: str | None = None) -> Answer:
-        """Take a rejection back. Takes and raises what :meth:`reject` does."""
+        """Take back a rejection. Arguments and errors as of :meth:`reject`."""
         return self._answer("unreject", account, candidate, None, request_id)
 
     def rejections(
@@ -129,7 +129,7 @@ class FeedbackStore:
             return [dict(row) for row in connection.execute(chosen.limit(limit)).mappings()]
 
     def snapshot(self) -> Snapshot:
-        """All rejections of one moment.
+        """All rejections at one moment.
 
         Raises:
             FeedbackError: the store cannot be read.
@@ -162,7 +162,7 @@ class FeedbackStore:
             return _last_event(connection) if connection is not None else 0
 
     def import_table(self, table: pa.Table) -> Imported:
-        """Reject every pair of a table: all of them, or, where it fails, none.
+        """Reject every pair of a table: all of them, or none if it fails.
 
         Args:
             table: columns accountId, candidateId, and reason, which may be null; all text.
@@ -210,7 +210,7 @@ class FeedbackStore:
         return Imported(added, table.num_rows - added)
 
     def export_table(self) -> pa.Table:
-        """All rejections of one moment: columns accountId, candidateId, at, reason; sorted.
+        """All rejections at one moment: columns accountId, candidateId, at, reason; sorted.
 
         Raises:
             FeedbackError: the store cannot be read.
@@ -301,7 +301,7 @@ class FeedbackStore:
             ) from error
 
 
-#: An import on its way; of one connection, and gone with it.
+#: The rows of an import; visible to one connection, and dropped with it.
 _INCOMING = sa.Table(
     "incoming",
     sa.MetaData(),
@@ -318,7 +318,7 @@ def _last_event(connection: sa.Connection) -> int:
 
 
 def is_id(value: str) -> bool:
-    """Can this be an account's id? It is text, some, and without a null character.
+    """Can this be an account's id: text, not empty, without a null character?
 
     Example:
         >>> is_id("ann"), is_id(""), is_id(chr(0)), is_id(chr(0xDC80))

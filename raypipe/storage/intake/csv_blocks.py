@@ -1,12 +1,12 @@
 """CSV: the header of a file, how it is cut into blocks, and how a block becomes a table.
 
-A line is a row: a value holds no line end, quoted or not. So a file can be cut at any line end,
-and one quote that is never closed costs one row, not the rest of the file. Lines end with LF,
-CR LF or CR; empty lines and comment lines are no rows. A row's number is the count of rows down
-to it, from 1: the header, comments and empty lines are not counted.
+A line is a row: a value holds no line end, quoted or not (in a small table it may, which is read
+whole). So a file can be cut at any line end, and one unclosed quote costs one row, not the rest of
+the file. Lines end with LF, CR LF or CR. Empty lines and comment lines are not rows. Rows are
+numbered from 1, without the header, comments and empty lines.
 
-Arrow parses. Where it stumbles over a block, the lines are looked at one by one, those that are
-no row are taken out, and Arrow parses the rest: only a block with a fault pays for the search.
+Arrow parses a block. If it fails, the lines are checked one by one, broken ones are removed, and
+Arrow parses the rest: only a block with a fault pays for the check.
 """
 
 from __future__ import annotations
@@ -346,7 +346,7 @@ def _check_magic(path: str, head: bytes) -> None:
 
 @contextmanager
 def _open_text(path: str, kind: str | None, check: bool = False) -> Iterator[BinaryIO]:
-    """A file's text as bytes, decompressed; what goes wrong becomes an InputError.
+    """A file's text as bytes, decompressed; errors become an InputError.
 
     Args:
         kind: how the file is compressed.

@@ -1,4 +1,4 @@
-"""The user's own Pandas-style step: module:function, frame in, frame out."""
+"""The user's own pandas-style step: ``module:function``, frame in, frame out."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def run_transform(spec: str, frame: Frame) -> tuple[Frame, pa.Table]:
 
     Args:
         spec: ``module:function``; the module may be in the current folder.
-        frame: pandas or Modin; the function must return one of the same kind.
+        frame: pandas or Modin; the function must return the same kind.
 
     Returns:
         The frame (follower and followee first, both of text) without the rows that lack an id,
@@ -32,7 +32,7 @@ def run_transform(spec: str, frame: Frame) -> tuple[Frame, pa.Table]:
 
     Raises:
         ConfigError: there is no such module or function.
-        InputError: it raised, or returned something else than a frame of follows.
+        InputError: it raised, or returned anything but a frame of follows.
     """
     function = load_user_code(spec, KEY)
     with user_errors(spec), current_folder_importable():

@@ -1,4 +1,4 @@
-"""Run ids, and what CURRENT.json holds: which run readers see, and which they saw before."""
+"""Run ids, and the history in CURRENT.json: which run is published, and which were before."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _ACTIONS = ("publish", "rollback")
 
 @dataclass(frozen=True)
 class History:
-    """What was published, oldest move first.
+    """The moves of the published run, oldest first.
 
     Attributes:
         current: id of the run that readers see; None before the first publish.
@@ -36,7 +36,7 @@ class History:
 
     @classmethod
     def from_json(cls, data: bytes) -> History:
-        """Read what :meth:`to_json` has written.
+        """Read the bytes that :meth:`to_json` wrote.
 
         Raises:
             ValueError: the bytes are something else.
@@ -54,7 +54,7 @@ class History:
         return history
 
     def to_json(self) -> bytes:
-        """As it stands in CURRENT.json."""
+        """The bytes of CURRENT.json."""
         return to_json({"current": self.current, "history": list(self.moves)})
 
     def moved(self, run_id: str, action: str) -> History:
@@ -62,7 +62,7 @@ class History:
         return History(run_id, (*self.moves, {"run": run_id, "at": utc_now(), "action": action}))
 
     def ever(self) -> set[str]:
-        """Every run that was published at some time."""
+        """Every run that was ever published."""
         return {move["run"] for move in self._all_moves()}
 
     def below(self) -> list[str]:
@@ -82,7 +82,7 @@ class History:
     def _all_moves(self) -> tuple[dict[str, str], ...]:
         if self.current is None:
             return self.moves
-        # Whoever has set "current" by hand has made a move that is not written down.
+        # A "current" that was set by hand is a move that is not in the history.
         return (*self.moves, {"run": self.current, "action": "rollback"})
 
 

@@ -67,7 +67,7 @@ class Run:
 
         Args:
             account: its id, as it stands in the input.
-            k: at most so many; None for all that were published.
+            k: maximum number of rows; None for all that were published.
 
         Raises:
             UnknownAccountError: the run does not know the account.

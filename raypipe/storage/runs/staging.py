@@ -1,4 +1,4 @@
-"""The workplace of a run that is not finished, and its checkpoints.
+"""The staging folder of an unfinished run, and its checkpoints.
 
     .staging/<run id>/
         run/                     becomes the run's folder when it is finished
@@ -34,7 +34,7 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 @dataclass(frozen=True)
 class Staging:
-    """Where a run that is not finished keeps its files; made by ``RunStore.open_staging``.
+    """The folder of an unfinished run; made by ``RunStore.open_staging``.
 
     Attributes:
         run_id: the id that the finished run will have.
@@ -48,12 +48,12 @@ class Staging:
 
     @property
     def path(self) -> Path:
-        """What is written in this folder is the run. It starts empty, after a kill too."""
+        """The files of the run. It starts empty, after a kill too."""
         return self.home / "run"
 
     @property
     def scratch(self) -> Path:
-        """For work between; deleted when the run is finished, kept after a kill."""
+        """Intermediate results: deleted when the run is finished, kept after a kill."""
         return self.home / "scratch"
 
     @property
@@ -63,8 +63,8 @@ class Staging:
     def save_shard(self, name: str, tables: dict[str, pa.Table]) -> None:
         """Keep the result of a shard: uncompressed Arrow files that can be memory-mapped.
 
-        Nothing is flushed to the disk: what a power cut takes does not match its SHA-256, and is
-        not there for :meth:`shards`.
+        Nothing is flushed to the disk: a table that a power cut has torn does not match its
+        SHA-256, and :meth:`shards` leaves it out.
 
         Args:
             name: of the shard; letters, digits, ``_`` and ``-``, as ``0000012000-0000024000``.
