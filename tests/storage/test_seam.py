@@ -33,6 +33,7 @@ SEAM = {"files", "data_files"}
 EXCEPTIONS = {
     "config/load.py": "the YAML file of the user",
     "compute/engines.py": "the memory limit of the container, in /sys",
+    "compute/ray_settings.py": "the token of a local Ray",
     "compute/ray_jobs.py": "Ray's token, and the folder that a job brings along",
 }
 
