@@ -9,6 +9,7 @@ Python does so for the modules that are really imported, a fraction of what is i
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -72,7 +73,8 @@ def _run(command: list[str]) -> None:
 
 def _run_pip(command: list[str], venv: Path, before: int, state: list[str]) -> None:
     """Run pip, and keep ``state`` at what its output says; its errors are shown."""
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    lines = {**os.environ, "PYTHONUNBUFFERED": "1"}  # as they come, not in blocks
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=lines) as process:
         collected, size = 0, ""
         for line in process.stdout or ():
             if line.startswith("Collecting "):

@@ -69,32 +69,46 @@ def connect(address: str) -> Iterator[int]:
 
 
 def _start(address: str) -> None:
+    """Start a local Ray, or connect to another one.
+
+    Ray gives its own node 30 s, which is too little on a busy machine where Python has yet to
+    compile Ray's modules: a local one is tried twice.
+    """
     local = address == "local"
-    own: dict[str, Any] = {"include_dashboard": False, **LOOPBACK_ONLY} if local else {}
     configure_ray(address)
-    try:
-        _check_reachable(address)
-        if local:
-            read_settings_again()
-        with loopback_kept() if local else nullcontext():
-            ray.init(
-                address=address,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                runtime_env={"env_vars": _WORKER_ENV},
-                **own,
+    for attempt in reversed(range(2 if local else 1)):
+        try:
+            _init(address, local)
+            return
+        except Exception as error:  # a bare Exception where the node is not up in time
+            late = type(error) is Exception
+            if not late and not isinstance(error, _UNREACHABLE):
+                raise
+            ray.shutdown()
+            if late and attempt:
+                continue
+            reason = " ".join(str(error).split())[:200]
+            cure = (
+                "run it again when the machine is less busy, or set cluster: none"
+                if late
+                else "start one there, or set cluster: none"
             )
-    except Exception as error:  # Ray raises a bare Exception where its node is not up in time
-        if type(error) is not Exception and not isinstance(error, _UNREACHABLE):
-            raise
-        ray.shutdown()
-        reason = " ".join(str(error).split())[:200]
-        cure = (
-            "run it again when the machine is less busy, or set cluster: none"
-            if local
-            else "start one there, or set cluster: none"
+            raise ClusterError(f"no Ray at {address!r} ({reason}); {cure}") from error
+
+
+def _init(address: str, local: bool) -> None:
+    own: dict[str, Any] = {"include_dashboard": False, **LOOPBACK_ONLY} if local else {}
+    _check_reachable(address)
+    if local:
+        read_settings_again()
+    with loopback_kept() if local else nullcontext():
+        ray.init(
+            address=address,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            runtime_env={"env_vars": _WORKER_ENV},
+            **own,
         )
-        raise ClusterError(f"no Ray at {address!r} ({reason}); {cure}") from error
 
 
 def start_workers(warm_up: Callable[[object], None]) -> None:

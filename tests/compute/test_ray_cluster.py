@@ -241,7 +241,10 @@ def test_connect_when_ray_does_not_start_is_a_cluster_error(error, monkeypatch):
     """Ray raises a bare Exception where its node is not up in time."""
     import ray
 
+    tries = []
+
     def slow(**_):
+        tries.append(error)
         raise error("The current node timed out during startup.\nThis could happen.")
 
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
@@ -253,6 +256,7 @@ def test_connect_when_ray_does_not_start_is_a_cluster_error(error, monkeypatch):
     ):
         pass
     assert "set cluster: none" in str(raised.value)
+    assert len(tries) == (2 if error is Exception else 1)
     assert "\n" not in str(raised.value)
 
 

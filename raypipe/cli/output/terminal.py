@@ -19,7 +19,8 @@ from rich.text import Text
 _WIDEST = 200
 #: Seconds between lines that say that a stage still runs.
 _BEAT_SECONDS = 8.0
-_MINUTE = 60.0
+#: A stage that runs for longer prints a line each time that it has run this long again.
+_LONG_SECONDS = 300.0
 
 
 def print_json(value: Any) -> None:
@@ -102,8 +103,8 @@ def _title(title: str | None) -> Text | None:
 class Bars(AbstractContextManager["Bars"]):
     """Progress bars on standard error; without a terminal, one plain line a stage.
 
-    A stage that takes long without a terminal prints a line every 8 seconds, after a minute one a
-    minute. Implements :class:`raypipe.compute.progress.Progress`.
+    Without a terminal, a long stage prints a line every 8 seconds, after five minutes one every
+    five minutes. Implements :class:`raypipe.compute.progress.Progress`.
     """
 
     def __init__(self) -> None:
@@ -157,7 +158,7 @@ class Bars(AbstractContextManager["Bars"]):
         while not self._done.wait(_BEAT_SECONDS / 8):
             name, started = self._stage
             now = time.monotonic()
-            pause = _BEAT_SECONDS if now - started < _MINUTE else _MINUTE
+            pause = _BEAT_SECONDS if now - started < _LONG_SECONDS else _LONG_SECONDS
             if now - max(printed, started) >= pause:
                 print_line(f"{name} ... {now - started:.0f} s", self._console)
                 printed = now
