@@ -21,6 +21,7 @@ from pathlib import Path
 
 #: Never silent for longer.
 _SECONDS = 4.0
+_AGENTS = "ray.dashboard.agent, ray.dashboard.modules.reporter.reporter_agent"
 
 
 def main(folder: str, lock: str, *options: str) -> None:
@@ -39,6 +40,10 @@ def main(folder: str, lock: str, *options: str) -> None:
     if "--add" not in options:
         with _step("installing raypipe"):
             _run([*pip, "--quiet", "--no-deps", "--no-build-isolation", "-e", "."])
+        with _step("preparing Ray"):
+            # Ray waits 15 s for its agents; a slow machine may need longer to compile them. Failing
+            # here does no harm: a release of Ray without these modules compiles others later.
+            subprocess.run([str(python), "-c", f"import {_AGENTS}"], check=False)
     print(f"installed in {time.monotonic() - started:.0f} s", flush=True)
 
 
