@@ -343,7 +343,7 @@ def _write(
     with disk_errors(f"{folder}: cannot be written"):
         write_atomic(folder / BEST, (head + to_yaml(resolved)).encode())
         write_parquet(folder / TRIALS, trials_table(trials, goal))
-        about = f"{result.input}, {result.date}"
+        about = f"{result.input}, {result.date}\n{on.in_sweep}"
         plot_progress(trials, goal, folder / PICTURES[0], about)
         plot_parallel(trials, checked.space, goal, folder / PICTURES[1], about)
         remove_tree(folder / "tune", ignore_errors=True)
