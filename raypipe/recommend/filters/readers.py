@@ -193,9 +193,9 @@ def pairs_in(table: pa.Table, graph: FollowGraph, both_ways: bool = False) -> tu
     """
     import numpy as np
 
-    rows, columns = (graph.codes(table[name].combine_chunks()) for name in (ACCOUNT, CANDIDATE))
-    known = (rows >= 0) & (columns >= 0)
-    rows, columns = (codes[known].astype(np.int32) for codes in (rows, columns))
+    found = [graph.codes(table[name].combine_chunks()) for name in (ACCOUNT, CANDIDATE)]
+    known = (found[0] >= 0) & (found[1] >= 0)
+    rows, columns = (codes[known].astype(np.int32) for codes in found)
     ways = [(rows, columns), (columns, rows)] if both_ways else [(rows, columns)]
     return _rows_of(ways, graph), int(np.count_nonzero(~known))
 
