@@ -233,7 +233,7 @@ def test_the_published_table_is_reproduced(data):
             "evaluation.algorithms": ["BaselineOnly"],
         },
     )
-    for found in evaluate_ratings(config).facts["algorithms"]:
+    for found in evaluate_ratings(config).result.algorithms:
         rmse, mae = PUBLISHED[found.algorithm]
         assert found["rmse"] == pytest.approx(rmse, abs=0.005), found.algorithm
         assert found["mae"] == pytest.approx(mae, abs=0.005), found.algorithm

@@ -123,7 +123,12 @@ def _metrics(result: EvaluationResult) -> Table:
 
 
 def _label(name: str, metric: MetricRecord) -> str:
-    return name.replace("_", " ") + (" (less is better)" if metric.better == "lower" else "")
+    return _words(name) + (" (less is better)" if metric.better == "lower" else "")
+
+
+def _words(name: str) -> str:
+    """A registered name in words; one's own, ``module:name``, as it is."""
+    return name if ":" in name else name.replace("_", " ")
 
 
 def _segments(result: EvaluationResult) -> tuple[Table, ...]:
@@ -140,7 +145,7 @@ def _segments(result: EvaluationResult) -> tuple[Table, ...]:
             columns.append(_cells(found, result.metric(name)))
         for place, (source, *cells) in enumerate(zip(result.sources, *columns, strict=True)):
             rows.append(("" if place else segment.name, source, *cells))
-    headers = ("", "source", *(name.replace("_", " ") for name in shown))
+    headers = ("", "source", *map(_words, shown))
     return (Table(headers, tuple(rows), "by segment", keys=2),)
 
 
