@@ -235,8 +235,8 @@ def test_the_published_table_is_reproduced(data):
     )
     for found in evaluate_ratings(config).result.algorithms:
         rmse, mae = PUBLISHED[found.algorithm]
-        assert found["rmse"] == pytest.approx(rmse, abs=0.005), found.algorithm
-        assert found["mae"] == pytest.approx(mae, abs=0.005), found.algorithm
+        assert found.rmse == pytest.approx(rmse, abs=0.005), found.algorithm
+        assert found.mae == pytest.approx(mae, abs=0.005), found.algorithm
 
 
 def test_the_config_names_every_published_algorithm():
