@@ -180,7 +180,7 @@ def test_a_failed_trial_is_shown_and_asha_finds_the_epochs(place, local_ray, cap
     )
     (failed,) = (t for t in found.result.trials if t.state == "failed")
     assert failed.settings == {"sources.factors.parameters.lr_all": 90.0}
-    assert failed.error.startswith("sources.factors.parameters: the training of SVD left")
+    assert failed.error.startswith("sources.factors.parameters: training SVD diverged")
     best = load_config(found.folder / "best.yaml", {"cluster": "none"})
     assert best.factors.parameters["n_epochs"] == found.result.best.epochs
     (evaluated,) = evaluate_ratings(best).result.algorithms
