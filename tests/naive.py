@@ -105,12 +105,12 @@ def lowered_popularity(follows, taught, shown, weight):
 
 
 def similar_with_rejections(follows, taught, account, times=0, votes=0, **how):
-    """As similar; neighbours with refused tastes weigh less, and what they reject counts too."""
+    """As similar; neighbours with excluded tastes weigh less, and what they reject counts too."""
     scores, against = defaultdict(float), defaultdict(float)
     for neighbour, score in neighbours(follows, account, **how):
         common = len(follows[account] & follows[neighbour])
-        refused = len(taught[account] & follows[neighbour])
-        weight = float(score) * (common / (common + times * refused))
+        excluded = len(taught[account] & follows[neighbour])
+        weight = float(score) * (common / (common + times * excluded))
         for followee in follows[neighbour]:
             scores[followee] += weight
         for other in taught[neighbour]:
@@ -217,11 +217,11 @@ def recommend(
     min_follows=3,
     min_followers=0,
     cap=None,
-    refused=(),
+    excluded=(),
 ):
     """The published list of one account: [(candidate, score, source)], best first.
 
-    ``refused`` are not shown to it for another reason than that it follows them.
+    ``excluded`` are not shown to it for another reason than that it follows them.
     """
     followers = defaultdict(int, popularity(follows))
 
@@ -229,7 +229,7 @@ def recommend(
         return (
             candidate != account
             and candidate not in follows[account]
-            and candidate not in refused
+            and candidate not in excluded
             and followers[candidate] >= min_followers
         )
 
