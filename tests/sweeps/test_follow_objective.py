@@ -27,7 +27,7 @@ def config_of(**told):
         "input.follows": "follows.csv",
         "evaluation.k": [3, 5],
         "sweep.space": {"sources.factors.parameters.n_factors": {"int": [2, 3]}},
-        "factors": SVD,
+        "sources.factors": SVD,
         **told,
     }
     return load_config(None, copy.deepcopy(settings))
@@ -103,7 +103,7 @@ def test_rmse_is_shown_and_does_not_pick():
         ),
         (
             {"sweep.space": {"sources.similar.neighbour": {"int": [2, 3]}}},
-            "sweep.space.similar.neighbour: makes no list of follows better; did you mean similar.",
+            "sweep.space.sources.similar.neighbour: makes no list of follows better; did you mean ",
         ),
         (
             {"sweep.space": {"shards": {"int": [2, 3]}}},
@@ -112,11 +112,11 @@ def test_rmse_is_shown_and_does_not_pick():
         ),
         (
             {"sweep.space": {"sources.similar.neighbours": {"int": [2, 3]}}},
-            "sweep.space.similar.neighbours: changes nothing where a model is trained",
+            "sweep.space.sources.similar.neighbours: changes nothing where a model is trained",
         ),
         (
             {"sources.factors": {"algorithm": "none"}},
-            "sweep.space.factors.parameters.n_factors: no model is trained; leave it out, or set ",
+            "sweep.space.sources.factors.parameters.n_factors: no model is trained; leave it out, ",
         ),
         (
             {"sweep.space": {"sources.factors.parameters.n_factor": {"int": [2, 3]}}},
@@ -148,7 +148,7 @@ def test_rmse_is_shown_and_does_not_pick():
                 "sweep.space": {"sources.factors.parameters.n_epochs": {"int": [2, 3]}},
                 "sweep.scheduler": "asha",
             },
-            "sweep.space.factors.parameters.n_epochs: found it beside scheduler: asha, which finds",
+            "sweep.space.sources.factors.parameters.n_epochs: found it beside scheduler: asha, ",
         ),
         (
             {"sources.factors": {"algorithm": "TruncatedSVD"}, "sweep.scheduler": "asha"},
@@ -182,7 +182,7 @@ def test_a_trial_has_only_what_can_change_it():
     }
     checked = check_sweep(config_of(**{"sweep.space": space}))
     seen = {}
-    for number in range(checked.count):
+    for number in range(checked.trials):
         point = checked.ask(number, [], [])
         words = {key.rpartition(".")[2] for key in point} - {"algorithm", "min_followers"}
         seen[point["sources.factors.algorithm"]] = words
@@ -240,7 +240,7 @@ def test_looks_are_those_of_trainings_of_so_many_epochs(algorithm, place):
     width = {"SVD": "n_factors", "ALS": "factors"}[algorithm]
     if algorithm == "ALS":
         pytest.importorskip("implicit")
-    config = config_of(factors={"algorithm": algorithm, "parameters": {width: 3}})
+    config = config_of(**{"sources.factors": {"algorithm": algorithm, "parameters": {width: 3}}})
     found = reports(config, (1, 3))
     assert [report.epochs for report in found] == [1, 3]
     assert found[0].measures != found[1].measures
@@ -250,7 +250,9 @@ def test_looks_are_those_of_trainings_of_so_many_epochs(algorithm, place):
 
 
 def test_an_algorithm_without_epochs_is_looked_at_once(place):
-    config = config_of(factors={"algorithm": "TruncatedSVD", "parameters": {"n_factors": 3}})
+    config = config_of(
+        **{"sources.factors": {"algorithm": "TruncatedSVD", "parameters": {"n_factors": 3}}}
+    )
     assert reports(config, (1, 3)) == reports(config)
     (report,) = reports(config)
     assert report.epochs is None
@@ -263,7 +265,7 @@ def test_measures_are_those_of_factors_alone_and_rmse(place):
     seen = FOLLOWS.cut(config, read(config))
     model = train(seen.train, config, 1e9)
     (report,) = reports(config)
-    alone = load_config(None, {"evaluation.k": [3], "factors": SVD})
+    alone = load_config(None, {"evaluation.k": [3], "sources.factors": SVD})
     expected = measure(alone, seen, "factors", model)
     names = ["map@3", "recall@3", "coverage@3", "rmse"]
     assert list(report.measures) == names
@@ -275,7 +277,7 @@ def test_without_a_model_what_the_night_shows(place):
     found = []
     for neighbours, threshold in ((9, 0.2), (1, 0.5)):
         told = {"sources.similar.neighbours": neighbours, "sources.similar.threshold": threshold}
-        config = config_of(**told, factors={"algorithm": "none"})
+        config = config_of(**told, **{"sources.factors": {"algorithm": "none"}})
         (report,) = reports(config)
         seen = FOLLOWS.cut(config, read(config))
         expected = measure(config, seen, "similar+popular")

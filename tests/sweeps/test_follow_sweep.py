@@ -129,7 +129,7 @@ def test_rmse_does_not_pick_and_is_shown(local_ray, capsys):
     assert f"rmse would have picked trial {misled['trial']} after {misled['epochs']} epochs" in out
 
     path = found.folder / "best.yaml"
-    assert load_config(path).factors.parameters["n_epochs"] == best.epochs
+    assert load_config(path).sources.factors.parameters["n_epochs"] == best.epochs
     means = evaluated(path, "factors")
     for metric, value in facts.measured_again.items():
         if metric != "rmse":
@@ -173,7 +173,7 @@ def test_best_yaml_of_models_and_of_none_runs_and_evaluates(local_ray, capsys):
     assert facts.best.trial == values.index(max(values))
 
     path = found.folder / "best.yaml"
-    chosen = load_config(path).factors.algorithm
+    chosen = load_config(path).sources.factors.algorithm
     source = "similar+popular" if chosen == "none" else "factors"
     means = evaluated(path, source)
     assert means["recall@5"] == pytest.approx(facts.measured_again["recall@5"], rel=1e-6)

@@ -182,7 +182,7 @@ def test_a_failed_trial_is_shown_and_asha_finds_the_epochs(place, local_ray, cap
     assert failed.settings == {"sources.factors.parameters.lr_all": 90.0}
     assert failed.error.startswith("sources.factors.parameters: training SVD diverged")
     best = load_config(found.folder / "best.yaml", {"cluster": "none"})
-    assert best.factors.parameters["n_epochs"] == found.result.best.epochs
+    assert best.sources.factors.parameters["n_epochs"] == found.result.best.epochs
     (evaluated,) = evaluate_ratings(best).result.algorithms
     assert evaluated.rmse == found.result.best.measures["rmse"]
     print_report(sweep_report(found.result, found.folder.name, str(found.folder / BEST), found.new))
@@ -264,7 +264,7 @@ def test_one_process_at_a_time(tmp_path):
                 "sweep.space": {"sources.factors.parameters.n_epochs": {"int": [2, 3]}},
                 "sweep.scheduler": "asha",
             },
-            "sweep.space.factors.parameters.n_epochs: found it beside scheduler: asha",
+            "sweep.space.sources.factors.parameters.n_epochs: found it beside scheduler: asha",
         ),
         (
             {
