@@ -1,7 +1,7 @@
 """Report when numba compiles kernels, and how long it takes.
 
-Numba keeps what it compiles on disk, so only the first run on a machine (or the first one after an
-update) compiles; without a word it would look stuck.
+Numba caches compiled kernels on disk, so only the first run on a machine (or the first one after an
+update) compiles. Without a message, that run would look stuck.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _COMPILE = "numba:compile"
 
 
 class _Compilations(event.Listener):
-    """Adds up the seconds of outermost compilations; kernels that call kernels count once."""
+    """Sums the seconds of the outermost compilations; nested ones are not counted twice."""
 
     def __init__(self, progress: Progress) -> None:
         self.seconds = 0.0
@@ -31,7 +31,7 @@ class _Compilations(event.Listener):
         if not self._depth:
             self._started = time.perf_counter()
             if not self.seconds:
-                self._progress.say("kernels: compiling them, once on this machine; 20 s or more")
+                self._progress.say("kernels: compiling, once on this machine; takes 20 s or more")
         self._depth += 1
 
     def on_end(self, event: Any) -> None:
@@ -42,7 +42,7 @@ class _Compilations(event.Listener):
 
 @contextmanager
 def compilations_reported(progress: Progress) -> Iterator[None]:
-    """Say when this process begins to compile kernels, and in the end how long all of them took.
+    """Report when this process starts to compile kernels and, at the end, the total seconds.
 
     Example:
         >>> from numba import njit
@@ -52,7 +52,7 @@ def compilations_reported(progress: Progress) -> Iterator[None]:
         ...         print(text.partition(",")[0].partition(" in ")[0])
         >>> with compilations_reported(Printed()):
         ...     njit(lambda number: number + 1)(0)
-        kernels: compiling them
+        kernels: compiling
         1
         kernels: compiled
     """
@@ -63,4 +63,4 @@ def compilations_reported(progress: Progress) -> Iterator[None]:
     finally:
         event.unregister(_COMPILE, listener)  # type: ignore[no-untyped-call]
     if listener.seconds:
-        progress.say(f"kernels: compiled in {listener.seconds:.0f} s; the next run has them")
+        progress.say(f"kernels: compiled in {listener.seconds:.0f} s; the next run reuses them")

@@ -1,6 +1,6 @@
-"""Which frames, and whether Ray: decided from the size of the work, with the reason said.
+"""Choose the frame engine and whether to use Ray, from the size of the work; report the reason.
 
-Nothing here changes what comes out of a run, only how soon.
+These choices change the speed of a run, never its results.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from raypipe.compute.units import _bytes, size
 from raypipe.config import RunConfig
 from raypipe.errors import ConfigError, TooLargeError
 
-#: Seconds until the first task of a local Ray has its answer; measured 5 to 10 on two cores.
+#: Seconds until the first task of a local Ray returns; measured: 5 to 10 on two cores.
 RAY_START_SECONDS = 8.0
 
 _CGROUP = Path("/sys/fs/cgroup")
@@ -30,12 +30,12 @@ RunShards = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
 
 class Runner(NamedTuple):
-    """How shards are run.
+    """The execution engine for shards.
 
     Attributes:
-        run_shards: the builtin ``map``, or its equal over Ray tasks.
-        cpus: how many shards run at a time.
-        reason: why, in words for the user.
+        run_shards: the builtin ``map``, or an equivalent that uses Ray tasks.
+        cpus: number of shards that run at a time.
+        reason: why this engine was chosen, for the user.
     """
 
     run_shards: RunShards
@@ -46,7 +46,9 @@ class Runner(NamedTuple):
 def frame_engine(
     config: RunConfig, files: list[tuple[Any, int]], stack: ExitStack
 ) -> tuple[FrameEngine, str]:
-    """The frames to read into, and why. Starts Ray, until ``stack`` closes, where Modin needs it.
+    """Choose the frame engine; returns it with the reason.
+
+    If Modin is chosen, this starts Ray; Ray runs until ``stack`` closes.
 
     Raises:
         ClusterError: Ray cannot be reached.
@@ -69,17 +71,17 @@ def runner(
     stack: ExitStack,
     warm_up: Callable[[object], None],
 ) -> Runner:
-    """How to run the shards: on Ray where it is asked for, or where it pays.
+    """Choose the execution engine: Ray if the config requests it or if it saves time.
 
     Args:
-        engine: what the frames are read into; where it is Modin, Ray is there already.
-        seconds: estimated, of the work on one CPU.
-        stack: a Ray that is started here ends with it.
-        warm_up: imports and compiles; runs here, then in Ray's workers while the caller goes on.
+        engine: the frame engine; if it is Modin, Ray is already running.
+        seconds: estimated time of the work on one CPU.
+        stack: closes a Ray that is started here.
+        warm_up: imports and compiles; runs here, then in Ray's workers while the caller continues.
 
     Raises:
         ClusterError: Ray cannot be reached.
-        TooLargeError: it has no node with ``memory_per_task``.
+        TooLargeError: no node has ``memory_per_task`` available.
     """
     address = _address(config)
     if config.cluster != "auto":
@@ -89,12 +91,12 @@ def runner(
     elif engine.name == "modin":
         address, reason = "local", "cluster: local (Modin has started it)"
     else:
-        address, reason = _worth_it(seconds)
+        address, reason = _address_if_faster(seconds)
     if address is None:
         return Runner(map, 1, reason)
     ray_cluster = _import_cluster(address)
     cpus = stack.enter_context(ray_cluster.connect(address))
-    warm_up(None)  # here first: where no kernels are cached, each worker would compile all of them
+    warm_up(None)  # here first: without cached kernels, each worker would compile all of them
     memory = config.memory_per_task
     if memory is None:
         ray_cluster.start_workers(warm_up)
@@ -106,22 +108,22 @@ def runner(
 
 
 def ray_for(config: RunConfig, stack: ExitStack) -> str:
-    """Connect to Ray, until ``stack`` closes, for work that needs it; returns where and why.
+    """Connect to Ray for work that requires it, until ``stack`` closes; returns address and reason.
 
     Raises:
-        ConfigError: the config forbids it.
+        ConfigError: the config forbids Ray.
         ClusterError: Ray cannot be reached.
     """
     if config.cluster == "none":
         raise ConfigError("cluster: none, but this runs on Ray; set cluster: local")
     address = _address(config) or "local"
     cpus = stack.enter_context(_import_cluster(address).connect(address))
-    why = "config" if config.cluster != "auto" else "it is needed"
-    return f"cluster: {address} ({why}); {cpus} CPUs"
+    reason = "config" if config.cluster != "auto" else "this command requires Ray"
+    return f"cluster: {address} ({reason}); {cpus} CPUs"
 
 
 def _import_cluster(address: str) -> ModuleType:
-    """The module that holds Ray: it starts nothing, but takes a second to import."""
+    """Import the module that uses Ray. The import takes a second, and starts nothing."""
     configure_ray(address)
     from raypipe.compute import ray_cluster
 
@@ -129,14 +131,14 @@ def _import_cluster(address: str) -> ModuleType:
 
 
 def _address(config: RunConfig) -> str | None:
-    """Where Ray is to be, None for no Ray; for ``auto``, where the environment says."""
+    """The address of Ray; None: no Ray. With ``auto``, the environment decides."""
     if config.cluster == "none":
         return None
     return (os.environ.get("RAY_ADDRESS") or None) if config.cluster == "auto" else config.cluster
 
 
 def memory_available() -> int:
-    """Bytes; in a container, what its limit leaves."""
+    """Available memory in bytes, within the limit of the container if there is one."""
     available = psutil.virtual_memory().available
     try:
         limit, used = (
@@ -148,32 +150,33 @@ def memory_available() -> int:
 
 
 def cpus_here() -> int:
-    """CPUs that this process may use."""
+    """Number of CPUs that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
 
 
-def _worth_it(seconds: float) -> tuple[str | None, str]:
+def _address_if_faster(seconds: float) -> tuple[str | None, str]:
+    """The address of a local Ray if it saves more time than it costs, else None; and the reason."""
     cpus = cpus_here()
     saved = seconds * (1 - 1 / cpus)
-    about = f"about {seconds:.1f} s of work"
+    work = f"about {seconds:.1f} s of work"
     if saved > RAY_START_SECONDS:
-        return "local", f"cluster: local ({about}; {cpus} CPUs save {saved:.0f} s)"
+        return "local", f"cluster: local ({work}; {cpus} CPUs save {saved:.0f} s)"
     return None, (
-        f"cluster: none ({about}; {cpus} CPUs would save {saved:.1f} s, "
+        f"cluster: none ({work}; {cpus} CPUs would save {saved:.1f} s, "
         f"Ray takes {RAY_START_SECONDS:.0f} s to start)"
     )
 
 
 def tasks_at_a_time(nodes: Sequence[tuple[int, float]], memory_per_task: int) -> int:
-    """How many tasks have a CPU and their memory.
+    """Number of tasks that can run at a time: each needs one CPU and its memory.
 
     Args:
-        nodes: CPUs, and bytes for tasks, of each node.
+        nodes: (CPUs, bytes for tasks) of each node.
 
     Raises:
-        TooLargeError: not one has.
+        TooLargeError: no node has enough memory for one task.
 
     Example:
         >>> tasks_at_a_time([(4, 7e9), (4, 30e9)], 2_000_000_000)
@@ -181,58 +184,58 @@ def tasks_at_a_time(nodes: Sequence[tuple[int, float]], memory_per_task: int) ->
     """
     tasks = sum(min(cpus, int(memory // memory_per_task)) for cpus, memory in nodes)
     if not tasks:
-        most = max((memory for cpus, memory in nodes if cpus), default=0)
+        maximum = max((memory for cpus, memory in nodes if cpus), default=0)
         raise TooLargeError(
-            f"memory_per_task: found {size(memory_per_task)}, and no node has more than "
-            f"{size(int(most))} for tasks; set a smaller memory_per_task, or use larger nodes"
+            f"memory_per_task: found {size(memory_per_task)}, but no node has more than "
+            f"{size(int(maximum))} for tasks; set a smaller memory_per_task, or use larger nodes"
         )
     return tasks
 
 
-#: Bytes of a pandas frame for a byte of the file, by the end of its name. Measured on 2 M rows of
-#: 36-character ids (drawn at random; sorted) and 8 M rows of short numbers, and rounded up:
+#: Bytes of a pandas frame per byte of the file, by file name suffix. Measured on 2 M rows of
+#: 36-character ids (random; sorted) and on 8 M rows of short numbers, and rounded up:
 #:   .csv .parquet  1.2, 1.2, 3.5   2.3, 36, 14
 #:   .gz  .zst      3.3, 12, 15     3.8, 21, 13
-#: Sorted Parquet stands apart: with 36, most other Parquet would be taken for too big.
+#: Sorted Parquet is ignored: with 36, most other Parquet files would be considered too large.
 EXPANSION = {".gz": 15.0, ".zst": 21.0, ".parquet": 14.0, ".pq": 14.0}
 
 
 CSV_EXPANSION = 3.5
 
 
-#: A frame may take so much of the memory: while it is read, 1.7 to 3.1 times its size is needed.
+#: Maximum share of the memory for a frame: reading it needs 1.7 to 3.1 times its size.
 MEMORY_SHARE = 0.3
 
 
 def choose_frames(
     files: Sequence[tuple[Any, int]], memory: int, cluster: str
 ) -> tuple[Literal["pandas", "modin"], str]:
-    """Decide between pandas and Modin, and say why.
+    """Choose between pandas and Modin; returns the choice and the reason.
 
-    On one machine pandas on Arrow read every input that fits sooner than Modin does (159 MB of CSV:
-    under 1 s against 6.9 s), so Modin is for what does not fit.
+    On one machine, pandas on Arrow reads every input that fits in memory faster than Modin does
+    (159 MB of CSV: under 1 s, Modin 6.9 s), so Modin is only for larger inputs.
 
     Args:
         files: (path, bytes) of each input file.
         memory: bytes that are available to this process.
-        cluster: as in the config; ``none`` leaves only pandas.
+        cluster: as in the config; ``none`` allows only pandas.
 
     Example:
         >>> choose_frames([("a.csv", 12_000_000)], 20_000_000_000, "auto")
-        ('pandas', 'frames: pandas (12 MB of input, about 42 MB as a frame, 20 GB free; Modin pays \
-only where that does not fit)')
+        ('pandas', 'frames: pandas (12 MB of input, about 42 MB as a frame, 20 GB free; Modin \
+helps only if that does not fit)')
         >>> choose_frames([("a.gz", 800_000_000)], 20_000_000_000, "auto")
-        ('modin', 'frames: modin (800 MB of input, about 12 GB as a frame, 20 GB free: too little \
+        ('modin', 'frames: modin (800 MB of input, about 12 GB as a frame, 20 GB free: not enough \
 for pandas)')
     """
     total = sum(size for _, size in files)
     frame = sum(size * _expansion(str(path)) for path, size in files)
     sizes = f"{_bytes(total)} of input, about {_bytes(frame)} as a frame, {_bytes(memory)} free"
     if frame <= memory * MEMORY_SHARE:
-        return "pandas", f"frames: pandas ({sizes}; Modin pays only where that does not fit)"
+        return "pandas", f"frames: pandas ({sizes}; Modin helps only if that does not fit)"
     if cluster == "none":
         return "pandas", f"frames: pandas ({sizes}; cluster is none, so Modin cannot run)"
-    return "modin", f"frames: modin ({sizes}: too little for pandas)"
+    return "modin", f"frames: modin ({sizes}: not enough for pandas)"
 
 
 def _expansion(path: str) -> float:

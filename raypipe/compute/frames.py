@@ -1,8 +1,8 @@
-"""The seam between frames and the code that makes or takes them.
+"""Frame engines: one interface for pandas and Modin.
 
-A :class:`FrameEngine` makes a frame out of blocks of the input and hands its partitions to a
+A :class:`FrameEngine` builds a frame from blocks of the input and passes its partitions to a
 function. The pandas engine is here; the Modin engine is in :mod:`raypipe.compute.ray_cluster`,
-because it needs Ray. Everything between the two calls is Pandas-style code that runs on both.
+because it needs Ray. The code between the two calls uses the pandas API, which both provide.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ _ROWS_WORTH_A_THREAD = 200_000
 
 
 class FrameEngine(Protocol):
-    """What a kind of frames must be able to do."""
+    """The interface of a frame engine."""
 
     name: str
 
     def load(
         self, read_block: Callable[[Block], tuple[pd.DataFrame, Report]], blocks: Sequence[Block]
     ) -> tuple[Frame, list[Report]]:
-        """Read every block, and lay the parts below each other in the order of ``blocks``."""
+        """Read every block and concatenate the parts in the order of ``blocks``."""
 
     def map_partitions(
         self, function: Callable[[pd.DataFrame], Result], frame: Frame
     ) -> list[Result]:
-        """Call ``function`` on each row partition (a pandas frame), results in row order."""
+        """Call ``function`` on each row partition (a pandas frame); results are in row order."""
 
 
 class PandasEngine:
@@ -49,7 +49,7 @@ class PandasEngine:
     def load(
         self, read_block: Callable[[Block], tuple[pd.DataFrame, Report]], blocks: Sequence[Block]
     ) -> tuple[Frame, list[Report]]:
-        # Threads, because Arrow's and NumPy's work does not hold the interpreter.
+        # Threads, because Arrow and NumPy release the interpreter lock.
         with ThreadPoolExecutor(_CPUS) as pool:
             parts, reports = zip(*pool.map(read_block, blocks), strict=True)
         return pd.concat(list(parts), ignore_index=True, copy=False), list(reports)  # type: ignore[call-overload]

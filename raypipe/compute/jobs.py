@@ -1,6 +1,6 @@
-"""What is handed to a Ray job server: a config, a command line, and an id made of both.
+"""Jobs for a Ray job server: the config, the command line, and an id that is derived from both.
 
-Pure: nothing here imports Ray or talks to anybody. :mod:`raypipe.compute.ray_jobs` does.
+Pure functions without Ray or network access; :mod:`raypipe.compute.ray_jobs` has these.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ from raypipe.errors import ConfigError, MissingInputError
 
 Kind = Literal["run", "evaluate", "sweep"]
 
-#: The name under which the config travels.
+#: File name of the config that is sent with a job.
 CONFIG_FILE = "config.yaml"
-#: Each kind of job: the option that says where its results go, and its default.
+#: Kind of job to the option for its results folder, and the default of that option.
 RESULTS: dict[Kind, tuple[str, str]] = {
     "run": ("--runs-dir", "runs"),
     "evaluate": ("--out", "evaluations"),
     "sweep": ("--sweeps-dir", "sweeps"),
 }
-#: Every key of a config that names a file, beside ``feedback.url``.
-PLACES = (
+#: Every config key whose value is a path, apart from ``feedback.url``.
+PATH_KEYS = (
     "input.follows",
     "input.ratings",
     "audience.accounts",
@@ -44,15 +44,15 @@ _LOOPBACK = {"localhost", "127.0.0.1", "::1"}
 
 
 class Job(NamedTuple):
-    """A job, before it is handed over.
+    """A job before submission.
 
     Attributes:
-        kind: the command that it runs.
-        date: of the run; of evaluations and sweeps only the id has it.
-        config: as it holds on the cluster.
-        folder: where the job runs.
-        results: an absolute path, the folder of the runs, evaluations or sweeps.
-        resume: go on with a sweep that was begun.
+        kind: the command that the job runs.
+        date: date of a run; for evaluations and sweeps, it is only part of the job id.
+        config: the config, with paths of the cluster.
+        folder: the working folder of the job.
+        results: absolute path of the folder of the runs, evaluations or sweeps.
+        resume: continue an unfinished sweep.
     """
 
     kind: Kind
@@ -71,10 +71,10 @@ def job_of(
     results: str | None = None,
     resume: bool = False,
 ) -> Job:
-    """A job whose relative paths are meant from ``folder``, a folder of the cluster.
+    """Build a job; relative paths are resolved against ``folder``, a folder on the cluster.
 
-    Ray's tasks run in folders of their own, so no path stays relative. The job uses the cluster
-    that it runs on, except where the config says ``cluster: none``.
+    Ray's tasks run in their own folders, so every path becomes absolute. The job uses the cluster
+    that it runs on, unless the config has ``cluster: none``.
 
     Args:
         results: folder of the runs, evaluations or sweeps; None: the default of the kind.
@@ -85,23 +85,25 @@ def job_of(
         >>> job.config.input.follows, job.results
         ('/data/follows.csv', '/data/runs')
     """
-    places = {key: attrgetter(key)(config) for key in PLACES}
+    paths = {key: attrgetter(key)(config) for key in PATH_KEYS}
     added = config.filters.model_extra or {}  # filters of the registry that are not built in
-    places |= {f"filters.{key}": path for key, path in added.items() if isinstance(path, str)}
-    told: dict[str, str] = {
-        key: posixpath.join(folder, place) for key, place in places.items() if place is not None
+    paths |= {f"filters.{key}": path for key, path in added.items() if isinstance(path, str)}
+    settings: dict[str, str] = {
+        key: posixpath.join(folder, path) for key, path in paths.items() if path is not None
     }
     store = config.feedback.url and sqlite_path(config.feedback.url)
     if store:
-        told["feedback.url"] = f"sqlite:///{posixpath.join(folder, store)}"
+        settings["feedback.url"] = f"sqlite:///{posixpath.join(folder, store)}"
     if config.cluster != "none":
-        told["cluster"] = "auto"
+        settings["cluster"] = "auto"
     results = posixpath.join(folder, results or RESULTS[kind][1])
-    return Job(kind, date, with_settings(config, told), folder, results, resume)
+    return Job(kind, date, with_settings(config, settings), folder, results, resume)
 
 
 def submission_id(job: Job, attempt: int = 1) -> str:
-    """The same job has the same id: kind, date, and a digest of the config and the results' place.
+    """The job id: kind, date, and a digest of the config and the results folder.
+
+    Equal jobs have equal ids.
 
     Example:
         >>> job = job_of("run", "2026-03-01", RunConfig(), "/data")
@@ -116,7 +118,7 @@ def submission_id(job: Job, attempt: int = 1) -> str:
 
 
 def last_attempt(job: Job, known: Iterable[str | None]) -> int:
-    """The newest attempt at ``job`` among the ids that a job server knows; 0: there is none.
+    """Number of the newest attempt at ``job`` among the job ids of a server; 0 if there is none.
 
     Example:
         >>> job = job_of("run", "2026-03-01", RunConfig(), "/data")
@@ -124,14 +126,14 @@ def last_attempt(job: Job, known: Iterable[str | None]) -> int:
         2
     """
     pattern = re.compile(re.escape(submission_id(job)) + r"(?:-(\d+))?")
-    found = [match for name in known if name and (match := pattern.fullmatch(name))]
-    return max((int(match[1] or 1) for match in found), default=0)
+    matches = [match for name in known if name and (match := pattern.fullmatch(name))]
+    return max((int(match[1] or 1) for match in matches), default=0)
 
 
 def entrypoint(job: Job) -> str:
-    """What a shell runs on the cluster, in the folder that holds the config.
+    """The shell command of a job; it starts in the folder that contains the config.
 
-    Where there is no such folder it ends as a run does that misses its input.
+    If the job's folder does not exist, the exit code is the one for missing input.
 
     Example:
         >>> print(entrypoint(job_of("run", "2026-03-01", RunConfig(), "/data")))
@@ -150,21 +152,21 @@ def entrypoint(job: Job) -> str:
 
 
 def config_file(job: Job) -> str:
-    """The text of the config that travels with the job."""
+    """The YAML text of the config that is sent with the job."""
     return to_yaml(job.config)
 
 
 def check_address(address: str | None) -> str:
-    """The address of a job server, without what may follow its port.
+    """Check the address of a job server; returns it without a trailing slash.
 
     Raises:
-        ConfigError: there is none, or it is that of something else.
+        ConfigError: the address is missing, is no HTTP URL, or contains a password.
 
     Example:
         >>> check_address("http://127.0.0.1:8265/")
         'http://127.0.0.1:8265'
     """
-    example = "expected that of the job server, as http://HOST:8265"
+    example = "expected the address of a job server, such as http://HOST:8265"
     if not address:
         raise ConfigError(f"--address: found none, and RAY_ADDRESS is not set; {example}")
     parts = urlsplit(address)
@@ -176,28 +178,29 @@ def check_address(address: str | None) -> str:
 
 
 def warning(address: str, token: str | None) -> str | None:
-    """What to say of a job server that others may reach, and that no token guards.
+    """A warning if the job server may be reachable by others and is used without a token.
 
     Example:
         >>> warning("http://127.0.0.1:8265", None)
-        >>> warning("http://ray.example.com:8265", None)[:59]
-        'http://ray.example.com:8265: used without a token; whoever '
+        >>> warning("http://ray.example.com:8265", None)[:58]
+        'http://ray.example.com:8265: used without a token; anyone '
     """
     if token or urlsplit(address).hostname in _LOOPBACK:
         return None
     return (
-        f"{address}: used without a token; whoever reaches it can run any code there. Start its "
+        f"{address}: used without a token; anyone who reaches it can run any code there. Start its "
         "cluster with RAY_AUTH_MODE=token and set RAY_AUTH_TOKEN here, or let it listen on "
         "127.0.0.1 only and forward the port"
     )
 
 
 def exit_code(status: str, code: int | None) -> int:
-    """What a shell would say of a job that has ended.
+    """The shell exit code of a job that has ended.
 
     Args:
         status: SUCCEEDED, FAILED or STOPPED.
-        code: of its process; below 0: the signal that ended it; None: it never ran, or is unknown.
+        code: exit code of the process; a negative number is the signal that ended it; None if the
+            process never ran or its code is unknown.
 
     Example:
         >>> exit_code("SUCCEEDED", 0), exit_code("FAILED", 66), exit_code("FAILED", -9)
@@ -213,10 +216,10 @@ def exit_code(status: str, code: int | None) -> int:
 
 
 def cure(job_id: str, code: int) -> str:
-    """What helps after a job has ended with an exit code that is not 0."""
+    """Advice for a job that ended with a nonzero exit code."""
     if code == MissingInputError.exit_code:
         return (
-            "the cluster does not see every file that the config names; give paths of the "
-            "cluster, or with --folder the folder there that they are relative to"
+            "a file in the config does not exist on the cluster; use paths of the cluster, or set "
+            "--folder to the cluster folder that they are relative to"
         )
     return f"see raypipe jobs logs {job_id}; to run it again: --again"

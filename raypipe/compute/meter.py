@@ -11,7 +11,7 @@ from typing import NamedTuple
 import psutil
 
 _SAMPLE_SECONDS = 0.2
-#: To share out pages takes the system long; it is asked again when so many times more are resident.
+#: PSS is slow to read; it is read again only when resident memory has grown by this factor.
 _GROWTH = 1.02
 
 
@@ -24,10 +24,10 @@ class StageMeasure(NamedTuple):
 
 
 class Meter:
-    """Measures stages that follow each other.
+    """Measures consecutive stages.
 
-    Memory is what this process and all below it (a local Ray and its workers) really occupy: pages
-    that several of them share are shared out among them (PSS on Linux, USS elsewhere).
+    Memory is that of this process and its descendants (a local Ray and its workers). Pages that
+    several processes share are divided among them (PSS on Linux, USS elsewhere).
 
     Example:
         >>> meter = Meter()
@@ -43,16 +43,16 @@ class Meter:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Measure what runs inside, and add it to ``stages`` when it ends well."""
+        """Measure the block and append the result to ``stages`` if the block does not raise."""
         done = threading.Event()
-        self._last = _look(self._last)
-        resident, occupied = self._last  # the most so far
+        self._last = _measure(self._last)
+        resident, occupied = self._last  # the maximum so far
 
         def sample() -> None:
             nonlocal resident, occupied
             while not done.wait(_SAMPLE_SECONDS):
                 if _resident() > resident * _GROWTH:
-                    self._last = _look()
+                    self._last = _measure()
                     resident = max(resident, self._last.resident)
                     occupied = max(occupied, self._last.occupied)
 
@@ -65,35 +65,35 @@ class Meter:
             seconds = time.perf_counter() - started
             done.set()
             sampler.join()
-        self._last = _look(self._last)
+        self._last = _measure(self._last)
         peak_memory = max(occupied, self._last.occupied) / 1e6
         self.stages.append(StageMeasure(name, round(seconds, 3), round(peak_memory, 1)))
 
 
 class _Report(NamedTuple):
-    """Bytes of all processes: with shared pages counted in each, and shared out."""
+    """Bytes of all processes, with shared pages counted in each process, and divided."""
 
     resident: int
     occupied: int
 
 
-def _look(last: _Report | None = None) -> _Report:
-    """Share out the pages, unless about as many are resident as at the last look."""
+def _measure(last: _Report | None = None) -> _Report:
+    """Measure memory, or return the last report if resident memory is about the same."""
     resident = _resident()
     if last and last.resident / _GROWTH <= resident <= last.resident * _GROWTH:
         return last
     occupied = _occupied()
-    # What was given back meanwhile was not seen: more than is resident now counts as growth.
+    # Memory may have been freed meanwhile; the smaller value makes later growth visible.
     return _Report(min(resident, _resident()), occupied)
 
 
 def _resident() -> int:
-    """Bytes of all processes, shared pages counted in each: quick, and enough to see growth."""
+    """Bytes of all processes, shared pages counted in each: fast, and enough to detect growth."""
     return _sum(lambda process: process.memory_info().rss)
 
 
 def _occupied() -> int:
-    """Bytes of all processes, pages that are shared counted once."""
+    """Bytes of all processes, shared pages counted once."""
 
     def shared_out(process: psutil.Process) -> int:
         memory = process.memory_full_info()
@@ -103,12 +103,12 @@ def _occupied() -> int:
 
 
 def _sum(memory_of: Callable[[psutil.Process], int]) -> int:
-    """Over this process and all below it."""
+    """Sum over this process and its descendants."""
     me = psutil.Process()
     total = 0
     for process in [me, *me.children(recursive=True)]:
         try:
             total += memory_of(process)
         except psutil.Error:
-            continue  # it has ended, or is not ours to look at
+            continue  # the process has ended, or belongs to another user
     return total

@@ -1,4 +1,4 @@
-"""What a run tells whoever watches it; the faces decide how it looks."""
+"""Progress events of a run; the CLI renders them."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from typing import Protocol
 
 
 class Progress(Protocol):
-    """Watches a run."""
+    """Receives progress events."""
 
     def stage(self, name: str, total: float | None = None) -> None:
-        """A stage begins; ``total`` is its work in units of its own, None where not known."""
+        """A stage begins; ``total`` is its amount of work in any unit, None if unknown."""
 
     def advance(self, work: float) -> None:
-        """So much of the stage's work is done."""
+        """An amount of work of the current stage is done, in the unit of its total."""
 
     def say(self, text: str) -> None:
-        """A decision that was taken, and why."""
+        """A message for the user, such as a decision and its reason."""
 
 
 class Silent:
-    """Watches nothing."""
+    """Ignores all progress events."""
 
     def stage(self, name: str, total: float | None = None) -> None:
         """Ignored."""

@@ -1,8 +1,8 @@
 """Ray: connect, run shards, and Modin frames.
 
-Algorithms are plain functions that get ``run_shards`` handed in; without Ray it is the builtin
-``map``, with Ray it is :func:`run_shards` here. Importing this file costs a second, so it is
-imported only where Ray is really used.
+Algorithms are plain functions that receive ``run_shards`` as an argument: the builtin ``map``
+without Ray, :func:`run_shards` with Ray. Importing this file takes a second, so it is imported only
+when Ray is used.
 """
 
 from __future__ import annotations
@@ -48,13 +48,13 @@ def connect(address: str) -> Iterator[int]:
     """Connect to Ray until the block ends; yields its number of CPUs.
 
     Args:
-        address: ``local`` for a Ray of our own, which ends with the block (with the process, if
-            Modin was used), listens on 127.0.0.1 only, and asks for the token in the file that
-            RAY_AUTH_TOKEN_PATH names; else the address of a cluster. If this process is already
-            connected to a Ray, that one is used and left running.
+        address: address of a cluster, or ``local`` to start a new Ray. A local Ray ends with the
+            block (with the process, if Modin was used), listens on 127.0.0.1 only, and requires
+            the token in the file RAY_AUTH_TOKEN_PATH. If this process is already connected to a
+            Ray, that one is used and left running.
 
     Raises:
-        ClusterError: nothing answers there, or Ray does not start.
+        ClusterError: there is no response from the address, or Ray does not start.
     """
     ours = not ray.is_initialized()
     if ours:
@@ -62,17 +62,17 @@ def connect(address: str) -> Iterator[int]:
     try:
         yield _cpus()
     finally:
-        # Modin keeps references into the Ray it was first used with, and fails on any other one: a
-        # Ray that it has seen stays until the process ends.
+        # Modin keeps references to the first Ray that it used and fails on any other one, so that
+        # Ray runs until the process ends.
         if ours and "modin.pandas" not in sys.modules:
             ray.shutdown()
 
 
 def _start(address: str) -> None:
-    """Start a local Ray, or connect to another one.
+    """Start a local Ray, or connect to a cluster.
 
-    Ray gives its own node 30 s, which is too little on a busy machine where Python has yet to
-    compile Ray's modules: a local one is tried twice.
+    A local Ray gets two attempts: Ray allows its node 30 s to start, which is not enough on a busy
+    machine where Python still has to compile Ray's modules.
     """
     local = address == "local"
     configure_ray(address)
@@ -80,7 +80,7 @@ def _start(address: str) -> None:
         try:
             _init(address, local)
             return
-        except Exception as error:  # a bare Exception where the node is not up in time
+        except Exception as error:  # Ray raises a bare Exception if its node starts too slowly
             late = type(error) is Exception
             if not late and not isinstance(error, _UNREACHABLE):
                 raise
@@ -112,19 +112,19 @@ def _init(address: str, local: bool) -> None:
 
 
 def start_workers(warm_up: Callable[[object], None]) -> None:
-    """Start one worker per CPU, let each call ``warm_up``, and return at once.
+    """Start one worker per CPU, call ``warm_up`` in each, and return without waiting.
 
-    A worker takes seconds to start and to import; later shards find it ready.
+    A worker needs seconds to start and import; later shards use these workers.
     """
     for number in range(_cpus()):
         _call.remote(warm_up, number)
 
 
 def nodes() -> list[tuple[int, float]]:
-    """CPUs, and bytes of memory for tasks, of each live node."""
+    """(CPUs, bytes of memory for tasks) of each live node."""
     every: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    found = [node["Resources"] for node in every if node["Alive"]]
-    return [(int(has.get("CPU", 0)), has.get("memory", 0.0)) for has in found]
+    resources = [node["Resources"] for node in every if node["Alive"]]
+    return [(int(node.get("CPU", 0)), node.get("memory", 0.0)) for node in resources]
 
 
 def run_shards(
@@ -134,20 +134,20 @@ def run_shards(
     memory: int | None = None,
     in_flight: int | None = None,
 ) -> Iterator[Result]:
-    """``map(function, shards)`` over Ray tasks; results come as they are ready, in any order.
+    """``map(function, shards)`` with Ray tasks; yields results as they are ready, in any order.
 
-    What ``function`` holds (as ``functools.partial`` does) goes into the object store once; arrays
-    in it reach the tasks read-only and without a copy. As many tasks are in flight as there are
-    CPUs, so that none waits in Ray's queue while its deadline runs.
+    The data bound to ``function`` (as by ``functools.partial``) is put into the object store once;
+    tasks read its arrays without a copy. The number of tasks in flight is the number of CPUs, so
+    that no task waits in Ray's queue while its deadline runs.
 
     Args:
-        deadline: seconds after which an attempt is given up, and a fresh one is made.
-        memory: bytes that Ray sets aside for a task on its node.
-        in_flight: how many tasks the nodes have room for, where that is not the number of CPUs.
+        deadline: seconds until an attempt is cancelled and the shard is tried again.
+        memory: bytes that Ray reserves for each task on its node.
+        in_flight: maximum number of tasks at a time; default: the number of CPUs.
 
     Raises:
-        RaypipeError: what a task raised on purpose.
-        ClusterError: a shard failed in each of its attempts, or with an unexpected error.
+        RaypipeError: a task raised it.
+        ClusterError: all attempts at a shard failed, or a task raised another error.
     """
     shared = ray.put(function)
     in_flight = in_flight or _cpus()
@@ -171,12 +171,12 @@ def run_shards(
                     failure = error
                 if failure and attempt == _ATTEMPTS:
                     raise ClusterError(
-                        f"shard {shard} failed {attempt} times, at last with "
-                        f"{type(failure).__name__}; give its tasks more memory, or set more shards"
+                        f"shard {shard} failed {attempt} times, the last time with "
+                        f"{type(failure).__name__}; set a larger memory_per_task, or more shards"
                     ) from failure
                 if failure:
                     waiting.appendleft((shard, attempt + 1))
-                submit()  # before the caller has its turn: no CPU waits for it
+                submit()  # before the yield, so that no CPU waits for the caller
                 if not failure:
                     yield cast(Result, result)
     finally:
@@ -185,7 +185,7 @@ def run_shards(
 
 
 class ModinEngine:
-    """A Modin frame, its row partitions made and taken by Ray tasks."""
+    """A Modin frame; Ray tasks create and process its row partitions."""
 
     name = "modin"
 
@@ -212,7 +212,7 @@ class ModinEngine:
 
 
 def import_modin() -> Any:
-    """``modin.pandas`` on the Ray that runs; imported earlier it would start a Ray of its own."""
+    """Import ``modin.pandas`` for the running Ray; an earlier import would start another Ray."""
     import modin.config
 
     modin.config.Engine.put("Ray")
@@ -229,7 +229,7 @@ def _cpus() -> int:
 
 
 def _check_reachable(address: str) -> None:
-    """Ask the port first: Ray itself tries for minutes where nobody answers."""
+    """Try to connect to the port first: Ray itself retries for minutes if nothing listens there."""
     host, _, port = address.rpartition(":")
     if "://" not in address and port.isdigit():
         socket.create_connection((host, int(port)), timeout=_CONNECT_SECONDS).close()
@@ -246,7 +246,7 @@ def _read(read_block: Callable[[Any], tuple[Any, Any]], block: Any) -> tuple[Any
     return part, report
 
 
-#: The result, or the worker that was to make it, is gone; a fresh attempt may go well.
+#: Errors for a lost result or a lost worker; a new attempt may succeed.
 _LOST = (
     exceptions.WorkerCrashedError,
     exceptions.ObjectLostError,
@@ -263,18 +263,22 @@ def _finished(
     running: dict[_Ref, tuple[Any, int, float]],
     deadline: float,
 ) -> Iterator[tuple[_Ref, Exception | None]]:
-    """Those that are ready, and those past their deadline, with what is wrong with them."""
+    """Tasks that are ready, with None, and tasks past their deadline, with an error."""
     ready, pending = ray.wait(list(refs), num_returns=1, timeout=min(_POLL_SECONDS, deadline))
     for ref in ready:
         yield ref, None
     for ref in pending:
         if time.monotonic() - running[ref][2] > deadline:
             ray.cancel(ref, force=True)
-            yield ref, TimeoutError(f"no answer in {deadline:.0f} s")
+            yield ref, TimeoutError(f"no result after {deadline:.0f} s")
 
 
 def _gather(refs: list[_Ref], deadline: float = 3600.0) -> list[Any]:
-    """The results of all tasks, in the order of ``refs``; one ends every ``deadline`` seconds."""
+    """The results of all tasks, in the order of ``refs``.
+
+    Raises:
+        ClusterError: no task ended for ``deadline`` seconds, or a result was lost.
+    """
     pending, last = refs, time.monotonic()
     while pending:
         ready, pending = ray.wait(pending, num_returns=1, timeout=_POLL_SECONDS)
@@ -282,8 +286,8 @@ def _gather(refs: list[_Ref], deadline: float = 3600.0) -> list[Any]:
             last = time.monotonic()
         elif time.monotonic() - last > deadline:
             raise ClusterError(
-                f"{len(pending)} of {len(refs)} frame tasks gave no answer in {deadline:.0f} s; "
-                "look at the cluster: ray status"
+                f"{len(pending)} of {len(refs)} frame tasks returned no result after "
+                f"{deadline:.0f} s; check the cluster with: ray status"
             )
     try:
         return [_fetch(ref) for ref in refs]
@@ -295,7 +299,7 @@ def _gather(refs: list[_Ref], deadline: float = 3600.0) -> list[Any]:
 
 
 def _fetch(ref: _Ref) -> Any:
-    """The result of a task. A bare ``ray.get`` can wait for ever on a link that was cut."""
+    """The result of a task. Without a timeout, ``ray.get`` can hang after a lost connection."""
     try:
         return ray.get(ref, timeout=_FETCH_SECONDS)
     except exceptions.RayTaskError as error:

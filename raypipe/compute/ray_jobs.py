@@ -1,6 +1,7 @@
-"""Ray's job server, through its SDK: hand a job over, follow it, list and stop jobs.
+"""Ray's job server: submit, follow, list and stop jobs, through Ray's SDK.
 
-A connection may drop at any time: a job is known by its id, so asking again is always right.
+A connection may drop at any time. Every request identifies the job by its id, so it is safe to
+repeat it.
 """
 
 from __future__ import annotations
@@ -33,20 +34,20 @@ from raypipe.compute.jobs import (
 from raypipe.compute.ray_private import ImpatientClient
 from raypipe.errors import ClusterError, ConfigError
 
-#: package: the code of this raypipe goes along. image: the cluster has raypipe.
+#: package: send the code of this raypipe. image: the cluster has raypipe installed.
 Code = Literal["package", "image"]
 
 _CONNECT_SECONDS = 5.0
 _POLL_SECONDS = 1.0
-#: How long a job server that has answered before may be away.
+#: Maximum seconds without a response from a job server that has responded before.
 _PATIENCE_SECONDS = 600.0
 
 
 def token() -> str | None:
-    """The token, from where Ray takes it; None where there is none.
+    """The authentication token, from the same variables and files that Ray uses; None if not set.
 
     Raises:
-        ConfigError: the file that should hold it cannot be read.
+        ConfigError: the token file cannot be read.
     """
     if os.environ.get("RAY_AUTH_TOKEN"):
         return os.environ["RAY_AUTH_TOKEN"].strip()
@@ -57,27 +58,25 @@ def token() -> str | None:
     try:
         return path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError):
-        raise ConfigError(
-            f"{path}: holds no token that can be read; mend RAY_AUTH_TOKEN_PATH"
-        ) from None
+        raise ConfigError(f"{path}: contains no readable token; fix RAY_AUTH_TOKEN_PATH") from None
 
 
 def connect(address: str, token: str | None) -> JobSubmissionClient:
-    """A client of the job server at ``address``.
+    """Connect a client to the job server at ``address``.
 
     Raises:
-        ClusterError: nobody answers, the token is wrong, or its Ray is of another version.
+        ClusterError: there is no response, the token is wrong, or the versions of Ray differ.
     """
     headers = {"Authorization": f"Bearer {token}"} if token else {}
     version = _version(address, headers)
     if version != ray.__version__:
         raise ClusterError(
-            f"{address}: found Ray {version}, expected {ray.__version__} as here; "
-            f"pip install ray=={version} here, or take that version there"
+            f"{address}: found Ray {version}, expected {ray.__version__} as on this machine; "
+            f"pip install ray=={version} here, or install Ray {ray.__version__} on the cluster"
         )
     for handler in logging.getLogger("ray").handlers:
         handler.setLevel(logging.WARNING)
-    os.environ["RAY_API_SERVER_ADDRESS"] = address  # or RAY_ADDRESS would win over the argument
+    os.environ["RAY_API_SERVER_ADDRESS"] = address  # else RAY_ADDRESS overrides the argument
     with _explained(address):
         return ImpatientClient(address, headers=headers)
 
@@ -90,26 +89,27 @@ def _version(address: str, headers: dict[str, str]) -> str:
     except urllib.error.HTTPError as error:
         error.close()
         if error.code == 401:
-            raise ClusterError(f"{address}: wants a token; set RAY_AUTH_TOKEN to it") from None
+            raise ClusterError(f"{address}: requires a token; set RAY_AUTH_TOKEN") from None
         if error.code == 403:
             raise ClusterError(
-                f"{address}: refuses the token; set RAY_AUTH_TOKEN to that of its cluster"
+                f"{address}: rejects the token; set RAY_AUTH_TOKEN to the token of this cluster"
             ) from None
         raise ClusterError(
-            f"{address}: answers {error.code}, as no job server of Ray does; check the address"
+            f"{address}: responds with HTTP {error.code}, so it is not a Ray job server; "
+            "check the address"
         ) from None
     except (ValueError, LookupError, TypeError):
-        raise ClusterError(f"{address}: is no job server of Ray; check the address") from None
+        raise ClusterError(f"{address}: is not a Ray job server; check the address") from None
     except OSError as error:
         reason = _one_line(getattr(error, "reason", error))
         raise ClusterError(
-            f"{address}: no answer ({reason}); check the address, and that a Ray with its "
-            "dashboard runs there"
+            f"{address}: no response ({reason}); check the address, and that Ray runs there with "
+            "its dashboard"
         ) from None
 
 
 def attempt_of(client: JobSubmissionClient, job: Job) -> tuple[int, JobDetails | None]:
-    """The newest attempt at a job that the server knows, and how it is; 0 and None: none yet."""
+    """Number and details of the newest attempt at a job on the server; 0 and None if none."""
     with _explained(client.get_address()):
         known = {each.submission_id: each for each in client.list_jobs()}
     attempt = last_attempt(job, known)
@@ -117,10 +117,10 @@ def attempt_of(client: JobSubmissionClient, job: Job) -> tuple[int, JobDetails |
 
 
 def submit(client: JobSubmissionClient, job: Job, attempt: int, code: Code) -> str:
-    """Hand a job over; returns its id. One that is there already stays as it is.
+    """Submit a job; returns its id. If this attempt exists already, nothing changes.
 
     Raises:
-        ClusterError: the job server did not take it.
+        ClusterError: the job server did not accept the job.
     """
     job_id = submission_id(job, attempt)
     with tempfile.TemporaryDirectory() as folder:
@@ -129,8 +129,8 @@ def submit(client: JobSubmissionClient, job: Job, attempt: int, code: Code) -> s
         if code == "package":
             runtime_env |= {
                 "py_modules": [str(Path(raypipe.__file__).parent)],
-                # What numba has compiled here goes along, beside the code: there numba takes it for
-                # the same kind of processor, if no folder of its own is named, or compiles anew.
+                # The package includes numba's cache, beside the code. Numba uses it there on the
+                # same kind of processor, if no cache folder is set; else it compiles again.
                 "excludes": ["*.pyc"],
                 "env_vars": {"NUMBA_CACHE_DIR": ""},
             }
@@ -143,7 +143,7 @@ def submit(client: JobSubmissionClient, job: Job, attempt: int, code: Code) -> s
                     metadata={"raypipe": raypipe.__version__, "date": job.date},
                 )
         except ClusterError:
-            # Somebody else was quicker, or the answer was lost.
+            # Another client submitted the same attempt, or the response was lost.
             if attempt_of(client, job)[0] < attempt:
                 raise
             return job_id
@@ -156,26 +156,26 @@ def follow(
     say: Callable[[str], None],
     pause: Callable[[float], None] = time.sleep,
 ) -> JobDetails:
-    """Write a job's log as it grows until the job ends; returns how it ended.
+    """Write a job's log until the job ends; returns the details of the finished job.
 
-    The whole log is asked for each time, and what is new is written: a dropped connection
-    loses nothing and repeats nothing.
+    Each request returns the whole log, and only its new part is written: a dropped connection
+    neither loses nor repeats a line.
 
     Args:
-        write: gets pieces of the log.
-        say: gets what happens to the connection.
+        write: receives pieces of the log.
+        say: receives messages about the connection.
 
     Raises:
-        ClusterError: the job is not known, or the job server was away for too long.
+        ClusterError: the job is unknown, or the job server did not respond for too long.
     """
     written, answered, dropped = 0, time.monotonic(), False
     while True:
         try:
-            details = job_details(client, job_id)  # before the log: a log that ends is whole
+            details = job_details(client, job_id)  # before the log: then a final log is complete
             log = job_log(client, job_id) if details.driver_agent_http_address else ""
         except _Dropped as error:
             if not dropped:
-                say(f"{error}; trying again, the job goes on")
+                say(f"{error}; trying again; the job keeps running")
             dropped = True
             if time.monotonic() - answered > _PATIENCE_SECONDS:
                 raise ClusterError(
@@ -191,56 +191,56 @@ def follow(
 
 
 def jobs(client: JobSubmissionClient) -> list[JobDetails]:
-    """All jobs that were handed to the server, the newest first."""
+    """All submitted jobs that the server knows, newest first."""
     with _explained(client.get_address()):
-        found = [each for each in client.list_jobs() if each.submission_id]
-    return sorted(found, key=lambda each: each.start_time or 0, reverse=True)
+        submitted = [job for job in client.list_jobs() if job.submission_id]
+    return sorted(submitted, key=lambda job: job.start_time or 0, reverse=True)
 
 
 def job_details(client: JobSubmissionClient, job_id: str) -> JobDetails:
-    """How a job is."""
+    """Status and other details of a job."""
     with _explained(client.get_address(), job_id):
         return client.get_job_info(job_id)
 
 
 def job_log(client: JobSubmissionClient, job_id: str) -> str:
-    """All that a job has written until now."""
+    """The whole log of a job so far."""
     with _explained(client.get_address(), job_id):
         return client.get_job_logs(job_id)
 
 
 def stop(client: JobSubmissionClient, job_id: str) -> bool:
-    """Ask a job to end; False: it had ended before."""
+    """Request that a job stops; False if it had already ended."""
     with _explained(client.get_address(), job_id):
         return client.stop_job(job_id)
 
 
 class _Dropped(ClusterError):
-    """No answer this time; the next one may come."""
+    """A request without a response; the next one may succeed."""
 
 
 @contextmanager
 def _explained(address: str, job_id: str | None = None) -> Iterator[None]:
-    """Turn what the SDK raises into one line."""
+    """Turn errors of the SDK into one-line errors of raypipe."""
     try:
         yield
-    except OSError as error:  # those of requests are OSErrors, too
-        raise _Dropped(f"{address}: no answer ({type(error).__name__})") from error
+    except OSError as error:  # errors of requests are OSErrors, too
+        raise _Dropped(f"{address}: no response ({type(error).__name__})") from error
     except RuntimeError as error:
         status = re.match(r"Request failed with status code (\d+)", str(error))
         if job_id and status and status[1] == "404":
             raise ClusterError(
-                f"{job_id}: {address} knows no such job; see raypipe jobs list"
+                f"{job_id}: {address} has no such job; see raypipe jobs list"
             ) from error
         kind = _Dropped if status and status[1] >= "500" else ClusterError
         raise kind(f"{address}: {_one_line(error)}") from error
     except ray.exceptions.AuthenticationError as error:
         raise ClusterError(
-            f"{address}: refuses the token; set RAY_AUTH_TOKEN to that of its cluster"
+            f"{address}: rejects the token; set RAY_AUTH_TOKEN to the token of this cluster"
         ) from error
 
 
 def _one_line(error: object) -> str:
-    """What is said at the end is what went wrong: before it stands a traceback."""
+    """The last line of an error message, which names the cause; a traceback may precede it."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[-1] if lines else type(error).__name__)[:200]

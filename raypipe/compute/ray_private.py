@@ -1,7 +1,7 @@
-"""Parts of Ray that it does not document. All of them are here, and a test names each.
+"""Private parts of Ray that raypipe uses: all are in this file, and a test names each of them.
 
-They may change with any release, so pyproject.toml has an upper bound for Ray. To raise it, run
-tests/compute/test_ray_private.py with the new release.
+They may change with any release, so pyproject.toml sets an upper bound for Ray. Before you raise
+it, run tests/compute/test_ray_private.py with the new release.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ LOOPBACK_ONLY: dict[str, Any] = {"_node_ip_address": "127.0.0.1"}
 
 
 def read_settings_again() -> None:
-    """Let Ray read its variables and its token again: it has read them when it was imported."""
+    """Make Ray read its environment variables and token again, as it did on import."""
     from ray import _raylet
 
     raylet: Any = _raylet  # compiled, without types
@@ -28,10 +28,10 @@ def read_settings_again() -> None:
 
 @contextmanager
 def loopback_kept() -> Iterator[None]:
-    """Let Ray keep 127.0.0.1 as the address of its node while it starts.
+    """Make Ray keep 127.0.0.1 as the address of its node while it starts.
 
-    Without this, Ray replaces it by the machine's address and listens on every interface; there is
-    no option for that.
+    Otherwise Ray replaces it with the machine's address and listens on every interface; Ray has no
+    option to prevent that.
     """
     module: Any = services
     original = module.resolve_ip_for_localhost
@@ -43,9 +43,9 @@ def loopback_kept() -> Iterator[None]:
 
 
 class ImpatientClient(JobSubmissionClient):
-    """Ray's client of a job server, with a timeout: by itself it waits for ever."""
+    """Ray's job server client with a timeout; the original waits forever."""
 
-    #: Seconds to connect, and until an answer.
+    #: Seconds to connect, and seconds to wait for a response.
     TIMEOUT = (5.0, 60.0)
 
     def _do_request(self, method: str, endpoint: str, **options: Any) -> Any:

@@ -10,11 +10,11 @@ from raypipe.compute.progress import Progress
 
 
 class Stages:
-    """The stages of a run: each is measured, and told to whoever watches.
+    """Stages of a run, measured and reported.
 
     Attributes:
-        progress: who watches.
-        meter: what was measured so far.
+        progress: receives the progress events.
+        meter: the measures of the finished stages.
     """
 
     def __init__(self, progress: Progress) -> None:
@@ -23,6 +23,7 @@ class Stages:
 
     @contextmanager
     def stage(self, name: str, total: float | None = None) -> Iterator[None]:
+        """Report and measure the block as one stage; ``total`` as in :class:`Progress`."""
         self.progress.stage(name, total)
         with self.meter.stage(name):
             yield

@@ -1,4 +1,4 @@
-"""Sizes in words."""
+"""Sizes in bytes as text."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pydantic import ByteSize
 
 
 def size(bytes_: int) -> str:
-    """As people write it.
+    """A size as text, with decimal units and one digit after the point.
 
     Example:
         >>> size(2_000_000_000)
@@ -16,7 +16,7 @@ def size(bytes_: int) -> str:
 
 
 def _bytes(count: float) -> str:
-    """A size in words, with units of 1000."""
+    """A size as text, with decimal units and three significant digits."""
     units = ["bytes", "kB", "MB", "GB", "TB"]
     while count >= 999.5 and len(units) > 1:
         count /= 1000

@@ -1,4 +1,4 @@
-"""What a result was made with: it stands in the manifest of a run, and beside an evaluation."""
+"""Software versions, which are stored with every run and evaluation."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _PACKAGES = ("ray", "modin", "pandas", "numpy", "numba", "pyarrow", "scipy", "sc
 
 
 def versions() -> dict[str, str]:
-    """By name: raypipe, python, and the packages whose version may change a result or its speed.
+    """Versions by name: raypipe, Python, and the packages that may change a result or its speed.
 
     Example:
         >>> versions()["raypipe"] == raypipe.__version__

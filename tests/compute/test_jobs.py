@@ -74,8 +74,8 @@ def places(section: type[Section], above: str = ""):
 
 
 def test_every_file_that_a_config_names_is_made_absolute():
-    assert set(jobs.PLACES) == set(places(RunConfig))
-    told = {key.replace(".", "__"): "a.csv" for key in jobs.PLACES if key != "input.ratings"}
+    assert set(jobs.PATH_KEYS) == set(places(RunConfig))
+    told = {key.replace(".", "__"): "a.csv" for key in jobs.PATH_KEYS if key != "input.ratings"}
     told["evaluation__split"] = "file"
     config = job(**told, feedback__url="sqlite:///f.sqlite").config
     assert {config.input.follows, config.filters.bots, config.evaluation.test} == {"/data/a.csv"}
@@ -186,8 +186,8 @@ def one_line(result, exit_code):
     ("words", "message"),
     [
         ([], "found none, and RAY_ADDRESS is not set"),
-        (["--address", "ray://127.0.0.1:10001"], "expected that of the job server"),
-        (["--address", "127.0.0.1:6379"], "expected that of the job server"),
+        (["--address", "ray://127.0.0.1:10001"], "expected the address of a job server"),
+        (["--address", "127.0.0.1:6379"], "expected the address of a job server"),
         (["--address", f"http://me:{TOKEN}@127.0.0.1:8265"], "leave the user and the password out"),
         (["--kind", "plan"], "--kind plan: expected run, evaluate, sweep"),
         (["--code", "git"], "--code git: expected package, image"),
@@ -208,22 +208,22 @@ def closed_port() -> int:
 
 def test_nobody_answers(monkeypatch):
     where = f"http://127.0.0.1:{closed_port()}"
-    assert f"{where}: no answer" in one_line(raypipe("submit", "--address", where), 69)
+    assert f"{where}: no response" in one_line(raypipe("submit", "--address", where), 69)
     monkeypatch.setattr(ray_jobs, "_CONNECT_SECONDS", 0.1)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         where = f"http://127.0.0.1:{silent.getsockname()[1]}"
-        assert f"{where}: no answer" in one_line(raypipe("submit", "--address", where), 69)
+        assert f"{where}: no response" in one_line(raypipe("submit", "--address", where), 69)
 
 
 @pytest.mark.parametrize(
     ("status", "body", "message"),
     [
         (200, '{"ray_version": "2.9.0"}', "found Ray 2.9.0, expected"),
-        (200, "<html>", "is no job server of Ray"),
-        (200, "[]", "is no job server of Ray"),
-        (401, "", "wants a token; set RAY_AUTH_TOKEN"),
-        (403, "", "refuses the token"),
-        (404, "", "answers 404, as no job server of Ray does"),
+        (200, "<html>", "is not a Ray job server"),
+        (200, "[]", "is not a Ray job server"),
+        (401, "", "requires a token; set RAY_AUTH_TOKEN"),
+        (403, "", "rejects the token"),
+        (404, "", "responds with HTTP 404, so it is not a Ray job server"),
     ],
 )
 def test_somebody_else_answers(status, body, message, monkeypatch):
@@ -277,7 +277,9 @@ def test_a_dropped_connection_loses_nothing_and_repeats_nothing():
     client = Flaky(drops={2}, ends=6)
     ray_jobs.follow(client, "run-1", written.append, said.append, paused.append)
     assert "".join(written) == client.get_job_logs("run-1")
-    assert said == ["http://flaky:8265: no answer (ConnectionError); trying again, the job goes on"]
+    assert said == [
+        "http://flaky:8265: no response (ConnectionError); trying again; the job keeps running"
+    ]
     assert len(paused) == 5
 
 
@@ -387,7 +389,7 @@ def test_files_that_the_cluster_does_not_see(cluster):
     assert "Traceback" not in first.output
     assert "/nowhere/follows.csv" in first.stdout.splitlines()[-1]
     last = first.stderr.splitlines()[-1]
-    assert "failed with exit code 66; the cluster does not see every file" in last
+    assert "failed with exit code 66; a file in the config does not exist on the cluster" in last
     second = raypipe("submit", "--follows", "/nowhere/follows.csv", "--date", DATE)
     assert (second.exit_code, second.stdout) == (66, first.stdout)
     assert "there already, FAILED" in second.stderr
@@ -472,7 +474,9 @@ def test_a_line_that_is_cut_is_mended_and_the_log_goes_on(cluster, running):
         ray_jobs.stop(client, running)
 
     details = ray_jobs.follow(client, running, write, say)
-    assert said == [f"{line.address}: no answer (ConnectionError); trying again, the job goes on"]
+    assert said == [
+        f"{line.address}: no response (ConnectionError); trying again; the job keeps running"
+    ]
     assert details.status == "STOPPED"
     assert "".join(log) == ray_jobs.job_log(client, running)
     line.cut()
@@ -516,9 +520,9 @@ def test_a_job_that_is_not_known(cluster):
 
 def test_a_wrong_token(cluster, monkeypatch):
     monkeypatch.setenv("RAY_AUTH_TOKEN", "another")
-    assert "refuses the token" in one_line(raypipe("jobs", "list"), 69)
+    assert "rejects the token" in one_line(raypipe("jobs", "list"), 69)
     monkeypatch.setenv("RAY_AUTH_TOKEN", "")
-    assert "wants a token" in one_line(raypipe("submit"), 69)
+    assert "requires a token" in one_line(raypipe("submit"), 69)
 
 
 def test_a_job_whose_folder_is_not_there(cluster):

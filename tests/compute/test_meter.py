@@ -14,7 +14,7 @@ from raypipe.compute.meter import Meter
 _PEAK = """
 import json, threading
 import numpy as np
-from raypipe import meter
+from raypipe.compute import meter
 
 sampled, calls, resident = threading.Event(), 0, meter._resident
 

@@ -117,7 +117,9 @@ def hangs(shard):
 
 
 def test_a_shard_that_always_hangs_is_given_up(local_ray):
-    with pytest.raises(ClusterError, match=r"shard 7 failed 3 times, at last with TimeoutError"):
+    with pytest.raises(
+        ClusterError, match=r"shard 7 failed 3 times, the last time with TimeoutError"
+    ):
         list(ray_cluster.run_shards(hangs, [7], deadline=0.5))
 
 
