@@ -1,8 +1,8 @@
-"""What recommendations are worth: part of the follows is hidden, and the lists must find it.
+"""Offline evaluation: hold out follows, recommend from the rest, measure what is recovered.
 
     follows --reading--> graph, mask --splits--> train, test --measuring--> values by account
             --intervals--> means, intervals, differences --record, report, plots--> files, terminal
 
-Everything is measured by account, so that sources can be compared on the same accounts, and by the
-segment of the account, because another source may lead where an account follows few or many.
+Every metric has one value per account, so that sources are compared on the same accounts. Results
+are also given per activity segment, because the best source may depend on the number of follows.
 """

@@ -1,7 +1,7 @@
-"""The ranker of a blend: trained on what was held out, measured on accounts it has not seen.
+"""The learned ranker: trained on held-out follows, cross-validated on two halves of the accounts.
 
-accounts --shards--> examples --train--> a ranker of each half of the accounts, and one of all
-each half's lists, by the ranker of the other half --metrics--> values by account
+accounts --shards--> examples --train--> one ranker per half of the accounts, and one for all
+lists of each half, made by the ranker of the other half --metrics--> values by account
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from raypipe.evaluation.examples import examples_of_shard, together
+from raypipe.evaluation.examples import concatenate, examples_of_shard
 from raypipe.evaluation.measuring import Measuring, RunShards, measure_lists
 from raypipe.kernels.shards import cut_short, heaviest_first
 from raypipe.recommend.blend.examples import Examples
@@ -23,24 +23,25 @@ from raypipe.recommend.blend.training import train_ranker
 from raypipe.recommend.ladder import Tier
 from raypipe.storage.records import RankerRecord, TrainingRecord
 
-#: Held-out follows among the candidates, in all: of fewer, a ranker learns what chance did.
-FEWEST_FOLLOWS = 1000
-#: Of so many it has learned what there is to learn; the same from four times as many on a network
-#: of 7,000 accounts made its lists 2 % better by ndcg.
+#: Minimum number of held-out follows among the candidates; a ranker trained on fewer learns noise.
+MIN_FOLLOWS = 1000
+#: Number of held-out follows after which no more are held out: on a network of 7,000 accounts, four
+#: times as many made the lists 2 % better by ndcg.
 ENOUGH_FOLLOWS = 20_000
+#: Maximum number of hold-outs.
 ROUNDS = 4
-#: Features that are told of, those by which the training gained most.
-_TOLD = 8
+#: Number of features that the record names, those with the largest gain.
+_RECORDED_FEATURES = 8
 
 
 class Learned(NamedTuple):
-    """What came of a training.
+    """The result of training a ranker.
 
     Attributes:
         ranker: trained on all accounts; None: too few of their held-out follows are candidates.
-        values: float64[m], the metric of each account's list, by a ranker that was trained on other
-            accounts; None where there is no ranker.
-        record: of the training.
+        values: float64[m], the metric of each account's list, made by a ranker that was trained on
+            other accounts; None where there is no ranker.
+        record: the numbers of the training.
     """
 
     ranker: Ranker | None
@@ -56,58 +57,59 @@ def learn(
     shards: int,
     advance: Callable[[float], None],
 ) -> Learned:
-    """Train the ranker of a blend, and measure it.
+    """Train the ranker of a blend and measure it by two-fold cross-validation.
 
-    Where few follows were held out, others of the same accounts are, up to ROUNDS times in all.
+    If one hold-out gives few follows, other follows of the same accounts are held out too, at most
+    ROUNDS times in total.
 
-    The accounts are halved, every other one; the lists of each half are made by a ranker that was
-    trained on the other. The one that is returned was trained on both halves, and so may be
-    expected to find no less than was measured. Neither depends on the shards.
+    The folds are every other account; the lists of each fold are made by a ranker that was trained
+    on the other fold. The returned ranker was trained on both folds, so it is expected to recover
+    at least the measured share. Neither depends on the shards.
 
     Args:
         measuring: of one metric at one length.
         tier: the learned blend.
-        again: the blend on other follows held out; is told which time that is, from 1. None: once
-            is enough.
-        advance: is told how many seconds of work are done, as estimated: those of the blend for the
-            examples of each time, and again for the lists.
+        again: returns the blend with other follows held out, for a round from 1; None: one
+            hold-out only.
+        advance: receives the estimated seconds of work that are done: those of the blend for the
+            examples of each round, and once more for the lists.
     """
     seed = measuring.seed
     measuring = of_blend(measuring, tier)
     examples = _examples(measuring, tier, seed, run_shards, shards, advance)
-    for time in range(1, times(again is not None)):
+    for number in range(1, rounds(again is not None)):
         if again is None or np.count_nonzero(examples.followed) >= ENOUGH_FOLLOWS:
             break
-        more = _examples(again(time), tier, seed + time, run_shards, shards, advance)
-        examples = together([examples, more])
+        more = _examples(again(number), tier, seed + number, run_shards, shards, advance)
+        examples = concatenate([examples, more])
     follows = int(np.count_nonzero(examples.followed))
-    if follows < FEWEST_FOLLOWS:
+    if follows < MIN_FOLLOWS:
         why = (
             f"blend: no ranker ({follows:,} held-out follows are among the candidates, "
-            f"{FEWEST_FOLLOWS:,} are needed)"
+            f"{MIN_FOLLOWS:,} are needed)"
         )
         return Learned(None, None, RankerRecord(why=why))
     names = feature_names(tier.sources)
     accounts = measuring.context.accounts
-    half = np.arange(len(accounts)) % 2
-    half_of_example = half[np.searchsorted(accounts, examples.accounts)]
+    folds = np.arange(len(accounts)) % 2
+    fold_of_example = folds[np.searchsorted(accounts, examples.accounts)]
     values = np.empty(len(accounts))
-    for one in (0, 1):
-        others = Examples(*(array[half_of_example != one] for array in examples))
-        ranker = train_ranker(others, names, seed)
-        some = _some(measuring, half == one, ranker)
-        values[half == one] = measure_lists(some, run_shards, shards, advance).values[0, 0]
+    for fold in (0, 1):
+        training = Examples(*(array[fold_of_example != fold] for array in examples))
+        ranker = train_ranker(training, names, seed)
+        test_fold = _measuring_fold(measuring, folds == fold, ranker)
+        values[folds == fold] = measure_lists(test_fold, run_shards, shards, advance).values[0, 0]
     ranker = train_ranker(examples, names, seed)
     return Learned(ranker, values, _record(ranker))
 
 
-def times(more: bool) -> int:
-    """At most so many times follows are held out; is there ``more`` than one?"""
-    return ROUNDS if more else 1
+def rounds(repeated: bool) -> int:
+    """Maximum number of hold-outs; more than one only where they are ``repeated``."""
+    return ROUNDS if repeated else 1
 
 
 def of_blend(measuring: Measuring, tier: Tier) -> Measuring:
-    """The same accounts, of which the blend alone is measured."""
+    """The same accounts, with the blend as the only source that is measured."""
     return replace(measuring, ladders={tier.name: (tier,)})
 
 
@@ -125,22 +127,22 @@ def _examples(
     for shard, examples in run_shards(partial(examples_of_shard, measuring, tier, seed), todo):
         parts[shard[0]] = examples
         advance(float(seconds[slice(*shard)].sum()))
-    return together([parts[start] for start in sorted(parts)])
+    return concatenate([parts[start] for start in sorted(parts)])
 
 
-def _some(measuring: Measuring, chosen: np.ndarray, ranker: Ranker) -> Measuring:
-    """Some of the accounts, and the ranker that makes their lists."""
+def _measuring_fold(measuring: Measuring, chosen: np.ndarray, ranker: Ranker) -> Measuring:
+    """The accounts of one fold, and the ranker that makes their lists; from bool[m]."""
     context = replace(measuring.context, accounts=measuring.context.accounts[chosen])
     context = context.with_ranker(ranker)
     return replace(measuring, context=context, segments=measuring.segments[chosen])
 
 
 def _record(ranker: Ranker) -> RankerRecord:
-    most = np.argsort(-ranker.gains, kind="stable")[:_TOLD]
+    largest = np.argsort(-ranker.gains, kind="stable")[:_RECORDED_FEATURES]
     trained_on = TrainingRecord(**ranker.facts)
     return RankerRecord(
         why=f"blend: ranker trained on {trained_on.follows:,} held-out follows of "
         f"{trained_on.accounts:,} accounts, and {trained_on.others:,} other candidates",
         trained_on=trained_on,
-        gains={ranker.features[place]: round(float(ranker.gains[place]), 3) for place in most},
+        gains={ranker.features[index]: round(float(ranker.gains[index]), 3) for index in largest},
     )

@@ -1,4 +1,4 @@
-"""The evaluation, on one screen: read, hold out, recommend from the rest, measure, compare.
+"""The offline evaluation, on one screen: read, hold out, recommend, measure, compare.
 
 follows --> train, test --shards--> values by account --bootstrap--> means, intervals, verdicts
 """
@@ -52,9 +52,9 @@ class Evaluation:
     """An evaluation: its result, and the values of every account.
 
     Attributes:
-        result: means, differences and what they are of.
-        ids: large_string[m], the accounts measured, in the order of ``measures.accounts``.
-        measures: by account.
+        result: means, differences, and the metrics, segments and split that they belong to.
+        ids: large_string[m], ids of the measured accounts, in the order of ``measures.accounts``.
+        measures: the values per account.
     """
 
     result: EvaluationResult
@@ -62,12 +62,12 @@ class Evaluation:
     measures: Measures
 
     def to_pandas(self) -> pd.DataFrame:
-        """The means, one row for each segment, source and metric."""
+        """The means; one row per segment, source and metric."""
         return self.result.to_pandas()
 
 
 class Measured(NamedTuple):
-    """What the tasks measured, and how they ran."""
+    """The measured values, the ladder that they belong to, and how the tasks ran."""
 
     measures: Measures
     ladder: LadderDecision | None
@@ -84,8 +84,8 @@ def evaluate(
     """Hold out part of the follows, recommend from the rest, and measure what is recovered.
 
     Args:
-        sources: names of sources; ``a+b`` for a filled up by b; ``ladder`` for what a night shows.
-            None: each that the config has, lowest phase first, and the ladder.
+        sources: names of sources; ``a+b`` is a filled up by b; ``ladder`` is what a night shows.
+            None: all sources that the config has, lowest phase first, and the ladder.
         date: of the evaluation, as ``2026-03-01``; None: today.
 
     Raises:
@@ -100,8 +100,9 @@ def evaluate(
     with stages.stage("check"):
         accounts = read_accounts(config.audience)
         files = open_data(config)
-        told = f"{config.digest()}\n{' '.join(sources)}\n{digest_of_data(config, accounts, files)}"
-        digest = hashlib.sha256(told.encode()).hexdigest()[:8]
+        data_digest = digest_of_data(config, accounts, files)
+        identity = f"{config.digest()}\n{' '.join(sources)}\n{data_digest}"
+        digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
     with ExitStack() as stack:
         data = read_split(config, accounts, files, stages, stack)
         measured = _measure(config, sources, named, accounts, data, stages, stack)
@@ -153,10 +154,14 @@ def _measure(
     stages: Stages,
     stack: ExitStack,
 ) -> Measured:
-    """Decide the ladder where it is asked for, train what is needed, measure all sources.
+    """Decide the ladder and train the model if a source needs them, then measure all sources.
 
     Args:
-        named: did the user name the sources? If not, one that cannot be made is left out.
+        named: True if the user named the sources; if not, a ranker that cannot be trained is left
+            out.
+
+    Raises:
+        InputError: a named ranker cannot be trained.
     """
 
     def run_on(seconds: float) -> Runner:
@@ -164,9 +169,9 @@ def _measure(
 
     split, decision = data.split, None
     if {LADDER, LEARNED_RANKER} & set(sources):
-        # Decided within train: the test follows are hidden from it, too.
-        asked = audience(split.train, accounts, config.audience.min_follows)
-        decision = choose_ladder(split.train, asked, config, stages, run_on, split.rejections)
+        # Decided on the train follows only, so the ladder cannot depend on the test follows.
+        members = audience(split.train, accounts, config.audience.min_follows)
+        decision = choose_ladder(split.train, members, config, stages, run_on, split.rejections)
         if LEARNED_RANKER in sources and not decision.ranker:
             why = f"source {LEARNED_RANKER}: {(decision.ladder.blend or decision.ladder).why}"
             if named:
@@ -188,15 +193,15 @@ def _measure(
         shards = shards_of(measuring, seconds, cpus)
         measures = measure_lists(measuring, run_shards, shards, stages.progress.advance)
     walks = walk_facts(measuring.context.follows, config)
-    walks = {name: record for name, record in walks.items() if name in measuring.asked}
+    walks = {name: record for name, record in walks.items() if name in measuring.source_names}
     return Measured(measures, decision and decision.ladder, walks, why_cluster)
 
 
 def _headline(chosen: Sequence[MetricSpec], longest: int) -> str | None:
-    """The metric that decides: ndcg where it is measured, else the first that can decide.
+    """The metric that ranks the sources: ndcg if it is measured, else the first that can decide.
 
-    Else the first that has a value an account, but for rejections: by these, a source that
-    recommends nobody would lead.
+    If none can decide, the first with one value per account, except the metrics of rejections: a
+    source with empty lists would lead by them.
     """
     ranked = [spec.name for spec in chosen if spec.decides]
     others = [spec.name for spec in chosen if spec.by_account and spec.needs != "rejections"]
@@ -209,6 +214,6 @@ def _segments(measures: Measures, config: RunConfig) -> tuple[SegmentRecord, ...
     limits = ((0, bounds.warm - 1), (bounds.warm, bounds.hot - 1), (bounds.hot, None))
     counts = np.bincount(measures.segments, minlength=len(SEGMENTS)).tolist()
     return tuple(
-        SegmentRecord(name=name, min_follows=least, max_follows=most, accounts=count)
-        for name, (least, most), count in zip(SEGMENTS, limits, counts, strict=True)
+        SegmentRecord(name=name, min_follows=minimum, max_follows=maximum, accounts=count)
+        for name, (minimum, maximum), count in zip(SEGMENTS, limits, counts, strict=True)
     )

@@ -1,4 +1,4 @@
-"""The examples of a ranker, shard by shard. Runs inside tasks, which load no training library."""
+"""Training examples of a ranker, one shard at a time; tasks run this without a training library."""
 
 from __future__ import annotations
 
@@ -17,40 +17,43 @@ from raypipe.recommend.shard import batches, candidate_union, nearest
 def examples_of_shard(
     measuring: Measuring, tier: Tier, seed: int, shard: tuple[int, int]
 ) -> tuple[tuple[int, int], Examples]:
-    """What a ranker is trained on, of one shard of accounts.
+    """Training examples from the accounts of one shard.
 
     Args:
-        measuring: what was held out, and a night on what is left.
+        measuring: the held-out follows, and the context of a night on the rest.
         tier: the learned blend.
-        seed: of which candidates are taken.
+        seed: of the sample of negative examples.
 
     Returns:
         The shard, and its examples in the order of its accounts.
+
+    Raises:
+        ValueError: the context has no graph features.
     """
     context, (start, stop) = measuring.context, shard
-    of_shard = context.accounts[start:stop]
-    near, graph_features = nearest(context, of_shard), context.lists.blend.graph_features
+    shard_accounts = context.accounts[start:stop]
+    near, graph_features = nearest(context, shard_accounts), context.lists.blend.graph_features
     if graph_features is None:
         raise ValueError("a learned blend needs graph features")
     parts = []
-    for some in batches(context, of_shard, near, BLENDED):
-        accounts, theirs = of_shard[some], near.take(some)
-        union, _ = candidate_union(context, accounts, tier, theirs)
+    for batch in batches(context, shard_accounts, near, BLENDED):
+        accounts, neighbours = shard_accounts[batch], near.take(batch)
+        union, _ = candidate_union(context, accounts, tier, neighbours)
         followed = _are_in(union, take(measuring.test, accounts))
-        of = accounts[union.rows]
-        kept = is_example(of, union.codes, followed, union.length, seed)
+        account_of = accounts[union.rows]
+        kept = is_example(account_of, union.codes, followed, union.length, seed)
         values = features(graph_features, accounts, union)
-        parts.append(Examples(of[kept], values[kept], followed[kept]))
-    return shard, together(parts)
+        parts.append(Examples(account_of[kept], values[kept], followed[kept]))
+    return shard, concatenate(parts)
 
 
-def together(parts: list[Examples]) -> Examples:
-    """One after the other."""
+def concatenate(parts: list[Examples]) -> Examples:
+    """The examples of all parts, in their order."""
     return Examples(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
 def _are_in(union: CandidateUnion, rows: Adjacency) -> np.ndarray:
-    """bool[c]: which candidates stand in their account's row; rows of the same m accounts."""
+    """bool[c]: which candidates are in their account's row; rows of the same m accounts."""
     n = 1 + max(union.codes.max(initial=0), rows.codes.max(initial=0)).astype(np.int64)
-    theirs = np.repeat(np.arange(len(rows.degrees)) * n, rows.degrees) + rows.codes
-    return np.isin(union.rows * n + union.codes, theirs)
+    keys = np.repeat(np.arange(len(rows.degrees)) * n, rows.degrees) + rows.codes
+    return np.isin(union.rows * n + union.codes, keys)

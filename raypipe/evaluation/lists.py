@@ -1,10 +1,9 @@
-"""The lists of a single source, of sources that fill each other up, and of the whole ladder."""
+"""The lists to be measured: of one source, of sources that fill each other up, of the ladder."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any
 
 import numpy as np
 
@@ -26,39 +25,36 @@ from raypipe.recommend.ladder import (
 from raypipe.recommend.shard import nearest, recommend_to
 from raypipe.recommend.sources.registry import sources_of
 
-#: Counts, codes and scores of lists.
-#: Name of the lists that the night itself would show.
+#: Name of the lists that a night would show.
 LADDER = "ladder"
 
 
 def ladders_of(
     names: Sequence[str], ladder: tuple[Tier, ...], config: RunConfig
 ) -> dict[str, tuple[Tier, ...]]:
-    """For each source to be measured the ladder that gives its lists.
+    """The ladder that makes the lists of each source to be measured.
 
-    A source stands alone, for accounts of every segment; ``a+b`` is filled up by b where a falls
-    short. A blend is that of all sources of the config.
+    A single source serves accounts of every segment by itself; in ``a+b``, b fills up the lists
+    that a leaves short. A blend combines all sources of the config.
 
     Args:
-        ladder: the ladder of the night, which LADDER stands for.
+        ladder: the ladder of the night, for the name LADDER.
 
     Raises:
         ConfigError: there is no such source.
     """
     trained = config.sources.factors.trained
-    found: dict[str, tuple[Tier, ...]] = {}
+    ladders: dict[str, tuple[Tier, ...]] = {}
     for name in check_sources(names, config):
         if name in BLENDS:
-            found[name] = (blend(config, name, trained),)
+            ladders[name] = (blend(config, name, trained),)
         else:
-            found[name] = ladder if name == LADDER else (Tier(0, tuple(name.split("+"))),)
-    return found
+            ladders[name] = ladder if name == LADDER else (Tier(0, tuple(name.split("+"))),)
+    return ladders
 
 
 def measurable(config: RunConfig) -> tuple[str, ...]:
-    """The sources that a config has: those of the phases, lowest first, then the others.
-
-    The blends come last, where there are any.
+    """Names of the sources that a config has: phases, lowest first; other sources; blends.
 
     Example:
         >>> measurable(RunConfig())
@@ -72,7 +68,7 @@ def measurable(config: RunConfig) -> tuple[str, ...]:
 
 
 def check_sources(names: Sequence[str], config: RunConfig) -> tuple[str, ...]:
-    """The names, each once.
+    """The names without repeats, checked against the config.
 
     Raises:
         ConfigError: there is no such source, or this config does not have it.
@@ -117,7 +113,7 @@ def asks_for_model(names: Sequence[str], ladder: tuple[Tier, ...], config: RunCo
     """True if one of these sources needs a factor model.
 
     Args:
-        ladder: the ladder that LADDER stands for.
+        ladder: the ladder of the night, for the name LADDER.
     """
     ladders = ladders_of(names, ladder, config).values()
     return any(needs_model(tiers, config) for tiers in ladders)
@@ -126,10 +122,10 @@ def asks_for_model(names: Sequence[str], ladder: tuple[Tier, ...], config: RunCo
 def lists_of(
     context: ShardContext, ladders: dict[str, tuple[Tier, ...]], accounts: np.ndarray
 ) -> list[np.ndarray]:
-    """int32[m, n] for each ladder: the accounts that it recommends, best first, then -1.
+    """int32[m, n] per ladder: the recommended accounts, best first, then -1.
 
-    A source is called once for all ladders on which it stands: where the first n of one source do
-    not fill a list, the first n of the next one do, as if it had been called for that list.
+    Each source is called once for all ladders that use it. Its first n candidates fill up a list
+    exactly as if the source had been called for that list alone.
     """
     tiers = [tier for tiers in ladders.values() for tier in tiers]
     search = any(context.sources[name].needs_neighbours for tier in tiers for name in tier.sources)
@@ -140,7 +136,7 @@ def lists_of(
         for name in names
     }
     follows = context.follows.followees.degrees_of(accounts)
-    found = []
+    all_codes = []
     for ladder in ladders.values():
         codes = np.empty((len(accounts), context.lists.per_account), np.int32)
         indices = tiers_of(ladder, follows)
@@ -151,13 +147,7 @@ def lists_of(
                 codes[members] = reduce(fill_up, lists).codes
             else:
                 blended = context.with_ladder(tier._replace(min_follows=0))
-                some = near.take(members)
-                codes[members] = recommend_to(blended, accounts[members], some)[0].codes
-        found.append(codes)
-    return found
-
-
-def _filled_up(lists: list[Any]) -> np.ndarray:
-    """The codes of (counts, codes, scores) of several sources, each filled up by the next."""
-    codes: np.ndarray = reduce(fill_up, lists)[1]
-    return codes
+                neighbours = near.take(members)
+                codes[members] = recommend_to(blended, accounts[members], neighbours)[0].codes
+        all_codes.append(codes)
+    return all_codes

@@ -1,4 +1,4 @@
-"""How good the lists of each source are for every account of a split; over shards."""
+"""Measure the lists of each source for every account of a split, shard by shard."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from raypipe.recommend.sources.registry import sources_of
 from raypipe.recommend.work_estimate import blend_ns, estimate_ns
 from raypipe.storage.evaluations import ALL
 
-#: A shard is about so long.
+#: Approximate number of seconds of a shard.
 SHARD_SECONDS = 2.0
 
 RunShards = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
@@ -35,16 +35,16 @@ RunShards = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
 @dataclass(frozen=True)
 class Measuring:
-    """What every shard needs, put into the object store once.
+    """The values that every shard needs, put into the object store once.
 
     Attributes:
         context: of the train graph; its audience are the accounts to be measured.
-        ladders: by source to be measured, the ladder on which it stands alone.
-        test: a row for each account of the graph.
-        test_rejections: the same, of rejections.
-        segments: uint8, of each account to be measured.
-        metrics: to be measured.
-        lengths: at which they are taken, ascending.
+        ladders: the ladder that makes the lists of each source, by its name.
+        test: held-out follows; one row per account of the graph.
+        test_rejections: held-out rejections, in the same form; None: there are none.
+        segments: uint8[m], index in SEGMENTS of each account to be measured.
+        metrics: the metrics to be measured.
+        lengths: lengths of lists at which they are measured, ascending.
         seed: of the config.
         shards: number of shards that the config asks for; None: by the estimated cost.
         shard_accounts: maximum number of accounts in a shard, for its memory; None: no limit.
@@ -62,17 +62,17 @@ class Measuring:
     shard_accounts: int | None
 
     @property
-    def asked(self) -> set[str]:
-        """Names of all sources on the ladders: each is asked for a list of every account."""
-        return asked_of(self.ladders)
+    def source_names(self) -> set[str]:
+        """Names of all sources on the ladders; each is called for every account."""
+        return source_names_of(self.ladders)
 
     @property
     def estimated_seconds(self) -> np.ndarray:
-        """float64[m]: seconds of each account, on a machine that may not be this one."""
+        """float64[m]: estimated seconds per account, at rates measured on another machine."""
         context, tiers = self.context, [tier for tiers in self.ladders.values() for tier in tiers]
         alone = {name for tier in tiers if tier.how == FILL_UP for name in tier.sources}
-        # The neighbours are searched once, whatever number of sources needs them.
-        alone |= {name for name in self.asked if context.sources[name].needs_neighbours}
+        # The neighbours are searched once, even if several sources need them.
+        alone |= {name for name in self.source_names if context.sources[name].needs_neighbours}
         estimate = estimate_ns(context, alone)
         for tier in tiers:
             if tier.how != FILL_UP:  # a blend calls its sources by itself
@@ -84,15 +84,16 @@ class Measuring:
 
 @dataclass(frozen=True)
 class ShardMeasures:
-    """What came of one shard of m accounts.
+    """The measured values of one shard of m accounts.
 
     Attributes:
         shard: (start, stop), positions among the accounts to be measured.
         metrics: names with their lengths, as ``recall@10``.
         values: float64[sources, metrics, m].
-        recommended: int32 codes, each once, by (source, length, segment), these as indices; empty
-            where no metric needs them.
-        same: bool[segments, sources, sources], are their lists the same, for every account?
+        recommended: int32, the distinct recommended accounts by the indices (source, length,
+            segment); empty if no metric needs them.
+        same: bool[segments, sources, sources], True where two sources make the same lists for all
+            accounts.
     """
 
     shard: tuple[int, int]
@@ -104,17 +105,18 @@ class ShardMeasures:
 
 @dataclass(frozen=True)
 class Measures:
-    """How good the lists of some sources are.
+    """The measured values of some sources on m accounts.
 
     Attributes:
-        sources: names, as they were asked for.
-        metrics: those with a value an account, with their lengths, as ``recall@10``.
+        sources: names, as requested.
+        metrics: metrics with one value per account, with their lengths, as ``recall@10``.
         values: float64[sources, metrics, m]; NaN where an account has no value.
-        accounts: int32[m], codes.
-        segments: uint8[m], places in SEGMENTS.
-        of_lists: values of all lists of a segment together, as coverage, by (source, metric,
-            segment); segment is ALL or one of SEGMENTS.
-        same: bool[segments, sources, sources], are their lists the same, for every account?
+        accounts: int32[m], account indices.
+        segments: uint8[m], indices in SEGMENTS.
+        of_lists: metrics with one value for all lists of a segment, such as coverage, by (source,
+            metric, segment); segment is ALL or one of SEGMENTS.
+        same: bool[segments, sources, sources], True where two sources make the same lists for all
+            accounts.
     """
 
     sources: tuple[str, ...]
@@ -126,13 +128,13 @@ class Measures:
     same: np.ndarray
 
     def are_same(self, first: str, second: str, segment: str = ALL) -> bool:
-        """Do two sources make the same lists for the accounts of a segment?"""
+        """True if two sources make the same lists for the accounts of a segment."""
         pair = self.same[:, self.sources.index(first), self.sources.index(second)]
         return bool(pair.all() if segment == ALL else pair[SEGMENTS.index(segment)])
 
     @property
     def same_lists_as(self) -> dict[str, str]:
-        """Of each source whose lists an earlier source makes too, the earliest such one."""
+        """The first source with the same lists, by the name of each later one."""
         earliest = {
             name: self.sources[int(np.argmax(np.all(self.same, axis=0)[i]))]
             for i, name in enumerate(self.sources)
@@ -140,8 +142,8 @@ class Measures:
         return {name: other for name, other in earliest.items() if other != name}
 
 
-def asked_of(ladders: dict[str, tuple[Tier, ...]]) -> set[str]:
-    """Names of all sources that stand on some ladders."""
+def source_names_of(ladders: dict[str, tuple[Tier, ...]]) -> set[str]:
+    """Names of all sources on these ladders."""
     return {name for tiers in ladders.values() for tier in tiers for name in tier.sources}
 
 
@@ -154,32 +156,33 @@ def measuring_of(
     available: float = inf,
     ranker: Ranker | None = None,
 ) -> Measuring:
-    """What the shards need to measure these sources on a split.
+    """The values that shards need to measure these sources on a split.
 
     Args:
-        model: of ``split.train``, where a source needs one.
-        ladder: that LADDER stands for, decided without a look at the test follows; None: the phases
-            by number of follows.
-        available: bytes of memory that are free here.
+        model: of ``split.train``; None: no source needs one.
+        ladder: for the name LADDER, decided without the test follows; None: the fixed ladder.
+        available: free bytes of memory on this machine.
         ranker: for the learned blend.
 
     Raises:
         ConfigError: there is no such source or metric.
-        TooLargeError: that is too little, or ``memory_per_task`` is.
+        TooLargeError: there is too little memory, or ``memory_per_task`` is too small.
     """
-    held = split.test_rejections
-    metrics = choose_metrics(config.evaluation.metrics, held is not None)
+    test_rejections = split.test_rejections
+    metrics = choose_metrics(config.evaluation.metrics, test_rejections is not None)
     known = sources_of(config)
     lengths = tuple(config.evaluation.k)
     lists = config.recommendations.model_copy(update={"per_account": lengths[-1]})
     config = config.model_copy(update={"recommendations": lists})
     ladder = ladder or fixed_ladder(config, model is not None)
     ladders = ladders_of(sources, ladder, config)
-    graph, taught = split.train, split.rejections
-    exclusions = no_exclusions(graph.accounts) if taught is None else rejections_alone(taught.rows)
-    inputs = NightInputs(graph, split.accounts, exclusions, taught, model)
+    graph, feedback = split.train, split.rejections
+    exclusions = (
+        no_exclusions(graph.accounts) if feedback is None else rejections_alone(feedback.rows)
+    )
+    inputs = NightInputs(graph, split.accounts, exclusions, feedback, model)
     searched = searched_graph(graph, len(split.accounts), config, available - inputs.model_bytes)
-    names = asked_of(ladders)
+    names = source_names_of(ladders)
     search = any(source.spec.needs_neighbours and name in names for name, source in known.items())
     context = shard_context(
         inputs,
@@ -191,7 +194,7 @@ def measuring_of(
         context=context,
         ladders=ladders,
         test=split.test,
-        test_rejections=held,
+        test_rejections=test_rejections,
         segments=split.segments,
         metrics=metrics,
         lengths=lengths,
@@ -202,34 +205,34 @@ def measuring_of(
 
 
 def measure_shard(measuring: Measuring, shard: tuple[int, int]) -> ShardMeasures:
-    """Lists, then metrics, of one shard."""
+    """Make the lists of one shard, and measure them."""
     context = measuring.context
     accounts, segments = context.accounts[slice(*shard)], measuring.segments[slice(*shard)]
-    test, held = take(measuring.test, accounts), measuring.test_rejections
-    rejected = None if held is None else take(held, accounts)
+    test, test_rejections = take(measuring.test, accounts), measuring.test_rejections
+    rejected = None if test_rejections is None else take(test_rejections, accounts)
     follows = context.follows
     popularity = Popularity(
         follows.follower_counts, int(np.count_nonzero(follows.followees.degrees))
     )
-    found, recommended, all_codes = [], {}, []
-    for place, codes in enumerate(lists_of(context, measuring.ladders, accounts)):
-        asked = measuring.metrics, measuring.lengths
-        found.append(values_by_account(codes, test, popularity, *asked, rejected))
+    by_metric, recommended, all_codes = [], {}, []
+    for source, codes in enumerate(lists_of(context, measuring.ladders, accounts)):
+        chosen = measuring.metrics, measuring.lengths
+        by_metric.append(values_by_account(codes, test, popularity, *chosen, rejected))
         all_codes.append(codes)
         if of_lists(measuring.metrics):
             for length, k in enumerate(measuring.lengths):
                 for segment in np.unique(segments).tolist():
                     shown = np.unique(codes[segments == segment, :k])
-                    recommended[place, length, segment] = shown[shown >= 0]
-    values = np.array([list(values.values()) for values in found])
-    values = values.reshape(len(found), len(found[0]), len(accounts))
+                    recommended[source, length, segment] = shown[shown >= 0]
+    values = np.array([list(values.values()) for values in by_metric])
+    values = values.reshape(len(by_metric), len(by_metric[0]), len(accounts))
     same = np.array(
         [
-            [[np.array_equal(a[here], b[here]) for b in all_codes] for a in all_codes]
-            for here in (segments == segment for segment in range(len(SEGMENTS)))
+            [[np.array_equal(a[members], b[members]) for b in all_codes] for a in all_codes]
+            for members in (segments == segment for segment in range(len(SEGMENTS)))
         ]
     )
-    return ShardMeasures(shard, tuple(found[0]), values, recommended, same)
+    return ShardMeasures(shard, tuple(by_metric[0]), values, recommended, same)
 
 
 def measure_lists(
@@ -238,12 +241,12 @@ def measure_lists(
     shards: int = 1,
     advance: Callable[[float], None] | None = None,
 ) -> Measures:
-    """Measure the sources on all accounts of the split. The answer does not depend on the shards.
+    """Measure the sources on all accounts of the split; the values do not depend on the shards.
 
     Args:
-        run_shards: the builtin ``map``, or its equal over Ray tasks.
-        shards: how many to cut the accounts into.
-        advance: is told how many seconds of work are done, as estimated.
+        run_shards: the builtin ``map``, or its equivalent over Ray tasks.
+        shards: number of shards.
+        advance: receives the estimated seconds of work that each shard has completed.
     """
     context, lengths = measuring.context, measuring.lengths
     seconds = measuring.estimated_seconds
@@ -258,8 +261,8 @@ def measure_lists(
     for done in run_shards(partial(measure_shard, measuring), todo):
         names, parts[done.shard[0]] = done.metrics, done.values
         same &= done.same
-        for place, codes in done.recommended.items():
-            recommended[place][codes] = True
+        for index, codes in done.recommended.items():
+            recommended[index][codes] = True
         if advance:
             advance(float(seconds[slice(*done.shard)].sum()))
     return Measures(
@@ -275,7 +278,7 @@ def measure_lists(
 
 def shards_of(measuring: Measuring, seconds: float, cpus: int) -> int:
     """Number of shards for this number of seconds of work."""
-    # Every shard builds all column blocks: no more shards than are needed.
+    # Every shard builds all column blocks, so there are as few shards as possible.
     search = measuring.context.search
     rounds = 1 if search and search.blocks else max(1, round(seconds / cpus / SHARD_SECONDS))
     return measuring.shards or cpus * rounds
@@ -284,12 +287,12 @@ def shards_of(measuring: Measuring, seconds: float, cpus: int) -> int:
 def measure(
     config: RunConfig, split: Split, source: str = LADDER, model: FactorModel | None = None
 ) -> dict[str, float]:
-    """The mean of every metric over the accounts of a split, in this process: a sweep's objective.
+    """Mean of every metric over the accounts of a split, in this process: the objective of a sweep.
 
-    The ladder is that of ``ladder: fixed``.
+    The ladder is the fixed one.
 
     Args:
-        model: of ``split.train``, where the source needs one.
+        model: of ``split.train``; None: the source needs none.
 
     Example:
         >>> import pandas as pd
@@ -299,44 +302,45 @@ def measure(
         >>> frame = pd.DataFrame({"followerId": list("aabb"), "followingId": list("xyxy")})
         >>> graph, _ = build_graph([encode(frame)])
         >>> config = load_config(None, {"evaluation.k": [1], "evaluation.min_follows": 2})
-        >>> held, everybody = np.array([False, True, False, False]), np.arange(4, dtype=np.int32)
-        >>> split = split_follows(graph, held, everybody, config.evaluation, config.seed)
+        >>> held_out, accounts = np.array([False, True, False, False]), np.arange(4, dtype=np.int32)
+        >>> split = split_follows(graph, held_out, accounts, config.evaluation, config.seed)
         >>> measure(config, split, "popular")["ndcg@1"]
         1.0
     """
-    found = measure_lists(measuring_of(split, config, [source], model))
+    measures = measure_lists(measuring_of(split, config, [source], model))
     means = {
         metric: float(np.mean(values[~np.isnan(values)])) if not np.isnan(values).all() else nan
-        for metric, values in zip(found.metrics, found.values[0], strict=True)
+        for metric, values in zip(measures.metrics, measures.values[0], strict=True)
     }
     return means | {
-        metric: value for (_, metric, segment), value in found.of_lists.items() if segment == ALL
+        metric: value for (_, metric, segment), value in measures.of_lists.items() if segment == ALL
     }
 
 
 def of_lists(chosen: Sequence[MetricSpec]) -> list[MetricSpec]:
-    """Those that have one value for all lists together."""
+    """The metrics that have one value for all lists together."""
     return [spec for spec in chosen if not spec.by_account]
 
 
 def _values_of_lists(
     measuring: Measuring, recommended: np.ndarray
 ) -> dict[tuple[str, str, str], float]:
-    """Metrics of all lists together.
+    """The metrics of all lists together, by (source, metric, segment).
 
-    The catalogue are the accounts with a follower in train, or as many as the config asks for.
+    The catalogue is the set of accounts with at least one follower in train, or with at least
+    ``candidates.min_followers``.
     """
     chosen = of_lists(measuring.metrics)
     if not chosen:
         return {}
-    least = max(1, measuring.context.lists.min_followers)
-    catalogue = measuring.context.follows.follower_counts >= least
-    found = {}
+    minimum = max(1, measuring.context.lists.min_followers)
+    catalogue = measuring.context.follows.follower_counts >= minimum
+    by_metric = {}
     for source, by_length in zip(measuring.ladders, recommended, strict=True):
         for k, by_segment in zip(measuring.lengths, by_length, strict=True):
             shown = {ALL: by_segment.any(axis=0), **dict(zip(SEGMENTS, by_segment, strict=True))}
             for segment, codes in shown.items():
                 for spec in chosen:
                     value = float(spec(codes, catalogue))
-                    found[source, f"{spec.name}@{k}", segment] = value
-    return found
+                    by_metric[source, f"{spec.name}@{k}", segment] = value
+    return by_metric

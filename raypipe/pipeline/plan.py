@@ -13,8 +13,8 @@ from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
 from raypipe.errors import ConfigError
 from raypipe.evaluation.holdout_selection import (
-    FEWEST,
-    MOST,
+    MAX_ACCOUNTS,
+    MIN_ACCOUNTS,
     choose_ladder,
     segments_if_measured,
 )
@@ -197,11 +197,11 @@ def holdout_of_degrees(
     sizes = segments_if_measured(numbers, config)
     sizes[numbers < config.audience.min_follows] = -1
     totals = np.bincount(sizes[sizes >= 0], accounts[sizes >= 0])
-    enough = np.flatnonzero(totals >= FEWEST)
+    enough = np.flatnonzero(totals >= MIN_ACCOUNTS)
     if config.ladder == "fixed" or not len(enough):
         return None
     lists = sum(
-        min(1.0, MOST / totals[size]) * float(cost[sizes == size] @ accounts[sizes == size])
+        min(1.0, MAX_ACCOUNTS / totals[size]) * float(cost[sizes == size] @ accounts[sizes == size])
         for size in enough
     )
     left = 1 - config.evaluation.share

@@ -269,7 +269,7 @@ def test_what_is_not_decided_by_evidence_costs_nothing(settings, by, why, graph,
 
 
 def test_at_most_so_many_of_a_segment_are_measured(graph, monkeypatch):
-    monkeypatch.setattr(holdout_selection, "MOST", 110)
+    monkeypatch.setattr(holdout_selection, "MAX_ACCOUNTS", 110)
     facts, _ = chosen(graph)
     assert {row.accounts for row in facts.table} == {110, 0}
     assert chosen(graph)[0] == facts

@@ -144,7 +144,7 @@ def test_shards_do_not_show():
 def test_work_is_that_of_the_sources_that_are_asked(sources, asked):
     config, split = split_of(random_rows())
     measuring = measuring_of(split, config, sources)
-    assert measuring.asked == asked
+    assert measuring.source_names == asked
     done = []
     measure_lists(measuring, shards=4, advance=done.append)
     assert sum(done) == pytest.approx(estimate_ns(measuring.context, asked).sum() * 1e-9)

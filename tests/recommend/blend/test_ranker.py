@@ -166,7 +166,7 @@ SETTINGS = {"blend.method": "learned_ranker", "evaluation.bootstrap": 100, "clus
 def quick(monkeypatch):
     """A ranker of few trees, from few follows, held out twice."""
     monkeypatch.setattr(training, "_TREES", 20)
-    monkeypatch.setattr(blending, "FEWEST_FOLLOWS", 50)
+    monkeypatch.setattr(blending, "MIN_FOLLOWS", 50)
     monkeypatch.setattr(blending, "ROUNDS", 2)
 
 
@@ -236,7 +236,7 @@ def test_more_is_held_out_where_follows_are_few(quick, monkeypatch):
 
 def test_a_large_network_is_held_out_once(quick, monkeypatch):
     """Where not all accounts are drawn, there are others to learn from."""
-    monkeypatch.setattr(holdout_selection, "MOST_LEARNED", 150)
+    monkeypatch.setattr(holdout_selection, "MAX_ACCOUNTS_LEARNED", 150)
     held = []
     hold_out = holdout_selection.hold_out_share
     monkeypatch.setattr(
@@ -255,7 +255,7 @@ def test_work_is_told_as_it_is_done(quick, monkeypatch):
 
 
 def test_too_few_follows_leave_the_blend_by_weights(quick, monkeypatch):
-    monkeypatch.setattr(blending, "FEWEST_FOLLOWS", 10**6)
+    monkeypatch.setattr(blending, "MIN_FOLLOWS", 10**6)
     found = decided(graph_of(follows_of()))
     assert found.ranker is None
     assert {tier.how for tier in found.ladder.tiers} <= {"fill_up", "rank_fusion"}
@@ -264,7 +264,7 @@ def test_too_few_follows_leave_the_blend_by_weights(quick, monkeypatch):
     assert nobody.ladder.blend.why.startswith("blend: no ranker (0 held-out follows")
     few = decided(graph_of(follows_of(60)))
     assert ladder_of(few.ladder.tiers)[-1].name == "rank_fusion"
-    assert few.ladder.why.startswith("ladder: blend by weights (")
+    assert few.ladder.why.startswith("ladder: rank fusion (")
 
 
 def write(tmp_path):
@@ -340,7 +340,7 @@ def test_evaluate_measures_both_blends(quick, tmp_path):
 
 
 def test_without_a_ranker_it_cannot_be_evaluated(quick, monkeypatch, tmp_path):
-    monkeypatch.setattr(blending, "FEWEST_FOLLOWS", 10**6)
+    monkeypatch.setattr(blending, "MIN_FOLLOWS", 10**6)
     told = {**SETTINGS, "input.follows": str(write(tmp_path))}
     with pytest.raises(InputError, match=r"^source learned_ranker: blend: no ranker \("):
         evaluate(load_config(None, told), ["learned_ranker"])
