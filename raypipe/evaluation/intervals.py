@@ -1,8 +1,8 @@
-"""How sure a mean over accounts is: percentile bootstrap, and paired comparison.
+"""Confidence intervals of means over accounts: percentile bootstrap and paired comparison.
 
-Accounts are drawn with replacement, as many as there are, and the mean is taken again; between the
-2.5th and the 97.5th percentile of such means lies the interval. Two sources are compared by the
-mean of the differences, account by account, so that what makes an account hard for both is gone.
+A resample draws m of m accounts with replacement; the interval lies between the 2.5th and the
+97.5th percentile of the means of all resamples. Two sources are compared by the mean of their
+differences per account, which removes the variance that the accounts have in common.
 
 Source: Efron and Tibshirani (1993), "An introduction to the bootstrap", chapters 13 and 8; for
 rankings Sakai (2006), "Evaluating evaluation metrics based on the bootstrap", SIGIR.
@@ -18,20 +18,21 @@ from numba import njit
 from raypipe.kernels.splitmix import STEP, mix, mix_pair
 from raypipe.storage.evaluations import LEVEL
 
-#: Means taken at a time: values are read once for so many resamples.
+#: Number of resamples that are summed in one pass over the values.
 _RESAMPLES = 8
-#: Columns taken at a time, so that what is copied stays below some hundred MB for 1 M accounts.
+#: Number of columns processed at a time, so that copies stay below a few hundred MB for 1 M
+#: accounts.
 _COLUMNS = 32
 _32 = np.uint64(32)
 
 
 class Means(NamedTuple):
-    """Means over accounts, each of c columns.
+    """Means over accounts of c columns, with their intervals.
 
     Attributes:
-        accounts: int64[c], how many have a value.
-        means: float64[c]; NaN where none has.
-        low, high: float64[c], bounds of the interval; NaN where fewer than two have a value.
+        accounts: int64[c], number of accounts with a value.
+        means: float64[c]; NaN where no account has a value.
+        low, high: float64[c], bounds of the interval; NaN where fewer than two accounts have one.
     """
 
     accounts: np.ndarray
@@ -43,28 +44,28 @@ class Means(NamedTuple):
 def bootstrap_means(values: np.ndarray, resamples: int, seed: int) -> Means:
     """The mean of each column, and its percentile interval over resampled accounts.
 
-    All columns see the same resamples. An account without a value (NaN) is drawn as any other, and
-    left out of the mean.
+    All columns use the same resamples. An account without a value (NaN) is drawn like any other,
+    and left out of the mean.
 
     Args:
-        values: float64[m, c], a row an account.
-        resamples: how many.
+        values: float64[m, c], one row per account.
+        resamples: number of resamples.
         seed: equal seeds give equal intervals, to the last bit.
 
     Example:
-        >>> found = bootstrap_means(np.array([[1.0], [3.0], [np.nan]]), 100, seed=0)
-        >>> found.accounts.tolist(), found.means.tolist(), found.low.tolist()
+        >>> result = bootstrap_means(np.array([[1.0], [3.0], [np.nan]]), 100, seed=0)
+        >>> result.accounts.tolist(), result.means.tolist(), result.low.tolist()
         ([2], [2.0], [1.0])
     """
     parts = [
-        _bootstrap_some(np.ascontiguousarray(values[:, start : start + _COLUMNS]), resamples, seed)
+        _bootstrap(np.ascontiguousarray(values[:, start : start + _COLUMNS]), resamples, seed)
         for start in range(0, max(1, values.shape[1]), _COLUMNS)
     ]
     return Means(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
 def compare(first: np.ndarray, second: np.ndarray, resamples: int, seed: int) -> Means:
-    """By how much the first is larger, in the mean over the accounts that have both values.
+    """Paired comparison: the mean of first - second over the accounts that have both values.
 
     Args:
         first, second: float64[m, c], the same accounts and metrics.
@@ -78,10 +79,10 @@ def compare(first: np.ndarray, second: np.ndarray, resamples: int, seed: int) ->
 
 
 def verdicts(differences: Means, first: str, second: str) -> list[str | None]:
-    """Which of two is larger beyond the interval, for each column.
+    """Name of the source that is larger beyond the interval, for each column.
 
     Returns:
-        ``first``, ``second``, or ``neither``; None where there is no interval.
+        ``first``, ``second``, or ``neither``; None where the interval is undefined.
 
     Example:
         >>> low, high = np.array([0.1, -0.1, np.nan]), np.array([0.2, 0.1, np.nan])
@@ -94,13 +95,13 @@ def verdicts(differences: Means, first: str, second: str) -> list[str | None]:
     ]
 
 
-def _bootstrap_some(values: np.ndarray, resamples: int, seed: int) -> Means:
-    there = ~np.isnan(values)
-    accounts = there.sum(axis=0)
+def _bootstrap(values: np.ndarray, resamples: int, seed: int) -> Means:
+    has_value = ~np.isnan(values)
+    accounts = has_value.sum(axis=0)
     gaps = np.flatnonzero(accounts < len(values))
-    filled = np.where(there, values, 0.0)
-    # Only a column with gaps needs a count of its own in each resample.
-    columns = np.concatenate([filled, there[:, gaps]], axis=1)
+    filled = np.where(has_value, values, 0.0)
+    # Only columns with gaps need a count of accounts in each resample.
+    columns = np.concatenate([filled, has_value[:, gaps]], axis=1)
     sums = _resampled_sums(columns, resamples, seed)
     counts = np.full((resamples, values.shape[1]), float(len(values)))
     counts[:, gaps] = sums[:, values.shape[1] :]
@@ -109,7 +110,7 @@ def _bootstrap_some(values: np.ndarray, resamples: int, seed: int) -> Means:
     low, high = np.full((2, values.shape[1]), np.nan)
     for column in np.flatnonzero(accounts >= 2):
         known = means[~np.isnan(means[:, column]), column]
-        if len(known):  # few accounts with a value may be in no resample
+        if len(known):  # if few accounts have a value, no resample may contain one
             low[column], high[column] = np.quantile(known, tails)
     return Means(accounts, _divide(_sums(filled), accounts.astype(np.float64)), low, high)
 
@@ -121,7 +122,7 @@ def _divide(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
 
 @njit(cache=True, nogil=True)
 def _sums(values: np.ndarray) -> np.ndarray:
-    """From the first row to the last: the same bits on every machine."""
+    """Column sums, added from the first row to the last: the same bits on every machine."""
     sums = np.zeros(values.shape[1])
     for i in range(values.shape[0]):
         for column in range(values.shape[1]):

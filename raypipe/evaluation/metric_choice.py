@@ -1,4 +1,4 @@
-"""Which metrics a config asks for: of the registry, or the user's own as ``module:name``."""
+"""Choose the metrics of a config: registered ones, or the user's own as ``module:name``."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ _KEY = "evaluation.metrics"
 
 @dataclass(frozen=True)
 class UserMetric:
-    """A function of the user, found by its name, so that a task on another machine finds it too."""
+    """A user's metric function, stored by name, so that tasks on other machines can import it."""
 
     spec: str
 
     def __call__(self, *args: Any) -> np.ndarray:
-        """Call it, and check what it returns: float64, of the shape of the lists.
+        """Call the function and check its result: float64, of the shape of the lists.
 
         Raises:
-            InputError: it raised, or returned something else.
+            InputError: the function raised, or returned another shape.
         """
         with user_errors(self.spec):
-            found = np.asarray(_loaded(self.spec)(*args), np.float64)
-        if found.shape != args[0].shape:
+            values = np.asarray(_loaded(self.spec)(*args), np.float64)
+        if values.shape != args[0].shape:
             raise InputError(
-                f"{self.spec}: returned shape {found.shape}, expected {args[0].shape}: one value "
+                f"{self.spec}: returned shape {values.shape}, expected {args[0].shape}: one value "
                 "for each account and length"
             )
-        return found
+        return values
 
 
 def metric_names() -> tuple[str, ...]:
@@ -48,7 +48,7 @@ def metric_names() -> tuple[str, ...]:
 
 
 def metrics_help() -> str:
-    """All registered metrics, in words, for ``--help``.
+    """Names and descriptions of all registered metrics, for ``--help``.
 
     Example:
         >>> metrics_help().startswith("Metrics: recall (share of the held-out follows ")
@@ -61,15 +61,15 @@ def metrics_help() -> str:
 def choose_metrics(
     names: Sequence[str] | None, rejections: bool = False, key: str = _KEY
 ) -> tuple[MetricSpec, ...]:
-    """The metrics of these names: those of the registry in its order, then the user's own.
+    """The metrics with these names: registered ones in the registry's order, then the user's own.
 
     Args:
-        names: None: all of the registry that the data can have.
-        rejections: are some held out?
-        key: of the config, for errors.
+        names: None: all registered metrics that the data allow.
+        rejections: True if rejections are held out.
+        key: config key that error messages name.
 
     Raises:
-        ConfigError: there is no such metric, or the data cannot have it.
+        ConfigError: there is no such metric, or it needs data that the config lacks.
         InputError: the user's module raised when it was imported.
 
     Example:
@@ -92,7 +92,7 @@ def choose_metrics(
 
 
 def digest_of_metrics(names: Sequence[str] | None) -> bytes:
-    """SHA-256 over the source files of the user's own metrics; empty where there are none."""
+    """SHA-256 over the source files of the user's own metrics; empty if there are none."""
     own = sorted({name for name in names or () if ":" in name})
     digests = [sha256_file(source_file(name, _KEY)).encode() for name in own]
     return b"".join(digests)
@@ -106,32 +106,32 @@ def values_by_account(
     lengths: Sequence[int],
     rejections: Adjacency | None = None,
 ) -> dict[str, np.ndarray]:
-    """Every metric that has one value an account, at each length.
+    """The values of every metric with one value per account, at each length.
 
     Args:
         codes: int32[m, n], the lists, best first; -1 past the end of a list; n >= each length.
-        test: m rows, at least one code in each.
-        rejections: m rows, those held out.
+        test: m rows of held-out follows, at least one in each.
+        rejections: m rows of held-out rejections.
 
     Returns:
-        ``recall@10`` and so on to float64[m]; by metric, then by length.
+        float64[m] by name, as ``recall@10``; ordered by metric, then by length.
 
     Example:
         >>> test = Adjacency(np.array([0, 1]), np.array([2], dtype=np.int32))
         >>> lists = np.array([[1, 2]], dtype=np.int32)
-        >>> known = Popularity(np.array([0, 3, 1]), following=4)
+        >>> popularity = Popularity(np.array([0, 3, 1]), following=4)
         >>> chosen = choose_metrics(["recall", "novelty"])
-        >>> values_by_account(lists, test, known, chosen, [1, 2])
+        >>> values_by_account(lists, test, popularity, chosen, [1, 2])
         {'recall@1': array([0.]), 'recall@2': array([1.]), 'novelty@1': array([0.4150375]), \
 'novelty@2': array([1.20751875])}
     """
     lists = Lists(codes, find_hits(codes, test), test.degrees, popularity, rejections)
-    found = {}
+    by_name = {}
     for spec in chosen:
         if spec.by_account:
             values = lists.values(spec)
-            found.update({f"{spec.name}@{k}": values[:, k - 1].copy() for k in lengths})
-    return found
+            by_name.update({f"{spec.name}@{k}": values[:, k - 1].copy() for k in lengths})
+    return by_name
 
 
 def _check(name: str, rejections: bool, key: str) -> None:
@@ -153,13 +153,13 @@ def _check(name: str, rejections: bool, key: str) -> None:
 
 
 def _user_metric(name: str, key: str) -> MetricSpec:
-    found = load_user_code(name, key)
-    if isinstance(found, MetricSpec):
-        if not found.by_account:
+    loaded = load_user_code(name, key)
+    if isinstance(loaded, MetricSpec):
+        if not loaded.by_account:
             raise ConfigError(
                 f"{name}: needs the catalogue; expected hits or popularity; fix {key}"
             )
-        return replace(found, name=name, function=UserMetric(name))
+        return replace(loaded, name=name, function=UserMetric(name))
     return MetricSpec(name, UserMetric(name), "defined by the user")
 
 

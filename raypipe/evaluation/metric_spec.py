@@ -1,4 +1,4 @@
-"""What a metric is: a function, and what reports and sweeps have to know about it."""
+"""The definition of a metric: its function, and the properties that reports and sweeps use."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ class MetricSpec:
     """One metric.
 
     Attributes:
-        name: as the config, the tables and the files name it.
-        function: as ``needs`` says:
+        name: in the config, in tables and in files.
+        function: its signature depends on ``needs``:
             ``hits``: ``f(hits, relevant)``, bool[m, n] and int64[m], to float64[m, n];
             ``popularity``: ``f(codes, popularity)``, int32[m, n] and :class:`Popularity`, to
             float64[m, n];
             ``rejections``: ``f(codes, rejections)``, int32[m, n] and m rows, to float64[m, n];
-            ``catalogue``: ``f(recommended, catalogue)``, bool[n] twice, to one float of all lists.
+            ``catalogue``: ``f(recommended, catalogue)``, bool[n] twice, to one float for all lists.
             Column k - 1 is the value at length k; NaN where an account has no value.
-        words: one sentence for people.
-        better: which values are better; None: neither, so that it can decide nothing.
-        needs: what the function is called with.
-        unit: of a value that is not a share.
+        words: description in one phrase.
+        better: which values are better; None: neither, so the metric cannot decide.
+        needs: the input of the function.
+        unit: unit of the values; empty for a share.
     """
 
     name: str
@@ -45,12 +45,12 @@ class MetricSpec:
 
     @property
     def by_account(self) -> bool:
-        """Does it have one value an account? If not, it has one for all lists together."""
+        """True if the metric has one value per account; else it has one for all lists together."""
         return self.needs != "catalogue"
 
     @property
     def decides(self) -> bool:
-        """Can it choose the best source, and be the objective of a sweep?"""
+        """True if the metric can choose the best source and be the objective of a sweep."""
         return self.needs == "hits" and self.better == "higher"
 
 
@@ -67,14 +67,14 @@ class Popularity(NamedTuple):
 
 
 class Lists(NamedTuple):
-    """Lists of m accounts, and what metrics compare them with.
+    """Lists of m accounts, and the data that metrics compare them with.
 
     Attributes:
         codes: int32[m, n], best first; -1 past the end of a list.
-        hits: bool[m, n], is the candidate a held-out follow?
+        hits: bool[m, n], True where the candidate is a held-out follow.
         relevant: int64[m], number of held-out follows, at least 1.
-        popularity: in train.
-        rejections: m rows, those held out; None: there are none.
+        popularity: of the accounts in train.
+        rejections: m rows of held-out rejections; None: there are none.
     """
 
     codes: np.ndarray
@@ -84,18 +84,18 @@ class Lists(NamedTuple):
     rejections: Adjacency | None
 
     def values(self, spec: MetricSpec) -> np.ndarray:
-        """float64[m, n]: a metric that has one value an account.
+        """float64[m, n]: the values of a metric with one value per account.
 
         Raises:
-            ValueError: it needs rejections and there are none, or is no metric of accounts.
+            ValueError: the metric needs rejections and there are none, or it needs the catalogue.
         """
+        values: np.ndarray
         if spec.needs == "hits":
-            found = spec(self.hits, self.relevant)
+            values = spec(self.hits, self.relevant)
         elif spec.needs == "popularity":
-            found = spec(self.codes, self.popularity)
+            values = spec(self.codes, self.popularity)
         elif spec.needs == "rejections" and self.rejections is not None:
-            found = spec(self.codes, self.rejections)
+            values = spec(self.codes, self.rejections)
         else:
-            raise ValueError(f"{spec.name}: needs {spec.needs}, which there are none of")
-        values: np.ndarray = found
+            raise ValueError(f"{spec.name}: needs {spec.needs}, but these lists have none")
         return values

@@ -1,8 +1,8 @@
-"""The metrics of lists, and their registry: one function and one row of METRICS each.
+"""Metrics of lists, and their registry: one function and one row of METRICS each.
 
-Most metrics are functions of ``hits``: bool[m, n], is the candidate at rank j of list i a held-out
-follow of account i? The value at length k, in column k - 1, is of the first k ranks; the ranks past
-the end of a short list count as wrong. A mean over nothing is NaN.
+Most metrics are functions of ``hits``: bool[m, n], True if the candidate at rank j of list i is a
+held-out follow of account i. Column k - 1 of a result is the value of the first k ranks. Ranks past
+the end of a short list count as misses. A mean over no values is NaN.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from raypipe.kernels.csr import Adjacency
 
 
 def find_hits(codes: np.ndarray, test: Adjacency) -> np.ndarray:
-    """bool[m, n]: which places of the lists are in test.
+    """bool[m, n]: True where a candidate is in the test row of its account.
 
     Args:
         codes: int32[m, n], the lists, best first; -1 past the end of a list.
-        test: m rows, the followees hidden from each account.
+        test: m rows, the held-out followees of each account.
 
     Example:
         >>> test = Adjacency(np.array([0, 2]), np.array([3, 8], dtype=np.int32))
@@ -31,16 +31,16 @@ def find_hits(codes: np.ndarray, test: Adjacency) -> np.ndarray:
 
 
 def recall(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
-    """The share of the relevant that are in the list.
+    """Recall: the share of the held-out follows that are in the list.
 
         recall@k = hits among the first k / |relevant|
 
     Args:
         hits: bool[m, n].
-        relevant: int64[m], how many are in test, one at least.
+        relevant: int64[m], number of held-out follows, at least 1.
 
     Returns:
-        float64[m, n], here as for the other metrics: column k - 1 is the value at k.
+        float64[m, n], as for the other metrics: column k - 1 is the value at k.
 
     Source:
         Manning, Raghavan and Schuetze (2008), "Introduction to Information Retrieval", 8.3.
@@ -54,7 +54,7 @@ def recall(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
 
 
 def precision(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
-    """The share of the list that is relevant; a place that stays empty counts as wrong.
+    """Precision: the share of the first k ranks that are hits; an empty rank counts as a miss.
 
         precision@k = hits among the first k / k
 
@@ -65,14 +65,14 @@ def precision(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
         >>> precision(np.array([[True, False]]), np.array([4])).tolist()
         [[1.0, 0.5]]
     """
-    result: np.ndarray = np.cumsum(hits, axis=1) / _places(hits)
+    result: np.ndarray = np.cumsum(hits, axis=1) / _ranks(hits)
     return result
 
 
 def ndcg(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
-    """Normalised discounted cumulative gain: what a hit gives shrinks with its place.
+    """Normalised discounted cumulative gain: the gain of a hit shrinks with its rank.
 
-        ndcg@k = sum over hits at places i <= k of 1 / log2(i + 1)
+        ndcg@k = sum over hits at ranks i <= k of 1 / log2(i + 1)
                  / sum over i <= min(k, |relevant|) of 1 / log2(i + 1)
 
     Source:
@@ -83,9 +83,9 @@ def ndcg(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
         >>> ndcg(np.array([[False, True]]), np.array([1])).round(3).tolist()
         [[0.0, 0.631]]
     """
-    discounts = 1.0 / np.log2(_places(hits) + 1.0)
+    discounts = 1.0 / np.log2(_ranks(hits) + 1.0)
     ideal = np.cumsum(discounts)
-    best = np.minimum(_places(hits), relevant[:, None])
+    best = np.minimum(_ranks(hits), relevant[:, None])
     result: np.ndarray = np.cumsum(hits * discounts, axis=1) / ideal[best - 1]
     return result
 
@@ -93,23 +93,23 @@ def ndcg(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
 def average_precision(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     """Average precision; its mean over the accounts is MAP.
 
-        ap@k = sum over hits at places i <= k of precision@i / |relevant|
+        ap@k = sum over hits at ranks i <= k of precision@i / |relevant|
 
     Source:
-        Manning, Raghavan and Schuetze (2008), "Introduction to Information Retrieval", 8.4; cut at
-        k as trec_eval's map_cut does.
+        Manning, Raghavan and Schuetze (2008), "Introduction to Information Retrieval", 8.4;
+        truncated at k like map_cut of trec_eval.
 
     Example:
         >>> average_precision(np.array([[True, False, True]]), np.array([2])).round(3).tolist()
         [[0.5, 0.5, 0.833]]
     """
-    gains = hits * np.cumsum(hits, axis=1) / _places(hits)
+    gains = hits * np.cumsum(hits, axis=1) / _ranks(hits)
     result: np.ndarray = np.cumsum(gains, axis=1) / relevant[:, None]
     return result
 
 
 def reciprocal_rank(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
-    """One over the place of the first hit, 0 without one; its mean over the accounts is MRR.
+    """Reciprocal rank: 1 / rank of the first hit, 0 if there is none; its mean is MRR.
 
     Source:
         Voorhees (1999), "The TREC-8 question answering track report".
@@ -118,11 +118,11 @@ def reciprocal_rank(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
         >>> reciprocal_rank(np.array([[False, True, True]]), np.array([2])).tolist()
         [[0.0, 0.5, 0.5]]
     """
-    return np.maximum.accumulate(hits / _places(hits), axis=1)
+    return np.maximum.accumulate(hits / _ranks(hits), axis=1)
 
 
 def hit_rate(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
-    """1 where the list holds a hit at all, else 0.
+    """Hit rate: 1 if the list contains a hit, else 0.
 
     Source:
         Deshpande and Karypis (2004), "Item-based top-N recommendation algorithms", ACM TOIS 22(1).
@@ -135,13 +135,13 @@ def hit_rate(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
 
 
 def novelty(codes: np.ndarray, popularity: Popularity) -> np.ndarray:
-    """How little known those in the list are: their mean self-information, in bits.
+    """Novelty: the mean self-information of the candidates, in bits.
 
         novelty@k = mean over c in the first k of log2(following / followers(c))
 
-    where following is the number of accounts that follow anybody, all of it in train; who has no
-    follower counts as if it had one. A list of accounts that everybody follows has novelty 0; half
-    as many followers add 1.
+    where following is the number of accounts with at least one follow; both are counted in train,
+    and an account without followers counts as one with a single follower. If every account follows
+    all candidates, novelty is 0; halving their followers adds 1.
 
     Args:
         codes: int32[m, n], the lists; -1 past the end of a list.
@@ -159,19 +159,19 @@ def novelty(codes: np.ndarray, popularity: Popularity) -> np.ndarray:
 
 
 def popularity_bias(codes: np.ndarray, popularity: Popularity) -> np.ndarray:
-    """How popular those in the list are, against those that are followed anyway.
+    """Popularity bias: followers of the candidates, relative to those of the followees.
 
         popularity_bias@k = mean over c in the first k of followers(c)
                             / mean over the follows (a, c) in train of followers(c)
 
-    1 where lists are as popular as what accounts choose by themselves; 3 where those in the list
-    have three times as many followers.
+    1: candidates are as popular as followees; 3: they have three times as many followers.
 
     Source:
         The numerator is the average recommendation popularity of Yin, Cui, Li, Yao and Chen (2012),
-        "Challenging the long tail recommendation", PVLDB 5(9). It is set against the popularity in
-        profiles as by Abdollahpouri, Mansoury, Burke and Mobasher (2020), "The connection between
-        popularity bias, calibration, and fairness in recommendation", RecSys; here of all accounts.
+        "Challenging the long tail recommendation", PVLDB 5(9). The denominator, popularity in
+        profiles, follows Abdollahpouri, Mansoury, Burke and Mobasher (2020), "The connection
+        between popularity bias, calibration, and fairness in recommendation", RecSys; here it is
+        the mean over all accounts.
 
     Example:
         >>> popularity_bias(np.array([[0, 1]]), Popularity(np.array([3, 1]), 3)).tolist()
@@ -179,20 +179,21 @@ def popularity_bias(codes: np.ndarray, popularity: Popularity) -> np.ndarray:
     """
     followers = popularity.followers.astype(np.int64)  # its squares are large
     follows = followers.sum()
-    of_a_follow = np.dot(followers, followers) / follows if follows else np.nan
-    return _mean_of_lists(codes, followers / of_a_follow)
+    mean_of_follows = np.dot(followers, followers) / follows if follows else np.nan
+    return _mean_of_lists(codes, followers / mean_of_follows)
 
 
 def coverage(recommended: np.ndarray, catalogue: np.ndarray) -> float:
-    """The share of the catalogue that is in a list at all.
+    """Catalogue coverage: the share of the catalogue that is in at least one list.
 
         coverage@k = |accounts in the first k of any list, and in the catalogue| / |catalogue|
 
-    It is a value of all lists together, not of an account, so it has no interval: accounts that
-    are drawn twice in a resample cover nothing new, and every resample would cover less.
+    It is one value for all lists together, and has no bootstrap interval: an account that is drawn
+    twice covers nothing new, so every resample would cover less.
 
     Args:
-        recommended, catalogue: bool[n]; the catalogue are those who may be recommended.
+        recommended: bool[n], True for accounts in at least one list.
+        catalogue: bool[n], True for accounts that may be recommended.
 
     Source:
         Ge, Delgado-Battenfeld and Jannach (2010), "Beyond accuracy: evaluating recommender systems
@@ -202,32 +203,32 @@ def coverage(recommended: np.ndarray, catalogue: np.ndarray) -> float:
         >>> coverage(np.array([True, False, True]), np.array([True, True, False]))
         0.5
     """
-    segment = np.count_nonzero(catalogue)
-    return float(np.count_nonzero(recommended & catalogue) / segment) if segment else float("nan")
+    size = np.count_nonzero(catalogue)
+    return float(np.count_nonzero(recommended & catalogue) / size) if size else float("nan")
 
 
 def rejected_share(codes: np.ndarray, rejections: Adjacency) -> np.ndarray:
-    """The share of the rejections that were held out which the list shows nevertheless.
+    """Rejected share: the share of the held-out rejections that the list recommends.
 
         rejected@k = held-out rejections among the first k / |held-out rejections|
 
-    0 is best; NaN for an account of which none is held out. It is recall, of whom the account does
-    not want: a source that finds nobody has 0, so it says something only beside recall.
+    0 is best; NaN for an account without held-out rejections. This is the recall of rejected
+    accounts. Compare it together with recall: a source with empty lists has 0 for both.
 
     Args:
         codes: int32[m, n], the lists; -1 past the end of a list.
-        rejections: m rows.
+        rejections: m rows of held-out rejections.
 
     Example:
-        >>> held = Adjacency(np.array([0, 2, 2]), np.array([3, 8], dtype=np.int32))
-        >>> rejected_share(np.array([[8, 5], [8, 3]], dtype=np.int32), held).tolist()
+        >>> rejections = Adjacency(np.array([0, 2, 2]), np.array([3, 8], dtype=np.int32))
+        >>> rejected_share(np.array([[8, 5], [8, 3]], dtype=np.int32), rejections).tolist()
         [[0.5, 0.5], [nan, nan]]
     """
     counts = np.where(rejections.degrees > 0, rejections.degrees, np.nan)
     return recall(find_hits(codes, rejections), counts)
 
 
-#: All metrics, in the order in which they are shown. A new one is a function and a row here.
+#: All metrics, in the order of reports. A new metric is a function and a row here.
 METRICS: tuple[MetricSpec, ...] = (
     MetricSpec("recall", recall, "share of the held-out follows that are in the list"),
     MetricSpec("precision", precision, "share of the list that was held out"),
@@ -249,16 +250,16 @@ METRICS: tuple[MetricSpec, ...] = (
         "rejected", rejected_share, "share of held-out rejections shown", "lower", "rejections"
     ),
 )
-#: Those that need a predicted rating, which a follow does not have.
+#: Names of metrics that need a predicted rating, which follows do not have.
 OF_RATINGS = ("rmse", "mae", "fcp")
 
 
-def _places(lists: np.ndarray) -> np.ndarray:
+def _ranks(lists: np.ndarray) -> np.ndarray:
     return np.arange(1, lists.shape[1] + 1)
 
 
 def _mean_of_lists(codes: np.ndarray, value: np.ndarray) -> np.ndarray:
-    """float64[m, n]: the mean value of those in the first k places; NaN where these are empty."""
+    """float64[m, n]: the mean value of the first k candidates; NaN for an empty list."""
     used = codes >= 0
     counts = np.cumsum(used, axis=1)
     sums = np.cumsum(np.where(used, value[codes], 0.0), axis=1)  # in the order of the list

@@ -1,5 +1,5 @@
-"""What a cap on hubs costs: which share of the exact neighbours is found, on a sample; which of the
-walks through accounts in the middle are left."""
+"""What the limits leave out: recall of the neighbour search without hubs, and the walks that remain
+when intermediaries are limited."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from raypipe.recommend.shard import nearest
 from raypipe.recommend.sources.registry import walk_limits
 from raypipe.storage.records import SimilarityRecord, WalkRecord
 
-#: Accounts of a sample: so many give a recall to 2 in 100, the fewest to 10 in 100.
-_MOST, _FEWEST = 2000, 100
-#: Between these, as many as have so many co-follow pairs together: one to four seconds of counting.
+#: Maximum and minimum size of a sample: they give the recall to within .02 and .10.
+_MAX_SAMPLE, _MIN_SAMPLE = 2000, 100
+#: Co-follow pairs of the sample, between these sizes: counting them takes one to four seconds.
 _CO_FOLLOW_PAIRS = 200_000_000
 
 
 class Recall(NamedTuple):
-    """Mean share of the exact neighbours that is found.
+    """Recall of a neighbour search: the mean share of the exact neighbours that it finds.
 
     Attributes:
-        recall: of the sample; None if no account of it has a neighbour.
+        recall: of the sample; None if no account in the sample has a neighbour.
         low, high: 95 % confidence interval of the recall of the whole audience.
-        sample: accounts that the mean is taken over, all with exact neighbours.
+        sample: number of accounts in the mean; all of them have exact neighbours.
     """
 
     recall: float | None
@@ -38,58 +38,57 @@ class Recall(NamedTuple):
     sample: int
 
 
-#: Of a search that leaves nobody out.
+#: The recall of a search that leaves no account out.
 _EXACT = Recall(1.0, 1.0, 1.0, 0)
 
 
 def similarity_facts(
     graph: FollowGraph, context: ShardContext, config: RunConfig
 ) -> SimilarityRecord:
-    """What ``max_followers`` leaves out of the search, and the recall that is left.
+    """What ``max_followers`` leaves out of the search, and the recall of the search.
 
-
-    Where no hub is left out, the search is exact: a recall of 1, no sample.
+    If no hub is left out, the search is exact: its recall is 1, without a sample.
     """
     limit = config.sources.similar.max_followers
     followers = graph.followers.degrees
     left = followers if limit is None else followers[followers <= limit]
     hubs = 0 if context.search is None else context.search.hubs_left_out
-    found = measure_recall(context, config.seed) if hubs else _EXACT
+    measured = measure_recall(context, config.seed) if hubs else _EXACT
     share = _co_follow_pairs(left) / (_co_follow_pairs(followers) or 1)
     return SimilarityRecord(
         max_followers=limit,
         hubs_left_out=hubs,
         share_of_co_follow_pairs_left=round(share, 4),
-        recall=None if found.recall is None else round(found.recall, 4),
-        low=round(found.low, 4),
-        high=round(found.high, 4),
-        sample=found.sample,
+        recall=None if measured.recall is None else round(measured.recall, 4),
+        low=round(measured.low, 4),
+        high=round(measured.high, 4),
+        sample=measured.sample,
     )
 
 
 def walk_facts(follows: FollowSides, config: RunConfig) -> dict[str, WalkRecord]:
-    """What ``max_intermediary_follows`` leaves out, by source, where it is set."""
+    """What ``max_intermediary_follows`` leaves out, by name of each source that sets it."""
     counts = follows.followees.degrees
-    # An intermediary is reached from the accounts on the other side.
+    # Walks reach an intermediary from its other side.
     starts = {"followees": follows.follower_counts.astype(np.int64), "followers": counts}
-    found = {}
+    records = {}
     for name, (side, limit) in walk_limits(config).items():
         if limit is not None:
             left = counts <= limit
             walks = int(np.dot(starts[side], counts))
             share = int(np.dot(starts[side][left], counts[left])) / (walks or 1)
-            found[name] = WalkRecord(
+            records[name] = WalkRecord(
                 max_intermediary_follows=limit,
                 left_out=int(np.count_nonzero(~left)),
                 share_of_walks_left=round(share, 4),
             )
-    return found
+    return records
 
 
 def measure_recall(context: ShardContext, seed: int) -> Recall:
-    """Compare the neighbours of a sample of the audience with the exact ones, counted plainly.
+    """Compare the neighbours of a sample of the audience with the exact ones, by brute force.
 
-    The sample depends on the follows, the audience and the seed, on nothing else.
+    The sample depends on the follows, the audience and the seed only.
 
     Raises:
         ValueError: the context has no search.
@@ -109,10 +108,10 @@ def measure_recall(context: ShardContext, seed: int) -> Recall:
 
 
 def shares_found(exact: Neighbours, found: Neighbours) -> np.ndarray:
-    """float64: of each account with exact neighbours, the share of them that is found.
+    """float64: the share of its exact neighbours that is found, per account that has any.
 
-    A neighbour that is found counts if it is as similar as the last of the exact ones: which of
-    several equally similar accounts stand in a list is a matter of their ids, not of quality.
+    A neighbour counts as found if it is at least as similar as the last exact one: among equally
+    similar accounts, the ids decide which are in a list, and that says nothing about quality.
 
     Args:
         exact, found: of the same accounts; all scores are true similarities.
@@ -126,21 +125,21 @@ def shares_found(exact: Neighbours, found: Neighbours) -> np.ndarray:
     """
     has = exact.counts > 0
     counts = exact.counts[has]
-    least = exact.scores[has, counts - 1]
-    return np.asarray(np.count_nonzero(found.scores[has] >= least[:, None], axis=1) / counts)
+    last = exact.scores[has, counts - 1]
+    return np.asarray(np.count_nonzero(found.scores[has] >= last[:, None], axis=1) / counts)
 
 
 def interval(mean: float, size: int, fraction: float) -> tuple[float, float]:
     """95 % confidence interval of the mean of values in [0, 1], drawn without replacement.
 
-    Wilson's interval of a proportion: values in [0, 1] vary no more than ones and zeros of the same
-    mean, so it is wide enough for shares too; and it says that 100 accounts without a miss do not
-    make a recall of 1 certain, where an interval from their variance, which is 0, has no width.
+    This is Wilson's interval of a proportion. Values in [0, 1] vary at most as much as zeros and
+    ones with the same mean, so the interval is wide enough for shares. It also has a width for 100
+    accounts without a miss, where an interval from their variance of 0 has none.
 
     Args:
         mean: of the values drawn.
         size: number of values drawn, at least 1.
-        fraction: share of all accounts that was drawn; when it is 1, nothing is uncertain.
+        fraction: share of all accounts that was drawn; 1 gives an interval without width.
 
     Source:
         Wilson (1927), "Probable inference, the law of succession, and statistical inference",
@@ -159,13 +158,13 @@ def interval(mean: float, size: int, fraction: float) -> tuple[float, float]:
 
 
 def _draw(follows: FollowSides, accounts: np.ndarray, seed: int) -> np.ndarray:
-    """A sample of the accounts, ascending; the smaller, the more co-follow pairs they have."""
-    drawn = np.random.default_rng(seed).permutation(accounts)[:_MOST]
+    """A sample of the accounts, ascending; smaller if they have many co-follow pairs."""
+    drawn = np.random.default_rng(seed).permutation(accounts)[:_MAX_SAMPLE]
     co_follow_pairs = sum(
         int(follows.follower_counts[follows.followees.row(account)].sum(dtype=np.int64))
         for account in drawn
     )
-    size = max(_FEWEST, _CO_FOLLOW_PAIRS * len(drawn) // max(co_follow_pairs, 1))
+    size = max(_MIN_SAMPLE, _CO_FOLLOW_PAIRS * len(drawn) // max(co_follow_pairs, 1))
     return np.sort(drawn[:size])
 
 

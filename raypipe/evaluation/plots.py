@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: sources side by side, by activity segment."""
+"""Plots of an evaluation: sources side by side, by activity segment."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ from raypipe.storage.files import disk_errors
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-#: Pictures: of metrics that can decide, and of all others.
+#: Pictures: of the metrics that can decide, and of all other metrics.
 PICTURES = ("accuracy", "beyond")
-#: Width of a panel, and of a name in the legend, in inches.
+#: Width of a panel and of a name in the legend, in inches.
 _PANEL, _NAME = 3.6, 1.5
 
 
 def plot_metrics(result: EvaluationResult, picture: str, path: Path) -> bool:
-    """Write a PNG: a panel for each metric at the longest length, sources by activity segment.
+    """Write a PNG: one panel per metric at the longest length, sources by activity segment.
 
     Args:
         picture: one of PICTURES.
 
     Returns:
-        False where none of its metrics was measured, and there is no picture.
+        False if none of the picture's metrics was measured; no file is written then.
 
     Raises:
         RunError: the picture cannot be written.
@@ -45,7 +45,7 @@ def plot_metrics(result: EvaluationResult, picture: str, path: Path) -> bool:
 
 
 def figure_of(result: EvaluationResult, shown: Sequence[MetricRecord]) -> Figure:
-    """A panel for each metric, a title and a legend above them."""
+    """One panel per metric, a title above the panels and a legend below them."""
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
     width = max(_PANEL * columns, 2 * _PANEL)
@@ -63,9 +63,9 @@ def figure_of(result: EvaluationResult, shown: Sequence[MetricRecord]) -> Figure
 
 
 def title_of(result: EvaluationResult) -> str:
-    """What was evaluated, on which data, when, and what was held out."""
+    """Title of the pictures: the data, the date, and the held-out follows."""
     split = result.split
-    said = {
+    held_out = {
         "share": f"{split.share or 0:.0%} of each account's follows held out",
         "time": f"the newest {split.share or 0:.0%} of the follows held out",
         "file": f"follows of {split.test} held out",
@@ -73,23 +73,23 @@ def title_of(result: EvaluationResult) -> str:
     }
     data = Path(result.data).name if len(result.data) > 60 else result.data
     what = "by activity segment and its number of accounts"
-    return f"evaluation of {data}, {result.date}\n{said[split.split]}; {what}"
+    return f"evaluation of {data}, {result.date}\n{held_out[split.split]}; {what}"
 
 
 def _draw(result: EvaluationResult, metric: MetricRecord, axes: Axes) -> None:
-    """One panel: a point for each source and segment, with its interval."""
+    """One panel: a point with its interval per source and segment."""
     segments, sources = [*(segment.name for segment in result.segments), ALL], result.sources
     name = f"{metric.name}@{result.lengths[-1]}"
     width = 0.7 / len(sources)
-    for place, source in enumerate(sources):
+    for index, source in enumerate(sources):
         rows = {row.segment: row for row in only(result.means, source=source, metric=name)}
-        there = [i for i, segment in enumerate(segments) if rows[segment].mean is not None]
-        found = [rows[segments[i]] for i in there]
-        means = np.array([row.mean for row in found], np.float64)
-        bounds = np.array([_bounds(row) for row in found], np.float64).reshape(-1, 2).T
-        colour, marker = series_style(place)
+        positions = [i for i, segment in enumerate(segments) if rows[segment].mean is not None]
+        defined = [rows[segments[i]] for i in positions]
+        means = np.array([row.mean for row in defined], np.float64)
+        bounds = np.array([_bounds(row) for row in defined], np.float64).reshape(-1, 2).T
+        colour, marker = series_style(index)
         axes.errorbar(
-            np.array(there) + width * (place - (len(sources) - 1) / 2),
+            np.array(positions) + width * (index - (len(sources) - 1) / 2),
             means,
             np.abs(bounds - means),
             fmt=marker,
@@ -114,5 +114,5 @@ def _draw(result: EvaluationResult, metric: MetricRecord, axes: Axes) -> None:
 
 
 def _bounds(row: MeanRow) -> tuple[float | None, float | None]:
-    """The interval; where there is none, the mean, so that no bar is drawn."""
+    """Bounds of the interval; the mean twice if there is no interval, so that no bar is drawn."""
     return (row.mean if row.low is None else row.low, row.mean if row.high is None else row.high)

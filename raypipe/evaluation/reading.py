@@ -1,4 +1,4 @@
-"""From the config to a split: the follows, their times or the test file, and what is held out."""
+"""Read the data of an evaluation, and split its follows into train and test."""
 
 from __future__ import annotations
 
@@ -45,11 +45,11 @@ Ids: TypeAlias = Sequence[str] | pa.Array
 
 @dataclass(frozen=True)
 class Data:
-    """What an evaluation knows of its input.
+    """The data of an evaluation, read and split.
 
     Attributes:
         split: train and test.
-        engine, why_frames: what the frames were read into, and why.
+        engine, why_frames: the frame engine that read the follows, and the reason for it.
     """
 
     split: Split
@@ -58,11 +58,11 @@ class Data:
 
 
 class DataFiles(NamedTuple):
-    """The files of an evaluation, opened as far as their columns.
+    """The files of an evaluation: listed, and their columns read.
 
     Attributes:
         follows: input.follows.
-        test: evaluation.test; None where the split needs none.
+        test: evaluation.test; None if the split needs none.
     """
 
     follows: InputFiles
@@ -70,12 +70,12 @@ class DataFiles(NamedTuple):
 
 
 class HeldOut(NamedTuple):
-    """All follows, and which of them are test.
+    """All follows, and the mask of those that are held out.
 
     Attributes:
         graph: all follows.
         mask: bool[follows], True for test.
-        method: how it was chosen.
+        method: how the mask was chosen.
     """
 
     graph: FollowGraph
@@ -87,15 +87,15 @@ def open_data(config: RunConfig) -> DataFiles:
     """List and open the files that an evaluation reads.
 
     Raises:
-        ConfigError, InputError: there is no such input, or it is not as expected.
+        ConfigError, InputError: an input is missing, or not in the expected format.
     """
     test = None
     follows = open_inputs(config.input)
     if config.evaluation.split == "file":
         with _test_file_named():
-            # The test file is written as the follows are.
-            place = {"follows": config.evaluation.test}
-            test = open_inputs(config.input.model_copy(update=place))
+            # The test file has the same format as the follows.
+            path = {"follows": config.evaluation.test}
+            test = open_inputs(config.input.model_copy(update=path))
     return DataFiles(follows, test)
 
 
@@ -106,16 +106,16 @@ def read_split(
     stages: Stages,
     stack: ExitStack,
 ) -> Data:
-    """Read the follows, and hold out a part of them as ``config.evaluation`` says.
+    """Read the follows and hold out a part of them, as ``config.evaluation`` says.
 
     Args:
         accounts: from ``audience.read_accounts``.
         data: from :func:`open_data`.
-        stack: a Ray that is started ends with it.
+        stack: closes Ray, if it is started here.
 
     Raises:
-        ConfigError: a split by time, and no column of times is named.
-        InputError: an input is not what it should be, or nothing is left to measure.
+        ConfigError: the split is by time, and the config names no column of times.
+        InputError: an input is not in the expected format, or no account can be measured.
     """
     if config.evaluation.split == "time" and config.input.columns.timestamp is None:
         raise ConfigError(
@@ -126,22 +126,23 @@ def read_split(
         engine, why_frames = frame_engine(config, data.follows.sizes, stack)
         stages.progress.say(why_frames)
         hold_out = _HOLD_OUT[config.evaluation.split]
-        held = hold_out(config, data, engine, () if accounts is None else accounts)
+        held_out = hold_out(config, data, engine, () if accounts is None else accounts)
 
     with stages.stage("split"):
-        asked = audience(held.graph, accounts, config.audience.min_follows)
-        split = split_follows(held.graph, held.mask, asked, config.evaluation, config.seed)
-        split = replace(split, record=split.record.model_copy(update=dict(held.method)))
+        graph = held_out.graph
+        members = audience(graph, accounts, config.audience.min_follows)
+        split = split_follows(graph, held_out.mask, members, config.evaluation, config.seed)
+        split = replace(split, record=split.record.model_copy(update=dict(held_out.method)))
         if config.evaluation.rejections is not None:
             split = _with_rejections(split, config.evaluation.rejections, config)
     return Data(split, engine, why_frames)
 
 
 def digest_of_data(config: RunConfig, accounts: pa.Array | None, data: DataFiles) -> str:
-    """Of everything that an evaluation depends on, besides the config.
+    """Digest of everything that an evaluation depends on besides the config.
 
     Raises:
-        ConfigError, InputError: there is no such input.
+        ConfigError, InputError: an input is missing.
     """
     digest = hashlib.sha256(digest_of_inputs(data.follows, accounts).encode())
     if data.test is not None:
@@ -164,24 +165,24 @@ def _file_digest(path: str) -> bytes:
 
 
 def _with_rejections(split: Split, path: str, config: RunConfig) -> Split:
-    """The rejections of a file: a share is held out, the rest is used as negative feedback."""
+    """Add the rejections of a file: a share is held out, the rest is negative feedback."""
     table = read_pairs(path, "rejection")
     rejected, unknown = pairs_in(table, split.train)
-    taught, held = hold_out_rejections(
+    feedback, held_out = hold_out_rejections(
         rejected, split.train, config.evaluation.share_fraction, config.seed
     )
     counts = RejectionCounts(
-        train=len(taught.rows.codes),
-        test=len(held.codes),
-        of_followed=len(rejected.codes) - len(taught.rows.codes) - len(held.codes),
+        train=len(feedback.rows.codes),
+        test=len(held_out.codes),
+        of_followed=len(rejected.codes) - len(feedback.rows.codes) - len(held_out.codes),
         of_unknown_accounts=unknown,
-        accounts_measured=int(np.count_nonzero(held.degrees_of(split.accounts))),
+        accounts_measured=int(np.count_nonzero(held_out.degrees_of(split.accounts))),
     )
     return replace(
         split,
         record=split.record.model_copy(update={"rejections": counts}),
-        rejections=taught,
-        test_rejections=held,
+        rejections=feedback,
+        test_rejections=held_out,
     )
 
 
@@ -209,26 +210,26 @@ def _by_time(config: RunConfig, data: DataFiles, engine: FrameEngine, further: I
 
 
 def _by_file(config: RunConfig, data: DataFiles, engine: FrameEngine, further: Ids) -> HeldOut:
-    place = config.evaluation.test
+    path = config.evaluation.test
     train = _read(data.follows, engine, encode)
     with _test_file_named():
         test = _read(cast(InputFiles, data.test), engine, encode)
     graph, _ = build_graph([*train, *test], further)
-    in_train, in_test = _held(graph, train), _held(graph, test)
+    in_train, in_test = _mask_of(graph, train), _mask_of(graph, test)
     if not np.any(in_test & ~in_train):
         raise InputError(
-            f"{place}: the test set is empty: each of its {np.count_nonzero(in_test):,} follows is "
-            "in input.follows too; expected others"
+            f"{path}: the test set is empty: all of its {np.count_nonzero(in_test):,} follows are "
+            "in input.follows too; expected other follows"
         )
     followers = np.repeat(np.arange(graph.accounts), graph.followees.degrees)
     known = np.intersect1d(followers[in_train], followers[in_test])
     if not len(known):
         raise InputError(
-            f"{place}: none of its {len(np.unique(followers[in_test])):,} followers follows "
-            "anybody in input.follows; expected ids that are written alike"
+            f"{path}: none of its {len(np.unique(followers[in_test])):,} followers has a follow "
+            "in input.follows; expected the same form of ids in both files"
         )
     known_before = int(np.sum(in_test & in_train))
-    method = SplitMethod(split="file", test=place, already_in_train=known_before)
+    method = SplitMethod(split="file", test=path, already_in_train=known_before)
     return HeldOut(graph, ~in_train, method)
 
 
@@ -241,7 +242,7 @@ _HOLD_OUT: dict[str, Callable[[RunConfig, DataFiles, FrameEngine, Ids], HeldOut]
 
 @contextmanager
 def _test_file_named() -> Iterator[None]:
-    """What is wrong with the test file is to be mended there."""
+    """Errors in the test file name the key of the test file."""
     try:
         yield
     except InputError as error:
@@ -251,7 +252,7 @@ def _test_file_named() -> Iterator[None]:
 def _read(
     inputs: InputFiles, engine: FrameEngine, encode_part: Callable[[pd.DataFrame], Part]
 ) -> list[Part]:
-    """The follows, part by part; the frame itself is let go."""
+    """The encoded parts of the follows; the frame itself is released."""
     frame = read_follows(inputs, engine).frame
     if encode_part is encode_timed and TIMESTAMP not in frame.columns:
         raise InputError(
@@ -261,10 +262,11 @@ def _read(
     return engine.map_partitions(encode_part, frame)
 
 
-def _held(graph: FollowGraph, parts: Sequence[EncodedFollows]) -> np.ndarray:
-    """bool[follows of the graph]: is it in one of the parts?"""
+def _mask_of(graph: FollowGraph, parts: Sequence[EncodedFollows]) -> np.ndarray:
+    """bool[follows]: True for follows of the graph that are in one of the parts."""
     mask = np.zeros(graph.follows, np.bool_)
     for part in parts:
-        at = find(graph.followees, Pairs(part.followers, part.followees, graph.codes(part.ids)))
-        mask[at[at >= 0]] = True
+        pairs = Pairs(part.followers, part.followees, graph.codes(part.ids))
+        positions = find(graph.followees, pairs)
+        mask[positions[positions >= 0]] = True
     return mask

@@ -1,4 +1,4 @@
-"""An evaluation as files: its result as JSON, every value of every account as Parquet, pictures.
+"""Save an evaluation: the result as JSON, all values per account as Parquet, and pictures.
 
 evaluations/<date>-<digest>/
     evaluation.json       storage.evaluations.EvaluationResult
@@ -33,18 +33,18 @@ VALUES_SCHEMA = pa.schema(
 
 
 def save(evaluation: Evaluation, folder: Path) -> Path:
-    """Write an evaluation; one of the same date and digest is replaced.
+    """Write an evaluation; replaces an earlier one of the same date and digest.
 
-    The JSON comes last: where it is, all is there.
+    The JSON is written last, so an evaluation with a JSON is complete.
 
     Args:
-        folder: of all evaluations; made where it is not.
+        folder: of all evaluations; it is made if needed.
 
     Returns:
-        The folder of this one.
+        The folder of this evaluation.
 
     Raises:
-        RunError: it cannot be written.
+        RunError: a file cannot be written.
     """
     result = evaluation.result
     path = folder / f"{result.date}-{result.digest}"
@@ -61,7 +61,7 @@ def save(evaluation: Evaluation, folder: Path) -> Path:
 
 
 def _write_values(evaluation: Evaluation, path: Path) -> None:
-    """One row group for each source and metric, accounts in their order."""
+    """One row group per source and metric, accounts in their order."""
     measures = evaluation.measures
     m = len(measures.accounts)
     segments = pa.DictionaryArray.from_arrays(

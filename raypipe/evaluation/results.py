@@ -1,4 +1,4 @@
-"""Means with intervals by activity segment, and sources compared in pairs, account by account."""
+"""Means with intervals by activity segment, and paired comparisons of all sources."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from raypipe.storage.evaluations import ALL, DifferenceRow, MeanRow
 
 
 def means_by_segment(measures: Measures, resamples: int, seed: int) -> tuple[MeanRow, ...]:
-    """A row for every segment, ``all`` first, and every source and metric."""
+    """One row per segment, ``all`` first, and per source and metric."""
     rows: list[MeanRow] = []
     of_lists = measures.of_lists
     for segment, members in _members(measures).items():
         names = [(source, metric) for source in measures.sources for metric in measures.metrics]
         columns = measures.values[:, :, members].reshape(len(names), np.count_nonzero(members))
-        found = bootstrap_means(columns.T, resamples, seed)
+        result = bootstrap_means(columns.T, resamples, seed)
         rows += [
             MeanRow(
                 segment=segment,
                 source=source,
                 metric=metric,
-                accounts=int(found.accounts[place]),
-                mean=_number(found.means[place]),
-                low=_number(found.low[place]),
-                high=_number(found.high[place]),
+                accounts=int(result.accounts[index]),
+                mean=_number(result.means[index]),
+                low=_number(result.low[index]),
+                high=_number(result.high[index]),
             )
-            for place, (source, metric) in enumerate(names)
+            for index, (source, metric) in enumerate(names)
         ]
         rows += [
             MeanRow(
@@ -52,9 +52,9 @@ def means_by_segment(measures: Measures, resamples: int, seed: int) -> tuple[Mea
 def differences_by_segment(
     measures: Measures, resamples: int, seed: int
 ) -> tuple[DifferenceRow, ...]:
-    """A row for every segment, pair of sources and metric that has a value an account.
+    """One row per segment, pair of sources, and metric with one value per account.
 
-    Sources that make the same lists for a segment are not compared in it.
+    Two sources with the same lists for all accounts of a segment are not compared in it.
     """
     rows: list[DifferenceRow] = []
     for segment, members in _members(measures).items():
@@ -62,33 +62,33 @@ def differences_by_segment(
             first, second = measures.sources[one], measures.sources[other]
             if measures.are_same(first, second, segment):
                 continue
-            found = compare(
+            result = compare(
                 measures.values[one][:, members].T,
                 measures.values[other][:, members].T,
                 resamples,
                 seed,
             )
-            said = verdicts(found, first, second)
+            verdict = verdicts(result, first, second)
             rows += [
                 DifferenceRow(
                     segment=segment,
                     first=first,
                     second=second,
                     metric=metric,
-                    accounts=int(found.accounts[place]),
-                    difference=_number(found.means[place]),
-                    low=_number(found.low[place]),
-                    high=_number(found.high[place]),
-                    verdict=said[place],
+                    accounts=int(result.accounts[index]),
+                    difference=_number(result.means[index]),
+                    low=_number(result.low[index]),
+                    high=_number(result.high[index]),
+                    verdict=verdict[index],
                 )
-                for place, metric in enumerate(measures.metrics)
+                for index, metric in enumerate(measures.metrics)
             ]
     return tuple(rows)
 
 
 def _members(measures: Measures) -> dict[str, np.ndarray]:
-    """bool[m] for everybody and for each size."""
-    by_segment = {segment: measures.segments == place for place, segment in enumerate(SEGMENTS)}
+    """bool[m] for all accounts and for each segment."""
+    by_segment = {segment: measures.segments == index for index, segment in enumerate(SEGMENTS)}
     return {ALL: np.ones(len(measures.segments), np.bool_), **by_segment}
 
 

@@ -1,4 +1,4 @@
-"""The time of every follow, for a split by time."""
+"""The time of each follow, for a split by time."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _MICROSECONDS = pa.timestamp("us")
 
 
 class TimedFollows(NamedTuple):
-    """One part of the follows, each with its time.
+    """One part of the follows, with the time of each follow.
 
     Attributes:
         follows: encoded.
-        times: float64: numbers as they are, dates in seconds since 1970; NaN for what is neither.
-        kind: ``numbers`` or ``dates``; None where there is no time at all.
-        odd: a value that is no time, as it stands there; None where there is none.
+        times: float64: numbers unchanged, dates in seconds since 1970, NaN for all other values.
+        kind: ``numbers`` or ``dates``; None if the part is empty.
+        odd: the first value that is not a time, unchanged; None if there is none.
     """
 
     follows: EncodedFollows
@@ -35,10 +35,9 @@ class TimedFollows(NamedTuple):
 
 
 def encode_timed(part: pd.DataFrame) -> TimedFollows:
-    """Encode one row partition and read its times; runs where the partition lives.
+    """Encode one row partition and parse its times, in the process that holds the partition.
 
-    A time is a number, of which only the order counts, or a date of ISO 8601, which is one of UTC
-    if it names no zone.
+    A time is a number, in any unit, or an ISO 8601 date, in UTC if it has no time zone.
 
     Example:
         >>> part = pd.DataFrame({"followerId": ["a", "b"], "followingId": ["b", "c"]})
@@ -56,13 +55,13 @@ def encode_timed(part: pd.DataFrame) -> TimedFollows:
 
 
 def first_times(graph: FollowGraph, parts: Sequence[TimedFollows]) -> np.ndarray:
-    """float64[follows]: when each follow of the graph was made; of repeats, the first.
+    """float64[follows]: the time of each follow of the graph; the earliest if it is repeated.
 
     Args:
-        graph: of the same parts.
+        graph: built from the same parts.
 
     Raises:
-        InputError: a time cannot be read, or some are numbers and some are dates.
+        InputError: a time cannot be parsed, or some times are numbers and others dates.
 
     Example:
         >>> from raypipe.graph.follow_graph import build_graph
@@ -77,7 +76,7 @@ def first_times(graph: FollowGraph, parts: Sequence[TimedFollows]) -> np.ndarray
         rows = sum(len(part.times) for part in parts)
         raise InputError(
             f"input.columns.timestamp: {unreadable:,} of {rows:,} follows have no time that can be "
-            f"read, as {odd!r}; expected numbers, or dates as 2026-03-01T04:05:06Z"
+            f"read, such as {odd!r}; expected numbers, or dates as 2026-03-01T04:05:06Z"
         )
     if len({part.kind for part in parts if part.kind}) > 1:
         raise InputError(
@@ -87,14 +86,15 @@ def first_times(graph: FollowGraph, parts: Sequence[TimedFollows]) -> np.ndarray
     first = np.full(graph.follows, np.inf)
     for part in parts:
         codes = graph.codes(part.follows.ids)
-        at = find(graph.followees, Pairs(part.follows.followers, part.follows.followees, codes))
-        kept = at >= 0  # an account that follows itself has no place in the graph
-        np.minimum.at(first, at[kept], part.times[kept])
+        pairs = Pairs(part.follows.followers, part.follows.followees, codes)
+        positions = find(graph.followees, pairs)
+        kept = positions >= 0  # the graph has no follows of an account by itself
+        np.minimum.at(first, positions[kept], part.times[kept])
     return first
 
 
 def _times_and_kind(column: pd.Series) -> tuple[np.ndarray, str | None]:
-    """float64, NaN where a value is no time."""
+    """float64, NaN where a value is not a time, and the kind of all times."""
     if column.dtype == object:
         column = column.astype("string")
     array = pa.array(column)

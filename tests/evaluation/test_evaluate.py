@@ -213,7 +213,7 @@ def test_who_is_measured_depends_on_the_seed_alone():
         (["--sources", "populer"], 78, "no source 'populer'; did you mean popular?"),
         (["--set", "evaluation.metrics=[rmse]"], 78, "evaluation.metrics: rmse needs ratings"),
         (["--set", "evaluation.split=time"], 78, "evaluation.split: time needs the time of each"),
-        (["--set", "evaluation.min_follows=999"], 65, "nobody can be measured: of"),
+        (["--set", "evaluation.min_follows=999"], 65, "no account can be measured: none of"),
         (["--set", "evaluation.min_follows=1"], 78, "evaluation.min_follows: found 1; input shoul"),
         (["--follows", "none.csv"], 66, "none.csv: found no such file or folder"),
         (["--set", "evaluation.split=file"], 78, "evaluation: split: file needs test, a file of"),

@@ -112,9 +112,17 @@ BEST[FACTORS] = values(0.1, 0.1, 0.2)
         # What was not measured is as fixed: phase 2.
         ((None, None, None), {}, [(0, POPULAR), (3, SIMILAR)]),
         ((POPULAR, None, POPULAR), {}, [(0, POPULAR), (10, SIMILAR), (50, POPULAR)]),
-        ((FACTORS, FACTORS, FACTORS), {"similar__min_follows": 12}, [(0, POPULAR), (12, FACTORS)]),
+        (
+            (FACTORS, FACTORS, FACTORS),
+            {"sources__similar__min_follows": 12},
+            [(0, POPULAR), (12, FACTORS)],
+        ),
         # With sources.similar.min_follows 60 an account is hot, or has phase 1.
-        ((None, None, FACTORS), {"similar__min_follows": 60}, [(0, POPULAR), (60, FACTORS)]),
+        (
+            (None, None, FACTORS),
+            {"sources__similar__min_follows": 60},
+            [(0, POPULAR), (60, FACTORS)],
+        ),
     ],
 )
 def test_tiers(best, settings, tiers):
@@ -135,7 +143,7 @@ def test_tiers(best, settings, tiers):
         # Of 4, 5, 11, 12, 56, 62 follows 1, 1, 2, 2, 11, 12 are held out: 3, 4, 9, 10, 45, 50 left.
         ({}, [-1, 0, 0, 1, 1, 2]),
         ({"evaluation__min_follows": 12}, [-1, -1, -1, 1, 1, 2]),
-        ({"similar__min_follows": 10}, [-1, -1, -1, 1, 1, 2]),
+        ({"sources__similar__min_follows": 10}, [-1, -1, -1, 1, 1, 2]),
         # With a share of .5, 2, 3, 6, 6, 28 and 31 are left.
         ({"evaluation__share": 0.5}, [-1, 0, 0, 0, 1, 1]),
         ({"evaluation__segments": {"warm": 46, "hot": 50}}, [-1, 0, 0, 0, 0, 2]),

@@ -156,7 +156,7 @@ def larger():
 
 
 def test_sample_is_drawn_by_seed_alone(larger, monkeypatch):
-    monkeypatch.setattr(neighbour_recall, "_MOST", 50)
+    monkeypatch.setattr(neighbour_recall, "_MAX_SAMPLE", 50)
     first, second, other = (measure_recall(capped(larger, 30), seed) for seed in (0, 0, 1))
     assert first == second != other
     assert 0 < first.low < first.recall < first.high < 1
@@ -166,7 +166,7 @@ def test_sample_is_drawn_by_seed_alone(larger, monkeypatch):
 def test_fewer_accounts_are_asked_the_more_co_follow_pairs_they_have(larger, monkeypatch):
     context = capped(larger, 30)
     asked = context.accounts[context.follows.followees.degrees > 0]
-    monkeypatch.setattr(neighbour_recall, "_FEWEST", 7)
+    monkeypatch.setattr(neighbour_recall, "_MIN_SAMPLE", 7)
     per_account = 4 * naive_co_follow_pairs(larger) // len(asked)
     assert len(neighbour_recall._draw(context.follows, asked, 0)) == len(asked)
     for co_follow_pairs, least, most in [
@@ -194,7 +194,7 @@ def test_only_the_audience_is_asked():
 
 def test_the_interval_of_a_sample_holds_the_recall_of_all(larger, monkeypatch):
     whole = measure_recall(capped(larger, 30), 0)
-    monkeypatch.setattr(neighbour_recall, "_MOST", 60)
+    monkeypatch.setattr(neighbour_recall, "_MAX_SAMPLE", 60)
     held = []
     for seed in range(20):
         part = measure_recall(capped(larger, 30), seed)

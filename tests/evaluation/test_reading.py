@@ -188,14 +188,14 @@ BAD = {
         dict(evaluation__split="time", input__columns={"timestamp": "at"}),
         ["a,b,1", "a,c,", "a,d,yesterday"],
         InputError,
-        "input.columns.timestamp: 2 of 3 follows have no time that can be read, as ''; "
+        "input.columns.timestamp: 2 of 3 follows have no time that can be read, such as ''; "
         "expected numbers, or dates as 2026-03-01T04:05:06Z",
     ),
     "neither a number": (
         dict(evaluation__split="time", input__columns={"timestamp": "at"}),
         ["a,b,nan", "a,c,inf"],
         InputError,
-        "input.columns.timestamp: 2 of 2 follows have no time that can be read, as 'nan'; "
+        "input.columns.timestamp: 2 of 2 follows have no time that can be read, such as 'nan'; "
         "expected numbers, or dates as 2026-03-01T04:05:06Z",
     ),
     "all at once": (
@@ -209,22 +209,23 @@ BAD = {
         {},
         ["a,b,1", "b,c,1", "c,a,1"],
         InputError,
-        "nobody can be measured: of 3 accounts none has a follow held out and 2 follows in all; "
-        "the most that one has is 1; lower evaluation.min_follows, or give more follows",
+        "no account can be measured: none of 3 accounts has a held-out follow and at least 2 "
+        "follows in total; found at most 1 per account; lower evaluation.min_follows, or provide "
+        "more follows",
     ),
     "nobody known": (
         dict(evaluation__split="file", evaluation__test="test.csv"),
         ["x,y,1"],
         InputError,
-        "test.csv: none of its 2 followers follows anybody in input.follows; "
-        "expected ids that are written alike",
+        "test.csv: none of its 2 followers has a follow in input.follows; "
+        "expected the same form of ids in both files",
     ),
     "nothing new": (
         dict(evaluation__split="file", evaluation__test="follows.csv"),
         ["a,b,1", "a,c,1"],
         InputError,
-        "follows.csv: the test set is empty: each of its 2 follows is in input.follows too; "
-        "expected others",
+        "follows.csv: the test set is empty: all of its 2 follows are in input.follows too; "
+        "expected other follows",
     ),
     "no test file": (
         dict(evaluation__split="file", evaluation__test="none.csv"),

@@ -138,8 +138,9 @@ def test_the_newest_are_newer_than_all_others(times, share):
         (
             [("a", "b"), ("b", "a"), ("c", "a")],
             {},
-            "nobody can be measured: of 3 accounts none has a follow held out and 5 follows in "
-            "all; the most that one has is 1; lower evaluation.min_follows, or give more follows",
+            "no account can be measured: none of 3 accounts has a held-out follow and at least 5 "
+            "follows in total; found at most 1 per account; lower evaluation.min_follows, or "
+            "provide more follows",
         ),
         (
             [("a", "b"), ("b", "a")],

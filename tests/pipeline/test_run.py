@@ -277,7 +277,7 @@ def test_a_second_start_with_other_memory_cuts_other_shards(follows, store, monk
 
 
 def test_a_cap_on_hubs_gives_the_same_however_it_is_run(follows, store, local_ray, monkeypatch):
-    monkeypatch.setattr("raypipe.evaluation.neighbour_recall._MOST", 50)
+    monkeypatch.setattr("raypipe.evaluation.neighbour_recall._MAX_SAMPLE", 50)
     found = []
     for cluster, shards in [("none", 1), ("none", 5), ("local", 3)]:
         other = RunStore(store.root.with_name(f"{cluster}-{shards}"))

@@ -335,7 +335,7 @@ def test_evaluate_measures_both_blends(quick, tmp_path):
     assert means["learned_ranker"] > means["two_hop"] > 0
     assert found.result.ladder.blend.trained_on.trees == 20
     few = {**told, "evaluation.min_follows": 500}
-    with pytest.raises(InputError, match="nobody can be measured"):
+    with pytest.raises(InputError, match="no account can be measured"):
         evaluate(load_config(None, few), ["learned_ranker"])
 
 
