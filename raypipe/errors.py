@@ -1,6 +1,6 @@
-"""The exceptions of raypipe, and their exit codes.
+"""The exceptions of raypipe and the exit codes of its commands.
 
-    RaypipeError                 exit  1   base class; never raised itself
+    RaypipeError                 exit  1   base class; raypipe never raises it
     ├── ConfigError              exit 78   the config or the command line is invalid
     ├── InputError               exit 65   the input was read, but is invalid
     │   ├── MissingInputError    exit 66   the input does not exist
@@ -14,9 +14,17 @@
     ├── LeakError                exit 70   the lists contain excluded candidates
     └── TooLargeError            exit 71   the run needs more memory than is free or allowed
 
-The exit codes are those of BSD's sysexits.h, so that an operator can tell "fix the data" (65, 66)
-from "try again" (75). The CLI prints ``str(error)`` as one line, without a traceback. A message
-says what was found, what was expected, and the cure.
+The CLI prints ``str(error)`` as one line, without a traceback. A message says what was found, what
+was expected, and the cure. The exit codes of the exceptions are those of BSD's sysexits.h, so that
+an operator can distinguish "fix the data" (65, 66) from "try again" (75). The other exit codes:
+
+    exit   0    success
+    exit   1    a bug; the CLI prints the traceback
+    exit   2    usage: an unknown command or option, or an invalid value of an option
+    exit 130    Ctrl-C
+    exit 143    SIGTERM
+
+``raypipe submit`` and ``raypipe jobs logs`` exit with the exit code of the job.
 """
 
 from __future__ import annotations
@@ -27,7 +35,7 @@ from typing import Any
 
 
 class RaypipeError(Exception):
-    """Base of all errors that a user, not a programmer, can fix."""
+    """Base class of all errors that a user can fix."""
 
     exit_code = 1
 
@@ -121,8 +129,8 @@ def did_you_mean(name: str, known: Iterable[str], otherwise: str | None = None) 
         >>> did_you_mean("svd", ["SVD", "NMF"]), did_you_mean("zzz", ["SVD", "NMF"])
         ('did you mean SVD?', 'known: SVD, NMF')
     """
-    by_small = {one.lower(): one for one in known}
-    found = difflib.get_close_matches(name.lower(), by_small, n=1)
-    if found:
-        return f"did you mean {by_small[found[0]]}?"
-    return otherwise or f"known: {', '.join(by_small.values()) or 'none'}"
+    by_lower_case = {known_name.lower(): known_name for known_name in known}
+    similar = difflib.get_close_matches(name.lower(), by_lower_case, n=1)
+    if similar:
+        return f"did you mean {by_lower_case[similar[0]]}?"
+    return otherwise or f"known: {', '.join(by_lower_case.values()) or 'none'}"

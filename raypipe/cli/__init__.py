@@ -1,6 +1,6 @@
-"""The command line: parse, call, print. Heavy imports wait until a command needs them."""
+"""The command-line interface: parse, call, print. Commands import heavy modules on demand."""
 
-from raypipe.cli import (  # noqa: F401  they add commands
+from raypipe.cli import (  # noqa: F401  these modules register commands
     config,
     evaluate,
     feedback,

@@ -1,4 +1,4 @@
-"""The command line itself: errors become one line and an exit code (:mod:`raypipe.errors`)."""
+"""The Typer app: it turns errors into one line and an exit code (:mod:`raypipe.errors`)."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 class _Raypipe(Root):
-    """Prints an error that the user can fix as one line, and ends with its exit code."""
+    """Prints a :class:`RaypipeError` as one line, and exits with its exit code."""
 
     def invoke(self, ctx: Any) -> Any:
         try:
@@ -54,8 +54,8 @@ app.add_typer(rejections_app, name="rejections")
 app.add_typer(jobs_app, name="jobs")
 
 
-def _version(wanted: bool) -> None:
-    if wanted:
+def _version(requested: bool) -> None:
+    if requested:
         typer.echo(f"raypipe {__version__}")
         raise typer.Exit
 
@@ -70,5 +70,5 @@ def _root(
 
 
 def main() -> None:
-    """Entry point."""
+    """The entry point of the ``raypipe`` command."""
     app()

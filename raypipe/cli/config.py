@@ -63,7 +63,7 @@ def config_check(
         check_factors(resolved)
         check_blend(resolved)
         check_filters(resolved, RunStore(runs_dir))
-        sources_of(resolved)  # imports those of sources.custom
+        sources_of(resolved)  # imports the sources of sources.custom
     elif resolved.sources.factors.trained:
         chosen_algorithms(resolved)
     if resolved.input.transform:

@@ -1,4 +1,4 @@
-"""How good the lists are, and which parameters make them better."""
+"""Evaluation and parameter sweeps."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 
 
 class NamesMetrics(Command):
-    """A command whose help names the sources and the metrics, imported for that alone."""
+    """A command whose help lists the sources and the metrics; only the help imports them."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help, with the sources and the metrics below it."""
+        """Write the help, followed by the sources and the metrics."""
         from raypipe.evaluation.metric_choice import metrics_help
         from raypipe.recommend.sources.registry import describe_sources
 
@@ -65,7 +65,7 @@ def evaluate(
     if resolved.input.kind == "ratings":
         if sources is not None:
             raise ConfigError(
-                "--sources: found ratings, which have none; set evaluation.algorithms"
+                "--sources: not available for ratings; set evaluation.algorithms instead"
             )
         _evaluate_ratings(resolved, out, json)
         return
@@ -79,13 +79,13 @@ def evaluate(
     names = None if sources is None else sources.split(",")
     day = datetime.date.today().isoformat()
     with Bars() as bars:
-        found = evaluate_sources(resolved, names, bars, day)
+        evaluation = evaluate_sources(resolved, names, bars, day)
         bars.stage("write")
-        folder = save(found, out)
+        folder = save(evaluation, out)
     if json:
-        print_json({"folder": str(folder), **found.result.model_dump(mode="json")})
+        print_json({"folder": str(folder), **evaluation.result.model_dump(mode="json")})
     else:
-        print_report(evaluation_report(found.result, str(folder)))
+        print_report(evaluation_report(evaluation.result, str(folder)))
 
 
 def _evaluate_ratings(resolved: RunConfig, out: Path, json: bool) -> None:
@@ -97,13 +97,13 @@ def _evaluate_ratings(resolved: RunConfig, out: Path, json: bool) -> None:
 
     day = datetime.date.today().isoformat()
     with Bars() as bars:
-        found = evaluate_ratings(resolved, bars, day)
+        evaluation = evaluate_ratings(resolved, bars, day)
         bars.stage("write")
-        folder = save_ratings(found, out)
+        folder = save_ratings(evaluation, out)
     if json:
-        print_json({"folder": str(folder), **found.result.model_dump(mode="json")})
+        print_json({"folder": str(folder), **evaluation.result.model_dump(mode="json")})
     else:
-        print_report(rating_report(found.result, str(folder)))
+        print_report(rating_report(evaluation.result, str(folder)))
 
 
 @app.command(cls=NamesMetrics, epilog="Example: raypipe sweep configs/sweep-follows.yaml")
@@ -119,10 +119,10 @@ def sweep(
     ] = Path("sweeps"),
     json: Json = False,
 ) -> None:
-    """Try parameters on Ray Tune, and keep the best: section sweep of the config.
+    """Try parameters on Ray Tune and keep the best; see the section sweep of the config.
 
-    Leaves best.yaml, trials.parquet and pictures in SWEEPS/DATE-DIGEST. After a kill, --resume
-    goes on; no trial that has ended is lost or tried again.
+    Writes best.yaml, trials.parquet and pictures to SWEEPS/DATE-DIGEST. After a kill, --resume
+    continues the sweep; finished trials are neither lost nor repeated.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     resolved = resolve(config, follows, settings)
@@ -134,10 +134,10 @@ def sweep(
     from raypipe.sweeps.run import BEST, run_sweep
 
     day = datetime.date.today().isoformat()
-    found = run_sweep(resolved, sweeps_dir, day, TrialTable, resume, Lines())
+    outcome = run_sweep(resolved, sweeps_dir, day, TrialTable, resume, Lines())
     if json:
-        result = found.result.model_dump(mode="json")
-        print_json({"folder": str(found.folder), "new": found.new, **result})
+        result = outcome.result.model_dump(mode="json")
+        print_json({"folder": str(outcome.folder), "new": outcome.new, **result})
     else:
-        best = str(found.folder / BEST)
-        print_report(sweep_report(found.result, found.folder.name, best, found.new))
+        best = str(outcome.folder / BEST)
+        print_report(sweep_report(outcome.result, outcome.folder.name, best, outcome.new))

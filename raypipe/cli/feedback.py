@@ -1,4 +1,4 @@
-"""Rejections: add, take back, list, import and export."""
+"""Rejections: add, withdraw, list, import and export."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from raypipe.cli.options import (
     RunsDir,
 )
 
-if TYPE_CHECKING:  # it imports SQLAlchemy
+if TYPE_CHECKING:  # this module imports SQLAlchemy
     from raypipe.storage.feedback.store import Answer, FeedbackStore
 
 RequestId = Annotated[
@@ -43,7 +43,7 @@ def reject(
     """Never show a candidate to an account again, from now on."""
     with _store(feedback, runs_dir) as store:
         answer = store.reject(account, candidate, reason, request_id)
-    _say(answer, f"{candidate} is not shown to {account} again", json)
+    _say(answer, f"{candidate} will not be shown to {account} again", json)
 
 
 @app.command(epilog="Example: raypipe unreject jazz-0042 star-01")
@@ -55,7 +55,7 @@ def unreject(
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Take back a rejection: the candidate may be shown again."""
+    """Withdraw a rejection: the candidate may be shown again."""
     with _store(feedback, runs_dir) as store:
         answer = store.unreject(account, candidate, request_id)
     _say(answer, f"{candidate} may be shown to {account}", json)
@@ -79,7 +79,7 @@ def rejections_list(
     if json:
         print_json(rows)
     elif not rows:
-        typer.echo("nothing is rejected")
+        typer.echo("no rejections")
     else:
         print_table(list(rows[0]), (list(row.values()) for row in rows))
 
@@ -105,17 +105,17 @@ def rejections_import(
     from raypipe.storage.feedback.tables import read_rejections
     from raypipe.storage.tables import write_table
 
-    found = read_rejections(file)
-    facts = {"rows": found.table.num_rows + found.quarantine.num_rows}
-    if found.quarantine.num_rows:
-        write_table(quarantine, found.quarantine)
+    rejected = read_rejections(file)
+    facts = {"rows": rejected.table.num_rows + rejected.quarantine.num_rows}
+    if rejected.quarantine.num_rows:
+        write_table(quarantine, rejected.quarantine)
     with _store(feedback, runs_dir) as store:
-        facts |= store.import_table(found.table)._asdict()
-    facts["quarantined"] = found.quarantine.num_rows
+        facts |= store.import_table(rejected.table)._asdict()
+    facts["quarantined"] = rejected.quarantine.num_rows
     print_json(facts) if json else print_facts(
         {name.replace("_", " "): count for name, count in facts.items()}
     )
-    if found.quarantine.num_rows and not json:
+    if rejected.quarantine.num_rows and not json:
         typer.echo(f"quarantine: {quarantine}")
 
 
@@ -142,7 +142,7 @@ def rejections_export(
 
 
 def _store(feedback: str | None, runs_dir: Path) -> AbstractContextManager[FeedbackStore]:
-    """Open until the block ends."""
+    """The feedback store, open until the block ends."""
     from raypipe.serving.lookup import rejections_url
     from raypipe.storage.feedback.store import FeedbackStore
     from raypipe.storage.runs.store import RunStore
@@ -157,7 +157,7 @@ def _say(answer: Answer, sentence: str, json: bool) -> None:
         print_json(answer._asdict())
         return
     if answer.repeated:
-        sentence = "nothing to do: this request was answered before"
+        sentence = "nothing to do: this request was processed before"
     elif not answer.changed:
-        sentence += "; it was so before"
+        sentence += "; nothing changed"
     typer.echo(text(sentence))

@@ -1,7 +1,7 @@
 """Help pages: commands in groups, flags without a type, plain text in a narrow terminal.
 
-Typer draws boxes with three columns, which cut words where they have little room. There the same
-text is printed by Click's formatter, which never cuts a word.
+Typer draws boxes with three columns, which cut words in a narrow terminal. There, Click's formatter
+prints the same text, without cutting words.
 """
 
 from __future__ import annotations
@@ -10,10 +10,10 @@ from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
 
-#: Narrower terminals get plain text.
+#: Terminals with fewer columns get plain text.
 NARROW = 70
 
-#: The commands of ``raypipe``, by what they are for, in the order of the help page.
+#: The commands of ``raypipe`` by purpose, in the order of the help page.
 GROUPS = {
     "Every night": ("run", "plan", "config", "runs"),
     "Ask and answer": ("recommend", "similar", "explain", "reject", "unreject", "rejections"),
@@ -28,20 +28,20 @@ def _no_type(ctx: Any) -> str:
 
 
 class _Readable:
-    """What commands and groups of commands share."""
+    """Readable help, for commands and for groups of commands."""
 
     def get_params(self, ctx: Any) -> list[Any]:
-        """The parameters; help names no type for flags and arguments."""
+        """The parameters, without a type in the help of flags and arguments."""
         params: list[Any] = super().get_params(ctx)  # type: ignore[misc]
         for param in params:
             if getattr(param, "is_flag", False) and param.metavar is None:
                 param.metavar = ""
-            elif param.param_type_name == "argument":  # its name says what it is
+            elif param.param_type_name == "argument":  # its name is enough
                 param.display_type_rich = _no_type
         return params
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Boxes where there is room, else plain text."""
+        """Write the help in boxes, or as plain text if the terminal is narrow."""
         names = max(len(",".join(param.opts)) for param in self.get_params(ctx))
         if formatter.width >= max(NARROW, 3 * names):
             super().format_help(ctx, formatter)  # type: ignore[misc]
@@ -58,14 +58,14 @@ class Command(_Readable, TyperCommand):
 
 
 class Group(_Readable, TyperGroup):
-    """A group of commands, without groups inside the page."""
+    """A group of commands; its help page lists them without headings."""
 
 
 class Root(Group):
-    """All commands, grouped as :data:`GROUPS` says."""
+    """All commands, grouped as in :data:`GROUPS`."""
 
     def list_commands(self, ctx: Any) -> list[str]:
-        """The order of the help page; what is in no group comes last."""
+        """The commands in the order of the help page; commands without a group come last."""
         grouped = [name for names in GROUPS.values() for name in names]
         known = super().list_commands(ctx)
         return [name for name in grouped if name in known] + [
@@ -73,7 +73,7 @@ class Root(Group):
         ]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
-        """A command, which knows the group that it is shown in."""
+        """The command, with its group set as its help panel."""
         command: Any = super().get_command(ctx, cmd_name)
         for panel, names in GROUPS.items():
             if command is not None and cmd_name in names:
@@ -81,9 +81,9 @@ class Root(Group):
         return command
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
-        """As plain text: a heading and the commands of each group."""
+        """Write each group as plain text: a heading and its commands."""
         for panel, names in GROUPS.items():
-            found = ((name, self.get_command(ctx, name)) for name in names)
-            rows = [(name, each.get_short_help_str(200)) for name, each in found if each]
+            commands = ((name, self.get_command(ctx, name)) for name in names)
+            rows = [(name, each.get_short_help_str(200)) for name, each in commands if each]
             with formatter.section(panel):
                 formatter.write_dl(rows)

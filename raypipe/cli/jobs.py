@@ -14,7 +14,7 @@ from raypipe.cli.app import app, jobs_app
 from raypipe.cli.options import Config, Date, Follows, Json, Settings, resolve
 from raypipe.errors import ConfigError
 
-if TYPE_CHECKING:  # it imports Ray
+if TYPE_CHECKING:  # this module imports Ray
     from raypipe.compute.ray_jobs import Code
 
 Word = TypeVar("Word", bound=str)
@@ -26,7 +26,7 @@ Address = Annotated[
         envvar=["RAY_API_SERVER_ADDRESS", "RAY_ADDRESS"],
         show_envvar=False,
         metavar="URL",
-        help="The job server, as http://HOST:8265; else RAY_API_SERVER_ADDRESS or RAY_ADDRESS.",
+        help="URL of the job server; default: RAY_API_SERVER_ADDRESS or RAY_ADDRESS.",
     ),
 ]
 JobId = Annotated[str, typer.Argument(metavar="JOB", help="Id of a job, from raypipe jobs list.")]
@@ -45,7 +45,8 @@ def submit(
     folder: Annotated[
         str | None,
         typer.Option(
-            metavar="DIR", help="Folder on the cluster for relative paths; default: this."
+            metavar="DIR",
+            help="Folder on the cluster for relative paths; default: the current folder.",
         ),
     ] = None,
     results: Annotated[
@@ -61,7 +62,8 @@ def submit(
     code: Annotated[
         str,
         typer.Option(
-            metavar="FROM", help="package: send this raypipe. image: use the cluster's own."
+            metavar="FROM",
+            help="package: send this raypipe. image: use the one installed on the cluster.",
         ),
     ] = "package",
     again: Annotated[
@@ -77,7 +79,7 @@ def submit(
 ) -> None:
     """Submit a run, an evaluation or a sweep to a Ray cluster, and follow it.
 
-    Ends with the job's exit code. The same config and date follow the same job; Ctrl-C leaves it
+    Exits with the job's exit code. The same config and date follow the same job; Ctrl-C leaves it
     running. The token comes from RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH.
     """
     from raypipe.compute import jobs
@@ -86,9 +88,9 @@ def submit(
     codes: tuple[Code, Code] = ("package", "image")
     job_code = _one_of("--code", code, codes)
     if date and kind != "run":
-        raise ConfigError(f"--date: found with --kind {kind}, which has no date; leave it out")
+        raise ConfigError(f"--date: found with --kind {kind}, expected only for run; leave it out")
     if resume and not (again and kind == "sweep"):
-        raise ConfigError("--resume: expected with --kind sweep --again, to go on with that sweep")
+        raise ConfigError("--resume: expected with --kind sweep --again, to continue that sweep")
     resolved = resolve(config, follows, settings)
     day = (date or datetime.datetime.now()).date().isoformat()
     job = jobs.job_of(job_kind, day, resolved, folder or str(Path.cwd()), results, resume)
@@ -102,10 +104,10 @@ def submit(
     job_id = jobs.submission_id(job, attempt)
     if new:
         ray_jobs.submit(client, job, attempt, job_code)
-        _say(f"{job_id}: handed over")
+        _say(f"{job_id}: submitted")
     elif known:
         ended = known.status.is_terminal()
-        _say(f"{job_id}: there already, {known.status}" + ("; --again runs it again" * ended))
+        _say(f"{job_id}: exists already, {known.status}" + ("; --again runs it again" * ended))
     if not wait:
         _end(job_id, ray_jobs.job_details(client, job_id), new, json)
         return
@@ -114,7 +116,7 @@ def submit(
 
 @jobs_app.command("list", epilog="Example: raypipe jobs list --address http://127.0.0.1:8265")
 def list_jobs(address: Address = None, json: Json = False) -> None:
-    """List the jobs that the server knows, newest first."""
+    """List the jobs on the server, newest first."""
     from raypipe.cli.output.terminal import print_json, print_table
 
     client = _connect(address)
@@ -137,7 +139,7 @@ def list_jobs(address: Address = None, json: Json = False) -> None:
         )
         return
     rows = [
-        # An id is there to be copied: what stands beside it leaves it whole at 80 columns.
+        # Users copy ids, so the other columns are narrow: at 80 columns, no id is cut.
         [
             each.submission_id,
             str(each.status),
@@ -152,19 +154,19 @@ def list_jobs(address: Address = None, json: Json = False) -> None:
 
 @jobs_app.command("logs", epilog="Example: raypipe jobs logs run-2026-03-01-1a2b3c4d")
 def logs(job_id: JobId, address: Address = None) -> None:
-    """Follow the log of a job; ends with the job's exit code."""
+    """Follow the log of a job; exits with the job's exit code."""
     _follow(_connect(address), job_id, False, False)
 
 
 @jobs_app.command("stop", epilog="Example: raypipe jobs stop run-2026-03-01-1a2b3c4d")
 def stop(job_id: JobId, address: Address = None) -> None:
-    """Stop a job; finished work is kept, and published lists stay."""
+    """Stop a job; finished work and published lists are kept."""
     client = _connect(address)
 
     from raypipe.compute import ray_jobs
 
     stopped = ray_jobs.stop(client, job_id)
-    _say(f"{job_id}: {'was asked to stop' if stopped else 'had ended before'}")
+    _say(f"{job_id}: {'stop requested' if stopped else 'has already ended'}")
 
 
 def _connect(address: str | None) -> Any:
@@ -172,7 +174,7 @@ def _connect(address: str | None) -> Any:
 
     address = check_address(address)
 
-    from raypipe.compute import ray_jobs  # with Ray, which takes a second
+    from raypipe.compute import ray_jobs  # imports Ray, which takes a second
 
     token = ray_jobs.token()
     caution = warning(address, token)
@@ -193,13 +195,13 @@ def _follow(client: Any, job_id: str, new: bool, json: bool) -> None:
     try:
         details = ray_jobs.follow(client, job_id, write, _say)
     except KeyboardInterrupt:
-        _say(f"{job_id}: goes on; follow it with raypipe jobs logs, end it with raypipe jobs stop")
+        _say(f"{job_id}: still running; see raypipe jobs logs, or stop it with raypipe jobs stop")
         raise typer.Exit(130) from None
     _end(job_id, details, new, json)
 
 
 def _end(job_id: str, details: Any, new: bool, json: bool) -> None:
-    """The last line, and the job's exit code where it has ended."""
+    """Print the last line, and exit with the job's exit code if it has failed."""
     from raypipe.cli.output.terminal import print_json
     from raypipe.compute.jobs import cure, exit_code
 
@@ -209,9 +211,10 @@ def _end(job_id: str, details: Any, new: bool, json: bool) -> None:
     if json:
         print_json({"id": job_id, "new": new, "status": status, "exit_code": code})
     if code:
-        what = "was stopped" if status == "STOPPED" else f"failed with exit code {code}"
-        why = "" if details.driver_exit_code else f" ({' '.join((details.message or '').split())})"
-        _say(f"{job_id}: {what}{why[:300]}; {cure(job_id, code)}")
+        result = "was stopped" if status == "STOPPED" else f"failed with exit code {code}"
+        message = " ".join((details.message or "").split())
+        reason = "" if details.driver_exit_code else f" ({message})"
+        _say(f"{job_id}: {result}{reason[:300]}; {cure(job_id, code)}")
         raise typer.Exit(code)
     if ended:
         _say(f"{job_id}: succeeded")
@@ -235,7 +238,7 @@ def _time(milliseconds: int | None) -> str | None:
 
 
 def _took(start: int | None, end: int | None) -> str:
-    """Hours, minutes and seconds of a job that has ended."""
+    """Duration of a finished job as hours, minutes and seconds."""
     if start is None or end is None:
         return ""
     return str(datetime.timedelta(seconds=(end - start) // 1000))

@@ -1,4 +1,4 @@
-"""What is published, and a network to try things on."""
+"""Commands that read the published run, and the demo network."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def demo(
     ] = 0,
     json: Json = False,
 ) -> None:
-    """Make a small network to try things on: communities, hubs, newcomers, some dirt."""
+    """Make a small network for a first try: communities, hubs, newcomers, some invalid rows."""
     from raypipe.cli.output.terminal import print_json
     from raypipe.graph.demo import write_demo
 
@@ -54,18 +54,19 @@ def recommend(
     following: Annotated[
         str | None,
         typer.Option(
-            metavar="ID,...", help="The accounts that a new account follows; needs a model."
+            metavar="ID,...",
+            help="Accounts that a new account follows; the run must have a model.",
         ),
     ] = None,
     feedback: Feedback = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Show an account's recommendations, as published last. Does not start Ray.
+    """Show the published recommendations of an account. Does not start Ray.
 
-    With --following, the list is made now from these follows, where the run has a model.
-    Candidates that are excluded or rejected by now are left out; if the rejections cannot be read,
-    nothing is shown.
+    With --following, the list is made now, from these follows and the model of the run.
+    Candidates that have been excluded or rejected since then are left out. If the rejections cannot
+    be read, nothing is shown.
     """
     lookup = _look_up(account, feedback, runs_dir)
     if following is None:
@@ -88,18 +89,18 @@ def explain(
         bool,
         typer.Option(
             "--as-account",
-            help="Answer to the account itself: only its own rejections, blocks and unfollows are "
-            "named.",
+            help="Answer for the account itself: name only its own rejections, blocks and "
+            "unfollows.",
         ),
     ] = False,
     feedback: Feedback = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Explain why a candidate is recommended to an account, or why not.
+    """Explain why a candidate is or is not recommended to an account.
 
-    For an operator, it names the filter that leaves a candidate out, and shows which rank and score
-    each source by itself would give it.
+    The answer for an operator names the filter that excludes the candidate, and shows the rank and
+    score that each source alone would give it.
     """
     from raypipe.cli.output.runs import print_explanation
     from raypipe.cli.output.terminal import print_json
@@ -108,12 +109,12 @@ def explain(
     if as_account:
         from raypipe.serving.explanation import explain_to_account
 
-        found = explain_to_account(lookup, candidate)
+        explanation = explain_to_account(lookup, candidate)
     else:
         from raypipe.serving.explain import explain as explain_candidate
 
-        found = explain_candidate(lookup, candidate)
-    print_json(found.to_json()) if json else print_explanation(found.to_json())
+        explanation = explain_candidate(lookup, candidate)
+    print_json(explanation.to_json()) if json else print_explanation(explanation.to_json())
 
 
 @app.command(epilog="Example: raypipe similar jazz-0042")
@@ -124,10 +125,10 @@ def similar(
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Show the accounts whose follows are most like an account's, with their similarity.
+    """Show the accounts with the follows most similar to an account's, and their similarity.
 
-    Accounts that are excluded or rejected by now are left out; if the rejections cannot be read,
-    nothing is shown.
+    Accounts that have been excluded or rejected since the run are left out. If the rejections
+    cannot be read, nothing is shown.
     """
     lookup = _look_up(account, feedback, runs_dir)
     _print_list(lookup.neighbours(limit), lookup, json)
@@ -141,7 +142,7 @@ def stats(
     ] = None,
     degrees: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Also write a degree table, for raypipe plan --degrees."),
+        typer.Option(metavar="FILE", help="Also write a degree table for raypipe plan --degrees."),
     ] = None,
     triangles: Annotated[
         bool, typer.Option("--triangles", help="Also count triangles: 10 s for 16 million follows.")
@@ -149,23 +150,23 @@ def stats(
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """What the published graph looks like, in numbers and as a picture."""
+    """Show statistics of the published graph, and draw its degree distribution."""
     from raypipe.cli.output.runs import print_statistics
     from raypipe.cli.output.terminal import print_json
     from raypipe.storage.runs.store import RunStore
 
-    found = RunStore(runs_dir).current()
-    statistics = found.statistics()
+    published = RunStore(runs_dir).current()
+    statistics = published.statistics()
     if png or degrees or triangles:
         from raypipe.graph.degree_table import write_degrees
         from raypipe.graph.follow_graph import load_graph
         from raypipe.graph.plots import plot_degrees
         from raypipe.graph.statistics import triangle_statistics
 
-        graph = load_graph(found.path / "graph")
+        graph = load_graph(published.path / "graph")
         if png:
-            names = ", ".join(record.file for record in found.manifest.inputs[:2])
-            plot_degrees(graph, png, f"{names}, run {found.id}")
+            names = ", ".join(record.file for record in published.manifest.inputs[:2])
+            plot_degrees(graph, png, f"{names}, run {published.id}")
         if degrees:
             write_degrees(graph, degrees)
         if triangles:
@@ -173,7 +174,7 @@ def stats(
     if json:
         print_json(statistics)
         return
-    print_statistics(statistics, f"run {found.id}")
+    print_statistics(statistics, f"run {published.id}")
     if png:
         typer.echo(f"picture: {png}")
     if degrees:

@@ -1,4 +1,4 @@
-"""Options that several commands share, and the config that they make."""
+"""Options that several commands share, and the config that results from them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from raypipe.cli.help import Command
 
-if TYPE_CHECKING:  # it imports pydantic
+if TYPE_CHECKING:  # this module imports pydantic
     from raypipe.config import RunConfig
 
 RunsDir = Annotated[
@@ -20,11 +20,11 @@ RunsDir = Annotated[
         envvar="RAYPIPE_RUNS_DIR",
         show_envvar=False,
         metavar="DIR",
-        help="Folder of the runs; else RAYPIPE_RUNS_DIR.",
+        help="Folder of the runs; default: RAYPIPE_RUNS_DIR.",
     ),
 ]
 RunId = Annotated[
-    str | None, typer.Argument(metavar="RUN", help="Id of a run; without it, the published one.")
+    str | None, typer.Argument(metavar="RUN", help="Id of a run; default: the published one.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 Config = Annotated[
@@ -39,7 +39,7 @@ Follows = Annotated[
 ]
 Settings = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Overrides a key of the config; may repeat."),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a config key; may be repeated."),
 ]
 Date = Annotated[
     datetime.datetime | None,
@@ -49,7 +49,7 @@ Account = Annotated[
     str, typer.Argument(metavar="ACCOUNT", help="Id of the account, as written in the input.")
 ]
 Candidate = Annotated[
-    str, typer.Argument(metavar="CANDIDATE", help="Id of the account to recommend or not.")
+    str, typer.Argument(metavar="CANDIDATE", help="Id of the recommended account.")
 ]
 Limit = Annotated[
     int | None, typer.Option("--limit", metavar="COUNT", min=1, help="Maximum number of rows.")
@@ -59,17 +59,18 @@ Feedback = Annotated[
     typer.Option(
         "--feedback",
         metavar="URL",
-        help="Store of rejections; else RAYPIPE_FEEDBACK_URL, else that of the published run.",
+        help="URL of the rejection store; default: RAYPIPE_FEEDBACK_URL, else the store of the "
+        "published run.",
     ),
 ]
 DEFAULT_RUNS = Path("runs")
 
 
 class NamesFormats(Command):
-    """A command whose help names the input formats and the filters, imported for that alone."""
+    """A command whose help lists the input formats and the filters; only the help imports them."""
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help, with the formats and the filters below it."""
+        """Write the help, followed by the formats and the filters."""
         from raypipe.recommend.filters.registry import filters_help
         from raypipe.storage.intake.formats import describe_formats
 
@@ -82,7 +83,7 @@ class NamesFormats(Command):
 
 
 def resolve(config: Path | None, follows: str | None, settings: list[str] | None) -> RunConfig:
-    """The config: the file, overridden by RAYPIPE_FEEDBACK_URL, by --set and by --follows.
+    """Load the config file; RAYPIPE_FEEDBACK_URL, --set and --follows override it.
 
     Raises:
         ConfigError: the file cannot be read, or a key or value is wrong.

@@ -1,4 +1,4 @@
-"""Run a night, or plan it."""
+"""Run or plan a night."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from raypipe.cli.options import (
 )
 from raypipe.errors import ConfigError
 
-if TYPE_CHECKING:  # they import pyarrow and pydantic
+if TYPE_CHECKING:  # these modules import pyarrow and pydantic
     from raypipe.config import RunConfig
     from raypipe.storage.runs.run import Run
 
@@ -45,9 +45,9 @@ def run(
 ) -> None:
     """Make and publish recommendations, once per date, config and input.
 
-    The same command again changes nothing; after a kill, it continues where it stopped.
+    Repeating the command changes nothing; after a kill, it continues from the finished shards.
 
-    The store of rejections is --set feedback.url, else RAYPIPE_FEEDBACK_URL, else the config's.
+    The rejection store is --set feedback.url, else RAYPIPE_FEEDBACK_URL, else the config's.
     """
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     started = time.monotonic()
@@ -73,12 +73,12 @@ def run(
 
 
 def _print_next_steps(run: Run, config: RunConfig, runs_dir: Path, seconds: float) -> None:
-    """On standard error, beside the progress: programs read the rest."""
+    """Print the next steps to standard error, because programs read standard output."""
     from raypipe.serving.next_steps import next_steps
 
     command = "raypipe" if shutil.which("raypipe") else sys.argv[0]
-    apart = None if runs_dir == DEFAULT_RUNS else runs_dir
-    for line in (f"run: {seconds:.0f} s", *next_steps(run, config, apart, command)):
+    other_dir = None if runs_dir == DEFAULT_RUNS else runs_dir
+    for line in (f"run: {seconds:.0f} s", *next_steps(run, config, other_dir, command)):
         typer.echo(line, err=True)
 
 
@@ -88,11 +88,12 @@ def plan(
     follows: Follows = None,
     settings: Settings = None,
     nodes: Annotated[
-        int, typer.Option(metavar="COUNT", min=1, help="Machines, each as fast as this one.")
+        int,
+        typer.Option(metavar="COUNT", min=1, help="Number of machines, each as fast as this one."),
     ] = 1,
     cpus: Annotated[
         int | None,
-        typer.Option(metavar="COUNT", min=1, help="CPUs of each machine; default: as here."),
+        typer.Option(metavar="COUNT", min=1, help="CPUs of each machine; default: as this one."),
     ] = None,
     degrees: Annotated[
         Path | None,
@@ -100,11 +101,13 @@ def plan(
     ] = None,
     accounts: Annotated[
         int | None,
-        typer.Option(metavar="COUNT", min=1, help="With --degrees: grow it to COUNT accounts."),
+        typer.Option(
+            metavar="COUNT", min=1, help="With --degrees: scale the table up to COUNT accounts."
+        ),
     ] = None,
     json: Json = False,
 ) -> None:
-    """Predict what a run costs: read the follows and time a sample, but make no lists.
+    """Predict the cost of a run: read the follows and time a sample, but make no lists.
 
     Prints seconds by stage, memory by part, and the accounts whose followers cost most.
 
@@ -113,9 +116,9 @@ def plan(
     """
     resolved = resolve(config, follows, settings)
     if follows and degrees:
-        raise ConfigError("--follows and --degrees: found both; plan from one of them")
+        raise ConfigError("--follows and --degrees: found both; use only one of them")
     if accounts and not degrees:
-        raise ConfigError("--accounts: found no --degrees; expected a degree table to grow")
+        raise ConfigError("--accounts: found no --degrees; expected a degree table to scale up")
 
     from raypipe.cli.output.report import print_report
     from raypipe.cli.output.terminal import Bars, print_json
@@ -127,8 +130,8 @@ def plan(
     if resolved.input.kind == "ratings":
         if nodes > 1 or cpus or degrees:
             raise ConfigError(
-                "--nodes, --cpus, --degrees: found ratings, which are planned for this machine; "
-                "leave these options out"
+                "--nodes, --cpus, --degrees: not available for ratings, which are planned for this "
+                "machine; leave these options out"
             )
         from raypipe.ratings.run import plan_ratings
         from raypipe.serving.reports.ratings import rating_plan_report

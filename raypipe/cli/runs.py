@@ -1,4 +1,4 @@
-"""Finished runs."""
+"""List, inspect, roll back and prune finished runs."""
 
 from __future__ import annotations
 
@@ -48,29 +48,29 @@ def runs_show(
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Show one run: counts, seconds and memory by stage, engines."""
+    """Show a run: counts, seconds and memory by stage, engines."""
     from raypipe.cli.output.runs import print_run
     from raypipe.cli.output.terminal import print_json
     from raypipe.errors import RunError
     from raypipe.storage.runs.store import RunStore
 
     store = RunStore(runs_dir)
-    found = store.get(run_id) if run_id else store.current()
-    if verify and (problems := store.verify(found)):
-        raise RunError(f"run {found.id}: {'; '.join(problems)}; go back: raypipe runs rollback")
+    run = store.get(run_id) if run_id else store.current()
+    if verify and (problems := store.verify(run)):
+        raise RunError(f"run {run.id}: {'; '.join(problems)}; go back: raypipe runs rollback")
     if json:
-        print_json(found.manifest.model_dump(mode="json"))
+        print_json(run.manifest.model_dump(mode="json"))
     else:
-        print_run(found)
+        print_run(run)
         if verify:
-            typer.echo(f"verified: {len(found.manifest.files)} files are as written")
+            typer.echo(f"verified: {len(run.manifest.files)} files match their SHA-256")
 
 
 @runs_app.command("rollback", epilog="Example: raypipe runs rollback")
 def runs_rollback(
     run_id: Annotated[
         str | None,
-        typer.Argument(metavar="RUN", help="Id of a run; default: the one published before."),
+        typer.Argument(metavar="RUN", help="Id of a run; default: the previously published one."),
     ] = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
@@ -79,11 +79,11 @@ def runs_rollback(
     from raypipe.cli.output.terminal import print_json
     from raypipe.storage.runs.store import RunStore
 
-    found = RunStore(runs_dir).rollback(run_id)
+    run = RunStore(runs_dir).rollback(run_id)
     if json:
-        print_json({"run": found.id})
+        print_json({"run": run.id})
     else:
-        typer.echo(f"published: {found.id}")
+        typer.echo(f"published: {run.id}")
 
 
 @runs_app.command("prune", epilog="Example: raypipe runs prune --keep 14")
@@ -92,7 +92,7 @@ def runs_prune(
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Delete old runs, but never the published one or the one before it."""
+    """Delete old runs, except the published one and the one before it."""
     from raypipe.cli.output.terminal import print_json
     from raypipe.storage.runs.store import RunStore
 

@@ -22,13 +22,13 @@ _BROKEN_ROWS = 3
 def demo_follows(accounts: int = 5000, seed: int = 0) -> list[tuple[str, str]]:
     """Follows of a synthetic network, as (followerId, followingId) rows.
 
-    Each account is named after the topic of its community, such as ``jazz-0042``. Of its follows,
+    Each account has the name of the topic of its community, such as ``jazz-0042``. Of its follows,
     7 in 10 stay in the community (mostly its first accounts), 2 in 10 go to the ``star-..`` hubs,
-    and the rest anywhere. One account in 20 follows nobody. As in real data, some rows repeat,
-    some accounts follow themselves, and three rows lack an id.
+    and the rest go to random accounts. One account in 20 follows nobody. As in real data, some rows
+    repeat, some accounts follow themselves, and three rows lack an id.
 
     Args:
-        accounts: at least 100, hubs not counted.
+        accounts: number of accounts without the hubs, at least 100.
         seed: equal seeds give equal rows.
 
     Example:
@@ -48,16 +48,16 @@ def demo_follows(accounts: int = 5000, seed: int = 0) -> list[tuple[str, str]]:
     for account in range(accounts):
         name = names[account]
         if rng.random() < 0.05:
-            rows.append((names[rng.integers(accounts)], name))  # follows nobody, but is known
+            rows.append((names[rng.integers(accounts)], name))  # follows nobody, has a follower
             continue
         mine = members[community[account]]
         follows = int(np.clip(rng.lognormal(2.3, 0.8), 1, accounts / 4))
         near, hub, far = rng.multinomial(follows, (0.7, 0.2, 0.1))
-        rows += [(name, names[mine[place]]) for place in _early(rng, len(mine), near)]
-        rows += [(name, hubs[place]) for place in _early(rng, _HUBS, hub)]
-        rows += [(name, names[place]) for place in rng.integers(accounts, size=far)]
+        rows += [(name, names[mine[index]]) for index in _early(rng, len(mine), near)]
+        rows += [(name, hubs[index]) for index in _early(rng, _HUBS, hub)]
+        rows += [(name, names[index]) for index in rng.integers(accounts, size=far)]
     rows += [("", names[0]), (names[0], ""), ("", "")][:_BROKEN_ROWS]
-    return [rows[place] for place in rng.permutation(len(rows))]
+    return [rows[index] for index in rng.permutation(len(rows))]
 
 
 def write_demo(path: Path, accounts: int = 5000, seed: int = 0) -> int:
@@ -75,13 +75,13 @@ def write_demo(path: Path, accounts: int = 5000, seed: int = 0) -> int:
 
 
 def _shares(count: int) -> Floats:
-    """Shares in proportion to 1/5, 1/6, 1/7 ...: some communities are larger than others."""
+    """Shares proportional to 1/5, 1/6, 1/7, ..., so that communities differ in size."""
     weights = 1.0 / np.arange(5, count + 5)
     shares: Floats = weights / weights.sum()
     return shares
 
 
 def _early(rng: np.random.Generator, size: int, count: int) -> Offsets:
-    """``count`` positions below ``size``; earlier ones are more likely."""
+    """``count`` random indices below ``size``; smaller ones are more likely."""
     positions: Offsets = (size * rng.random(count) ** 2.5).astype(np.int64)
     return positions

@@ -332,7 +332,7 @@ def test_bad_degree_tables_are_one_line(bad, tmp_path):
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--accounts", 5], "--accounts: found no --degrees; expected a degree table to grow"),
+        (["--accounts", 5], "--accounts: found no --degrees; expected a degree table to scale up"),
         (["--degrees", "d.csv", "--follows", "f.csv"], "--follows and --degrees: found both"),
     ],
 )

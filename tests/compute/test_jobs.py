@@ -1,4 +1,4 @@
-"""Jobs on a Ray cluster: what is handed over, and how it goes, with a real job server."""
+"""Jobs on a Ray cluster: what is submitted and what happens to it, with a real job server."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def job(kind="run", date=DATE, folder="/data", results=None, resume=False, **tol
     return job_of(kind, date, config, folder, results, resume)
 
 
-# What is handed over
+# What is submitted
 
 
 def places(section: type[Section], above: str = ""):
@@ -311,7 +311,7 @@ def test_ctrl_c_leaves_the_job_running(monkeypatch):
     monkeypatch.setattr(ray_jobs, "connect", lambda address, token: Flaky())
     monkeypatch.setattr(ray_jobs, "follow", interrupted)
     result = raypipe("jobs", "logs", "run-1", "--address", "http://127.0.0.1:9")
-    assert "run-1: goes on; follow it with raypipe jobs logs" in one_line(result, 130)
+    assert "run-1: still running; see raypipe jobs logs" in one_line(result, 130)
 
 
 # A real job server
@@ -378,7 +378,7 @@ def test_the_same_bytes_as_here(cluster):
     assert lists("runs") == lists("here")
     again = raypipe(*submit, "--json")
     assert again.exit_code == 0, again.output
-    assert "there already, SUCCEEDED; --again runs it again" in again.stderr
+    assert "exists already, SUCCEEDED; --again runs it again" in again.stderr
     assert there.stdout.splitlines()[-1] in again.stderr
     assert json.loads(again.stdout)["new"] is False
 
@@ -392,12 +392,12 @@ def test_files_that_the_cluster_does_not_see(cluster):
     assert "failed with exit code 66; a file in the config does not exist on the cluster" in last
     second = raypipe("submit", "--follows", "/nowhere/follows.csv", "--date", DATE)
     assert (second.exit_code, second.stdout) == (66, first.stdout)
-    assert "there already, FAILED" in second.stderr
+    assert "exists already, FAILED" in second.stderr
     third = raypipe(
         "submit", "--follows", "/nowhere/follows.csv", "--date", DATE, "--again", "--no-wait"
     )
     assert third.exit_code == 0, third.output
-    assert "-2: handed over" in third.stderr
+    assert "-2: submitted" in third.stderr
 
 
 def call_kernel():
@@ -485,7 +485,7 @@ def test_a_line_that_is_cut_is_mended_and_the_log_goes_on(cluster, running):
 def test_a_job_is_followed_listed_and_stopped(cluster, running):
     attached = raypipe("submit", "--set", "seed=5", "--date", DATE, "--no-wait", "--again")
     assert attached.exit_code == 0, attached.output
-    assert f"{running}: there already, " in attached.stderr
+    assert f"{running}: exists already, " in attached.stderr
     client = ray_jobs.connect(cluster, TOKEN)
     log = []
 
@@ -510,7 +510,7 @@ def test_a_job_is_followed_listed_and_stopped(cluster, running):
     assert re.search(r"STOPPED +│ \d{4}-\d\d-\d\d \d\d:\d\d +│ 0:\d\d:\d\d +│", line)
     assert ended.exit_code == 143, ended.output
     assert f"{running}: was stopped" in ended.stderr
-    assert "had ended before" in raypipe("jobs", "stop", running).stderr
+    assert "has already ended" in raypipe("jobs", "stop", running).stderr
 
 
 def test_a_job_that_is_not_known(cluster):

@@ -21,6 +21,14 @@ Schema = dict[str, Any]
 
 #: Of a section that is no part of the digest of a config.
 _NO_LIST = "No key of this section changes a published list."
+#: Exit codes without an exception of raypipe.
+_OTHER_CODES = {
+    0: "success",
+    1: "A bug: the command ends with a traceback.",
+    2: "Usage: an unknown command or option, or an invalid value of an option.",
+    130: "Ctrl-C ended the command.",
+    143: "SIGTERM ended the command.",
+}
 #: What pydantic's ByteSize is in a JSON schema.
 _BYTE_SIZE = ["text", "integer, at least 0"]
 
@@ -103,11 +111,13 @@ def exit_codes() -> str:
     found: dict[int, list[type[errors.RaypipeError]]] = {}
     for error in _errors_below(errors.RaypipeError):
         found.setdefault(error.exit_code, []).append(error)
-    lines = ["| code | error | meaning |", "|---|---|---|", "| 0 | | success |"]
-    for code, kinds in sorted(found.items()):
+    rows = {code: ("", meaning) for code, meaning in _OTHER_CODES.items()}
+    for code, kinds in found.items():
         names = ", ".join(f"`{kind.__name__}`" for kind in kinds)
         meaning = " ".join(_first_sentence(kind.__doc__ or "") for kind in kinds)
-        lines.append(f"| {code} | {names} | {_cell(meaning)} |")
+        rows[code] = (f" {names}", _cell(meaning))
+    lines = ["| code | error | meaning |", "|---|---|---|"]
+    lines += [f"| {code} |{names} | {meaning} |" for code, (names, meaning) in sorted(rows.items())]
     return "\n".join([*lines, ""])
 
 

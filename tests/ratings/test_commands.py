@@ -21,7 +21,7 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "ratings.csv").write_text(text)
     (tmp_path / "config.yaml").write_text(
         "input: {ratings: ratings.csv}\ncluster: none\n"
-        "factors: {algorithm: BaselineOnly}\nevaluation: {folds: 3, algorithms: [SVD]}\n"
+        "sources: {factors: {algorithm: BaselineOnly}}\nevaluation: {folds: 3, algorithms: [SVD]}\n"
     )
     return tmp_path
 
@@ -67,7 +67,7 @@ def test_a_plan_of_ratings_is_of_this_machine(place):
     for option in (["--nodes", "4"], ["--cpus", "2"], ["--degrees", "d.csv"]):
         code, out, err = call("plan", "config.yaml", *option)
         assert (code, out) == (78, "")
-        assert err.startswith("raypipe: --nodes, --cpus, --degrees: found ratings, of which")
+        assert err.startswith("raypipe: --nodes, --cpus, --degrees: not available for ratings")
         assert err.count("\n") == 1
 
 
@@ -75,5 +75,5 @@ def test_sources_are_for_follows(place):
     assert call("evaluate", "config.yaml", "--sources", "popular") == (
         78,
         "",
-        "raypipe: --sources: found ratings, which have none; set evaluation.algorithms\n",
+        "raypipe: --sources: not available for ratings; set evaluation.algorithms instead\n",
     )

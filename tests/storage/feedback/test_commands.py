@@ -44,7 +44,7 @@ def night(elsewhere):
 def test_a_rejection_holds_at_once(night):
     before = as_json("recommend", "star-01")
     refused = before[1]["candidateId"]
-    assert "not shown to star-01 again" in raypipe("reject", "star-01", refused).stdout
+    assert "not be shown to star-01 again" in raypipe("reject", "star-01", refused).stdout
     after = as_json("recommend", "star-01")
     assert after == [row for row in before if row["candidateId"] != refused]
     assert len(as_json("recommend", "star-01", "--limit", 3)) == 3
@@ -64,12 +64,12 @@ def test_an_unreadable_store_shows_nothing(night):
 def test_a_repeated_request_says_so():
     first = as_json("reject", "ann", "bob", "--request-id", "r1")
     assert first == {"request_id": "r1", "repeated": False, "changed": True}
-    assert "answered before" in raypipe("reject", "ann", "bob", "--request-id", "r1").stdout
-    assert "it was so before" in raypipe("reject", "ann", "bob").stdout
+    assert "processed before" in raypipe("reject", "ann", "bob", "--request-id", "r1").stdout
+    assert "nothing changed" in raypipe("reject", "ann", "bob").stdout
 
 
 def test_list(monkeypatch):
-    assert "nothing is rejected" in raypipe("rejections", "list").stdout
+    assert "no rejections" in raypipe("rejections", "list").stdout
     raypipe("reject", "ann", "bob", "--reason", "dull [red]")
     raypipe("reject", "cid", "bob")
     assert "dull [red]" in raypipe("rejections", "list").stdout
