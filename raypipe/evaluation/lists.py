@@ -85,7 +85,7 @@ def check_sources(names: Sequence[str], config: RunConfig) -> tuple[str, ...]:
     for name in names:
         if name in BLENDS and name not in available:
             raise ConfigError(
-                f"source {name}: this config has none; set blend.method, as "
+                f"source {name}: this config does not blend; set blend.method, for example "
                 f"--set blend.method={name}"
             )
         if name not in (LADDER, *BLENDS):
@@ -100,12 +100,12 @@ def _check_source(
     if name not in known:
         whole = (LADDER, *BLENDS)
         possible = known if joined else (*known, *whole)
-        expected = f"known: {', '.join(whole)}, and {', '.join(known)}, also joined by +"
+        expected = f"known: {', '.join(whole)}, and {', '.join(known)}; join several with +"
         raise ConfigError(f"no source {name!r}; {did_you_mean(name, possible, expected)}")
     if name not in available:
         raise ConfigError(
-            f"source {name}: this config trains no model; set sources.factors.algorithm, as "
-            "--set sources.factors.algorithm=TruncatedSVD"
+            f"source {name}: this config trains no model; set sources.factors.algorithm, for "
+            "example --set sources.factors.algorithm=TruncatedSVD"
         )
 
 

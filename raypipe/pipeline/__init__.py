@@ -1,1 +1,1 @@
-"""One night: read, decide, make lists, check, publish; and what it will cost."""
+"""One night: read, decide, make lists, check, publish; and the prediction of its cost."""

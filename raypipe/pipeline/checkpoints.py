@@ -1,4 +1,4 @@
-"""Checkpoints for a second start: ladder, cut and shards; and the tables made of the shards."""
+"""Checkpoints of a run that is started again: ladder, shards, and the tables made of shards."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from raypipe.storage.runs.staging import Staging
 
 Shard = tuple[int, int]
 
-#: The tables of a shard that are published, and what their second account is called there.
+#: The tables of a shard that are published, and the name of their second account column.
 PUBLISHED = {"neighbours": NEIGHBOUR, "recommendations": CANDIDATE}
 
 
 def decide_once(staging: Staging, decide: Callable[[], Decision]) -> Decision:
-    """The decision of before a kill, else what ``decide`` returns.
+    """The decision that was stored before a kill, else the result of ``decide``.
 
-    All shards of a run use one ladder, though a measurement may end in other bits elsewhere.
+    All shards of a run use one ladder, even if a second measurement would differ in its last bits.
     """
     path, ranker = staging.scratch / "ladder.json", staging.scratch / "ranker.json"
     if is_file(path):
@@ -39,15 +39,15 @@ def decide_once(staging: Staging, decide: Callable[[], Decision]) -> Decision:
     with disk_errors(f"{path}: cannot be written"):
         if decision.ranker:
             save_ranker(decision.ranker, ranker)
-        write_atomic(path, decision.ladder.to_json().encode())  # last: it says that both are there
+        write_atomic(path, decision.ladder.to_json().encode())  # last: then both files exist
     return decision
 
 
 def cut_once(staging: Staging, memory: int | None, cut: Callable[[], list[Shard]]) -> list[Shard]:
-    """The shards of this run: cut by cost, or as they were cut before a kill.
+    """The shards of this run: those stored before a kill, else the result of ``cut``.
 
-    Costs are measured, so a second start would cut its shards a little differently. Shards that
-    were cut for another ``memory_per_task`` are not used for this one.
+    Costs are measured, so a second start would cut slightly different shards. Stored shards are not
+    used if ``memory_per_task`` has changed.
     """
     path = staging.scratch / "shards.json"
     if is_file(path):
@@ -61,7 +61,7 @@ def cut_once(staging: Staging, memory: int | None, cut: Callable[[], list[Shard]
 
 
 def shard_name(shard: Shard) -> str:
-    """Under which a finished shard is kept."""
+    """Name under which a finished shard is stored."""
     return f"{shard[0]:010d}-{shard[1]:010d}"
 
 

@@ -41,10 +41,10 @@ class Loaded:
     Attributes:
         graph: the follows.
         audience: int32, the accounts that get lists, ascending.
-        rows: number of input rows by what became of them.
-        quarantine: columns.QUARANTINE_SCHEMA.
+        rows: numbers of input rows: read, used, and dropped by reason.
+        quarantine: the bad rows, as columns.QUARANTINE_SCHEMA.
         statistics: of the graph.
-        engine, why_frames: what the frames were read into, and why.
+        engine, why_frames: the frame engine that read the follows, and the reason for it.
     """
 
     graph: FollowGraph
@@ -69,9 +69,12 @@ def load(
     Args:
         accounts: from ``audience.read_accounts``.
         inputs: from ``intake.inputs.open_inputs``.
-        stack: a Ray that is started ends with it.
-        scratch: folder of this run for work in progress; a quarantine that is too large to go on is
-            written there.
+        stack: closes Ray, if it is started here.
+        scratch: folder of this run for work in progress; if there are too many bad rows, the
+            quarantine is written there.
+
+    Raises:
+        TooManyBadRows: more rows are bad than the config allows.
     """
     check_factors(config)
     check_blend(config)
@@ -106,11 +109,11 @@ class NightFilters(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """A night whose shards can be cut and made.
+    """A night that is ready for its shards.
 
     Attributes:
-        context: what every shard needs.
-        model: that was trained; None where the ladder needs none.
+        context: the values that every shard needs.
+        model: the trained factor model; None: the ladder needs none.
         shard_accounts: maximum number of accounts in a shard, for its memory; None: no limit.
     """
 
@@ -130,11 +133,11 @@ def prepare_night(
     """Train the model that the ladder needs, if any, and prepare search and sources.
 
     Args:
-        filters: None: nothing is excluded or rejected.
-        scratch: folder of this run for work in progress; a model trained before a kill is there.
+        filters: None: no exclusions and no rejections.
+        scratch: folder of this run for work in progress; it may hold a model trained before a kill.
 
     Raises:
-        TooLargeError: there is too little memory; nothing is built then.
+        TooLargeError: there is too little memory; raised before the index is built.
     """
     graph, ladder = loaded.graph, ladder_of(decision.ladder.tiers)
     exclusions = filters.exclusions if filters else no_exclusions(graph.accounts)
@@ -161,7 +164,7 @@ class _Frame(NamedTuple):
 
 
 def _read(inputs: InputFiles, engine: FrameEngine, bad_rows: Path | None) -> _Frame:
-    """The follows as read and encoded; the frame itself is let go."""
+    """Read and encode the follows; the frame itself is released."""
     try:
         intake = read_follows(inputs, engine)
     except TooManyBadRows as error:
@@ -177,16 +180,16 @@ def _read(inputs: InputFiles, engine: FrameEngine, bad_rows: Path | None) -> _Fr
 def _train_once(
     graph: FollowGraph, config: RunConfig, kept: Path | None, rejections: Rejections | None
 ) -> FactorModel:
-    """The model of this run: trained, or as it was trained before a kill.
+    """The model of this run: loaded if it was trained before a kill, else trained.
 
-    Shards that were finished before the kill used that model, and the rounding of a training may
-    depend on the number of CPUs.
+    Shards that were finished before the kill used that model. A second training may round
+    differently, depending on the number of CPUs.
     """
     if kept and is_folder(kept):
         try:
             return load_model(kept, verify=True)
         except RunError:
-            # Half written, or torn by a power cut: shards that were made with it may be there.
+            # The model is incomplete after a kill or a power cut. Shards made with it may exist.
             remove_tree(kept)
             remove_tree(kept.parent / "shards", ignore_errors=True)
     model = train(graph, config, memory_available(), rejections)
@@ -196,7 +199,11 @@ def _train_once(
 
 
 def _add_up(rows: dict[str, int]) -> dict[str, int]:
-    """Check that no row is lost; in every run, since it must always hold."""
+    """Check that every input row is counted exactly once; returns the counts.
+
+    Raises:
+        RunError: the counts do not add up.
+    """
     if sum(rows.values()) != 2 * rows["rows_in"]:
         raise RunError(f"rows do not add up: {rows}; this is a defect of raypipe, please report it")
     return rows

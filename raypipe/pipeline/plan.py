@@ -1,4 +1,4 @@
-"""What a night will cost, before it runs: seconds, memory, and the accounts that cost most."""
+"""Predict the cost of a night before it runs: seconds, memory, and the most expensive hubs."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ from raypipe.storage.intake.inputs import open_inputs
 from raypipe.storage.plans import HubRow, Plan, PlanCounts
 from raypipe.storage.records import SimilarityRecord
 
-#: Where there are only degrees: seconds of a CPU to read a row of CSV and number its ids, and of
-#: one thread to put a follow into the graph, and into the index. Measured on 16 and 100 M follows
-#: between UUIDs; fewer take less, as more of them are in the cache.
+#: Rates for plans from degrees, in seconds of one CPU per follow: read a row of CSV and number its
+#: ids; add it to the graph; add it to the index. Measured on 16 and 100 M follows between UUIDs;
+#: smaller networks are faster, since more of them fits into the cache.
 READ_SECONDS = 0.8e-6
 GRAPH_SECONDS = 0.2e-6
 PREPARE_SECONDS = 0.15e-6
-#: And to hold a share of the follows out, with a graph of the others.
+#: The same, to hold out a share of the follows and build a graph of the others.
 HOLD_OUT_SECONDS = 0.2e-6
-#: Bytes of an id where there are none: a UUID, and where it ends.
+#: Bytes of an id for plans from degrees: a UUID and its offset.
 ID_BYTES = 44
 #: Peak memory of a frame while it is read, as a multiple of its size; 1.4 to 3.1 were measured.
 FRAME_PEAK = 2
@@ -50,17 +50,17 @@ _HUBS = 5
 
 
 def plan_night(config: RunConfig, nodes: int, cpus: int, progress: Progress | None = None) -> Plan:
-    """Read and prepare a night, measure a sample of its accounts, and predict the rest.
+    """Plan a night: read and prepare it, measure a sample of its accounts, predict the rest.
 
-    Seconds of read, graph, holdout, prepare and plan are measured, in this process; those of
+    Seconds of read, graph, holdout, prepare and plan are measured in this process; seconds of
     recommend and write are predicted.
 
     Args:
-        nodes: machines that the shards would run on, each like this one.
-        cpus: of each machine.
+        nodes: number of machines for the shards, each like this one.
+        cpus: number of CPUs of each machine.
 
     Raises:
-        RaypipeError: what a run would raise for the same input.
+        RaypipeError: the same error that a run would raise for this input.
     """
     stages = Stages(progress or Silent())
     with ExitStack() as stack:
@@ -112,16 +112,16 @@ def plan_night(config: RunConfig, nodes: int, cpus: int, progress: Progress | No
 def plan_degrees(
     config: RunConfig, degrees: Degrees, nodes: int, cpus: int, progress: Progress | None = None
 ) -> Plan:
-    """The plan of a network of which only the degrees are known.
+    """Plan a night from the degrees of a network alone.
 
-    A part of a network with these degrees is drawn, and searches in it are timed. Reading, graph
-    and index are predicted from rates that were measured elsewhere; hubs have no ids. Where the
-    index is to be built in column blocks, their building is predicted so too, for each shard; that
-    the search of several blocks takes longer than that of one index is not.
+    A part of a random network with these degrees is drawn, and searches in it are timed. Reading,
+    graph and index are predicted from rates that were measured on another machine; hubs have no
+    ids. If the index needs column blocks, the time to build them is predicted from the same rates,
+    for each shard. The plan ignores that searching several blocks takes longer than one index.
 
     Raises:
-        ConfigError: the audience is a list of ids.
-        TooLargeError: ``memory_per_task`` is too little for this network.
+        ConfigError: the audience is a list of ids, or the config blends.
+        TooLargeError: ``memory_per_task`` is too small for this network.
     """
     check_factors(config)
     if config.audience.accounts is not None:
@@ -131,8 +131,8 @@ def plan_degrees(
         )
     if config.blend.blends:
         raise ConfigError(
-            "blend.method: the cost of walks and of a ranker is not known from degrees; plan "
-            "without it: --set blend.method=none"
+            "blend.method: the cost of walks and of a ranker cannot be predicted from degrees; "
+            "plan without it: --set blend.method=none"
         )
     stages = Stages(progress or Silent())
     with stages.stage("plan"):
@@ -188,21 +188,22 @@ def plan_degrees(
 def holdout_of_degrees(
     degrees: Degrees, cost: np.ndarray, config: RunConfig, cpus: int
 ) -> float | None:
-    """Seconds of deciding by holdout which phase leads; None where the ladder is fixed.
+    """Seconds of the hold-out selection of the ladder; None if the ladder is fixed.
 
     Args:
-        cost: float64, of the length of ``degrees.of_follows``, seconds of each account.
+        cost: float64, as long as ``degrees.of_follows``, seconds per account.
     """
     numbers, accounts = degrees.of_follows
-    sizes = segments_if_measured(numbers, config)
-    sizes[numbers < config.audience.min_follows] = -1
-    totals = np.bincount(sizes[sizes >= 0], accounts[sizes >= 0])
+    segments = segments_if_measured(numbers, config)
+    segments[numbers < config.audience.min_follows] = -1
+    totals = np.bincount(segments[segments >= 0], accounts[segments >= 0])
     enough = np.flatnonzero(totals >= MIN_ACCOUNTS)
     if config.ladder == "fixed" or not len(enough):
         return None
     lists = sum(
-        min(1.0, MAX_ACCOUNTS / totals[size]) * float(cost[sizes == size] @ accounts[sizes == size])
-        for size in enough
+        min(1.0, MAX_ACCOUNTS / totals[segment])
+        * float(cost[segments == segment] @ accounts[segments == segment])
+        for segment in enough
     )
     left = 1 - config.evaluation.share
     return float(degrees.follows * (HOLD_OUT_SECONDS + left * PREPARE_SECONDS) + lists / cpus)
@@ -219,18 +220,18 @@ def memory_by_part(
     task_bytes: int | None = None,
     held_out: float | None = None,
 ) -> dict[str, int]:
-    """Bytes that a night holds on one machine, by part.
+    """Bytes of memory of a night on one machine, by part.
 
-    The frame is there while it is read, shared out among the nodes; graph and index are there once
-    on each of them, whatever the number of its workers.
+    The nodes share the frame while it is read. Graph and index are held once per node, whatever the
+    number of its workers.
 
     Args:
-        rows: of the input.
-        id_bytes: of one id.
-        shared_index: of the similarity index, as far as the workers share it.
-        task_bytes: of a worker with column blocks; None where there is one index.
-        held_out: share of the follows, while it is decided which phase leads: a graph of the others
-            is there too, and its index before that of all; None where the ladder is fixed.
+        rows: number of input rows.
+        id_bytes: bytes of one id.
+        shared_index: bytes of the similarity index that workers share.
+        task_bytes: bytes of a worker with column blocks; None: there is one index.
+        held_out: share of the follows that hold-out selection holds out, which adds a graph of the
+            other follows; None: the ladder is fixed.
     """
     return {
         "frame": int(rows * 2 * id_bytes * FRAME_PEAK / nodes),
@@ -245,7 +246,7 @@ def memory_by_part(
 
 
 def memory_of_factors(config: RunConfig, accounts: int, follows: int) -> dict[str, int]:
-    """Bytes that phase 3 takes, by part: of the training, before the shards, and of its model.
+    """Bytes of memory of phase 3, by part: the training, which precedes the shards, and the model.
 
     Example:
         >>> from raypipe.config import load_config
@@ -258,7 +259,7 @@ def memory_of_factors(config: RunConfig, accounts: int, follows: int) -> dict[st
     if not config.sources.factors.trained:
         return {}
     width, _ = shape_of(config)
-    # Factors of all accounts, and once more of those that can be recommended.
+    # Factors of all accounts, and a copy for the accounts that can be recommended.
     return {
         "training": training_bytes(config, accounts, follows),
         "model": 3 * 4 * width * accounts,
@@ -266,7 +267,7 @@ def memory_of_factors(config: RunConfig, accounts: int, follows: int) -> dict[st
 
 
 def sizes_of_degrees(degrees: Degrees, config: RunConfig) -> Sizes:
-    """What the memory depends on; hubs that the config leaves out of the search are left out."""
+    """The sizes that memory depends on, without the hubs that the config leaves out."""
     searched = without_hubs(degrees, config.sources.similar.max_followers)
     numbers, accounts = searched.of_follows
     k = config.sources.similar.neighbours
@@ -282,7 +283,7 @@ def sizes_of_degrees(degrees: Degrees, config: RunConfig) -> Sizes:
 
 
 def costly_hubs(graph: FollowGraph) -> tuple[HubRow, ...]:
-    """The most followed accounts: each adds the square of its followers to the co_follow_pairs.
+    """The most followed accounts: each adds the square of its followers to the co-follow pairs.
 
     Example:
         >>> import pandas as pd
@@ -298,14 +299,14 @@ def costly_hubs(graph: FollowGraph) -> tuple[HubRow, ...]:
 
 
 def hubs_of_degrees(degrees: Degrees) -> tuple[HubRow, ...]:
-    """The most followed accounts, without their ids, which are not known."""
+    """The most followed accounts; their ids are unknown."""
     numbers, accounts = (array[::-1] for array in degrees.of_followers)
     first = np.repeat(numbers, np.minimum(accounts, _HUBS))[:_HUBS]
     return _hubs([None] * len(first), first, degrees.co_follow_pairs)
 
 
 def similarity_of_degrees(degrees: Degrees, limit: int | None) -> SimilarityRecord:
-    """What the limit on hubs leaves out; the share of the neighbours that is found is not known."""
+    """What the limit on hubs leaves out; the recall of the search is unknown."""
     numbers, accounts = degrees.of_followers
     left_out = 0 if limit is None else int(accounts[numbers > limit].sum())
     share = without_hubs(degrees, limit).co_follow_pairs / degrees.co_follow_pairs
@@ -325,7 +326,7 @@ def _in_this_process(_: float) -> Runner:
 
 
 def _shared_index(search: NeighbourSearch | None) -> Sequence[np.ndarray]:
-    """What the tasks of a machine share to find neighbours, besides the graph."""
+    """The arrays besides the graph that the tasks of a machine share to find neighbours."""
     if search is None:
         return ()
     if not isinstance(search.index, ColumnBlocks):
@@ -349,7 +350,7 @@ def _hubs(
 def _seconds(
     before: dict[str, float], one_cpu: float, recommend: float, write: float
 ) -> dict[str, float]:
-    """Seconds by stage, and of all of them together."""
+    """Seconds by stage, and their total."""
     seconds = {
         **before,
         "recommend_on_one_cpu": one_cpu,

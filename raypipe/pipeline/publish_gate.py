@@ -1,7 +1,7 @@
-"""The gate: lists that show an excluded candidate are not published.
+"""The publish gate: refuses lists that contain an excluded candidate.
 
-The written files are joined with the follows and with the input of each filter, not with the
-exclusions that the night made of these inputs.
+It joins the written files with the follows and with the input of each filter. It does not use the
+exclusions that the night derived from these inputs, so that it checks them independently.
 """
 
 from __future__ import annotations
@@ -20,24 +20,24 @@ from raypipe.recommend.filters.inputs import Filters
 from raypipe.storage.data_files import read_parquet
 from raypipe.storage.runs.manifest import PartRecord
 
-#: Maximum number of recommendations that a message names.
+#: Maximum number of recommendations that an error message names.
 _NAMED = 3
 
 
 def check_lists(
     folder: Path, parts: Sequence[PartRecord], graph: FollowGraph, filters: Filters
 ) -> int:
-    """Join every recommendation with the follows and with every filter.
+    """Check every recommendation against the follows and every filter.
 
     Args:
         folder: of the run.
-        parts: of its recommendations, as ``runs.parts.write_parts`` returned them.
+        parts: of its recommendations, from ``runs.parts.write_parts``.
 
     Returns:
-        Number of recommendations that were checked.
+        Number of checked recommendations.
 
     Raises:
-        LeakError: at least one of them must not be shown; the message names the first ones.
+        LeakError: at least one recommendation must not be shown; the message names the first ones.
     """
     every = np.arange(graph.accounts, dtype=np.int32)
     checked = 0
@@ -60,11 +60,11 @@ def check_lists(
 
 
 def _refuse(why: str, hit: np.ndarray, table: pa.Table) -> None:
-    places = np.flatnonzero(hit)
-    if len(places):
-        first = table.take(places[:_NAMED]).to_pylist()
+    rows = np.flatnonzero(hit)
+    if len(rows):
+        first = table.take(rows[:_NAMED]).to_pylist()
         named = ", ".join(f"{row[CANDIDATE]!r} to {row[ACCOUNT]!r}" for row in first)
         raise LeakError(
-            f"{len(places):,} recommendations must not be shown: {named}: the recommended account "
+            f"{len(rows):,} recommendations must not be shown: {named}: the recommended account "
             f"{why}; nothing was published; this is a defect of raypipe, please report it"
         )

@@ -36,7 +36,7 @@ from raypipe.storage.runs.store import RunStore
 
 @dataclass(frozen=True)
 class NightResult:
-    """The finished run, and whether this call made or published it."""
+    """The result of a night: the finished run, and whether this call made or published it."""
 
     run: Run
     new: bool
@@ -54,10 +54,10 @@ class NightResult:
 def run_night(
     config: RunConfig, store: RunStore, date: str, progress: Progress | None = None
 ) -> NightResult:
-    """Turn the follows that ``config`` names into published recommendations.
+    """Make and publish the recommendations of one night.
 
-    A second call with the same date, config and input finds the first one's run and changes
-    nothing. After a kill, it goes on from the shards that were finished.
+    A second call with the same date, config and input returns the existing run and changes nothing.
+    After a kill, the next call continues with the shards that are not finished.
 
     Args:
         date: of the run, as ``2026-03-01``.
@@ -69,20 +69,20 @@ def run_night(
     stages = Stages(progress or Silent())
     with store.lock():
         checked = check_inputs(config, store, date, stages)
-        found = store.find(name, checked.digest)
-        if found and store.was_published(found):
-            return NightResult(found, new=False)
-        if found is None:
+        run = store.find(name, checked.digest)
+        if run and store.was_published(run):
+            return NightResult(run, new=False)
+        if run is None:
             staging = store.open_staging(name, checked.digest)
             facts = _make_run(config, checked, staging, stages)
             facts = _count_late_events(config, checked, store, facts)
             stages.progress.stage("publish")
-            found = store.finish(staging, facts)
-        return NightResult(store.publish(found), new=True)
+            run = store.finish(staging, facts)
+        return NightResult(store.publish(run), new=True)
 
 
 def _make_run(config: RunConfig, checked: Checked, staging: Staging, stages: Stages) -> RunFacts:
-    """All steps from the input to the files of a run that may be published."""
+    """All steps from the input to the checked files of a run."""
     with ExitStack() as stack:
 
         def run_on(seconds: float) -> Runner:
@@ -105,10 +105,10 @@ def _make_run(config: RunConfig, checked: Checked, staging: Staging, stages: Sta
 def _count_late_events(
     config: RunConfig, checked: Checked, store: RunStore, facts: RunFacts
 ) -> RunFacts:
-    """The facts with the number of rejections since the check, which readers filter live.
+    """Add the number of rejections since the check; lookups apply these rejections live.
 
     Raises:
-        FeedbackError: the store cannot be read any more; nothing is published then.
+        FeedbackError: the store can no longer be read; nothing is published then.
     """
     with closing(feedback_store(config, store)) as feedback:
         since = feedback.watermark() - checked.filters.rejections.watermark

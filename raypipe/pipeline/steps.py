@@ -46,7 +46,7 @@ class Checked(NamedTuple):
         accounts: ids of the audience; None: every account.
         inputs: the files of follows.
         filters: the filters and rejections, as read.
-        digest: of everything that the lists depend on, besides date and config.
+        digest: of everything that the lists depend on besides date and config.
     """
 
     accounts: pa.Array | None
@@ -62,8 +62,9 @@ class ShardPlan(NamedTuple):
         shards: ranges of the audience.
         cost: predicted seconds of each account.
         run_shards: runs a function on shards, here or over Ray.
-        cpus: number of shards at a time.
-        why_cluster, why_blocks: for the user; blocks are None where there is one index.
+        cpus: number of shards that run at a time.
+        why_cluster: where the shards run and the reason, as a message to the user.
+        why_blocks: the cost of column blocks, as a message to the user; None: one index.
     """
 
     shards: list[Shard]
@@ -80,16 +81,16 @@ class ShardPlan(NamedTuple):
 
 
 class SearchReport(NamedTuple):
-    """What the limits on hubs and intermediaries have left out."""
+    """What the limits on hubs and intermediaries left out."""
 
     similarity: SimilarityRecord
     walks: dict[str, WalkRecord]
 
 
 def check_inputs(config: RunConfig, store: RunStore, date: str, stages: Stages) -> Checked:
-    """Open the inputs and check them, before anything is computed."""
+    """Open and check the inputs, before anything is computed."""
     with stages.stage("check"):
-        sources_of(config)  # raises for a source of the user's own that cannot be used
+        sources_of(config)  # raises if a user's own source cannot be used
         accounts = read_accounts(config.audience)
         inputs = open_inputs(config.input)
         filters = read_filters(config, store, date)
@@ -115,7 +116,7 @@ def select_ladder(
     staging: Staging,
     stages: Stages,
 ) -> Decision:
-    """The ladder, by hold-out where the config asks for it; after a kill, as it was selected."""
+    """Select the ladder; after a kill, the ladder that was selected before."""
     graph, audience = loaded.graph, loaded.audience
     return decide_once(
         staging,
@@ -130,7 +131,7 @@ def plan_shards(
     staging: Staging,
     stages: Stages,
 ) -> ShardPlan:
-    """Measure the cost of a sample, and cut the audience; after a kill, as it was cut."""
+    """Measure the cost of a sample and cut the audience into shards; after a kill, as before."""
     context = prepared.context
     with stages.stage("plan"):
         run_shards, cpus, why_cluster = run_on(estimate_cost(context))
@@ -145,11 +146,11 @@ def plan_shards(
 
 
 def recommend(context: ShardContext, plan: ShardPlan, staging: Staging, stages: Stages) -> None:
-    """Make the lists of every shard that is not finished yet, and keep them in the staging."""
+    """Make the lists of every unfinished shard, and store them in the staging folder."""
     with stages.stage("recommend", total=plan.seconds):
-        kept = set(staging.shards())
+        finished = set(staging.shards())
         ordered = heaviest_first(plan.shards, plan.cost.accounts)
-        todo = [shard for shard in ordered if shard_name(shard) not in kept]
+        todo = [shard for shard in ordered if shard_name(shard) not in finished]
         for shard in set(plan.shards) - set(todo):
             stages.progress.advance(plan.cost.of(shard))
         for result in plan.run_shards(partial(recommend_shard, context), todo):
@@ -160,7 +161,7 @@ def recommend(context: ShardContext, plan: ShardPlan, staging: Staging, stages: 
 def report_search(
     config: RunConfig, graph: FollowGraph, context: ShardContext, stages: Stages
 ) -> SearchReport:
-    """What the limits on hubs and intermediaries have left out, of the sources in use."""
+    """What the limits on hubs and intermediaries left out, for the sources on the ladder."""
     hubs = context.search and context.search.hubs_left_out
     with stages.stage("recall") if hubs else nullcontext():
         similarity = similarity_facts(graph, context, config)

@@ -1,4 +1,4 @@
-"""The last steps of a night: write the run's files, check the lists, report the facts."""
+"""The last steps of a night: write the files of the run, check the lists, report the facts."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Computed(NamedTuple):
 
 
 def write_run(config: RunConfig, night: Computed, staging: Staging, stages: Stages) -> Parts:
-    """Write the files of the run into its staging; returns the parts of the lists, by table."""
+    """Write the files of the run into its staging folder; returns the parts of each table."""
     loaded, names = night.loaded, tuple(sources_of(config))
     model, ranker = night.prepared.model, night.prepared.context.lists.blend.ranker
     with stages.stage("write"):
@@ -100,10 +100,10 @@ def _save_filters(night: NightFilters, staging: Staging) -> None:
 
 
 def check_at_the_gate(night: Computed, parts: Parts, staging: Staging, stages: Stages) -> int:
-    """Join the written lists with every exclusion; returns the number of recommendations.
+    """Check the written lists at the publish gate; returns the number of recommendations.
 
     Raises:
-        LeakError: one of them must not be shown.
+        LeakError: at least one recommendation must not be shown.
     """
     with stages.stage("gate"):
         graph, filters = night.loaded.graph, night.filters.filters
@@ -122,7 +122,7 @@ def run_facts(
     """The facts that the manifest reports.
 
     Args:
-        at_the_gate: number of recommendations that were checked.
+        at_the_gate: number of recommendations that the gate checked.
     """
     plan, read = night.plan, night.checked.filters
     predicted, actual = _predicted_and_actual(

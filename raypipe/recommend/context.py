@@ -1,4 +1,4 @@
-"""The context of shards: the values that every shard of a night needs, made once."""
+"""The shard context: the values that every shard of a night needs, made once."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ class FollowSides(NamedTuple):
 
 @dataclass(frozen=True)
 class PreparedSource:
-    """A source that is ready for shards.
+    """A source after its first step, ready for shards.
 
     Attributes:
-        index: its position among the sources of the config, by which shards name it.
-        needs_neighbours: it is called with the neighbours of the accounts.
+        index: its position among the sources of the config; tables of shards refer to it.
+        needs_neighbours: True if it is called with the neighbours of the accounts.
         source: retrieves the candidates.
     """
 
@@ -58,10 +58,10 @@ class BlendRules:
     """How the candidates of several sources become one list.
 
     Attributes:
-        weights: of each source in rank fusion, by name.
+        weights: weight of each source in rank fusion, by name.
         candidates_per_source: number of best candidates taken from each source.
         max_share: largest share of a list that one source may fill (numerator, denominator).
-        graph_features: the graph, as a ranker sees it; None: there is no learned blend.
+        graph_features: features of the graph for a ranker; None: there is no learned blend.
         ranker: of the learned blend; None: there is none.
     """
 
@@ -74,12 +74,12 @@ class BlendRules:
 
 @dataclass(frozen=True)
 class ListRules:
-    """How lists are made.
+    """The rules by which lists are made.
 
     Attributes:
-        ladder: which of the sources lead, by number of follows.
+        ladder: the leading sources, by number of follows.
         per_account: maximum length of a list.
-        min_followers: a candidate has at least this number of followers.
+        min_followers: minimum number of followers of a candidate.
         blend: how sources are blended.
     """
 
@@ -98,8 +98,8 @@ class ShardContext:
         accounts: int32, the audience, ascending; a shard is a range of positions in it.
         exclusions: the candidates that must not be shown, besides followees.
         search: finds neighbours; None: no source on the ladder needs them.
-        sources: those that are ready, by name.
-        lists: how lists are made of their candidates.
+        sources: the prepared sources, by name.
+        lists: how lists are made from their candidates.
     """
 
     follows: FollowSides
@@ -123,7 +123,7 @@ class ShardContext:
 
 
 class NightInputs(NamedTuple):
-    """What is known of a night before its shards.
+    """The inputs of a night from which its shard context is made.
 
     Attributes:
         graph: the follows.
@@ -141,7 +141,7 @@ class NightInputs(NamedTuple):
 
     @property
     def model_bytes(self) -> int:
-        """Bytes that the factors of the model take once more, for the accounts to be retrieved."""
+        """Bytes of the copy of the model's factors that the source retrieves from."""
         return 0 if self.model is None else self.model.factors.followee_factors.nbytes
 
 
@@ -166,8 +166,8 @@ def sides_of(graph: FollowGraph) -> FollowSides:
 
 
 def prepare_sources(inputs: NightInputs, config: RunConfig) -> dict[str, PreparedSource]:
-    """The first step of every source: those that can be prepared from these inputs, by name."""
-    given = SourceInputs(
+    """Run the first step of every source that these inputs suffice for; by name."""
+    source_inputs = SourceInputs(
         config.candidates.min_followers,
         inputs.exclusions.globally_excluded,
         inputs.rejections,
@@ -178,7 +178,7 @@ def prepare_sources(inputs: NightInputs, config: RunConfig) -> dict[str, Prepare
         name: PreparedSource(
             source.index,
             source.spec.needs_neighbours,
-            source.spec.prepare(inputs.graph, source.section, given),
+            source.spec.prepare(inputs.graph, source.section, source_inputs),
         )
         for name, source in sources_of(config).items()
         if (inputs.model is not None if source.spec.needs_model else source.ready)
@@ -191,11 +191,11 @@ def list_rules(
     graph: FollowGraph | None = None,
     ranker: Ranker | None = None,
 ) -> ListRules:
-    """How lists are made with this config.
+    """The rules by which this config makes lists.
 
     Args:
-        graph: the follows, where the learned blend is to be made.
-        ranker: of the learned blend, where it is trained.
+        graph: the follows; needed for a learned blend only.
+        ranker: of the learned blend; None: not trained.
     """
     learns = config.blend.method == LEARNED_RANKER
     blend = BlendRules(
@@ -210,6 +210,6 @@ def list_rules(
 
 
 def _graph_features(graph: FollowGraph, config: RunConfig) -> GraphFeatures:
-    """The graph as a ranker sees it, walked through as the sources of two steps do."""
+    """Features of the graph, with the intermediary limits of the sources that walk two steps."""
     limits = dict(walk_limits(config).values())
     return GraphFeatures.of(graph, limits.get("followees"), limits.get("followers"))

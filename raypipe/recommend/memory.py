@@ -1,4 +1,4 @@
-"""The memory of a task, predicted from the graph; a night that does not fit is refused.
+"""Predict the memory of a task from the graph, and refuse a night that does not fit.
 
 A task holds its imports and a batch of candidates (TASK_BYTES), the lists of its shard, and the
 similarity index: either the whole index, which all tasks of a machine share, or the index of one
@@ -40,11 +40,11 @@ _BUILDING = 84
 _COUNTERS = 5
 #: Bytes per candidate of an account with more candidates than TASK_BYTES allows for.
 _CANDIDATE, _CANDIDATES = 40, 2_000_000
-#: Bytes of a blend: per candidate of a batch, its scores, ranks and features, twice; per account of
-#: the graph, positions of candidates and counters of walks.
-_BLENDED, _AROUND = 800, 32
-#: A shard of fewer accounts is not worth a task: one index must leave room for their lists.
-_FEWEST = 10_000
+#: Bytes of a blend: per candidate of a batch (scores, ranks and features, twice) and per account of
+#: the graph (positions of candidates, counters of walks).
+_PER_CANDIDATE, _PER_ACCOUNT = 800, 32
+#: Minimum number of accounts in a shard of one index; a task for fewer accounts is not worth it.
+_MIN_SHARD_ACCOUNTS = 10_000
 
 
 class Sizes(NamedTuple):
@@ -143,7 +143,7 @@ def room_of_a_task(sizes: Sizes, audience: int, config: RunConfig) -> Room:
     if config.blend.blends:
         free -= blend_bytes(sizes.accounts, config)
     lists = (free - index_bytes(sizes) - _COUNTERS * sizes.following) // per_list
-    if not sizes.following or lists >= min(audience, _FEWEST):
+    if not sizes.following or lists >= min(audience, _MIN_SHARD_ACCOUNTS):
         return Room(None, max(1, lists))
     free -= 4 * sizes.accounts
     so_far = _bytes_so_far(config)
@@ -167,7 +167,7 @@ def refuse_what_is_too_large(fit: Fit, available: float, config: RunConfig) -> N
         available: free bytes; the graph is in memory already.
 
     Raises:
-        TooLargeError: it has not.
+        TooLargeError: it has too little.
     """
     if fit.bytes_here <= available:
         return
@@ -175,7 +175,7 @@ def refuse_what_is_too_large(fit: Fit, available: float, config: RunConfig) -> N
     memory = config.memory_per_task
     if fit.blocks and memory is not None:
         raise TooLargeError(
-            f"a task of memory_per_task {size(memory)} takes {needed} besides its "
+            f"a task with memory_per_task {size(memory)} takes {needed} besides its "
             f"imports, and {free} are free on this machine; set a smaller memory_per_task, or use "
             "a larger machine"
         )
@@ -215,7 +215,7 @@ def blend_bytes(accounts: int, config: RunConfig) -> int:
     sources = sources_of(config).values()
     weighted = sum(source.section.weight > 0 for source in sources)
     candidates = BLENDED * blend_length(config) * weighted
-    return _BLENDED * candidates + _AROUND * accounts
+    return _PER_CANDIDATE * candidates + _PER_ACCOUNT * accounts
 
 
 def blocks_needed(sizes: Sizes, block: int) -> int:

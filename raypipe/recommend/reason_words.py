@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 
-#: How a reason starts that names accounts.
+#: Start of every reason that names accounts.
 NAMING = "followed by "
-#: What it becomes where it would name an account that must not be shown: true, and without names.
+#: Replaces a reason that would name an account which must not be shown.
 NAMELESS = "followed by someone you follow"
 
 _AFTER_FIRST = (", ", " and ")
@@ -14,7 +14,7 @@ _OTHERS = re.compile(r" and (1 other|[0-9]+ others) you follow")
 
 
 def is_named(reason: str, account: str) -> bool:
-    """Does the reason name the account? An id may hold any text, words of a reason too.
+    """True if the reason names the account. Ids may hold any text, also words of a reason.
 
     Example:
         >>> is_named("followed by ann, whom you follow", "ann")

@@ -1,6 +1,6 @@
-"""The reason of a recommendation in words, from the graph alone, whatever its source.
+"""Reasons of recommendations, derived from the graph alone, whatever their source.
 
-A night keeps four small columns per entry; they become one sentence when a run is published.
+A shard stores four small columns per entry; they become one sentence when the run is written.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from raypipe.recommend.reason_words import NAMING
 
 
 class Reason(IntEnum):
-    """How a candidate is connected to an account; the first that holds, strongest first."""
+    """Links between an account and a candidate, strongest first; the first that holds is given."""
 
     FOLLOWS_YOU = 0
     FOLLOWED_BY = 1
@@ -89,8 +89,8 @@ def reasons_of(
         >>> asked = Asked(np.array([a]), np.array([a]), graph.followees, nobody)
         >>> lists = np.array([2]), np.array([[d, x]], np.int32)
         >>> sides = graph.followees, graph.followers
-        >>> found = reasons_of(asked, *lists, no_neighbours(1, 0), *sides, np.zeros(5, np.uint8))
-        >>> sentences(found, graph.ids).to_pylist()
+        >>> reasons = reasons_of(asked, *lists, no_neighbours(1, 0), *sides, np.zeros(5, np.uint8))
+        >>> sentences(reasons, graph.ids).to_pylist()
         ['followed by b and c, whom you follow', 'popular']
     """
     ties = ties_of(asked, counts, codes, near, followees, followers, globally_excluded)
@@ -102,15 +102,15 @@ def reasons_of(
 
 
 def sentences(reasons: Reasons, ids: pa.Array) -> pa.Array:
-    """large_string: the reasons in words.
+    """large_string: the reasons as sentences.
 
     Args:
         ids: of all accounts, by index.
 
     Example:
         >>> first, second = np.array([-1, 0, 0, 0, 0]), np.array([-1, -1, 1, 1, 1])
-        >>> some = Reasons(np.array([0, 1, 1, 1, 1]), first, second, np.array([0, 0, 0, 1, 12]))
-        >>> for sentence in sentences(some, pa.array(["ann", "bob"])):
+        >>> reasons = Reasons(np.array([0, 1, 1, 1, 1]), first, second, np.array([0, 0, 0, 1, 12]))
+        >>> for sentence in sentences(reasons, pa.array(["ann", "bob"])):
         ...     print(sentence)
         follows you
         followed by ann, whom you follow

@@ -1,4 +1,4 @@
-"""The neighbour search: the follows that it reads, their memory, the neighbours that it finds."""
+"""The neighbour search: the follows that it reads, its memory, and the neighbours that it finds."""
 
 from __future__ import annotations
 
@@ -45,10 +45,10 @@ class NeighbourSearch:
         Args:
             followees: the accounts that every account follows, hubs too.
         """
-        asked = accounts, self.neighbours, self.threshold
+        query = accounts, self.neighbours, self.threshold
         if self.hubs_left_out:
-            return capped_neighbours(self.index, followees, *asked)
-        return neighbours_in(self.index, *asked)
+            return capped_neighbours(self.index, followees, *query)
+        return neighbours_in(self.index, *query)
 
 
 class SearchedGraph(NamedTuple):
@@ -69,7 +69,7 @@ class SearchedGraph(NamedTuple):
 def searched_graph(
     graph: FollowGraph, audience: int, config: RunConfig, available: float
 ) -> SearchedGraph:
-    """The follows that the search reads, if their index is not too large to be built.
+    """The follows that the search reads, after checking that their index fits into memory.
 
     Args:
         audience: number of accounts that get lists.

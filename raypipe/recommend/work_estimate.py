@@ -1,4 +1,4 @@
-"""Estimated cost of each account, before anything is timed."""
+"""Estimated cost of each account, without measuring."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from raypipe.recommend.context import ShardContext
 from raypipe.recommend.ladder import FILL_UP, LEARNED_RANKER, Tier, tiers_of
 from raypipe.recommend.search import NeighbourSearch
 
-#: Nanoseconds that the ranker takes for a candidate, features included.
+#: Nanoseconds of the ranker per candidate, including its features.
 _RANKED_NS = 1100.0
-#: Nanoseconds that an entry of a list takes, its reason included.
+#: Nanoseconds per entry of a list, including its reason.
 _ENTRY_NS = 300.0
 
 
 def estimate_ns(context: ShardContext, names: Collection[str] | None = None) -> np.ndarray:
-    """float64[audience]: nanoseconds of each account, on a machine that may not be this one.
+    """float64[audience]: estimated nanoseconds per account, from rates of another machine.
 
     Args:
-        names: sources that make a list of every account; None: those of a night, which searches
-            the neighbours of all accounts, and calls the sources that lead on the ladder.
+        names: sources that are called for every account; None: as in a night, which searches the
+            neighbours of all accounts and calls the sources that lead on the ladder.
     """
     accounts, lists = context.accounts, context.lists
     estimate = np.zeros(len(accounts))
@@ -50,17 +50,17 @@ def _search_ns(search: NeighbourSearch) -> np.ndarray:
 
 
 def _calls(tier: Tier, name: str) -> bool:
-    """True if a tier calls a source for every account; a source that fills up is mostly not."""
+    """True if a tier calls a source for every account; a source that fills up is rarely called."""
     return name == tier.sources[0] if tier.how == FILL_UP else name in tier.sources
 
 
 def blend_ns(tier: Tier, candidates_per_source: int) -> float:
-    """Nanoseconds of scoring the candidates of one account on this tier together."""
+    """Nanoseconds in which a blend scores the candidates of one account on this tier."""
     if tier.how != LEARNED_RANKER:
         return 0.0
     return _RANKED_NS * len(tier.sources) * candidates_per_source
 
 
 def list_ns(length: int) -> float:
-    """Nanoseconds of making a list of this length and its reasons, besides the search."""
+    """Nanoseconds in which a list of this length and its reasons are made, without the search."""
     return _ENTRY_NS * length

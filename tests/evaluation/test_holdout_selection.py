@@ -221,7 +221,7 @@ def test_the_table_is_what_evaluate_measures(graph):
     [({"shards": 7}, 7, 0), ({"memory_per_task": "300.02MB"}, 3, 2)],
 )
 def test_the_same_however_it_is_cut(settings, shards, blocks, cap, graph, monkeypatch):
-    monkeypatch.setattr("raypipe.recommend.memory._FEWEST", 260)
+    monkeypatch.setattr("raypipe.recommend.memory._MIN_SHARD_ACCOUNTS", 260)
     capped = {"sources.similar.max_followers": cap}
     expected, _ = chosen(graph, **capped)
     seen = []

@@ -241,7 +241,7 @@ def test_the_objective_of_a_sweep_is_the_mean_of_the_lists():
 
 KNOWN = (
     "known: ladder, rank_fusion, learned_ranker, and similar, popular, factors, follow_back, "
-    "two_hop, co_followed, also joined by +"
+    "two_hop, co_followed; join several with +"
 )
 
 
@@ -266,8 +266,8 @@ def test_factors_without_a_model_are_refused_with_the_cure():
     with pytest.raises(ConfigError) as error:
         check_sources(["factors+popular"], RunConfig())
     assert str(error.value) == (
-        "source factors: this config trains no model; set sources.factors.algorithm, as --set "
-        "sources.factors.algorithm=TruncatedSVD"
+        "source factors: this config trains no model; set sources.factors.algorithm, for example "
+        "--set sources.factors.algorithm=TruncatedSVD"
     )
     trained = load_config(None, {"sources.factors.algorithm": "SVD"})
     assert check_sources(["factors+popular"], trained) == ("factors+popular",)

@@ -210,7 +210,7 @@ MEMORY = ("400MB", "300.08MB", "300.05MB", "300.014MB")
 @pytest.mark.parametrize("cap", [None, CAP])
 def test_column_blocks_give_the_same_bytes(cap, follows, store, local_ray, monkeypatch):
     """Whatever a task may hold, with and without Ray, with and without a cap on hubs."""
-    monkeypatch.setattr("raypipe.recommend.memory._FEWEST", 300)
+    monkeypatch.setattr("raypipe.recommend.memory._MIN_SHARD_ACCOUNTS", 300)
     settings = {"similar__max_followers": cap}
     expected = run_night(config_for(follows, **settings), store, DATE).run
     blocks = []
@@ -251,7 +251,7 @@ def test_a_graph_that_does_not_fit_on_this_machine_is_refused(follows, store, mo
     monkeypatch.setattr("raypipe.pipeline.load.memory_available", lambda: 40_000)
     with pytest.raises(TooLargeError, match=r"up to 48\.9KB while .* 40\.0KB are free on this"):
         run_night(config_for(follows), store, DATE)
-    with pytest.raises(TooLargeError, match=r"a task of memory_per_task 300\.1MB takes 80\.0KB"):
+    with pytest.raises(TooLargeError, match=r"a task with memory_per_task 300\.1MB takes 80\.0KB"):
         run_night(config_for(follows, memory_per_task="300.08MB"), store, DATE)
 
 

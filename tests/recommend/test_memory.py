@@ -173,7 +173,7 @@ def test_a_task_that_does_not_fit_on_this_machine_is_refused():
     with pytest.raises(TooLargeError) as error:
         refuse_what_is_too_large(fit, 1_699_000_000, config_of(2_000_000_000))
     assert str(error.value) == (
-        "a task of memory_per_task 2.0GB takes 1.7GB besides its imports, and 1.7GB are free on "
+        "a task with memory_per_task 2.0GB takes 1.7GB besides its imports, and 1.7GB are free on "
         "this machine; set a smaller memory_per_task, or use a larger machine"
     )
 

@@ -1,1 +1,1 @@
-"""What a night will cost, measured on a sample of its own accounts."""
+"""The predicted cost of a night, measured on a sample of its accounts."""

@@ -1,4 +1,4 @@
-"""What each account will cost: measured on a sample, before the shards are cut."""
+"""Predicted cost of each account, measured on a sample before the shards are cut."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from raypipe.recommend.search import NeighbourSearch
 from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.work_estimate import estimate_ns
 
-#: Rows of Parquet that are made of checkpoints, written and hashed per second; with UUIDs.
+#: Rows of Parquet that are made from checkpoints, written and hashed per second, with UUIDs.
 ROWS_WRITTEN_PER_SECOND = 1e6
 #: Number of classes of equal estimated cost to draw from: a few accounts can cost as much
 #: as all others, and an even draw would miss them.
 CLASSES = 8
-#: Number of accounts of a class measured at first; then four times as many, while that is fast.
+#: Size of the first sample of a class; each further sample is four times as large.
 _SAMPLE = 64
 #: Seconds of measuring, for all classes together, after which no larger sample is drawn.
 ENOUGH_SECONDS = 0.5
@@ -33,15 +33,15 @@ _BUILDING_SHARE = 0.1
 
 
 def estimate_cost(context: ShardContext) -> float:
-    """Seconds of one CPU that the night will take, as on the machine that the steps were timed on.
+    """Seconds of one CPU for the lists of a night, from rates measured on another machine.
 
-    Comes at once, and is right within a factor of about two on another one.
+    Takes no time, and is accurate within a factor of about two.
     """
     return float(estimate_ns(context).sum()) * 1e-9
 
 
 def write_seconds(accounts: int, config: RunConfig) -> float:
-    """Seconds that the driver takes to write the lists of these accounts, all of them full.
+    """Seconds in which the driver writes full lists of this number of accounts.
 
     Example:
         >>> write_seconds(1_000_000, RunConfig())
@@ -55,23 +55,23 @@ class Cost(NamedTuple):
     """Predicted seconds of one CPU.
 
     Attributes:
-        accounts: float64[audience], of each account.
-        building: of each shard besides, where it has to build column blocks; else 0.
+        accounts: float64[audience], seconds of each account.
+        building: seconds that each shard takes to build column blocks; 0 if there are none.
     """
 
     accounts: np.ndarray
     building: float
 
     def of(self, shard: tuple[int, int]) -> float:
-        """Of a shard: a range of the audience."""
+        """Predicted seconds of a shard, which is a range of the audience."""
         return float(self.accounts[slice(*shard)].sum()) + self.building
 
 
 def measure_cost(context: ShardContext, seed: int) -> Cost:
-    """What each account of the audience will take.
+    """Predict the seconds of each account of the audience.
 
-    The accounts are put into classes of equal total estimated work; in each class the seconds per
-    unit of estimate are measured on a random sample, drawn with the config's seed.
+    The accounts are grouped into classes of equal total estimated work. In each class, the seconds
+    per unit of the estimate are measured on a random sample.
 
     Source:
         The separate ratio estimator of Cochran (1977), "Sampling Techniques", chapter 6.
@@ -99,13 +99,13 @@ def measure_cost(context: ShardContext, seed: int) -> Cost:
 def cut_shards(
     cost: Cost, cpus: int, shards: int | None, shard_accounts: int | None
 ) -> list[tuple[int, int]]:
-    """Ranges of the audience: of similar cost, as many to each CPU, none too large for its memory.
+    """Cut the audience into ranges of similar cost, the same number for each CPU.
 
-    Every shard of column blocks costs their building besides, so there are no more shards than
-    CPUs, unless memory or time asks for more.
+    With column blocks, every shard also builds all blocks, so there are no more shards than CPUs
+    unless memory or time requires more.
 
     Args:
-        shards: their number, where the config sets it.
+        shards: number of shards that the config sets; None: by cost.
         shard_accounts: maximum number of accounts in a shard; None: no limit.
     """
     seconds = max(SHARD_SECONDS, cost.building / _BUILDING_SHARE)
@@ -116,7 +116,7 @@ def cut_shards(
 def reason_of_blocks(
     search: NeighbourSearch | None, cost: Cost, shards: list[tuple[int, int]], memory: int | None
 ) -> str | None:
-    """What column blocks cost this night, in words for the user; None for one index.
+    """The cost of column blocks, as a message to the user; None if there is one index.
 
     Args:
         memory: ``memory_per_task``.
@@ -132,18 +132,18 @@ def reason_of_blocks(
 
 
 def _seconds_per_unit(context: ShardContext, sample: np.ndarray, estimate: np.ndarray) -> float:
-    size = _SAMPLE
+    count = _SAMPLE
     while True:
-        drawn = sample[:size]
+        drawn = sample[:count]
         seconds = seconds_of(context, drawn)
-        if size >= len(sample) or seconds > ENOUGH_SECONDS / CLASSES:
+        if count >= len(sample) or seconds > ENOUGH_SECONDS / CLASSES:
             return seconds / float(estimate[drawn].sum())
-        size *= 4
+        count *= 4
 
 
 def seconds_of(context: ShardContext, positions: np.ndarray) -> float:
-    """Seconds that some accounts of the audience take, given by their positions in it."""
-    some = replace(context, accounts=np.sort(context.accounts[positions]))
+    """Measured CPU seconds of the accounts at these positions in the audience."""
+    sampled = replace(context, accounts=np.sort(context.accounts[positions]))
     started = time.thread_time()
-    recommend_shard(some, (0, len(positions)))
+    recommend_shard(sampled, (0, len(positions)))
     return time.thread_time() - started

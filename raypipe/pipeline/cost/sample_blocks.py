@@ -1,4 +1,4 @@
-"""What accounts cost where the similarity index is built in column blocks, by every shard anew."""
+"""Measured cost of accounts if every shard builds the similarity index in column blocks."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from raypipe.kernels.tanimoto import no_neighbours
 from raypipe.recommend.context import ShardContext
 from raypipe.recommend.shard import make_lists, recommend_shard
 
-#: Accounts of a class that are measured. All classes share one building of the blocks.
+#: Maximum number of measured accounts of a class. All classes share one building of the blocks.
 _SAMPLE = 1024
 
 
 def rates_in_blocks(
     context: ShardContext, classes: list[np.ndarray], estimate: np.ndarray
 ) -> tuple[list[float], float]:
-    """Measure the building of all blocks, and what comes to it for each account.
+    """Measure the time to build all blocks, and the time of each account in addition.
 
-    Takes as long as it takes a shard to build its blocks.
+    This takes about as long as a shard takes to build its blocks.
 
     Args:
         context: its search is in column blocks.
@@ -36,7 +36,10 @@ def rates_in_blocks(
         estimate: float64[audience].
 
     Returns:
-        Seconds per unit of ``estimate`` in each class, and seconds of building, once for a shard.
+        Seconds per unit of ``estimate`` in each class, and seconds per shard for building.
+
+    Raises:
+        ValueError: the search of the context is not in column blocks.
     """
     search = context.search
     if search is None or not isinstance(search.index, ColumnBlocks):
@@ -45,7 +48,7 @@ def rates_in_blocks(
     k = search.neighbours * (CANDIDATES if search.hubs_left_out else 1)
     samples = [np.sort(members[:_SAMPLE]) for members in classes]
     contexts = [replace(context, accounts=context.accounts[sample]) for sample in samples]
-    asked = [ask(followees, some.accounts) for some in contexts]
+    queries = [ask(followees, sampled.accounts) for sampled in contexts]
     near = [no_neighbours(len(sample), k) for sample in samples]
     tiny = ColumnBlocks(followees, (blocks[-1][-1:],))
     last = len(samples[-1])
@@ -58,22 +61,22 @@ def rates_in_blocks(
         started = time.thread_time()
         block = build_block(followees, rows)
         building += time.thread_time() - started
-        for number, some in enumerate(asked):
+        for number, query in enumerate(queries):
             started = time.thread_time()
-            search_block(followees, block, some, search.threshold, near[number])
+            search_block(followees, block, query, search.threshold, near[number])
             seconds[number] += time.thread_time() - started
     for number, sampled in enumerate(contexts):
         started = time.thread_time()
-        found = near[number]
+        neighbours = near[number]
         if search.hubs_left_out:
-            found = best_candidates(
+            neighbours = best_candidates(
                 context.follows.followees,
                 sampled.accounts,
-                found,
+                neighbours,
                 search.neighbours,
                 search.threshold,
             )
-        make_lists(sampled, (0, len(sampled.accounts)), found)
+        make_lists(sampled, (0, len(sampled.accounts)), neighbours)
         seconds[number] += time.thread_time() - started
     units = [float(estimate[sample].sum()) for sample in samples]
     return [taken / unit for taken, unit in zip(seconds.tolist(), units, strict=True)], building

@@ -1,4 +1,4 @@
-"""What each account will cost, from degrees alone: a part of such a network is drawn and timed."""
+"""Predicted cost of each account from degrees alone, timed on a part of a random network."""
 
 from __future__ import annotations
 
@@ -23,25 +23,26 @@ from raypipe.recommend.sources.registry import sources_of
 from raypipe.recommend.sources.similar import Similar
 from raypipe.recommend.work_estimate import list_ns
 
-#: Six graphs had 3.3 to 9.5 neighbours per account where 10 were wanted, and 6 to 46 of 100.
+#: Each account gets one twin for this number of requested neighbours. Six real graphs had 3.3 to
+#: 9.5 neighbours per account if 10 were requested, and 6 to 46 if 100 were.
 _NEIGHBOURS_PER_TWIN = 4
-#: Accounts of a class, at most.
+#: Maximum number of accounts drawn of a class.
 _SAMPLE = 4096
-#: A network with more accounts is thinned: a part of it takes some 40 bytes for each of them.
+#: A network with more accounts is thinned; the drawn part takes about 40 bytes per account.
 _ACCOUNTS = 1 << 25
-#: Entries of the lists of hubs, and again of all other lists, at 4 bytes each.
+#: Maximum number of entries in the lists of hubs, and in all other lists, at 4 bytes each.
 _ENTRIES = 100_000_000
-#: Follows drawn for accounts and their twins.
+#: Maximum number of follows drawn for accounts and their twins.
 _FOLLOWS = 4_000_000
 
 
 class Sample(NamedTuple):
-    """Accounts to search for, in the part of a network that their searches look at.
+    """A sample of accounts, and the part of a random network that their searches read.
 
     Attributes:
-        context: of that part; its accounts are those of the sample.
-        rows: int64[accounts], the row of ``degrees.of_follows`` that each account is of.
-        share: of the network's accounts, those that have a place in the part.
+        context: of that part; its audience is the sample.
+        rows: int64[accounts], the row of ``degrees.of_follows`` of each account.
+        share: share of the network's accounts that are in the part.
     """
 
     context: ShardContext
@@ -50,48 +51,49 @@ class Sample(NamedTuple):
 
 
 def measure_degrees(degrees: Degrees, config: RunConfig) -> np.ndarray:
-    """Seconds of one CPU that an account with each number of follows will take.
+    """Predicted CPU seconds of an account, by number of follows.
 
-    Numbers of follows are put into classes of equal expected work; the seconds per unit of expected
-    work of each class are measured, as in :func:`raypipe.pipeline.cost.sample.measure_cost`, on
-    accounts of a random network, as far as they look at it. Who is alike is not in the numbers:
-    every account is given a quarter of the neighbours that the config asks for.
+    Numbers of follows are grouped into classes of equal expected work. The seconds per unit of
+    expected work of each class are measured, as in
+    :func:`raypipe.pipeline.cost.sample.measure_cost`, on accounts of the part of a random network
+    that their searches read. Degrees do not tell which accounts are similar, so every account gets
+    a quarter of the neighbours that the config asks for.
 
     Returns:
-        float64, of the length of ``degrees.of_follows``; 0 for those that are not in the audience.
+        float64, as long as ``degrees.of_follows``; 0 for accounts outside the audience.
     """
-    is_asked = degrees.of_follows.numbers >= config.audience.min_follows
+    in_audience = degrees.of_follows.numbers >= config.audience.min_follows
     searched = without_hubs(degrees, config.sources.similar.max_followers)
-    if not is_asked.any() or not searched.follows:
-        return np.where(is_asked, WRITE * 1e-9, 0.0)
+    if not in_audience.any() or not searched.follows:
+        return np.where(in_audience, WRITE * 1e-9, 0.0)
     expected = expected_cost(searched, config)
-    classes = _classes(expected * searched.of_follows.accounts * is_asked)
+    classes = _classes(expected * searched.of_follows.accounts * in_audience)
     # With hubs left out, a search checks its candidates.
     hubs = int(searched is not degrees)
-    sample = draw_sample(searched, np.where(is_asked, classes, -1), config, hubs)
-    # The first call compiles, or loads what was compiled; what every call takes is no account's.
+    sample = draw_sample(searched, np.where(in_audience, classes, -1), config, hubs)
+    # The first call compiles the kernels or loads them. The fixed time of a call is subtracted.
     _, *calls = (seconds_of(sample.context, np.zeros(1, np.int64)) for _ in range(4))
     of_sample = expected_cost(searched, config, sample.share)[sample.rows]
     rates = {}
     for number in np.unique(classes[sample.rows]):
-        those = np.flatnonzero(classes[sample.rows] == number)
-        seconds = seconds_of(sample.context, those)
-        rates[number] = max(seconds - min(calls), 0.1 * seconds) / of_sample[those].sum()
-    # The heaviest may be too heavy to be drawn: the next lighter class stands for them.
+        positions = np.flatnonzero(classes[sample.rows] == number)
+        seconds = seconds_of(sample.context, positions)
+        rates[number] = max(seconds - min(calls), 0.1 * seconds) / of_sample[positions].sum()
+    # The most expensive accounts may be too large to draw; they get the rate of a lighter class.
     timed = np.array(sorted(rates))
-    stands_for = np.maximum(np.searchsorted(timed, classes, side="right") - 1, 0)
-    rate = np.array([rates[number] for number in timed])[stands_for]
-    return np.asarray(expected * rate * is_asked)
+    nearest_timed = np.maximum(np.searchsorted(timed, classes, side="right") - 1, 0)
+    rate = np.array([rates[number] for number in timed])[nearest_timed]
+    return np.asarray(expected * rate * in_audience)
 
 
 def expected_cost(degrees: Degrees, config: RunConfig, share: float = 1.0) -> np.ndarray:
-    """Nanoseconds of an account with each number of follows, on a machine that may not be this one.
+    """Estimated nanoseconds of an account by number of follows, from rates of another machine.
 
     Args:
-        share: of the network's accounts, those that are there at all.
+        share: share of the network's accounts that are in the drawn part.
 
     Returns:
-        float64, of the length of ``degrees.of_follows``.
+        float64, as long as ``degrees.of_follows``.
     """
     followers, followees = _hubs_first(degrees)
     estimate = expected_ns(
@@ -105,10 +107,10 @@ def expected_cost(degrees: Degrees, config: RunConfig, share: float = 1.0) -> np
 
 
 def seconds_of_sources(degrees: Degrees, config: RunConfig) -> np.ndarray:
-    """Seconds of one CPU that the sources of an account with each number of follows take.
+    """Estimated CPU seconds of the sources of an account, by number of follows.
 
-    At rates that were measured elsewhere, for the source that leads with ``ladder: fixed``. The
-    search, and the training of a model, are not included.
+    The rates were measured on another machine, and the estimate is for the source that leads with
+    ``ladder: fixed``. The neighbour search and the training of a model are not included.
     """
     numbers = degrees.of_follows.numbers
     ladder = fixed_ladder(config, config.sources.factors.trained)
@@ -125,26 +127,26 @@ def seconds_of_sources(degrees: Degrees, config: RunConfig) -> np.ndarray:
 def draw_sample(
     degrees: Degrees, classes: np.ndarray, config: RunConfig, hubs_left_out: int = 0
 ) -> Sample:
-    """Draw accounts of each class, and the part of a network that their searches look at.
+    """Draw accounts of each class, and the part of a random network that their searches read.
 
     Equal degrees, configs and seeds give equal networks, on every machine.
 
     Args:
-        classes: of each number of follows; -1 for those that are not to be drawn.
+        classes: class of each number of follows; -1: none of these accounts is drawn.
         hubs_left_out: number of hubs that the search leaves out.
     """
     rng = np.random.default_rng(config.seed)
     sizes, accounts = degrees.of_follows
     followers, followees = _hubs_first(degrees)
     hubs = np.clip(HUBS - np.cumsum(followees) + followees, 0, followees)
-    # Hubs are searched by their bits; a follow of another account adds this number of entries.
-    brings = followers**2.0 @ (followees - hubs) / degrees.follows
+    # Hubs are searched by bits. A follow of any other account adds this mean number of entries.
+    entries_per_follow = followers**2.0 @ (followees - hubs) / degrees.follows
     following = accounts[sizes > 0].sum()
     share = min(
         1.0,
         _ACCOUNTS / following,
         _ENTRIES / (followers @ hubs),
-        _ENTRIES / CLASSES * following / max(1.0, brings * degrees.follows),
+        _ENTRIES / CLASSES * following / max(1.0, entries_per_follow * degrees.follows),
     )
     accounts = _thinned(accounts, share)
     idle = int(accounts[sizes == 0].sum())
@@ -153,24 +155,24 @@ def draw_sample(
         int(accounts.sum()) - idle - 1,
         int(_FOLLOWS / CLASSES * following / degrees.follows),
     )
-    most = np.minimum.reduce(
+    limits = np.minimum.reduce(
         [
             np.full(len(sizes), float(_SAMPLE)),
             np.maximum(4, ENOUGH_SECONDS * 1e9 / CLASSES / expected_cost(degrees, config, share)),
-            _ENTRIES / CLASSES / np.maximum(1, brings * share * sizes),
+            _ENTRIES / CLASSES / np.maximum(1, entries_per_follow * share * sizes),
             _FOLLOWS / CLASSES / np.maximum(1, (twins + 1) * sizes),
         ]
     )
-    places = _choose(accounts, classes, most, twins + 1, rng)
-    rows = np.searchsorted(np.cumsum(accounts), places, side="right")
-    # In the part, accounts without follows come last, and only those of the sample are there.
+    positions = _choose(accounts, classes, limits, twins + 1, rng)
+    rows = np.searchsorted(np.cumsum(accounts), positions, side="right")
+    # In the part, accounts without follows come last, and only those in the sample are included.
     of_sizes = np.repeat(sizes.astype(np.int32), accounts)[idle:]
-    leaders = places[places >= idle] - idle
-    asked_idle = len(places) - len(leaders)
-    part = draw_part(of_sizes, asked_idle, followers, followees, share, leaders, twins, rng)
-    codes = np.concatenate([leaders, len(of_sizes) + np.arange(asked_idle)])
+    leaders = positions[positions >= idle] - idle
+    sampled_idle = len(positions) - len(leaders)
+    part = draw_part(of_sizes, sampled_idle, followers, followees, share, leaders, twins, rng)
+    codes = np.concatenate([leaders, len(of_sizes) + np.arange(sampled_idle)])
     context = _context_of(part, codes, config, hubs_left_out)
-    return Sample(context, np.roll(rows, -asked_idle), share)
+    return Sample(context, np.roll(rows, -sampled_idle), share)
 
 
 def _context_of(
@@ -206,44 +208,49 @@ def _context_of(
 def _choose(
     accounts: np.ndarray,
     classes: np.ndarray,
-    most: np.ndarray,
-    apart: int,
+    limits: np.ndarray,
+    distance: int,
     rng: np.random.Generator,
 ) -> np.ndarray:
-    """Places of accounts of each class, in order of size, ascending; the last account is the first
-    that can be chosen, and all others are so far ``apart`` that twins have room.
+    """Positions of sampled accounts of each class, ascending, among all accounts by size.
+
+    The last account may be chosen; all others are multiples of ``distance`` before it, so that
+    there is room for their twins.
 
     Args:
-        accounts: of each row. classes: of each row, -1 for none.
-        most: accounts of that row that would be enough, or too many, for the whole class.
+        accounts: number of accounts of each row.
+        classes: class of each row; -1: none.
+        limits: sample size for the whole class, if all its accounts were of this row.
     """
     ends = np.cumsum(accounts)
     chosen = [np.empty(0, np.int64)]
     for number in range(CLASSES):
-        rows = np.flatnonzero((classes == number) & (accounts > 0) & (most >= 1))
+        rows = np.flatnonzero((classes == number) & (accounts > 0) & (limits >= 1))
         if not len(rows):
             continue
         start, stop = ends[rows[0]] - accounts[rows[0]], ends[rows[-1]]
-        first = start + (ends[-1] - 1 - start) % apart
-        there = max(0, -(-(stop - first) // apart))
-        enough = int(accounts[rows].sum() / (accounts[rows] / most[rows]).sum())
-        chosen.append(first + apart * rng.choice(there, min(there, enough), replace=False))
+        first = start + (ends[-1] - 1 - start) % distance
+        available = max(0, -(-(stop - first) // distance))
+        enough = int(accounts[rows].sum() / (accounts[rows] / limits[rows]).sum())
+        chosen.append(
+            first + distance * rng.choice(available, min(available, enough), replace=False)
+        )
     return np.sort(np.concatenate(chosen))
 
 
 def _classes(estimate: np.ndarray) -> np.ndarray:
-    """The class of each row, by where the middle of its work is in the work of all."""
+    """int64: the class of each row, by the position of its middle in the cumulative work."""
     done = np.cumsum(estimate)
     middle = (done - estimate / 2) / done[-1]
     return np.asarray(np.minimum(middle * CLASSES, CLASSES - 1), np.float64).astype(np.int64)
 
 
 def _hubs_first(degrees: Degrees) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of followers above 0, descending, and how many accounts have each."""
+    """Numbers of followers above 0, descending, and the number of accounts with each."""
     numbers, accounts = degrees.of_followers
     return numbers[numbers > 0][::-1], accounts[numbers > 0][::-1]
 
 
 def _thinned(accounts: np.ndarray, share: float) -> np.ndarray:
-    """That share of the accounts, at equal distances."""
+    """int64: numbers of accounts by row, if this share of all accounts is kept evenly."""
     return np.diff(np.floor(np.cumsum(accounts) * share), prepend=0).astype(np.int64)

@@ -1,4 +1,4 @@
-"""Several sources as one list: by rank fusion with fixed weights, or by a learned ranker.
+"""Blend several sources into one list: by rank fusion with fixed weights, or by a learned ranker.
 
 sources --best of each--> candidate union --features--> scores --best, limited per source--> list
 """

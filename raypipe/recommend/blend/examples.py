@@ -12,8 +12,8 @@ from raypipe.kernels.splitmix import mix_pair
 #: Share of the negative examples to train on, where a source retrieves at most FEW candidates;
 #: smaller for longer lists. Five times as many examples made no better lists.
 NEGATIVES, FEW = 0.15, 50
-#: Added to the seed, which is below this. With the random numbers that hold follows out, the test
-#: follows of an evaluation would be kept as negative examples.
+#: Added to the seed, which is smaller. If examples used the random numbers of the hold-out, the
+#: test follows of an evaluation would be kept as negative examples.
 _APART = 2**32
 
 
@@ -34,14 +34,14 @@ class Examples(NamedTuple):
 def is_example(
     accounts: np.ndarray, codes: np.ndarray, followed: np.ndarray, length: int, seed: int
 ) -> np.ndarray:
-    """bool[c]: all held-out follows, and some of the other candidates.
+    """bool[c]: True for all held-out follows and for a sample of the other candidates.
 
     Depends on the seed, the account and the candidate only.
 
     Args:
-        accounts, codes: int32[c], the account of each candidate, and its own index.
-        followed: bool[c].
-        length: of the longest list of a source.
+        accounts, codes: int32[c], account index and candidate index.
+        followed: bool[c], True for held-out follows.
+        length: maximum number of candidates of a source.
 
     Example:
         >>> codes, followed = np.arange(1, 1001), np.arange(1000) < 10
@@ -59,7 +59,7 @@ def _is_example(
     accounts: np.ndarray, codes: np.ndarray, followed: np.ndarray, below: np.uint64, seed: int
 ) -> np.ndarray:
     kept = followed.copy()
-    for at in range(len(codes)):
-        if not followed[at]:
-            kept[at] = mix_pair(seed, accounts[at], codes[at]) < below
+    for i in range(len(codes)):
+        if not followed[i]:
+            kept[i] = mix_pair(seed, accounts[i], codes[i]) < below
     return kept

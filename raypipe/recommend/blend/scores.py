@@ -1,4 +1,4 @@
-"""How the candidates of several sources are scored together: by weights, or by a ranker."""
+"""Scores of a candidate union: rank fusion by weights, or a learned ranker."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from raypipe.kernels.trees import score
 from raypipe.recommend.blend.features import GraphFeatures, features
 from raypipe.recommend.blend.ranker import Ranker
 
-#: Added to each rank: the larger it is, the less the first ranks of a source stand out. The paper
-#: has 60, for long lists of documents; 10 recovers more follows on three networks.
+#: Added to each rank: a larger value makes the first ranks less important. The paper uses 60, for
+#: long lists of documents; 10 recovers more follows on three networks.
 _RANK = 10
 
 
@@ -37,11 +37,11 @@ def fixed_scores(weights: Sequence[float], union: CandidateUnion) -> np.ndarray:
         >>> fixed_scores([1.0, 0.5], union).round(4).tolist()
         [0.0909, 0.1288, 0.0417]
     """
-    found = np.zeros(len(union.codes))
+    scores = np.zeros(len(union.codes))
     for source, weight in enumerate(weights):
         ranks = union.ranks[:, source]
-        found += np.where(ranks < union.length, weight / (_RANK + 1 + ranks), 0.0)
-    return found
+        scores += np.where(ranks < union.length, weight / (_RANK + 1 + ranks), 0.0)
+    return scores
 
 
 def learned_scores(
@@ -50,7 +50,7 @@ def learned_scores(
     """float64[c]: the score that the ranker gives each candidate.
 
     Args:
-        graph_features: the graph.
+        graph_features: features of the graph.
         accounts: int32[m], the accounts of ``union``.
     """
     return score(ranker.trees, features(graph_features, accounts, union))

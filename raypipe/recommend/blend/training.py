@@ -1,6 +1,6 @@
-"""Train the ranker to tell held-out follows from other candidates.
+"""Train the ranker: a classifier of held-out follows against other candidates.
 
-The only file that needs LightGBM; its model is converted to plain arrays at once.
+Only this file needs LightGBM; the trained model is converted to plain arrays here.
 """
 
 from __future__ import annotations
@@ -28,18 +28,18 @@ _PARAMETERS: dict[str, Any] = {
     "lambda_l2": 10.0,
     "min_data_in_leaf": 20,
     "use_missing": False,
-    "force_row_wise": True,  # else it is chosen by timing, and sums run in another order
-    "num_threads": 1,  # beside other work, threads that wait for each other are slower than one
+    "force_row_wise": True,  # else LightGBM chooses by timing, which changes the order of sums
+    "num_threads": 1,  # with other work on the CPUs, several threads are slower than one
     "verbose": -1,
 }
 _TREES = 300
 
 
 def check_blend(config: RunConfig) -> None:
-    """Check, before anything is read, that a ranker can be trained where the config wants one.
+    """Check, before anything is read, that a ranker can be trained if the config asks for one.
 
     Raises:
-        ConfigError: LightGBM cannot be loaded; its wheels for Linux lack a library of GCC.
+        ConfigError: LightGBM cannot be loaded; its wheels for Linux need libgomp of the system.
     """
     if config.blend.method != "learned_ranker":
         return
@@ -53,18 +53,18 @@ def check_blend(config: RunConfig) -> None:
 
 
 def train_ranker(examples: Examples, names: tuple[str, ...], seed: int) -> Ranker:
-    """Boosted trees that tell held-out follows from other candidates.
+    """Train boosted trees that separate held-out follows from other candidates.
 
     Equal examples in equal order give an equal ranker.
 
     Args:
-        names: of the features.
+        names: names of the features.
 
     Source:
         Friedman (2001), "Greedy function approximation: a gradient boosting machine", Annals of
         Statistics 29(5); trained by LightGBM, Ke et al. (2017), NeurIPS.
     """
-    import lightgbm  # not every machine can; see check_blend
+    import lightgbm  # some machines cannot; see check_blend
 
     data = lightgbm.Dataset(examples.features, examples.followed.astype(np.float64))
     booster = lightgbm.train({**_PARAMETERS, "seed": seed % 2**31}, data, _TREES)
@@ -83,7 +83,8 @@ def trees_of(booster: lightgbm.Booster) -> Trees:
     """The trees of a trained model as plain arrays, each from its root in depth-first order.
 
     Raises:
-        ValueError: a split that these arrays cannot hold: a category, or missing values.
+        ValueError: a split is of a kind that these arrays cannot hold: by category, or with missing
+            values.
     """
     roots: list[int] = []
     features: list[int] = []

@@ -27,6 +27,7 @@ from raypipe.recommend.blend.ranker import from_values, load_ranker, save_ranker
 from raypipe.recommend.blend.training import train_ranker
 from raypipe.recommend.ladder import ladder_of, strategies
 from raypipe.serving.explain import explain
+from raypipe.serving.lookup import Lookup
 from raypipe.storage.runs.store import RunStore
 from tests.strategies import graph_of
 
@@ -319,7 +320,7 @@ def test_a_ranked_list_is_explained_as_it_was_made(quick, tmp_path):
     account = next(name for name, count in follows.items() if count >= least)
     shares = []
     for row in run.recommendations(account).to_pylist():
-        found = explain(run, account, row["candidateId"])
+        found = explain(Lookup(account, run), row["candidateId"])
         assert (found.rank, found.rank_if_longer) == (row["rank"], row["rank"])
         shares.append(sum(of["share"] for of in found.shares))
     assert set(np.round(shares, 9)) <= {0.0, 1.0}
