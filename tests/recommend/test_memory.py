@@ -183,7 +183,7 @@ def test_a_task_needs_a_cpu_and_its_memory():
     with pytest.raises(TooLargeError) as error:
         tasks_at_a_time([(0, 64e9), (4, 1.5e9), (8, 1e9)], 2_000_000_000)
     assert str(error.value) == (
-        "memory_per_task: found 2.0GB, and no node has more than 1.5GB for tasks; set a smaller "
+        "memory_per_task: found 2.0GB, but no node has more than 1.5GB for tasks; set a smaller "
         "memory_per_task, or use larger nodes"
     )
 
