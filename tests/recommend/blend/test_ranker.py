@@ -322,7 +322,7 @@ def test_a_ranked_list_is_explained_as_it_was_made(quick, tmp_path):
     for row in run.recommendations(account).to_pylist():
         found = explain(Lookup(account, run), row["candidateId"])
         assert (found.rank, found.rank_if_longer) == (row["rank"], row["rank"])
-        shares.append(sum(of["share"] for of in found.shares))
+        shares.append(sum(source.share for source in found.shares))
     assert set(np.round(shares, 9)) <= {0.0, 1.0}
     assert any(shares)
 
