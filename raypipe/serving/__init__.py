@@ -1,1 +1,1 @@
-"""What one account sees, now."""
+"""Serving: what one account sees now."""

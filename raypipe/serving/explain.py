@@ -1,7 +1,7 @@
-"""Why a run recommends a candidate to an account, or why not.
+"""Explanations for operators: why a run does or does not recommend a candidate to an account.
 
-The run's folder holds its graph, config, ladder, neighbours, model and filters. So nothing is
-searched or trained again: the list of one account is made once more, longer than the night did.
+The run's folder contains its graph, config, ladder, neighbours, model and filters. So an
+explanation needs no search and no training: it makes the list of the account again, but longer.
 """
 
 from __future__ import annotations
@@ -56,20 +56,20 @@ from raypipe.storage.runs.filter_arrays import (
 )
 from raypipe.storage.runs.run import Run
 
-#: Maximum length of the lists in which a rank is looked up.
+#: Maximum length of the lists in which a candidate's rank is searched.
 DEPTH = 10_000
 
 
 @dataclass(frozen=True)
 class _Case:
-    """One account and one candidate in the night of a run.
+    """One account and one candidate, with the data of the run.
 
     Attributes:
-        lookup: of the account.
-        config, graph, context: of the run; the context is for this account alone.
-        candidate: its code.
+        lookup: the account's view of the run.
+        config, graph, context: those of the run; the context contains only this account.
+        candidate: account index of the candidate.
         near: the neighbours of the account.
-        tier: of the account.
+        tier: the ladder tier of the account.
     """
 
     lookup: Lookup
@@ -82,16 +82,16 @@ class _Case:
 
 
 def explain(lookup: Lookup, candidate: str, as_account: bool = False) -> Explanation:
-    """Why a run recommends the candidate to the account, or why not.
+    """Explain why a run does or does not recommend the candidate to the account.
 
     Args:
-        lookup: what the account sees.
-        as_account: answer to the account itself: of the reasons of exclusion only its own
-            rejections, blocks and unfollows are named. Otherwise the answer is for an operator.
+        lookup: the account's view of the run.
+        as_account: True: an answer for the account itself, which names no exclusion but its own
+            rejections, blocks and unfollows. False: an answer for an operator.
 
     Raises:
-        UnknownAccountError: the run does not know the account; for an operator, the candidate too.
-        RunError: the run's files are gone or damaged.
+        UnknownAccountError: the account is not in the run; for an operator: or the candidate.
+        RunError: files of the run are missing or damaged.
     """
     if as_account:
         return explain_to_account(lookup, candidate)
@@ -99,7 +99,7 @@ def explain(lookup: Lookup, candidate: str, as_account: bool = False) -> Explana
     rows = run.recommendations(lookup.account).to_pylist()
     run.recommendations(candidate, 0)  # raises for an unknown candidate
     published: dict[str, Any] = next((row for row in rows if row[CANDIDATE] == candidate), {})
-    about = Explanation(
+    explanation = Explanation(
         lookup.account,
         candidate,
         run.id,
@@ -115,50 +115,51 @@ def explain(lookup: Lookup, candidate: str, as_account: bool = False) -> Explana
     excluded = _excluded(case, candidate)
     if excluded:
         why_not, because = excluded
-        return replace(about, because=because, why_not=why_not)
+        return replace(explanation, because=because, why_not=why_not)
     longer = _longer_list(case, case.tier)
     if not rows and longer.counts[0]:
         minimum = case.config.audience.min_follows
         because = f"{lookup.account} is not in the audience of this run (audience.min_follows is "
-        return replace(about, because=f"{because}{minimum})", why_not=NO_LIST)
+        return replace(explanation, because=f"{because}{minimum})", why_not=NO_LIST)
     (reason,) = lookup.safe_reasons([published.get(REASON) or _reason(case)])
-    about = replace(
-        about,
+    explanation = replace(
+        explanation,
         reason=reason,
         rank_if_longer=_rank_in(longer, case.candidate),
         sources=tuple(_by_itself(case, name) for name in _ready(case)),
     )
     if published:
-        because = f"at rank {about.rank} of {len(rows)}"
+        because = f"at rank {explanation.rank} of {len(rows)}"
         shares = _shares(case, published[SOURCE])
-        return replace(about, recommended=True, because=because, shares=shares)
-    why_not, because = _not_in_the_list(case, about, cut=longer.counts[0] == DEPTH)
-    return replace(about, because=because, why_not=why_not)
+        return replace(explanation, recommended=True, because=because, shares=shares)
+    why_not, because = _not_in_the_list(case, explanation, cut=longer.counts[0] == DEPTH)
+    return replace(explanation, because=because, why_not=why_not)
 
 
-def _not_in_the_list(case: _Case, about: Explanation, cut: bool) -> tuple[str, str]:
-    """Why a candidate that may be shown is not in the list: name and words.
+def _not_in_the_list(case: _Case, explanation: Explanation, cut: bool) -> tuple[str, str]:
+    """Reason name and sentence for a candidate that passes all filters but is not in the list.
 
     Args:
-        cut: the longer list has DEPTH rows.
+        cut: whether the longer list has DEPTH rows.
     """
-    made_of = ", ".join(case.tier.sources)
-    if about.rank_if_longer is not None:
-        because = f"it would have rank {about.rank_if_longer:,}, and the list ends at "
-        return TOO_LOW, f"{because}{about.list_length}"
-    if case.tier.how != FILL_UP and any(row.rank for row in about.sources):
+    sources = ", ".join(case.tier.sources)
+    if explanation.rank_if_longer is not None:
+        because = f"it would have rank {explanation.rank_if_longer:,}, but the list ends at rank "
+        return TOO_LOW, f"{because}{explanation.list_length}"
+    if case.tier.how != FILL_UP and any(row.rank for row in explanation.sources):
         union = _candidate_union(case)
         if case.candidate in union.codes:
-            source = "its source has as many in the list as blend.max_share_per_source allows"
-            return TOO_LOW, source
-        best = f"a blend looks at the {union.length} best of {made_of}"
-        return TOO_LOW, f"{best}, and it is not among these"
+            because = "the list already has blend.max_share_per_source candidates of its source"
+            return TOO_LOW, because
+        because = f"it is not among the {union.length} best candidates of {sources}, which the "
+        return TOO_LOW, f"{because}blend ranks"
     if cut:
-        return TOO_LOW, f"it is not among the first {DEPTH:,} of {made_of}"
-    return NOT_RETRIEVED, f"its list is made of {made_of}, and none of them retrieves it"
+        return TOO_LOW, f"it is not among the first {DEPTH:,} candidates of {sources}"
+    return NOT_RETRIEVED, f"none of the sources of the list retrieves it: {sources}"
 
 
 def _case_of(lookup: Lookup, candidate: str) -> _Case:
+    """Load what an explanation needs from the run."""
     run = lookup.run
     graph = load_graph(run.path / "graph")
     code, other = graph.codes([lookup.account, candidate]).tolist()
@@ -174,7 +175,7 @@ def _case_of(lookup: Lookup, candidate: str) -> _Case:
 
 
 def _context_of(run: Run, graph: FollowGraph, config: RunConfig, code: int) -> ShardContext:
-    """The context of one account, without a search."""
+    """The shard context of one account, without a neighbour search."""
     ranker = run.path / "ranker.json"
     model = load_model(run.path / "model") if is_folder(run.path / "model") else None
     exclusions = Exclusions(
@@ -197,7 +198,7 @@ def _context_of(run: Run, graph: FollowGraph, config: RunConfig, code: int) -> S
 def _negative_feedback(
     run: Run, graph: FollowGraph, exclusions: Exclusions, config: RunConfig
 ) -> Rejections | None:
-    """The rejections that the night has learned from."""
+    """The rejections that the run used as negative feedback."""
     is_rejection = exclusions.reasons == FilterReason.REJECTED
     if not config.feedback.negative.teach or not is_rejection.any():
         return None
@@ -205,52 +206,52 @@ def _negative_feedback(
 
 
 def _excluded(case: _Case, candidate: str) -> tuple[str, str] | None:
-    """Name and words of the reason of exclusion; None if the candidate may be shown."""
+    """Reason code name and sentence of an exclusion; None if the candidate passes all filters."""
     context, rejected = case.context, case.lookup.rejected.get(candidate)
     min_followers, followers = context.lists.min_followers, context.follows.follower_counts
-    one = Candidates(np.array([0, 1]), np.array([case.candidate], np.int32), np.zeros(1))
+    candidates = Candidates(np.array([0, 1]), np.array([case.candidate], np.int32), np.zeros(1))
     code = filter_reasons(
         context.follows.followees,
         followers,
         context.exclusions,
         context.accounts,
-        one,
+        candidates,
         min_followers,
     )[0]
     fixed = {
         FilterReason.SELF: "it is the account itself",
-        FilterReason.ALREADY_FOLLOWED: "it is followed already",
+        FilterReason.ALREADY_FOLLOWED: "the account follows it already",
     }
     if code in fixed:
         return FilterReason(code).name, fixed[code]
     if rejected:
         return FilterReason.REJECTED.name, f"it was rejected{when_rejected(rejected)}"
     if code == FilterReason.REJECTED:
-        words = "it was rejected when this run was made; that was taken back, for later runs"
+        words = "it was rejected when this run was made; later runs may show it again"
         return FilterReason.REJECTED.name, words
     if code == FilterReason.TOO_FEW_FOLLOWERS:
-        words = f"it has {followers[case.candidate]} followers, and candidates.min_followers is "
+        words = f"it has {followers[case.candidate]} followers, but candidates.min_followers is "
         return FilterReason.TOO_FEW_FOLLOWERS.name, f"{words}{min_followers}"
     if code:
         return _in_words(code, case.config)
     newest = case.lookup.newest
-    later = newest and exclusions_in(newest, case.lookup.account, [candidate]).get(candidate)
-    if not newest or not later:
+    exclusion = newest and exclusions_in(newest, case.lookup.account, [candidate]).get(candidate)
+    if not newest or not exclusion:
         return None
-    name, words = _in_words(later.reason, load_config(newest.path / "config.yaml"))
-    return name, f"{words}, as the later run {newest.id} has it"
+    name, words = _in_words(exclusion.reason, load_config(newest.path / "config.yaml"))
+    return name, f"{words}, according to the later run {newest.id}"
 
 
 def _in_words(code: int, config: RunConfig) -> tuple[str, str]:
-    """Name and words of a filter of a run."""
+    """Reason code name and sentence of a filter of a run."""
     for spec in specs_of(config.filters):
         if spec.reason.value == code:
             return spec.reason.name, spec.words
-    return f"FILTER_{code}", f"a filter that is not registered here (code {code}) leaves it out"
+    return f"FILTER_{code}", f"a filter that is not registered here (code {code}) excludes it"
 
 
 def _longer_list(case: _Case, tier: Tier) -> Recommendations:
-    """The account's list, as long as possible; of a blend, all candidates that it looks at."""
+    """The account's list with up to DEPTH rows; for a blend, the whole candidate union."""
     context = case.context
     if tier.how != FILL_UP:
         union = _candidate_union(case)
@@ -261,54 +262,55 @@ def _longer_list(case: _Case, tier: Tier) -> Recommendations:
 
 
 def _candidate_union(case: _Case) -> CandidateUnion:
-    """The best candidates of each source of a blend."""
+    """The candidate union that the blend ranks."""
     return candidate_union(case.context, case.context.accounts, case.tier, case.near)[0]
 
 
 def _shares(case: _Case, published: str) -> tuple[Share, ...]:
-    """The sources that a rank is owed to: the one that retrieved it, or those of a blend.
+    """Attribute a candidate's score to sources.
 
-    The share of a source is the loss of score where this source does not retrieve the candidate,
-    divided by the sum of these losses; a source without loss has no share.
+    Without a blend, the source that retrieved the candidate has the whole share. In a blend, the
+    share of a source is the loss of score if that source did not retrieve the candidate, divided by
+    the sum of these losses; sources without loss are left out.
     """
     tier = case.tier
     if tier.how == FILL_UP:
         return (Share(published, 1.0),)
     union = _candidate_union(case)
-    (place,) = np.flatnonzero(union.codes == case.candidate)
+    (row,) = np.flatnonzero(union.codes == case.candidate)
     accounts = case.context.accounts
-    whole = blend_scores(case.context, accounts, tier, union)[place]
+    whole = blend_scores(case.context, accounts, tier, union)[row]
     losses = []
     for source in range(len(tier.sources)):
         scores, ranks = union.scores.copy(), union.ranks.copy()
-        scores[place, source], ranks[place, source] = 0.0, union.length
+        scores[row, source], ranks[row, source] = 0.0, union.length
         without = union._replace(scores=scores, ranks=ranks)
-        left = blend_scores(case.context, accounts, tier, without)[place]
-        losses.append(max(0.0, float(whole - left)))
+        rest = blend_scores(case.context, accounts, tier, without)[row]
+        losses.append(max(0.0, float(whole - rest)))
     total = sum(losses)
     named = zip(tier.sources, losses, strict=True)
     return tuple(Share(name, loss / total) for name, loss in named if loss)
 
 
 def _rank_in(lists: Recommendations, code: int) -> int | None:
-    """The rank in the first list, from 1."""
-    found = np.flatnonzero(lists.codes[0, : lists.counts[0]] == code)
-    return int(found[0]) + 1 if len(found) else None
+    """The rank of a candidate in the first list, from 1; None if it is not in the list."""
+    indices = np.flatnonzero(lists.codes[0, : lists.counts[0]] == code)
+    return int(indices[0]) + 1 if len(indices) else None
 
 
 def _ready(case: _Case) -> list[str]:
-    """The sources of this night, those of the account's list first."""
+    """The sources of this run; the sources of the account's list come first."""
     return [*dict.fromkeys((*case.tier.sources, *case.context.sources))]
 
 
 def _by_itself(case: _Case, name: str) -> SourceRank:
-    """What a source by itself makes of the candidate."""
+    """Rank and score of the candidate in a list of one source."""
     lists = _longer_list(case, Tier(0, (name,)))
     rank = _rank_in(lists, case.candidate)
-    own = case.tier.sources
+    sources = case.tier.sources
     return SourceRank(
         name,
-        place=own.index(name) + 1 if name in own else None,
+        place=sources.index(name) + 1 if name in sources else None,
         rank=rank,
         score=float(lists.scores[0, rank - 1]) if rank else None,
         deep=rank is None and bool(lists.counts[0] == DEPTH),
@@ -316,7 +318,7 @@ def _by_itself(case: _Case, name: str) -> SourceRank:
 
 
 def _reason(case: _Case) -> str:
-    """The reason of a candidate that is not in the list."""
+    """The reason for a candidate that is not in the published list."""
     lists = empty_lists(1, 1)
     lists.counts[0], lists.codes[0, 0] = 1, case.candidate
     why = why_recommended(case.context, case.context.accounts, lists, case.near)

@@ -1,4 +1,4 @@
-"""Explanations: their contents, and what an account itself is told. Importing this is cheap."""
+"""Explanations: their fields, and the explanation for the account itself. Cheap to import."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from raypipe.recommend.filters.codes import FilterReason
 from raypipe.serving.lookup import Lookup
 from raypipe.storage.feedback.quick_read import Rejection
 
-#: Why not, beside the names of reasons of exclusion.
+#: Values of ``why_not``, in addition to the names of reason codes.
 NO_LIST, TOO_LOW, NOT_RETRIEVED = "NO_LIST", "TOO_LOW", "NOT_RETRIEVED"
-#: What an account is told in place of every reason that is not its own.
+#: ``why_not`` for the account itself, if it did not cause the exclusion.
 NOT_AVAILABLE = "NOT_AVAILABLE"
 
 
 @dataclass(frozen=True)
 class Share:
-    """The part of a rank that is owed to a source, between 0 and 1."""
+    """The share of a source in a candidate's score, between 0 and 1."""
 
     source: str
     share: float
@@ -26,13 +26,15 @@ class Share:
 
 @dataclass(frozen=True)
 class SourceRank:
-    """What a source by itself makes of a candidate.
+    """Rank and score of a candidate in a list of one source.
 
     Attributes:
-        source: its name.
-        place: its position, from 1, among the sources of this account's list; None: it is unused.
-        rank, score: in a list of this source alone; None where it does not retrieve the candidate.
-        deep: it is not known whether the source retrieves it, since the list was cut.
+        source: name of the source.
+        place: position of the source, from 1, among the sources of this account's list; None if
+            the list does not use it.
+        rank, score: values in a list of this source alone; None if it does not retrieve the
+            candidate.
+        deep: True if the source may retrieve the candidate below the maximum length of the list.
     """
 
     source: str
@@ -48,19 +50,20 @@ class Explanation:
 
     Attributes:
         account, candidate, run: ids.
-        recommended: do readers see it now?
-        because: the answer in words.
-        why_not: name of a reason of exclusion; NO_LIST: the account is not in the audience;
-            TOO_LOW: the list is shorter; NOT_RETRIEVED: by no source of the account's list;
-            NOT_AVAILABLE: the account itself is not told why; None: it is recommended.
-        rank, score, source: as published; None if it is not in the list.
-        list_length: of the published list.
-        reason: what ties it to the account, from the graph; None if it must not be shown.
-        rank_if_longer: its rank in a list of at most ``explain.DEPTH`` rows; None: not in that.
-        rejected: (at, reason) of the rejection that holds now.
-        shares: the sources that its rank is owed to; they sum up to 1. Empty where a blend owes it
-            to no source but to features of the two accounts.
-        sources: each source of the night by itself.
+        recommended: whether the account sees the candidate now.
+        because: the answer as a sentence.
+        why_not: name of the reason code of an exclusion; NO_LIST: the account is not in the
+            audience; TOO_LOW: the candidate ranks below the end of the list; NOT_RETRIEVED: no
+            source of the account's list retrieves it; NOT_AVAILABLE: the account must not know the
+            reason; None: it is recommended.
+        rank, score, source: published values; None if the candidate is not in the list.
+        list_length: length of the published list.
+        reason: the connection between the two accounts in the graph; None if it must not be shown.
+        rank_if_longer: rank in a list of up to ``explain.DEPTH`` rows; None if it is not in it.
+        rejected: (at, reason) of the current rejection.
+        shares: the shares of the sources in the score; their sum is 1. Empty if a blend scored it
+            only by features of the two accounts.
+        sources: rank and score by each source of the run alone.
     """
 
     account: str
@@ -86,17 +89,17 @@ class Explanation:
 
 
 def explain_to_account(lookup: Lookup, candidate: str) -> Explanation:
-    """What the account itself may know of a candidate.
+    """Explain a candidate to the account itself.
 
-    Its own rejections, blocks and unfollows are named, whatever else holds. Every other answer is
-    NOT_AVAILABLE and the same for all candidates, unknown ones too, so that an account cannot
-    find out who has blocked it.
+    The explanation names the account's own rejections, blocks and unfollows. Any other exclusion is
+    NOT_AVAILABLE, with the same answer for all candidates, including unknown ones, so that an
+    account cannot find out who has blocked it.
 
     Raises:
-        UnknownAccountError: the run does not know the account.
-        RunError: the run's files are gone or damaged.
+        UnknownAccountError: the account is not in the run.
+        RunError: files of the run are missing or damaged.
     """
-    unknown = Explanation(
+    not_available = Explanation(
         lookup.account,
         candidate,
         lookup.run.id,
@@ -108,7 +111,7 @@ def explain_to_account(lookup: Lookup, candidate: str) -> Explanation:
     for row in rows:
         if row.candidate == candidate:
             return replace(
-                unknown,
+                not_available,
                 recommended=True,
                 because=f"at rank {row.rank}",
                 why_not=None,
@@ -124,12 +127,12 @@ def explain_to_account(lookup: Lookup, candidate: str) -> Explanation:
     own = {spec.reason.value: spec for spec in registry.FILTERS if spec.own_words}
     for spec in (own[code] for code in codes if code in own):
         because = f"{spec.own_words}{when_rejected(rejected)}"
-        return replace(unknown, because=because, why_not=spec.reason.name, rejected=rejected)
-    return unknown
+        return replace(not_available, because=because, why_not=spec.reason.name, rejected=rejected)
+    return not_available
 
 
 def when_rejected(rejected: Rejection | None) -> str:
-    """Time and note of a rejection, to follow "it was rejected"."""
+    """Time and note of a rejection, as the end of a sentence; empty if there is none."""
     if rejected is None:
         return ""
     return f" at {rejected.at}" + (f": {rejected.reason}" if rejected.reason else "")

@@ -1,7 +1,7 @@
-"""What one account sees now: published rows without those that are excluded by now.
+"""Lookup: what one account sees now, which is its published rows without current exclusions.
 
-Everything that names accounts to an account goes through :class:`Lookup`. It reads a few pages of
-the run and the rejections of the account; neither numba, Ray nor a graph is loaded.
+Everything that shows account ids to an account goes through :class:`Lookup`. It reads a few pages
+of the run and the rejections of the account; it loads neither numba, Ray nor a graph.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from raypipe.storage.runs.store import RunStore
 
 
 class Recommendation(NamedTuple):
-    """A row of an account's list; the rank is that of the published list."""
+    """A row of an account's list, with its rank in the published list."""
 
     account: str
     rank: int
@@ -36,7 +36,7 @@ class Recommendation(NamedTuple):
 
 
 class Neighbour(NamedTuple):
-    """An account with a similar set of follows; the rank is that of the published list."""
+    """An account with a similar set of follows, with its rank in the published list."""
 
     account: str
     rank: int
@@ -53,11 +53,11 @@ class Lookup:
     """What one account sees.
 
     Attributes:
-        account: its id.
+        account: id of the account.
         run: the published run.
-        newest: the run that was published last, where readers are back at an earlier one: what it
-            excludes stays excluded.
-        rejected: the candidates that the account has rejected by now.
+        newest: the newest run that was ever published, if a rollback replaced it by an earlier
+            run; its exclusions still apply.
+        rejected: the current rejections of the account, by candidate.
     """
 
     account: str
@@ -72,19 +72,19 @@ class Lookup:
             limit: maximum number of rows.
 
         Raises:
-            UnknownAccountError: the run does not know the account.
-            RunError: the run's files are gone or damaged.
+            UnknownAccountError: the account is not in the run.
+            RunError: files of the run are missing or damaged.
         """
         rows = self.run.recommendations(self.account).to_pylist()
         return self.visible([Recommendation(*row.values()) for row in rows], limit)
 
     def neighbours(self, limit: int | None = None) -> list[Neighbour]:
-        """The accounts whose follows are most like the account's, most similar first.
+        """The accounts with the most similar follows, most similar first.
 
-        Takes and raises what :meth:`recommendations` does.
+        Arguments and errors as for :meth:`recommendations`.
         """
-        found = self.run.neighbours(self.account).to_pylist()
-        rows = [Neighbour(*row.values()) for row in found]
+        published = self.run.neighbours(self.account).to_pylist()
+        rows = [Neighbour(*row.values()) for row in published]
         hidden = self.hidden([row.neighbour for row in rows])
         return [row for row in rows if row.neighbour not in hidden][:limit]
 
@@ -94,7 +94,7 @@ class Lookup:
         limit: int | None = None,
         followees: Collection[str] | None = None,
     ) -> list[Recommendation]:
-        """The rows that the account may see, with reasons that name nobody who is hidden.
+        """The rows that the account may see, with reasons that name no excluded account.
 
         Args:
             limit: maximum number of rows.
@@ -109,12 +109,12 @@ class Lookup:
     def safe_reasons(
         self, reasons: list[str], followees: Collection[str] | None = None
     ) -> list[str]:
-        """The reasons; one that names a hidden account becomes one that names nobody.
+        """The reasons; a reason that names an excluded account is replaced by a general one.
 
         Args:
             followees: the accounts that the reasons may name; None: the followees in the run.
         """
-        changed = self.rejected or self.newest  # a night never names those that it excludes
+        changed = self.rejected or self.newest  # a run never names the accounts that it excludes
         if not changed or not any(reason.startswith(NAMING) for reason in reasons):
             return reasons
         if followees is None:
@@ -126,14 +126,14 @@ class Lookup:
         ]
 
     def hidden(self, ids: Collection[str]) -> set[str]:
-        """Those of some ids that must not be shown to the account."""
+        """The subset of ``ids`` that must not be shown to the account."""
         excluded = {name for name in ids if name in self.rejected}
         for run in self._runs:
             excluded |= exclusions_in(run, self.account, ids).keys()
         return excluded
 
     def exclusions(self, candidate: str) -> list[Exclusion]:
-        """Why runs exclude a candidate: the published run's exclusion before the newest run's."""
+        """The exclusions of a candidate: first the published run's, then the newest run's."""
         found = (exclusions_in(run, self.account, [candidate]) for run in self._runs)
         return [exclusion[candidate] for exclusion in found if exclusion]
 
@@ -143,10 +143,10 @@ class Lookup:
 
 
 def rejections_url(store: RunStore, given: str | None = None) -> str:
-    """The URL of the store of rejections.
+    """The URL of the rejection store.
 
-    It is ``given``, else ``RAYPIPE_FEEDBACK_URL``, else the one that the published run has read,
-    else a file beside the runs.
+    It is ``given``, else ``RAYPIPE_FEEDBACK_URL``, else the store that the published run used, else
+    a file in the runs folder.
 
     Raises:
         RunError: the published run cannot be read.
@@ -158,14 +158,14 @@ def rejections_url(store: RunStore, given: str | None = None) -> str:
 
 
 def look_up(store: RunStore, account: str, feedback_url: str) -> Lookup:
-    """What an account sees now.
+    """Look up what an account sees now.
 
     Args:
-        feedback_url: of the store of rejections, as ``sqlite:///runs/feedback.sqlite``.
+        feedback_url: URL of the rejection store, such as ``sqlite:///runs/feedback.sqlite``.
 
     Raises:
         FeedbackError: the rejections cannot be read; then nothing may be shown.
-        RunError: nothing is published, or it cannot be read.
+        RunError: nothing is published, or the published run cannot be read.
     """
     run, newest = store.current(), store.newest()
     rolled_back = newest if newest is not None and newest.id != run.id else None

@@ -1,4 +1,4 @@
-"""Lists for an account that came after the night, from its follows and the run's model."""
+"""Recommendations for a new account, from its follows and the factor model of the run."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ class NewcomerList(NamedTuple):
     """The list of a new account.
 
     Attributes:
-        rows: best first.
-        unknown: the ids among its follows that are not in the run.
+        rows: the recommendations, best first.
+        unknown: the follows that are not in the run.
     """
 
     rows: list[Recommendation]
@@ -41,15 +41,17 @@ class NewcomerList(NamedTuple):
 def recommend_newcomer(
     lookup: Lookup, follows: Sequence[str], limit: int | None = None
 ) -> NewcomerList:
-    """Recommend to an account by its follows, with the model of the published run.
+    """Recommend candidates to a new account: fold its follows into the model of the run.
 
     Args:
-        lookup: of the account; if it is in the run, its follows there do not count.
-        follows: ids, at least one of which is in the run; the others do not count.
-        limit: maximum number of rows; None: as many as a list of the run has.
+        lookup: the account's view of the run; if the account is in the run, its follows there are
+            ignored.
+        follows: ids of the accounts that it follows; ids that are not in the run are ignored.
+        limit: maximum number of rows; None: the length of the run's lists.
 
     Returns:
-        The rows; where the model has too few candidates, popular accounts fill the list up.
+        The list and the ignored ids. If the model has too few candidates, popular accounts fill the
+        list up.
 
     Raises:
         RunError: the run has no model.
@@ -59,8 +61,8 @@ def recommend_newcomer(
     run = lookup.run
     if not is_folder(run.path / "model"):
         raise RunError(
-            f"run {run.id}: has no model, which --following needs: none was asked for, or it leads "
-            "for nobody; set sources.factors.algorithm, as TruncatedSVD, and ladder: fixed"
+            f"run {run.id}: has no model, but --following requires one; set "
+            "sources.factors.algorithm, such as TruncatedSVD, and ladder: fixed"
         )
     graph = load_graph(run.path / "graph")
     *codes, own = graph.codes([*follows, lookup.account]).tolist()
@@ -68,8 +70,8 @@ def recommend_newcomer(
     known = np.array(sorted({code for code in codes if code >= 0}), np.int32)
     if not len(known):
         raise UnknownAccountError(
-            f"--following: found {', '.join(follows) or 'no id'}, none of them is in "
-            f"run {run.id}; expected ids of accounts"
+            f"--following: found {', '.join(follows) or 'no id'}, expected at least one account "
+            f"id in run {run.id}"
         )
     followees = Adjacency(np.array([0, len(known)]), known)
     excluded = np.concatenate([graph.codes([*lookup.rejected]), _excluded(run, graph, own)])
@@ -108,7 +110,7 @@ def _lists(
     never: np.ndarray,
     limit: int | None,
 ) -> Recommendations:
-    """One list, from the model and then from popular accounts."""
+    """One list: candidates of the model, then popular accounts."""
     config = load_config(run.path / "config.yaml")
     model = load_model(run.path / "model")
     min_followers = config.candidates.min_followers
@@ -131,7 +133,7 @@ def _lists(
 
 
 def _excluded(run: Run, graph: FollowGraph, own: int) -> np.ndarray:
-    """Codes of the candidates that the run excludes for an account; it may be unknown (-1)."""
+    """Account indices that the run excludes for an account; none for an unknown account (-1)."""
     if own < 0:
         return np.empty(0, int)
     return Adjacency(*load_rows(run, "excluded", graph.accounts)).row(own)

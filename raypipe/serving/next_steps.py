@@ -1,4 +1,4 @@
-"""What to do after a run: a list to look at, and a setting that would do more."""
+"""Next steps after a run: a command that shows a list, and a setting that improves the lists."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def next_steps(
     """Lines for the end of a run.
 
     Args:
-        config: what the run was made with.
-        runs_dir: folder of the runs, where it is not the default.
-        command: how the user calls raypipe.
+        config: config of the run.
+        runs_dir: folder of the runs; None: the default.
+        command: the command with which the user starts raypipe.
     """
     lines = []
     account = next((part.first for part in run.manifest.parts["recommendations"] if part.first), "")

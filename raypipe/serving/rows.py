@@ -1,16 +1,16 @@
-"""Rows of one account as a sequence, which becomes a pandas frame or JSON values."""
+"""Rows of one account: a sequence that can be converted to a pandas frame or JSON values."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, overload
 
-if TYPE_CHECKING:  # most readers need no frame
+if TYPE_CHECKING:  # most callers need no frame
     import pandas as pd
 
 
 class Row(Protocol):
-    """A row that knows its columns, as :class:`raypipe.serving.lookup.Recommendation`."""
+    """A row with column names, such as :class:`raypipe.serving.lookup.Recommendation`."""
 
     def to_json(self) -> dict[str, Any]:
         """The row by column names."""
@@ -32,7 +32,7 @@ class Rows(Sequence[R]):
     """
 
     def __init__(self, rows: Sequence[R], columns: Sequence[str]) -> None:
-        """Hold the rows; ``columns`` name those of a frame without rows."""
+        """Store the rows; ``columns`` are the columns of a frame without rows."""
         self._rows, self._columns = tuple(rows), tuple(columns)
 
     def __len__(self) -> int:
@@ -55,7 +55,7 @@ class Rows(Sequence[R]):
         return [row.to_json() for row in self._rows]
 
     def to_pandas(self) -> pd.DataFrame:
-        """A frame with one row each; its columns are there even without rows."""
+        """A frame of the rows; it has the same columns if there are no rows."""
         import pandas as pd
 
         return pd.DataFrame(self.to_json(), columns=None if self._rows else list(self._columns))

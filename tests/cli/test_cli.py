@@ -430,7 +430,7 @@ def test_config_check_reads_filters_and_rejections(night):
     Path("runs/feedback.sqlite").write_bytes(b"not a database at all" * 100)
     torn = raypipe(*told)
     assert (torn.exit_code, torn.stdout) == (74, "")
-    assert "put a backup of it in its place" in torn.stderr
+    assert "restore a backup" in torn.stderr
     assert raypipe(*told, "--runs-dir", "other").exit_code == 0
     assert raypipe(*told, "--set", "feedback.url=sqlite:///other.sqlite").exit_code == 0
 

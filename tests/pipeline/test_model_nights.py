@@ -224,7 +224,9 @@ def test_an_account_that_came_after_the_night(follows, store, rows):
         len(recommend_newcomer(Lookup(mine[1], run), mine[:1], 500).rows)
         == np.count_nonzero(graph.followers.degrees) - 2
     )
-    with pytest.raises(UnknownAccountError, match="--following: found x, y, none of them is in"):
+    with pytest.raises(
+        UnknownAccountError, match="--following: found x, y, expected at least one account id in"
+    ):
         recommend_newcomer(Lookup("new", run), ["x", "y"])
     with pytest.raises(UnknownAccountError, match="--following: found no id, none"):
         recommend_newcomer(Lookup("new", run), [])
@@ -232,7 +234,7 @@ def test_an_account_that_came_after_the_night(follows, store, rows):
 
 def test_newcomers_need_a_model(follows, store):
     run = run_night(config_for(follows, {}), store, DATE).run
-    with pytest.raises(RunError, match=r"has no model, which --following needs: none was"):
+    with pytest.raises(RunError, match=r"has no model, but --following requires one"):
         recommend_newcomer(Lookup("new", run), ["jazz-0001"])
 
 

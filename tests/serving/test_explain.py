@@ -127,9 +127,9 @@ def test_shares_of_a_blend_by_weights(demo):
     ]
     words = {found.because for found in said if found.rank_if_longer is None}
     assert words == {
-        "its source has as many in the list as blend.max_share_per_source allows",
-        "a blend looks at the 12 best of follow_back, two_hop, co_followed, similar, popular, and "
-        "it is not among these",
+        "the list already has blend.max_share_per_source candidates of its source",
+        "it is not among the 12 best candidates of follow_back, two_hop, co_followed, similar, "
+        "popular, which the blend ranks",
     }
     assert {found.why_not for found in said} == {"TOO_LOW"}
 
@@ -215,10 +215,10 @@ def test_each_filter_reason():
     CliRunner().invoke(app, ["reject", "a", "d", "--reason", "no, thanks"])
     expected = {
         "a": ("SELF", "it is the account itself"),
-        "x": ("ALREADY_FOLLOWED", "it is followed already"),
+        "x": ("ALREADY_FOLLOWED", "the account follows it already"),
         "rejected": ("REJECTED", "it was rejected at 20"),
         "later": ("REJECTED", "it was rejected at 20"),
-        "undone": ("REJECTED", "that was taken back, for later runs"),
+        "undone": ("REJECTED", "later runs may show it again"),
         "blocked": ("BLOCKED", "one of the two has blocked the other"),
         "before": ("PREVIOUSLY_FOLLOWED", "it used to be followed, in an earlier run"),
         "opted_out": ("OPTED_OUT", "it has opted out"),
@@ -247,7 +247,7 @@ def test_after_a_rollback():
     RunStore(Path("runs")).rollback(one.id)
     found = asked("a", "z")
     assert (found["run"], found["why_not"], found["rank"]) == (one.id, "BOT", 1)
-    assert found["because"] == f"it is a bot, as the later run {two.id} has it"
+    assert found["because"] == f"it is a bot, according to the later run {two.id}"
     found = asked("b", "y")
     assert (found["why_not"], found["rank"]) == ("BLOCKED", 1)
     assert asked("a", "b")["why_not"] == "NOT_RETRIEVED"
@@ -260,7 +260,7 @@ def test_who_gets_no_list_and_whom_no_source_brings():
     assert found["because"] == ("d is not in the audience of this run (audience.min_follows is 2)")
     found = asked("a", "d")
     assert found["why_not"] == "NOT_RETRIEVED"
-    assert found["because"] == "its list is made of similar, popular, and none of them retrieves it"
+    assert found["because"] == "none of the sources of the list retrieves it: similar, popular"
     assert [row["rank"] for row in found["sources"]] == [None] * 5
 
 
@@ -281,7 +281,7 @@ def test_people_read_it():
     ]
     assert cells[2] == ["follow_back", "-", "does not bring it", "-", "-"]
     excluded = CliRunner().invoke(app, ["explain", "a", "x"]).stdout.splitlines()
-    assert excluded[1:] == ["not recommended: it is followed already"]
+    assert excluded[1:] == ["not recommended: the account follows it already"]
 
 
 @pytest.mark.parametrize("pair", [("nobody", "z"), ("a", "nobody")])

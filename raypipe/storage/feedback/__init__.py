@@ -1,1 +1,1 @@
-"""What accounts say about their recommendations: rejections, in SQLite or PostgreSQL."""
+"""Feedback of accounts on their recommendations: rejections, in SQLite or PostgreSQL."""

@@ -1,4 +1,4 @@
-"""Errors of a database as errors of raypipe: one line with the cure."""
+"""Conversion of database errors to errors of raypipe: one line with the cure."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from contextlib import contextmanager
 
 from raypipe.errors import FeedbackError, FeedbackLockedError
 
-#: Version of the schema that this raypipe writes; ``schema.MIGRATIONS`` lead to it.
+#: Schema version that this raypipe writes: the number of ``schema.MIGRATIONS``.
 SCHEMA = 1
 
 
-#: How long a writer or reader waits for another one, in seconds.
+#: Maximum seconds that a writer or reader waits for another one.
 WAIT_SECONDS = 30.0
 
 
@@ -23,11 +23,11 @@ def newer_schema(where: str, found: int) -> str:
 
 @contextmanager
 def sqlite_errors(where: str) -> Iterator[None]:
-    """Turn what SQLite raises in the block into one line with a cure.
+    """Convert errors of SQLite in the block.
 
     Raises:
-        FeedbackLockedError: others have kept it locked all the time.
-        FeedbackError: it cannot be read or written.
+        FeedbackLockedError: other processes kept the store locked for ``WAIT_SECONDS``.
+        FeedbackError: the store cannot be read or written.
     """
     try:
         yield
@@ -36,19 +36,19 @@ def sqlite_errors(where: str) -> Iterator[None]:
 
 
 def explained(where: str, error: Exception) -> FeedbackError:
-    """An error of a database as an error of raypipe: one line with the cure."""
-    said = " ".join(str(error).split())
-    if "locked" in said or "lock timeout" in said:
+    """Convert a database error to an error of raypipe: one line with the cure."""
+    message = " ".join(str(error).split())
+    if "locked" in message or "lock timeout" in message:
         return FeedbackLockedError(
-            f"{where}: others have kept the store locked for {WAIT_SECONDS:.0f} s; nothing was "
-            "changed, try again"
+            f"{where}: other processes kept the store locked for {WAIT_SECONDS:.0f} s; nothing "
+            "was changed, try again"
         )
-    if "full" in said or "disk I/O" in said or "No space" in said:
-        cure = "nothing was changed; free some space on its disk, then try again"
-    elif "readonly" in said or "unable to open" in said:
-        cure = "give this user the right to write there, or name another store"
-    elif "malformed" in said or "not a database" in said:
-        cure = "put a backup of it in its place, or name another store"
+    if "full" in message or "disk I/O" in message or "No space" in message:
+        cure = "nothing was changed; free space on its disk, then try again"
+    elif "readonly" in message or "unable to open" in message:
+        cure = "allow this user to write there, or use another store"
+    elif "malformed" in message or "not a database" in message:
+        cure = "restore a backup, or use another store"
     else:
-        cure = "check that it runs and that its URL is right, then try again"
-    return FeedbackError(f"{where}: the store cannot be used ({said[:200]}); {cure}")
+        cure = "check that the database runs and that the URL is right, then try again"
+    return FeedbackError(f"{where}: the store cannot be used ({message[:200]}); {cure}")

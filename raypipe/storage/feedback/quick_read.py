@@ -15,11 +15,11 @@ from raypipe.storage.feedback.errors import SCHEMA, WAIT_SECONDS, newer_schema, 
 
 
 class Rejection(NamedTuple):
-    """A rejection that holds now.
+    """A current rejection.
 
     Attributes:
-        at: time, as ISO 8601.
-        reason: the note that was stored with it, if any.
+        at: time of the rejection, in ISO 8601.
+        reason: the note that was stored with the rejection, if any.
     """
 
     at: str
@@ -27,7 +27,7 @@ class Rejection(NamedTuple):
 
 
 def rejections_by(url: str, account: str) -> dict[str, Rejection]:
-    """The candidates that an account has rejected; empty where there is no store yet.
+    """The current rejections of an account, by candidate; empty if there is no store yet.
 
     Raises:
         FeedbackError: the store cannot be read.
@@ -37,12 +37,12 @@ def rejections_by(url: str, account: str) -> dict[str, Rejection]:
         from raypipe.storage.feedback.store import FeedbackStore
 
         with closing(FeedbackStore(url)) as store:
-            found = store.rejections(account)
-        return {row[CANDIDATE]: Rejection(row["at"], row[REASON]) for row in found}
+            rejections = store.rejections(account)
+        return {row[CANDIDATE]: Rejection(row["at"], row[REASON]) for row in rejections}
     if not os.path.lexists(path):
         return {}
     with sqlite_errors(str(path)):
-        # Not read-only: the first reader after a power cut rolls the journal back.
+        # Not read-only: the first reader after a power failure rolls the journal back.
         uri = f"file:{quote(str(path.absolute()))}?mode=rw"
         with closing(sqlite3.connect(uri, uri=True, timeout=WAIT_SECONDS)) as connection:
             if not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():

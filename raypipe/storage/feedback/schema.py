@@ -1,7 +1,7 @@
-"""The tables of the store, and the migrations of an older store.
+"""The tables of the rejection store, and the migrations of an older store.
 
-Migrations are a list here, not Alembic: a store is made and brought up to date by whichever process
-comes first, inside its own transaction, without files beside the package.
+Migrations are a list here, not Alembic: the first process that writes creates or upgrades the store
+inside its own transaction, without files outside the package.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from raypipe.storage.feedback.errors import newer_schema
 
 metadata = MetaData()
 
-#: Every request, in the order of commit: rows are added, never changed.
+#: Every request, in commit order; rows are added, never changed.
 events = Table(
     "events",
     metadata,
@@ -41,7 +41,7 @@ events = Table(
     sqlite_autoincrement=True,
 )
 
-#: The rejections in force; they follow from the events.
+#: The current rejections, which are derived from the events.
 rejections = Table(
     "rejections",
     metadata,
@@ -58,38 +58,38 @@ def _first_tables(connection: Connection) -> None:
     metadata.create_all(connection)
 
 
-#: Migration i brings a store from version i to version i + 1.
+#: Migration i upgrades a store from version i to version i + 1.
 MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first_tables,)
 
 
 def version_of(connection: Connection) -> int:
-    """The version of the store's tables; 0 where there are none."""
+    """The schema version of the store; 0 if it has no tables."""
     if not inspect(connection).has_table(schema_version.name):
         return 0
     return connection.execute(schema_version.select()).scalar_one_or_none() or 0
 
 
 def check_version(found: int, where: str) -> None:
-    """Refuse a store that a newer raypipe has written.
+    """Check that this raypipe supports a schema version.
 
     Raises:
-        FeedbackError: its version is newer than this raypipe knows.
+        FeedbackError: a newer raypipe wrote the store.
     """
     if found > len(MIGRATIONS):
         raise FeedbackError(newer_schema(where, found))
 
 
 def migrate(connection: Connection, where: str) -> None:
-    """Bring the store up to date, inside the transaction of a writer.
+    """Upgrade the store to the current schema, inside the transaction of a writer.
 
     Raises:
-        FeedbackError: a newer raypipe has written it.
+        FeedbackError: a newer raypipe wrote the store.
     """
-    found = version_of(connection)
-    check_version(found, where)
-    if found == len(MIGRATIONS):
+    version = version_of(connection)
+    check_version(version, where)
+    if version == len(MIGRATIONS):
         return
-    for migration in MIGRATIONS[found:]:
+    for migration in MIGRATIONS[version:]:
         migration(connection)
     connection.execute(schema_version.delete())
     connection.execute(schema_version.insert().values(version=len(MIGRATIONS)))

@@ -1,4 +1,4 @@
-"""The store of rejections: an append-only log of events, and the rejections in force."""
+"""The rejection store: an append-only log of events, and the current rejections."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from raypipe.storage.feedback.errors import WAIT_SECONDS, explained, sqlite_erro
 from raypipe.storage.feedback.schema import check_version, events, migrate, rejections, version_of
 from raypipe.storage.files import utc_now
 
-#: Columns of a table of rejections.
+#: Sort order of a table of rejections.
 _ORDER = [(ACCOUNT, "ascending"), (CANDIDATE, "ascending")]
 
 #: Rows sent to the database at a time.
 _BATCH = 20_000
-#: Key of PostgreSQL's advisory lock: there is one writer at a time, as in SQLite, so that events
-#: are numbered in the order of their commits and a snapshot has all events up to its watermark.
+#: Key of PostgreSQL's advisory lock: it allows one writer at a time, as SQLite does, so that event
+#: numbers are in commit order and a snapshot contains all events up to its watermark.
 _WRITER = 7_297_471
 
 
@@ -33,8 +33,8 @@ class Answer(NamedTuple):
 
     Attributes:
         request_id: a second request with this id changes nothing.
-        repeated: was this request answered before?
-        changed: did the rejections change?
+        repeated: whether this request was processed before.
+        changed: whether this request changed the current rejections.
     """
 
     request_id: str
@@ -43,14 +43,14 @@ class Answer(NamedTuple):
 
 
 class Imported(NamedTuple):
-    """The result of an import: number of new pairs, and of pairs that were rejected before."""
+    """The result of an import: number of new pairs and of pairs that were rejected before."""
 
     added: int
     already_rejected: int
 
 
 class Snapshot(NamedTuple):
-    """The rejections in force at one moment.
+    """The current rejections at one moment.
 
     Attributes:
         watermark: number of the last event; 0 before the first.
@@ -62,15 +62,15 @@ class Snapshot(NamedTuple):
 
 
 class FeedbackStore:
-    """Rejections in SQLite or PostgreSQL; many processes may write at a time.
+    """Rejections in SQLite or PostgreSQL; several processes may use a store at the same time.
 
-    A rejection survives a kill and a power cut as soon as :meth:`reject` has returned.
+    After :meth:`reject` has returned, the rejection survives a kill and a power failure.
 
     Args:
-        url: as ``sqlite:///runs/feedback.sqlite`` or ``postgresql+psycopg://user@host/name``.
+        url: such as ``sqlite:///runs/feedback.sqlite`` or ``postgresql+psycopg://user@host/name``.
 
     Raises:
-        ConfigError: the URL is not one of these, or its driver is not installed.
+        ConfigError: the URL has another form, or its driver is not installed.
 
     Example:
         >>> import tempfile
@@ -100,16 +100,16 @@ class FeedbackStore:
         """Never show the candidate to the account again.
 
         Args:
-            request_id: chosen by the caller, so that a retry counts once; None: a new one.
+            request_id: a unique id from the caller, so that a retry counts once; None: a new id.
 
         Raises:
-            ConfigError: an id is empty, or the request id was used for something else.
-            FeedbackError: the store cannot be written; nothing was changed then.
+            ConfigError: an id is empty, or another request used this request id.
+            FeedbackError: the store cannot be written; then nothing was changed.
         """
         return self._answer("reject", account, candidate, reason, request_id)
 
     def unreject(self, account: str, candidate: str, request_id: str | None = None) -> Answer:
-        """Take back a rejection. Arguments and errors as of :meth:`reject`."""
+        """Withdraw a rejection. Arguments and errors as for :meth:`reject`."""
         return self._answer("unreject", account, candidate, None, request_id)
 
     def rejections(
@@ -140,10 +140,10 @@ class FeedbackStore:
             if connection is not None:
                 watermark = _last_event(connection)
                 pair = (rejections.c.accountId, rejections.c.candidateId)
-                # By bytes, as Arrow sorts; SQLite does so by itself, and has an index for it.
+                # Bytewise order, as in Arrow; SQLite uses it by default, and has an index for it.
                 order = pair if self._path else [column.collate("C") for column in pair]
                 pairs = connection.execute(sa.select(*pair).order_by(*order))
-                # The driver's rows: a million of SQLAlchemy's take some seconds.
+                # Rows of the driver: SQLAlchemy needs seconds for a million rows.
                 with sqlite_errors(self.where):
                     while rows := pairs.cursor.fetchmany(_BATCH):
                         for column, values in zip(columns, zip(*rows, strict=True), strict=True):
@@ -153,7 +153,7 @@ class FeedbackStore:
         return Snapshot(watermark, pa.table(arrays, [ACCOUNT, CANDIDATE]))
 
     def watermark(self) -> int:
-        """Number of the last event; 0 before the first.
+        """The number of the last event; 0 before the first.
 
         Raises:
             FeedbackError: the store cannot be read.
@@ -162,26 +162,27 @@ class FeedbackStore:
             return _last_event(connection) if connection is not None else 0
 
     def import_table(self, table: pa.Table) -> Imported:
-        """Reject every pair of a table: all of them, or none if it fails.
+        """Reject every pair of a table, in one transaction.
 
         Args:
-            table: columns accountId, candidateId, and reason, which may be null; all text.
+            table: text columns accountId, candidateId and reason; a reason may be null.
 
         Raises:
-            FeedbackError: the store cannot be written; nothing was changed then.
+            FeedbackError: the store cannot be written; then nothing was changed.
         """
         batch, now = uuid.uuid4().hex, utc_now()
         with self._writing() as connection:
             _INCOMING.create(connection)
-            at = 0
+            start = 0
             for rows in table.to_batches(_BATCH):
                 values = [
-                    {"place": at + place, **row} for place, row in enumerate(rows.to_pylist())
+                    {"row_index": start + index, **row}
+                    for index, row in enumerate(rows.to_pylist())
                 ]
                 if values:
                     connection.execute(_INCOMING.insert(), values)
-                at += len(values)
-            first = sa.select(sa.func.min(_INCOMING.c.place)).group_by(
+                start += len(values)
+            first = sa.select(sa.func.min(_INCOMING.c.row_index)).group_by(
                 _INCOMING.c.accountId, _INCOMING.c.candidateId
             )
             known = sa.exists().where(
@@ -189,14 +190,14 @@ class FeedbackStore:
                 rejections.c.candidateId == _INCOMING.c.candidateId,
             )
             of_row = (_INCOMING.c.accountId, _INCOMING.c.candidateId, _INCOMING.c.reason)
-            new = sa.and_(_INCOMING.c.place.in_(first), ~known)
-            request = sa.literal(f"import-{batch}-") + sa.cast(_INCOMING.c.place, sa.Text)
+            new = sa.and_(_INCOMING.c.row_index.in_(first), ~known)
+            request = sa.literal(f"import-{batch}-") + sa.cast(_INCOMING.c.row_index, sa.Text)
             connection.execute(
                 events.insert().from_select(
                     ["request_id", "at", "action", ACCOUNT, CANDIDATE, REASON],
                     sa.select(request, sa.literal(now), sa.literal("reject"), *of_row)
                     .where(new)
-                    .order_by(_INCOMING.c.place),
+                    .order_by(_INCOMING.c.row_index),
                 )
             )
             added = connection.execute(
@@ -241,7 +242,7 @@ class FeedbackStore:
                 if any(before[key] != value for key, value in event.items()):
                     raise ConfigError(
                         f"request id {request_id!r}: was used to {before['action']} "
-                        f"{before[ACCOUNT]!r} {before[CANDIDATE]!r}; expected one of its own for "
+                        f"{before[ACCOUNT]!r} {before[CANDIDATE]!r}; expected a unique id for "
                         "each request"
                     )
                 return Answer(request_id, repeated=True, changed=False)
@@ -249,20 +250,21 @@ class FeedbackStore:
             connection.execute(
                 events.insert().values(request_id=request_id, at=now, reason=reason, **event)
             )
-            held = connection.execute(sa.select(rejections.c.at).where(pair)).first() is not None
-            if action == "reject" and not held:
+            query = sa.select(rejections.c.at).where(pair)
+            rejected = connection.execute(query).first() is not None
+            if action == "reject" and not rejected:
                 connection.execute(
                     rejections.insert().values(
                         accountId=account, candidateId=candidate, at=now, reason=reason
                     )
                 )
-            elif action == "unreject" and held:
+            elif action == "unreject" and rejected:
                 connection.execute(rejections.delete().where(pair))
-        return Answer(request_id, repeated=False, changed=held != (action == "reject"))
+        return Answer(request_id, repeated=False, changed=rejected != (action == "reject"))
 
     @contextmanager
     def _writing(self) -> Iterator[sa.Connection]:
-        """A transaction of the only writer, in a store that is up to date."""
+        """A transaction of the only writer; it upgrades the store if necessary."""
         with self._errors():
             if self._path:
                 self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -278,16 +280,16 @@ class FeedbackStore:
 
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection | None]:
-        """A transaction that sees one moment; None where there is no store yet."""
+        """A transaction that sees one moment; None if there is no store yet."""
         if self._path and not self._path.exists():
             yield None
             return
         one_moment = {} if self._path else {"isolation_level": "REPEATABLE READ"}
         reads = self._engine.execution_options(**one_moment)
         with self._errors(), reads.connect() as connection:
-            found = version_of(connection)
-            check_version(found, self.where)
-            yield connection if found else None
+            version = version_of(connection)
+            check_version(version, self.where)
+            yield connection if version else None
 
     @contextmanager
     def _errors(self) -> Iterator[None]:
@@ -301,11 +303,11 @@ class FeedbackStore:
             ) from error
 
 
-#: The rows of an import; visible to one connection, and dropped with it.
+#: The rows of an import: a temporary table, which only its connection sees.
 _INCOMING = sa.Table(
     "incoming",
     sa.MetaData(),
-    sa.Column("place", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("row_index", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
     sa.Column(ACCOUNT, sa.Text, nullable=False),
     sa.Column(CANDIDATE, sa.Text, nullable=False),
     sa.Column(REASON, sa.Text),
@@ -318,7 +320,7 @@ def _last_event(connection: sa.Connection) -> int:
 
 
 def is_id(value: str) -> bool:
-    """Can this be an account's id: text, not empty, without a null character?
+    """Whether a value is a valid account id: not empty, valid Unicode, no null character.
 
     Example:
         >>> is_id("ann"), is_id(""), is_id(chr(0)), is_id(chr(0xDC80))
@@ -330,9 +332,9 @@ def is_id(value: str) -> bool:
 def _check_ids(account: str, candidate: str) -> None:
     for name, value in ((ACCOUNT, account), (CANDIDATE, candidate)):
         if not is_id(value):
-            raise ConfigError(f"{name} {value!r}: expected an id, as it stands in the input")
+            raise ConfigError(f"{name} {value!r}: expected an id, as written in the input")
     if account == candidate:
-        raise ConfigError(f"{account!r}: expected two accounts; nobody is shown to itself")
+        raise ConfigError(f"{account!r}: found as account and candidate; expected two accounts")
 
 
 def _engine(url: str, where: str) -> sa.Engine:
@@ -356,8 +358,8 @@ def _engine(url: str, where: str) -> sa.Engine:
 
 
 def _set_up_sqlite(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # transactions begin where _begin_sqlite says
-    # WAL is not safe below SQLite 3.51.3; of the others, EXTRA keeps what was acknowledged.
+    connection.isolation_level = None  # _begin_sqlite starts the transactions
+    # WAL is not safe below SQLite 3.51.3. Without WAL, EXTRA makes commits durable.
     connection.execute("PRAGMA journal_mode = DELETE")
     connection.execute("PRAGMA synchronous = EXTRA")
 

@@ -1,4 +1,4 @@
-"""Tables of rejections or blocks: CSV or Parquet, read and written through ``storage.tables``."""
+"""Tables of rejections and blocks in CSV or Parquet, read and written by ``storage.tables``."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class ReadRejections(NamedTuple):
 
     Attributes:
         table: columns accountId, candidateId and reason, which may be null; all large_string.
-        quarantine: columns.QUARANTINE_SCHEMA, the rows that are no rejection; the first is row 1.
+        quarantine: the invalid rows, in columns.QUARANTINE_SCHEMA; row numbers start at 1.
     """
 
     table: pa.Table
@@ -30,41 +30,41 @@ class ReadRejections(NamedTuple):
 
 
 def read_rejections(path: Path) -> ReadRejections:
-    """Read a file with columns accountId, candidateId and, if wanted, reason.
+    """Read a file with the columns accountId, candidateId and, optionally, reason.
 
     Raises:
-        MissingInputError: there is no such file.
-        InputError: it cannot be read, or a column is missing.
+        MissingInputError: the file does not exist.
+        InputError: the file cannot be read, or a column is missing.
 
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder, "a.csv")
         ...     _ = path.write_text("accountId,candidateId\\nann,bob\\nann,\\nann,ann\\n")
-        ...     found = read_rejections(path)
-        >>> found.table.num_rows, found.quarantine["reason"].to_pylist()
+        ...     rejected = read_rejections(path)
+        >>> rejected.table.num_rows, rejected.quarantine["reason"].to_pylist()
         (1, ['empty id in column candidateId', 'account and candidate are the same'])
     """
-    found = _read(path)
-    reason = found.rows[REASON]
+    table = _read(path)
+    reason = table.rows[REASON]
     reason = pc.if_else(pc.equal(reason, ""), None, reason)
-    return ReadRejections(found.rows.set_column(2, REASON, reason), found.quarantine)
+    return ReadRejections(table.rows.set_column(2, REASON, reason), table.quarantine)
 
 
 def read_pairs(path: str, what: str) -> pa.Table:
-    """The pairs of accounts and candidates in a file, every row of which can be read.
+    """Read a file of (accountId, candidateId) pairs, in which every row must be valid.
 
     Args:
-        what: one pair, for the error.
+        what: a name of one pair, for the error message.
 
     Raises:
-        MissingInputError, InputError: as :func:`read_rejections`; or a row is no pair.
+        MissingInputError, InputError: as for :func:`read_rejections`; or a row is invalid.
     """
     return whole_rows(_read(Path(path)), what).select([ACCOUNT, CANDIDATE])
 
 
 def write_rejections(table: pa.Table, path: Path) -> None:
-    """Write what ``FeedbackStore.export_table`` returned, so that :func:`read_rejections` reads it.
+    """Write a table of ``FeedbackStore.export_table`` in the format of :func:`read_rejections`.
 
     Raises:
         RunError: the file cannot be written.
@@ -73,9 +73,9 @@ def write_rejections(table: pa.Table, path: Path) -> None:
 
 
 def _read(path: Path) -> SmallTable:
-    """The table; rows that are no pair of two accounts are in its quarantine."""
-    found = read_table(path, _COLUMNS, _CURE)
-    rows = found.rows
+    """Read the table; rows that are no pair of two accounts go to its quarantine."""
+    table = read_table(path, _COLUMNS, _CURE)
+    rows = table.rows
     faults = [
         (f"null character in column {name}", pc.match_substring(rows[name], "\0"))
         for name in rows.column_names
@@ -87,10 +87,10 @@ def _read(path: Path) -> SmallTable:
         for index in np.flatnonzero(pc.fill_null(mask, False).to_numpy()).tolist():
             reasons.setdefault(index, reason)
     if not reasons:
-        return found
-    numbers = found.numbers
+        return table
+    numbers = table.numbers
     bad = [(int(numbers[index]), reason) for index, reason in sorted(reasons.items())]
     good = np.ones(rows.num_rows, bool)
     good[list(reasons)] = False
-    quarantine = pa.concat_tables([found.quarantine, quarantine_table(str(path), bad)])
-    return found._replace(rows=rows.filter(pa.array(good)), quarantine=quarantine.sort_by("row"))
+    quarantine = pa.concat_tables([table.quarantine, quarantine_table(str(path), bad)])
+    return table._replace(rows=rows.filter(pa.array(good)), quarantine=quarantine.sort_by("row"))

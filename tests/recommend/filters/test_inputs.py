@@ -226,7 +226,7 @@ def test_an_unreadable_store_refuses_the_run():
     store = RunStore(Path("runs"))
     before = run_night(config_for(), store, "2026-03-01").run
     Path("runs/feedback.sqlite").write_bytes(b"not a database at all" * 100)
-    with pytest.raises(FeedbackError, match="put a backup of it in its place"):
+    with pytest.raises(FeedbackError, match="restore a backup"):
         run_night(config_for(), store, "2026-03-02")
     assert store.current() == before
 

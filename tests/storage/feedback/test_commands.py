@@ -136,7 +136,7 @@ def test_an_import_that_fails_leaves_nothing(elsewhere):
     connection.commit()
     connection.close()
     (elsewhere / "in.csv").write_text("accountId,candidateId\nann,c0\nann,c1\n")
-    assert "free some space" in raypipe("rejections", "import", "in.csv", code=74).stderr
+    assert "free space" in raypipe("rejections", "import", "in.csv", code=74).stderr
     assert [row["candidateId"] for row in as_json("rejections", "list")] == ["bob"]
 
 
