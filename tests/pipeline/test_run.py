@@ -211,7 +211,7 @@ MEMORY = ("400MB", "300.08MB", "300.05MB", "300.014MB")
 def test_column_blocks_give_the_same_bytes(cap, follows, store, local_ray, monkeypatch):
     """Whatever a task may hold, with and without Ray, with and without a cap on hubs."""
     monkeypatch.setattr("raypipe.recommend.memory._MIN_SHARD_ACCOUNTS", 300)
-    settings = {"similar__max_followers": cap}
+    settings = {"sources__similar__max_followers": cap}
     expected = run_night(config_for(follows, **settings), store, DATE).run
     blocks = []
     for memory, cluster in [*((memory, "none") for memory in MEMORY), ("300.05MB", "local")]:
