@@ -1,11 +1,11 @@
-"""Sweeps: which parameters are best, tried out. Nothing here knows Ray.
+"""Sweeps: hyperparameter search. Only ``ray_tune`` uses Ray.
 
-space       the search space: what a parameter may be
-search      which point of it a trial takes
-trials      what came of a trial; which is best; a table of them
-record      what has happened, on disk: a sweep that is killed goes on from here
-objectives  what is measured, by kind of data: rating_objective, follow_objective
-objective   what such a kind has to say
-watch       the progress table
+space       the search space: the possible values of each parameter
+search      the search algorithms: the point of the space that each trial takes
+trials      trial results, the best trial, and a table of trials
+record      the event log on disk, from which a killed sweep continues
+objectives  the objective by kind of data: rating_objective, follow_objective
+objective   the interface of an objective
+watch       trial events
 plots       pictures of a sweep
 """

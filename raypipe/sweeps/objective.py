@@ -1,4 +1,4 @@
-"""What a kind of data has to say for a sweep on it; and what ratings and follows have in common."""
+"""The interface of a sweep objective, and helpers that ratings and follows share."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from raypipe.sweeps.trials import Goal, Report
 
 ALGORITHM, PARAMETERS = "sources.factors.algorithm", "sources.factors.parameters."
 
-#: Algorithm -> names of its parameters.
+#: Algorithm -> the names of its parameters.
 Fields = Callable[[str], Collection[str]]
-#: Algorithm -> the one that says how many epochs there are; None where it has none.
+#: Algorithm -> its parameter for the number of epochs; None if it has none.
 EpochsOf = Callable[[str], str | None]
-#: (config, settings, epochs of the best look) -> the config of a trial.
+#: (config, settings, epochs of the best report) -> the config of a trial.
 Resolved = Callable[[RunConfig, Settings, int | None], RunConfig]
 
 
 class Goals(NamedTuple):
-    """What a sweep looks for.
+    """The goals of a sweep.
 
     Attributes:
-        picks: what picks the best.
-        misled: what was asked for in its place, though it cannot tell good from bad on this data:
-            what it would have picked is shown beside; None where nothing such was asked for.
-        warning: why; None likewise.
+        picks: the goal that selects the best trial.
+        misled: a configured goal that is misleading on this data; its best trial is only reported.
+            None if the configured goal selects the best trial.
+        warning: why that goal is misleading; None if ``misled`` is None.
     """
 
     picks: Goal
@@ -40,21 +40,20 @@ class Goals(NamedTuple):
 
 
 class Objective(NamedTuple):
-    """A kind of data, and how a config does on it.
+    """A sweep objective: how to measure a config on one kind of data.
 
     Attributes:
-        kind: of data, for people.
-        goals: config -> what is looked for; refuses, by ConfigError, what the data cannot have.
-        has: (config, settings so far, key) -> has a trial with these settings such a key?
-        check_space: refuses, by ConfigError, a space that this data cannot have.
-        read: config -> the data as a whole. A Ray that is started ends with the stack.
-        cut: (config, whole) -> what trials share: arrays, so that it is there only once.
-        digest: whole -> text that another input would change.
+        kind: kind of data, as text.
+        goals: config -> goals; raises ConfigError for a metric that the data does not have.
+        has: (config, settings so far, key) -> whether a trial with these settings has that key.
+        check_space: raises ConfigError for a search space that is invalid for this data.
+        read: config -> the whole data. The stack closes a Ray that is started.
+        cut: (config, whole data) -> the data of the trials, as arrays that they share.
+        digest: whole data -> a digest of it.
         resolved: (config, settings, epochs of its best report) -> the config of a trial.
-        reports: (config of a trial, what trials share, epochs to report at) -> its reports, one by
-            one.
-        measure_again: (config of the best trial, whole) -> its measures on what no trial saw.
-        measured_on: config -> what trials are measured on, and what no trial saw; for people.
+        reports: (config of a trial, data of the trials, epochs to report at) -> its reports.
+        measure_again: (config of the best trial, whole data) -> its measures on unseen data.
+        measured_on: config -> descriptions of the data of the trials and of the unseen data.
     """
 
     kind: Literal["follows", "ratings"]
@@ -71,7 +70,7 @@ class Objective(NamedTuple):
 
 
 def algorithms_of(config: RunConfig, space: Iterable[Dimension]) -> tuple[str, ...]:
-    """Those that trials train: what the space chooses from, or else what the config names.
+    """The algorithms that the trials train: those in the search space, else that of the config.
 
     Example:
         >>> algorithms_of(RunConfig(), [Dimension(ALGORITHM, "choice", ("SVD", "NMF"))])
@@ -82,7 +81,7 @@ def algorithms_of(config: RunConfig, space: Iterable[Dimension]) -> tuple[str, .
 
 
 def parameter(key: str) -> str:
-    """The parameter that a key names, or stands below.
+    """The name of the algorithm parameter that a key belongs to.
 
     Example:
         >>> parameter("sources.factors.parameters.sim_options.name")
@@ -92,36 +91,36 @@ def parameter(key: str) -> str:
 
 
 def chooses_algorithm(dimension: Dimension) -> bool:
-    """Is it a list of algorithms?"""
+    """Whether a dimension is a list of algorithms."""
     return dimension.key == ALGORITHM and dimension.kind in ("choice", "grid")
 
 
 def refuse_epochs_beside_asha(config: RunConfig, key: str, epochs: Iterable[str | None]) -> None:
-    """It would be tried in vain.
+    """Check that the search space has no number of epochs if ASHA selects it.
 
     Args:
-        epochs: the parameters that say how many there are.
+        epochs: the parameters for the number of epochs.
 
     Raises:
         ConfigError: the key is one of them, and the scheduler is asha.
     """
     if config.sweep.scheduler == "asha" and key in {f"{PARAMETERS}{name}" for name in epochs}:
         raise ConfigError(
-            f"sweep.space.{key}: found it beside scheduler: asha, which finds the epochs; leave it "
-            "out, and set sweep.asha.max_epochs"
+            f"sweep.space.{key}: not allowed with scheduler: asha, which selects the epochs; leave "
+            "it out, and set sweep.asha.max_epochs"
         )
 
 
 def check_values(
     config: RunConfig, dimension: Dimension, algorithms: Iterable[str], resolved: Resolved
 ) -> None:
-    """Each value, of a range its ends and one between, with each of the algorithms.
+    """Check each value of a dimension with each algorithm; of a range, its ends and one between.
 
     Raises:
-        ConfigError: it is refused.
+        ConfigError: a value is invalid.
     """
     values = list(dimension.values)
-    if dimension.kind == "float":  # whole numbers would hide that no fraction is allowed
+    if dimension.kind == "float":  # finds a parameter that allows only integers
         low, high = values
         values.append(low + (high - low) / math.pi)
     for name in algorithms:
@@ -135,10 +134,10 @@ def check_values(
 def resolve(
     config: RunConfig, settings: Settings, epochs: int | None, fields: Fields, epochs_of: EpochsOf
 ) -> RunConfig:
-    """The config of a trial. Parameters of the config that another algorithm has not are left out.
+    """The config of a trial, without parameters of the config that its algorithm does not have.
 
     Args:
-        epochs: of its best report; None where it was not looked at by epochs.
+        epochs: epochs of its best report; None if it was not measured by epochs.
     """
     algorithm = settings.get(ALGORITHM, config.sources.factors.algorithm)
     kept = config.sources.factors.parameters
@@ -156,12 +155,12 @@ def resolve(
 def reports_of_trial(
     config: RunConfig, objective: Objective, epochs: Sequence[int], settings: Settings, data: Any
 ) -> Iterator[Report]:
-    """What a worker does for one trial. Here, where little is imported: each worker imports it."""
+    """The reports of one trial; runs in workers, so this module imports little."""
     return objective.reports(objective.resolved(config, settings, None), data, epochs)
 
 
 def memory_limit(config: RunConfig) -> tuple[float, str]:
-    """Bytes that a trial may hold, and what leaves no more."""
+    """Maximum bytes of a trial, and the reason for this limit."""
     limit = memory_available()
     if config.memory_per_task is not None and config.memory_per_task < limit:
         return config.memory_per_task, "memory_per_task"

@@ -1,4 +1,4 @@
-"""What a sweep measures, by kind of data."""
+"""Registry of objectives, by kind of data."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ OBJECTIVES = {objective.kind: objective for objective in (RATINGS, FOLLOWS)}
 
 
 def objective_of(config: RunConfig) -> Objective:
-    """By the data that the config names.
+    """The objective for the input of a config.
 
     Raises:
-        ConfigError: it names none.
+        ConfigError: the config has no input.
     """
     if config.input.place is None:
-        raise ConfigError("input: names no data; set input.follows or input.ratings")
+        raise ConfigError("input: found no data; set input.follows or input.ratings")
     return OBJECTIVES[config.input.kind]

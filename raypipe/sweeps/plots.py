@@ -23,10 +23,10 @@ _MARKS = {"finished": ("o", "tab:blue"), "stopped": ("v", "tab:gray")}
 
 
 def plot_progress(trials: Sequence[Trial], goal: Goal, path: Path, about: str) -> None:
-    """The value of each trial, by number, and the best so far as a line; failed ones as crosses.
+    """Plot the value of each trial by number, the best value so far, and failed trials as crosses.
 
-    Values far worse than most are drawn hollow, at the upper edge (the lower one where more is
-    better).
+    Values far worse than most are drawn hollow at the upper edge (at the lower edge if higher
+    values are better).
 
     Args:
         about: data and date, for the title.
@@ -98,7 +98,7 @@ def plot_progress(trials: Sequence[Trial], goal: Goal, path: Path, about: str) -
 def plot_parallel(
     trials: Sequence[Trial], space: Sequence[Dimension], goal: Goal, path: Path, about: str
 ) -> None:
-    """Every trial as a line over its parameters, coloured by its value; the best one thick."""
+    """Plot each trial as a line over its parameters, coloured by its value; the best is thick."""
     shown = [
         (value, trial)
         for trial in trials
@@ -113,7 +113,7 @@ def plot_parallel(
             figsize=(max(6, 1.7 * (len(space) + 1)), 4.5), dpi=120, layout="constrained"
         )
         axes = figure.add_subplot()
-        # The best on top of the others.
+        # The best is drawn last, on top of the others.
         worst_first = sorted(shown, key=lambda pair: pair[0], reverse=not goal.more)
         for value, trial in worst_first:
             heights = [_height(dimension, trial.settings) for dimension in space]
@@ -157,7 +157,7 @@ def plot_parallel(
 
 
 def _window(values: Sequence[float], goal: Goal) -> tuple[float, float]:
-    """What is drawn to scale: from the best value to three times as far as the median is."""
+    """The range drawn to scale: from the best value, three times the distance to the median."""
     if not values:
         return 0.0, 1.0
     best = max(values) if goal.more else min(values)
@@ -168,16 +168,16 @@ def _window(values: Sequence[float], goal: Goal) -> tuple[float, float]:
 
 
 def _height(dimension: Dimension, settings: dict[str, Any]) -> float | None:
-    """Where a setting stands on its axis, from 0 to 1; None where the trial has none."""
+    """The position of a setting on its axis, from 0 to 1; None if the trial does not have it."""
     if dimension.key not in settings:
         return None
-    return _place(dimension, settings[dimension.key])
+    return _position(dimension, settings[dimension.key])
 
 
-def _place(dimension: Dimension, value: Any) -> float:
+def _position(dimension: Dimension, value: Any) -> float:
     if dimension.kind in ("choice", "grid"):
-        told = [(type(known), known) for known in dimension.values]
-        return told.index((type(value), value)) / max(1, len(told) - 1)
+        choices = [(type(choice), choice) for choice in dimension.values]
+        return choices.index((type(value), value)) / max(1, len(choices) - 1)
     low, high = dimension.values
     if dimension.log:
         low, high, value = math.log(low), math.log(high), math.log(value)
@@ -187,9 +187,9 @@ def _place(dimension: Dimension, value: Any) -> float:
 
 def _ticks(dimension: Dimension) -> list[tuple[float, str]]:
     if dimension.kind in ("choice", "grid"):
-        return [(_place(dimension, value), str(value)) for value in dimension.values]
+        return [(_position(dimension, value), str(value)) for value in dimension.values]
     low, high = dimension.values
     middle = math.sqrt(low * high) if dimension.log else (low + high) / 2
     if dimension.kind == "int":
         middle = round(middle)
-    return [(_place(dimension, value), f"{value:.3g}") for value in (low, middle, high)]
+    return [(_position(dimension, value), f"{value:.3g}") for value in (low, middle, high)]

@@ -1,13 +1,13 @@
-r"""What has happened in a sweep, on disk: one line of JSON an event, flushed before it counts.
+r"""The event log of a sweep on disk: one line of JSON per event, flushed before it takes effect.
 
-    {"sweep": ...}                     once, first: of which config and data this is the record
-    {"began": 3, "settings": {...}}    a trial has its point of the space
-    {"ended": {...}}                   what came of it
+    {"sweep": ...}                     first line: the config and data of the sweep
+    {"began": 3, "settings": {...}}    a trial starts at a point of the search space
+    {"ended": {...}}                   the result of a trial
 
-A line is there whole or, where a kill or a power cut came between, has no newline at its end and is
-cut off. What is here is therefore all that was ever told to anybody, and a sweep goes on from it:
-the trials that ended are kept, those that only began are tried again at the same points, and the
-others follow. Ray Tune's own state is pickles, and is written every few seconds: it is not asked.
+A line without a newline at its end was interrupted by a kill or a power failure, and is removed. A
+sweep continues from its log: it keeps finished trials, repeats unfinished ones at the same points,
+and then starts the others. Ray Tune's own state is not used: it is pickled, and saved only every
+few seconds.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ NAME = "record.jsonl"
 
 
 class Record:
-    """The events of a sweep; a context in which more are added.
+    """The event log of a sweep, open for more events until the context ends.
 
     Attributes:
-        began: number to settings, of every trial that began.
-        ended: number to what came of it.
+        began: number to settings, for every trial that started.
+        ended: number to result, for every trial that ended.
 
     Example:
         >>> import tempfile
@@ -51,10 +51,10 @@ class Record:
     """
 
     def __init__(self, folder: Path, about: dict[str, Any]) -> None:
-        """Read what there is, or start with ``about``.
+        """Open the log, or create it with ``about`` as its first event.
 
         Raises:
-            RunError: it is about something else, is damaged, or cannot be read or written.
+            RunError: the log belongs to another sweep, is damaged, or cannot be read or written.
         """
         self._path = folder / NAME
         self.began: dict[int, Settings] = {}
@@ -72,7 +72,7 @@ class Record:
         except (ValueError, KeyError, TypeError, AttributeError):
             self._file.close()
             raise RunError(
-                f"{self._path}: is damaged; move the folder away, and start the sweep anew"
+                f"{self._path}: is damaged; move the folder away, and start the sweep again"
             ) from None
 
     def __enter__(self) -> Record:
@@ -87,16 +87,16 @@ class Record:
         self._file.close()
 
     def begin(self, number: int, settings: Settings) -> None:
-        """A trial has its point."""
-        self._tell({"began": number, "settings": settings})
+        """Log that a trial starts."""
+        self._log({"began": number, "settings": settings})
 
     def end(self, trial: Trial) -> None:
-        """A trial has ended: from now on it is not tried again."""
-        self._tell({"ended": trial.to_json()})
+        """Log the result of a trial, which is then never repeated."""
+        self._log({"ended": trial.to_json()})
 
     def _check_about(self, lines: list[bytes], about: dict[str, Any]) -> None:
-        found = json.loads(lines[0])["sweep"] if lines else about
-        changed = sorted(key for key in {*found, *about} if found.get(key) != about.get(key))
+        logged = json.loads(lines[0])["sweep"] if lines else about
+        changed = sorted(key for key in {*logged, *about} if logged.get(key) != about.get(key))
         if changed:
             self._file.close()
             raise RunError(
@@ -104,7 +104,7 @@ class Record:
                 "start a sweep without --resume"
             )
 
-    def _tell(self, event: dict[str, Any]) -> None:
+    def _log(self, event: dict[str, Any]) -> None:
         with disk_errors(f"{self._path}: cannot be written"):
             self._add(event)
         self._take(event)
@@ -122,7 +122,7 @@ class Record:
 
 
 def _whole_lines(path: Path) -> list[bytes]:
-    """The lines that have an end; what comes after the last is cut off."""
+    """The complete lines of the file; this removes an incomplete last line."""
     if not exists(path):
         return []
     data = read_bytes(path)

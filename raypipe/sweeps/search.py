@@ -1,7 +1,7 @@
-"""Which point of the space a trial takes.
+"""Search algorithms: the point of the search space that each trial takes.
 
-A grid and random points are listed before the first trial starts. Optuna proposes one at a time,
-from the trials that have ended: equal ones give equal proposals, so nothing of it has to be saved.
+Grid points and random points are known before the first trial starts. Optuna proposes one point at
+a time from the finished trials; equal trials give equal proposals, so its state is not saved.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from raypipe.sweeps.space import (
 )
 from raypipe.sweeps.trials import Goal, Trial
 
-#: Number of a trial, trials that ended, and points of those that run -> point of this one.
+#: (number of a trial, finished trials, points of running trials) -> the point of this trial.
 Ask = Callable[[int, Sequence[Trial], Sequence[Settings]], Settings]
 
 
 def plan_search(
     sweep: SweepConfig, space: Sequence[Dimension], has: Has, goal: Goal, seed: int
 ) -> tuple[int, Ask]:
-    """How many trials there are, and which point each takes.
+    """Plan the search: the number of trials, and a function for the point of each trial.
 
     Raises:
-        ConfigError: of search grid, ``trials`` are fewer than its points.
+        ConfigError: ``trials`` is less than the number of points of the grid.
     """
-    wanted = sweep.trials or DEFAULT_TRIALS
+    count = sweep.trials or DEFAULT_TRIALS
     if sweep.search == "optuna":
-        return wanted, lambda number, ended, running: ask_optuna(
+        return count, lambda number, ended, running: ask_optuna(
             space, has, goal, seed, number, ended, running
         )
     if sweep.search == "grid":
@@ -46,10 +46,10 @@ def plan_search(
         if sweep.trials is not None and sweep.trials < len(points):
             raise ConfigError(
                 f"sweep.trials: found {sweep.trials}, but the grid has {len(points)} points; "
-                "leave trials out, or take points away, or set search: random"
+                "leave trials out, remove points, or set search: random"
             )
     else:
-        points = random_points(space, has, wanted, seed)
+        points = random_points(space, has, count, seed)
     return len(points), lambda number, ended, running: points[number]
 
 
@@ -62,12 +62,12 @@ def ask_optuna(
     ended: Sequence[Trial],
     running: Sequence[Settings],
 ) -> Settings:
-    """Where Optuna looks next: its tree-structured Parzen estimator, after 10 random points.
+    """Optuna's next point: a tree-structured Parzen estimator, after 10 random points.
 
     Args:
-        seed, number: of the sweep and of the trial: both seed the proposal.
-        ended: in any order; what comes out depends on which they are, not on when they ended.
-        running: points that are being tried; it keeps away from them.
+        seed, number: seed of the sweep and number of the trial; both seed the proposal.
+        ended: finished trials; their order does not change the proposal.
+        running: points of running trials, which the proposal avoids.
 
     Source:
         Bergstra, Bardenet, Bengio, Kégl (2011), "Algorithms for hyper-parameter optimization".
@@ -100,20 +100,20 @@ def ask_optuna(
             past(trial.settings, "COMPLETE", value=loss)
         else:
             reports = enumerate(goal.loss(report.measures) for report in trial.reports)
-            seen = {place: value for place, value in reports if value is not None}
-            past(trial.settings, "PRUNED", intermediate_values=seen)
+            values = {index: value for index, value in reports if value is not None}
+            past(trial.settings, "PRUNED", intermediate_values=values)
     for settings in running:
         past(settings, "RUNNING")
-    asked = study.ask()
-    return resolve(space, has, lambda dimension: _suggest(asked, dimension))
+    proposed = study.ask()
+    return resolve(space, has, lambda dimension: _suggest(proposed, dimension))
 
 
 def _distribution(dimension: Dimension) -> Any:
     from optuna import distributions
 
     if dimension.kind == "int":
-        least, most = dimension.values
-        return distributions.IntDistribution(least, most, log=dimension.log)
+        low, high = dimension.values
+        return distributions.IntDistribution(low, high, log=dimension.log)
     if dimension.kind == "float":
         low, high = map(float, dimension.values)
         return distributions.FloatDistribution(low, high, log=dimension.log)
@@ -121,18 +121,18 @@ def _distribution(dimension: Dimension) -> Any:
 
 
 def _to_optuna(dimension: Dimension, value: Any) -> Any:
-    """Values of a list by their places: 1, 1.0 and true are different choices."""
+    """Values of a list by index, because 1, 1.0 and true are different choices."""
     if dimension.kind not in ("int", "float"):
-        told = [(type(known), known) for known in dimension.values]
-        return told.index((type(value), value))
+        choices = [(type(choice), choice) for choice in dimension.values]
+        return choices.index((type(value), value))
     return value
 
 
-def _suggest(asked: Any, dimension: Dimension) -> Any:
+def _suggest(trial: Any, dimension: Dimension) -> Any:
     if dimension.kind == "int":
-        return asked.suggest_int(dimension.key, *dimension.values, log=dimension.log)
+        return trial.suggest_int(dimension.key, *dimension.values, log=dimension.log)
     if dimension.kind == "float":
         low, high = map(float, dimension.values)
-        return asked.suggest_float(dimension.key, low, high, log=dimension.log)
-    places = tuple(range(len(dimension.values)))
-    return dimension.values[asked.suggest_categorical(dimension.key, places)]
+        return trial.suggest_float(dimension.key, low, high, log=dimension.log)
+    indices = tuple(range(len(dimension.values)))
+    return dimension.values[trial.suggest_categorical(dimension.key, indices)]

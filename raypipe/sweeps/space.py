@@ -1,4 +1,4 @@
-"""The search space: what each parameter may be, and the points that follow from it."""
+"""The search space: the possible values of each parameter, and grid and random points."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ from raypipe.config import SweepConfig
 from raypipe.errors import ConfigError, did_you_mean
 
 Settings = dict[str, Any]
-#: Does a trial with these settings have such a key? A parameter of another algorithm it has not.
+#: (settings, key) -> whether a trial with these settings has this key: its algorithm may not.
 Has = Callable[[Settings, str], bool]
 
 RANGES, LISTS = ("int", "float"), ("choice", "grid")
-#: Of a random search and of Optuna, where no number of trials is given.
+#: Default number of trials of a random search and of Optuna.
 DEFAULT_TRIALS = 20
-#: Random draws of one trial, until one is found that no other trial has.
+#: Maximum number of random draws per trial to find a point that no other trial has.
 _DRAWS = 100
 
 
 @dataclass(frozen=True)
 class Dimension:
-    """One key of the config, and what it may be.
+    """One config key and its possible values.
 
     Attributes:
-        key: dotted.
+        key: dotted key.
         kind: int, float, choice or grid.
-        values: of a range its two ends, which belong to it; of a list all values.
-        log: of a range: equal ratios are equally likely.
+        values: the two ends of a range, both included, or all values of a list.
+        log: for a range: True if equal ratios are equally likely.
     """
 
     key: str
@@ -45,7 +45,7 @@ def parse_space(sweep: SweepConfig) -> tuple[Dimension, ...]:
     """The dimensions, in the order of the config.
 
     Raises:
-        ConfigError: there is none, or one is not what it should be.
+        ConfigError: there is no dimension, or a dimension is invalid.
 
     Example:
         >>> parse_space(SweepConfig(space={"sources.similar.neighbours": {"int": [10, 50]}}))
@@ -61,7 +61,7 @@ as sources.factors.parameters.n_factors: {int: [20, 300]}
             "sweep.space: has no points; expected at least one parameter, as "
             "sources.factors.parameters.n_factors: {int: [20, 300]}"
         )
-    space = tuple(_dimension(key, told) for key, told in sweep.space.items())
+    space = tuple(_dimension(key, spec) for key, spec in sweep.space.items())
     for dimension in space:
         key, grid = f"sweep.space.{dimension.key}", sweep.search == "grid"
         if grid and dimension.kind in RANGES:
@@ -78,7 +78,7 @@ as sources.factors.parameters.n_factors: {int: [20, 300]}
 
 
 def grid_points(space: Sequence[Dimension], has: Has) -> list[Settings]:
-    """Every combination of the values once, the last dimension's values beside each other.
+    """All combinations of the values, without duplicates; the last dimension varies fastest.
 
     Example:
         >>> space = (Dimension("a", "grid", (1, 2)), Dimension("b", "grid", (3, 4)))
@@ -96,7 +96,7 @@ def grid_points(space: Sequence[Dimension], has: Has) -> list[Settings]:
 
 
 def random_points(space: Sequence[Dimension], has: Has, count: int, seed: int) -> list[Settings]:
-    """``count`` different points, or as many as are found; the first ones do not depend on it.
+    """Up to ``count`` different random points; the first points do not depend on ``count``.
 
     Example:
         >>> space = (Dimension("a", "float", (0.01, 1.0), log=True), Dimension("b", "int", (1, 3)))
@@ -114,18 +114,18 @@ def random_points(space: Sequence[Dimension], has: Has, count: int, seed: int) -
 
 
 def resolve(space: Sequence[Dimension], has: Has, value: Callable[[Dimension], Any]) -> Settings:
-    """One point: a value for each dimension that it has, the algorithm's first."""
-    found: Settings = {}
+    """One point: a value for each dimension that applies; the algorithm is chosen first."""
+    point: Settings = {}
     for dimension in sorted(
         space, key=lambda dimension: dimension.key != "sources.factors.algorithm"
     ):
-        if has(found, dimension.key):
-            found[dimension.key] = value(dimension)
-    return found
+        if has(point, dimension.key):
+            point[dimension.key] = value(dimension)
+    return point
 
 
 def draw(dimension: Dimension, rng: np.random.Generator) -> Any:
-    """A value, each equally likely; with ``log``, each ratio.
+    """A random value of a dimension, uniform, or log-uniform with ``log``.
 
     Example:
         >>> rng = np.random.default_rng(0)
@@ -137,7 +137,7 @@ def draw(dimension: Dimension, rng: np.random.Generator) -> Any:
     low, high = dimension.values
     if dimension.kind == "int" and not dimension.log:
         return int(rng.integers(low, high + 1))
-    # Of whole numbers each gets the room from half below to half above.
+    # Each integer gets the interval from 0.5 below it to 0.5 above it.
     margin = 0.5 if dimension.kind == "int" else 0.0
     if dimension.log:
         drawn = math.exp(rng.uniform(math.log(low - margin), math.log(high + margin)))
@@ -147,61 +147,61 @@ def draw(dimension: Dimension, rng: np.random.Generator) -> Any:
     return round(drawn) if dimension.kind == "int" else float(drawn)
 
 
-def _dimension(key: str, told: dict[str, Any]) -> Dimension:
-    place = f"sweep.space.{key}"
+def _dimension(key: str, spec: dict[str, Any]) -> Dimension:
+    path = f"sweep.space.{key}"
     known = [*RANGES, *LISTS, "log"]
-    for word in told:
+    for word in spec:
         if word not in known:
-            raise ConfigError(f"{place}.{word}: unknown key; {did_you_mean(word, known)}")
-    kinds = [word for word in told if word != "log"]
+            raise ConfigError(f"{path}.{word}: unknown key; {did_you_mean(word, known)}")
+    kinds = [word for word in spec if word != "log"]
     if len(kinds) != 1:
         found = " and ".join(kinds) or "none"
-        raise ConfigError(f"{place}: found {found}; expected one of int, float, choice and grid")
-    (kind,), log = kinds, told.get("log", False)
-    values = told[kind]
+        raise ConfigError(f"{path}: found {found}; expected one of int, float, choice and grid")
+    (kind,), log = kinds, spec.get("log", False)
+    values = spec[kind]
     if not isinstance(log, bool):
-        raise ConfigError(f"{place}.log: found {log!r}; expected true or false")
+        raise ConfigError(f"{path}.log: found {log!r}; expected true or false")
     if log and kind in LISTS:
-        raise ConfigError(f"{place}.log: is for int and float; leave it out")
+        raise ConfigError(f"{path}.log: is for int and float; leave it out")
     if not isinstance(values, list):
-        raise ConfigError(f"{place}.{kind}: found {values!r}; expected a list")
+        raise ConfigError(f"{path}.{kind}: found {values!r}; expected a list")
     if kind in LISTS:
-        return Dimension(key, kind, _check_list(place, kind, values))
-    return Dimension(key, kind, _check_range(place, kind, values, log), log)
+        return Dimension(key, kind, _check_list(path, kind, values))
+    return Dimension(key, kind, _check_range(path, kind, values, log), log)
 
 
-def _check_list(place: str, kind: str, values: list[Any]) -> tuple[Any, ...]:
+def _check_list(path: str, kind: str, values: list[Any]) -> tuple[Any, ...]:
     if not values:
-        raise ConfigError(f"{place}.{kind}: has no points; expected at least one value")
+        raise ConfigError(f"{path}.{kind}: has no points; expected at least one value")
     for value in values:
         if not isinstance(value, bool | int | float | str | None):
-            raise ConfigError(f"{place}.{kind}: found {value!r}; expected numbers or words")
+            raise ConfigError(f"{path}.{kind}: found {value!r}; expected numbers or words")
         if sum(value == other and type(value) is type(other) for other in values) > 1:
-            raise ConfigError(f"{place}.{kind}: found {value!r} twice; leave one out")
+            raise ConfigError(f"{path}.{kind}: found {value!r} twice; leave one out")
     return tuple(values)
 
 
-def _check_range(place: str, kind: str, values: list[Any], log: bool) -> tuple[Any, ...]:
+def _check_range(path: str, kind: str, values: list[Any], log: bool) -> tuple[Any, ...]:
     allowed = int if kind == "int" else int | float
     numbers = [v for v in values if isinstance(v, allowed) and not isinstance(v, bool)]
     if len(values) != 2 or len(numbers) != 2 or not all(map(math.isfinite, numbers)):
         what = "whole numbers" if kind == "int" else "numbers"
-        raise ConfigError(f"{place}.{kind}: found {values!r}; expected two {what}")
+        raise ConfigError(f"{path}.{kind}: found {values!r}; expected two {what}")
     low, high = values
     if not low < high:
         raise ConfigError(
-            f"{place}.{kind}: found {values!r}, which has no points between; expected the lowest "
+            f"{path}.{kind}: found {values!r}, which has no points between; expected the lowest "
             "value, then a higher one"
         )
     if log and low <= 0:
-        raise ConfigError(f"{place}.{kind}: found {low}; with log: true expected more than 0")
+        raise ConfigError(f"{path}.{kind}: found {low}; with log: true expected more than 0")
     return low, high
 
 
 def _distinct(points: Iterator[Settings]) -> Iterator[Settings]:
     seen = set()
     for point in points:
-        told = repr(sorted(point.items()))
-        if told not in seen:
-            seen.add(told)
+        text = repr(sorted(point.items()))
+        if text not in seen:
+            seen.add(text)
             yield point

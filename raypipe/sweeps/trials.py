@@ -1,4 +1,4 @@
-"""What came of a trial, and which of them is best."""
+"""Trial results, and the selection of the best trial."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ import pyarrow as pa
 
 from raypipe.sweeps.space import Settings
 
-#: finished: to its end. stopped: early, by the scheduler. failed: ``error`` says why.
+#: finished: ran to its end. stopped: the scheduler ended it early. failed: see ``error``.
 State: TypeAlias = Literal["finished", "stopped", "failed"]
 STATES: tuple[State, ...] = ("finished", "stopped", "failed")
 
 
 class Goal(NamedTuple):
-    """What a sweep looks for.
+    """The metric that a sweep optimizes.
 
     Attributes:
-        metric: its name.
-        more: is more of it better?
+        metric: name of the metric.
+        more: True if higher values are better.
     """
 
     metric: str
     more: bool
 
     def loss(self, measures: dict[str, float | None]) -> float | None:
-        """What is to be made small; None where there is no such value."""
+        """The value to minimize; None if the metric has no value."""
         value = measures.get(self.metric)
         return value if value is None or not self.more else -value
 
 
 class Report(NamedTuple):
-    """One look at a trial.
+    """Measures of a trial at one moment.
 
     Attributes:
-        epochs: done by then; None where its training is not stopped and looked at.
-        measures: by name.
+        epochs: number of finished epochs; None if the trial is measured only at its end.
+        measures: metric values by name.
     """
 
     epochs: int | None
@@ -47,15 +47,15 @@ class Report(NamedTuple):
 
 @dataclass(frozen=True)
 class Trial:
-    """What came of one point of the space.
+    """The result of one point of the search space.
 
     Attributes:
-        number: from 0.
+        number: number of the trial, from 0.
         settings: dotted key to value.
         state: one of :data:`STATES`.
-        reports: in their order; none where it failed.
-        seconds: from its start to its end.
-        error: one line; None where it did not fail.
+        reports: reports in order; empty if the trial failed.
+        seconds: duration of the trial.
+        error: one line; None if the trial did not fail.
     """
 
     number: int
@@ -66,33 +66,33 @@ class Trial:
     error: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """JSON values, from which :meth:`from_json` makes an equal trial."""
+        """The trial as JSON values for :meth:`from_json`."""
         return {**asdict(self), "reports": [list(report) for report in self.reports]}
 
     @classmethod
     def from_json(cls, tree: dict[str, Any]) -> Trial:
-        """What :meth:`to_json` was of."""
+        """The trial of a result of :meth:`to_json`."""
         return cls(**{**tree, "reports": tuple(Report(*report) for report in tree["reports"])})
 
     def best_report(self, goal: Goal) -> Report | None:
-        """The look at which it was best, the earliest of equals; None where it has no value."""
+        """The report with the best value, the earliest of equal ones; None if there is none."""
         losses = [(goal.loss(report.measures), report) for report in self.reports]
         known = [(loss, report) for loss, report in losses if loss is not None]
         return min(known, key=lambda pair: pair[0])[1] if known else None
 
     def loss(self, goal: Goal) -> float | None:
-        """That of its best look."""
+        """The loss of the best report; None if there is none."""
         report = self.best_report(goal)
         return None if report is None else goal.loss(report.measures)
 
     def value(self, goal: Goal) -> float | None:
-        """The metric at its best look."""
+        """The metric value of the best report; None if there is none."""
         report = self.best_report(goal)
         return None if report is None else report.measures[goal.metric]
 
 
 def best_trial(trials: Iterable[Trial], goal: Goal) -> Trial | None:
-    """The trial with the best value, the lowest number of equals; None where none has one.
+    """The trial with the best value; of equal ones, the lowest number. None if none has a value.
 
     Example:
         >>> tried = [
@@ -110,7 +110,7 @@ def best_trial(trials: Iterable[Trial], goal: Goal) -> Trial | None:
 
 
 def best_so_far(trials: Sequence[Trial], goal: Goal) -> list[float | None]:
-    """After each trial, the best value until then.
+    """The best value after each trial.
 
     Example:
         >>> tried = [
@@ -129,9 +129,9 @@ def best_so_far(trials: Sequence[Trial], goal: Goal) -> list[float | None]:
 
 
 def trials_table(trials: Sequence[Trial], goal: Goal) -> pa.Table:
-    """A row a trial, by number: its state, its measures at its best look, its settings.
+    """A table with one row per trial: number, state, measures of the best report, settings.
 
-    Settings stand in columns of their keys; where their values are of several types, as JSON.
+    Each settings key is a column; if its values have several types, they are stored as JSON.
     """
     rows, trials = [], sorted(trials, key=lambda trial: trial.number)
     keys = list(dict.fromkeys(key for trial in trials for key in trial.settings))
@@ -176,7 +176,7 @@ def _column(values: list[Any]) -> pa.Array:
 
 
 def settings_text(settings: Settings) -> str:
-    """Settings on one line, by the last words of their keys.
+    """Settings as one line, with the last part of each key.
 
     Example:
         >>> values = {"sources.factors.algorithm": "SVD", "sources.factors.weight": 0.0123456}
@@ -187,10 +187,10 @@ def settings_text(settings: Settings) -> str:
 
 
 def value_text(value: float | None) -> str:
-    """A metric, with four decimals: trials differ in the third."""
+    """A metric value with four decimals."""
     return "-" if value is None else f"{value:.4f}"
 
 
 def setting_text(value: Any) -> str:
-    """A setting, with four digits where it is a fraction."""
+    """A setting as text; floats have four significant digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -1,4 +1,4 @@
-"""Trial events of a sweep, for whatever renders them."""
+"""Trial events of a sweep; the CLI renders them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Unwatched:
     """Ignores all trial events."""
 
     def __init__(self, *_: object) -> None:
-        """Take what every watcher takes: the goal, the number of trials, those that ended."""
+        """Accept the arguments of every watcher: goal, number of trials, finished trials."""
 
     def __enter__(self) -> Unwatched:
         return self

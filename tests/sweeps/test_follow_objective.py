@@ -148,7 +148,7 @@ def test_rmse_is_shown_and_does_not_pick():
                 "sweep.space": {"sources.factors.parameters.n_epochs": {"int": [2, 3]}},
                 "sweep.scheduler": "asha",
             },
-            "sweep.space.sources.factors.parameters.n_epochs: found it beside scheduler: asha, ",
+            "sweep.space.sources.factors.parameters.n_epochs: not allowed with scheduler: asha, ",
         ),
         (
             {"sources.factors": {"algorithm": "TruncatedSVD"}, "sweep.scheduler": "asha"},
@@ -162,7 +162,7 @@ def test_rmse_is_shown_and_does_not_pick():
             },
             "which a trial of BPR or similar has not; set scheduler: none",
         ),
-        ({"input.follows": None}, "input: names no data; set input.follows or input.ratings"),
+        ({"input.follows": None}, "input: found no data; set input.follows or input.ratings"),
     ],
 )
 def test_what_cannot_be_swept_is_told_in_one_line_before_the_data_is_read(told, message):

@@ -264,7 +264,7 @@ def test_one_process_at_a_time(tmp_path):
                 "sweep.space": {"sources.factors.parameters.n_epochs": {"int": [2, 3]}},
                 "sweep.scheduler": "asha",
             },
-            "sweep.space.sources.factors.parameters.n_epochs: found it beside scheduler: asha",
+            "sweep.space.sources.factors.parameters.n_epochs: not allowed with scheduler: asha",
         ),
         (
             {
@@ -281,7 +281,7 @@ def test_one_process_at_a_time(tmp_path):
         ({"sweep.serach": "grid"}, "sweep.serach: unknown key; did you mean search?"),
         ({"sweep.asha.min_epoch": 3}, "sweep.asha.min_epoch: unknown key; did you mean min_epochs"),
         ({"sweep.asha.min_epochs": 300}, "sweep.asha: min_epochs is above max_epochs, 100; lower"),
-        ({"input.ratings": None}, "input: names no data; set input.follows or input.ratings"),
+        ({"input.ratings": None}, "input: found no data; set input.follows or input.ratings"),
     ],
 )
 def test_what_cannot_be_swept_is_told_in_one_line_before_the_data_is_read(told, message, tmp_path):

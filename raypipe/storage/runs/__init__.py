@@ -1,8 +1,8 @@
-"""WRITE: finished runs, immutable, and which of them readers see.
+"""Storage of runs: finished runs, which never change, and the pointer to the published one.
 
-parts      published tables in Parquet: written, and read account by account
-staging    the workplace of a run that is not finished, and its checkpoints
+parts      published tables in Parquet: write them, and read the rows of one account
+staging    the folder of an unfinished run, and its checkpoints
 run        a finished run and its manifest
-history    run ids, and what was published when
+history    run ids, and the history of publications
 store      the runs folder: lock, finish, publish, roll back, prune
 """

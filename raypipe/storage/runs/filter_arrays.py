@@ -1,4 +1,4 @@
-"""The exclusions of a run: stored with it as arrays, and read without numba or a graph."""
+"""The exclusions of a run as arrays in its folder, which are read without numba or a graph."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from raypipe.storage.files import disk_errors, is_file, is_folder, make_folder
 from raypipe.storage.runs.parts import ids_at, places_of_ids
 from raypipe.storage.runs.run import Run
 
-#: The folder in a run.
+#: Name of the folder inside a run.
 FOLDER = "filters"
 
-#: As ``kernels.csr.Adjacency``, whose module imports numba.
+#: (indptr, codes), as in ``kernels.csr.Adjacency``; that module imports numba.
 _Rows = tuple[np.ndarray, np.ndarray]
 
 
@@ -31,19 +31,21 @@ def save_filters(
     globally_excluded: np.ndarray,
     shown: np.ndarray | None = None,
 ) -> None:
-    """Store the exclusions with a run.
+    """Store the exclusions of a run.
 
     Args:
-        folder: of the run.
-        excluded: (indptr, codes), the candidates that are not shown to each account.
-        reasons: uint8, the reason code of each of these pairs.
-        own: uint8, the first reason code that the account itself has caused; 0: none.
-        previously_followed: of these pairs, the earlier follows; the next night reads them.
-        globally_excluded: uint8[n], not 0 for accounts that are shown to nobody.
-        shown: int64[n], to how many accounts each was recommended before; None if not counted.
+        folder: folder of the run.
+        excluded: (indptr, codes), the excluded candidates of each account.
+        reasons: uint8, the reason code of each pair in ``excluded``.
+        own: uint8, for each pair the first reason code that the account itself caused; 0: none.
+        previously_followed: (indptr, codes), the pairs that were follows before; the next run reads
+            them.
+        globally_excluded: uint8[n], nonzero for accounts that are shown to nobody.
+        shown: int64[n], the number of accounts to which each account was recommended before; None
+            if not counted.
 
     Raises:
-        RunError: they cannot be written.
+        RunError: the files cannot be written.
     """
     arrays = {
         "excluded_indptr": excluded[0],
@@ -64,7 +66,7 @@ def save_filters(
 def load_rows(run: Run, name: str, accounts: int) -> _Rows:
     """(indptr, codes) of ``excluded`` or ``previously_followed`` of a run, memory-mapped.
 
-    Empty in a run of an earlier version.
+    Without rows if the run has no filter arrays.
     """
     if not is_folder(run.path / FOLDER):
         return np.zeros(accounts + 1, np.int64), np.empty(0, np.int32)
@@ -72,7 +74,7 @@ def load_rows(run: Run, name: str, accounts: int) -> _Rows:
 
 
 def load_globally_excluded(run: Run, accounts: int) -> np.ndarray:
-    """uint8[n], not 0 for accounts that are shown to nobody."""
+    """uint8[n], nonzero for accounts that are shown to nobody."""
     return (
         _load(run, "globally_excluded")
         if is_folder(run.path / FOLDER)
@@ -88,16 +90,16 @@ def load_reasons(run: Run) -> np.ndarray:
 
 
 def load_shown(run: Run) -> np.ndarray | None:
-    """int64[n], to how many accounts each was recommended before; None if not counted."""
+    """int64[n], the number of accounts to which each was recommended; None if not counted."""
     return _load(run, "shown") if is_file(run.path / FOLDER / "shown.npy") else None
 
 
 class Exclusion(NamedTuple):
-    """Why a run does not show a candidate to an account.
+    """The exclusion of a candidate for an account in a run.
 
     Attributes:
         reason: reason code.
-        own: the first reason code that the account itself has caused; 0: none.
+        own: the first reason code that the account itself caused; 0: none.
     """
 
     reason: int
@@ -105,12 +107,12 @@ class Exclusion(NamedTuple):
 
 
 def exclusions_in(run: Run, account: str, candidates: Collection[str]) -> dict[str, Exclusion]:
-    """The candidates that a run does not show to the account; the account may be unknown to it.
+    """The excluded candidates of an account in a run; the run may not contain the account.
 
-    Reads a few pages of the run's arrays.
+    This reads a few pages of the run's arrays.
 
     Raises:
-        RunError: the run's files are gone or damaged.
+        RunError: files of the run are missing or damaged.
     """
     if not candidates or not is_folder(run.path / FOLDER):
         return {}
@@ -121,21 +123,21 @@ def exclusions_in(run: Run, account: str, candidates: Collection[str]) -> dict[s
         raise RunError(f"run {run.id}: its graph cannot be read ({error}); run it again") from error
     globally_excluded = _load(run, "globally_excluded")
     pairs = {} if row is None else _row(run, row, len(globally_excluded))
-    found = {}
+    exclusions = {}
     for name, code in zip(names[1:], codes, strict=True):
         if code is not None:
             reason, own = pairs.get(code, (0, 0))
             reason = reason or int(globally_excluded[code])
             if reason:
-                found[name] = Exclusion(reason, own)
-    return found
+                exclusions[name] = Exclusion(reason, own)
+    return exclusions
 
 
 def followees_in(run: Run, account: str) -> list[str]:
-    """The accounts that an account follows in a run; none where the run does not know it.
+    """The followees of an account in a run; empty if the account is not in the run.
 
     Raises:
-        RunError: the run's files are gone or damaged.
+        RunError: files of the run are missing or damaged.
     """
     graph = run.path / "graph"
     try:
@@ -149,14 +151,14 @@ def followees_in(run: Run, account: str) -> list[str]:
 
 
 def _row(run: Run, row: int, accounts: int) -> dict[int, tuple[int, int]]:
-    """Candidate to (reason, own reason), of one account."""
+    """Candidate index to (reason, own reason), for one account."""
     indptr, excluded = load_rows(run, "excluded", accounts)
     pairs = slice(*indptr[row : row + 2])
     own_file = run.path / FOLDER / "excluded_own.npy"
     reasons = load_reasons(run)[pairs]
     own = _load(run, "excluded_own")[pairs] if is_file(own_file) else np.zeros_like(reasons)
-    why = zip(reasons.tolist(), own.tolist(), strict=True)
-    return dict(zip(excluded[pairs].tolist(), why, strict=True))
+    codes = zip(reasons.tolist(), own.tolist(), strict=True)
+    return dict(zip(excluded[pairs].tolist(), codes, strict=True))
 
 
 def _load(run: Run, name: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""Run ids, and the history in CURRENT.json: which run is published, and which were before."""
+"""Run ids, and the history in CURRENT.json: the published run and the earlier ones."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _ACTIONS = ("publish", "rollback")
 
 @dataclass(frozen=True)
 class History:
-    """The moves of the published run, oldest first.
+    """The history of publications, oldest first.
 
     Attributes:
-        current: id of the run that readers see; None before the first publish.
-        moves: ``{"run": run id, "at": UTC time, "action": "publish" or "rollback"}`` each.
+        current: id of the published run; None before the first publication.
+        moves: one ``{"run": run id, "at": UTC time, "action": "publish" or "rollback"}`` each.
 
     Example:
         >>> moves = [("2026-03-01-aa", "publish"), ("2026-03-02-aa", "publish")]
@@ -39,7 +39,7 @@ class History:
         """Read the bytes that :meth:`to_json` wrote.
 
         Raises:
-            ValueError: the bytes are something else.
+            ValueError: the bytes are not a history of runs.
         """
         try:
             tree = json.loads(data)
@@ -58,17 +58,18 @@ class History:
         return to_json({"current": self.current, "history": list(self.moves)})
 
     def moved(self, run_id: str, action: str) -> History:
-        """The history after one more move, now."""
+        """A new history with one more move, at the current time."""
         return History(run_id, (*self.moves, {"run": run_id, "at": utc_now(), "action": action}))
 
     def ever(self) -> set[str]:
-        """Every run that was ever published."""
+        """Ids of all runs that were ever published."""
         return {move["run"] for move in self._all_moves()}
 
     def below(self) -> list[str]:
-        """The runs that a rollback can go down to, nearest first.
+        """Ids of the runs that a rollback can publish again, most recent first.
 
-        A publish lays a run on top; a rollback takes off what lies above the run it goes to.
+        The history is a stack: a publication pushes a run, and a rollback pops the runs above its
+        target.
         """
         pile: list[str] = []
         for move in self._all_moves():
@@ -82,12 +83,12 @@ class History:
     def _all_moves(self) -> tuple[dict[str, str], ...]:
         if self.current is None:
             return self.moves
-        # A "current" that was set by hand is a move that is not in the history.
+        # If a user edited "current", that move is missing in the history.
         return (*self.moves, {"run": self.current, "action": "rollback"})
 
 
 def is_run_id(text: str) -> bool:
-    """Is it ``<date>-<config hash>`` or ``<date>-<config hash>.N``?
+    """Whether a text is a run id: ``<date>-<config hash>`` or ``<date>-<config hash>.N``.
 
     Example:
         >>> is_run_id("2026-03-01-0a1b2c3d.2"), is_run_id("2026-13-01-0a1b2c3d"), is_run_id("../x")
@@ -100,10 +101,10 @@ def is_run_id(text: str) -> bool:
 
 
 def check_run_id(text: str) -> None:
-    """Check before an id becomes a path.
+    """Check a run id before it becomes part of a path.
 
     Raises:
-        RunError: it is no run id.
+        RunError: the text is no run id.
     """
     if not is_run_id(text):
-        raise RunError(f"{text!r} is no run id; expected DATE-HASH, as 2026-03-01-0a1b2c3d")
+        raise RunError(f"{text!r} is no run id; expected DATE-HASH, such as 2026-03-01-0a1b2c3d")

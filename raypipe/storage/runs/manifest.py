@@ -1,4 +1,4 @@
-"""The manifest of a run: what it read, decided and made, and every file that it consists of."""
+"""The manifest of a run: its inputs, decisions, counts and files."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class FileRecord(Contract):
 
 
 class InputRecord(Contract):
-    """One input file, as it was read."""
+    """One input file and its size when it was read."""
 
     file: str
     bytes: int
@@ -25,7 +25,7 @@ class PartRecord(Contract):
 
     Attributes:
         file: path in the run.
-        first, last: ``accountId`` of the first and the last row; None where there are no rows.
+        first, last: ``accountId`` of the first and the last row; None if there are no rows.
         rows: number of rows.
     """
 
@@ -36,7 +36,7 @@ class PartRecord(Contract):
 
 
 class RowCounts(Contract):
-    """What became of the input rows: ``rows_in`` is the sum of the others."""
+    """Counts of input rows by outcome: ``rows_in`` is the sum of the others."""
 
     rows_in: int
     rows_used: int
@@ -58,7 +58,7 @@ class RunCounts(Contract):
     """Counts by stage.
 
     Attributes:
-        audience: accounts that get lists.
+        audience: number of accounts that get lists.
         recommendations: rows by source.
         excluded: candidates by source, then by the name of a ``FilterReason``.
         filters: entries read, by filter; the registry of filters names them.
@@ -77,10 +77,10 @@ class RunCounts(Contract):
 
 
 class FeedbackRecord(Contract):
-    """Which feedback the run read.
+    """The feedback that the run read.
 
     Attributes:
-        url: of the store, as configured; None: beside the runs.
+        url: URL of the store in the config; None: the store in the runs folder.
         watermark: number of the last event read.
         previously_followed_in: id of the earlier run that unfollows were read from.
         shown_in: id of the earlier run whose lists were counted for negative feedback.
@@ -95,10 +95,10 @@ class FeedbackRecord(Contract):
 
 
 class EngineRecord(Contract):
-    """Where and how the run was computed, in words.
+    """The execution engines of the run, as text.
 
     Attributes:
-        similarity: None where the search has one index for all shards.
+        similarity: None if the search has one index for all shards.
     """
 
     frames: str
@@ -115,15 +115,15 @@ class SecondsRecord(Contract):
 
 
 class RunFacts(Versioned):
-    """What the pipeline reports about a run; :class:`Manifest` adds the files.
+    """The facts about a run that the pipeline reports; :class:`Manifest` adds the files.
 
     Attributes:
-        config_digest: of all settings that change the result.
-        fingerprint: of the follow graph.
-        walks: by source, where ``max_intermediary_follows`` is set.
-        parts: by table, in the order of the accounts.
-        predicted, actual: seconds, as predicted before the shards ran and as measured.
-        versions: by package.
+        config_digest: digest of all settings that change the result.
+        fingerprint: digest of the follow graph.
+        walks: records by source, if ``max_intermediary_follows`` is set.
+        parts: parts by table, in the order of the accounts.
+        predicted, actual: seconds that were predicted before the shards ran, and measured seconds.
+        versions: versions by package.
     """
 
     config_digest: str
@@ -147,10 +147,10 @@ class Manifest(RunFacts):
     """``manifest.json`` of a finished run.
 
     Attributes:
-        run: its id.
-        created: UTC time, as ``2026-03-01T04:05:06Z``.
-        input_digest: of everything that the result depends on, besides date and config.
-        files: path in the run to size and digest, of every file but the manifest.
+        run: id of the run.
+        created: UTC time, such as ``2026-03-01T04:05:06Z``.
+        input_digest: digest of everything that the result depends on, except date and config.
+        files: path in the run to size and digest, for every file except the manifest.
     """
 
     run: str

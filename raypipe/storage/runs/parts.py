@@ -1,7 +1,7 @@
-"""Published tables: Parquet parts, sorted by account and cut between accounts.
+"""Published tables: Parquet parts, sorted by account and split between accounts.
 
-One part, and in it a few row groups, hold all rows of an account, so one account is read without
-the rest. The same rows give the same bytes, however they were cut into tables before.
+All rows of an account are in one part, in a few row groups, so a reader of one account reads only
+these. Equal rows give equal bytes, no matter how they were split into tables before.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ from raypipe.storage import files
 from raypipe.storage.data_files import map_arrow
 from raypipe.storage.runs.manifest import PartRecord
 
-#: Kind of a published table, which is also its folder in the run, to its columns.
+#: Kind of published table (also its folder in the run) to its schema.
 PART_SCHEMAS = {"neighbours": NEIGHBOURS_SCHEMA, "recommendations": RECOMMENDATIONS_SCHEMA}
 
-#: A part ends with the account that holds its row of this number.
+#: Minimum number of rows of a part, which ends with its last account.
 PART_ROWS = 1 << 20
-#: Reading one account decodes one group of this many rows, or two.
+#: Rows of a row group; reading one account decodes one or two groups.
 GROUP_ROWS = 1 << 15
 
 
 def write_parts(
     folder: Path, kind: str, tables: Iterable[pa.Table], part_rows: int = PART_ROWS
 ) -> tuple[PartRecord, ...]:
-    """Write the tables, one below the other, as ``<kind>/part-00000.parquet`` and so on.
+    """Write the concatenated tables as ``<kind>/part-00000.parquet`` and so on.
 
     Args:
-        folder: the run's folder; parts of that kind that are there already are replaced.
+        folder: folder of the run; existing parts of this kind are replaced.
         kind: ``neighbours`` or ``recommendations``.
-        tables: rows in the kind's schema, over all tables sorted by follower (bytewise), then rank.
-        part_rows: rows of a part; it runs on to the end of its last account.
+        tables: rows in the schema of the kind; across all tables, they are sorted by account
+            (bytewise), then rank.
+        part_rows: minimum number of rows of a part, which continues to the end of its last account.
 
     Returns:
-        One record for each part. No rows at all make one empty part, whose first and last are
-        None.
+        One record for each part. Without rows there is one empty part, with first and last None.
 
     Raises:
-        ValueError: the rows are not sorted, an account's rank comes twice, or a value is null.
+        ValueError: the rows are not sorted, an account has a rank twice, or a value is null.
         RunError: the disk is full, or cannot be written.
 
     Example:
@@ -81,16 +81,16 @@ def write_parts(
 def read_account(
     folder: Path, kind: str, parts: Sequence[PartRecord], account: str, k: int | None = None
 ) -> pa.Table:
-    """The rows of one account, best first; at most ``k``. No rows: an empty table.
+    """The rows of one account, best first, at most ``k``; an empty table if it has none.
 
     Raises:
-        OSError, pyarrow.ArrowException: the part is gone or damaged.
+        OSError, pyarrow.ArrowException: the part is missing or damaged.
     """
     filled = [part for part in parts if part.rows]
-    place = bisect_left([part.last or "" for part in filled], account)
-    if place == len(filled):
+    index = bisect_left([part.last or "" for part in filled], account)
+    if index == len(filled):
         return PART_SCHEMAS[kind].empty_table()
-    path = folder / filled[place].file
+    path = folder / filled[index].file
     with files.open_arrow(path) as source, pq.ParquetFile(source) as file:
         groups = [
             group
@@ -98,12 +98,12 @@ def read_account(
             if _may_hold(file.metadata.row_group(group).column(0).statistics, account)
         ]
         rows = file.read_row_groups(groups, use_threads=False)
-    start, stop = _places(rows.column(ACCOUNT), account)
+    start, stop = _row_range(rows.column(ACCOUNT), account)
     return rows.slice(start, stop - start).slice(0, k)
 
 
 def holds_id(path: Path, account: str) -> bool:
-    """Is the account among the ids of a file? See :func:`place_of_id`."""
+    """Whether the account is among the ids of a file; see :func:`place_of_id`."""
     return place_of_id(path, account) is not None
 
 
@@ -113,26 +113,27 @@ def place_of_id(path: Path, account: str) -> int | None:
 
 
 def places_of_ids(path: Path, ids: Iterable[str]) -> list[int | None]:
-    """The index of each id in an Arrow IPC file with one sorted string column ``id``; else None.
+    """The index of each id in an Arrow IPC file with a sorted string column ``id``; None if absent.
 
-    A binary search in the memory-mapped file: about log2(accounts) pages are read for each id.
+    This is a binary search in the memory-mapped file, which reads about log2(accounts) pages for
+    each id.
 
     Raises:
-        OSError, pyarrow.ArrowException: the file is gone or damaged.
+        OSError, pyarrow.ArrowException: the file is missing or damaged.
     """
     column = map_arrow(path).column("id")
-    places = [_places(column, name) for name in ids]
-    return [start if start < stop else None for start, stop in places]
+    ranges = [_row_range(column, name) for name in ids]
+    return [start if start < stop else None for start, stop in ranges]
 
 
-def ids_at(path: Path, places: np.ndarray) -> list[str]:
-    """The ids at some indices of a file as :func:`places_of_ids` reads it."""
+def ids_at(path: Path, indices: np.ndarray) -> list[str]:
+    """The ids at these indices of a file of :func:`places_of_ids`."""
     column = map_arrow(path).column("id")
-    return [column[place].as_py() for place in places.tolist()]  # pa.array would import pandas
+    return [column[index].as_py() for index in indices.tolist()]  # pa.array would import pandas
 
 
-def _places(ids: pa.ChunkedArray, account: str) -> tuple[int, int]:
-    """Where the account stands in sorted ids: from, and up to."""
+def _row_range(ids: pa.ChunkedArray, account: str) -> tuple[int, int]:
+    """Start and stop of the rows of an account in sorted ids."""
     rows = range(len(ids))
 
     def id_at(row: int) -> str:
@@ -156,14 +157,14 @@ def _write_part(path: Path, part: pa.Table) -> None:
 
 
 def _may_hold(statistics: Any, account: str) -> bool:
-    # An id of some thousand bytes leaves its row group without bounds.
+    # Parquet stores no bounds for a row group with an id of several thousand bytes.
     if statistics is None or not statistics.has_min_max:
         return True
     return bool(statistics.min <= account <= statistics.max)
 
 
 def _cut(tables: Iterable[pa.Table], schema: pa.Schema, part_rows: int) -> Iterator[pa.Table]:
-    """Cut the stream of rows between accounts; where, depends on the rows alone."""
+    """Split the stream of rows between accounts; the split depends only on the rows."""
     waiting = schema.empty_table()
     for table in tables:
         rows = table.select(schema.names).cast(schema)
@@ -175,7 +176,7 @@ def _cut(tables: Iterable[pa.Table], schema: pa.Schema, part_rows: int) -> Itera
 
 
 def _part_end(accounts: pa.ChunkedArray, part_rows: int) -> int | None:
-    """Rows of the first part, or None while its last account may still go on."""
+    """Number of rows of the first part; None if its last account may have more rows."""
     if len(accounts) <= part_rows:
         return None
     last = accounts[part_rows - 1].as_py()
@@ -185,10 +186,10 @@ def _part_end(accounts: pa.ChunkedArray, part_rows: int) -> int | None:
 
 
 def _check_rows(part: pa.Table, name: str) -> None:
-    """Readers search by bisection, which gives silent nonsense on rows out of order."""
+    """Check the order of the rows, because readers use binary search."""
     nulls = [column for column in part.column_names if part.column(column).null_count]
     if nulls:
-        raise ValueError(f"{name}: null in {', '.join(nulls)}; every value is expected")
+        raise ValueError(f"{name}: found null in {', '.join(nulls)}; expected a value in each row")
     accounts, ranks = part.column(ACCOUNT), part.column(RANK)
     here, below = accounts.slice(0, max(len(part) - 1, 0)), accounts.slice(1)
     next_account = pc.less(here, below)

@@ -1,4 +1,4 @@
-"""A finished run: its manifest, what it holds for an account, and whether it is whole."""
+"""A finished run: its manifest, its rows for an account, and checks of its files."""
 
 from __future__ import annotations
 
@@ -24,10 +24,11 @@ class Run:
     """A finished run.
 
     Attributes:
-        id: ``<date>-<config hash>``, or with ``.2``, ``.3`` where the input of that date changed.
-        path: its folder.
-        stored: what manifest.json holds; None where it cannot be read.
-        problem: None, or what is damaged. Such a run is listed, never read and never published.
+        id: ``<date>-<config hash>``; with ``.2``, ``.3``, ... if the input of that date changed.
+        path: folder of the run.
+        stored: content of manifest.json; None if it cannot be read.
+        problem: description of the damage, or None. A damaged run is listed, but never read and
+            never published.
     """
 
     id: str
@@ -37,10 +38,10 @@ class Run:
 
     @property
     def manifest(self) -> Manifest:
-        """What manifest.json holds.
+        """The content of manifest.json.
 
         Raises:
-            RunError: it cannot be read, or has another schema version.
+            RunError: the file cannot be read, or has another schema version.
         """
         if self.stored is None:
             raise RunError(f"run {self.id} {self.problem}")
@@ -58,7 +59,7 @@ class Run:
 
     @property
     def age_key(self) -> tuple[datetime.date, str, int]:
-        """Sorts runs from the oldest to the newest: by date, creation, number."""
+        """Sort key from the oldest to the newest run: date, creation time, number."""
         created = self.stored.created if self.stored else ""
         return self.date, created, int(self.id.partition(".")[2] or 1)
 
@@ -66,30 +67,30 @@ class Run:
         """Recommendations of one account, best first, as ``columns.RECOMMENDATIONS_SCHEMA``.
 
         Args:
-            account: its id, as it stands in the input.
-            k: maximum number of rows; None for all that were published.
+            account: id of the account, as written in the input.
+            k: maximum number of rows; None: all published rows.
 
         Raises:
-            UnknownAccountError: the run does not know the account.
-            RunError: the run's files are gone or damaged.
+            UnknownAccountError: the account is not in the run.
+            RunError: files of the run are missing or damaged.
         """
         return self._read("recommendations", account, k)
 
     def neighbours(self, account: str, k: int | None = None) -> pa.Table:
         """Neighbours of one account, best first, as ``columns.NEIGHBOURS_SCHEMA``.
 
-        Takes and raises what :meth:`recommendations` does.
+        Arguments and errors as for :meth:`recommendations`.
         """
         return self._read("neighbours", account, k)
 
     def table(self, kind: str) -> pa.Table:
-        """All rows of a published table, as they stand in its parts.
+        """All rows of a published table, in the order of its parts.
 
         Args:
             kind: ``recommendations`` or ``neighbours``.
 
         Raises:
-            RunError: the run's files are gone or damaged.
+            RunError: files of the run are missing or damaged.
         """
         try:
             parts = [read_parquet(self.path / part.file) for part in self._parts(kind)]
@@ -98,10 +99,10 @@ class Run:
         return pa.concat_tables(parts)
 
     def statistics(self) -> dict[str, Any]:
-        """What the run's graph looks like, as ``raypipe.graph.statistics.graph_statistics`` said.
+        """Statistics of the run's graph, from ``raypipe.graph.statistics.graph_statistics``.
 
         Raises:
-            RunError: the run's files are gone or damaged.
+            RunError: files of the run are missing or damaged.
         """
         try:
             statistics: dict[str, Any] = read_json(self.path / "statistics.json")
@@ -118,8 +119,7 @@ class Run:
             raise self._unreadable(kind, error) from error
         if not known:
             raise UnknownAccountError(
-                f"account {account!r} is not in run {self.id}; ids are matched exactly, "
-                "as they stand in the input"
+                f"account {account!r} is not in run {self.id}; write the id exactly as in the input"
             )
         return rows
 
@@ -137,22 +137,22 @@ class Run:
 
 
 def load_run(path: Path) -> Run:
-    """The run in a folder; what is wrong with it, a missing folder too, is its ``problem``."""
+    """Load the run in a folder; ``problem`` describes damage, including a missing folder."""
     try:
         data = read_bytes(path / MANIFEST)
     except FileNotFoundError:
-        found = "has no manifest.json" if is_folder(path) else "is gone"
-        return Run(path.name, path, None, found)
+        problem = "has no manifest.json" if is_folder(path) else "is gone"
+        return Run(path.name, path, None, problem)
     except OSError as error:
-        found = error.strerror or str(error)
-        return Run(path.name, path, None, f"has no readable manifest.json: {found}")
+        reason = error.strerror or str(error)
+        return Run(path.name, path, None, f"has no readable manifest.json: {reason}")
     try:
         manifest = Manifest.from_json(data)
     except ValueError as error:
         return Run(path.name, path, None, f"has no readable manifest.json: {error}{_cure(error)}")
-    problem = manifest_problem(manifest, path.name)
-    if problem:
-        return Run(path.name, path, None, problem)
+    mismatch = manifest_problem(manifest, path.name)
+    if mismatch:
+        return Run(path.name, path, None, mismatch)
     return Run(path.name, path, manifest, _size_problem(path, manifest.files))
 
 
@@ -160,7 +160,7 @@ def verify_run(run: Run) -> list[str]:
     """Read every file of a run and compare it with the manifest.
 
     Returns:
-        One line for each problem: what is missing, what is extra, whose SHA-256 differs.
+        One line for each file that is missing, is extra, or has another SHA-256.
 
     Raises:
         RunError: a file cannot be read.
@@ -183,7 +183,7 @@ def verify_run(run: Run) -> list[str]:
 
 
 def manifest_problem(manifest: Manifest, run_id: str) -> str | None:
-    """Why this cannot be the manifest of that run; None if it can."""
+    """Why a manifest does not match a run id or its own files; None if it matches."""
     parts = [part for kind in manifest.parts.values() for part in kind]
     if missing := [part.file for part in parts if part.file not in manifest.files]:
         return f"has a manifest.json that does not describe its files: {missing[0]} is not among"
@@ -193,14 +193,14 @@ def manifest_problem(manifest: Manifest, run_id: str) -> str | None:
 
 
 def _cure(error: ValueError) -> str:
-    """What to do about a manifest of another schema version."""
+    """The cure for a manifest of another schema version; empty for other errors."""
     if "schema_version" not in str(error):
         return ""
     return ": another raypipe wrote it; read it with that version, or run the night again"
 
 
 def _size_problem(path: Path, files: dict[str, FileRecord]) -> str | None:
-    """A look at names and sizes, cheap enough for every listing; verify_run reads the bytes."""
+    """Check names and sizes of the files, which is fast; ``verify_run`` reads the bytes."""
     for name, expected in files.items():
         try:
             found = stat(path / name).size

@@ -3,10 +3,10 @@
     .staging/<run id>/
         run/                     becomes the run's folder when it is finished
         scratch/
-            input_digest         of the input that the checkpoints were made from
+            input_digest         digest of the input of the checkpoints
             shards/              <shard>.json, written last, and <shard>.<table>.arrow
 
-A killed run leaves this folder behind; the next run of the same input goes on from the shards.
+A killed run leaves this folder behind; the next run of the same input continues from its shards.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
 @dataclass(frozen=True)
 class Staging:
-    """The folder of an unfinished run; made by ``RunStore.open_staging``.
+    """The folder of an unfinished run; ``RunStore.open_staging`` creates it.
 
     Attributes:
-        run_id: the id that the finished run will have.
-        input_digest: of the input that the run reads.
+        run_id: the id of the run when it is finished.
+        input_digest: digest of the input of the run.
         home: ``.staging/<run id>``.
     """
 
@@ -48,12 +48,12 @@ class Staging:
 
     @property
     def path(self) -> Path:
-        """The files of the run. It starts empty, after a kill too."""
+        """The folder for the files of the run. It is empty at the start, also after a kill."""
         return self.home / "run"
 
     @property
     def scratch(self) -> Path:
-        """Intermediate results: deleted when the run is finished, kept after a kill."""
+        """The folder for checkpoints: deleted when the run is finished, kept after a kill."""
         return self.home / "scratch"
 
     @property
@@ -61,14 +61,15 @@ class Staging:
         return self.scratch / "shards"
 
     def save_shard(self, name: str, tables: dict[str, pa.Table]) -> None:
-        """Keep the result of a shard: uncompressed Arrow files that can be memory-mapped.
+        """Save a checkpoint: the tables of a shard as uncompressed, memory-mappable Arrow files.
 
-        Nothing is flushed to the disk: a table that a power cut has torn does not match its
-        SHA-256, and :meth:`shards` leaves it out.
+        The files are not flushed to disk: if a power failure damages a table, its SHA-256 differs,
+        and :meth:`shards` leaves the shard out.
 
         Args:
-            name: of the shard; letters, digits, ``_`` and ``-``, as ``0000012000-0000024000``.
-            tables: by name, of the same letters.
+            name: name of the shard: letters, digits, ``_`` and ``-``, such as
+                ``0000012000-0000024000``.
+            tables: tables by name, with the same characters.
 
         Raises:
             RunError: the disk is full, or cannot be written.
@@ -83,7 +84,7 @@ class Staging:
             write_atomic(self._entry_path(name), to_json(entries), sync=False)
 
     def shards(self) -> list[str]:
-        """Names of the shards that are there, whole and as written (every file is read once)."""
+        """Names of the complete, undamaged shards; this reads every file once."""
         names = [Path(name).stem for name in list_names(self._shards, "*.json")]
         return [name for name in names if self._is_whole(name)]
 
@@ -91,7 +92,7 @@ class Staging:
         """The tables of a shard, memory-mapped.
 
         Raises:
-            RunError: there is no such shard, or it is damaged; :meth:`shards` lists the whole ones.
+            RunError: the shard is missing or damaged; :meth:`shards` lists the others.
         """
         try:
             return {
@@ -100,7 +101,7 @@ class Staging:
             }
         except (OSError, ValueError) as error:  # pyarrow.ArrowInvalid is a ValueError
             raise RunError(
-                f"{self._shards}: no whole shard {name}; run it again, it will be computed anew"
+                f"{self._shards}: shard {name} is missing or damaged; repeat the run to compute it"
             ) from error
 
     def _is_whole(self, name: str) -> bool:

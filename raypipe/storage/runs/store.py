@@ -1,18 +1,18 @@
-"""WRITE: finished runs, and which of them readers see.
+"""The runs folder: it stores finished runs and publishes one of them.
 
     runs/
         CURRENT.json             {"current": run id, "history": [{"run", "at", "action"}, ...]}
-        .lock, .lock.owner       held by the one writer; who that is
-        .staging/<run id>/       a run that is not finished (raypipe.storage.runs.staging)
-        .trash/                  what is being deleted
+        .lock, .lock.owner       the lock of the only writer, and the writer's process
+        .staging/<run id>/       an unfinished run (raypipe.storage.runs.staging)
+        .trash/                  files that are being deleted
         <date>-<config hash>/    a finished run; never changed. Also <date>-<config hash>.2, .3 ...
             manifest.json        every file with its size and SHA-256
             config.yaml, statistics.json, quarantine.parquet, graph/, neighbours/, recommendations/
 
-Three renames carry all of it. A run is written and flushed in ``.staging``, and one rename makes it
-finished; one rename of ``CURRENT.json`` publishes it; one rename takes a pruned run away before it
-is deleted. A kill between any two steps leaves readers with the result they had, and the next run
-goes on from there. Readers take no lock. An id is never given twice while the history knows it.
+Three renames make each change atomic. A run is written and flushed in ``.staging``, and one rename
+finishes it; one rename of ``CURRENT.json`` publishes it; one rename removes a pruned run before it
+is deleted. After a kill between two steps, readers still see the previous result, and the next run
+continues from there. Readers take no lock. A run id in the history is never used again.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ from raypipe.storage.runs.staging import Staging
 
 @dataclass(frozen=True)
 class RunStore:
-    """A runs folder. Reading needs no lock; every change takes it, or uses the one that is held.
+    """A runs folder. Reading needs no lock; every change takes the lock unless it is already held.
 
     Example:
         >>> import tempfile
@@ -64,10 +64,10 @@ class RunStore:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Be the one writer. May be taken again inside, by the same thread.
+        """Hold the writer lock until the block ends. The same thread may take it again inside.
 
         Raises:
-            RunsLockedError: another process or thread is the writer; nothing is waited for.
+            RunsLockedError: another process or thread holds the lock; this does not wait.
             RunError: the folder cannot be written.
         """
         with disk_errors(f"{self.root}: cannot be written"):
@@ -81,7 +81,7 @@ class RunStore:
                     "or stop it, then run this again"
                 ) from None
         try:
-            # Only the error message of others needs it, and on a full disk prune must still work.
+            # Only error messages of other processes need it, and prune must work on a full disk.
             with suppress(OSError):
                 self._owner_path.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
             yield
@@ -89,9 +89,9 @@ class RunStore:
             lock.release()
 
     def runs(self) -> list[Run]:
-        """All finished runs, newest first (date, then time of creation); also damaged ones.
+        """All finished runs, newest first (date, then creation time), including damaged ones.
 
-        A damaged run has a ``problem``. What is no run id is left alone.
+        A damaged run has a ``problem``. Entries that are no run ids are ignored.
         """
         with disk_errors(f"{self.root}: cannot be read"):
             names = files.list_names(self.root)
@@ -100,14 +100,14 @@ class RunStore:
         return sorted(here, key=lambda run: run.age_key, reverse=True)
 
     def current_id(self) -> str | None:
-        """The id of the run that readers see, None before the first; it may be damaged or gone."""
+        """The id of the published run, which may be damaged or missing; None if there is none."""
         return self._history().current
 
     def current(self) -> Run:
-        """The run that readers see.
+        """The published run.
 
         Raises:
-            RunError: nothing is published, or what is published is gone or damaged.
+            RunError: nothing is published, or the published run is missing or damaged.
         """
         current = self.current_id()
         if current is None:
@@ -121,10 +121,10 @@ class RunStore:
         return run
 
     def get(self, run_id: str) -> Run:
-        """The finished run of that id.
+        """The finished run with an id.
 
         Raises:
-            RunError: there is none, or it is damaged.
+            RunError: the run does not exist or is damaged.
         """
         run = self._load(run_id)
         if not files.is_folder(run.path):
@@ -137,7 +137,7 @@ class RunStore:
         return run
 
     def find(self, name: str, input_digest: str) -> Run | None:
-        """The newest whole run of that name (an id without ``.2``) and that input, if any."""
+        """The newest undamaged run with a name (an id without ``.2``) and an input, if any."""
         for run in self.runs():
             if (
                 run.name == name
@@ -148,14 +148,14 @@ class RunStore:
         return None
 
     def open_staging(self, name: str, input_digest: str) -> Staging:
-        """A workplace for a new run; the lock has to be held from here to :meth:`finish`.
+        """Open the staging folder of a new run; hold the lock from here to :meth:`finish`.
 
-        The run's id is ``name``, or ``name.2``, ``name.3`` ... where that was given before. What a
-        killed run of the same id and input has left in ``scratch`` is kept.
+        The run's id is ``name``, or ``name.2``, ``name.3``, ... if that id is already used. The
+        checkpoints of a killed run with the same id and input are kept.
 
         Args:
             name: ``<date>-<config hash>``.
-            input_digest: of everything that the result depends on, besides date and config.
+            input_digest: digest of everything that the result depends on, except date and config.
 
         Raises:
             RunError: the name is no run id, CURRENT.json is not readable, or the disk is full.
@@ -188,15 +188,15 @@ class RunStore:
         return staging
 
     def finish(self, staging: Staging, facts: RunFacts) -> Run:
-        """Make a finished run of what stands in ``staging.path``; delete the rest of the staging.
+        """Turn the files in ``staging.path`` into a finished run; delete the rest of the staging.
 
         Args:
             staging: from :meth:`open_staging`.
-            facts: what the manifest says, besides id, time of creation and files.
+            facts: content of the manifest, except id, creation time and files.
 
         Raises:
-            RunError: the disk is full, or there is a run of that id.
-            ValueError: ``facts.parts`` names files that are not there.
+            RunError: the disk is full, or the run id exists.
+            ValueError: ``facts.parts`` names files that do not exist.
         """
         final = self.root / staging.run_id
         with self.lock(), disk_errors(f"{final}: cannot be written"):
@@ -225,10 +225,10 @@ class RunStore:
         return self.get(staging.run_id)
 
     def publish(self, run: Run, action: Literal["publish", "rollback"] = "publish") -> Run:
-        """Make it the run that readers see. The one step is the rename of CURRENT.json.
+        """Publish a run: readers see it as soon as CURRENT.json is renamed.
 
         Raises:
-            RunError: the run is damaged (a file is missing or has another size) or gone.
+            RunError: the run is missing or damaged (a file is missing or has another size).
         """
         with self.lock():
             run = self.get(run.id)
@@ -239,23 +239,26 @@ class RunStore:
         return run
 
     def was_published(self, run: Run) -> bool:
-        """Was it ever the run that readers see? False for one that was killed before that."""
+        """Whether a run was ever published; False if it was killed between finish and publish."""
         return run.id in self._history().ever()
 
     def published_before(self, date: str) -> Run | None:
-        """The newest whole run that was published, of the last date before this one."""
+        """The newest undamaged run that was published for an earlier date, if any."""
         runs = map(self._load, self._history().ever())
         earlier = [run for run in runs if run.problem is None and run.id[:10] < date]
         return max(earlier, key=lambda run: run.age_key, default=None)
 
     def newest(self) -> Run | None:
-        """The newest whole run that was ever published; after a rollback not the current one."""
+        """The newest undamaged run that was ever published; after a rollback not the current one.
+
+        None if there is none.
+        """
         runs = map(self._load, self._history().ever())
         whole = [run for run in runs if run.problem is None]
         return max(whole, key=lambda run: run.age_key, default=None)
 
     def previous(self) -> Run | None:
-        """The run that :meth:`rollback` goes to: published before the current one, still here."""
+        """The target of :meth:`rollback`: the last run before the current one that still exists."""
         below = map(self._load, self._history().below())
         return next((run for run in below if files.is_folder(run.path)), None)
 
@@ -282,10 +285,10 @@ class RunStore:
             return self.publish(previous, "rollback")
 
     def prune(self, keep: int) -> list[Run]:
-        """Delete the runs that are older than the ``keep`` newest whole ones.
+        """Delete the runs that are older than the ``keep`` newest undamaged ones.
 
-        The current run and the one that :meth:`rollback` goes to are always kept. What killed runs
-        have left in the staging is deleted too.
+        The current run and the target of :meth:`rollback` are always kept. The staging folders of
+        killed runs are deleted too.
 
         Returns:
             The runs that were deleted, newest first.
@@ -312,7 +315,7 @@ class RunStore:
         return removed
 
     def verify(self, run: Run) -> list[str]:
-        """Compare every byte of a run with its manifest: one line a problem (``verify_run``)."""
+        """Compare every byte of a run with its manifest; one line per problem (``verify_run``)."""
         return verify_run(run)
 
     @property
@@ -332,7 +335,7 @@ class RunStore:
         return self.root / ".trash"
 
     def _file_lock(self) -> FileLock:
-        # One instance a path and process: it counts how often its thread has taken it.
+        # One instance per path and process, which counts how often its thread has taken the lock.
         return FileLock(self.root / ".lock", is_singleton=True)
 
     def _owner(self) -> str:
@@ -346,7 +349,7 @@ class RunStore:
         return load_run(self.root / run_id)
 
     def _known(self) -> str:
-        """The newest whole runs, for the cure in a message."""
+        """The newest undamaged runs, for the cure in a message."""
         whole = [run.id for run in self.runs() if run.problem is None]
         more = f" and {len(whole) - 5} more" if len(whole) > 5 else ""
         return f"finished: {', '.join(whole[:5]) or 'none'}{more}"
@@ -367,7 +370,7 @@ class RunStore:
             ) from None
 
     def _discard(self, path: Path) -> None:
-        """Out of sight in one step, then deleted: nothing half-deleted is ever listed."""
+        """Move a path to the trash with one rename, then delete it, so that it is never listed."""
         if files.exists(path):
             files.make_folder(self._trash)
             files.remove_tree(self._trash / path.name, ignore_errors=True)

@@ -124,7 +124,7 @@ def test_verify_reads_every_byte(store):
 )
 def test_odd_ids_never_become_paths(store, name):
     nightly(store, A)
-    message = f"{name!r} is no run id; expected DATE-HASH, as 2026-03-01-0a1b2c3d"
+    message = f"{name!r} is no run id; expected DATE-HASH, such as 2026-03-01-0a1b2c3d"
     assert refusal(store.get, name) == message
     assert refusal(store.rollback, name) == message
     with store.lock():
@@ -258,7 +258,9 @@ def test_shards_outlive_a_kill_but_not_damage_or_other_input(store):
         assert staging.shards() == ["3-4"]
         assert staging.load_shard("3-4")["u"].equals(small("3-4"))
         for name in ("0-1", "2-3", "none"):
-            assert f"no whole shard {name}; run it again" in refusal(staging.load_shard, name)
+            assert f"shard {name} is missing or damaged; repeat the run" in refusal(
+                staging.load_shard, name
+            )
         with pytest.raises(ValueError, match="expected letters, digits"):
             staging.save_shard("../x", {})
         assert store.open_staging(A, digest("y")).shards() == []
