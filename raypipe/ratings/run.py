@@ -1,4 +1,4 @@
-"""``raypipe evaluate`` and ``raypipe plan`` on ratings: every algorithm, fold by fold, in shards.
+"""``raypipe evaluate`` and ``raypipe plan`` on ratings: cross-validation in parallel shards.
 
 ratings --intake--> arrays --folds--> shards (algorithm, fold) --> RMSE, MAE, FCP, seconds
 """
@@ -51,7 +51,7 @@ from raypipe.storage.records import StageRecord
 if TYPE_CHECKING:
     import pandas as pd
 
-Shard = tuple[str, int]  # an algorithm by its name, and a fold from 0
+Shard = tuple[str, int]  # name of an algorithm, and number of a fold from 0
 
 _SCHEMA = pa.schema(
     [
@@ -68,7 +68,7 @@ class RatingEvaluation:
 
     Attributes:
         result: means and folds of each algorithm.
-        quarantine: columns.QUARANTINE_SCHEMA.
+        quarantine: the invalid rows, in columns.QUARANTINE_SCHEMA.
     """
 
     result: RatingResult
@@ -76,11 +76,11 @@ class RatingEvaluation:
 
     @property
     def table(self) -> pa.Table:
-        """One row a fold of each algorithm: algorithm, fold from 1, its measures and seconds."""
+        """One row per algorithm and fold: algorithm, fold from 1, measures, seconds."""
         rows = [
-            {"algorithm": found.algorithm, **fold.model_dump()}
-            for found in self.result.algorithms
-            for fold in found.folds
+            {"algorithm": record.algorithm, **fold.model_dump()}
+            for record in self.result.algorithms
+            for fold in record.folds
         ]
         return pa.Table.from_pylist(rows, _SCHEMA)
 
@@ -91,7 +91,7 @@ class RatingEvaluation:
 
 @dataclass(frozen=True)
 class Read:
-    """Ratings, and what became of the rows that they were read from."""
+    """Ratings, with the counts of their input rows."""
 
     ratings: Ratings
     size: Size
@@ -104,16 +104,16 @@ def evaluate_ratings(
 ) -> RatingEvaluation:
     """Measure every algorithm that the config names by k-fold cross-validation.
 
-    The folds, and where each training starts, follow from ``config.seed`` and the ratings: neither
-    the order of their rows nor the tasks change a measure.
+    The folds and the initial values of each training depend only on ``config.seed`` and the
+    ratings: neither the order of the rows nor the number of tasks changes a measure.
 
     Args:
-        date: of the evaluation, as ``2026-03-01``; None: today.
+        date: date of the evaluation, such as ``2026-03-01``; None: today.
 
     Raises:
-        ConfigError: no algorithm is named, or there is none of that name or with such parameters,
-            or a metric is named that ratings cannot have.
-        InputError: the ratings are not what they should be.
+        ConfigError: no algorithm is configured, or an algorithm, a parameter or a metric is not
+            available for ratings.
+        InputError: the ratings are invalid.
         TooLargeError: a training does not fit into memory.
     """
     chosen, metrics = chosen_algorithms(config), check_measures(config.evaluation.metrics)
@@ -165,10 +165,10 @@ def evaluate_ratings(
 
 
 def plan_ratings(config: RunConfig, progress: Progress | None = None) -> RatingPlan:
-    """Read the ratings, and predict what their evaluation takes, without training anything.
+    """Read the ratings and predict the cost of their evaluation, without training.
 
     Raises:
-        ConfigError, InputError: as :func:`evaluate_ratings`.
+        ConfigError, InputError: as for :func:`evaluate_ratings`.
     """
     chosen = chosen_algorithms(config)
     check_measures(config.evaluation.metrics)
@@ -198,10 +198,10 @@ def plan_ratings(config: RunConfig, progress: Progress | None = None) -> RatingP
 
 
 def chosen_algorithms(config: RunConfig) -> dict[str, Section]:
-    """The algorithms that the config names, with their parameters; sources.factors.algorithm first.
+    """The configured algorithms with their parameters; sources.factors.algorithm comes first.
 
     Raises:
-        ConfigError: none is named, or there is none of that name or with such parameters.
+        ConfigError: no algorithm is configured, or an algorithm or a parameter is unknown.
     """
     factors, chosen = config.sources.factors, {}
     if factors.trained:
@@ -217,10 +217,10 @@ def chosen_algorithms(config: RunConfig) -> dict[str, Section]:
 
 
 def read_arrays(config: RunConfig) -> Read:
-    """The ratings that the config names.
+    """Read the ratings of the config into arrays.
 
     Raises:
-        InputError: they are not what they should be.
+        InputError: the ratings are invalid.
     """
     intake = read_ratings(open_inputs(config.input), config.ratings.scale)
     ratings, duplicates = build_ratings(intake.frame, config.ratings.scale)
@@ -236,7 +236,7 @@ def read_arrays(config: RunConfig) -> Read:
 
 
 def _limit(config: RunConfig, size: Size, algorithms: int) -> tuple[float, str]:
-    """Bytes that one training may hold, and what leaves no more."""
+    """Maximum bytes of one training, and the reason for this limit."""
     folds = config.evaluation.folds
     tasks = 1 if config.cluster == "none" else min(cpus_here(), algorithms * folds)
     share = (memory_available() - shared_bytes(size, folds)) / tasks
@@ -264,5 +264,5 @@ def _summary(name: str, parameters: Section, folds: list[FoldRow]) -> AlgorithmR
 
 
 def _warm_up(_: object) -> None:
-    """Import what a training needs: for a worker to do before its first shard comes."""
+    """Import the training library in a worker before its first shard."""
     import surprise  # noqa: F401

@@ -1,9 +1,9 @@
-"""A sweep on follows: how well lists find again what was held out.
+"""The objective of a sweep on follows: how well lists recover held-out follows.
 
-What ``config.evaluation`` holds out, no trial sees. Trials hold out a share of what is left, the
-same for all of them. So the best trial, trained on all that is left, can be measured again on the
-first part, and ``raypipe evaluate`` on ``best.yaml`` shows that very figure, which nothing was
-chosen by.
+Trials never see the test follows of ``config.evaluation``. They all hold out the same share of the
+train follows. The best trial is then trained on all train follows and measured on the test follows.
+That measure is unbiased, because no choice depended on it, and ``raypipe evaluate best.yaml`` shows
+the same value.
 
     follows --evaluation.split--> train ----------------------> measured again on: test
                                     +--a share--> train of trials, test of trials
@@ -63,20 +63,20 @@ from raypipe.sweeps.trials import Goal, Report
 
 _RMSE = "rmse"
 _OBJECTIVE = "sweep.objective"
-#: What a trial without a model can be better by.
+#: Keys that can improve a trial without a model.
 _OF_SIMILAR = tuple(
     f"sources.{similar.SPEC.name}.{name}" for name in ("neighbours", "threshold", "max_followers")
 )
-#: What every trial can be better by.
+#: Keys that can improve every trial.
 _OF_ALL = ("candidates.min_followers",)
 
 
 class Held(NamedTuple):
-    """The follows, of which a part is hidden from all trials.
+    """The follows, split into train follows and test follows that no trial sees.
 
     Attributes:
-        split: as an evaluation of the config has it.
-        accounts: what ``audience.read_accounts`` gave.
+        split: the split of an evaluation of the config.
+        accounts: the result of ``audience.read_accounts``.
     """
 
     split: Split
@@ -84,17 +84,19 @@ class Held(NamedTuple):
 
 
 def goals(config: RunConfig) -> Goals:
-    """ndcg at the longest length where nothing else is asked for, and where RMSE is.
+    """The goals of a sweep on follows; the default is ndcg at the longest list length.
+
+    With ``sweep.objective: rmse``, the default selects the best trial, too.
 
     Raises:
-        ConfigError: follows cannot have such a metric, or none is better with more or less of it.
+        ConfigError: follows do not have this metric, or neither high nor low values are better.
 
     Example:
         >>> from raypipe.config import load_config
         >>> goals(RunConfig()).picks
         Goal(metric='ndcg@20', more=True)
-        >>> found = goals(load_config(None, {"sweep.objective": "rmse"}))
-        >>> found.picks.metric, found.misled.metric
+        >>> with_rmse = goals(load_config(None, {"sweep.objective": "rmse"}))
+        >>> with_rmse.picks.metric, with_rmse.misled.metric
         ('ndcg@20', 'rmse')
         >>> goals(load_config(None, {"sweep.objective": "recal@50"}))
         Traceback (most recent call last):
@@ -137,15 +139,15 @@ recall@20? Metrics are recall, precision, ndcg, map, mrr, hit_rate, lengths thos
 
 
 def _own(name: str) -> list[str] | None:
-    """The registered metrics, and one of the user where the name is ``module:name``."""
+    """The registered metrics and the user's metric if the name is ``module:name``; else None."""
     return [*metric_names(), name] if ":" in name else None
 
 
 def source_of(config: RunConfig) -> str:
-    """The source that a trial is measured by.
+    """The source that a trial measures.
 
-    A model by itself, so that nothing else hides what it is worth. Without one what a night shows
-    to who has follows: where a higher threshold leaves a list short, popular fills it up.
+    A model is measured alone, so that no other source hides its quality. Without a model, it is
+    similar filled up by popular, as in a run: a high threshold can make the lists of similar short.
 
     Example:
         >>> source_of(RunConfig())
@@ -167,7 +169,7 @@ def _epochs(algorithm: str) -> str | None:
 
 
 def _has(config: RunConfig, settings: Settings, key: str) -> bool:
-    """What the trial's algorithm has not, or what changes nothing beside it, is left out."""
+    """Whether a key has an effect on a trial with the algorithm of these settings."""
     algorithm = settings.get(ALGORITHM, config.sources.factors.algorithm)
     if key.startswith(PARAMETERS):
         return parameter(key) in _fields(algorithm)
@@ -187,7 +189,7 @@ def _check_space(config: RunConfig, space: Sequence[Dimension]) -> None:
         refuse_epochs_beside_asha(config, dimension.key, map(_epochs, algorithms))
         having = [name for name in algorithms if _has(config, {ALGORITHM: name}, dimension.key)]
         _check_key(dimension.key, algorithms, having)
-        # Where none has such a parameter, the first one says so, with the nearest name.
+        # If no algorithm has the parameter, the first one raises the error, with the nearest name.
         trained = [name for name in algorithms if name != NO_MODEL]
         check_values(config, dimension, having or trained[:1], _resolved)
     if config.sweep.scheduler == "asha" and not any(map(_epochs, algorithms)):
@@ -230,17 +232,17 @@ def _read(config: RunConfig, stages: Stages, stack: ExitStack) -> Held:
 
 
 def _cut(config: RunConfig, held: Held) -> Split:
-    """A share of the follows in train, of the accounts that are large enough for an evaluation."""
+    """Hold out a share of the train follows, of accounts with enough follows for an evaluation."""
     graph, evaluation = held.split.train, config.evaluation
     numerator, denominator = evaluation.share_fraction
-    least = evaluation.min_follows
-    enough = graph.followees.degrees + held.split.test.degrees >= least
-    if evaluation.split == "share":  # what is left to who had just enough
-        least = max(2, least - max(1, least * numerator // denominator))
-    mask = hold_out_share(graph, evaluation.share_fraction, least, config.seed)
+    minimum = evaluation.min_follows
+    enough = graph.followees.degrees + held.split.test.degrees >= minimum
+    if evaluation.split == "share":  # the rest of an account that had the minimum
+        minimum = max(2, minimum - max(1, minimum * numerator // denominator))
+    mask = hold_out_share(graph, evaluation.share_fraction, minimum, config.seed)
     mask &= np.repeat(enough, graph.followees.degrees)
     asked = audience(graph, held.accounts, config.audience.min_follows)
-    inside = evaluation.model_copy(update={"split": "share", "min_follows": least})
+    inside = evaluation.model_copy(update={"split": "share", "min_follows": minimum})
     split = split_follows(graph, mask, asked, inside, config.seed)
     if held.split.rejections is None:
         return split
@@ -265,8 +267,8 @@ def _reports(config: RunConfig, split: Split, epochs: Sequence[int]) -> Iterator
         return
     available, _ = memory_limit(config)
     if epochs and ALGORITHMS[config.sources.factors.algorithm].by_epoch:
-        told = split.train, config, available, epochs, split.rejections
-        for done, model in train_by_epoch(*told):
+        arguments = split.train, config, available, epochs, split.rejections
+        for done, model in train_by_epoch(*arguments):
             yield Report(done, _measures(config, split, model))
     else:
         model = train(split.train, config, available, split.rejections)
@@ -276,7 +278,7 @@ def _reports(config: RunConfig, split: Split, epochs: Sequence[int]) -> Iterator
 def _measures(
     config: RunConfig, split: Split, model: FactorModel | None
 ) -> dict[str, float | None]:
-    """What picks comes first; all at its length. RMSE where scores are estimates of 0 and 1."""
+    """The goal's metric first, then the others at the same list length, and RMSE for SVD."""
     goal = goals(config).picks
     name, _, length = goal.metric.rpartition("@")
     names = config.evaluation.metrics and [*config.evaluation.metrics, name]

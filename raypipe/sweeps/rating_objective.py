@@ -1,4 +1,4 @@
-"""A sweep on ratings: k-fold RMSE, MAE or FCP of what is trained."""
+"""The objective of a sweep on ratings: RMSE, MAE or FCP by k-fold cross-validation."""
 
 from __future__ import annotations
 
@@ -66,14 +66,14 @@ def _epochs(algorithm: str) -> str | None:
 
 
 def _has(config: RunConfig, settings: Settings, key: str) -> bool:
-    """A parameter that the trial's algorithm has not is left out of the trial."""
+    """Whether a key applies to a trial; parameters apply only to the algorithms that have them."""
     if not key.startswith(PARAMETERS):
         return True
     return parameter(key) in _fields(settings.get(ALGORITHM, config.sources.factors.algorithm))
 
 
 def _check_space(config: RunConfig, space: Sequence[Dimension]) -> None:
-    check_measures(config.evaluation.metrics)  # best.yaml goes into an evaluation
+    check_measures(config.evaluation.metrics)  # evaluations use best.yaml
     algorithms = algorithms_of(config, space)
     for name in algorithms:
         check_parameters(name, {})
@@ -87,7 +87,7 @@ def _check_space(config: RunConfig, space: Sequence[Dimension]) -> None:
                 f"{ALGORITHM} as a choice, or {PARAMETERS}*"
             )
         having = [name for name in algorithms if parameter(dimension.key) in _fields(name)]
-        # Where none has it, the first one says so, with the nearest name.
+        # If no algorithm has the parameter, the first one raises the error, with the nearest name.
         check_values(config, dimension, having or algorithms[:1], _resolved)
     if config.sweep.scheduler == "asha" and not any(map(_epochs, algorithms)):
         raise ConfigError(

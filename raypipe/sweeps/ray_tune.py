@@ -1,9 +1,9 @@
-"""Trials on Ray Tune: actors that are used again, data that is shared, ASHA.
+"""Trials on Ray Tune: reused actors, shared data, ASHA.
 
-Tune starts the actors, hands out resources and decides which trial stops. What a trial tries comes
-from :mod:`raypipe.sweeps.search`, what came of it goes to :mod:`raypipe.sweeps.record`; Tune's own
-search, log files and restored state are not used. What it writes all the same (JSON and pickles
-that nobody reads) lies in a folder of its own, and goes with the sweep's end.
+Tune starts the actors, assigns resources and decides which trials stop early. The settings of a
+trial come from :mod:`raypipe.sweeps.search`, its results go to :mod:`raypipe.sweeps.record`; Tune's
+own search, logs and restore are not used. Tune still writes files that raypipe does not need; they
+are in a separate folder, which is deleted at the end of the sweep.
 """
 
 from __future__ import annotations
@@ -28,36 +28,36 @@ from raypipe.sweeps.trials import Goal, Report, State, Trial
 from raypipe.sweeps.watch import Watch
 
 _LOSS, _EPOCHS = "loss", "epochs"
-#: Of a trial whose worker died.
+#: Number of attempts of a trial whose worker dies.
 _ATTEMPTS = 2
 _LONGEST_ERROR = 300
 
-#: (settings, data) -> looks.
-Look_at = Callable[[Settings, Any], Iterator[Report]]
+#: (settings, data) -> reports.
+ReportsOf = Callable[[Settings, Any], Iterator[Report]]
 
 
 class Plan(NamedTuple):
-    """What is to be tried, and how.
+    """The plan of a sweep.
 
     Attributes:
-        numbers: of the trials to come, in their order.
-        ask: number, trials that ended, points being tried -> a point.
-        began: number to point, of trials that are to take the same point again.
-        ended: trials of before, by number.
-        reports: (settings, data) -> reports at a trial; runs in the workers.
-        last_epochs: at the report after so many epochs a trial is at its end.
-        goal: what is looked for.
-        asha: None for no scheduler.
-        resources: of a trial.
-        concurrency: trials at a time; None for as many as there are resources for. Where they are
-            more than that, an autoscaler is asked for the rest.
+        numbers: numbers of the trials to run, in order.
+        ask: (number, finished trials, points of running trials) -> a point.
+        began: number to point, for trials that are repeated at the same point.
+        ended: finished trials by number.
+        reports: (settings, data) -> reports of a trial; runs in the workers.
+        last_epochs: number of epochs after which a trial is finished.
+        goal: the metric to optimize.
+        asha: ASHA's settings; None: no scheduler.
+        resources: resources of a trial.
+        concurrency: number of trials at a time; None: as many as the resources allow. A larger
+            number makes an autoscaler add nodes.
     """
 
     numbers: Sequence[int]
     ask: Callable[[int, Sequence[Trial], Sequence[Settings]], Settings]
     began: Mapping[int, Settings]
     ended: Mapping[int, Trial]
-    reports: Look_at
+    reports: ReportsOf
     last_epochs: int | None
     goal: Goal
     asha: AshaConfig | None
@@ -66,19 +66,20 @@ class Plan(NamedTuple):
 
 
 def run_trials(plan: Plan, data: Any, folder: Path, watch: Watch) -> None:
-    """Try them all; Ray is connected already.
+    """Run all trials of a plan; Ray must be connected.
 
     Args:
-        data: goes into the object store once; arrays in it reach every trial without a copy.
-        folder: for what Tune writes.
+        data: data of the trials, put into the object store once; trials read its arrays without a
+            copy.
+        folder: folder for the files of Tune.
 
     Raises:
-        ConfigError: no machine has what a trial takes.
-        ClusterError: Tune gave up.
+        ConfigError: no machine has the resources of a trial.
+        ClusterError: Tune failed.
     """
     slots = _slots(plan.resources)
-    # Said to Tune too: else it asks for one actor after the other. Short trials, which hand theirs
-    # on before the next one is there, would take turns; an autoscaler would add one node at a time.
+    # Without a maximum, Tune requests one actor after the other: short trials would run one by one
+    # on the first actor, and an autoscaler would add one node at a time.
     concurrency = min(plan.concurrency or slots, len(plan.numbers))
     resources = {"cpu": plan.resources.cpus}
     if plan.resources.memory is not None:
@@ -118,21 +119,21 @@ def run_trials(plan: Plan, data: Any, folder: Path, watch: Watch) -> None:
     try:
         tuner.fit()
     except tune.TuneError as error:
-        raise ClusterError(f"Ray Tune gave up: {_one_line(error)}") from error
+        raise ClusterError(f"Ray Tune failed: {_one_line(error)}") from error
 
 
 class _Trainable(tune.Trainable):
-    """A trial: its looks, one a step. An error is a result, so that the actor lives on."""
+    """A trial, with one report per step. An error is a result, so that the actor stays alive."""
 
     def setup(  # type: ignore[override]  # Tune calls it with what with_parameters was given
         self,
         config: dict[str, Any],
-        reports: Look_at,
+        reports: ReportsOf,
         goal: Goal,
         last_epochs: int | None,
         data: Any,
     ) -> None:
-        self._looks_at, self._goal, self._last, self._data = reports, goal, last_epochs, data
+        self._reports_of, self._goal, self._last, self._data = reports, goal, last_epochs, data
         self.reset_config(config)
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -143,16 +144,16 @@ class _Trainable(tune.Trainable):
 
     def step(self) -> dict[str, Any]:
         self._started = self._started or time.perf_counter()
-        found = self._take_step()
-        return {**found, "seconds": round(time.perf_counter() - self._started, 3)}
+        result = self._take_step()
+        return {**result, "seconds": round(time.perf_counter() - self._started, 3)}
 
     def _take_step(self) -> dict[str, Any]:
         try:
             if self._reports is None:
-                self._reports = self._looks_at(self._settings, self._data)
+                self._reports = self._reports_of(self._settings, self._data)
             report = next(self._reports)
         except Exception as error:
-            return {"done": True, "error": _told(error)}
+            return {"done": True, "error": _error_text(error)}
         ended = report.epochs is None or report.epochs == self._last
         loss = self._goal.loss(report.measures)
         if loss is None and ended:
@@ -163,7 +164,7 @@ class _Trainable(tune.Trainable):
 
 
 class _Driver:
-    """What the driver knows of the trials that run."""
+    """The state of the trials in the driver process."""
 
     def __init__(self, plan: Plan, watch: Watch) -> None:
         self._plan, self._watch = plan, watch
@@ -172,11 +173,11 @@ class _Driver:
         self._running: dict[str, tuple[int, Settings, list[Report]]] = {}
 
     def __getstate__(self) -> dict[str, Any]:
-        """Tune pickles what it is given, for a restore of its own: nothing of this."""
+        """Empty, because Tune pickles its arguments for its own restore."""
         return {}
 
     def start(self, trial_id: str) -> Settings | None:
-        """The point of the next trial; None where there is no next one."""
+        """Start the next trial; returns its point, or None if there are no more trials."""
         if not self._waiting:
             return None
         number, plan = self._waiting.pop(), self._plan
@@ -191,7 +192,7 @@ class _Driver:
 
     def report(self, trial_id: str, report: Report) -> None:
         number, _, reports = self._running[trial_id]
-        # A trial whose worker died starts anew.
+        # A trial whose worker died starts again, so its later reports are dropped.
         reports[:] = [
             seen
             for seen in reports
@@ -208,7 +209,7 @@ class _Driver:
 
 
 class _Search(Searcher):
-    """Asks the plan."""
+    """A searcher for Tune that takes the points of the plan."""
 
     def __init__(self, driver: _Driver) -> None:
         super().__init__(metric=_LOSS, mode="min")
@@ -221,17 +222,17 @@ class _Search(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Told by :class:`_Callback`, which knows more."""
+        """Ignored: :class:`_Callback` receives more details."""
 
     def save(self, checkpoint_path: str) -> None:
-        """The record holds all there is."""
+        """Ignored: the record contains the whole state."""
 
     def restore(self, checkpoint_path: str) -> None:
-        """The record holds all there is."""
+        """Ignored: the record contains the whole state."""
 
 
 class _Callback(tune.Callback):
-    """Passes on what happens."""
+    """Passes the events of Tune to the driver."""
 
     def __init__(self, driver: _Driver) -> None:
         self._driver = driver
@@ -263,8 +264,8 @@ def _scheduler(plan: Plan) -> TrialScheduler:
         grace_period=plan.asha.min_epochs,
         reduction_factor=plan.asha.reduction,
     )
-    # The trials of before a kill stand on their rungs again.
-    known: Any = scheduler  # it needs no more of a trial than its id
+    # Replay the finished trials of an interrupted sweep, so that ASHA compares with them.
+    known: Any = scheduler  # it needs only the id of a trial
     for number, trial in sorted(plan.ended.items()):
         past = SimpleNamespace(trial_id=f"before-{number}")
         known.on_trial_add(None, past)
@@ -276,21 +277,23 @@ def _scheduler(plan: Plan) -> TrialScheduler:
     return scheduler
 
 
-def _slots(wanted: ResourcesConfig) -> int:
-    """Trials that can run at a time. Where none can, Tune would wait for ever."""
+def _slots(required: ResourcesConfig) -> int:
+    """Number of trials that can run at a time; if it were 0, Tune would wait forever."""
     nodes = [node["Resources"] for node in _nodes() if node["Alive"]]
-    asked = (("cpus", "CPU", wanted.cpus), ("memory", "memory", wanted.memory))
+    requests = (("cpus", "CPU", required.cpus), ("memory", "memory", required.memory))
     slots = [sys.maxsize] * len(nodes)
-    for name, kind, value in asked:
+    for name, kind, value in requests:
         if value is None:
             continue
-        there = [node.get(kind, 0) for node in nodes]
-        if value > max(there):
+        available = [node.get(kind, 0) for node in nodes]
+        if value > max(available):
             raise ConfigError(
                 f"sweep.resources.{name}: found {value:g}, but the largest machine has "
-                f"{max(there):g}; lower it"
+                f"{max(available):g}; lower it"
             )
-        slots = [min(slot, int(has // value)) for slot, has in zip(slots, there, strict=True)]
+        slots = [
+            min(slot, int(amount // value)) for slot, amount in zip(slots, available, strict=True)
+        ]
     return sum(slots)
 
 
@@ -299,8 +302,8 @@ def _nodes() -> list[dict[str, Any]]:
     return nodes
 
 
-def _told(error: Exception) -> str:
-    """One line; what raypipe raises on purpose is clear without the name of its class."""
+def _error_text(error: Exception) -> str:
+    """An error as one line; errors of raypipe are clear without the name of their class."""
     name = "" if isinstance(error, RaypipeError) else f"{type(error).__name__}: "
     return name + _one_line(error)
 

@@ -1,4 +1,4 @@
-"""A sweep, on one screen: check, read, try, pick, measure again, write.
+"""The stages of a sweep: check, read, run trials, select the best, measure again, write.
 
 config --space--> points --Ray Tune--> trials --record--> best.yaml, trials.parquet, pictures
 """
@@ -60,12 +60,12 @@ from raypipe.sweeps.watch import Unwatched, Watch
 BEST, TRIALS = "best.yaml", "trials.parquet"
 PICTURES = ("progress.png", "parameters.png")
 
-#: Goal, number of all trials, those that ended before -> who watches the others.
+#: (goal, number of all trials, finished trials) -> a watcher of the remaining trials.
 WatchTrials = Callable[[Goal, int, Iterable[Trial]], AbstractContextManager[Watch]]
 
 
 class Checked(NamedTuple):
-    """A sweep that can be, as far as its config says."""
+    """A sweep whose config is valid."""
 
     objective: Objective
     goals: Goals
@@ -75,12 +75,12 @@ class Checked(NamedTuple):
 
 
 class Sweep(NamedTuple):
-    """What came of a sweep.
+    """The result of a sweep.
 
     Attributes:
-        folder: where it is.
-        result: what ``sweep.json`` holds.
-        new: False where it was finished before.
+        folder: folder of the sweep.
+        result: content of ``sweep.json``.
+        new: False if the sweep was finished before.
     """
 
     folder: Path
@@ -96,19 +96,19 @@ def run_sweep(
     resume: bool = False,
     progress: Progress | None = None,
 ) -> Sweep:
-    """Try every point, pick the best, and measure it again on what no trial saw.
+    """Run a sweep: try the points, select the best, and measure it again on unseen data.
 
     Args:
-        sweeps: folder of all sweeps; made where it is not.
-        date: of the sweep, as ``2026-03-01``.
-        resume: go on with the newest sweep of this config, of whatever date.
+        sweeps: folder of all sweeps; created if it does not exist.
+        date: date of the sweep, such as ``2026-03-01``.
+        resume: continue the newest sweep of this config, with any date.
 
     Raises:
-        ConfigError: there is nothing to try, or it cannot be tried; before the data is read.
-        InputError: the data is not what it should be.
-        RunError: there is such a sweep already, or none to go on with; or no trial has a value.
-        RunsLockedError: another process is at it.
-        ClusterError: Ray cannot be reached, or gave up.
+        ConfigError: the search space is empty or invalid; raised before the data is read.
+        InputError: the data is invalid.
+        RunError: this sweep exists already, there is no sweep to continue, or no trial has a value.
+        RunsLockedError: another process runs this sweep.
+        ClusterError: Ray cannot be reached, or Ray Tune failed.
     """
     checked = check_sweep(config)
     digest = sweep_digest(config)
@@ -145,10 +145,10 @@ def run_sweep(
 
 
 def check_sweep(config: RunConfig) -> Checked:
-    """What can be checked before the data is read.
+    """Check a sweep before the data is read.
 
     Raises:
-        ConfigError: there is nothing to try, or it cannot be tried.
+        ConfigError: the search space is empty or invalid, or Ray is disabled.
     """
     if config.cluster == "none":
         raise ConfigError("cluster: found none, but a sweep runs on Ray Tune; set cluster: local")
@@ -162,22 +162,22 @@ def check_sweep(config: RunConfig) -> Checked:
 
 
 def sweep_digest(config: RunConfig) -> str:
-    """First 8 hex digits of the SHA-256 over all that can change what is tried.
+    """First 8 hex digits of the SHA-256 over all settings that can change the trials.
 
     Example:
         >>> from raypipe.config import load_config
         >>> digests = [
-        ...     sweep_digest(load_config(None, told))
-        ...     for told in ({}, {"sweep.concurrency": 2}, {"sweep.trials": 9})
+        ...     sweep_digest(load_config(None, settings))
+        ...     for settings in ({}, {"sweep.concurrency": 2}, {"sweep.trials": 9})
         ... ]
         >>> digests[0] == digests[1], digests[0] == digests[2]
         (True, False)
     """
-    tried = config.sweep.model_dump(mode="json", exclude={"resources", "concurrency"})
-    told = f"{config.digest()}\n{json.dumps(tried)}"
+    sweep = config.sweep.model_dump(mode="json", exclude={"resources", "concurrency"})
+    text = f"{config.digest()}\n{json.dumps(sweep)}"
     objective = (config.sweep.objective or "").rpartition("@")[0]
     own = digest_of_metrics([*(config.evaluation.metrics or ()), objective])
-    return hashlib.sha256(told.encode() + own).hexdigest()[:8]
+    return hashlib.sha256(text.encode() + own).hexdigest()[:8]
 
 
 def _folder(sweeps: Path, date: str, digest: str, resume: bool) -> Path:
@@ -206,7 +206,7 @@ def _lock(folder: Path) -> FileLock:
 
 
 class _Both:
-    """First on disk, then on the screen."""
+    """Writes each event to the record first, then passes it to the watcher."""
 
     def __init__(self, record: Record, watch: Watch) -> None:
         self._record, self._watch = record, watch
@@ -315,7 +315,7 @@ def _seen(trial: Trial, goal: Goal) -> TrialRecord:
 
 
 def _misled(trials: list[Trial], goal: Goal | None) -> MisledRecord | None:
-    """What a metric would have picked that was asked for, and is no measure of lists."""
+    """The trial that a configured but misleading goal would have selected."""
     if goal is None:
         return None
     picked = best_trial(trials, goal)
@@ -330,7 +330,7 @@ def _write(
     best: Trial,
     result: SweepResult,
 ) -> None:
-    """All files of a finished sweep; what says that it is finished comes last."""
+    """Write all files of a finished sweep; ``sweep.json``, which marks it as finished, is last."""
     from raypipe.sweeps.plots import plot_parallel, plot_progress  # matplotlib: half a second
 
     goal = checked.goals.picks
