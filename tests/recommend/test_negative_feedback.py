@@ -266,16 +266,18 @@ def night(runs, date="2026-03-01", **settings):
 
 
 def bytes_of(run, *kinds):
-    files = run.manifest["files"].items()
-    return {name: file["sha256"] for name, file in files if name.startswith(kinds)}
+    files = run.manifest.files.items()
+    return {name: file.sha256 for name, file in files if name.startswith(kinds)}
 
 
-EVERYTHING = {f"rejections__{name}": 3 for name in OFF}
-NOTHING = {f"rejections__{name}": 0 for name in OFF} | {"rejections__factors": False}
+EVERYTHING = {f"feedback__negative__{name}": 3 for name in OFF}
+NOTHING = {f"feedback__negative__{name}": 0 for name in OFF} | {
+    "feedback__negative__factors": False
+}
 TRAINED = {
-    "factors__algorithm": "SVD",
-    "factors__parameters": {"n_factors": 4, "n_epochs": 3},
-    "factors__min_follows": 5,
+    "sources__factors__algorithm": "SVD",
+    "sources__factors__parameters": {"n_factors": 4, "n_epochs": 3},
+    "sources__factors__min_follows": 5,
 }
 
 
@@ -316,7 +318,7 @@ def test_the_evidence_learns_as_the_night_does(elsewhere, monkeypatch):
 
 
 def test_popularity_goes_by_what_was_shown_the_night_before(elsewhere):
-    asked = {"similar__min_follows": 99, "rejections__popular": 1.5}
+    asked = {"sources__similar__min_follows": 99, "feedback__negative__popular": 1.5}
     first = night("runs", **asked)
     assert first.manifest.feedback.shown_in is None
     reject(*REJECTED)
@@ -352,7 +354,7 @@ def test_what_was_shown_is_read_only_where_it_counts_and_is_in_the_digest(elsewh
     assert inputs.shown_in.id == first.id
     assert inputs.digest() != replace(inputs, shown_in=None).digest()
     shown = filters_of(inputs, graph).shown
-    assert shown.sum() == first.manifest["parts"]["recommendations"][0]["rows"]
+    assert shown.sum() == first.manifest.parts["recommendations"][0].rows
     without_most_shown = [
         row for row in FOLLOWS if graph.ids[int(shown.argmax())].as_py() not in row
     ]
@@ -360,8 +362,8 @@ def test_what_was_shown_is_read_only_where_it_counts_and_is_in_the_digest(elsewh
     known = dict(zip(graph.ids.to_pylist(), shown.tolist(), strict=True))
     found = filters_of(inputs, less).shown.tolist()
     assert found == [known.get(name, 0) for name in less.ids.to_pylist()]
-    part = first.path / first.manifest["parts"]["recommendations"][0]["file"]
+    part = first.path / first.manifest.parts["recommendations"][0].file
     part.chmod(0o644)
     part.write_bytes(b"torn")
-    with pytest.raises(RunError, match=r"cannot be read .* or set rejections\.popular: 0"):
+    with pytest.raises(RunError, match=r"cannot be read .* or set feedback\.negative\.popular: 0"):
         filters_of(inputs, graph)
