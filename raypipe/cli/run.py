@@ -54,15 +54,18 @@ def run(
     resolved = resolve(config, follows, settings)
     day = (date or datetime.datetime.now()).date().isoformat()
 
-    from raypipe.cli.output.runs import print_nothing_to_do, print_run
     from raypipe.cli.output.terminal import Bars, print_json
-    from raypipe.compute.compilation import compilations_reported
-    from raypipe.pipeline.run import run_night
-    from raypipe.storage.runs.store import RunStore
 
-    store = RunStore(runs_dir)
-    with Bars() as bars, compilations_reported(bars):
-        outcome = run_night(resolved, store, day, bars)
+    with Bars() as bars:
+        bars.stage("import")  # takes seconds on a cold disk: say so first
+        from raypipe.cli.output.runs import print_nothing_to_do, print_run
+        from raypipe.compute.compilation import compilations_reported
+        from raypipe.pipeline.run import run_night
+        from raypipe.storage.runs.store import RunStore
+
+        store = RunStore(runs_dir)
+        with compilations_reported(bars):
+            outcome = run_night(resolved, store, day, bars)
     if json:
         print_json({"new": outcome.new, **outcome.run.manifest.model_dump(mode="json")})
     else:
