@@ -56,6 +56,16 @@ class Loaded:
     why_frames: str
 
 
+def check_config(config: RunConfig) -> None:
+    """Refuse a model or a blend that cannot be trained, before any data is read.
+
+    Raises:
+        ConfigError: with what was expected.
+    """
+    check_factors(config)
+    check_blend(config)
+
+
 def load(
     config: RunConfig,
     accounts: pa.Array | None,
@@ -76,8 +86,6 @@ def load(
     Raises:
         TooManyBadRows: more rows are bad than the config allows.
     """
-    check_factors(config)
-    check_blend(config)
     with stages.stage("read"):
         engine, why_frames = frame_engine(config, inputs.sizes, stack)
         stages.progress.say(why_frames)

@@ -25,7 +25,7 @@ from raypipe.graph.statistics import co_follow_pairs
 from raypipe.kernels.column_blocks import ColumnBlocks
 from raypipe.pipeline.cost.sample import cut_shards, measure_cost, write_seconds
 from raypipe.pipeline.cost.sample_degrees import measure_degrees, seconds_of_sources
-from raypipe.pipeline.load import load, prepare_night
+from raypipe.pipeline.load import check_config, load, prepare_night
 from raypipe.recommend.audience import read_accounts
 from raypipe.recommend.memory import TASK_BYTES, Sizes, blocks_needed, index_bytes, room_of_a_task
 from raypipe.recommend.models.algorithms import check_factors, shape_of, training_bytes
@@ -63,6 +63,7 @@ def plan_night(config: RunConfig, nodes: int, cpus: int, progress: Progress | No
         RaypipeError: the same error that a run would raise for this input.
     """
     stages = Stages(progress or Silent())
+    check_config(config)
     with ExitStack() as stack:
         inputs = open_inputs(config.input)
         loaded = load(config, read_accounts(config.audience), inputs, stages, stack)

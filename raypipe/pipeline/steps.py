@@ -25,7 +25,7 @@ from raypipe.pipeline.cost.sample import (
     measure_cost,
     reason_of_blocks,
 )
-from raypipe.pipeline.load import Loaded, NightFilters, Prepared
+from raypipe.pipeline.load import Loaded, NightFilters, Prepared, check_config
 from raypipe.recommend.audience import read_accounts
 from raypipe.recommend.context import ShardContext
 from raypipe.recommend.filters.eligibility import exclusions_of
@@ -90,6 +90,7 @@ class SearchReport(NamedTuple):
 def check_inputs(config: RunConfig, store: RunStore, date: str, stages: Stages) -> Checked:
     """Open and check the inputs, before anything is computed."""
     with stages.stage("check"):
+        check_config(config)
         sources_of(config)  # raises if a user's own source cannot be used
         accounts = read_accounts(config.audience)
         inputs = open_inputs(config.input)

@@ -5,7 +5,7 @@ followers and 770,155 follows of one account (Kwak, Lee, Park and Moon (2010), "
 social network or a news media?", WWW; the largest numbers from konect.cc/networks/twitter). Its
 numbers of followers are no pure power law. An exponent of 2.1 up to the largest one gives 1.7e14
 co-follow pairs and some 40 accounts with more than a million followers, as the paper counts them;
-the 2.276 that it fits to fewer than 100,000 followers would give a quarter of the co_follow_pairs.
+the 2.276 that it fits to fewer than 100,000 followers would give a quarter of the co-follow pairs.
 KONECT counts 2.5e14 for follows and followers of an account taken together, which is an upper
 bound.
 """

@@ -405,9 +405,14 @@ def test_runs_dir_by_option_and_by_environment(night, monkeypatch):
 
 
 def test_config_show_and_check(night):
-    Path("c.yaml").write_text("similar: {neighbours: 7}\ninput: {follows: demo/follows.csv}\n")
+    Path("c.yaml").write_text(
+        "sources: {similar: {neighbours: 7}}\ninput: {follows: demo/follows.csv}\n"
+    )
     shown = as_json("config", "show", "c.yaml", "--set", "sources.similar.threshold=0.2")
-    assert (shown["similar"]["neighbours"], shown["similar"]["threshold"]) == (7, 0.2)
+    assert (
+        shown["sources"]["similar"]["neighbours"],
+        shown["sources"]["similar"]["threshold"],
+    ) == (7, 0.2)
     assert "neighbours: 7" in raypipe("config", "show", "c.yaml").stdout
     assert as_json("config", "check", "c.yaml")["files"] == ["demo/follows.csv"]
     model = "sources.factors.algorithm=TruncatedSvd"

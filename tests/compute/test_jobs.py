@@ -503,7 +503,7 @@ def test_a_job_is_followed_listed_and_stopped(cluster, running):
     assert "'', 'found', 1)" in "".join(log)  # with its compiled kernels, wherever others are
     listed = json.loads(raypipe("jobs", "list", "--json").stdout)
     assert {each["id"]: each["status"] for each in listed}[running] == "RUNNING"
-    assert "is told to stop" in raypipe("jobs", "stop", running).stderr
+    assert "stop requested" in raypipe("jobs", "stop", running).stderr
     ended = raypipe("jobs", "logs", running)
     shown = raypipe("jobs", "list", env={"COLUMNS": "80"}).stdout
     (line,) = [line for line in shown.splitlines() if running in line]  # whole, to be copied

@@ -299,7 +299,7 @@ def test_a_cap_that_nobody_exceeds_changes_no_byte(follows, store, demo_rows):
     assert capped.id != exact.id
     facts = exact.manifest.similarity.model_copy(update={"max_followers": most})
     assert capped.manifest.similarity == facts
-    assert facts["recall"] == facts["low"] == 1
+    assert facts.recall == facts.low == 1
 
 
 def test_a_second_run_changes_nothing(follows, store):
@@ -355,13 +355,13 @@ def test_audience(follows, store, tmp_path, demo_rows):
     config = config_for(follows, audience__accounts=str(chosen))
     run = run_night(config, store, DATE).run
     recommendations = pq.read_table(run.path / "recommendations").to_pandas()
-    assert sorted(set(recommendations.followerId)) == ["jazz-0001", "star-01", "stranger"]
+    assert sorted(set(recommendations.accountId)) == ["jazz-0001", "star-01", "stranger"]
     sets = naive.follow_sets(demo_rows)
-    mine = recommendations[recommendations.followerId == "jazz-0001"]
+    mine = recommendations[recommendations.accountId == "jazz-0001"]
     expected = naive.recommend(sets, "jazz-0001")
-    assert list(mine.followingId) == [candidate for candidate, _, _ in expected]
-    popular = recommendations[recommendations.followerId == "stranger"]
-    assert list(popular.followingId) == [name for name, _ in naive.popularity(sets)[:10]]
+    assert list(mine.candidateId) == [candidate for candidate, _, _ in expected]
+    popular = recommendations[recommendations.accountId == "stranger"]
+    assert list(popular.candidateId) == [name for name, _ in naive.popularity(sets)[:10]]
     assert set(popular.source) == {"popular"}
 
     config = config_for(follows, audience__min_follows=20)

@@ -170,7 +170,7 @@ def test_similar_by_hand():
 
 
 def lists(graph, rejections, **options):
-    settings = {f"rejections.{name}": value for name, value in options.items()}
+    settings = {f"feedback.negative.{name}": value for name, value in options.items()}
     config = load_config(None, {"recommendations.per_account": 5, **settings})
     everybody = np.arange(graph.accounts, dtype=np.int32)
     context = prepare(graph, everybody, config, rejections=rejections)
@@ -202,7 +202,7 @@ def test_a_night_hands_each_phase_its_own_option():
     def scores(**options):
         found = lists(graph, taught, **{**OFF, **options})["recommendations"].to_pylist()
         return {
-            graph.ids[row["other"]].as_py(): row["score"] for row in found if row["accountId"] == me
+            graph.ids[row["other"]].as_py(): row["score"] for row in found if row["account"] == me
         }
 
     assert scores() == {"no": 0.75, "so": 0.75, "hub": 2.0}

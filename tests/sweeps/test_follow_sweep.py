@@ -126,7 +126,7 @@ def test_rmse_does_not_pick_and_is_shown(local_ray, capsys):
         f"{measures['ndcg@10']:.4f}"
         for measures in (best.measures, facts.measured_again, misled.measures)
     ]
-    assert f"rmse would have picked trial {misled['trial']} after {misled['epochs']} epochs" in out
+    assert f"rmse would have picked trial {misled.trial} after {misled.epochs} epochs" in out
 
     path = found.folder / "best.yaml"
     assert load_config(path).sources.factors.parameters["n_epochs"] == best.epochs
@@ -193,7 +193,8 @@ def test_where_no_trial_has_an_rmse(local_ray, capsys):
             "sweep.space": {"sources.factors.parameters.n_factors": {"int": [4, 8]}},
         }
     )
-    assert found.facts.misled == {"objective": "rmse", "picks": None}
+    misled = found.result.misled
+    assert (misled.objective, misled.picks) == ("rmse", None)
     print_report(sweep_report(found.result, found.folder.name, str(found.folder / BEST), found.new))
     assert "rmse: no trial has one; only the scores of SVD are" in capsys.readouterr().out
 

@@ -129,7 +129,7 @@ def _refusal(peer: Peer, graph: Graph) -> trial.Outcome | None:
         return trial.Outcome("not there", f"no {peer.package} is installed")
     if graph.co_follow_pairs.sum() > peer.most_co_follow_pairs:
         return trial.Outcome(
-            "not tried", f"more than {peer.most_co_follow_pairs / 1e9:g} G co_follow_pairs"
+            "not tried", f"more than {peer.most_co_follow_pairs / 1e9:g} G co-follow pairs"
         )
     return None
 

@@ -36,7 +36,7 @@ def print_graph(rows: Sequence[Row]) -> None:
         f"{first.graph}: {first.accounts:,} accounts, {first.follows:,} follows, "
         f"{first.co_follow_pairs / 1e9:.3g} G co-follow pairs; {threads}"
     )
-    print_table(["way", "seconds", "peak MB", "answer", "co_follow_pairs", "roof"], table, title)
+    print_table(["way", "seconds", "peak MB", "answer", "pairs", "roof"], table, title)
     for row in rows:
         if row.note:
             print_line(f"{row.title}: {row.note}")
@@ -67,7 +67,7 @@ def print_times(rows: Sequence[Row]) -> None:
         )
     columns = [
         "graph",
-        "G co_follow_pairs",
+        "G pairs",
         "best exact",
         "sdtn overlap",
         "unpruned",
@@ -84,7 +84,7 @@ def print_growth(rows: Sequence[Row]) -> None:
             seconds = [_seconds(of_graph, way) for way in GROWTH_WAYS]
             table.append([graphs.scale_of(name), of_graph[0].co_follow_pairs / 1e9, *seconds])
     if len(table) > 1:
-        columns = ["scale", "G co_follow_pairs", "raypipe", "search", "unpruned", "sdtn", "roof"]
+        columns = ["scale", "G pairs", "raypipe", "search", "unpruned", "sdtn", "roof"]
         print_table(columns, table, "growth over R-MAT scales, seconds, one thread")
 
 

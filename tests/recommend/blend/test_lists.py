@@ -249,7 +249,7 @@ def test_at_most_so_many_of_a_source(how):
 
 def test_a_source_without_weight_is_not_asked():
     graph = random_graph()
-    context = night_of(graph, RANK_FUSION, **{"sources.two_hop.intermediary_weight": 0.0})
+    context = night_of(graph, RANK_FUSION, **{"sources.two_hop.weight": 0.0})
     silent = replace(context, sources={k: v for k, v in context.sources.items() if k != "two_hop"})
     assert lists_of(graph, whole(silent)) == lists_of(graph, whole(context))
 

@@ -177,7 +177,7 @@ def test_lists_equal_the_oracle(rows, n, least):
     followers = dict(naive.popularity(follows))
     ids = graph.ids.to_pylist()
     for name in ("follow_back", "two_hop", "co_followed"):
-        alone = replace(context, ladder=(Tier(0, (name,)),))
+        alone = context.with_ladder(Tier(0, (name,)))
         found = {account: [] for account in ids}
         rows_found = recommend_shard(alone, (0, graph.accounts)).tables["recommendations"]
         for row in rows_found.to_pylist():
