@@ -223,7 +223,7 @@ def test_each_filter_reason():
         "before": ("PREVIOUSLY_FOLLOWED", "it used to be followed, in an earlier run"),
         "opted_out": ("OPTED_OUT", "it has opted out"),
         "bot": ("BOT", "it is a bot"),
-        "few": ("TOO_FEW_FOLLOWERS", "it has 1 followers, and candidates.min_followers is 2"),
+        "few": ("TOO_FEW_FOLLOWERS", "it has 1 followers, but candidates.min_followers is 2"),
     }
     for candidate, (name, words) in expected.items():
         found = asked("a", candidate)
