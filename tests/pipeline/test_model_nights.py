@@ -228,7 +228,9 @@ def test_an_account_that_came_after_the_night(follows, store, rows):
         UnknownAccountError, match="--following: found x, y, expected at least one account id in"
     ):
         recommend_newcomer(Lookup("new", run), ["x", "y"])
-    with pytest.raises(UnknownAccountError, match="--following: found no id, expected at least one account id"):
+    with pytest.raises(
+        UnknownAccountError, match="--following: found no id, expected at least one account id"
+    ):
         recommend_newcomer(Lookup("new", run), [])
 
 

@@ -108,7 +108,10 @@ def test_only_the_part_and_the_rows_of_the_account_are_read(tmp_path):
         ([neighbours("a", "b"), neighbours("a", "b")], "rows are not sorted"),
         ([neighbours("a"), neighbours("a")], "rows are not sorted"),
         ([neighbours("a", "a").take([1, 0])], "rows are not sorted"),
-        ([neighbours("a").set_column(3, "score", [[None]])], "found null in score; expected a value"),
+        (
+            [neighbours("a").set_column(3, "score", [[None]])],
+            "found null in score; expected a value",
+        ),
     ],
 )
 def test_rows_that_bisection_cannot_search_are_refused(tmp_path, tables, message, part_rows):
