@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from raypipe.kernels.trees import Trees
+from raypipe.kernels.trees import BinnedTrees, Trees, bin_trees
 from raypipe.storage.data_files import read_json, write_json
 
 _TYPES = {"thresholds": np.float64, "leaves": np.float64}
@@ -32,6 +33,11 @@ class Ranker:
     features: tuple[str, ...]
     gains: np.ndarray
     facts: dict[str, Any]
+
+    @cached_property
+    def binned(self) -> BinnedTrees:
+        """The trees as candidates are scored by them."""
+        return bin_trees(self.trees)
 
 
 def save_ranker(ranker: Ranker, path: Path) -> None:

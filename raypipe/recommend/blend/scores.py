@@ -53,4 +53,4 @@ def learned_scores(
         graph_features: features of the graph.
         accounts: int32[m], the accounts of ``union``.
     """
-    return score(ranker.trees, features(graph_features, accounts, union))
+    return score(ranker.binned, features(graph_features, accounts, union))

@@ -19,7 +19,6 @@ from raypipe.errors import ConfigError
 from raypipe.kernels.candidate_union import unite
 from raypipe.kernels.pair_features import count_shared
 from raypipe.kernels.shards import cut
-from raypipe.kernels.trees import Trees, score
 from raypipe.recommend.blend.features import GraphFeatures, feature_names, features
 from raypipe.recommend.filters.eligibility import exclusions_of
 from raypipe.recommend.filters.inputs import filters_of
@@ -163,22 +162,6 @@ def test_features_by_hand():
     # b and c follow x, of whom c follows a too; e follows a, and c as a does.
     assert [x[key] for key in feature_names([])[-5:]] == [0, 2, 1, 0, 0]
     assert [e[key] for key in feature_names([])[-5:]] == [1, 0, 0, 1, 1]
-
-
-def test_trees_are_walked_by_threshold():
-    """0 goes left at <= 1.5, then right at > -1; what is as large as a threshold goes left."""
-    trees = Trees(
-        roots=np.array([0, -4]),
-        features=np.array([0, 1]),
-        thresholds=np.array([1.5, -1.0]),
-        left=np.array([1, -1]),
-        right=np.array([-3, -2]),
-        leaves=np.array([1.0, 2.0, 4.0, 8.0]),
-    )
-    rows = np.array([[0.0, 0.0], [1.5, -1.0], [1.6, -9.0]])
-    assert score(trees, rows).tolist() == [10.0, 9.0, 12.0]
-    many = np.tile(rows, (100, 1))
-    assert score(trees, many).tolist() == [10.0, 9.0, 12.0] * 100
 
 
 @pytest.mark.parametrize("how", [RANK_FUSION, LEARNED_RANKER])

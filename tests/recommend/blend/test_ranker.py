@@ -55,12 +55,12 @@ def test_scores_are_those_of_the_library_to_the_last_bit(ranker, monkeypatch):
     rows = np.random.default_rng(1).normal(size=(2000, 3)) * 2
     rows[:500] = examples_of().features[:500]  # values that stand at thresholds
     (booster,) = kept
-    assert score(ranker.trees, rows).tolist() == booster.predict(rows, raw_score=True).tolist()
+    assert score(ranker.binned, rows).tolist() == booster.predict(rows, raw_score=True).tolist()
 
 
 def test_it_learns_what_there_is(ranker):
     unseen = examples_of(seed=5)
-    found = score(ranker.trees, unseen.features)
+    found = score(ranker.binned, unseen.features)
     best = np.argsort(-found)[: np.count_nonzero(unseen.followed)]
     assert unseen.followed[best].mean() > 2 * unseen.followed.mean()
     assert ranker.gains.argmin() == 2
@@ -90,7 +90,7 @@ def test_a_model_of_a_single_leaf():
     """Where nothing can be learned, each tree is one leaf."""
     nothing = Examples(np.zeros(50, np.int32), np.zeros((50, 3)), np.arange(50) < 10)
     found = train_ranker(nothing, NAMES, seed=0)
-    scores = score(found.trees, np.random.default_rng(0).normal(size=(4, 3)))
+    scores = score(found.binned, np.random.default_rng(0).normal(size=(4, 3)))
     assert len(set(scores.tolist())) == 1
 
 
