@@ -338,4 +338,4 @@ def _look_up(account: str, runs_dir: str | PathLike[str], feedback: str | None) 
     from raypipe.serving.lookup import look_up
     from raypipe.storage.runs.store import RunStore
 
-    return look_up(RunStore(Path(runs_dir)), account, _feedback_url(runs_dir, feedback))
+    return look_up(RunStore(Path(runs_dir)), account, feedback)

@@ -6,33 +6,31 @@ import datetime
 import signal
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from raypipe.cli.app import app
-from raypipe.cli.help import Command
+from raypipe.cli.help import Listing
 from raypipe.cli.options import Config, Follows, Json, Settings, resolve
 from raypipe.errors import ConfigError
 
 if TYPE_CHECKING:
+    from raypipe.compute.progress import Progress
     from raypipe.config import RunConfig
+    from raypipe.serving.reports.content import Report
+    from raypipe.storage.contract import Versioned
 
 
-class NamesMetrics(Command):
-    """A command whose help lists the sources and the metrics; only the help imports them."""
+class NamesMetrics(Listing):
+    """A command whose help lists the sources and the metrics."""
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help, followed by the sources and the metrics."""
+    def lists(self) -> str:
+        """The sources and the metrics."""
         from raypipe.evaluation.metric_choice import metrics_help
         from raypipe.recommend.sources.registry import describe_sources
 
-        example = self.epilog
-        self.epilog = f"{example}\n\nSources: {describe_sources()}.\n\n{metrics_help()}"
-        try:
-            super().format_help(ctx, formatter)
-        finally:
-            self.epilog = example
+        return f"Sources: {describe_sources()}.\n\n{metrics_help()}"
 
 
 @app.command(
@@ -62,48 +60,44 @@ def evaluate(
     If the config names ratings, measures their algorithms by k-fold RMSE, MAE and FCP.
     """
     resolved = resolve(config, follows, settings)
-    if resolved.input.kind == "ratings":
-        if sources is not None:
-            raise ConfigError(
-                "--sources: not available for ratings; set evaluation.algorithms instead"
-            )
-        _evaluate_ratings(resolved, out, json)
-        return
+    is_ratings = resolved.input.kind == "ratings"
+    if is_ratings and sources is not None:
+        raise ConfigError("--sources: not available for ratings; set evaluation.algorithms instead")
 
-    from raypipe.cli.output.report import print_report
-    from raypipe.cli.output.terminal import Bars, print_json
+    from raypipe.cli.output.report import print_result
+    from raypipe.cli.output.terminal import Bars
+
+    measure_and_save = _evaluate_ratings if is_ratings else _evaluate_follows
+    with Bars() as bars:
+        folder, result, report = measure_and_save(resolved, sources, out, bars)
+    print_result({"folder": str(folder), **result.model_dump(mode="json")}, report, json)
+
+
+def _evaluate_follows(
+    config: RunConfig, sources: str | None, out: Path, progress: Progress
+) -> tuple[Path, Versioned, Report]:
     from raypipe.evaluation.evaluate import evaluate as evaluate_sources
     from raypipe.evaluation.record import save
     from raypipe.serving.reports.evaluation import evaluation_report
 
     names = None if sources is None else sources.split(",")
-    day = datetime.date.today().isoformat()
-    with Bars() as bars:
-        evaluation = evaluate_sources(resolved, names, bars, day)
-        bars.stage("write")
-        folder = save(evaluation, out)
-    if json:
-        print_json({"folder": str(folder), **evaluation.result.model_dump(mode="json")})
-    else:
-        print_report(evaluation_report(evaluation.result, str(folder)))
+    found = evaluate_sources(config, names, progress)
+    progress.stage("write")
+    folder = save(found, out)
+    return folder, found.result, evaluation_report(found.result, str(folder))
 
 
-def _evaluate_ratings(resolved: RunConfig, out: Path, json: bool) -> None:
-    from raypipe.cli.output.report import print_report
-    from raypipe.cli.output.terminal import Bars, print_json
+def _evaluate_ratings(
+    config: RunConfig, _: str | None, out: Path, progress: Progress
+) -> tuple[Path, Versioned, Report]:
     from raypipe.ratings.record import save_ratings
     from raypipe.ratings.run import evaluate_ratings
     from raypipe.serving.reports.ratings import rating_report
 
-    day = datetime.date.today().isoformat()
-    with Bars() as bars:
-        evaluation = evaluate_ratings(resolved, bars, day)
-        bars.stage("write")
-        folder = save_ratings(evaluation, out)
-    if json:
-        print_json({"folder": str(folder), **evaluation.result.model_dump(mode="json")})
-    else:
-        print_report(rating_report(evaluation.result, str(folder)))
+    found = evaluate_ratings(config, progress)
+    progress.stage("write")
+    folder = save_ratings(found, out)
+    return folder, found.result, rating_report(found.result, str(folder))
 
 
 @app.command(cls=NamesMetrics, epilog="Example: raypipe sweep configs/sweep-follows.yaml")
@@ -127,17 +121,13 @@ def sweep(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     resolved = resolve(config, follows, settings)
 
-    from raypipe.cli.output.report import print_report
-    from raypipe.cli.output.terminal import print_json
+    from raypipe.cli.output.report import print_result
     from raypipe.cli.output.trials import Lines, TrialTable
     from raypipe.serving.reports.sweep import sweep_report
     from raypipe.sweeps.run import BEST, run_sweep
 
     day = datetime.date.today().isoformat()
-    outcome = run_sweep(resolved, sweeps_dir, day, TrialTable, resume, Lines())
-    if json:
-        result = outcome.result.model_dump(mode="json")
-        print_json({"folder": str(outcome.folder), "new": outcome.new, **result})
-    else:
-        best = str(outcome.folder / BEST)
-        print_report(sweep_report(outcome.result, outcome.folder.name, best, outcome.new))
+    found = run_sweep(resolved, sweeps_dir, day, TrialTable, resume, Lines())
+    values = found.result.model_dump(mode="json")
+    report = sweep_report(found.result, found.folder.name, str(found.folder / BEST), found.new)
+    print_result({"folder": str(found.folder), "new": found.new, **values}, report, json)

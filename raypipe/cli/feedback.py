@@ -130,11 +130,11 @@ def rejections_export(
 ) -> None:
     """Write the rejections in force to a file that `rejections import` reads."""
     from raypipe.cli.output.terminal import print_json
-    from raypipe.storage.feedback.tables import write_rejections
+    from raypipe.storage.tables import write_table
 
     with _store(feedback, runs_dir) as store:
         table = store.export_table()
-    write_rejections(table, file)
+    write_table(file, table)
     if json:
         print_json({"file": str(file), "rows": table.num_rows})
     else:

@@ -57,6 +57,23 @@ class Command(_Readable, TyperCommand):
     """A command with a readable help page."""
 
 
+class Listing(Command):
+    """A command whose help ends with lists; only the help imports what they name."""
+
+    def lists(self) -> str:
+        """The text below the example."""
+        raise NotImplementedError
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Write the help, followed by the lists."""
+        example = self.epilog
+        self.epilog = f"{example}\n\n{self.lists()}"
+        try:
+            super().format_help(ctx, formatter)
+        finally:
+            self.epilog = example
+
+
 class Group(_Readable, TyperGroup):
     """A group of commands; its help page lists them without headings."""
 

@@ -102,19 +102,14 @@ def explain(
     The answer for an operator names the filter that excludes the candidate, and shows the rank and
     score that each source alone would give it.
     """
-    from raypipe.cli.output.runs import print_explanation
-    from raypipe.cli.output.terminal import print_json
+    from raypipe import explain as explain_candidate
+    from raypipe.cli.output.report import print_result
+    from raypipe.serving.reports.explanation import explanation_report
 
-    lookup = _look_up(account, feedback, runs_dir)
-    if as_account:
-        from raypipe.serving.explanation import explain_to_account
-
-        explanation = explain_to_account(lookup, candidate)
-    else:
-        from raypipe.serving.explain import explain as explain_candidate
-
-        explanation = explain_candidate(lookup, candidate)
-    print_json(explanation.to_json()) if json else print_explanation(explanation.to_json())
+    found = explain_candidate(
+        account, candidate, as_account=as_account, runs_dir=runs_dir, feedback=feedback
+    )
+    print_result(found.to_json(), explanation_report(found), json)
 
 
 @app.command(epilog="Example: raypipe similar jazz-0042")
@@ -182,11 +177,10 @@ def stats(
 
 
 def _look_up(account: str, feedback: str | None, runs_dir: Path) -> Lookup:
-    from raypipe.serving.lookup import look_up, rejections_url
+    from raypipe.serving.lookup import look_up
     from raypipe.storage.runs.store import RunStore
 
-    store = RunStore(runs_dir)
-    return look_up(store, account, rejections_url(store, feedback))
+    return look_up(RunStore(runs_dir), account, feedback)
 
 
 def _print_list(rows: Sequence[Recommendation | Neighbour], lookup: Lookup, json: bool) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raypipe.cli.help import Command
+from raypipe.cli.help import Listing
 
 if TYPE_CHECKING:  # this module imports pydantic
     from raypipe.config import RunConfig
@@ -66,20 +66,15 @@ Feedback = Annotated[
 DEFAULT_RUNS = Path("runs")
 
 
-class NamesFormats(Command):
-    """A command whose help lists the input formats and the filters; only the help imports them."""
+class NamesFormats(Listing):
+    """A command whose help lists the input formats and the filters."""
 
-    def format_help(self, ctx: Any, formatter: Any) -> None:
-        """Write the help, followed by the formats and the filters."""
+    def lists(self) -> str:
+        """The formats and the filters."""
         from raypipe.recommend.filters.registry import filters_help
         from raypipe.storage.intake.formats import describe_formats
 
-        example, formats = self.epilog, f"Input formats: {describe_formats()}, or module:Class."
-        self.epilog = f"{example}\n\n{formats}\n\n{filters_help()}"
-        try:
-            super().format_help(ctx, formatter)
-        finally:
-            self.epilog = example
+        return f"Input formats: {describe_formats()}, or module:Class.\n\n{filters_help()}"
 
 
 def resolve(config: Path | None, follows: str | None, settings: list[str] | None) -> RunConfig:

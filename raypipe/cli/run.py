@@ -123,37 +123,36 @@ def plan(
     if accounts and not degrees:
         raise ConfigError("--accounts: found no --degrees; expected a degree table to scale up")
 
-    from raypipe.cli.output.report import print_report
-    from raypipe.cli.output.terminal import Bars, print_json
-    from raypipe.compute.engines import cpus_here
-    from raypipe.graph.degree_table import grown, read_degrees
-    from raypipe.pipeline.plan import plan_degrees, plan_night
-    from raypipe.serving.reports.plans import plan_report
+    is_ratings = resolved.input.kind == "ratings"
+    if is_ratings and (nodes > 1 or cpus or degrees):
+        raise ConfigError(
+            "--nodes, --cpus, --degrees: not available for ratings, which are planned for this "
+            "machine; leave these options out"
+        )
 
-    if resolved.input.kind == "ratings":
-        if nodes > 1 or cpus or degrees:
-            raise ConfigError(
-                "--nodes, --cpus, --degrees: not available for ratings, which are planned for this "
-                "machine; leave these options out"
-            )
+    from raypipe.cli.output.report import print_result
+    from raypipe.cli.output.terminal import Bars
+
+    if is_ratings:
         from raypipe.ratings.run import plan_ratings
         from raypipe.serving.reports.ratings import rating_plan_report
 
         with Bars() as bars:
             ratings = plan_ratings(resolved, bars)
-        if json:
-            print_json(ratings.model_dump(mode="json"))
-        else:
-            print_report(rating_plan_report(ratings))
+        print_result(ratings.model_dump(mode="json"), rating_plan_report(ratings), json)
         return
+
+    from raypipe.compute.engines import cpus_here
+    from raypipe.graph.degree_table import grown, read_degrees
+    from raypipe.pipeline.plan import plan_degrees, plan_night
+    from raypipe.serving.reports.plans import plan_report
+
+    cpus = cpus or cpus_here()
     with Bars() as bars:
         if degrees:
             table = read_degrees(degrees)
             table = grown(table, accounts) if accounts else table
-            planned = plan_degrees(resolved, table, nodes, cpus or cpus_here(), bars)
+            planned = plan_degrees(resolved, table, nodes, cpus, bars)
         else:
-            planned = plan_night(resolved, nodes, cpus or cpus_here(), bars)
-    if json:
-        print_json(planned.model_dump(mode="json"))
-    else:
-        print_report(plan_report(planned))
+            planned = plan_night(resolved, nodes, cpus, bars)
+    print_result(planned.model_dump(mode="json"), plan_report(planned), json)

@@ -14,7 +14,7 @@ from operator import attrgetter
 from typing import Literal, NamedTuple
 from urllib.parse import urlsplit
 
-from raypipe.config import RunConfig, to_yaml, with_settings
+from raypipe.config import RunConfig, with_settings
 from raypipe.config.feedback_url import sqlite_path
 from raypipe.errors import ConfigError, MissingInputError
 
@@ -73,7 +73,8 @@ def job_of(
 ) -> Job:
     """Build a job; relative paths are resolved against ``folder``, a folder on the cluster.
 
-    Ray's tasks run in their own folders, so every path becomes absolute. The job uses the cluster
+    Ray's tasks run in their own folders, so every path becomes absolute, also the argument ``path``
+    of a filter or source of your own. The job uses the cluster
     that it runs on, unless the config has ``cluster: none``.
 
     Args:
@@ -88,6 +89,10 @@ def job_of(
     paths = {key: attrgetter(key)(config) for key in PATH_KEYS}
     added = config.filters.model_extra or {}  # filters of the registry that are not built in
     paths |= {f"filters.{key}": path for key, path in added.items() if isinstance(path, str)}
+    for section, custom in (("filters", config.filters.custom), ("sources", config.sources.custom)):
+        for name, values in custom.items():
+            path = (values.model_extra or {}).get("path")
+            paths[f"{section}.custom.{name}.path"] = path if isinstance(path, str) else None
     settings: dict[str, str] = {
         key: posixpath.join(folder, path) for key, path in paths.items() if path is not None
     }
@@ -149,11 +154,6 @@ def entrypoint(job: Job) -> str:
         f"|| exit {MissingInputError.exit_code}; "
         f'exec python -m raypipe {job.kind} "$config" {shlex.join(words)}'
     )
-
-
-def config_file(job: Job) -> str:
-    """The YAML text of the config that is sent with the job."""
-    return to_yaml(job.config)
 
 
 def check_address(address: str | None) -> str:

@@ -26,12 +26,12 @@ import raypipe
 from raypipe.compute.jobs import (
     CONFIG_FILE,
     Job,
-    config_file,
     entrypoint,
     last_attempt,
     submission_id,
 )
 from raypipe.compute.ray_private import ImpatientClient
+from raypipe.config import to_yaml
 from raypipe.errors import ClusterError, ConfigError
 
 #: package: send the code of this raypipe. image: the cluster has raypipe installed.
@@ -124,7 +124,7 @@ def submit(client: JobSubmissionClient, job: Job, attempt: int, code: Code) -> s
     """
     job_id = submission_id(job, attempt)
     with tempfile.TemporaryDirectory() as folder:
-        Path(folder, CONFIG_FILE).write_text(config_file(job), encoding="utf-8")
+        Path(folder, CONFIG_FILE).write_text(to_yaml(job.config), encoding="utf-8")
         runtime_env: dict[str, Any] = {"working_dir": folder}
         if code == "package":
             runtime_env |= {

@@ -57,7 +57,8 @@ class FeedbackConfig(Section):
         pattern=r"^(sqlite:///.+|postgresql\+psycopg://.*)$",
         json_schema_extra=SPEED_ONLY,
         description="URL of the store: sqlite:///runs/feedback.sqlite or "
-        "postgresql+psycopg://USER@HOST/NAME. null: a SQLite file in the runs folder.",
+        "postgresql+psycopg://USER@HOST/NAME. null: a SQLite file in the runs folder. The "
+        "URL is not part of the config digest; the rejections count as input.",
     )
     negative: NegativeFeedbackConfig = Field(
         NegativeFeedbackConfig(), description="How rejections change scores."

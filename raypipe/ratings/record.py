@@ -50,7 +50,7 @@ def plot_algorithms(result: RatingResult, path: Path) -> None:
     """The first metric of each algorithm, best on top: its mean as a bar, each fold as a dot."""
     metric = result.metrics[0]
     sign = 1 if MEASURES[metric] else -1
-    means = [(found.measure(metric), found) for found in result.algorithms]
+    means = [(getattr(found, metric), found) for found in result.algorithms]
     known = [(mean, found) for mean, found in means if mean is not None]
     worst_first = sorted(known, key=lambda pair: sign * pair[0])
     with matplotlib.rc_context({"font.size": 9}):
@@ -59,7 +59,7 @@ def plot_algorithms(result: RatingResult, path: Path) -> None:
         values: list[float] = []
         for place, (mean, found) in enumerate(worst_first):
             axes.barh(place, mean, color="tab:blue", alpha=0.5)
-            folds = [value for fold in found.folds if (value := fold.measure(metric)) is not None]
+            folds = [v for fold in found.folds if (v := getattr(fold, metric)) is not None]
             axes.plot(folds, [place] * len(folds), "k.", markersize=4)
             values += folds
         axes.set_yticks(range(len(worst_first)), [found.algorithm for _, found in worst_first])

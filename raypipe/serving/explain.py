@@ -42,7 +42,6 @@ from raypipe.serving.explanation import (
     Explanation,
     Share,
     SourceRank,
-    explain_to_account,
     when_rejected,
 )
 from raypipe.serving.lookup import Lookup
@@ -81,20 +80,16 @@ class _Case:
     tier: Tier
 
 
-def explain(lookup: Lookup, candidate: str, as_account: bool = False) -> Explanation:
-    """Explain why a run does or does not recommend the candidate to the account.
+def explain(lookup: Lookup, candidate: str) -> Explanation:
+    """Explain to an operator why a run does or does not recommend the candidate to the account.
 
     Args:
         lookup: the account's view of the run.
-        as_account: True: an answer for the account itself, which names no exclusion but its own
-            rejections, blocks and unfollows. False: an answer for an operator.
 
     Raises:
-        UnknownAccountError: the account is not in the run; for an operator: or the candidate.
+        UnknownAccountError: the account or the candidate is not in the run.
         RunError: files of the run are missing or damaged.
     """
-    if as_account:
-        return explain_to_account(lookup, candidate)
     run = lookup.run
     rows = run.recommendations(lookup.account).to_pylist()
     run.recommendations(candidate, 0)  # raises for an unknown candidate

@@ -157,11 +157,12 @@ def rejections_url(store: RunStore, given: str | None = None) -> str:
     return store_url(given, store.root)
 
 
-def look_up(store: RunStore, account: str, feedback_url: str) -> Lookup:
+def look_up(store: RunStore, account: str, feedback: str | None = None) -> Lookup:
     """Look up what an account sees now.
 
     Args:
-        feedback_url: URL of the rejection store, such as ``sqlite:///runs/feedback.sqlite``.
+        feedback: URL of the rejection store, such as ``sqlite:///runs/feedback.sqlite``; None: as
+            :func:`rejections_url` finds it.
 
     Raises:
         FeedbackError: the rejections cannot be read; then nothing may be shown.
@@ -169,4 +170,5 @@ def look_up(store: RunStore, account: str, feedback_url: str) -> Lookup:
     """
     run, newest = store.current(), store.newest()
     rolled_back = newest if newest is not None and newest.id != run.id else None
-    return Lookup(account, run, rolled_back, rejections_by(feedback_url, account))
+    rejected = rejections_by(rejections_url(store, feedback), account)
+    return Lookup(account, run, rolled_back, rejected)

@@ -302,15 +302,6 @@ def load_result(kind: type[_Result], path: Path, cure: str) -> _Result:
         raise RunError(f"{path}: {error}; {cure}") from None
 
 
-def load_evaluation(folder: Path) -> EvaluationResult:
-    """The evaluation in a folder, as ``raypipe evaluate`` wrote it.
-
-    Raises:
-        RunError: there is none, it cannot be read, or another raypipe wrote it.
-    """
-    return load_result(EvaluationResult, folder / RESULT, "evaluate again: raypipe evaluate CONFIG")
-
-
 def leaders(
     means: Sequence[MeanRow], differences: Sequence[DifferenceRow], metric: str
 ) -> list[DifferenceRow]:

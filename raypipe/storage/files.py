@@ -5,11 +5,11 @@ renamed; then the folder is flushed, so that the new name survives a power cut. 
 lock: at any moment they open the old file or the new one.
 
 The functions take paths and know nothing of what is in a file (``data_files`` does). A store of
-objects would fill this module: read, list and stat map to GET, LIST and HEAD; ``write_atomic`` and
-``swap_pointer`` to PUT, ``put_if_absent`` to a conditional PUT, ``rename`` of a run's folder to
-copies whose manifest comes last. What is appended to (``open_append``) or memory-mapped
-(``data_files.map_array``) stays on a local disk. Input files are listed, opened and read through
-this module too; Arrow parses them. SQLite and PostgreSQL have their own files.
+objects would fill this module: read, list and stat map to GET, LIST and HEAD, ``write_atomic`` to
+PUT, ``rename`` of a run's folder to copies whose manifest comes last. What is appended to
+(``open_append``) or memory-mapped (``data_files.map_array``) stays on a local disk. Input files are
+listed, opened and read through this module too; Arrow parses them. SQLite and PostgreSQL have their
+own files.
 """
 
 from __future__ import annotations
@@ -246,46 +246,6 @@ def write_atomic(path: Path, data: bytes | memoryview, *, sync: bool = True) -> 
     """
     with writing(path, sync=sync) as file:
         file.write(data)
-
-
-def swap_pointer(path: Path, data: bytes) -> None:
-    """Let a small file that names something else name another: readers see the old or the new.
-
-    Raises:
-        OSError: as the system raises it; ``path`` is then as it was.
-    """
-    write_atomic(path, data)
-
-
-def put_if_absent(path: Path, data: bytes) -> bool:
-    """Write a file, unless there is one of that name; of several writers one wins.
-
-    Returns:
-        Whether this call wrote it.
-
-    Raises:
-        OSError: as the system raises it; ``path`` is then not there.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = Path(folder, "a.txt")
-        ...     put_if_absent(path, b"first"), put_if_absent(path, b"second"), read_bytes(path)
-        (True, False, b'first')
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            file.write(data)
-            flush(file)
-        os.link(temporary, path)  # fails where the name is taken, which os.replace would not
-    except FileExistsError:
-        return False
-    finally:
-        with suppress(FileNotFoundError):
-            os.unlink(temporary)
-    fsync_folder(path.parent)
-    return True
 
 
 def open_append(path: Path) -> BinaryIO:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
 from raypipe.storage.contract import Contract, Versioned
-from raypipe.storage.evaluations import RESULT, load_result
 from raypipe.storage.records import StageRecord
 
 if TYPE_CHECKING:
@@ -37,11 +35,6 @@ class FoldRow(Contract):
     fit_seconds: float
     test_seconds: float
 
-    def measure(self, name: str) -> float | None:
-        """The measure of that name."""
-        value: float | None = getattr(self, name)
-        return value
-
 
 class AlgorithmRecord(Contract):
     """One algorithm: means over the folds, and seconds of all folds."""
@@ -54,11 +47,6 @@ class AlgorithmRecord(Contract):
     fit_seconds: float
     test_seconds: float
     folds: tuple[FoldRow, ...]
-
-    def measure(self, name: str) -> float | None:
-        """The measure of that name, as the mean over the folds."""
-        value: float | None = getattr(self, name)
-        return value
 
 
 class RatingEngine(Contract):
@@ -145,12 +133,3 @@ class RatingPlan(Versioned):
         import pandas as pd
 
         return pd.DataFrame([found.model_dump() for found in self.algorithms])
-
-
-def load_rating_evaluation(folder: Path) -> RatingResult:
-    """The evaluation on ratings in a folder.
-
-    Raises:
-        RunError: there is none, it cannot be read, or another raypipe wrote it.
-    """
-    return load_result(RatingResult, folder / RESULT, "evaluate again: raypipe evaluate CONFIG")

@@ -175,22 +175,6 @@ def _column(values: list[Any]) -> pa.Array:
     return pa.array(values)
 
 
-def settings_text(settings: Settings) -> str:
-    """Settings as one line, with the last part of each key.
-
-    Example:
-        >>> values = {"sources.factors.algorithm": "SVD", "sources.factors.weight": 0.0123456}
-        >>> settings_text(values)
-        'algorithm SVD, weight 0.01235'
-    """
-    return ", ".join(f"{key.rpartition('.')[2]} {setting_text(v)}" for key, v in settings.items())
-
-
 def value_text(value: float | None) -> str:
     """A metric value with four decimals."""
     return "-" if value is None else f"{value:.4f}"
-
-
-def setting_text(value: Any) -> str:
-    """A setting as text; floats have four significant digits."""
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

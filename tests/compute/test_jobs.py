@@ -83,6 +83,15 @@ def test_every_file_that_a_config_names_is_made_absolute():
     assert job(input__follows="/elsewhere/a.csv").config.input.follows == "/elsewhere/a.csv"
 
 
+def test_job_of_custom_code_has_an_absolute_path_argument():
+    own = {"private": {"use": "my_filters:private", "path": "private.csv", "other": "a.csv"}}
+    picks = {"picks": {"use": "my_sources:SPEC"}}
+    config = job(filters__custom=own, sources__custom=picks).config
+    arguments = {"path": "/data/private.csv", "other": "a.csv"}
+    assert config.filters.custom["private"].model_extra == arguments
+    assert config.sources.custom["picks"].parameters == {}
+
+
 @pytest.mark.parametrize(("told", "there"), [("local", "auto"), ("auto", "auto"), ("none", "none")])
 def test_a_job_uses_the_cluster_that_it_runs_on(told, there):
     assert job(cluster=told).config.cluster == there

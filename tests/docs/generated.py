@@ -60,8 +60,6 @@ def _sections(
         yield "|---|---|---|---|"
         for name, field in keys.items():
             text = _sentence(field.get("description", ""))
-            if field.get("speed_only") and "speed only" not in text:
-                text += " Affects speed only."
             yield f"| `{name}` | {_type(field)} | {_default(field)} | {_cell(text)} |"
         yield ""
     for name, field in schema["properties"].items():

@@ -48,7 +48,7 @@ def test_configuration_has_every_key():
         "## `sources.two_hop`",
     ):
         assert key in text
-    assert text.count("Affects speed only.") == 5
+    assert text.count("Affects speed only.") == 4
     assert text.count("No key of this section changes a published list.") == 1
 
 

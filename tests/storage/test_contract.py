@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from raypipe.errors import RunError
-from raypipe.storage.evaluations import load_evaluation, save_result
+from raypipe.storage.evaluations import RESULT, EvaluationResult, load_result, save_result
 from raypipe.storage.plans import Plan
 from raypipe.storage.sweeps import SweepResult, TrialRecord, load_sweep
 
@@ -78,8 +78,8 @@ def test_load_result_of_another_schema_version_is_refused_in_one_line(text, mess
     assert f"{tmp_path / 'sweep.json'}: {message}" in str(caught.value)
     assert str(caught.value).endswith("sweep again: raypipe sweep CONFIG")
     assert "\n" not in str(caught.value)
-    with pytest.raises(RunError, match="evaluate again: raypipe evaluate CONFIG"):
-        load_evaluation(tmp_path)
+    with pytest.raises(RunError, match=r"; evaluate again$"):
+        load_result(EvaluationResult, tmp_path / RESULT, "evaluate again")
 
 
 def test_load_result_missing_file_is_one_line(tmp_path):

@@ -56,19 +56,11 @@ def test_writing_output_into_a_folder_is_refused(tmp_path):
         pass
 
 
-def test_put_if_absent_keeps_what_is_there_and_leaves_nothing_else(tmp_path):
-    path = tmp_path / "a.txt"
-    assert files.put_if_absent(path, b"one")
-    assert not files.put_if_absent(path, b"two")
-    assert files.read_bytes(path) == b"one"
-    assert files.list_names(tmp_path) == ["a.txt"]
-
-
-def test_swap_pointer_changes_the_file_that_readers_open_next(tmp_path):
+def test_write_atomic_changes_the_file_that_readers_open_next(tmp_path):
     path = tmp_path / "CURRENT"
-    files.swap_pointer(path, b"one")
+    files.write_atomic(path, b"one")
     with files.open_read(path) as reader:
-        files.swap_pointer(path, b"two")
+        files.write_atomic(path, b"two")
         assert reader.read() == b"one"
     assert files.read_bytes(path) == b"two"
 

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from rich.console import Console
 
-from raypipe.cli.output.terminal import print_facts, print_line, print_table, short, text
-from raypipe.serving.reports.content import Cell, Content, Facts, Line, Table, Value
+from raypipe.cli.output.terminal import (
+    print_facts,
+    print_json,
+    print_line,
+    print_table,
+    short,
+    text,
+)
+from raypipe.serving.reports.content import Cell, Content, Facts, Table, Value
 
 #: Characters of a border and its spaces, for each column.
 _BORDER = 3
@@ -24,7 +32,15 @@ def print_report(report: Iterable[Content]) -> None:
         elif isinstance(content, Facts):
             print_facts({name: _shown(cell) for name, cell in content.items}, content.title)
         else:
-            _print_line(content)
+            print_line(content.text)
+
+
+def print_result(values: Any, report: Iterable[Content], json: bool) -> None:
+    """Print a result as JSON values for programs, or as a report for people."""
+    if json:
+        print_json(values)
+    else:
+        print_report(report)
 
 
 def cell_text(cell: Cell) -> str:
@@ -57,10 +73,6 @@ def _shown(cell: Cell) -> str | int | float | None:
     if cell.low is None or cell.high is None:
         return shown
     return f"{shown} {short(cell.low, places)}-{short(cell.high, places)}"
-
-
-def _print_line(line: Line) -> None:
-    print_line(line.text)
 
 
 def _print_table(table: Table) -> None:

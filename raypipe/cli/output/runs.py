@@ -22,30 +22,6 @@ def print_rows(rows: list[dict[str, Any]], title: str) -> None:
         print_line(f"{title}: none")
 
 
-def print_explanation(facts: dict[str, Any]) -> None:
-    """What ``explain.explain`` returned, as a dict."""
-    print_line(f"{facts['candidate']} to {facts['account']}, run {facts['run']}")
-    is_it = "recommended" if facts["recommended"] else "not recommended:"
-    print_line(f"{is_it} {facts['because']}")
-    if facts["reason"]:
-        print_line(f"reason: {facts['reason']}")
-    if facts["sources"]:
-        shares = {row["source"]: row["share"] for row in facts["shares"]}
-        print_table(
-            ["source", "place", "rank by itself", "score", "share"],
-            (
-                [row["source"], row["place"], _rank(row), row["score"], shares.get(row["source"])]
-                for row in facts["sources"]
-            ),
-        )
-
-
-def _rank(row: dict[str, Any]) -> str:
-    if row["rank"] is None:
-        return "not among its best" if row["deep"] else "does not bring it"
-    return f"{row['rank']:,}"
-
-
 def print_nothing_to_do(run: Run, published: str | None) -> None:
     """That the run was there already, and which one readers see if it is not this one."""
     print_line("nothing to do: this input has been run with this config and date before")

@@ -11,8 +11,9 @@ from rich.table import Table
 from rich.text import Text
 
 from raypipe.cli.output.terminal import print_line, text
+from raypipe.serving.reports.sweep import settings_text
 from raypipe.sweeps.space import Settings
-from raypipe.sweeps.trials import Goal, Report, Trial, best_trial, settings_text, value_text
+from raypipe.sweeps.trials import Goal, Report, Trial, best_trial, value_text
 
 #: Rows of the table for trials that ended: the best ones, and the failed ones among the last.
 _BEST, _FAILED = 8, 3

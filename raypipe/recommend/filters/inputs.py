@@ -144,7 +144,7 @@ def read_filters(config: RunConfig, store: RunStore, date: str) -> FilterInputs:
         rejections = feedback.snapshot()
     lowers = config.feedback.negative.popular > 0 and rejections.pairs.num_rows > 0
     asks = config.filters.previously_followed or lowers
-    before = store.published_before(date) if asks else None
+    before = store.newest(before=date) if asks else None
     return FilterInputs(
         _read_all(config, rejections.pairs, before),
         rejections,

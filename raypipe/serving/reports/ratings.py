@@ -19,7 +19,7 @@ def rating_report(result: RatingResult, folder: str) -> Report:
             tuple(
                 (
                     found.algorithm,
-                    *(Value(found.measure(name), "exact") for name in metrics),
+                    *(Value(getattr(found, name), "exact") for name in metrics),
                     found.fit_seconds,
                     found.test_seconds,
                 )
@@ -31,7 +31,7 @@ def rating_report(result: RatingResult, folder: str) -> Report:
         Table(
             (f"{first} by fold", *map(str, range(1, result.folds + 1))),
             tuple(
-                (found.algorithm, *(Value(fold.measure(first), "exact") for fold in found.folds))
+                (found.algorithm, *(Value(getattr(fold, first), "exact") for fold in found.folds))
                 for found in result.algorithms
             ),
             keys=1,

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from raypipe.serving.reports.content import Cell, Content, Facts, Line, Report, Table, Value
-from raypipe.storage.sweeps import MisledRecord, SweepResult, TrialRecord
+from raypipe.storage.sweeps import MisledRecord, SweepResult
 
 
 def sweep_report(result: SweepResult, name: str, best_file: str, new: bool = True) -> Report:
@@ -18,7 +20,7 @@ def sweep_report(result: SweepResult, name: str, best_file: str, new: bool = Tru
     found: list[Content] = []
     failed = [trial for trial in result.trials if trial.state == "failed"]
     if failed:
-        rows = tuple((trial.trial, trial.error, settings_text(trial)) for trial in failed)
+        rows = tuple((trial.trial, trial.error, settings_text(trial.settings)) for trial in failed)
         found.append(Table(("failed", "error", "settings"), rows))
     counts = ", ".join(f"{count} {state}" for state, count in result.states.items() if count)
     items: list[tuple[str, Cell]] = [("trials", counts), ("best", f"trial {best.trial}")]
@@ -49,20 +51,20 @@ def sweep_report(result: SweepResult, name: str, best_file: str, new: bool = Tru
     return (*found, Line(f"result: {best_file}"))
 
 
-def settings_text(trial: TrialRecord) -> str:
-    """Settings on one line, by the last words of their keys."""
+def settings_text(settings: Mapping[str, object]) -> str:
+    """Settings as one line, with the last part of each key.
+
+    Example:
+        >>> settings_text({"sources.factors.algorithm": "SVD", "sources.factors.weight": 0.0123456})
+        'algorithm SVD, weight 0.01235'
+    """
     return ", ".join(
-        f"{key.rpartition('.')[2]} {setting_text(value)}" for key, value in trial.settings.items()
+        f"{key.rpartition('.')[2]} {setting_text(value)}" for key, value in settings.items()
     )
 
 
 def setting_text(value: object) -> str:
-    """A setting, with four digits where it is a fraction.
-
-    Example:
-        >>> setting_text(0.0123456), setting_text("SVD")
-        ('0.01235', 'SVD')
-    """
+    """A setting as text; floats have four significant digits."""
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
@@ -71,4 +73,6 @@ def _misled_text(misled: MisledRecord) -> str:
     if picked is None:
         return f"{name}: no trial has one; only the scores of SVD are estimates of 0 and 1"
     epochs = "" if picked.epochs is None else f" after {picked.epochs} epochs"
-    return f"{name} would have picked trial {picked.trial}{epochs}, {settings_text(picked)}"
+    return (
+        f"{name} would have picked trial {picked.trial}{epochs}, {settings_text(picked.settings)}"
+    )

@@ -54,12 +54,8 @@ rejections = Table(
 schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
 
 
-def _first_tables(connection: Connection) -> None:
-    metadata.create_all(connection)
-
-
 #: Migration i upgrades a store from version i to version i + 1.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first_tables,)
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (metadata.create_all,)
 
 
 def version_of(connection: Connection) -> int:

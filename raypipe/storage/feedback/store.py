@@ -16,7 +16,7 @@ from raypipe.config.feedback_url import sqlite_path, without_password
 from raypipe.errors import ConfigError, FeedbackError
 from raypipe.storage.feedback.errors import WAIT_SECONDS, explained, sqlite_errors
 from raypipe.storage.feedback.schema import check_version, events, migrate, rejections, version_of
-from raypipe.storage.files import utc_now
+from raypipe.storage.files import exists, make_folder, utc_now
 
 #: Sort order of a table of rejections.
 _ORDER = [(ACCOUNT, "ascending"), (CANDIDATE, "ascending")]
@@ -267,7 +267,7 @@ class FeedbackStore:
         """A transaction of the only writer; it upgrades the store if necessary."""
         with self._errors():
             if self._path:
-                self._path.parent.mkdir(parents=True, exist_ok=True)
+                make_folder(self._path.parent)
             with self._engine.execution_options(writes=True).begin() as connection:
                 if connection.dialect.name == "postgresql":
                     wait = f"SET LOCAL lock_timeout = {WAIT_SECONDS * 1000:.0f}"
@@ -281,7 +281,7 @@ class FeedbackStore:
     @contextmanager
     def _reading(self) -> Iterator[sa.Connection | None]:
         """A transaction that sees one moment; None if there is no store yet."""
-        if self._path and not self._path.exists():
+        if self._path and not exists(self._path):
             yield None
             return
         one_moment = {} if self._path else {"isolation_level": "REPEATABLE READ"}

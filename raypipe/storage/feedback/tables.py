@@ -1,4 +1,4 @@
-"""Tables of rejections and blocks in CSV or Parquet, read and written by ``storage.tables``."""
+"""Tables of rejections and blocks in CSV or Parquet, read by ``storage.tables``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from raypipe.columns import ACCOUNT, CANDIDATE, REASON
 from raypipe.storage.intake.blocks import quarantine_table
-from raypipe.storage.tables import SmallTable, TableColumn, read_table, whole_rows, write_table
+from raypipe.storage.tables import SmallTable, TableColumn, read_table, whole_rows
 
 _COLUMNS = (TableColumn(ACCOUNT), TableColumn(CANDIDATE), TableColumn(REASON, "text", False))
 _CURE = f"expected a CSV or Parquet file with columns {ACCOUNT}, {CANDIDATE} and, if any, {REASON}"
@@ -61,15 +61,6 @@ def read_pairs(path: str, what: str) -> pa.Table:
         MissingInputError, InputError: as for :func:`read_rejections`; or a row is invalid.
     """
     return whole_rows(_read(Path(path)), what).select([ACCOUNT, CANDIDATE])
-
-
-def write_rejections(table: pa.Table, path: Path) -> None:
-    """Write a table of ``FeedbackStore.export_table`` in the format of :func:`read_rejections`.
-
-    Raises:
-        RunError: the file cannot be written.
-    """
-    write_table(path, table)
 
 
 def _read(path: Path) -> SmallTable:

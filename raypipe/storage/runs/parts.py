@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from raypipe.columns import ACCOUNT, NEIGHBOURS_SCHEMA, RANK, RECOMMENDATIONS_SCHEMA
@@ -103,13 +102,8 @@ def read_account(
 
 
 def holds_id(path: Path, account: str) -> bool:
-    """Whether the account is among the ids of a file; see :func:`place_of_id`."""
-    return place_of_id(path, account) is not None
-
-
-def place_of_id(path: Path, account: str) -> int | None:
-    """The index of one id; see :func:`places_of_ids`."""
-    return places_of_ids(path, [account])[0]
+    """Whether the account is among the ids of a file; see :func:`places_of_ids`."""
+    return places_of_ids(path, [account]) != [None]
 
 
 def places_of_ids(path: Path, ids: Iterable[str]) -> list[int | None]:
@@ -187,6 +181,8 @@ def _part_end(accounts: pa.ChunkedArray, part_rows: int) -> int | None:
 
 def _check_rows(part: pa.Table, name: str) -> None:
     """Check the order of the rows, because readers use binary search."""
+    import pyarrow.compute as pc  # readers of one account do not need it
+
     nulls = [column for column in part.column_names if part.column(column).null_count]
     if nulls:
         raise ValueError(f"{name}: found null in {', '.join(nulls)}; expected a value in each row")

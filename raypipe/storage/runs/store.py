@@ -24,9 +24,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import Literal
-
-from filelock import FileLock, Timeout
+from typing import TYPE_CHECKING, Literal
 
 from raypipe.errors import ConfigError, RunError, RunsLockedError, did_you_mean
 from raypipe.storage import files
@@ -36,7 +34,6 @@ from raypipe.storage.files import (
     fsync_tree,
     list_tree,
     sha256_file,
-    swap_pointer,
     utc_now,
     write_atomic,
 )
@@ -44,6 +41,9 @@ from raypipe.storage.runs.history import History, check_run_id, is_run_id
 from raypipe.storage.runs.manifest import FileRecord, Manifest, RunFacts
 from raypipe.storage.runs.run import MANIFEST, Run, load_run, manifest_problem, verify_run
 from raypipe.storage.runs.staging import Staging
+
+if TYPE_CHECKING:  # readers take no lock
+    from filelock import FileLock
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,8 @@ class RunStore:
             RunsLockedError: another process or thread holds the lock; this does not wait.
             RunError: the folder cannot be written.
         """
+        from filelock import Timeout
+
         with disk_errors(f"{self.root}: cannot be written"):
             files.make_folder(self.root)
             lock = self._file_lock()
@@ -83,7 +85,8 @@ class RunStore:
         try:
             # Only error messages of other processes need it, and prune must work on a full disk.
             with suppress(OSError):
-                self._owner_path.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
+                owner = f"process {os.getpid()} on {socket.gethostname()}\n"
+                write_atomic(self._owner_path, owner.encode(), sync=False)
             yield
         finally:
             lock.release()
@@ -235,26 +238,26 @@ class RunStore:
             history = self._history()
             if history.current != run.id:
                 with disk_errors(f"{self._current_path}: cannot be written"):
-                    swap_pointer(self._current_path, history.moved(run.id, action).to_json())
+                    write_atomic(self._current_path, history.moved(run.id, action).to_json())
         return run
 
     def was_published(self, run: Run) -> bool:
         """Whether a run was ever published; False if it was killed between finish and publish."""
         return run.id in self._history().ever()
 
-    def published_before(self, date: str) -> Run | None:
-        """The newest undamaged run that was published for an earlier date, if any."""
-        runs = map(self._load, self._history().ever())
-        earlier = [run for run in runs if run.problem is None and run.id[:10] < date]
-        return max(earlier, key=lambda run: run.age_key, default=None)
-
-    def newest(self) -> Run | None:
+    def newest(self, before: str | None = None) -> Run | None:
         """The newest undamaged run that was ever published; after a rollback not the current one.
 
-        None if there is none.
+        Args:
+            before: count only runs of earlier dates, such as ``2026-03-01``.
+
+        Returns:
+            The run; None if there is none.
         """
         runs = map(self._load, self._history().ever())
-        whole = [run for run in runs if run.problem is None]
+        whole = [
+            run for run in runs if run.problem is None and (before is None or run.id[:10] < before)
+        ]
         return max(whole, key=lambda run: run.age_key, default=None)
 
     def previous(self) -> Run | None:
@@ -335,6 +338,8 @@ class RunStore:
         return self.root / ".trash"
 
     def _file_lock(self) -> FileLock:
+        from filelock import FileLock
+
         # One instance per path and process, which counts how often its thread has taken the lock.
         return FileLock(self.root / ".lock", is_singleton=True)
 
