@@ -155,6 +155,19 @@ def co_followed(follows, account, **how):
     return walked(follows, followers_of(follows, account), **how)
 
 
+def cooccurrence(follows, account, candidate, weights, most=math.inf):
+    """The summed weights of all walks to a followee, to one of its followers, to the candidate.
+
+    No walk passes through a follower of a followee that follows more than ``most``.
+    """
+    return sum(
+        weights[followee] * weights[other] * weights[candidate]
+        for followee in follows[account]
+        for other in followers_of(follows, followee)
+        if candidate in follows[other] and len(follows[other]) <= most
+    )
+
+
 def between(follows, account, candidate, most=None, most_back=None):
     """Does the candidate follow back; and the accounts in the middle, the four ways there are.
 

@@ -113,6 +113,13 @@ class FactorsConfig(SourceConfig):
         ge=1,
         description="With ladder: fixed, accounts with fewer follows stay in phase 2.",
     )
+    retrieval: Literal["auto", "exact", "candidates"] = Field(
+        "auto",
+        description="exact: score all accounts. candidates: score what the other sources "
+        "retrieve, so that a list costs the same on any network; the run reports the recall. auto: "
+        "exact where accounts with follows x accounts x factors (100 more for co-occurrence) are "
+        "at most 1e11.",
+    )
 
     @property
     def trained(self) -> bool:

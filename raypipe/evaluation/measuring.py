@@ -18,7 +18,13 @@ from raypipe.evaluation.splits import SEGMENTS, Split
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.shards import cut_short, heaviest_first
 from raypipe.recommend.blend.ranker import Ranker
-from raypipe.recommend.context import NightInputs, ShardContext, list_rules, shard_context
+from raypipe.recommend.context import (
+    NightInputs,
+    ShardContext,
+    called_sources,
+    list_rules,
+    shard_context,
+)
 from raypipe.recommend.filters.eligibility import no_exclusions, rejections_alone
 from raypipe.recommend.ladder import FILL_UP, Tier, fixed_ladder
 from raypipe.recommend.models.model import FactorModel
@@ -182,7 +188,7 @@ def measuring_of(
     )
     inputs = NightInputs(graph, split.accounts, exclusions, feedback, model)
     searched = searched_graph(graph, len(split.accounts), config, available - inputs.model_bytes)
-    names = source_names_of(ladders)
+    names = called_sources(source_names_of(ladders), graph, config)
     search = any(source.spec.needs_neighbours and name in names for name, source in known.items())
     context = shard_context(
         inputs,

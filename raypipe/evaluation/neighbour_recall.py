@@ -39,7 +39,7 @@ class Recall(NamedTuple):
 
 
 #: The recall of a search that leaves no account out.
-_EXACT = Recall(1.0, 1.0, 1.0, 0)
+EXACT = Recall(1.0, 1.0, 1.0, 0)
 
 
 def similarity_facts(
@@ -53,7 +53,7 @@ def similarity_facts(
     followers = graph.followers.degrees
     left = followers if limit is None else followers[followers <= limit]
     hubs = 0 if context.search is None else context.search.hubs_left_out
-    measured = measure_recall(context, config.seed) if hubs else _EXACT
+    measured = measure_recall(context, config.seed) if hubs else EXACT
     share = _co_follow_pairs(left) / (_co_follow_pairs(followers) or 1)
     return SimilarityRecord(
         max_followers=limit,

@@ -55,6 +55,43 @@ def unite(counts: Integers, codes: Indices, scores: Floats, n: int) -> Candidate
     return CandidateUnion(indptr, found, found_scores, ranks, codes.shape[2])
 
 
+def with_scores(union: CandidateUnion, source: int, scores: Floats) -> CandidateUnion:
+    """The union with one more source, which scores all candidates and retrieves none.
+
+    Its rank is that of the score among the candidates of the account, ties in their order; from
+    ``length`` on, and where the score is -inf, it is ``length``.
+
+    Args:
+        source: the position of the new source.
+        scores: float64[c]; -inf for none.
+
+    Example:
+        >>> codes = np.array([[[7, 3, 5]]], dtype=np.int32)
+        >>> union = unite(np.array([[3]]), codes, np.ones((1, 1, 3)), 8)
+        >>> union = with_scores(union, 0, np.array([0.5, 0.9, -np.inf]))
+        >>> union.ranks.tolist(), union.scores[:, 0].tolist()
+        ([[1, 0], [0, 1], [3, 2]], [0.5, 0.9, 0.0])
+    """
+    ranks = _ranks(union.indptr, scores, union.length)
+    finite = np.where(scores > -np.inf, scores, 0.0)
+    return union._replace(
+        scores=np.insert(union.scores, source, finite, axis=1),
+        ranks=np.insert(union.ranks, source, ranks, axis=1),
+    )
+
+
+@kernel
+def _ranks(indptr: Offsets, scores: Floats, length: int) -> Indices:
+    ranks = np.full(len(scores), length, dtype=np.int32)
+    for i in range(len(indptr) - 1):
+        start, stop = indptr[i], indptr[i + 1]
+        order = np.argsort(-scores[start:stop], kind="mergesort")  # stable: ties in their order
+        for rank in range(min(length, len(order))):
+            if scores[start + order[rank]] > -np.inf:
+                ranks[start + order[rank]] = rank
+    return ranks
+
+
 @kernel
 def _unite(
     counts: Integers, codes: Indices, scores: Floats, n: int

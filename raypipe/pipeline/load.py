@@ -121,12 +121,12 @@ class Prepared(NamedTuple):
 
     Attributes:
         context: the values that every shard needs.
-        model: the trained factor model; None: the ladder needs none.
+        inputs: what it was made from, with the trained factor model, if the ladder needs one.
         shard_accounts: maximum number of accounts in a shard, for its memory; None: no limit.
     """
 
     context: ShardContext
-    model: FactorModel | None
+    inputs: NightInputs
     shard_accounts: int | None
 
 
@@ -160,7 +160,7 @@ def prepare_night(
         searched = searched_graph(graph, len(loaded.audience), config, free)
         rules = list_rules(config, ladder, graph, decision.ranker if has_learned(ladder) else None)
         context = shard_context(inputs, config, rules, neighbour_search(searched, config))
-    return Prepared(context, model, searched.fit.shard_accounts)
+    return Prepared(context, inputs, searched.fit.shard_accounts)
 
 
 class _Frame(NamedTuple):

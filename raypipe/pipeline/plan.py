@@ -12,6 +12,7 @@ from raypipe.compute.progress import Progress, Silent
 from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
 from raypipe.errors import ConfigError
+from raypipe.evaluation.factor_recall import factor_facts
 from raypipe.evaluation.holdout_selection import (
     MAX_ACCOUNTS,
     MIN_ACCOUNTS,
@@ -107,6 +108,7 @@ def plan_night(config: RunConfig, nodes: int, cpus: int, progress: Progress | No
         memory_bytes=memory | memory_of_factors(config, graph.accounts, graph.follows),
         hubs=costly_hubs(graph),
         similarity=similarity_facts(graph, prepared.context, config),
+        factors=factor_facts(prepared.inputs, prepared.context, config),
     )
 
 
@@ -259,7 +261,7 @@ def memory_of_factors(config: RunConfig, accounts: int, follows: int) -> dict[st
     """
     if not config.sources.factors.trained:
         return {}
-    width, _ = shape_of(config)
+    width, _ = shape_of(config.sources.factors)
     # Factors of all accounts, and a copy for the accounts that can be recommended.
     return {
         "training": training_bytes(config, accounts, follows),

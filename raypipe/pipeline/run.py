@@ -96,7 +96,7 @@ def _make_run(config: RunConfig, checked: Checked, staging: Staging, stages: Sta
         plan = plan_shards(config, prepared, run_on, staging, stages)
         recommend(prepared.context, plan, staging, stages)
     night = Computed(checked, loaded, filters, decision, prepared, plan)
-    search = report_search(config, loaded.graph, prepared.context, stages)
+    search = report_search(config, prepared, stages)
     parts = write_run(config, night, staging, stages)
     at_the_gate = check_at_the_gate(night, parts, staging, stages)
     return run_facts(config, night, search, parts, at_the_gate, staging, stages)

@@ -13,6 +13,7 @@ import pyarrow as pa
 from raypipe.compute.engines import Runner, RunShards
 from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
+from raypipe.evaluation.factor_recall import factor_facts
 from raypipe.evaluation.holdout_selection import Decision, choose_ladder
 from raypipe.evaluation.neighbour_recall import similarity_facts, walk_facts
 from raypipe.graph.follow_graph import FollowGraph
@@ -34,7 +35,7 @@ from raypipe.recommend.negative_feedback import rejections_of
 from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.sources.registry import digest_of_custom_sources, sources_of
 from raypipe.storage.intake.inputs import InputFiles, digest_of_inputs, open_inputs
-from raypipe.storage.records import SimilarityRecord, WalkRecord
+from raypipe.storage.records import FactorRecord, SimilarityRecord, WalkRecord
 from raypipe.storage.runs.staging import Staging
 from raypipe.storage.runs.store import RunStore
 
@@ -81,9 +82,10 @@ class ShardPlan(NamedTuple):
 
 
 class SearchReport(NamedTuple):
-    """What the limits on hubs and intermediaries left out."""
+    """What the limits on hubs and intermediaries, and bounded retrieval by the model, left out."""
 
     similarity: SimilarityRecord
+    factors: FactorRecord | None
     walks: dict[str, WalkRecord]
 
 
@@ -159,13 +161,14 @@ def recommend(context: ShardContext, plan: ShardPlan, staging: Staging, stages: 
             stages.progress.advance(plan.cost.of(result.shard))
 
 
-def report_search(
-    config: RunConfig, graph: FollowGraph, context: ShardContext, stages: Stages
-) -> SearchReport:
-    """What the limits on hubs and intermediaries left out, for the sources on the ladder."""
+def report_search(config: RunConfig, prepared: Prepared, stages: Stages) -> SearchReport:
+    """What was left out, for the sources on the ladder."""
+    inputs, context = prepared.inputs, prepared.context
     hubs = context.search and context.search.hubs_left_out
-    with stages.stage("recall") if hubs else nullcontext():
-        similarity = similarity_facts(graph, context, config)
+    scores = any(source.scores for source in context.sources.values())
+    with stages.stage("recall") if hubs or scores else nullcontext():
+        similarity = similarity_facts(inputs.graph, context, config)
+        factors = factor_facts(inputs, context, config)
     used = {name for tier in context.lists.ladder for name in tier.sources}
     walks = walk_facts(context.follows, config)
-    return SearchReport(similarity, {name: walks[name] for name in walks if name in used})
+    return SearchReport(similarity, factors, {name: walks[name] for name in walks if name in used})

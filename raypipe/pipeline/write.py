@@ -64,7 +64,7 @@ class Computed(NamedTuple):
 def write_run(config: RunConfig, night: Computed, staging: Staging, stages: Stages) -> Parts:
     """Write the files of the run into its staging folder; returns the parts of each table."""
     loaded, names = night.loaded, tuple(sources_of(config))
-    model, ranker = night.prepared.model, night.prepared.context.lists.blend.ranker
+    model, ranker = night.prepared.inputs.model, night.prepared.context.lists.blend.ranker
     with stages.stage("write"):
         parts = {
             kind: write_parts(
@@ -143,6 +143,7 @@ def run_facts(
         ),
         ladder=night.decision.ladder,
         similarity=search.similarity,
+        factors=search.factors,
         walks=search.walks,
         parts=parts,
         inputs=tuple(

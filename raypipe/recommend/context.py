@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -15,12 +15,14 @@ from raypipe.kernels.read_only import freeze
 from raypipe.recommend.blend.features import GraphFeatures
 from raypipe.recommend.blend.ranker import Ranker
 from raypipe.recommend.filters.eligibility import Exclusions
-from raypipe.recommend.ladder import LEARNED_RANKER, Tier
+from raypipe.recommend.ladder import FILL_UP, LEARNED_RANKER, Tier, blend
 from raypipe.recommend.memory import blend_length
 from raypipe.recommend.models.model import FactorModel
 from raypipe.recommend.negative_feedback import Rejections
 from raypipe.recommend.search import NeighbourSearch
-from raypipe.recommend.sources import Source, SourceInputs
+from raypipe.recommend.sources import Scorer, Source, SourceInputs
+from raypipe.recommend.sources.factors import SPEC as FACTORS
+from raypipe.recommend.sources.factors import retrieval_of
 from raypipe.recommend.sources.registry import sources_of, walk_limits
 
 
@@ -45,12 +47,14 @@ class PreparedSource:
     Attributes:
         index: its position among the sources of the config; tables of shards refer to it.
         needs_neighbours: True if it is called with the neighbours of the accounts.
-        source: retrieves the candidates.
+        source: retrieves the candidates, or scores those of other sources.
+        scores: names of the sources whose candidates it scores; empty: it retrieves.
     """
 
     index: int
     needs_neighbours: bool
-    source: Source
+    source: Source | Scorer
+    scores: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -174,15 +178,37 @@ def prepare_sources(inputs: NightInputs, config: RunConfig) -> dict[str, Prepare
         config.feedback.negative,
         inputs.model,
     )
-    return {
-        name: PreparedSource(
-            source.index,
-            source.spec.needs_neighbours,
-            source.spec.prepare(inputs.graph, source.section, source_inputs),
-        )
-        for name, source in sources_of(config).items()
-        if (inputs.model is not None if source.spec.needs_model else source.ready)
-    }
+    known = sources_of(config)
+    prepared = {}
+    for name, source in known.items():
+        if inputs.model is not None if source.spec.needs_model else source.ready:
+            made = source.spec.prepare(inputs.graph, source.section, source_inputs)
+            scores = retrieving_sources(config) if isinstance(made, Scorer) else ()
+            near = any(known[part].spec.needs_neighbours for part in (name, *scores))
+            prepared[name] = PreparedSource(source.index, near, made, scores)
+    return prepared
+
+
+def called_sources(names: Iterable[str], graph: FollowGraph, config: RunConfig) -> set[str]:
+    """These sources, and those that retrieve for the scorers among them."""
+    called = set(names)
+    if FACTORS.name in called and not retrieval_of(graph, config.sources.factors).exact:
+        called.update(retrieving_sources(config))
+    return called
+
+
+def retrieving_sources(config: RunConfig) -> tuple[str, ...]:
+    """The sources whose candidates a scorer ranks: all that have a weight and need no model.
+
+    If none has a weight, all that need no model.
+
+    Example:
+        >>> retrieving_sources(RunConfig())
+        ('follow_back', 'two_hop', 'co_followed', 'similar', 'popular')
+    """
+    known = sources_of(config).items()
+    ready = (name for name, source in known if source.ready and not source.spec.needs_model)
+    return blend(config, FILL_UP).sources or tuple(ready)
 
 
 def list_rules(

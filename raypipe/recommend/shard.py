@@ -13,7 +13,7 @@ import pyarrow as pa
 from raypipe.columns import RANK, SCORE, SOURCE
 from raypipe.config import RunConfig
 from raypipe.graph.follow_graph import FollowGraph
-from raypipe.kernels.candidate_union import CandidateUnion, unite
+from raypipe.kernels.candidate_union import CandidateUnion, unite, with_scores
 from raypipe.kernels.csr import Adjacency, transpose
 from raypipe.kernels.neighbourhood import union_sizes
 from raypipe.kernels.tanimoto import Neighbours, no_neighbours
@@ -33,7 +33,7 @@ from raypipe.recommend.ladder import FILL_UP, LEARNED_RANKER, Tier, fixed_ladder
 from raypipe.recommend.memory import BLENDED
 from raypipe.recommend.reasons import Reasons, reasons_of
 from raypipe.recommend.search import neighbour_search, searched_graph
-from raypipe.recommend.sources import Candidates
+from raypipe.recommend.sources import Candidates, Scorer
 
 _EXCLUDED_SCHEMA = pa.schema(
     [(SOURCE, pa.string()), ("reason", pa.string()), ("candidates", pa.int64())]
@@ -153,7 +153,8 @@ def _recommend_batch(
     for index in np.unique(tiers):
         tier = context.lists.ladder[index]
         members = np.flatnonzero(tiers == index)
-        step = len(members) if tier.how == FILL_UP else BLENDED
+        unites = tier.how != FILL_UP or any(context.sources[name].scores for name in tier.sources)
+        step = BLENDED if unites else len(members)
         make = _fill_up if tier.how == FILL_UP else _blend
         for start in range(0, len(members), step):
             rows = members[start : start + step]
@@ -219,17 +220,28 @@ def best_of(
 def candidate_union(
     context: ShardContext, accounts: np.ndarray, tier: Tier, near: Neighbours
 ) -> tuple[CandidateUnion, Excluded]:
-    """The best eligible candidates of each source of a tier, for some accounts."""
+    """The best eligible candidates of each source of a tier, for some accounts.
+
+    A scorer scores the candidates of the other sources; if there is no other, those of its own
+    sources.
+    """
     length = context.lists.blend.candidates_per_source
     excluded: Excluded = Counter()
     wanted = np.full(len(accounts), length)
+    retrieving = [name for name in tier.sources if not context.sources[name].scores]
     best = []
-    for name in tier.sources:
+    for name in retrieving or tier.sources:
         candidates, eligible = _retrieve(context, accounts, name, wanted, near, excluded)
         best.append(best_of_rows(candidates, eligible, length))
     counts, codes, scores = (np.stack(arrays) for arrays in zip(*best, strict=True))
-    n = len(context.follows.follower_counts)
-    return unite(counts, codes, scores, n), excluded
+    union = unite(counts, codes, scores, len(context.follows.follower_counts))
+    if retrieving:
+        for position, name in enumerate(tier.sources):
+            scorer = context.sources[name].source
+            if isinstance(scorer, Scorer):
+                scored = scorer.score(accounts, Adjacency(union.indptr, union.codes))
+                union = with_scores(union, position, scored)
+    return union, excluded
 
 
 def _retrieve(
@@ -242,11 +254,16 @@ def _retrieve(
 ) -> tuple[Candidates, np.ndarray]:
     """Candidates of a source, enough for ``wanted`` eligible ones, and bool: which are eligible.
 
-    The others are counted in ``excluded``.
+    The others are counted in ``excluded``; a scorer has none, as its sources have left them out.
     """
     followees, _, follower_counts = context.follows
     enough = wanted + max_excluded(followees, context.exclusions, accounts)
     source = context.sources[name].source
+    if isinstance(source, Scorer):
+        pool = Tier(0, context.sources[name].scores)
+        union, _ = candidate_union(context, accounts, pool, near)
+        scored = source.score(accounts, Adjacency(union.indptr, union.codes))
+        return Candidates(union.indptr, union.codes, scored), scored > -np.inf
     candidates = source(accounts, np.where(wanted > 0, enough, 0), near)
     reasons = filter_reasons(
         followees,

@@ -27,15 +27,16 @@ def estimate_ns(context: ShardContext, names: Collection[str] | None = None) -> 
     """
     accounts, lists = context.accounts, context.lists
     estimate = np.zeros(len(accounts))
-    needed = names is None or any(context.sources[name].needs_neighbours for name in names)
+    called = None if names is None else {part for name in names for part in _called(context, name)}
+    needed = called is None or any(context.sources[name].needs_neighbours for name in called)
     if context.search is not None and needed:
         estimate += _search_ns(context.search)[accounts]
     estimate += list_ns(lists.per_account) * (1 if names is None else len(names))
     tiers = tiers_of(lists.ladder, context.follows.followees.degrees_of(accounts))
     for name, prepared in context.sources.items():
-        leads = np.array([_calls(tier, name) for tier in lists.ladder])
-        members = np.flatnonzero(leads[tiers]) if names is None else np.arange(len(accounts))
-        if names is None or name in names:
+        leads = np.array([name in _called_by(context, tier) for tier in lists.ladder])
+        members = np.flatnonzero(leads[tiers]) if called is None else np.arange(len(accounts))
+        if called is None or name in called:
             estimate[members] += prepared.source.estimated_ns(accounts[members])
     if names is None:
         length = lists.blend.candidates_per_source
@@ -49,9 +50,14 @@ def _search_ns(search: NeighbourSearch) -> np.ndarray:
     return estimated_ns(search.index, search.threshold)
 
 
-def _calls(tier: Tier, name: str) -> bool:
-    """True if a tier calls a source for every account; a source that fills up is rarely called."""
-    return name == tier.sources[0] if tier.how == FILL_UP else name in tier.sources
+def _called_by(context: ShardContext, tier: Tier) -> tuple[str, ...]:
+    """The sources that a tier calls for every account; a source that fills up is rarely called."""
+    return _called(context, tier.sources[0]) if tier.how == FILL_UP else tier.sources
+
+
+def _called(context: ShardContext, name: str) -> tuple[str, ...]:
+    """A source, and the sources whose candidates it scores."""
+    return (name, *context.sources[name].scores)
 
 
 def blend_ns(tier: Tier, candidates_per_source: int) -> float:

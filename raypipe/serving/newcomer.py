@@ -116,7 +116,7 @@ def _lists(
     min_followers = config.candidates.min_followers
     sources = sources_of(config)
     from_model = replace(
-        factors.factors(graph, None, SourceInputs(min_followers, never, model=model)),
+        factors.exact_factors(graph, SourceInputs(min_followers, never, model=model)),
         account_factors=fold_in(model, followees),
         followees=followees,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from raypipe.storage.contract import Contract, Versioned
-from raypipe.storage.records import SimilarityRecord
+from raypipe.storage.records import FactorRecord, SimilarityRecord
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,6 +43,7 @@ class Plan(Versioned):
         cpus: of each machine.
         memory_bytes: of one machine, by part.
         hubs: the most followed accounts, which cost most.
+        factors: how the model's candidates are retrieved; None: no model is trained.
     """
 
     counts: PlanCounts
@@ -53,6 +54,7 @@ class Plan(Versioned):
     memory_bytes: dict[str, int]
     hubs: tuple[HubRow, ...]
     similarity: SimilarityRecord
+    factors: FactorRecord | None = None
 
     def to_pandas(self) -> pd.DataFrame:
         """One row a stage: ``stage`` and ``seconds``."""

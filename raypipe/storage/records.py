@@ -139,6 +139,25 @@ class SimilarityRecord(Contract):
     sample: int
 
 
+class FactorRecord(Contract):
+    """How the candidates of the factor model are retrieved, and what that misses.
+
+    Attributes:
+        retrieval: ``exact``: all accounts are scored; ``candidates``: those of other sources.
+        why: in words.
+        recall: mean share of the exact lists that is retrieved; None: unknown.
+        low, high: 95 % interval of the recall.
+        sample: number of accounts measured.
+    """
+
+    retrieval: Literal["exact", "candidates"]
+    why: str
+    recall: float | None
+    low: float
+    high: float
+    sample: int
+
+
 class WalkRecord(Contract):
     """What ``max_intermediary_follows`` of a source of two steps leaves out.
 

@@ -22,6 +22,7 @@ from raypipe.pipeline.run import run_night
 from raypipe.recommend.models.model import load_model
 from raypipe.serving.lookup import Lookup
 from raypipe.serving.newcomer import recommend_newcomer
+from raypipe.serving.reports.runs import run_report
 from raypipe.storage.feedback.quick_read import Rejection
 from raypipe.storage.runs.store import RunStore
 from tests import naive
@@ -99,7 +100,10 @@ def test_whose_lists_come_from_the_model(follows, store, rows):
     assert "train" in [stage.stage for stage in run.manifest.stages]
 
 
-@pytest.mark.parametrize("model", [SVD, TRUNCATED], ids=["SVD", "TruncatedSVD"])
+BOUNDED = {**TRUNCATED, "sources.factors.retrieval": "candidates"}
+
+
+@pytest.mark.parametrize("model", [SVD, TRUNCATED, BOUNDED], ids=["SVD", "TruncatedSVD", "bounded"])
 def test_same_bytes_whatever_runs_it(follows, store, local_ray, model):
     runs = {}
     for cluster, shards in [("none", 1), ("none", 5), ("local", 3)]:
@@ -164,9 +168,44 @@ def test_a_model_that_was_torn_is_trained_again_and_so_are_its_shards(follows, s
     assert published(run) == published(whole)
 
 
+def test_candidates_that_the_model_scores_are_reported_with_their_recall(follows, store, rows):
+    """The choice is in the manifest and in the report; exact lists are those of the sample."""
+    told = {"sources.factors.retrieval": "candidates"}
+    run = run_night(config_for(follows, **told), store, DATE).run
+    record = run.manifest.factors
+    assert (record.retrieval, record.why) == ("candidates", "config")
+    exact = run_night(config_for(follows), RunStore(store.root.with_name("exact")), DATE).run
+    assert exact.manifest.factors.retrieval == "exact"
+    assert exact.manifest.factors.why.endswith("at most 1e+11")
+    assert (exact.manifest.factors.recall, exact.manifest.factors.sample) == (1.0, 0)
+    with_model = {account for account, mine in naive.follow_sets(rows).items() if mine}
+    lists = []
+    for one, other in ((run, candidates_of(run)), (exact, candidates_of(exact))):
+        assert set(one.manifest.counts.recommendations) >= {"factors", "popular"}
+        lists.append(other)
+    shares = [len(lists[0][a] & lists[1][a]) / len(lists[1][a]) for a in lists[1]]
+    assert record.recall == pytest.approx(np.mean(shares), abs=0.1)
+    assert record.sample == len(with_model)
+    assert record.low == record.high == record.recall
+    said = " ".join(map(str, run_report(run.manifest, "here")))
+    assert "of the exact candidates are found" in said
+    planned = plan_night(config_for(follows, **told), 1, 1)
+    assert planned.factors == record
+
+
+def candidates_of(run):
+    """Account -> its candidates, for accounts whose lists come from the model."""
+    found = defaultdict(set)
+    for row in pq.read_table(run.path / "recommendations").to_pylist():
+        if row["source"] == "factors":
+            found[row["accountId"]].add(row["candidateId"])
+    return {account: names for account, names in found.items() if len(names) == 10}
+
+
 def test_a_run_without_a_model_has_none(follows, store):
     run = run_night(config_for(follows, {}), store, DATE).run
     assert set(run.manifest.counts.recommendations) == {"similar", "popular"}
+    assert run.manifest.factors is None
     with pytest.raises(RunError, match="is not a whole model"):
         load_model(run.path / "model")
 

@@ -21,7 +21,7 @@ from raypipe.recommend.models.model import FactorModel, FollowFactors
 from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.sources import SourceInputs
 from raypipe.recommend.sources.co_followed import co_followed
-from raypipe.recommend.sources.factors import factors
+from raypipe.recommend.sources.factors import exact_factors
 from raypipe.recommend.sources.follow_back import follow_back
 from raypipe.recommend.sources.popular import popular
 from raypipe.recommend.sources.similar import similar
@@ -163,7 +163,7 @@ def make_factors(graph, accounts):
     followers = graph.followers.degrees.astype(np.int32)
     learned = FollowFactors(of_accounts, of_followees)
     model = FactorModel(learned, followers, "SVD", {}, 0, graph.fingerprint)
-    return factors(graph, None, SourceInputs(model=model))
+    return exact_factors(graph, SourceInputs(model=model))
 
 
 def oracle_factors(follows, account):

@@ -10,6 +10,7 @@ import numpy as np
 
 from raypipe.compute.units import size
 from raypipe.config import NO_MODEL, RunConfig, Section, check_section
+from raypipe.config.sources import FactorsConfig
 from raypipe.errors import ConfigError, TooLargeError, did_you_mean
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.arrays import Floats32, Integers
@@ -190,17 +191,14 @@ def training_bytes(config: RunConfig, accounts: int, follows: int) -> int:
     return ALGORITHMS[name].training_bytes(accounts, follows, parameters)
 
 
-def shape_of(config: RunConfig) -> tuple[int, bool]:
-    """Number of factors per account of the config's model, and whether it has walks.
+def shape_of(config: FactorsConfig) -> tuple[int, bool]:
+    """Number of factors per account of a model, and whether it has walks.
 
     Example:
-        >>> from raypipe.config import load_config
-        >>> shape_of(load_config(None, {"sources.factors.algorithm": "SVD"}))
+        >>> shape_of(FactorsConfig(algorithm="SVD"))
         (64, False)
     """
-    parameters = check_algorithm(
-        config.sources.factors.algorithm, config.sources.factors.parameters
-    )
+    parameters = check_algorithm(config.algorithm, config.parameters)
     walks = getattr(parameters, "cooccurrence", 0) > 0
     return getattr(parameters, _width_name(parameters)), walks
 

@@ -57,8 +57,8 @@ class TruncatedSvdParameters(Section):
         1.0,
         ge=0,
         le=1000,
-        description="w: weight of co-occurrence, added to the factors. Above 0 it costs a walk "
-        "over the graph per account, about as much as 100 factors.",
+        description="w: weight of co-occurrence, added to the factors. Above 0 it costs about as "
+        "much as 100 factors.",
     )
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from raypipe.config import NegativeFeedbackConfig, RunConfig, SourceConfig
 from raypipe.graph.degree_table import Degrees
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.candidates import Candidates as Candidates
+from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.recommend.models.model import FactorModel
 from raypipe.recommend.negative_feedback import Rejections
@@ -42,6 +43,22 @@ class Source(Protocol):
 
         The cost of the neighbour search and of making a list is estimated elsewhere.
         """
+
+
+@runtime_checkable
+class Scorer(Protocol):
+    """A source that is prepared and retrieves nothing itself: it scores candidates of others."""
+
+    def score(self, accounts: np.ndarray, candidates: Adjacency) -> np.ndarray:
+        """float64[c]: the score of each candidate; -inf for all of an account that it cannot score.
+
+        Args:
+            accounts: int32[m].
+            candidates: of each of the m accounts.
+        """
+
+    def estimated_ns(self, accounts: np.ndarray) -> np.ndarray:
+        """float64[m]: nanoseconds per account, without those of the sources that retrieve."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +88,8 @@ class SourceSpec:
     Attributes:
         name: as published beside each recommendation.
         summary: what its candidates are, in words for help and reports.
-        prepare: makes the source from the graph, its config and the other inputs, once a night.
+        prepare: makes the source, or a scorer, from the graph, its config and the other inputs,
+            once a night.
         section: its config; a field of ``SourcesConfig`` with the name of the source, or else the
             defaults of this class.
         phase: 1, 2 or 3 for the phases of the ladder; None for a source beside them.
@@ -86,7 +104,7 @@ class SourceSpec:
 
     name: str
     summary: str
-    prepare: Callable[[FollowGraph, Any, SourceInputs], Source]
+    prepare: Callable[[FollowGraph, Any, SourceInputs], Source | Scorer]
     section: type[SourceConfig] = SourceConfig
     phase: int | None = None
     needs_neighbours: bool = False

@@ -1,21 +1,48 @@
-"""Phase 3, factors: the accounts that a trained factor model scores highest."""
+"""Phase 3, factors: the accounts that a trained factor model scores highest.
+
+Where all accounts can be scored for each list, they are; elsewhere, the candidates of the other
+sources, so that the cost of a list does not grow with the network.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
-from raypipe.config import RunConfig, SourceConfig
+from raypipe.config import RunConfig
 from raypipe.config.sources import FactorsConfig
 from raypipe.errors import RunError
 from raypipe.graph.degree_table import Degrees
 from raypipe.graph.follow_graph import FollowGraph
+from raypipe.kernels.candidate_scores import WALKS, products, sampled_walks
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.factor_scores import Cooccurrence, best_columns, block_bytes, longest_of
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.recommend.models.algorithms import cooccurrence, shape_of
+from raypipe.recommend.models.model import FactorModel
 from raypipe.recommend.sources import Candidates, SourceInputs, SourceSpec, may_be_retrieved
+
+#: Maximum number of products, over all accounts, for which all accounts are scored for each list:
+#: about 7 seconds of one CPU.
+EXACT_PRODUCTS = 1e11
+#: The co-occurrence term of all accounts takes as long as this number of factors.
+_COOCCURRENCE = 100
+#: Typical number of candidates that the other sources retrieve for an account.
+_CANDIDATES = 200
+
+
+class Retrieval(NamedTuple):
+    """How the candidates of the model are found.
+
+    Attributes:
+        exact: True: all accounts are scored; False: the candidates of the other sources.
+        why: in words.
+    """
+
+    exact: bool
+    why: str
 
 
 @dataclass(frozen=True)
@@ -40,7 +67,7 @@ class Factors:
         >>> frame = pd.DataFrame({"followerId": list("aabbbc"), "followingId": list("xyxyzx")})
         >>> graph, _ = build_graph([encode(frame)])
         >>> config = load_config(None, {"sources.factors.algorithm": "TruncatedSVD"})
-        >>> source = factors(graph, None, SourceInputs(model=train(graph, config, 1e9)))
+        >>> source = exact_factors(graph, SourceInputs(model=train(graph, config, 1e9)))
         >>> found = source(np.array([graph.code("c")]), np.array([2]))
         >>> [graph.ids[code].as_py() for code in found.codes]
         ['y', 'z']
@@ -78,15 +105,103 @@ class Factors:
         return found._replace(indptr=np.concatenate([[0], np.cumsum(counts)]))
 
 
-def factors(graph: FollowGraph, config: SourceConfig | None, inputs: SourceInputs) -> Factors:
-    """The source, prepared from the model of the graph.
+@dataclass(frozen=True)
+class FactorScorer:
+    """Scores candidates that other sources retrieve, by the model.
+
+    The score is that of :class:`Factors`, but for the co-occurrence term of an account with more
+    than :data:`~raypipe.kernels.candidate_scores.WALKS` walks, which is estimated from a sample.
+    Like there, an account without follows gets none.
+
+    Attributes:
+        account_factors, followee_factors: float32[n, d], of every account.
+        followees: the accounts that they follow.
+        walks: added to the product of the factors; None for nothing.
+    """
+
+    account_factors: np.ndarray
+    followee_factors: np.ndarray
+    followees: Adjacency
+    walks: Cooccurrence | None
+
+    def score(self, accounts: np.ndarray, candidates: Adjacency) -> np.ndarray:
+        scores = products(self.account_factors, self.followee_factors, accounts, candidates)
+        if self.walks:
+            scores += sampled_walks(self.walks, accounts, candidates)
+        idle = self.followees.degrees_of(accounts) == 0
+        scores[np.repeat(idle, candidates.degrees)] = -np.inf
+        return scores
+
+    def estimated_ns(self, accounts: np.ndarray) -> np.ndarray:
+        follows = len(self.followees.codes) / max(1, len(self.followees.degrees))
+        width = self.followee_factors.shape[1]
+        return np.full(len(accounts), candidate_ns(width, follows if self.walks else 0.0))
+
+
+def factors(
+    graph: FollowGraph, config: FactorsConfig, inputs: SourceInputs
+) -> Factors | FactorScorer:
+    """The source, prepared from the model of the graph: exact, or a scorer of candidates.
 
     Raises:
         RunError: there is no model, or it was trained on another graph.
     """
-    model = inputs.model
-    if model is None or model.fingerprint != graph.fingerprint:
-        raise RunError("model: was trained on another graph; run the night again")
+    model = _model_of(graph, inputs)
+    if retrieval_of(graph, config).exact:
+        return exact_factors(graph, inputs)
+    factors = model.factors
+    return FactorScorer(
+        factors.account_factors,
+        factors.followee_factors,
+        graph.followees,
+        cooccurrence(model, graph),
+    )
+
+
+def retrieval_of(graph: FollowGraph, config: FactorsConfig) -> Retrieval:
+    """Whether all accounts are scored for each list.
+
+    Decided from numbers that holding out follows does not change, so that a ranker is trained on
+    the scores that its night uses.
+
+    Example:
+        >>> import pandas as pd
+        >>> from raypipe.graph.follow_graph import build_graph, encode
+        >>> frame = pd.DataFrame({"followerId": list("aab"), "followingId": list("xyx")})
+        >>> graph, _ = build_graph([encode(frame)])
+        >>> retrieval_of(graph, FactorsConfig(algorithm="TruncatedSVD"))[0]
+        True
+    """
+    following = int(np.count_nonzero(graph.followees.degrees))
+    return choose_retrieval(following, graph.accounts, config)
+
+
+def choose_retrieval(following: int, accounts: int, config: FactorsConfig) -> Retrieval:
+    """:func:`retrieval_of` a network with these numbers of accounts with follows and of accounts.
+
+    Example:
+        >>> choose_retrieval(900_000, 1_000_000, FactorsConfig(algorithm="SVD"))
+        Retrieval(exact=False, why='900,000 accounts with follows x 1,000,000 accounts x 64 \
+factors = 5.8e+13, above 1e+11')
+    """
+    if config.retrieval != "auto":
+        return Retrieval(config.retrieval == "exact", "config")
+    width, walks = shape_of(config)
+    width += _COOCCURRENCE * walks
+    work = float(following) * accounts * width
+    exact = work <= EXACT_PRODUCTS
+    why = f"{following:,} accounts with follows x {accounts:,} accounts x {width} factors"
+    compared = "at most" if exact else "above"
+    return Retrieval(exact, f"{why} = {work:.2g}, {compared} {EXACT_PRODUCTS:.0e}")
+
+
+def exact_factors(graph: FollowGraph, inputs: SourceInputs) -> Factors:
+    """The source that scores all accounts, prepared from the model of the graph.
+
+    Raises:
+        RunError: there is no model, or it was trained on another graph.
+    """
+    model = _model_of(graph, inputs)
     retrieved = may_be_retrieved(
         graph.followers.degrees, max(1, inputs.min_followers), inputs.globally_excluded
     )
@@ -102,6 +217,13 @@ def factors(graph: FollowGraph, config: SourceConfig | None, inputs: SourceInput
     )
 
 
+def _model_of(graph: FollowGraph, inputs: SourceInputs) -> FactorModel:
+    model = inputs.model
+    if model is None or model.fingerprint != graph.fingerprint:
+        raise RunError("model: was trained on another graph; run the night again")
+    return model
+
+
 def scoring_ns(columns: int, width: int, walked: int = 0) -> float:
     """Nanoseconds to score all columns for one account, on a machine that may not be this one.
 
@@ -115,12 +237,30 @@ def scoring_ns(columns: int, width: int, walked: int = 0) -> float:
     return columns * (2 + width / 20) + walked / 3
 
 
+def candidate_ns(width: int, follows: float = 0.0) -> float:
+    """Nanoseconds to score the candidates of one account, on a machine that may not be this one.
+
+    Args:
+        follows: mean number of follows, where there are walks.
+
+    Example:
+        >>> candidate_ns(128, 17)
+        47008
+    """
+    return _CANDIDATES * (20 + width) + 2 * WALKS * follows
+
+
 def _estimate_from_degrees(degrees: Degrees, config: RunConfig) -> np.ndarray:
-    least = max(1, config.candidates.min_followers)
-    columns = int(degrees.of_followers.accounts[degrees.of_followers.numbers >= least].sum())
-    width, walks = shape_of(config)
-    ns = scoring_ns(columns, width, walks * degrees.follows)
-    return np.full(len(degrees.of_follows.numbers), ns)
+    follows, section = degrees.of_follows, config.sources.factors
+    width, walks = shape_of(section)
+    following = int(follows.accounts[follows.numbers > 0].sum())
+    if choose_retrieval(following, degrees.accounts, section).exact:
+        least = max(1, config.candidates.min_followers)
+        columns = int(degrees.of_followers.accounts[degrees.of_followers.numbers >= least].sum())
+        ns = scoring_ns(columns, width, walks * degrees.follows)
+    else:
+        ns = candidate_ns(width, walks * degrees.follows / degrees.accounts)
+    return np.full(len(follows.numbers), ns)
 
 
 SPEC = SourceSpec(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from raypipe.serving.reports.content import Content, Facts, Line, Report, Table, Value, numbers
-from raypipe.serving.reports.runs import similarity_report
+from raypipe.serving.reports.runs import factor_report, similarity_report
 from raypipe.storage.plans import Plan
 
 
@@ -37,4 +37,4 @@ def plan_report(plan: Plan) -> Report:
             ),
         ),
     ]
-    return (*found, *similarity_report(plan.similarity))
+    return (*found, *similarity_report(plan.similarity), *factor_report(plan.factors))

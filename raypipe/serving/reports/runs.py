@@ -5,7 +5,7 @@ from __future__ import annotations
 from raypipe.recommend.filters.registry import count_words
 from raypipe.serving.reports.content import Content, Facts, Line, Report, Table
 from raypipe.serving.reports.ladder import ladder_report
-from raypipe.storage.records import SimilarityRecord
+from raypipe.storage.records import FactorRecord, SimilarityRecord
 from raypipe.storage.runs.manifest import Manifest
 
 
@@ -44,6 +44,7 @@ def run_report(manifest: Manifest, folder: str) -> Report:
         *_filters(counts.filters),
         *ladder_report(manifest.ladder),
         *similarity_report(manifest.similarity),
+        *factor_report(manifest.factors),
         *(Line(line) for line in where if line),
         Line(f"result: {folder}"),
     )
@@ -56,17 +57,28 @@ def similarity_report(record: SimilarityRecord) -> Report:
         return ()
     if not record.hubs_left_out:
         return (Line(f"similarity: exact; no account has more than {limit:,} followers"),)
-    found = "which share of the exact neighbours is found is not known"
-    if record.sample and record.recall is not None:
-        found = (
-            f"{record.recall:.3f} of the exact neighbours are found "
-            f"[{record.low:.3f}, {record.high:.3f}; 95 %, {record.sample:,} accounts]"
-        )
+    found = _recall(record, "neighbours")
     line = (
         f"similarity: {record.hubs_left_out:,} accounts with more than {limit:,} followers left "
         f"out, {record.share_of_co_follow_pairs_left:.1%} of the co-follow pairs left; {found}"
     )
     return (Line(line),)
+
+
+def factor_report(record: FactorRecord | None) -> Report:
+    """How the model's candidates are retrieved; nothing where there is no model."""
+    if record is None:
+        return ()
+    found = "" if record.retrieval == "exact" else f"; {_recall(record, 'candidates')}"
+    return (Line(f"factors: {record.retrieval} ({record.why}){found}"),)
+
+
+def _recall(record: SimilarityRecord | FactorRecord, what: str) -> str:
+    """The measured recall and its interval, in words."""
+    if not record.sample or record.recall is None:
+        return f"which share of the exact {what} is found is not known"
+    interval = f"{record.low:.3f}, {record.high:.3f}; 95 %, {record.sample:,} accounts"
+    return f"{record.recall:.3f} of the exact {what} are found [{interval}]"
 
 
 def _filters(counts: dict[str, int]) -> tuple[Content, ...]:

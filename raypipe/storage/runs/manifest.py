@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 from raypipe.storage.contract import Contract, Versioned
-from raypipe.storage.records import LadderDecision, SimilarityRecord, StageRecord, WalkRecord
+from raypipe.storage.records import (
+    FactorRecord,
+    LadderDecision,
+    SimilarityRecord,
+    StageRecord,
+    WalkRecord,
+)
 
 
 class FileRecord(Contract):
@@ -120,6 +126,7 @@ class RunFacts(Versioned):
     Attributes:
         config_digest: digest of all settings that change the result.
         fingerprint: digest of the follow graph.
+        factors: how the model's candidates are retrieved; None: no model was trained.
         walks: records by source, if ``max_intermediary_follows`` is set.
         parts: parts by table, in the order of the accounts.
         predicted, actual: seconds that were predicted before the shards ran, and measured seconds.
@@ -133,6 +140,7 @@ class RunFacts(Versioned):
     feedback: FeedbackRecord
     ladder: LadderDecision
     similarity: SimilarityRecord
+    factors: FactorRecord | None = None
     walks: dict[str, WalkRecord]
     parts: dict[str, tuple[PartRecord, ...]]
     inputs: tuple[InputRecord, ...]

@@ -21,7 +21,7 @@ from raypipe.recommend.models.algorithms import (
 from raypipe.recommend.models.implicit_models import AlsParameters
 from raypipe.recommend.negative_feedback import Rejections
 from raypipe.recommend.sources import SourceInputs
-from raypipe.recommend.sources.factors import factors
+from raypipe.recommend.sources.factors import exact_factors
 from tests.strategies import graph_of
 
 #: Few factors and enough passes for two communities.
@@ -93,7 +93,7 @@ def share_of_own(found):
 
 @pytest.mark.parametrize("name", ALGORITHMS)
 def test_every_algorithm_finds_communities(communities, trained, name):
-    source = factors(communities, None, SourceInputs(2, model=trained[name]))
+    source = exact_factors(communities, SourceInputs(2, model=trained[name]))
     asked = np.arange(60, dtype=np.int32)
     found = source(asked, np.full(60, 6))
     assert np.diff(found.indptr).tolist() == [6] * 60
@@ -110,7 +110,7 @@ def test_an_account_that_came_later_is_scored_from_its_follows(communities, trai
     model = trained[name]
     newcomers = take(communities.followees, np.array([40, 3]))
     source = replace(
-        factors(communities, None, SourceInputs(2, model=model)),
+        exact_factors(communities, SourceInputs(2, model=model)),
         account_factors=fold_in(model, newcomers),
         followees=newcomers,
     )
@@ -157,7 +157,7 @@ def test_equal_seeds_give_equal_bytes(communities, trained, name):
 def test_a_graph_without_follows_trains_nothing(name):
     graph = graph_of([("a", "a"), ("b", "b")])
     model = train(graph, config_of(name), 1e9)
-    source = factors(graph, None, SourceInputs(model=model))
+    source = exact_factors(graph, SourceInputs(model=model))
     assert len(source(np.array([0, 1]), np.array([3, 3])).codes) == 0
 
 
@@ -234,7 +234,7 @@ def test_the_number_of_blas_threads_changes_no_byte(communities):
 def test_a_model_of_another_graph_is_refused(communities, trained):
     other = graph_of([("a", "b"), ("b", "c")])
     with pytest.raises(RunError, match="model: was trained on another graph; run the night again"):
-        factors(other, None, SourceInputs(model=trained["SVD"]))
+        exact_factors(other, SourceInputs(model=trained["SVD"]))
 
 
 def test_without_implicit_it_is_said_how_to_get_it(communities, monkeypatch):

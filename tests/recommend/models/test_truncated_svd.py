@@ -14,7 +14,7 @@ from raypipe.recommend.models.truncated_svd import (
     train_truncated_svd,
 )
 from raypipe.recommend.sources import SourceInputs
-from raypipe.recommend.sources.factors import factors
+from raypipe.recommend.sources.factors import exact_factors
 from tests.strategies import graph_of, pairs
 
 
@@ -135,7 +135,7 @@ def test_who_is_brought(graph):
         0,
         graph.fingerprint,
     )
-    source = factors(graph, None, SourceInputs(9, model=model))
+    source = exact_factors(graph, SourceInputs(9, model=model))
     everybody = np.arange(graph.accounts, dtype=np.int32)
     found = source(everybody, np.full(graph.accounts, 4))
     scores = learned.account_factors @ learned.followee_factors.T + walk(
