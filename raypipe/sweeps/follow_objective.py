@@ -17,13 +17,13 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
 
 from raypipe.compute.stages import Stages
-from raypipe.config import NO_MODEL, RunConfig
+from raypipe.config import NO_MODEL, RunConfig, Section
 from raypipe.errors import ConfigError, did_you_mean
 from raypipe.evaluation.measuring import measure
 from raypipe.evaluation.metric_choice import choose_metrics, metric_names
@@ -50,15 +50,10 @@ from raypipe.sweeps.objective import (
     PARAMETERS,
     Goals,
     Objective,
-    algorithms_of,
-    check_values,
-    chooses_algorithm,
     memory_limit,
     parameter,
-    refuse_epochs_beside_asha,
-    resolve,
 )
-from raypipe.sweeps.space import Dimension, Settings
+from raypipe.sweeps.space import Settings
 from raypipe.sweeps.trials import Goal, Report
 
 _RMSE = "rmse"
@@ -83,61 +78,6 @@ class Held(NamedTuple):
     accounts: pa.Array | None
 
 
-def goals(config: RunConfig) -> Goals:
-    """The goals of a sweep on follows; the default is ndcg at the longest list length.
-
-    With ``sweep.objective: rmse``, the default selects the best trial, too.
-
-    Raises:
-        ConfigError: follows do not have this metric, or neither high nor low values are better.
-
-    Example:
-        >>> from raypipe.config import load_config
-        >>> goals(RunConfig()).picks
-        Goal(metric='ndcg@20', more=True)
-        >>> with_rmse = goals(load_config(None, {"sweep.objective": "rmse"}))
-        >>> with_rmse.picks.metric, with_rmse.misled.metric
-        ('ndcg@20', 'rmse')
-        >>> goals(load_config(None, {"sweep.objective": "recal@50"}))
-        Traceback (most recent call last):
-        ...
-        raypipe.errors.ConfigError: sweep.objective: follows have no 'recal@50'; did you mean \
-recall@20? Metrics are recall, precision, ndcg, map, mrr, hit_rate, lengths those of evaluation.k
-    """
-    lengths, asked = config.evaluation.k, config.sweep.objective
-    default = f"ndcg@{lengths[-1]}"
-    if asked is None:
-        return Goals(Goal(default, more=True))
-    if asked == _RMSE:
-        return Goals(
-            Goal(default, more=True),
-            Goal(_RMSE, more=False),
-            "sweep.objective: rmse does not tell good lists of follows from bad ones (a model that "
-            f"says 1 to everybody has the best); {default} picks, and what rmse would have picked "
-            "is shown at the end",
-        )
-    name, _, length = asked.rpartition("@") if "@" in asked else (asked, "", "")
-    if name in OF_RATINGS:
-        raise ConfigError(
-            f"sweep.objective: {name} needs ratings, and a follow has none; did you mean {default}?"
-        )
-    chosen = {spec.name: spec for spec in choose_metrics(_own(name), True, _OBJECTIVE)}
-    if name in chosen and not chosen[name].decides:
-        raise ConfigError(
-            f"sweep.objective: neither more nor less {name} makes lists better; "
-            f"did you mean {default}?"
-        )
-    known = [spec.name for spec in chosen.values() if spec.decides]
-    if name in known and length.isdecimal() and int(length) in lengths:
-        return Goals(Goal(asked, more=True))
-    near = (*difflib.get_close_matches(name, known, n=1), "ndcg")[0]
-    k = min(lengths, key=lambda k: abs(k - int(length))) if length.isdecimal() else lengths[-1]
-    raise ConfigError(
-        f"sweep.objective: follows have no {asked!r}; did you mean {near}@{k}? "
-        f"Metrics are {', '.join(known)}, lengths those of evaluation.k"
-    )
-
-
 def _own(name: str) -> list[str] | None:
     """The registered metrics and the user's metric if the name is ``module:name``; else None."""
     return [*metric_names(), name] if ":" in name else None
@@ -160,162 +100,174 @@ def source_of(config: RunConfig) -> str:
     )
 
 
-def _fields(algorithm: str) -> Sequence[str]:
-    return () if algorithm == NO_MODEL else tuple(ALGORITHMS[algorithm].parameters.model_fields)
+class FollowObjective(Objective):
+    """How well lists recover held-out follows."""
 
+    kind = "follows"
 
-def _epochs(algorithm: str) -> str | None:
-    return None if algorithm == NO_MODEL else ALGORITHMS[algorithm].epochs
+    def goals(self, config: RunConfig) -> Goals:
+        """The goals of a sweep on follows; the default is ndcg at the longest list length.
 
+        With ``sweep.objective: rmse``, the default selects the best trial, too.
 
-def _has(config: RunConfig, settings: Settings, key: str) -> bool:
-    """Whether a key has an effect on a trial with the algorithm of these settings."""
-    algorithm = settings.get(ALGORITHM, config.sources.factors.algorithm)
-    if key.startswith(PARAMETERS):
-        return parameter(key) in _fields(algorithm)
-    return algorithm == NO_MODEL or key not in _OF_SIMILAR
+        Raises:
+            ConfigError: follows do not have this metric, or neither high nor low values are better.
 
-
-def _check_space(config: RunConfig, space: Sequence[Dimension]) -> None:
-    choose_metrics(config.evaluation.metrics, config.evaluation.rejections is not None)
-    algorithms = algorithms_of(config, space)
-    for name in algorithms:
-        if name != NO_MODEL:
-            check_algorithm(name, {})
-        _resolved(config, {ALGORITHM: name}, None)
-    for dimension in space:
-        if chooses_algorithm(dimension):
-            continue
-        refuse_epochs_beside_asha(config, dimension.key, map(_epochs, algorithms))
-        having = [name for name in algorithms if _has(config, {ALGORITHM: name}, dimension.key)]
-        _check_key(dimension.key, algorithms, having)
-        # If no algorithm has the parameter, the first one raises the error, with the nearest name.
-        trained = [name for name in algorithms if name != NO_MODEL]
-        check_values(config, dimension, having or trained[:1], _resolved)
-    if config.sweep.scheduler == "asha" and not any(map(_epochs, algorithms)):
-        raise ConfigError(
-            f"sweep.scheduler: asha needs epochs to stop at, which a trial of "
-            f"{' or '.join('similar' if n == NO_MODEL else n for n in algorithms)} has not; "
-            "set scheduler: none"
-        )
-
-
-def _check_key(key: str, algorithms: Sequence[str], having: Sequence[str]) -> None:
-    place = f"sweep.space.{key}"
-    if key.startswith(PARAMETERS):
-        if set(algorithms) == {NO_MODEL}:
-            raise ConfigError(
-                f"{place}: no model is trained; leave it out, or set {ALGORITHM}, as to "
-                "TruncatedSVD"
+        Example:
+            >>> from raypipe.config import load_config
+            >>> FOLLOWS.goals(RunConfig()).picks
+            Goal(metric='ndcg@20', more=True)
+            >>> with_rmse = FOLLOWS.goals(load_config(None, {"sweep.objective": "rmse"}))
+            >>> with_rmse.picks.metric, with_rmse.misled.metric
+            ('ndcg@20', 'rmse')
+            >>> FOLLOWS.goals(load_config(None, {"sweep.objective": "recal@50"}))
+            Traceback (most recent call last):
+            ...
+            raypipe.errors.ConfigError: sweep.objective: follows have no 'recal@50'; did you mean \
+recall@20? Metrics are recall, precision, ndcg, map, mrr, hit_rate, lengths those of evaluation.k
+        """
+        lengths, asked = config.evaluation.k, config.sweep.objective
+        default = f"ndcg@{lengths[-1]}"
+        if asked is None:
+            return Goals(Goal(default, more=True))
+        if asked == _RMSE:
+            return Goals(
+                Goal(default, more=True),
+                Goal(_RMSE, more=False),
+                "sweep.objective: rmse does not tell good lists of follows from bad ones (a model "
+                f"that says 1 to everybody has the best); {default} picks, and what rmse would "
+                "have picked is shown at the end",
             )
-    elif key not in (*_OF_SIMILAR, *_OF_ALL):
-        known = (ALGORITHM, *_OF_SIMILAR, *_OF_ALL)
-        cure = did_you_mean(key, known, f"expected {PARAMETERS}*, {', '.join(known)}")
-        raise ConfigError(f"{place}: makes no list of follows better; {cure}")
-    elif not having:
+        name, _, length = asked.rpartition("@") if "@" in asked else (asked, "", "")
+        if name in OF_RATINGS:
+            raise ConfigError(
+                f"sweep.objective: {name} needs ratings, and a follow has none; "
+                f"did you mean {default}?"
+            )
+        chosen = {spec.name: spec for spec in choose_metrics(_own(name), True, _OBJECTIVE)}
+        if name in chosen and not chosen[name].decides:
+            raise ConfigError(
+                f"sweep.objective: neither more nor less {name} makes lists better; "
+                f"did you mean {default}?"
+            )
+        known = [spec.name for spec in chosen.values() if spec.decides]
+        if name in known and length.isdecimal() and int(length) in lengths:
+            return Goals(Goal(asked, more=True))
+        near = (*difflib.get_close_matches(name, known, n=1), "ndcg")[0]
+        k = min(lengths, key=lambda k: abs(k - int(length))) if length.isdecimal() else lengths[-1]
         raise ConfigError(
-            f"{place}: changes nothing where a model is trained, which is measured by itself; "
-            f"leave it out, or set {ALGORITHM}: {NO_MODEL}"
+            f"sweep.objective: follows have no {asked!r}; did you mean {near}@{k}? "
+            f"Metrics are {', '.join(known)}, lengths those of evaluation.k"
+        )
+
+    def fields(self, algorithm: str) -> Sequence[str]:
+        return () if algorithm == NO_MODEL else tuple(ALGORITHMS[algorithm].parameters.model_fields)
+
+    def epochs(self, algorithm: str) -> str | None:
+        return None if algorithm == NO_MODEL else ALGORITHMS[algorithm].epochs
+
+    def has(self, config: RunConfig, settings: Settings, key: str) -> bool:
+        algorithm = settings.get(ALGORITHM, config.sources.factors.algorithm)
+        if key.startswith(PARAMETERS):
+            return parameter(key) in self.fields(algorithm)
+        return algorithm == NO_MODEL or key not in _OF_SIMILAR
+
+    def check_metrics(self, config: RunConfig) -> None:
+        choose_metrics(config.evaluation.metrics, config.evaluation.rejections is not None)
+
+    def check_algorithm(self, algorithm: str, parameters: dict[str, Any]) -> Section | None:
+        return None if algorithm == NO_MODEL else check_algorithm(algorithm, parameters)
+
+    def check_key(self, key: str, algorithms: Sequence[str], having: Sequence[str]) -> None:
+        place = f"sweep.space.{key}"
+        if key.startswith(PARAMETERS):
+            if set(algorithms) == {NO_MODEL}:
+                raise ConfigError(
+                    f"{place}: no model is trained; leave it out, or set {ALGORITHM}, as to "
+                    "TruncatedSVD"
+                )
+        elif key not in (*_OF_SIMILAR, *_OF_ALL):
+            known = (ALGORITHM, *_OF_SIMILAR, *_OF_ALL)
+            cure = did_you_mean(key, known, f"expected {PARAMETERS}*, {', '.join(known)}")
+            raise ConfigError(f"{place}: makes no list of follows better; {cure}")
+        elif not having:
+            raise ConfigError(
+                f"{place}: changes nothing where a model is trained, which is measured by itself; "
+                f"leave it out, or set {ALGORITHM}: {NO_MODEL}"
+            )
+
+    def read(self, config: RunConfig, stages: Stages, stack: ExitStack) -> Held:
+        accounts = read_accounts(config.audience)
+        return Held(read_split(config, accounts, open_data(config), stages, stack).split, accounts)
+
+    def cut(self, config: RunConfig, held: Held) -> Split:
+        """Hold out a share of the train follows, of accounts with enough follows to measure."""
+        graph, evaluation = held.split.train, config.evaluation
+        numerator, denominator = evaluation.share_fraction
+        minimum = evaluation.min_follows
+        enough = graph.followees.degrees + held.split.test.degrees >= minimum
+        if evaluation.split == "share":  # the rest of an account that had the minimum
+            minimum = max(2, minimum - max(1, minimum * numerator // denominator))
+        mask = hold_out_share(graph, evaluation.share_fraction, minimum, config.seed)
+        mask &= np.repeat(enough, graph.followees.degrees)
+        asked = audience(graph, held.accounts, config.audience.min_follows)
+        inside = evaluation.model_copy(update={"split": "share", "min_follows": minimum})
+        split = split_follows(graph, mask, asked, inside, config.seed)
+        if held.split.rejections is None:
+            return split
+        taught, tested = hold_out_rejections(
+            held.split.rejections.rows, split.train, evaluation.share_fraction, config.seed
+        )
+        return replace(split, rejections=taught, test_rejections=tested)
+
+    def digest(self, held: Held) -> str:
+        found = hashlib.sha256(held.split.train.fingerprint.encode())
+        rejections = held.split.rejections
+        of_rejections = () if rejections is None else rejections.rows
+        for array in (*held.split.test, held.split.accounts, *of_rejections):
+            found.update(np.ascontiguousarray(array).data)
+        return found.hexdigest()[:16]
+
+    def reports(self, config: RunConfig, split: Split, epochs: Sequence[int]) -> Iterator[Report]:
+        if not config.sources.factors.trained:
+            yield Report(None, self._measures(config, split, None))
+            return
+        available, _ = memory_limit(config)
+        if epochs and ALGORITHMS[config.sources.factors.algorithm].by_epoch:
+            arguments = split.train, config, available, epochs, split.rejections
+            for done, model in train_by_epoch(*arguments):
+                yield Report(done, self._measures(config, split, model))
+        else:
+            model = train(split.train, config, available, split.rejections)
+            yield Report(None, self._measures(config, split, model))
+
+    def _measures(
+        self, config: RunConfig, split: Split, model: FactorModel | None
+    ) -> dict[str, float | None]:
+        """The goal's metric first, then the others at the same list length, and RMSE for SVD."""
+        goal = self.goals(config).picks
+        name, _, length = goal.metric.rpartition("@")
+        names = config.evaluation.metrics and [*config.evaluation.metrics, name]
+        lists = config.evaluation.model_copy(update={"k": [int(length)], "metrics": names})
+        measuring = config.model_copy(update={"evaluation": lists})
+        found = measure(measuring, split, source_of(config), model)
+        measures = {goal.metric: found[goal.metric], **found}
+        if model is not None and config.sources.factors.algorithm == "SVD":
+            measures[_RMSE] = rmse(model.factors, split.test)
+        return {name: None if math.isnan(value) else value for name, value in measures.items()}
+
+    def measure_again(self, config: RunConfig, held: Held) -> dict[str, float | None]:
+        (report,) = self.reports(config, held.split, ())
+        return report.measures
+
+    def measured_on(self, config: RunConfig) -> tuple[str, str]:
+        evaluation, lists = config.evaluation, f"lists of {source_of(config)}"
+        seed = f", seed {config.seed}" if evaluation.split == "share" else ""
+        return (
+            f"{lists}, on a share of {evaluation.share:g} of train that all trials held out",
+            f"{lists} made from all of train, on the test part (split: {evaluation.split}{seed}), "
+            "of which no trial saw anything",
         )
 
 
-def _resolved(config: RunConfig, settings: Settings, epochs: int | None) -> RunConfig:
-    found = resolve(config, settings, epochs, _fields, _epochs)
-    if found.sources.factors.trained:
-        check_algorithm(found.sources.factors.algorithm, found.sources.factors.parameters)
-    return found
-
-
-def _read(config: RunConfig, stages: Stages, stack: ExitStack) -> Held:
-    accounts = read_accounts(config.audience)
-    return Held(read_split(config, accounts, open_data(config), stages, stack).split, accounts)
-
-
-def _cut(config: RunConfig, held: Held) -> Split:
-    """Hold out a share of the train follows, of accounts with enough follows for an evaluation."""
-    graph, evaluation = held.split.train, config.evaluation
-    numerator, denominator = evaluation.share_fraction
-    minimum = evaluation.min_follows
-    enough = graph.followees.degrees + held.split.test.degrees >= minimum
-    if evaluation.split == "share":  # the rest of an account that had the minimum
-        minimum = max(2, minimum - max(1, minimum * numerator // denominator))
-    mask = hold_out_share(graph, evaluation.share_fraction, minimum, config.seed)
-    mask &= np.repeat(enough, graph.followees.degrees)
-    asked = audience(graph, held.accounts, config.audience.min_follows)
-    inside = evaluation.model_copy(update={"split": "share", "min_follows": minimum})
-    split = split_follows(graph, mask, asked, inside, config.seed)
-    if held.split.rejections is None:
-        return split
-    taught, tested = hold_out_rejections(
-        held.split.rejections.rows, split.train, evaluation.share_fraction, config.seed
-    )
-    return replace(split, rejections=taught, test_rejections=tested)
-
-
-def _digest(held: Held) -> str:
-    found = hashlib.sha256(held.split.train.fingerprint.encode())
-    rejections = held.split.rejections
-    of_rejections = () if rejections is None else rejections.rows
-    for array in (*held.split.test, held.split.accounts, *of_rejections):
-        found.update(np.ascontiguousarray(array).data)
-    return found.hexdigest()[:16]
-
-
-def _reports(config: RunConfig, split: Split, epochs: Sequence[int]) -> Iterator[Report]:
-    if not config.sources.factors.trained:
-        yield Report(None, _measures(config, split, None))
-        return
-    available, _ = memory_limit(config)
-    if epochs and ALGORITHMS[config.sources.factors.algorithm].by_epoch:
-        arguments = split.train, config, available, epochs, split.rejections
-        for done, model in train_by_epoch(*arguments):
-            yield Report(done, _measures(config, split, model))
-    else:
-        model = train(split.train, config, available, split.rejections)
-        yield Report(None, _measures(config, split, model))
-
-
-def _measures(
-    config: RunConfig, split: Split, model: FactorModel | None
-) -> dict[str, float | None]:
-    """The goal's metric first, then the others at the same list length, and RMSE for SVD."""
-    goal = goals(config).picks
-    name, _, length = goal.metric.rpartition("@")
-    names = config.evaluation.metrics and [*config.evaluation.metrics, name]
-    lists = config.evaluation.model_copy(update={"k": [int(length)], "metrics": names})
-    measuring = config.model_copy(update={"evaluation": lists})
-    found = measure(measuring, split, source_of(config), model)
-    measures = {goal.metric: found[goal.metric], **found}
-    if model is not None and config.sources.factors.algorithm == "SVD":
-        measures[_RMSE] = rmse(model.factors, split.test)
-    return {name: None if math.isnan(value) else value for name, value in measures.items()}
-
-
-def _measure_again(config: RunConfig, held: Held) -> dict[str, float | None]:
-    (report,) = _reports(config, held.split, ())
-    return report.measures
-
-
-def _measured_on(config: RunConfig) -> tuple[str, str]:
-    evaluation, lists = config.evaluation, f"lists of {source_of(config)}"
-    seed = f", seed {config.seed}" if evaluation.split == "share" else ""
-    return (
-        f"{lists}, on a share of {evaluation.share:g} of train that all trials held out",
-        f"{lists} made from all of train, on the test part (split: {evaluation.split}{seed}), of "
-        "which no trial saw anything",
-    )
-
-
-FOLLOWS = Objective(
-    kind="follows",
-    goals=goals,
-    has=_has,
-    check_space=_check_space,
-    read=_read,
-    cut=_cut,
-    digest=_digest,
-    resolved=_resolved,
-    reports=_reports,
-    measure_again=_measure_again,
-    measured_on=_measured_on,
-)
+FOLLOWS = FollowObjective()

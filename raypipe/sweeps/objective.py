@@ -1,27 +1,21 @@
-"""The interface of a sweep objective, and helpers that ratings and follows share."""
+"""What a sweep measures: the interface of an objective, and what ratings and follows share."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 from raypipe.compute.engines import memory_available
 from raypipe.compute.stages import Stages
-from raypipe.config import RunConfig, with_settings
+from raypipe.config import NO_MODEL, RunConfig, with_settings
 from raypipe.errors import ConfigError
 from raypipe.sweeps.space import Dimension, Settings
 from raypipe.sweeps.trials import Goal, Report
 
 ALGORITHM, PARAMETERS = "sources.factors.algorithm", "sources.factors.parameters."
-
-#: Algorithm -> the names of its parameters.
-Fields = Callable[[str], Collection[str]]
-#: Algorithm -> its parameter for the number of epochs; None if it has none.
-EpochsOf = Callable[[str], str | None]
-#: (config, settings, epochs of the best report) -> the config of a trial.
-Resolved = Callable[[RunConfig, Settings, int | None], RunConfig]
 
 
 class Goals(NamedTuple):
@@ -39,34 +33,140 @@ class Goals(NamedTuple):
     warning: str | None = None
 
 
-class Objective(NamedTuple):
+class Objective(ABC):
     """A sweep objective: how to measure a config on one kind of data.
 
     Attributes:
-        kind: kind of data, as text.
-        goals: config -> goals; raises ConfigError for a metric that the data does not have.
-        has: (config, settings so far, key) -> whether a trial with these settings has that key.
-        check_space: raises ConfigError for a search space that is invalid for this data.
-        read: config -> the whole data. The stack closes a Ray that is started.
-        cut: (config, whole data) -> the data of the trials, as arrays that they share.
-        digest: whole data -> a digest of it.
-        resolved: (config, settings, epochs of its best report) -> the config of a trial.
-        reports: (config of a trial, data of the trials, epochs to report at) -> its reports.
-        measure_again: (config of the best trial, whole data) -> its measures on unseen data.
-        measured_on: config -> descriptions of the data of the trials and of the unseen data.
+        kind: kind of data.
     """
 
-    kind: Literal["follows", "ratings"]
-    goals: Callable[[RunConfig], Goals]
-    has: Callable[[RunConfig, Settings, str], bool]
-    check_space: Callable[[RunConfig, Sequence[Dimension]], None]
-    read: Callable[[RunConfig, Stages, ExitStack], Any]
-    cut: Callable[[RunConfig, Any], Any]
-    digest: Callable[[Any], str]
-    resolved: Resolved
-    reports: Callable[[RunConfig, Any, Sequence[int]], Iterator[Report]]
-    measure_again: Callable[[RunConfig, Any], dict[str, float | None]]
-    measured_on: Callable[[RunConfig], tuple[str, str]]
+    kind: ClassVar[Literal["follows", "ratings"]]
+
+    @abstractmethod
+    def goals(self, config: RunConfig) -> Goals:
+        """The goals of a sweep; raises ConfigError for a metric that the data does not have."""
+
+    @abstractmethod
+    def fields(self, algorithm: str) -> Collection[str]:
+        """The names of the parameters of an algorithm."""
+
+    @abstractmethod
+    def epochs(self, algorithm: str) -> str | None:
+        """The parameter for the number of epochs; None if the algorithm has none."""
+
+    @abstractmethod
+    def has(self, config: RunConfig, settings: Settings, key: str) -> bool:
+        """Whether a key has an effect on a trial with these settings."""
+
+    @abstractmethod
+    def check_metrics(self, config: RunConfig) -> None:
+        """Check ``evaluation.metrics``, because evaluations use best.yaml."""
+
+    @abstractmethod
+    def check_algorithm(self, algorithm: str, parameters: dict[str, Any]) -> object:
+        """Check the name and the parameters of an algorithm; raises ConfigError."""
+
+    @abstractmethod
+    def check_key(self, key: str, algorithms: Sequence[str], having: Sequence[str]) -> None:
+        """Check a key of the search space; raises ConfigError.
+
+        Args:
+            having: the algorithms of the sweep that have this key.
+        """
+
+    @abstractmethod
+    def read(self, config: RunConfig, stages: Stages, stack: ExitStack) -> Any:
+        """The whole data. The stack closes a Ray that is started."""
+
+    @abstractmethod
+    def cut(self, config: RunConfig, whole: Any) -> Any:
+        """The data of the trials, as arrays that they share."""
+
+    @abstractmethod
+    def digest(self, whole: Any) -> str:
+        """A digest of the whole data."""
+
+    @abstractmethod
+    def reports(self, config: RunConfig, data: Any, epochs: Sequence[int]) -> Iterator[Report]:
+        """The reports of a trial with this config, after these numbers of epochs."""
+
+    @abstractmethod
+    def measure_again(self, config: RunConfig, whole: Any) -> dict[str, float | None]:
+        """The measures of the best trial on unseen data."""
+
+    @abstractmethod
+    def measured_on(self, config: RunConfig) -> tuple[str, str]:
+        """Descriptions of the data of the trials, and of the unseen data."""
+
+    def check_space(self, config: RunConfig, space: Sequence[Dimension]) -> None:
+        """Check the search space before the data is read.
+
+        Raises:
+            ConfigError: it is invalid for this data.
+        """
+        self.check_metrics(config)
+        algorithms = algorithms_of(config, space)
+        for name in algorithms:
+            self.check_algorithm(name, {})
+            self.resolved(config, {ALGORITHM: name}, None)
+        asha = config.sweep.scheduler == "asha"
+        epochs = {f"{PARAMETERS}{name}" for name in map(self.epochs, algorithms) if name}
+        for dimension in space:
+            key = dimension.key
+            if key == ALGORITHM and dimension.kind in ("choice", "grid"):
+                continue
+            if asha and key in epochs:
+                raise ConfigError(
+                    f"sweep.space.{key}: not allowed with scheduler: asha, which selects the "
+                    "epochs; leave it out, and set sweep.asha.max_epochs"
+                )
+            having = [name for name in algorithms if self.has(config, {ALGORITHM: name}, key)]
+            self.check_key(key, algorithms, having)
+            # If no algorithm has the key, the first one raises the error, with the nearest name.
+            trained = [name for name in algorithms if name != NO_MODEL]
+            self._check_values(config, dimension, having or trained[:1])
+        if asha and not epochs:
+            names = " or ".join("similar" if n == NO_MODEL else n for n in algorithms)
+            raise ConfigError(
+                f"sweep.scheduler: asha needs epochs, which {names} has not; set scheduler: none"
+            )
+
+    def _check_values(
+        self, config: RunConfig, dimension: Dimension, algorithms: Iterable[str]
+    ) -> None:
+        """Check each value with each algorithm; of a range, its ends and one between."""
+        values = list(dimension.values)
+        if dimension.kind == "float":  # finds a parameter that allows only integers
+            low, high = values
+            values.append(low + (high - low) / math.pi)
+        for name in algorithms:
+            for value in values:
+                try:
+                    self.resolved(config, {ALGORITHM: name, dimension.key: value}, None)
+                except ConfigError as error:
+                    raise ConfigError(f"sweep.space: {error}") from None
+
+    def resolved(self, config: RunConfig, settings: Settings, epochs: int | None) -> RunConfig:
+        """The config of a trial, without parameters that its algorithm does not have.
+
+        Args:
+            epochs: epochs of its best report; None if it was not measured by epochs.
+
+        Raises:
+            ConfigError: a setting is invalid.
+        """
+        factors = config.sources.factors
+        algorithm, kept = settings.get(ALGORITHM, factors.algorithm), factors.parameters
+        if algorithm != factors.algorithm:
+            kept = {name: value for name, value in kept.items() if name in self.fields(algorithm)}
+        factors = factors.model_copy(update={"algorithm": algorithm, "parameters": kept})
+        sources = config.sources.model_copy(update={"factors": factors})
+        name = self.epochs(algorithm)
+        if epochs is not None and name is not None:
+            settings = {**settings, f"{PARAMETERS}{name}": epochs}
+        found = with_settings(config.model_copy(update={"sources": sources}), settings)
+        self.check_algorithm(algorithm, found.sources.factors.parameters)
+        return found
 
 
 def algorithms_of(config: RunConfig, space: Iterable[Dimension]) -> tuple[str, ...]:
@@ -88,68 +188,6 @@ def parameter(key: str) -> str:
         'sim_options'
     """
     return key.removeprefix(PARAMETERS).partition(".")[0]
-
-
-def chooses_algorithm(dimension: Dimension) -> bool:
-    """Whether a dimension is a list of algorithms."""
-    return dimension.key == ALGORITHM and dimension.kind in ("choice", "grid")
-
-
-def refuse_epochs_beside_asha(config: RunConfig, key: str, epochs: Iterable[str | None]) -> None:
-    """Check that the search space has no number of epochs if ASHA selects it.
-
-    Args:
-        epochs: the parameters for the number of epochs.
-
-    Raises:
-        ConfigError: the key is one of them, and the scheduler is asha.
-    """
-    if config.sweep.scheduler == "asha" and key in {f"{PARAMETERS}{name}" for name in epochs}:
-        raise ConfigError(
-            f"sweep.space.{key}: not allowed with scheduler: asha, which selects the epochs; leave "
-            "it out, and set sweep.asha.max_epochs"
-        )
-
-
-def check_values(
-    config: RunConfig, dimension: Dimension, algorithms: Iterable[str], resolved: Resolved
-) -> None:
-    """Check each value of a dimension with each algorithm; of a range, its ends and one between.
-
-    Raises:
-        ConfigError: a value is invalid.
-    """
-    values = list(dimension.values)
-    if dimension.kind == "float":  # finds a parameter that allows only integers
-        low, high = values
-        values.append(low + (high - low) / math.pi)
-    for name in algorithms:
-        for value in values:
-            try:
-                resolved(config, {ALGORITHM: name, dimension.key: value}, None)
-            except ConfigError as error:
-                raise ConfigError(f"sweep.space: {error}") from None
-
-
-def resolve(
-    config: RunConfig, settings: Settings, epochs: int | None, fields: Fields, epochs_of: EpochsOf
-) -> RunConfig:
-    """The config of a trial, without parameters of the config that its algorithm does not have.
-
-    Args:
-        epochs: epochs of its best report; None if it was not measured by epochs.
-    """
-    algorithm = settings.get(ALGORITHM, config.sources.factors.algorithm)
-    kept = config.sources.factors.parameters
-    if algorithm != config.sources.factors.algorithm:
-        kept = {name: value for name, value in kept.items() if name in fields(algorithm)}
-    factors = config.sources.factors.model_copy(update={"algorithm": algorithm, "parameters": kept})
-    sources = config.sources.model_copy(update={"factors": factors})
-    found = with_settings(config.model_copy(update={"sources": sources}), settings)
-    name = epochs_of(algorithm)
-    if epochs is None or name is None:
-        return found
-    return with_settings(found, {f"{PARAMETERS}{name}": epochs})
 
 
 def reports_of_trial(

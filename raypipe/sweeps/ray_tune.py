@@ -65,13 +65,14 @@ class Plan(NamedTuple):
     concurrency: int | None
 
 
-def run_trials(plan: Plan, data: Any, folder: Path, watch: Watch) -> None:
+def run_trials(plan: Plan, data: Any, folder: Path, *watches: Watch) -> None:
     """Run all trials of a plan; Ray must be connected.
 
     Args:
         data: data of the trials, put into the object store once; trials read its arrays without a
             copy.
         folder: folder for the files of Tune.
+        watches: receive the events of the trials, in this order.
 
     Raises:
         ConfigError: no machine has the resources of a trial.
@@ -85,7 +86,7 @@ def run_trials(plan: Plan, data: Any, folder: Path, watch: Watch) -> None:
     if plan.resources.memory is not None:
         resources["memory"] = int(plan.resources.memory)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
-    driver = _Driver(plan, watch)
+    driver = _Driver(plan, watches)
     trainable = tune.with_resources(
         tune.with_parameters(
             _Trainable,
@@ -166,8 +167,8 @@ class _Trainable(tune.Trainable):
 class _Driver:
     """The state of the trials in the driver process."""
 
-    def __init__(self, plan: Plan, watch: Watch) -> None:
-        self._plan, self._watch = plan, watch
+    def __init__(self, plan: Plan, watches: Sequence[Watch]) -> None:
+        self._plan, self._watches = plan, watches
         self._waiting = list(reversed(plan.numbers))
         self._ended = dict(plan.ended)
         self._running: dict[str, tuple[int, Settings, list[Report]]] = {}
@@ -187,7 +188,8 @@ class _Driver:
             running = [settings for _, settings, _ in self._running.values()]
             settings = plan.ask(number, list(self._ended.values()), running)
         self._running[trial_id] = (number, settings, [])
-        self._watch.begin(number, settings)
+        for watch in self._watches:
+            watch.begin(number, settings)
         return settings
 
     def report(self, trial_id: str, report: Report) -> None:
@@ -199,13 +201,15 @@ class _Driver:
             if report.epochs is not None and seen.epochs is not None and seen.epochs < report.epochs
         ]
         reports.append(report)
-        self._watch.report(number, report)
+        for watch in self._watches:
+            watch.report(number, report)
 
     def end(self, trial_id: str, state: State, seconds: float, error: str | None = None) -> None:
         number, settings, reports = self._running.pop(trial_id)
         trial = Trial(number, settings, state, tuple(reports), seconds, error)
         self._ended[number] = trial
-        self._watch.end(trial)
+        for watch in self._watches:
+            watch.end(trial)
 
 
 class _Search(Searcher):

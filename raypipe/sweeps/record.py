@@ -28,13 +28,13 @@ from raypipe.storage.files import (
     truncate,
 )
 from raypipe.sweeps.space import Settings
-from raypipe.sweeps.trials import Trial
+from raypipe.sweeps.trials import Report, Trial
 
 NAME = "record.jsonl"
 
 
 class Record:
-    """The event log of a sweep, open for more events until the context ends.
+    """The event log of a sweep, open for more events until the context ends. A :class:`Watch`.
 
     Attributes:
         began: number to settings, for every trial that started.
@@ -87,8 +87,12 @@ class Record:
         self._file.close()
 
     def begin(self, number: int, settings: Settings) -> None:
-        """Log that a trial starts."""
-        self._log({"began": number, "settings": settings})
+        """Log that a trial starts, unless it is repeated."""
+        if number not in self.began:
+            self._log({"began": number, "settings": settings})
+
+    def report(self, number: int, report: Report) -> None:
+        """Ignored: the result of a trial contains its reports."""
 
     def end(self, trial: Trial) -> None:
         """Log the result of a trial, which is then never repeated."""

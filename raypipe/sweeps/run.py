@@ -41,11 +41,12 @@ from raypipe.storage.sweeps import (
     TrialRecord,
     load_sweep,
 )
+from raypipe.sweeps.follow_objective import FOLLOWS
 from raypipe.sweeps.objective import Goals, Objective, reports_of_trial
-from raypipe.sweeps.objectives import objective_of
+from raypipe.sweeps.rating_objective import RATINGS
 from raypipe.sweeps.record import Record
 from raypipe.sweeps.search import Ask, plan_search
-from raypipe.sweeps.space import Dimension, Settings, parse_space
+from raypipe.sweeps.space import Dimension, parse_space
 from raypipe.sweeps.trials import (
     STATES,
     Goal,
@@ -148,12 +149,14 @@ def check_sweep(config: RunConfig) -> Checked:
     """Check a sweep before the data is read.
 
     Raises:
-        ConfigError: the search space is empty or invalid, or Ray is disabled.
+        ConfigError: the search space is empty or invalid, there is no input, or Ray is disabled.
     """
     if config.cluster == "none":
         raise ConfigError("cluster: found none, but a sweep runs on Ray Tune; set cluster: local")
     space = parse_space(config.sweep)
-    objective = objective_of(config)
+    if config.input.place is None:
+        raise ConfigError("input: found no data; set input.follows or input.ratings")
+    objective: Objective = FOLLOWS if config.input.kind == "follows" else RATINGS
     goals = objective.goals(config)
     objective.check_space(config, space)
     has = partial(objective.has, config)
@@ -205,25 +208,6 @@ def _lock(folder: Path) -> FileLock:
     return lock
 
 
-class _Both:
-    """Writes each event to the record first, then passes it to the watcher."""
-
-    def __init__(self, record: Record, watch: Watch) -> None:
-        self._record, self._watch = record, watch
-
-    def begin(self, number: int, settings: Settings) -> None:
-        if number not in self._record.began:
-            self._record.begin(number, settings)
-        self._watch.begin(number, settings)
-
-    def report(self, number: int, report: Report) -> None:
-        self._watch.report(number, report)
-
-    def end(self, trial: Trial) -> None:
-        self._record.end(trial)
-        self._watch.end(trial)
-
-
 def _try(
     config: RunConfig,
     checked: Checked,
@@ -256,7 +240,7 @@ def _try(
         )
         watched = watch_trials(checked.goals.picks, checked.trials, record.ended.values())
         with stages.stage("trials"), watched as watch:
-            run_trials(plan, data, folder / "tune", _Both(record, watch))
+            run_trials(plan, data, folder / "tune", record, watch)
 
 
 def _best(trials: list[Trial], goal: Goal) -> Trial:

@@ -18,7 +18,7 @@ from raypipe.evaluation.metric_choice import choose_metrics
 from raypipe.evaluation.metric_spec import MetricSpec
 from raypipe.evaluation.plots import figure_of
 from raypipe.storage.evaluations import RESULT, EvaluationResult, load_result
-from raypipe.sweeps.follow_objective import goals
+from raypipe.sweeps.follow_objective import FOLLOWS
 
 OWN = """
 import numpy as np
@@ -89,9 +89,9 @@ def test_evaluate_registered_metric_is_in_table_json_parquet_and_picture(registe
 
 
 def test_sweep_objective_may_be_a_registered_metric(registered):
-    assert goals(load_config(None, {"sweep.objective": "toy@10"})).picks.metric == "toy@10"
+    assert FOLLOWS.goals(load_config(None, {"sweep.objective": "toy@10"})).picks.metric == "toy@10"
     with pytest.raises(ConfigError, match=r"hit_rate, toy, lengths those of evaluation\.k"):
-        goals(load_config(None, {"sweep.objective": "nothing@10"}))
+        FOLLOWS.goals(load_config(None, {"sweep.objective": "nothing@10"}))
 
 
 def test_help_and_errors_list_a_registered_metric(registered):
@@ -124,9 +124,9 @@ def test_evaluate_own_metric_by_module_and_name(demo):
 def test_sweep_objective_may_be_a_metric_of_ones_own():
     Path("my_objective.py").write_text(OWN)
     config = load_config(None, {"sweep.objective": "my_objective:first_hit@20"})
-    assert goals(config).picks.metric == "my_objective:first_hit@20"
+    assert FOLLOWS.goals(config).picks.metric == "my_objective:first_hit@20"
     with pytest.raises(ConfigError, match="neither more nor less my_objective:length makes"):
-        goals(load_config(None, {"sweep.objective": "my_objective:length@20"}))
+        FOLLOWS.goals(load_config(None, {"sweep.objective": "my_objective:length@20"}))
 
 
 @pytest.mark.parametrize(

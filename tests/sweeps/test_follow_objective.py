@@ -15,7 +15,7 @@ from raypipe.errors import ConfigError, TooLargeError
 from raypipe.evaluation.measuring import measure
 from raypipe.recommend.models.algorithms import train
 from raypipe.recommend.models.svd import rmse
-from raypipe.sweeps.follow_objective import FOLLOWS, goals
+from raypipe.sweeps.follow_objective import FOLLOWS
 from raypipe.sweeps.run import check_sweep
 from raypipe.sweeps.trials import Goal
 
@@ -69,11 +69,15 @@ def pairs(rows):
     [(None, "ndcg@5"), ("recall@3", "recall@3"), ("map@5", "map@5"), ("hit_rate@3", "hit_rate@3")],
 )
 def test_more_of_what_is_asked_for(objective, metric):
-    assert goals(config_of(**{"sweep.objective": objective})) == (Goal(metric, True), None, None)
+    assert FOLLOWS.goals(config_of(**{"sweep.objective": objective})) == (
+        Goal(metric, True),
+        None,
+        None,
+    )
 
 
 def test_rmse_is_shown_and_does_not_pick():
-    found = goals(config_of(**{"sweep.objective": "rmse"}))
+    found = FOLLOWS.goals(config_of(**{"sweep.objective": "rmse"}))
     assert found[:2] == (Goal("ndcg@5", more=True), Goal("rmse", more=False))
     assert found.warning.startswith("sweep.objective: rmse does not tell good lists")
     assert "ndcg@5 picks" in found.warning
@@ -152,7 +156,7 @@ def test_rmse_is_shown_and_does_not_pick():
         ),
         (
             {"sources.factors": {"algorithm": "TruncatedSVD"}, "sweep.scheduler": "asha"},
-            "sweep.scheduler: asha needs epochs to stop at, which a trial of TruncatedSVD has not",
+            "sweep.scheduler: asha needs epochs, which TruncatedSVD has not",
         ),
         (
             {
@@ -160,7 +164,7 @@ def test_rmse_is_shown_and_does_not_pick():
                 "sweep.space": {"sources.factors.algorithm": {"choice": ["BPR", "none"]}},
                 "sweep.scheduler": "asha",
             },
-            "which a trial of BPR or similar has not; set scheduler: none",
+            "which BPR or similar has not; set scheduler: none",
         ),
         ({"input.follows": None}, "input: found no data; set input.follows or input.ratings"),
     ],
