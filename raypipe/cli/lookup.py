@@ -146,8 +146,8 @@ def stats(
     json: Json = False,
 ) -> None:
     """Show statistics of the published graph, and draw its degree distribution."""
-    from raypipe.cli.output.runs import print_statistics
-    from raypipe.cli.output.terminal import print_json
+    from raypipe.cli.output.report import print_result
+    from raypipe.serving.reports.lists import statistics_report
     from raypipe.storage.runs.store import RunStore
 
     published = RunStore(runs_dir).current()
@@ -166,14 +166,10 @@ def stats(
             write_degrees(graph, degrees)
         if triangles:
             statistics |= triangle_statistics(graph)
-    if json:
-        print_json(statistics)
-        return
-    print_statistics(statistics, f"run {published.id}")
-    if png:
-        typer.echo(f"picture: {png}")
-    if degrees:
-        typer.echo(f"degrees: {degrees}")
+    print_result(statistics, statistics_report(statistics, f"run {published.id}"), json)
+    for what, file in (("picture", png), ("degrees", degrees)):
+        if file and not json:
+            typer.echo(f"{what}: {file}")
 
 
 def _look_up(account: str, feedback: str | None, runs_dir: Path) -> Lookup:
@@ -184,11 +180,8 @@ def _look_up(account: str, feedback: str | None, runs_dir: Path) -> Lookup:
 
 
 def _print_list(rows: Sequence[Recommendation | Neighbour], lookup: Lookup, json: bool) -> None:
-    from raypipe.cli.output.runs import print_rows
-    from raypipe.cli.output.terminal import print_json
+    from raypipe.cli.output.report import print_result
+    from raypipe.serving.reports.lists import list_report
 
-    values = [row.to_json() for row in rows]
-    if json:
-        print_json(values)
-    else:
-        print_rows(values, f"{lookup.account}, run {lookup.run.id}")
+    title = f"{lookup.account}, run {lookup.run.id}"
+    print_result([row.to_json() for row in rows], list_report(rows, title), json)

@@ -54,25 +54,25 @@ def run(
     resolved = resolve(config, follows, settings)
     day = (date or datetime.datetime.now()).date().isoformat()
 
-    from raypipe.cli.output.terminal import Bars, print_json
+    from raypipe.cli.output.terminal import Bars
 
     with Bars() as bars:
         bars.stage("import")  # takes seconds on a cold disk: say so first
-        from raypipe.cli.output.runs import print_nothing_to_do, print_run
+        from raypipe.cli.output.report import print_result
         from raypipe.compute.compilation import compilations_reported
         from raypipe.pipeline.run import run_night
+        from raypipe.serving.reports.runs import run_report
         from raypipe.storage.runs.store import RunStore
 
         store = RunStore(runs_dir)
         with compilations_reported(bars):
             outcome = run_night(resolved, store, day, bars)
-    if json:
-        print_json({"new": outcome.new, **outcome.run.manifest.model_dump(mode="json")})
-    else:
-        print_run(outcome.run)
-        if not outcome.new:
-            print_nothing_to_do(outcome.run, store.current_id())
-        _print_next_steps(outcome.run, resolved, runs_dir, time.monotonic() - started)
+    made = outcome.run
+    published = made.id if outcome.new else store.current_id()
+    report = run_report(made.manifest, str(made.path), outcome.new, published)
+    print_result({"new": outcome.new, **made.manifest.model_dump(mode="json")}, report, json)
+    if not json:
+        _print_next_steps(made, resolved, runs_dir, time.monotonic() - started)
 
 
 def _print_next_steps(run: Run, config: RunConfig, runs_dir: Path, seconds: float) -> None:

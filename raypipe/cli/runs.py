@@ -49,21 +49,19 @@ def runs_show(
     json: Json = False,
 ) -> None:
     """Show a run: counts, seconds and memory by stage, engines."""
-    from raypipe.cli.output.runs import print_run
-    from raypipe.cli.output.terminal import print_json
+    from raypipe.cli.output.report import print_result
     from raypipe.errors import RunError
+    from raypipe.serving.reports.runs import run_report
     from raypipe.storage.runs.store import RunStore
 
     store = RunStore(runs_dir)
     run = store.get(run_id) if run_id else store.current()
     if verify and (problems := store.verify(run)):
         raise RunError(f"run {run.id}: {'; '.join(problems)}; go back: raypipe runs rollback")
-    if json:
-        print_json(run.manifest.model_dump(mode="json"))
-    else:
-        print_run(run)
-        if verify:
-            typer.echo(f"verified: {len(run.manifest.files)} files match their SHA-256")
+    values = run.manifest.model_dump(mode="json")
+    print_result(values, run_report(run.manifest, str(run.path)), json)
+    if verify and not json:
+        typer.echo(f"verified: {len(run.manifest.files)} files match their SHA-256")
 
 
 @runs_app.command("rollback", epilog="Example: raypipe runs rollback")

@@ -12,93 +12,37 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from raypipe.config.data import (
-        AudienceConfig,
-        CustomFilterConfig,
-        FiltersConfig,
-        InputConfig,
-    )
-    from raypipe.config.feedback import NegativeFeedbackConfig
-    from raypipe.config.load import (
-        check_section,
-        load_config,
-        parse_setting,
-        to_yaml,
-        with_settings,
-    )
-    from raypipe.config.quality import (
-        AshaConfig,
-        EvaluationConfig,
-        ResourcesConfig,
-        SegmentsConfig,
-        SweepConfig,
-    )
-    from raypipe.config.run import RunConfig
-    from raypipe.config.section import Place, Section
-    from raypipe.config.sources import (
-        NO_MODEL,
-        CustomSourceConfig,
-        SimilarConfig,
-        SourceConfig,
-        SourcesConfig,
-        TwoStepConfig,
-    )
+    from raypipe.config.data import AudienceConfig as AudienceConfig
+    from raypipe.config.data import CustomFilterConfig as CustomFilterConfig
+    from raypipe.config.data import FiltersConfig as FiltersConfig
+    from raypipe.config.data import InputConfig as InputConfig
+    from raypipe.config.feedback import NegativeFeedbackConfig as NegativeFeedbackConfig
+    from raypipe.config.load import check_section as check_section
+    from raypipe.config.load import load_config as load_config
+    from raypipe.config.load import parse_setting as parse_setting
+    from raypipe.config.load import to_yaml as to_yaml
+    from raypipe.config.load import with_settings as with_settings
+    from raypipe.config.quality import AshaConfig as AshaConfig
+    from raypipe.config.quality import EvaluationConfig as EvaluationConfig
+    from raypipe.config.quality import ResourcesConfig as ResourcesConfig
+    from raypipe.config.quality import SegmentsConfig as SegmentsConfig
+    from raypipe.config.quality import SweepConfig as SweepConfig
+    from raypipe.config.run import RunConfig as RunConfig
+    from raypipe.config.section import Place as Place
+    from raypipe.config.section import Section as Section
+    from raypipe.config.sources import NO_MODEL as NO_MODEL
+    from raypipe.config.sources import CustomSourceConfig as CustomSourceConfig
+    from raypipe.config.sources import SimilarConfig as SimilarConfig
+    from raypipe.config.sources import SourceConfig as SourceConfig
+    from raypipe.config.sources import SourcesConfig as SourcesConfig
+    from raypipe.config.sources import TwoStepConfig as TwoStepConfig
 
-__all__ = [
-    "NO_MODEL",
-    "AshaConfig",
-    "AudienceConfig",
-    "CustomFilterConfig",
-    "CustomSourceConfig",
-    "EvaluationConfig",
-    "FiltersConfig",
-    "InputConfig",
-    "NegativeFeedbackConfig",
-    "Place",
-    "ResourcesConfig",
-    "RunConfig",
-    "Section",
-    "SegmentsConfig",
-    "SimilarConfig",
-    "SourceConfig",
-    "SourcesConfig",
-    "SweepConfig",
-    "TwoStepConfig",
-    "check_section",
-    "load_config",
-    "parse_setting",
-    "to_yaml",
-    "with_settings",
-]
-
-_MODULES = {
-    "data": ("AudienceConfig", "CustomFilterConfig", "FiltersConfig", "InputConfig"),
-    "feedback": ("NegativeFeedbackConfig",),
-    "load": ("check_section", "load_config", "parse_setting", "to_yaml", "with_settings"),
-    "quality": (
-        "AshaConfig",
-        "EvaluationConfig",
-        "ResourcesConfig",
-        "SegmentsConfig",
-        "SweepConfig",
-    ),
-    "run": ("RunConfig",),
-    "section": ("Place", "Section"),
-    "sources": (
-        "NO_MODEL",
-        "CustomSourceConfig",
-        "SimilarConfig",
-        "SourceConfig",
-        "SourcesConfig",
-        "TwoStepConfig",
-    ),
-}
+_SECTIONS = ("section", "data", "sources", "feedback", "quality", "run", "load")
 
 
 def __getattr__(name: str) -> Any:
-    for module, names in _MODULES.items():
-        if name in names:
-            found = getattr(importlib.import_module(f"{__name__}.{module}"), name)
-            globals()[name] = found
-            return found
+    for module in () if name.startswith("_") else _SECTIONS:
+        section = importlib.import_module(f"{__name__}.{module}")
+        if hasattr(section, name):
+            return getattr(section, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
-from raypipe.config.section import Section, as_written, at_most_9_places
+from raypipe.config.section import Decimal, Section, as_written
 
 
 class BlendConfig(Section):
@@ -23,7 +23,7 @@ class BlendConfig(Section):
     candidates_per_source: int = Field(
         50, ge=1, le=1000, description="Number of candidates taken from each source."
     )
-    max_share_per_source: float = Field(
+    max_share_per_source: Decimal = Field(
         1.0,
         gt=0,
         le=1,
@@ -40,11 +40,6 @@ class BlendConfig(Section):
     def most_fraction(self) -> tuple[int, int]:
         """The maximum share as written, as an exact (numerator, denominator)."""
         return as_written(self.max_share_per_source)
-
-    @field_validator("max_share_per_source")
-    @classmethod
-    def _short_enough_to_be_exact(cls, value: float) -> float:
-        return at_most_9_places(value)
 
 
 class RecommendationsConfig(Section):

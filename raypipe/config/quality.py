@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ByteSize, Field, field_validator, model_validator
 
-from raypipe.config.section import Place, Section, as_written, at_most_9_places
+from raypipe.config.section import Decimal, Place, Section, as_written
 
 
 class SegmentsConfig(Section):
@@ -30,7 +30,7 @@ class EvaluationConfig(Section):
         description="What is held out. share: a share of each account's follows. time: the newest "
         "of all follows. file: the follows in evaluation.test.",
     )
-    share: float = Field(
+    share: Decimal = Field(
         0.2,
         gt=0,
         lt=1,
@@ -85,11 +85,6 @@ class EvaluationConfig(Section):
     def share_fraction(self) -> tuple[int, int]:
         """The share as written, as an exact (numerator, denominator)."""
         return as_written(self.share)
-
-    @field_validator("share")
-    @classmethod
-    def _short_enough_to_be_exact(cls, value: float) -> float:
-        return at_most_9_places(value)
 
     @field_validator("k")
     @classmethod

@@ -16,12 +16,6 @@ SPEED_ONLY: dict[str, JsonValue] = {"speed_only": True}
 Place = Annotated[str, AfterValidator(os.path.normpath)]
 
 
-class Section(BaseModel):
-    """Base of all sections: frozen, and unknown keys are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
 def as_written(value: float) -> tuple[int, int]:
     """A decimal as an exact (numerator, denominator).
 
@@ -42,3 +36,13 @@ def at_most_9_places(value: float) -> float:
     if as_written(value)[1] > 10**9:
         raise ValueError("at most 9 decimal places")
     return value
+
+
+#: A number that is used exactly as written.
+Decimal = Annotated[float, AfterValidator(at_most_9_places)]
+
+
+class Section(BaseModel):
+    """Base of all sections: frozen, and unknown keys are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ConfigDict, Field, field_validator, model_validator
+from pydantic import ConfigDict, Field, model_validator
 
-from raypipe.config.section import Section, as_written, at_most_9_places
+from raypipe.config.section import Decimal, Section, as_written
 from raypipe.config.user_code import SPEC
 
 #: Names that lists have which are not of one source.
@@ -66,7 +66,7 @@ class SimilarConfig(SourceConfig):
     neighbours: int = Field(
         10, ge=1, le=1000, description="Maximum number of neighbours per account."
     )
-    threshold: float = Field(
+    threshold: Decimal = Field(
         0.1, ge=0, lt=1, description="Neighbours have a Tanimoto similarity above this."
     )
     min_follows: int = Field(
@@ -84,11 +84,6 @@ class SimilarConfig(SourceConfig):
     def threshold_fraction(self) -> tuple[int, int]:
         """The threshold as written, as an exact (numerator, denominator)."""
         return as_written(self.threshold)
-
-    @field_validator("threshold")
-    @classmethod
-    def _short_enough_to_be_exact(cls, value: float) -> float:
-        return at_most_9_places(value)
 
 
 #: Value of ``algorithm`` that trains no model.

@@ -9,7 +9,6 @@ import datetime
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -48,9 +47,6 @@ from raypipe.storage.ratings import (
 )
 from raypipe.storage.records import StageRecord
 
-if TYPE_CHECKING:
-    import pandas as pd
-
 Shard = tuple[str, int]  # name of an algorithm, and number of a fold from 0
 
 _SCHEMA = pa.schema(
@@ -83,10 +79,6 @@ class RatingEvaluation:
             for fold in record.folds
         ]
         return pa.Table.from_pylist(rows, _SCHEMA)
-
-    def to_pandas(self) -> pd.DataFrame:
-        """One row for each algorithm and fold."""
-        return self.result.to_pandas()
 
 
 @dataclass(frozen=True)

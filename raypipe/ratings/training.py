@@ -50,7 +50,7 @@ def estimate_fold(
     """
     started = time.perf_counter()
     if isinstance(parameters, SVD):
-        estimate = _fit_svd(parameters, fold.training, seed)
+        estimate = next(svd_by_epoch(parameters, fold.training, seed, [parameters.n_epochs]))
     else:
         estimate = _fit_surprise(parameters, fold.training, scale, seed)
     fitted = time.perf_counter()
@@ -120,10 +120,6 @@ def _svd_estimate(state: SvdState, start: float, unknown: float | None) -> Estim
         return found if unknown is None else np.where((users < 0) | (items < 0), unknown, found)
 
     return estimate
-
-
-def _fit_svd(parameters: SVD, training: Training, seed: int) -> Estimate:
-    return next(svd_by_epoch(parameters, training, seed, [parameters.n_epochs]))
 
 
 def _fit_surprise(

@@ -174,9 +174,9 @@ def _context_of(run: Run, graph: FollowGraph, config: RunConfig, code: int) -> S
     ranker = run.path / "ranker.json"
     model = load_model(run.path / "model") if is_folder(run.path / "model") else None
     exclusions = Exclusions(
-        Adjacency(*load_rows(run, "excluded", graph.accounts)),
+        Adjacency(*load_rows(run, "excluded")),
         load_reasons(run),
-        load_globally_excluded(run, graph.accounts),
+        load_globally_excluded(run),
     )
     inputs = NightInputs(
         graph,

@@ -75,7 +75,7 @@ def recommend_newcomer(
         )
     followees = Adjacency(np.array([0, len(known)]), known)
     excluded = np.concatenate([graph.codes([*lookup.rejected]), _excluded(run, graph, own)])
-    never = load_globally_excluded(run, graph.accounts)
+    never = load_globally_excluded(run)
     sources = [*sources_of(load_config(run.path / "config.yaml"))]
     lists = _lists(run, graph, followees, np.concatenate([[own], excluded]), never, limit)
     excluded = np.unique(excluded[excluded >= 0]).astype(np.int32)
@@ -136,4 +136,4 @@ def _excluded(run: Run, graph: FollowGraph, own: int) -> np.ndarray:
     """Account indices that the run excludes for an account; none for an unknown account (-1)."""
     if own < 0:
         return np.empty(0, int)
-    return Adjacency(*load_rows(run, "excluded", graph.accounts)).row(own)
+    return Adjacency(*load_rows(run, "excluded")).row(own)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal, TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -66,30 +66,18 @@ class Versioned(Contract):
             tree = json.loads(data)
         except ValueError:
             raise ValueError("it is not JSON") from None
-        if problem := version_problem(tree):
-            raise ValueError(problem)
+        expected = f"expected {SCHEMA_VERSION}"
+        if not isinstance(tree, dict):
+            found = type(tree).__name__
+            raise ValueError(f"found {found}, expected an object with schema_version")
+        version = tree.get("schema_version")
+        if version is None:
+            raise ValueError(f"found no schema_version, {expected}")
+        if version != SCHEMA_VERSION or isinstance(version, bool):
+            raise ValueError(f"found schema_version {version!r}, {expected}")
         try:
             return cls.model_validate_json(data)
         except ValidationError as error:
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
             raise ValueError(f"{place}: {first['msg']}") from None
-
-
-def version_problem(tree: Any) -> str | None:
-    """What is wrong with the schema version of some JSON values; None where it is the current one.
-
-    Example:
-        >>> version_problem({"schema_version": 2})
-        'found schema_version 2, expected 1'
-    """
-    if not isinstance(tree, dict):
-        return (
-            f"found {type(tree).__name__}, expected an object with schema_version {SCHEMA_VERSION}"
-        )
-    if "schema_version" not in tree:
-        return f"found no schema_version, expected {SCHEMA_VERSION}"
-    version = tree["schema_version"]
-    if version != SCHEMA_VERSION or isinstance(version, bool):
-        return f"found schema_version {version!r}, expected {SCHEMA_VERSION}"
-    return None

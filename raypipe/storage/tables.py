@@ -30,6 +30,7 @@ from raypipe.storage.intake.blocks import (
     quarantine_table,
     unreadable,
 )
+from raypipe.storage.intake.columns import find_columns
 from raypipe.storage.intake.csv_blocks import CsvFile, compression
 from raypipe.storage.intake.formats import format_by_ending
 from raypipe.storage.intake.parquet_blocks import ParquetFormat
@@ -193,24 +194,15 @@ def _delimiter(path: Path) -> str:
 
 def _choose(file: InputFile, columns: Sequence[TableColumn], cure: str) -> tuple[Column, ...]:
     """Those of the columns that the file has, where they are in it."""
-    missing = [c.name for c in columns if c.required and c.name not in file.names]
-    if missing:
-        found = ", ".join(file.names[:8])
-        raise InputError(f"{file.path}: no column {', '.join(missing)}; found {found}; {cure}")
-    chosen = []
-    for column in columns:
-        if column.name not in file.names:
-            continue
-        if (count := file.names.count(column.name)) > 1:
-            raise InputError(
-                f"{file.path}: column {column.name} is there {count} times; expected once: "
-                "rename or remove the others"
-            )
-        position = file.names.index(column.name)
+    here = [column for column in columns if column.required or column.name in file.names]
+    positions = find_columns(file, [column.name for column in here], cure)
+    for column, position in zip(here, positions, strict=True):
         kind = file.types[position]
         if not _HOLDS[column.kind](kind):
             raise InputError(
                 f"{file.path}: column {column.name} is {kind}, expected {_EXPECTED[column.kind]}"
             )
-        chosen.append(Column(column.name, position, column.name, pa.large_string()))
-    return tuple(chosen)
+    return tuple(
+        Column(column.name, position, column.name, pa.large_string())
+        for column, position in zip(here, positions, strict=True)
+    )

@@ -13,8 +13,8 @@ few seconds.
 from __future__ import annotations
 
 import json
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from raypipe.errors import RunError
@@ -33,7 +33,7 @@ from raypipe.sweeps.trials import Report, Trial
 NAME = "record.jsonl"
 
 
-class Record:
+class Record(AbstractContextManager["Record"]):
     """The event log of a sweep, open for more events until the context ends. A :class:`Watch`.
 
     Attributes:
@@ -75,15 +75,7 @@ class Record:
                 f"{self._path}: is damaged; move the folder away, and start the sweep again"
             ) from None
 
-    def __enter__(self) -> Record:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *error: object) -> None:
         self._file.close()
 
     def begin(self, number: int, settings: Settings) -> None:

@@ -84,7 +84,7 @@ def test_a_sweep_measures_what_evaluate_shows(place):
     config = configured(place)
     shown = evaluate_ratings(config).result.algorithms[0]
     measured = measure(config, fold_ratings(random_ratings(), 3, config.seed))
-    assert {name: shown.measure(name) for name in measured} == measured
+    assert {name: getattr(shown, name) for name in measured} == measured
 
 
 def test_tasks_change_nothing(place, local_ray):

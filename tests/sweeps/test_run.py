@@ -71,7 +71,7 @@ def test_best_yaml_evaluates_to_the_figures_shown(place, local_ray, capsys):
     for seed, shown in ((0, facts.best.measures), (1, facts.measured_again)):
         config = load_config(found.folder / "best.yaml", {"cluster": "none", "seed": seed})
         (evaluated,) = evaluate_ratings(config).result.algorithms
-        assert {name: evaluated.measure(name) for name in ("rmse", "mae", "fcp")} == {
+        assert {name: getattr(evaluated, name) for name in ("rmse", "mae", "fcp")} == {
             name: shown[name] for name in ("rmse", "mae", "fcp")
         }
     rows = pq.read_table(found.folder / "trials.parquet").to_pylist()

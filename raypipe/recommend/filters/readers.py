@@ -216,7 +216,7 @@ def _gone_follows(run: Run, graph: FollowGraph) -> Adjacency:
     earlier = load_graph(run.path / "graph")
     code_of = graph.codes(earlier.ids).astype(np.int32)
     every = np.arange(graph.accounts, dtype=np.int32)
-    previously_followed = Adjacency(*load_rows(run, "previously_followed", earlier.accounts))
+    previously_followed = Adjacency(*load_rows(run, "previously_followed"))
     gone = []
     for side in (earlier.followees, previously_followed):
         for start in range(0, len(side.codes), _BLOCK):

@@ -9,11 +9,15 @@ from raypipe.storage.records import FactorRecord, SimilarityRecord
 from raypipe.storage.runs.manifest import Manifest
 
 
-def run_report(manifest: Manifest, folder: str) -> Report:
+def run_report(
+    manifest: Manifest, folder: str, new: bool = True, published: str | None = None
+) -> Report:
     """What a run read, made and took.
 
     Args:
-        folder: where it is.
+        folder: folder of the run.
+        new: False if the run existed before.
+        published: id of the published run, if the run existed before.
     """
     counts, rows, engines = manifest.counts, manifest.counts.rows, manifest.engines
     recommended = counts.recommendations
@@ -47,7 +51,16 @@ def run_report(manifest: Manifest, folder: str) -> Report:
         *factor_report(manifest.factors),
         *(Line(line) for line in where if line),
         Line(f"result: {folder}"),
+        *(() if new else _nothing_to_do(manifest.run, published)),
     )
+
+
+def _nothing_to_do(run: str, published: str | None) -> Report:
+    said = "nothing to do: this input has been run with this config and date before"
+    if published == run:
+        return (Line(said),)
+    again = f"published is {published}; to publish this one again: raypipe runs rollback {run}"
+    return Line(said), Line(again)
 
 
 def similarity_report(record: SimilarityRecord) -> Report:

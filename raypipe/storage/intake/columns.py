@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 
 import pyarrow as pa
@@ -59,7 +59,7 @@ def _positions(file: InputFile, config: InputConfig) -> dict[str, int]:
             name: position if label == name else label
             for position, (name, label) in enumerate(labels.items())
         }
-    at = dict(zip(labels, _find(file, labels.values(), key, config), strict=True))
+    at = dict(zip(labels, find_columns(file, labels.values(), file.cure(key)), strict=True))
     for first, second in combinations(at, 2):
         if at[first] == at[second]:
             raise ConfigError(
@@ -77,7 +77,7 @@ def _positions(file: InputFile, config: InputConfig) -> dict[str, int]:
                 f"expected {expected} as {name}; write it as {cure}"
             )
     if config.kind == "follows" and config.columns.timestamp is not None:
-        (at[TIMESTAMP],) = _find(file, [config.columns.timestamp], "columns", config)
+        (at[TIMESTAMP],) = find_columns(file, [config.columns.timestamp], file.cure("columns"))
     carry = config.carry
     if carry == "all":
         carry = [name for i, name in enumerate(file.names) if i not in at.values()]
@@ -87,7 +87,7 @@ def _positions(file: InputFile, config: InputConfig) -> dict[str, int]:
                 f"input.carry: {name} is what a column of input.columns is called in the frame; "
                 "expected other columns"
             )
-    return at | dict(zip(carry, _find(file, carry, "carry", config), strict=True))
+    return at | dict(zip(carry, find_columns(file, carry, file.cure("carry")), strict=True))
 
 
 def _labels(config: InputConfig) -> tuple[str, dict[str, str | int]]:
@@ -99,17 +99,21 @@ def _labels(config: InputConfig) -> tuple[str, dict[str, str | int]]:
     return "rating_columns", labels if time is None else {**labels, TIMESTAMP: time}
 
 
-def _find(file: InputFile, wanted: Iterable[str | int], key: str, config: InputConfig) -> list[int]:
-    """The position of each wanted column, given by name or by position."""
-    wanted = list(wanted)
+def find_columns(file: InputFile, wanted: Collection[str | int], cure: str) -> list[int]:
+    """The position of each wanted column, given by name or by position.
+
+    Args:
+        cure: how to fix a missing column, for the error.
+
+    Raises:
+        InputError: a column is missing, or is there twice.
+    """
     known: dict[str | int, int] = {position: position for position in range(len(file.names))}
     known |= {name: position for position, name in enumerate(file.names)}
     missing = [str(name) for name in wanted if name not in known]
     if missing:
         found = ", ".join(file.names)
-        raise InputError(
-            f"{file.path}: no column {', '.join(missing)}; found {found}; {file.cure(key)}"
-        )
+        raise InputError(f"{file.path}: no column {', '.join(missing)}; found {found}; {cure}")
     for name in wanted:
         label = file.names[known[name]]
         count = file.names.count(label)

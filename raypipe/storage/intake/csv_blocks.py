@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import BinaryIO
 
@@ -125,7 +125,40 @@ class CsvFormat:
             InputError: there is no first row, or it is not text of UTF-8.
             MissingInputError: the file cannot be read.
         """
-        return open_csv(path, size, csv_dialect(config), config.header)
+        dialect = csv_dialect(config)
+        line, start, stop = _first_line(path, dialect.comment)
+        if line is None:
+            raise InputError(
+                f"{path}: found no row; expected {'a header and ' if config.header else ''}rows"
+            )
+        if line.startswith(UTF_16):
+            raise InputError(
+                f"{path}: is UTF-16; expected UTF-8: iconv -f UTF-16 -t UTF-8 converts it"
+            )
+        if b"\0" in line:
+            raise InputError(f"{path}: is binary, not text; expected CSV in UTF-8, or Parquet")
+        values = split_values(line, dialect.delimiter)
+        if values is None:
+            raise InputError(
+                f"{path}: {OPEN_QUOTE} in the first row, which names the columns; fix it"
+            )
+        names = tuple(map(str, range(len(values))))
+        if config.header:
+            try:
+                names = tuple(value.decode("utf-8") for value in values)
+            except UnicodeDecodeError:
+                raise InputError(
+                    f"{path}: the header is not UTF-8; expected CSV in UTF-8, or Parquet"
+                ) from None
+        return CsvFile(
+            path=path,
+            size=size,
+            names=names,
+            types=(pa.large_string(),) * len(names),
+            header=config.header,
+            start=stop if config.header else start,
+            dialect=dialect,
+        )
 
     def cut(self, file: CsvFile, columns: Sequence[Column], block_bytes: int) -> list[CsvBlock]:
         """Cut a plain file at line ends into blocks of about ``block_bytes``.
@@ -175,42 +208,6 @@ def csv_dialect(config: InputConfig) -> Dialect:
     return Dialect(config.delimiter, config.comment)
 
 
-def open_csv(path: str, size: int, dialect: Dialect, header: bool) -> CsvFile:
-    """Read the first row of a CSV file; the file is opened once.
-
-    Raises:
-        InputError: there is no first row, or it is not text of UTF-8.
-        MissingInputError: the file cannot be read.
-    """
-    line, start, stop = _first_line(path, dialect.comment)
-    if line is None:
-        raise InputError(f"{path}: found no row; expected {'a header and ' if header else ''}rows")
-    if line.startswith(UTF_16):
-        raise InputError(f"{path}: is UTF-16; expected UTF-8: iconv -f UTF-16 -t UTF-8 converts it")
-    if b"\0" in line:
-        raise InputError(f"{path}: is binary, not text; expected CSV in UTF-8, or Parquet")
-    values = split_values(line, dialect.delimiter)
-    if values is None:
-        raise InputError(f"{path}: {OPEN_QUOTE} in the first row, which names the columns; fix it")
-    names = tuple(map(str, range(len(values))))
-    if header:
-        try:
-            names = tuple(value.decode("utf-8") for value in values)
-        except UnicodeDecodeError:
-            raise InputError(
-                f"{path}: the header is not UTF-8; expected CSV in UTF-8, or Parquet"
-            ) from None
-    return CsvFile(
-        path=path,
-        size=size,
-        names=names,
-        types=(pa.large_string(),) * len(names),
-        header=header,
-        start=stop if header else start,
-        dialect=dialect,
-    )
-
-
 def parse_text(
     text: bytes, dialect: Dialect, width: int, columns: Sequence[Column]
 ) -> tuple[pa.Table, list[Reason], int]:
@@ -239,9 +236,11 @@ def parse_text(
     if text.startswith(BOM):
         text = b"\n" + text  # Arrow would take it for the mark at the start of a file
     broken: list[Reason] = []
+    raw = None
     # An open quote would let Arrow read on over line ends, and nothing might show it.
-    clean = closes_quotes(text, dialect.delimiter)
-    raw = _try_arrow(text, dialect, width, columns) if clean else None
+    if closes_quotes(text, dialect.delimiter):
+        with suppress(pa.ArrowInvalid):  # a line is broken
+            raw = _arrow_csv(text, dialect, width, columns, PARSE_BYTES)
     if raw is None:
         text, broken, longest = without_broken(text, dialect.delimiter, width)
         raw = _arrow_csv(text, dialect, width, columns, max(PARSE_BYTES, longest))
@@ -257,16 +256,6 @@ def parse_text(
 def compression(path: str) -> str | None:
     """How a file is compressed, by the end of its name."""
     return next((kind for end, kind in COMPRESSIONS.items() if path.lower().endswith(end)), None)
-
-
-def _try_arrow(
-    text: bytes, dialect: Dialect, width: int, columns: Sequence[Column]
-) -> list[pa.ChunkedArray] | None:
-    """The raw columns; None where a line is broken."""
-    try:
-        return _arrow_csv(text, dialect, width, columns, PARSE_BYTES)
-    except pa.ArrowInvalid:
-        return None
 
 
 def _arrow_csv(

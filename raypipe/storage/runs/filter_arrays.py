@@ -63,29 +63,18 @@ def save_filters(
             save_array(folder / FOLDER / f"{name}.npy", array, sync=False)
 
 
-def load_rows(run: Run, name: str, accounts: int) -> _Rows:
-    """(indptr, codes) of ``excluded`` or ``previously_followed`` of a run, memory-mapped.
-
-    Without rows if the run has no filter arrays.
-    """
-    if not is_folder(run.path / FOLDER):
-        return np.zeros(accounts + 1, np.int64), np.empty(0, np.int32)
+def load_rows(run: Run, name: str) -> _Rows:
+    """(indptr, codes) of ``excluded`` or ``previously_followed`` of a run, memory-mapped."""
     return _load(run, f"{name}_indptr"), _load(run, f"{name}_codes")
 
 
-def load_globally_excluded(run: Run, accounts: int) -> np.ndarray:
+def load_globally_excluded(run: Run) -> np.ndarray:
     """uint8[n], nonzero for accounts that are shown to nobody."""
-    return (
-        _load(run, "globally_excluded")
-        if is_folder(run.path / FOLDER)
-        else np.zeros(accounts, np.uint8)
-    )
+    return _load(run, "globally_excluded")
 
 
 def load_reasons(run: Run) -> np.ndarray:
     """uint8, the reason code of each pair in ``excluded``."""
-    if not is_folder(run.path / FOLDER):
-        return np.empty(0, np.uint8)
     return _load(run, "excluded_reasons")
 
 
@@ -122,7 +111,7 @@ def exclusions_in(run: Run, account: str, candidates: Collection[str]) -> dict[s
     except (OSError, pa.ArrowException) as error:
         raise RunError(f"run {run.id}: its graph cannot be read ({error}); run it again") from error
     globally_excluded = _load(run, "globally_excluded")
-    pairs = {} if row is None else _row(run, row, len(globally_excluded))
+    pairs = {} if row is None else _row(run, row)
     exclusions = {}
     for name, code in zip(names[1:], codes, strict=True):
         if code is not None:
@@ -150,13 +139,11 @@ def followees_in(run: Run, account: str) -> list[str]:
         raise RunError(f"run {run.id}: its graph cannot be read ({error}); run it again") from error
 
 
-def _row(run: Run, row: int, accounts: int) -> dict[int, tuple[int, int]]:
+def _row(run: Run, row: int) -> dict[int, tuple[int, int]]:
     """Candidate index to (reason, own reason), for one account."""
-    indptr, excluded = load_rows(run, "excluded", accounts)
+    indptr, excluded = load_rows(run, "excluded")
     pairs = slice(*indptr[row : row + 2])
-    own_file = run.path / FOLDER / "excluded_own.npy"
-    reasons = load_reasons(run)[pairs]
-    own = _load(run, "excluded_own")[pairs] if is_file(own_file) else np.zeros_like(reasons)
+    reasons, own = load_reasons(run)[pairs], _load(run, "excluded_own")[pairs]
     codes = zip(reasons.tolist(), own.tolist(), strict=True)
     return dict(zip(excluded[pairs].tolist(), codes, strict=True))
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from raypipe.cli import app
-from raypipe.cli.output.runs import print_run
+from raypipe.cli.output.report import print_report
 from raypipe.config import load_config
 from raypipe.config.feedback_url import store_url
 from raypipe.errors import ConfigError, FeedbackError, InputError, LeakError, MissingInputError
@@ -29,6 +29,7 @@ from raypipe.recommend.filters.readers import AccountIds, PairTable
 from raypipe.recommend.filters.registry import FILTERS
 from raypipe.recommend.ladder import FILL_UP, LEARNED_RANKER, RANK_FUSION
 from raypipe.recommend.shard import recommend_shard
+from raypipe.serving.reports.runs import run_report
 from raypipe.storage.feedback.store import FeedbackStore, Snapshot
 from raypipe.storage.records import LadderDecision, TierRecord
 from raypipe.storage.runs.parts import write_parts
@@ -187,7 +188,7 @@ def test_the_summary_of_a_run_says_what_is_filtered(capsys):
     rows = [*ROWS, ("a", "z"), ("e", "z"), ("x", "y")]
     write(rows)
     store = RunStore(Path("runs"))
-    print_run(run_night(config_for(), store, "2026-03-01").run)
+    print_report(run_report(run_night(config_for(), store, "2026-03-01").run.manifest, ""))
     assert "filters:" not in capsys.readouterr().out
     write([row for row in rows if row != ("a", "z")])
     Path("blocks.csv").write_text("accountId,candidateId\nz,d\n")
@@ -196,7 +197,7 @@ def test_the_summary_of_a_run_says_what_is_filtered(capsys):
     files = {"blocks": "blocks.csv", "opted_out": "out.csv", "bots": "bots.csv"}
     reject(("a", "b"), ("c", "a"), ("a", "nobody knows"))
     told = {f"filters__{key}": value for key, value in files.items()}
-    print_run(run_night(config_for(**told), store, "2026-03-02").run)
+    print_report(run_report(run_night(config_for(**told), store, "2026-03-02").run.manifest, ""))
     (line,) = [ln for ln in capsys.readouterr().out.splitlines() if ln.startswith("filters:")]
     assert line == (
         "filters: 2 rejected, 1 rejected of unknown accounts, 2 blocked, both ways counted, "
