@@ -1,18 +1,24 @@
-"""Features of an account and a candidate from the graph around both: follows back, shared accounts.
+"""Features of an account and a candidate: what the sources say, and the graph around both.
 
-They are counted from rows of followees alone, so their cost does not grow with the popularity of
-the candidates.
+What the two share is counted from rows of followees alone, so its cost does not grow with the
+popularity of the candidates.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from raypipe.kernels.arrays import Bytes, Flags, Indices, Integers, Offsets
+from raypipe.kernels.arrays import Bytes, Flags, Floats, Indices, Int, Integers
+from raypipe.kernels.candidate_union import CandidateUnion
 from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency
 
-#: The columns of :func:`count_shared`.
+#: Per source: the score of the candidate, its share of the best score for the account, its rank.
+OF_A_SOURCE = ("score", "relative", "rank")
+#: Of the account, and of the candidate: number of follows, number of followers, and the share of
+#: each that is returned.
+OF_AN_ACCOUNT = ("follows", "followers", "follows_returned", "followers_returned")
+#: Of both.
 SHARED = (
     "follows_you",
     "followed_by_followees",
@@ -20,20 +26,23 @@ SHARED = (
     "shared_followees",
     "followees_among_followers",
 )
-#: What the account has to do with another one, in `_count_shared`.
+#: What the account has to do with another one, in `_pair_features`.
 _FOLLOWEE, _FOLLOWER = 1, 2
 
 
-def count_shared(
+def pair_features(
     followees: Adjacency,
     followers: Adjacency,
+    returned: Indices,
     out: Flags,
     back: Flags,
     accounts: Integers,
-    indptr: Offsets,
-    codes: Indices,
-) -> Indices:
-    """int32[c, 5]: for each account a and each of its candidates c, in the order of SHARED:
+    union: CandidateUnion,
+) -> Floats:
+    """float64[features, c]: of each account a and each of its candidates c, one row per feature.
+
+    For each of the S sources OF_A_SOURCE; then OF_AN_ACCOUNT of a, and of c, where a share is 0 if
+    it is undefined; then SHARED:
 
         follows_you                1 if c follows a
         followed_by_followees      accounts that a follows and that follow c
@@ -46,67 +55,106 @@ def count_shared(
 
     Args:
         followees, followers: both sides of a graph of n accounts.
+        returned: int32[n], number of followees of every account that follow it back.
         out: bool[n], followees of a whose own followees are read; a candidate that is not ``out``
-            gets 0 in the last two columns.
+            gets 0 in the last two rows.
         back: bool[n], followers of a whose followees are read.
         accounts: int32[m].
-        indptr, codes: int64[m + 1] and int32[c], the candidates of each account, without repeats.
+        union: the candidates of these accounts.
 
     Example:
-        >>> followees = Adjacency(np.array([0, 1, 3, 4]), np.array([1, 0, 2, 1], dtype=np.int32))
-        >>> followers = Adjacency(np.array([0, 1, 3, 4]), np.array([1, 0, 2, 1], dtype=np.int32))
-        >>> shared = count_shared(followees, followers, np.ones(3, bool), np.ones(3, bool),
-        ...                       np.array([0]), np.array([0, 1]), np.array([2], dtype=np.int32))
-        >>> shared.tolist()
-        [[0, 1, 1, 1, 1]]
+        >>> rows = Adjacency(np.array([0, 1, 3, 4]), np.array([1, 0, 2, 1], dtype=np.int32))
+        >>> union = CandidateUnion(np.array([0, 1]), np.array([2], np.int32), np.array([[0.5]]),
+        ...                        np.array([[0]], np.int32), 50)
+        >>> returned, every = np.array([1, 2, 1], np.int32), np.ones(3, bool)
+        >>> pair_features(rows, rows, returned, every, every, np.array([0]), union)[:, 0].tolist()
+        [0.5, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0]
     """
-    return _count_shared(followees, followers, out, back, accounts, Adjacency(indptr, codes))
+    return _pair_features(followees, followers, returned, out, back, accounts, union)
 
 
 @kernel
-def _count_shared(
+def _pair_features(
     followees: Adjacency,
     followers: Adjacency,
+    returned: Indices,
     out: Flags,
     back: Flags,
     accounts: Integers,
-    candidates: Adjacency,
-) -> Indices:
-    indptr, codes = candidates
-    shared = np.zeros((len(codes), len(SHARED)), dtype=np.int32)
-    position = np.full(len(out), -1, dtype=np.int64)
+    union: CandidateUnion,
+) -> Floats:
+    indptr, codes, scores, ranks, _ = union
+    width = len(OF_A_SOURCE) * scores.shape[1]
+    values = np.zeros((width + 2 * len(OF_AN_ACCOUNT) + len(SHARED), len(codes)))
+    of_account, of_candidate = values[width : width + 4], values[width + 4 : width + 8]
+    shared = values[width + 8 :]
+    position = np.full(len(out), -1, dtype=np.int32)
     relation = np.zeros(len(out), dtype=np.uint8)
     for i in range(len(accounts)):
         start, stop = indptr[i], indptr[i + 1]
         if start == stop:
             continue
-        account = accounts[i]
+        account = np.int64(accounts[i])
         mine = followees.codes[followees.indptr[account] : followees.indptr[account + 1]]
         theirs = followers.codes[followers.indptr[account] : followers.indptr[account + 1]]
+        _fill_of_sources(scores[start:stop], ranks[start:stop], values[:, start:stop])
+        _fill_of_account(followees, followers, returned, account, of_account[:, start:stop])
         for at in range(start, stop):
             position[codes[at]] = at
         for code in mine:
             relation[code] |= _FOLLOWEE
         for code in theirs:
             relation[code] |= _FOLLOWER
-        _count_followed(followees, mine, out, position, shared[:, 1])
-        _count_followed(followees, theirs, back, position, shared[:, 2])
+        _count_followed(followees, mine, out, position, shared[1])
+        _count_followed(followees, theirs, back, position, shared[2])
         for at in range(start, stop):
-            candidate = codes[at]
+            candidate = np.int64(codes[at])
             position[candidate] = -1
-            shared[at, 0] = relation[candidate] >> 1
+            _fill_of_account(
+                followees, followers, returned, candidate, of_candidate[:, at : at + 1]
+            )
+            shared[0, at] = relation[candidate] >> 1
             if out[candidate]:
-                shared[at, 3], shared[at, 4] = _count_related(followees, candidate, relation)
+                shared[3, at], shared[4, at] = _count_related(followees, candidate, relation)
         for code in mine:
             relation[code] = 0
         for code in theirs:
             relation[code] = 0
-    return shared
+    return values
+
+
+@kernel
+def _fill_of_sources(scores: Floats, ranks: Indices, values: Floats) -> None:
+    """OF_A_SOURCE of the candidates of one account, for every source."""
+    for source in range(scores.shape[1]):
+        best = 0.0
+        for at in range(len(scores)):
+            if ranks[at, source] == 0:
+                best = scores[at, source]
+        for at in range(len(scores)):
+            score = scores[at, source]
+            values[3 * source, at] = score
+            values[3 * source + 1, at] = score / best if best > 0 else 0.0
+            values[3 * source + 2, at] = ranks[at, source]
+
+
+@kernel
+def _fill_of_account(
+    followees: Adjacency, followers: Adjacency, returned: Indices, code: Int, values: Floats
+) -> None:
+    """OF_AN_ACCOUNT of one account, in all columns."""
+    follows = followees.indptr[code + 1] - followees.indptr[code]
+    followed = followers.indptr[code + 1] - followers.indptr[code]
+    for at in range(values.shape[1]):
+        values[0, at] = follows
+        values[1, at] = followed
+        values[2, at] = returned[code] / max(follows, 1)
+        values[3, at] = returned[code] / max(followed, 1)
 
 
 @kernel
 def _count_followed(
-    followees: Adjacency, walked: Indices, is_read: Flags, position: Offsets, column: Indices
+    followees: Adjacency, walked: Indices, is_read: Flags, position: Indices, counts: Floats
 ) -> None:
     """Add 1 at each candidate for every walked account that follows it."""
     indptr, codes = followees
@@ -114,11 +162,11 @@ def _count_followed(
         if is_read[b]:
             for code in codes[indptr[b] : indptr[b + 1]]:
                 if position[code] >= 0:
-                    column[position[code]] += 1
+                    counts[position[code]] += 1
 
 
 @kernel
-def _count_related(followees: Adjacency, candidate: int, relation: Bytes) -> tuple[int, int]:
+def _count_related(followees: Adjacency, candidate: Int, relation: Bytes) -> tuple[int, int]:
     """How many followees of a candidate the account follows, and how many follow the account."""
     indptr, codes = followees
     of_followees, of_followers = 0, 0

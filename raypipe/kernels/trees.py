@@ -95,7 +95,7 @@ def bin_trees(trees: Trees) -> BinnedTrees:
         distinct, bins_of = np.unique(trees.thresholds[reading], return_inverse=True)
         if len(distinct) > _THRESHOLDS or width > _THRESHOLDS + 1:
             raise ValueError(
-                f"trees: found {len(distinct)} thresholds of a column and {width} leaves of a tree, "
+                f"found {len(distinct)} thresholds of a column and {width} leaves of a tree, "
                 f"expected at most {_THRESHOLDS} and {_THRESHOLDS + 1}"
             )
         edges[column, : len(distinct)], bins[reading] = distinct, bins_of

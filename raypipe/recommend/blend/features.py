@@ -10,14 +10,8 @@ import numpy as np
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.candidate_union import CandidateUnion
 from raypipe.kernels.csr import Adjacency
-from raypipe.kernels.pair_features import SHARED, count_shared
+from raypipe.kernels.pair_features import OF_A_SOURCE, OF_AN_ACCOUNT, SHARED, pair_features
 from raypipe.kernels.reciprocity import returned_follows
-
-#: Per source: the score of the candidate, its share of the best score for the account, its rank.
-OF_A_SOURCE = ("score", "relative", "rank")
-#: Per account and candidate: number of follows, number of followers, and the share of each that is
-#: returned.
-OF_AN_ACCOUNT = ("follows", "followers", "follows_returned", "followers_returned")
 
 
 @dataclass(frozen=True)
@@ -76,43 +70,19 @@ def features(
 ) -> np.ndarray:
     """float64[c, features]: one row per candidate, one column per name of :func:`feature_names`.
 
+    The columns stand in memory one by one.
+
     Args:
         accounts: int32[m].
         union: the candidates of these accounts, with scores and ranks by source.
     """
-    rows, codes = union.rows, union.codes
-    best = np.zeros((len(accounts), union.scores.shape[1]))
-    first = np.nonzero(union.ranks == 0)
-    best[rows[first[0]], first[1]] = union.scores[first]
-    best = best[rows]
-    relative = np.divide(union.scores, best, out=np.zeros_like(union.scores), where=best > 0)
-    sources = np.stack([union.scores, relative, union.ranks], axis=2)
-    sides, walked = (
-        (graph_features.followees, graph_features.followers),
-        (graph_features.out, graph_features.back),
-    )
-    shared = count_shared(*sides, *walked, accounts, union.indptr, codes)
-    return np.column_stack(
-        [
-            sources.reshape(len(codes), 3 * union.scores.shape[1]),
-            _of_accounts(graph_features, accounts)[rows],
-            _of_accounts(graph_features, codes),
-            shared,
-        ]
-    )
-
-
-def _of_accounts(graph_features: GraphFeatures, accounts: np.ndarray) -> np.ndarray:
-    """float64[..., 4]: the columns OF_AN_ACCOUNT; a share is 0 where it is undefined."""
-    follows = graph_features.followees.degrees_of(accounts)
-    followers = graph_features.followers.degrees_of(accounts)
-    returned = graph_features.returned[accounts]
-    return np.stack(
-        [
-            follows,
-            followers,
-            returned / np.maximum(follows, 1),
-            returned / np.maximum(followers, 1),
-        ],
-        axis=1,
-    )
+    around = graph_features
+    return pair_features(
+        around.followees,
+        around.followers,
+        around.returned,
+        around.out,
+        around.back,
+        accounts,
+        union,
+    ).T

@@ -16,8 +16,7 @@ from numba.core.registry import CPUDispatcher
 from raypipe.compute import ray_cluster
 from raypipe.config import load_config
 from raypipe.errors import ConfigError
-from raypipe.kernels.candidate_union import unite
-from raypipe.kernels.pair_features import count_shared
+from raypipe.kernels.candidate_union import CandidateUnion, unite
 from raypipe.kernels.shards import cut
 from raypipe.recommend.blend.features import GraphFeatures, feature_names, features
 from raypipe.recommend.filters.eligibility import exclusions_of
@@ -115,12 +114,12 @@ def test_what_is_shared_equals_the_oracle(rows, most, most_back):
     names = graph.ids.to_pylist()
     graph_features = GraphFeatures.of(graph, most, most_back)
     others = np.concatenate([np.delete(np.arange(n), a) for a in range(n)]).astype(np.int32)
-    indptr = np.arange(n + 1) * (n - 1)
     everybody = np.arange(n, dtype=np.int32)
-    sides = graph.followees, graph.followers
-    shared = count_shared(
-        *sides, graph_features.out, graph_features.back, everybody, indptr, others
+    no_source = np.empty((len(others), 0))
+    union = CandidateUnion(
+        np.arange(n + 1) * (n - 1), others, no_source, no_source.astype(np.int32), 50
     )
+    shared = features(graph_features, everybody, union)[:, -5:]
     assert [tuple(row) for row in shared.tolist()] == [
         naive.between(follows, names[a], names[c], most, most_back)
         for a in range(n)
