@@ -12,7 +12,7 @@ OWN_RUN = --follows '$(FOLLOWS)' --runs-dir my-runs
 STARTED := $(shell date +%s)
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint docs bench bench-similarity lock clean
+.PHONY: help run test test-long lint docs bench bench-similarity lock clean
 
 help:  ## show these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -36,8 +36,12 @@ run: $(VENV)/installed $(if $(FOLLOWS),,demo/follows.csv)  ## the nightly job [F
 	$(BIN)/raypipe run $(if $(FOLLOWS),$(OWN_RUN),$(DEMO_RUN)) $(ARGS)
 	@echo "make run: $$(( $$(date +%s) - $(STARTED) )) s in all"
 
-test: $(VENV)/dev  ## the whole test suite, two files at a time [ARGS=...]
-	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
+test: $(VENV)/dev  ## the test suite, two files at a time [ARGS=...]
+	$(PYTEST) $(ARGS)
+
+test-long: $(VENV)/dev  ## the long proofs: pods, kills, sweeps over Ray [ARGS=...]
+	$(PYTEST) -m long $(ARGS)
 
 lint: $(VENV)/dev  ## style, format, import contracts, types
 	$(BIN)/ruff check .

@@ -23,7 +23,8 @@ from tests.k8s.kuberay_pods import Container, Mount
 from tests.k8s.objects import of_kind, render, with_tonight
 from tests.k8s.pods_here import run_pods, why_no_pods
 
-pytestmark = pytest.mark.timeout(600)  # in setup, most of it imports in fresh processes
+#: Most of the setup is imports in fresh processes.
+pytestmark = [pytest.mark.timeout(600), pytest.mark.long]
 
 NIGHT, SUBMITTED = "2026-11-23", "2026-11-24"
 

@@ -21,6 +21,8 @@ from raypipe.sweeps.run import BEST, run_sweep
 from tests.paths import ROOT
 from tests.sweeps.trying import Kept
 
+pytestmark = pytest.mark.long
+
 
 @pytest.fixture(autouse=True)
 def demo(tmp_path, monkeypatch):

@@ -10,6 +10,8 @@ from raypipe.errors import ConfigError
 from raypipe.sweeps.ray_tune import Plan, run_trials
 from tests.sweeps.trying import RMSE, Kept, by_epochs, goes_wrong, is_shared, trial_of
 
+pytestmark = pytest.mark.long
+
 
 def plan_of(reports, points, **told):
     return Plan(

@@ -123,6 +123,7 @@ def events(path):
     return [json.loads(line) for line in path.read_bytes().splitlines()]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("search", ["random", "optuna"])
 def test_a_killed_sweep_goes_on_and_repeats_no_trial_that_ended(search, place, local_ray):
     told = settings_of(place, **{"sweep.search": search, "sweep.trials": 7})

@@ -120,6 +120,7 @@ def test_import_skips_what_is_rejected(store, url):
     assert store.export_table().num_rows == 3
 
 
+@pytest.mark.long
 def test_eight_writers_lose_nothing_and_double_nothing(store, url):
     count = 2_000
     written = write_from_eight_processes(url, count)

@@ -111,6 +111,7 @@ def check_rerun(store, files):
     return tuple(computed)
 
 
+@pytest.mark.long
 def test_kill_at_every_step(before, files_of_new, tmp_path):
     files, names = files_of_new
     assert {"open", "write", *CALLS} == set(names)
@@ -136,6 +137,7 @@ def test_kill_at_every_step(before, files_of_new, tmp_path):
     assert list(dict.fromkeys(computed)) == [("0-2", "2-4"), ("2-4",), ()]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("number_of_errors", ["one", "from then on"])
 def test_full_disk_at_every_step(before, files_of_new, tmp_path, number_of_errors):
     files, names = files_of_new
