@@ -198,10 +198,7 @@ def tasks_at_a_time(nodes: Sequence[tuple[int, float]], memory_per_task: int) ->
 #:   .gz  .zst      3.3, 12, 15     3.8, 21, 13
 #: Sorted Parquet is ignored: with 36, most other Parquet files would be considered too large.
 EXPANSION = {".gz": 15.0, ".zst": 21.0, ".parquet": 14.0, ".pq": 14.0}
-
-
 CSV_EXPANSION = 3.5
-
 
 #: Maximum share of the memory for a frame: reading it needs 1.7 to 3.1 times its size.
 MEMORY_SHARE = 0.3
@@ -229,14 +226,12 @@ helps only if that does not fit)')
 for pandas)')
     """
     total = sum(size for _, size in files)
-    frame = sum(size * _expansion(str(path)) for path, size in files)
+    frame = 0.0
+    for path, bytes_ in files:
+        frame += bytes_ * EXPANSION.get(Path(path).suffix.lower(), CSV_EXPANSION)
     sizes = f"{_bytes(total)} of input, about {_bytes(frame)} as a frame, {_bytes(memory)} free"
     if frame <= memory * MEMORY_SHARE:
         return "pandas", f"frames: pandas ({sizes}; Modin helps only if that does not fit)"
     if cluster == "none":
         return "pandas", f"frames: pandas ({sizes}; cluster is none, so Modin cannot run)"
     return "modin", f"frames: modin ({sizes}: not enough for pandas)"
-
-
-def _expansion(path: str) -> float:
-    return next((f for end, f in EXPANSION.items() if path.lower().endswith(end)), CSV_EXPANSION)

@@ -45,7 +45,7 @@ def load_user_code(
     """
     module_name, _, name = spec.partition(":")
     with user_errors(spec), current_folder_importable():
-        module = importlib.import_module(module_name) if _is_there(module_name) else None
+        module = importlib.import_module(module_name) if _find(module_name) else None
     if module is None:
         raise _no_module(spec, key)
     found = getattr(module, name, None)
@@ -94,10 +94,6 @@ def user_errors(spec: str) -> Iterator[None]:
         cause = getattr(error, "cause", None) or error  # Ray wraps what a task raised
         message = " ".join(str(cause).split())
         raise InputError(f"{spec}: {type(cause).__name__}: {message}") from error
-
-
-def _is_there(module_name: str) -> bool:
-    return _find(module_name) is not None
 
 
 def _find(module_name: str) -> importlib.machinery.ModuleSpec | None:

@@ -73,12 +73,7 @@ class RatingEvaluation:
     @property
     def table(self) -> pa.Table:
         """One row per algorithm and fold: algorithm, fold from 1, measures, seconds."""
-        rows = [
-            {"algorithm": record.algorithm, **fold.model_dump()}
-            for record in self.result.algorithms
-            for fold in record.folds
-        ]
-        return pa.Table.from_pylist(rows, _SCHEMA)
+        return pa.Table.from_pylist(self.result.rows(), _SCHEMA)
 
 
 @dataclass(frozen=True)

@@ -121,7 +121,10 @@ def explain(lookup: Lookup, candidate: str) -> Explanation:
         explanation,
         reason=reason,
         rank_if_longer=_rank_in(longer, case.candidate),
-        sources=tuple(_by_itself(case, name) for name in _ready(case)),
+        sources=tuple(
+            _by_itself(case, name)
+            for name in dict.fromkeys((*case.tier.sources, *case.context.sources))
+        ),
     )
     if published:
         because = f"at rank {explanation.rank} of {len(rows)}"
@@ -291,11 +294,6 @@ def _rank_in(lists: Recommendations, code: int) -> int | None:
     """The rank of a candidate in the first list, from 1; None if it is not in the list."""
     indices = np.flatnonzero(lists.codes[0, : lists.counts[0]] == code)
     return int(indices[0]) + 1 if len(indices) else None
-
-
-def _ready(case: _Case) -> list[str]:
-    """The sources of this run; the sources of the account's list come first."""
-    return [*dict.fromkeys((*case.tier.sources, *case.context.sources))]
 
 
 def _by_itself(case: _Case, name: str) -> SourceRank:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
-from typing import Literal, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from raypipe.storage.files import to_json
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 #: The version of every stored schema. It changes when a field is added, removed or redefined.
 SCHEMA_VERSION = 1
@@ -81,3 +84,17 @@ class Versioned(Contract):
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
             raise ValueError(f"{place}: {first['msg']}") from None
+
+
+class Result(Versioned):
+    """A stored result that is also a table."""
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows by column names; each result says what a row is."""
+        raise NotImplementedError
+
+    def to_pandas(self) -> pd.DataFrame:
+        """The rows as a frame."""
+        import pandas as pd
+
+        return pd.DataFrame(self.rows())

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar
 
 from pydantic import JsonValue
 
 from raypipe.errors import RunError
-from raypipe.storage.contract import Contract, Versioned
+from raypipe.storage.contract import Contract, Result, Versioned
 from raypipe.storage.files import disk_errors, read_bytes, write_atomic
 from raypipe.storage.records import LadderDecision, StageRecord, WalkRecord
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 RESULT = "evaluation.json"
 #: All accounts together, beside the activity segments.
@@ -186,7 +183,7 @@ class EngineRecord(Contract):
     cluster: str
 
 
-class EvaluationResult(Versioned):
+class EvaluationResult(Result):
     """``evaluation.json``.
 
     Attributes:
@@ -234,9 +231,9 @@ class EvaluationResult(Versioned):
         name = name.rpartition("@")[0] or name
         return next(metric for metric in self.metrics if metric.name == name)
 
-    def to_pandas(self) -> pd.DataFrame:
+    def rows(self) -> list[dict[str, Any]]:
         """The means, one row each."""
-        return frame_of(self.means, MeanRow)
+        return [row.model_dump(mode="json") for row in self.means]
 
 
 _Row = TypeVar("_Row", bound=Contract)
@@ -261,14 +258,6 @@ def difference_of(
         if {row.first, row.second} == {first, second}
     )
     return row if row.first == first else row.turned()
-
-
-def frame_of(rows: Iterable[Contract], kind: type[Contract]) -> pd.DataFrame:
-    """Records of one kind as a frame, one row each; nested values as JSON values."""
-    import pandas as pd
-
-    columns: Any = list(kind.model_fields)
-    return pd.DataFrame([row.model_dump(mode="json") for row in rows], columns=columns)
 
 
 def save_result(result: Versioned, path: Path) -> None:

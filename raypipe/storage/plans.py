@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
-from raypipe.storage.contract import Contract, Versioned
+from raypipe.storage.contract import Contract, Result
 from raypipe.storage.records import FactorRecord, SimilarityRecord
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class PlanCounts(Contract):
@@ -33,7 +30,7 @@ class HubRow(Contract):
     share_of_co_follow_pairs: float
 
 
-class Plan(Versioned):
+class Plan(Result):
     """The prediction of a night.
 
     Attributes:
@@ -56,8 +53,6 @@ class Plan(Versioned):
     similarity: SimilarityRecord
     factors: FactorRecord | None = None
 
-    def to_pandas(self) -> pd.DataFrame:
+    def rows(self) -> list[dict[str, Any]]:
         """One row a stage: ``stage`` and ``seconds``."""
-        import pandas as pd
-
-        return pd.DataFrame(list(self.seconds.items()), columns=["stage", "seconds"])
+        return [{"stage": stage, "seconds": seconds} for stage, seconds in self.seconds.items()]

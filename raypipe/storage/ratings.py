@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any
 
 from pydantic import JsonValue
 
-from raypipe.storage.contract import Contract, Versioned
+from raypipe.storage.contract import Contract, Result, Versioned
 from raypipe.storage.records import StageRecord
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 
 class RatingCounts(Contract):
@@ -55,7 +52,7 @@ class RatingEngine(Contract):
     cluster: str
 
 
-class RatingResult(Versioned):
+class RatingResult(Result):
     """``evaluation.json`` of ratings.
 
     Attributes:
@@ -78,17 +75,13 @@ class RatingResult(Versioned):
     engines: RatingEngine
     stages: tuple[StageRecord, ...]
 
-    def to_pandas(self) -> pd.DataFrame:
+    def rows(self) -> list[dict[str, Any]]:
         """One row for each algorithm and fold."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            [
-                {"algorithm": found.algorithm, **fold.model_dump()}
-                for found in self.algorithms
-                for fold in found.folds
-            ]
-        )
+        return [
+            {"algorithm": found.algorithm, **fold.model_dump()}
+            for found in self.algorithms
+            for fold in found.folds
+        ]
 
 
 class RatingMemory(Contract):
@@ -127,9 +120,3 @@ class RatingPlan(Versioned):
     folds: int
     memory: RatingMemory
     algorithms: tuple[AlgorithmPlan, ...]
-
-    def to_pandas(self) -> pd.DataFrame:
-        """One row an algorithm."""
-        import pandas as pd
-
-        return pd.DataFrame([found.model_dump() for found in self.algorithms])

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 from pydantic import JsonValue
 
-from raypipe.storage.contract import Contract, Versioned
+from raypipe.storage.contract import Contract, Result
 from raypipe.storage.evaluations import load_result
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 RESULT = "sweep.json"
 
@@ -54,7 +51,7 @@ class MeasuredOn(Contract):
     again: str
 
 
-class SweepResult(Versioned):
+class SweepResult(Result):
     """``sweep.json``.
 
     Attributes:
@@ -85,18 +82,14 @@ class SweepResult(Versioned):
     misled: MisledRecord | None
     sweep: dict[str, JsonValue]
 
-    def to_pandas(self) -> pd.DataFrame:
+    def rows(self) -> list[dict[str, Any]]:
         """One row a trial; its settings and measures in columns of their names."""
-        import pandas as pd
-
-        return pd.DataFrame(
-            [
-                trial.model_dump(mode="json", exclude={"settings", "measures"})
-                | trial.settings
-                | trial.measures
-                for trial in self.trials
-            ]
-        )
+        return [
+            trial.model_dump(mode="json", exclude={"settings", "measures"})
+            | trial.settings
+            | trial.measures
+            for trial in self.trials
+        ]
 
 
 def load_sweep(folder: Path) -> SweepResult:

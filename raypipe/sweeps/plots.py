@@ -116,8 +116,11 @@ def plot_parallel(
         # The best is drawn last, on top of the others.
         worst_first = sorted(shown, key=lambda pair: pair[0], reverse=not goal.more)
         for value, trial in worst_first:
-            heights = [_height(dimension, trial.settings) for dimension in space]
-            points = [(x, y) for x, y in enumerate(heights) if y is not None]
+            points = [
+                (x, _position(dimension, trial.settings[dimension.key]))
+                for x, dimension in enumerate(space)
+                if dimension.key in trial.settings
+            ]
             to_scale: Any = min(max(value, bottom), top)
             colour = colours.to_rgba(to_scale)
             width = 3 if trial is won else 1
@@ -165,13 +168,6 @@ def _window(values: Sequence[float], goal: Goal) -> tuple[float, float]:
     bottom, top = (best - far, best) if goal.more else (best, best + far)
     bottom = max(bottom, min(values))
     return bottom, max(min(top, max(values)), bottom + 1e-4)
-
-
-def _height(dimension: Dimension, settings: dict[str, Any]) -> float | None:
-    """The position of a setting on its axis, from 0 to 1; None if the trial does not have it."""
-    if dimension.key not in settings:
-        return None
-    return _position(dimension, settings[dimension.key])
 
 
 def _position(dimension: Dimension, value: Any) -> float:

@@ -283,7 +283,8 @@ def _scheduler(plan: Plan) -> TrialScheduler:
 
 def _slots(required: ResourcesConfig) -> int:
     """Number of trials that can run at a time; if it were 0, Tune would wait forever."""
-    nodes = [node["Resources"] for node in _nodes() if node["Alive"]]
+    every: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
+    nodes = [node["Resources"] for node in every if node["Alive"]]
     requests = (("cpus", "CPU", required.cpus), ("memory", "memory", required.memory))
     slots = [sys.maxsize] * len(nodes)
     for name, kind, value in requests:
@@ -299,11 +300,6 @@ def _slots(required: ResourcesConfig) -> int:
             min(slot, int(amount // value)) for slot, amount in zip(slots, available, strict=True)
         ]
     return sum(slots)
-
-
-def _nodes() -> list[dict[str, Any]]:
-    nodes: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
-    return nodes
 
 
 def _error_text(error: Exception) -> str:

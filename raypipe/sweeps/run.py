@@ -56,7 +56,7 @@ from raypipe.sweeps.trials import (
     trials_table,
     value_text,
 )
-from raypipe.sweeps.watch import Unwatched, Watch
+from raypipe.sweeps.watch import Watch
 
 BEST, TRIALS = "best.yaml", "trials.parquet"
 PICTURES = ("progress.png", "parameters.png")
@@ -93,7 +93,7 @@ def run_sweep(
     config: RunConfig,
     sweeps: Path,
     date: str,
-    watch_trials: WatchTrials = Unwatched,
+    watch_trials: WatchTrials | None = None,
     resume: bool = False,
     progress: Progress | None = None,
 ) -> Sweep:
@@ -102,6 +102,7 @@ def run_sweep(
     Args:
         sweeps: folder of all sweeps; created if it does not exist.
         date: date of the sweep, such as ``2026-03-01``.
+        watch_trials: makes a watcher of the trials; None: nobody watches.
         resume: continue the newest sweep of this config, with any date.
 
     Raises:
@@ -214,7 +215,7 @@ def _try(
     missing: list[int],
     data: Any,
     record: Record,
-    watch_trials: WatchTrials,
+    watch_trials: WatchTrials | None,
     stages: Stages,
     folder: Path,
 ) -> None:
@@ -238,9 +239,12 @@ def _try(
             resources=sweep.resources,
             concurrency=sweep.concurrency,
         )
-        watched = watch_trials(checked.goals.picks, checked.trials, record.ended.values())
-        with stages.stage("trials"), watched as watch:
-            run_trials(plan, data, folder / "tune", record, watch)
+        watches: list[Watch] = [record]
+        if watch_trials:
+            watched = watch_trials(checked.goals.picks, checked.trials, record.ended.values())
+            watches.append(stack.enter_context(watched))
+        with stages.stage("trials"):
+            run_trials(plan, data, folder / "tune", *watches)
 
 
 def _best(trials: list[Trial], goal: Goal) -> Trial:

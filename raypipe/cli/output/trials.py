@@ -105,13 +105,15 @@ class TrialTable(AbstractContextManager["TrialTable"]):
         table.add_column("settings", overflow="fold")
         for number, (settings, report) in sorted(self._running.items()):
             seen = report or Report(None, {})
-            value = seen.measures.get(self._goal.metric)
-            self._add(table, number, "running", seen.epochs, value, None, settings_text(settings))
+            value = value_text(seen.measures.get(self._goal.metric))
+            cells = [number, "running", seen.epochs, value, None, settings_text(settings)]
+            table.add_row(*(Text(text(cell)) for cell in cells), style=_COLOURS["running"])
         for trial in self._shown():
             report = trial.best_report(self._goal) or Report(None, {})
-            told = trial.error or settings_text(trial.settings)
-            value = trial.value(self._goal)
-            self._add(table, trial.number, trial.state, report.epochs, value, trial.seconds, told)
+            value = value_text(trial.value(self._goal))
+            note = trial.error or settings_text(trial.settings)
+            cells = [trial.number, trial.state, report.epochs, value, trial.seconds, note]
+            table.add_row(*(Text(text(cell)) for cell in cells), style=_COLOURS.get(trial.state))
         return table
 
     def _shown(self) -> list[Trial]:
@@ -120,17 +122,3 @@ class TrialTable(AbstractContextManager["TrialTable"]):
         failed = [trial for trial in self._ended if trial.state == "failed"]
         ranked = sorted(good, key=lambda trial: (trial.loss(self._goal), trial.number))
         return [*ranked[:_BEST], *failed[-_FAILED:]]
-
-    def _add(
-        self,
-        table: Table,
-        number: int,
-        state: str,
-        epochs: int | None,
-        value: float | None,
-        seconds: float | None,
-        told: str,
-    ) -> None:
-        cells = [number, state, epochs, value_text(value), seconds, told]
-        style = _COLOURS.get(state, "")
-        table.add_row(*(Text(text(cell), style=style) for cell in cells))

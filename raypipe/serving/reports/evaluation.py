@@ -27,7 +27,10 @@ def evaluation_report(result: EvaluationResult, folder: str) -> Report:
         folder: where its files are.
     """
     found: list[Content] = [_split(result), _metrics(result), *_segments(result)]
-    found += [*_leaders(result), *gains(result), *map(Line, _same_lists(result))]
+    found += [*_leaders(result), *gains(result)]
+    found += [
+        Line(f"{name}: same lists as {other}") for name, other in result.same_lists_as.items()
+    ]
     if result.ladder:
         found += ladder_report(result.ladder)
     found += [
@@ -79,10 +82,6 @@ def _verdict(name: str, verdict: str | None) -> str:
     if verdict == "neither":
         return "not sure"
     return "better" if verdict == name else "worse"
-
-
-def _same_lists(result: EvaluationResult) -> list[str]:
-    return [f"{name}: same lists as {other}" for name, other in result.same_lists_as.items()]
 
 
 def _split(result: EvaluationResult) -> Facts:

@@ -125,7 +125,12 @@ class CsvFormat:
             InputError: there is no first row, or it is not text of UTF-8.
             MissingInputError: the file cannot be read.
         """
-        dialect = csv_dialect(config)
+        if not config.delimiter.isascii() or config.delimiter in '"\r\n\0':
+            raise ConfigError(
+                f"input.delimiter: found {config.delimiter!r}; expected one ASCII character that "
+                "is no quote and no line end"
+            )
+        dialect = Dialect(config.delimiter, config.comment)
         line, start, stop = _first_line(path, dialect.comment)
         if line is None:
             raise InputError(
@@ -192,20 +197,6 @@ class CsvFormat:
             rows += count
         frame = to_frame(pa.concat_tables(tables)) if tables else empty_frame(block.columns)
         return frame, BlockReport(rows, reasons)
-
-
-def csv_dialect(config: InputConfig) -> Dialect:
-    """How the CSV files are written, as the config says.
-
-    Raises:
-        ConfigError: Arrow cannot parse such a delimiter.
-    """
-    if not config.delimiter.isascii() or config.delimiter in '"\r\n\0':
-        raise ConfigError(
-            f"input.delimiter: found {config.delimiter!r}; expected one ASCII character that is "
-            "no quote and no line end"
-        )
-    return Dialect(config.delimiter, config.comment)
 
 
 def parse_text(
