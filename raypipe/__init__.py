@@ -111,7 +111,7 @@ def run(
     Args:
         runs_dir: folder of the runs; it is created.
         date: date of the run, as ``2026-03-01``; None: today.
-        progress: receives progress events; None: nobody does.
+        progress: receives progress events.
 
     Raises:
         RaypipeError: one of :mod:`raypipe.errors`; then nothing is published.
@@ -135,7 +135,7 @@ def evaluate(
     Args:
         sources: names of sources, as ``["popular", "similar+popular", "ladder"]``; None: each that
             the config has, and the ladder.
-        progress: receives progress events; None: nobody does.
+        progress: receives progress events.
 
     Raises:
         RaypipeError: one of :mod:`raypipe.errors`.
@@ -163,7 +163,7 @@ def sweep(
         sweeps_dir: folder of all sweeps; it is created.
         date: date of the sweep, as ``2026-03-01``; None: today.
         resume: continue the newest sweep of this config.
-        progress: receives progress events; None: nobody does.
+        progress: receives progress events.
 
     Raises:
         RaypipeError: one of :mod:`raypipe.errors`.
@@ -177,12 +177,12 @@ def sweep(
 def plan(
     config: Config, *, nodes: int = 1, cpus: int | None = None, progress: Progress | None = None
 ) -> Plan:
-    """Predict what a night will cost: time a sample of the accounts and run nothing.
+    """Predict the cost of a night from a sample of the accounts; publishes nothing.
 
     Args:
         nodes: number of machines, each as fast as this one.
         cpus: CPUs of each machine; None: as many as this one has.
-        progress: receives progress events; None: nobody does.
+        progress: receives progress events.
 
     Raises:
         RaypipeError: what a run would raise for the same input.
@@ -201,14 +201,14 @@ def recommendations(
     runs_dir: str | PathLike[str] = "runs",
     feedback: str | None = None,
 ) -> Rows[Recommendation]:
-    """What an account may want to follow, as published last, without what is excluded by now.
+    """The published recommendations of an account, without candidates excluded since then.
 
     Args:
         limit: maximum number of rows; None: the whole list.
-        following: of a new account, the accounts that it follows; the run needs a model.
+        following: the follows of a new account; the run must have a model.
         runs_dir: folder of the runs.
-        feedback: URL of the store of rejections; None: ``RAYPIPE_FEEDBACK_URL``, else the one that
-            the published run has read.
+        feedback: URL of the rejection store; None: ``RAYPIPE_FEEDBACK_URL``, else the store of the
+            published run.
 
     Raises:
         UnknownAccountError: the run does not know the account.
@@ -235,7 +235,7 @@ def neighbours(
     runs_dir: str | PathLike[str] = "runs",
     feedback: str | None = None,
 ) -> Rows[Neighbour]:
-    """The accounts whose follows are most like an account's, most similar first.
+    """The accounts with the most similar follows, most similar first.
 
     Takes and raises what :func:`recommendations` does.
     """
@@ -256,8 +256,8 @@ def explain(
     """Why a candidate is or is not in an account's list.
 
     Args:
-        as_account: answer to the account itself: only its own rejections, blocks and unfollows are
-            named.
+        as_account: an answer for the account itself, which names only its own rejections, blocks
+            and unfollows.
 
     Takes and raises what :func:`recommendations` does.
     """
@@ -280,7 +280,7 @@ def reject(
     runs_dir: str | PathLike[str] = "runs",
     feedback: str | None = None,
 ) -> Answer:
-    """Never show a candidate to an account again; holds from the moment this returns.
+    """Never show a candidate to an account again. The rejection is stored when this returns.
 
     Args:
         reason: free text, stored with the rejection.
@@ -305,7 +305,7 @@ def unreject(
     runs_dir: str | PathLike[str] = "runs",
     feedback: str | None = None,
 ) -> Answer:
-    """Take a rejection back: the candidate may be shown again.
+    """Withdraw a rejection: the candidate may be shown again.
 
     Takes and raises what :func:`reject` does.
     """

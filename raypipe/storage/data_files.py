@@ -18,7 +18,7 @@ if TYPE_CHECKING:  # CLI commands that read one small JSON file start without th
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds.
+    """Read a JSON file.
 
     Raises:
         OSError: it cannot be read.
@@ -28,12 +28,12 @@ def read_json(path: Path) -> Any:
 
 
 def write_json(path: Path, value: Any, *, sync: bool = True) -> None:
-    """Write JSON values as :func:`raypipe.storage.files.to_json` encodes them: atomic."""
+    """Write JSON values atomically, encoded by :func:`raypipe.storage.files.to_json`."""
     files.write_atomic(path, files.to_json(value), sync=sync)
 
 
 def save_array(path: Path, array: np.ndarray, *, sync: bool = True) -> None:
-    """Write an array as ``.npy``: atomic, without pickle."""
+    """Write an array as ``.npy`` atomically, without pickle."""
     import numpy as np
 
     with files.writing(path, sync=sync) as file:
@@ -41,7 +41,7 @@ def save_array(path: Path, array: np.ndarray, *, sync: bool = True) -> None:
 
 
 def map_array(path: Path) -> np.ndarray:
-    """An array of a ``.npy`` file, memory-mapped and read-only.
+    """Memory-map an array of a ``.npy`` file, read-only.
 
     Raises:
         OSError: it cannot be read.
@@ -73,7 +73,7 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 
 
 def write_parquet(path: Path, table: pa.Table, *, sync: bool = True) -> None:
-    """Write a table as Parquet: atomic.
+    """Write a table as Parquet atomically.
 
     Example:
         >>> import tempfile
@@ -93,7 +93,7 @@ def write_parquet(path: Path, table: pa.Table, *, sync: bool = True) -> None:
 def parquet_writer(
     path: Path, schema: pa.Schema, compression: str, *, sync: bool = True
 ) -> Iterator[pq.ParquetWriter]:
-    """Write a Parquet file table by table: whole when the block ends, else as it was."""
+    """Write a Parquet file table by table; it is replaced when the block ends without error."""
     import pyarrow.parquet as pq
 
     with (
@@ -104,7 +104,7 @@ def parquet_writer(
 
 
 def write_arrow(path: Path, table: pa.Table, *, sync: bool = True) -> None:
-    """Write a table as an uncompressed Arrow file, which :func:`map_arrow` maps: atomic."""
+    """Write a table atomically as an uncompressed Arrow file for :func:`map_arrow`."""
     import pyarrow as pa
 
     with files.writing(path, sync=sync) as file, pa.ipc.new_file(file, table.schema) as writer:
@@ -112,7 +112,7 @@ def write_arrow(path: Path, table: pa.Table, *, sync: bool = True) -> None:
 
 
 def map_arrow(path: Path) -> pa.Table:
-    """The table in an Arrow file, memory-mapped: rows are read as they are used.
+    """Memory-map the table in an Arrow file; rows are read on use.
 
     Raises:
         OSError, pyarrow.ArrowException: it cannot be read.
@@ -123,6 +123,6 @@ def map_arrow(path: Path) -> pa.Table:
 
 
 def save_figure(path: Path, figure: Figure) -> None:
-    """Write a picture as PNG: whole, or as it was."""
+    """Write a picture as PNG atomically."""
     with files.writing_output(path) as file:
         figure.savefig(file, format="png")

@@ -1,4 +1,4 @@
-"""The stored result of an evaluation: means, intervals and differences, with what they are of."""
+"""The stored result of an evaluation: means, intervals and differences."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class MetricRecord(Contract):
         name: without a length, as ``ndcg``.
         words: what it measures.
         better: which values are better; None: neither.
-        decides: can it choose the best source?
+        decides: whether it can select the best source.
         unit: of a value that is not a share.
     """
 
@@ -124,7 +124,7 @@ class FollowCounts(Contract):
 
 
 class AccountCounts(Contract):
-    """Numbers of accounts, by whether they are measured or why not."""
+    """Numbers of accounts: measured, and not measured by reason."""
 
     measured: int
     not_drawn: int
@@ -177,7 +177,7 @@ class SplitRecord(SplitMethod):
 
 
 class EngineRecord(Contract):
-    """Where and how it was computed, in words."""
+    """The execution engines, as text."""
 
     frames: str
     cluster: str
@@ -227,7 +227,7 @@ class EvaluationResult(Result):
         return next(iter(rows), None)
 
     def metric(self, name: str) -> MetricRecord:
-        """The metric of a name with or without a length."""
+        """The metric with this name; the name may have a length."""
         name = name.rpartition("@")[0] or name
         return next(metric for metric in self.metrics if metric.name == name)
 
@@ -274,7 +274,7 @@ _Result = TypeVar("_Result", bound=Versioned)
 
 
 def load_result(kind: type[_Result], path: Path, cure: str) -> _Result:
-    """Read a result that was saved.
+    """Read a saved result.
 
     Args:
         kind: its model.

@@ -1,10 +1,10 @@
-"""The one seam for files: all of raypipe reads and writes through these functions.
+"""The file system seam: all of raypipe reads and writes files through these functions.
 
-A file is whole or it is not there: it is written under another name, flushed to the disk and
-renamed; then the folder is flushed, so that the new name survives a power cut. Readers need no
-lock: at any moment they open the old file or the new one.
+Files are replaced atomically: a file is written under another name, flushed to the disk and
+renamed; then the folder is flushed, so that the new name survives a power failure. Readers need no
+lock: they open either the old file or the new one.
 
-The functions take paths and know nothing of what is in a file (``data_files`` does). A store of
+The functions take paths and bytes; ``data_files`` has the file formats. A store of
 objects would fill this module: read, list and stat map to GET, LIST and HEAD, ``write_atomic`` to
 PUT, ``rename`` of a run's folder to copies whose manifest comes last. What is appended to
 (``open_append``) or memory-mapped (``data_files.map_array``) stays on a local disk. Input files are
@@ -72,12 +72,12 @@ writable, or name another folder
 
 
 class FileState(NamedTuple):
-    """What the file system says about a file or folder, without opening it.
+    """Size, time and kind of a file or folder.
 
     Attributes:
         size: bytes.
         modified_ns: time of the last change, in nanoseconds.
-        is_folder: is it a folder?
+        is_folder: whether it is a folder.
     """
 
     size: int
@@ -86,12 +86,12 @@ class FileState(NamedTuple):
 
 
 def open_read(path: Path | str) -> BinaryIO:
-    """A file, open for reading bytes."""
+    """Open a file to read bytes."""
     return open(path, "rb")
 
 
 def open_arrow(path: Path | str) -> pa.NativeFile:
-    """A file, open for Arrow to read, at any position and without holding the interpreter."""
+    """Open a file for Arrow, with random access and without the interpreter lock."""
     import pyarrow as pa
 
     return pa.OSFile(str(path), "rb")
@@ -114,25 +114,25 @@ def stat(path: Path | str) -> FileState:
 
 
 def exists(path: Path | str) -> bool:
-    """Is there a file, folder or link of that name? A link counts, even one to nothing."""
+    """Whether a file, folder or link exists; a broken link counts, too."""
     return os.path.lexists(path)
 
 
 def is_file(path: Path | str) -> bool:
-    """Is there a file of that name?"""
+    """Whether the path is a file."""
     return os.path.isfile(path)
 
 
 def is_folder(path: Path | str) -> bool:
-    """Is there a folder of that name?"""
+    """Whether the path is a folder."""
     return os.path.isdir(path)
 
 
 def list_names(folder: Path | str, pattern: str = "*") -> list[str]:
-    """Sorted names in a folder that match a pattern; none where there is no such folder.
+    """Sorted names in a folder that match a pattern; empty if the folder does not exist.
 
     Raises:
-        OSError: the folder cannot be listed: it must not be taken for an empty one.
+        OSError: the folder cannot be listed.
     """
     return sorted(fnmatch.filter(os.listdir(folder), pattern)) if is_folder(folder) else []
 
@@ -146,7 +146,7 @@ def walk(
         enter: whether to go into a folder of that name.
 
     Raises:
-        OSError: a folder cannot be listed: it must not be taken for an empty one.
+        OSError: a folder cannot be listed.
     """
 
     def fail(error: OSError) -> None:
@@ -187,14 +187,14 @@ def sha256_file(path: Path | str) -> str:
 
 @contextmanager
 def writing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
-    """Write a file piece by piece: whole when the block ends, else as it was. One writer at a time.
+    """Write a file in pieces; it replaces the old one when the block ends. One writer at a time.
 
     Args:
         path: a file in a folder that exists.
-        sync: False where something else flushes it, or notices a loss by power cut.
+        sync: False if the caller flushes it later, or detects a loss after a power failure.
 
     Raises:
-        OSError: as the system raises it; ``path`` is then as it was.
+        OSError: the file cannot be written; ``path`` is then unchanged.
 
     Example:
         >>> import tempfile
@@ -223,7 +223,7 @@ def writing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
 
 @contextmanager
 def writing_output(path: Path) -> Iterator[BinaryIO]:
-    """Write a file that the user names: as :func:`writing`, or into a device or pipe as it is."""
+    """Write a file that the user names: as :func:`writing`, or directly into a device or pipe."""
     target = Path(os.path.realpath(path))
     if exists(target) and not is_file(target):
         with open(target, "wb") as file:  # /dev/stdout, say; a folder is refused here
@@ -234,7 +234,7 @@ def writing_output(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_atomic(path: Path, data: bytes | memoryview, *, sync: bool = True) -> None:
-    """Make ``path`` hold ``data``: whole or, after a crash, as it was before. One writer at a time.
+    """Replace the content of ``path`` atomically. One writer at a time.
 
     Args:
         path: a file in a folder that exists.
@@ -249,12 +249,12 @@ def write_atomic(path: Path, data: bytes | memoryview, *, sync: bool = True) -> 
 
 
 def open_append(path: Path) -> BinaryIO:
-    """A file to which events are added; made where there is none. The caller flushes it."""
+    """Open a file to append events; it is created if necessary. The caller flushes it."""
     return open(path, "ab")
 
 
 def flush(file: BinaryIO) -> None:
-    """Flush what was written to the disk."""
+    """Flush a file to the disk."""
     file.flush()
     os.fsync(file.fileno())
 
@@ -265,12 +265,12 @@ def truncate(path: Path, size: int) -> None:
 
 
 def make_folder(path: Path) -> None:
-    """Make a folder, and those above it, where they are not there."""
+    """Create a folder and its parents if they do not exist."""
     path.mkdir(parents=True, exist_ok=True)
 
 
 def remove_file(path: Path) -> None:
-    """Remove a file; nothing happens where there is none."""
+    """Remove a file if it exists."""
     path.unlink(missing_ok=True)
 
 
@@ -280,12 +280,12 @@ def remove_tree(path: Path, *, ignore_errors: bool = False) -> None:
 
 
 def rename(source: Path, target: Path) -> None:
-    """Give a file or folder another name, in one step; the folder above is not flushed."""
+    """Rename a file or folder atomically; the parent folder is not flushed."""
     os.rename(source, target)
 
 
 def fsync_folder(path: Path) -> None:
-    """Flush the names in a folder to the disk."""
+    """Flush the entries of a folder to the disk."""
     folder = os.open(path, os.O_RDONLY)
     try:
         os.fsync(folder)
@@ -314,5 +314,5 @@ def to_json(value: Any) -> bytes:
 
 
 def utc_now() -> str:
-    """Now, as ``2026-03-01T04:05:06Z``."""
+    """The current time, such as ``2026-03-01T04:05:06Z``."""
     return datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,4 +1,4 @@
-"""What a night will cost, as predicted."""
+"""The predicted cost of a night."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from raypipe.storage.records import FactorRecord, SimilarityRecord
 
 
 class PlanCounts(Contract):
-    """The size of the work."""
+    """The size of the graph and of the audience."""
 
     accounts: int
     follows: int

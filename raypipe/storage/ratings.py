@@ -11,7 +11,7 @@ from raypipe.storage.records import StageRecord
 
 
 class RatingCounts(Contract):
-    """What became of the input rows, and the size of what is used."""
+    """Counts of input rows by outcome, and the size of the ratings."""
 
     rows_in: int
     rows_used: int
@@ -47,7 +47,7 @@ class AlgorithmRecord(Contract):
 
 
 class RatingEngine(Contract):
-    """Where it was computed, in words."""
+    """The execution engine, as text."""
 
     cluster: str
 
@@ -99,7 +99,7 @@ class RatingMemory(Contract):
 
 
 class AlgorithmPlan(Contract):
-    """What the training of one algorithm takes.
+    """Memory and seconds of the training of one algorithm.
 
     Attributes:
         task_bytes: of one training.
@@ -114,7 +114,7 @@ class AlgorithmPlan(Contract):
 
 
 class RatingPlan(Versioned):
-    """What an evaluation on ratings will take."""
+    """The predicted cost of an evaluation on ratings."""
 
     counts: RatingCounts
     folds: int

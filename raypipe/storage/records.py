@@ -47,7 +47,7 @@ class StrategyRow(Contract):
         ndcg, low, high: mean over the accounts and its 95 % interval; None: not measured.
         against: the strategy that it is compared with.
         difference, difference_low, difference_high: mean of the differences, account by account.
-        leads: is it used for this segment?
+        leads: whether it is used for this segment.
         why: in words.
     """
 
@@ -69,7 +69,7 @@ class StrategyRow(Contract):
 
 
 class TrainingRecord(Contract):
-    """What a ranker was trained on.
+    """The training data of a ranker.
 
     Attributes:
         accounts: with at least one example.
@@ -119,7 +119,7 @@ class LadderDecision(Contract):
 
 
 class SimilarityRecord(Contract):
-    """What ``sources.similar.max_followers`` leaves out, and what the search still finds.
+    """The effect of ``sources.similar.max_followers`` on the neighbour search.
 
     Attributes:
         max_followers: the limit; None: no hub is left out.
@@ -159,7 +159,7 @@ class FactorRecord(Contract):
 
 
 class WalkRecord(Contract):
-    """What ``max_intermediary_follows`` of a source of two steps leaves out.
+    """The effect of ``max_intermediary_follows`` of a two-step source.
 
     Attributes:
         max_intermediary_follows: the limit.

@@ -1,4 +1,4 @@
-"""The stored result of a sweep: every trial, the best one, and what it is worth on unseen data."""
+"""The stored result of a sweep: every trial, the best one, and its measures on unseen data."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ RESULT = "sweep.json"
 
 
 class TrialRecord(Contract):
-    """One trial, at the report at which it was best.
+    """One trial, with the measures of its best report.
 
     Attributes:
         trial: its number, from 0.
@@ -34,7 +34,7 @@ class TrialRecord(Contract):
 
 
 class MisledRecord(Contract):
-    """What a metric that was asked for, and is no measure of lists, would have picked.
+    """The trial that a configured but misleading metric would have selected.
 
     Attributes:
         picks: None where no trial has such a value.
@@ -45,7 +45,7 @@ class MisledRecord(Contract):
 
 
 class MeasuredOn(Contract):
-    """On what the best trial was measured, in words."""
+    """Descriptions of the data on which the best trial was measured."""
 
     in_sweep: str
     again: str

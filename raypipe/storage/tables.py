@@ -1,8 +1,8 @@
 """The one reader of small tables: audience, opt-outs, bots, blocks, rejections, degree tables.
 
-They are read as the input is: the same formats and compressions by the end of the name (a .tsv is
-cut at tabs), UTF-8, and every value is the text that stands in the file: ``0123`` stays ``0123``,
-``NA`` is no null. One thing more: a quoted value may hold line ends.
+They are read like the input: the same formats and compressions by file extension (a .tsv has tabs),
+UTF-8, and every value is the text in the file: ``0123`` stays ``0123``, and ``NA`` is not null. In
+addition, a quoted value may contain line ends.
 """
 
 from __future__ import annotations
@@ -41,11 +41,11 @@ _EXPECTED = {"id": "text or whole numbers", "text": "text", "number": "numbers"}
 
 
 class TableColumn(NamedTuple):
-    """A column that a small table may have.
+    """A column of a small table.
 
     Attributes:
         kind: id: a row without it is bad; text, number: may be missing, and is read as text.
-        required: if not, a file may lack the column, whose values are null then.
+        required: if False, the column may be missing; its values are then null.
     """
 
     name: str
@@ -54,10 +54,10 @@ class TableColumn(NamedTuple):
 
 
 class SmallTable(NamedTuple):
-    """What a file holds.
+    """The content of a small table.
 
     Attributes:
-        path: of the file.
+        path: the file.
         rows: the good rows; every column that was asked for, as large_string.
         quarantine: columns.QUARANTINE_SCHEMA, the bad rows; rows count from 1.
         present: the columns that the file has.
@@ -118,10 +118,10 @@ def read_table(path: Path, columns: Sequence[TableColumn], cure: str) -> SmallTa
 
 
 def whole_rows(table: SmallTable, what: str) -> pa.Table:
-    """All rows of a table none of which may be overlooked.
+    """All rows of a table in which every row must be valid.
 
     Args:
-        what: one row, for the error.
+        what: a name of one row, for the error.
 
     Raises:
         InputError: a row is bad.
@@ -151,7 +151,7 @@ def read_ids(path: Path, key: str) -> pa.LargeStringArray:
 
 
 def write_table(path: Path, table: pa.Table) -> None:
-    """Write a small table where :func:`read_table` reads it: Parquet or CSV by the name's end.
+    """Write a table for :func:`read_table`: Parquet or CSV, by file extension.
 
     Raises:
         RunError: the file cannot be written.
@@ -193,7 +193,7 @@ def _delimiter(path: Path) -> str:
 
 
 def _choose(file: InputFile, columns: Sequence[TableColumn], cure: str) -> tuple[Column, ...]:
-    """Those of the columns that the file has, where they are in it."""
+    """The columns that the file has, with their positions."""
     here = [column for column in columns if column.required or column.name in file.names]
     positions = find_columns(file, [column.name for column in here], cure)
     for column, position in zip(here, positions, strict=True):

@@ -1,4 +1,4 @@
-"""A report in a terminal: every piece of content, in the width that there is."""
+"""Print a report in a terminal, within its width."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _NARROWEST = 12
 
 
 def print_report(report: Iterable[Content]) -> None:
-    """Print each piece of content below the one before."""
+    """Print each piece of content, one below the other."""
     for content in report:
         if isinstance(content, Table):
             _print_table(content)
@@ -44,7 +44,7 @@ def print_result(values: Any, report: Iterable[Content], json: bool) -> None:
 
 
 def cell_text(cell: Cell) -> str:
-    """A cell as people write it.
+    """A cell as text for people.
 
     Example:
         >>> cell_text(Value(0.2761, "short", 0.2684, 0.2839, best=True))
@@ -56,7 +56,7 @@ def cell_text(cell: Cell) -> str:
 
 
 def _shown(cell: Cell) -> str | int | float | None:
-    """What :mod:`raypipe.cli.output.terminal` prints: numbers stay numbers where they can."""
+    """The value to print; numbers stay numbers unless they have a format of their own."""
     if not isinstance(cell, Value):
         return cell
     if cell.number is None:
@@ -103,7 +103,7 @@ def _print_table(table: Table) -> None:
 
 
 def _cut(widths: Sequence[int], keys: int, width: int) -> list[list[int]]:
-    """Groups of columns that fit, each after the key columns; at least one in each group.
+    """Split the columns into groups that fit; each group starts with the key columns.
 
     Example:
         >>> _cut([4, 10, 10, 10], 1, 34)
@@ -130,7 +130,7 @@ def _print_columns(table: Table, columns: Iterable[int]) -> None:
 
 
 def _print_stacked(table: Table, widths: Sequence[int], width: int) -> None:
-    """Rows in lines: short cells in the first, the longest one, folded, below them."""
+    """Print each row as a line of its short cells, and its longest cell folded below."""
     longest = max(range(len(widths)), key=lambda place: widths[place])
     others = [place for place in range(len(widths)) if place != longest]
     if table.title:

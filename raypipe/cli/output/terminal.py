@@ -1,4 +1,4 @@
-"""How things look in a terminal: tables, progress bars, byte counts."""
+"""Terminal output: tables, facts, lines and progress bars."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _LONG_SECONDS = 300.0
 
 
 def print_json(value: Any) -> None:
-    """JSON on standard output, for programs."""
+    """Print JSON for programs."""
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None
 ) -> None:
-    """A table on standard output, for people; numbers to the right."""
+    """Print a table for people; numbers are aligned to the right."""
     rows = [list(row) for row in rows]
     table = Table(title=_title(title), title_justify="left", header_style="bold")
     for place, name in enumerate(columns):
@@ -43,7 +43,7 @@ def print_table(
 
 
 def print_facts(facts: dict[str, Any], title: str | None = None) -> None:
-    """Names and values below each other."""
+    """Print names and values, one pair per line."""
     table = Table(title=_title(title), title_justify="left", show_header=False, box=None)
     table.add_column()
     table.add_column(justify="right")
@@ -53,13 +53,13 @@ def print_facts(facts: dict[str, Any], title: str | None = None) -> None:
 
 
 def print_line(line: str, console: Console | None = None) -> None:
-    """A line for people: folded at the edge of a terminal, left whole in a log."""
+    """Print a line for people; it is folded in a terminal, but not in a log."""
     console = console or Console()
     console.print(line, highlight=False, markup=False, soft_wrap=not console.is_terminal)
 
 
 def text(value: Any) -> str:
-    """A value as people write it.
+    """A value as text for people.
 
     Example:
         >>> text(1234567), text(0.5), text(1234.5), text(None), text("a")
@@ -78,7 +78,7 @@ def text(value: Any) -> str:
 
 
 def short(value: float | None, places: int = 3) -> str:
-    """Three digits, of a number below 1 those behind the point, or as many as are asked for.
+    """A number with three significant digits; below 1, with ``places`` decimals.
 
     Example:
         >>> [short(value) for value in (0.0123, -0.5, 1.0, 12.345, 1234.5, None)]
@@ -96,12 +96,12 @@ def short(value: float | None, places: int = 3) -> str:
 
 
 def _title(title: str | None) -> Text | None:
-    """Ids stand in titles: nothing in them is markup."""
+    """A title without markup, because it may contain ids."""
     return None if title is None else Text(text(title), style="italic")
 
 
 class Bars(AbstractContextManager["Bars"]):
-    """Progress bars on standard error; without a terminal, one plain line a stage.
+    """Progress bars on standard error; without a terminal, one plain line per stage.
 
     Without a terminal, a long stage prints a line every 8 seconds, after five minutes one every
     five minutes. Implements :class:`raypipe.compute.progress.Progress`.
@@ -135,7 +135,7 @@ class Bars(AbstractContextManager["Bars"]):
             self._bars.stop()
 
     def stage(self, name: str, total: float | None = None) -> None:
-        """Start a bar; it moves to and fro where the total is not known."""
+        """Start a bar; without a total, it only shows activity."""
         if not self._console.is_terminal:
             self._stage = (name, time.monotonic())
             print_line(f"{name} ...", self._console)
@@ -149,11 +149,11 @@ class Bars(AbstractContextManager["Bars"]):
             self._bars.advance(self._task, work)
 
     def say(self, text: str) -> None:
-        """A line above the bars."""
+        """Print a line above the bars."""
         print_line(text, self._console)
 
     def _beat(self) -> None:
-        """Print a line now and then while a stage lasts."""
+        """Print a line from time to time while a stage runs."""
         printed = time.monotonic()
         while not self._done.wait(_BEAT_SECONDS / 8):
             name, started = self._stage

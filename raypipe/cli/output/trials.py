@@ -23,7 +23,7 @@ _COLOURS = {"failed": "red", "stopped": "dim", "running": "cyan"}
 
 
 class Lines:
-    """One line a stage on standard error. Implements :class:`raypipe.compute.progress.Progress`."""
+    """Prints one line per stage. Implements :class:`raypipe.compute.progress.Progress`."""
 
     def __init__(self) -> None:
         self._console = Console(stderr=True)
@@ -33,10 +33,10 @@ class Lines:
         print_line(f"{name} ...", self._console)
 
     def advance(self, work: float) -> None:
-        """Nothing: stages of a sweep are short, but for the trials, which have their table."""
+        """Ignored: the trials have their own table, and the other stages are short."""
 
     def say(self, text: str) -> None:
-        """A line."""
+        """Print a line."""
         print_line(text, self._console)
 
 
@@ -46,7 +46,7 @@ class TrialTable(AbstractContextManager["TrialTable"]):
     def __init__(
         self, goal: Goal, count: int, ended: Iterable[Trial], console: Console | None = None
     ) -> None:
-        """Args: count: of all trials; ended: those of before."""
+        """Args: count: number of all trials; ended: trials that ended before."""
         self._goal, self._count = goal, count
         self._ended = list(ended)
         self._running: dict[int, tuple[Settings, Report | None]] = {}
@@ -65,16 +65,16 @@ class TrialTable(AbstractContextManager["TrialTable"]):
             self._live.stop()
 
     def begin(self, number: int, settings: Settings) -> None:
-        """A row more."""
+        """Add a row."""
         self._running[number] = (settings, None)
 
     def report(self, number: int, report: Report) -> None:
-        """Another value in its row."""
+        """Update the row of a trial."""
         settings, _ = self._running[number]
         self._running[number] = (settings, report)
 
     def end(self, trial: Trial) -> None:
-        """Its row stays where it is one of the best; a line of its own where there is no table."""
+        """Keep the row if the trial is one of the best; without a terminal, print a line."""
         self._running.pop(trial.number)
         self._ended.append(trial)
         if trial.state == "failed" or not self._console.is_terminal:

@@ -1,11 +1,11 @@
-"""The pieces of a report. Numbers stay numbers: whoever renders them decides how they look."""
+"""The content of a report. Numbers stay numbers; the renderer formats them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-#: How a number is to be written. short: three digits, ``.276``. fine: one more. exact: four
+#: Format of a number. short: three digits, ``.276``. fine: one more. exact: four
 #: decimals, ``0.9344``. megabytes: of a number of bytes. plain: as it is.
 Format: TypeAlias = Literal["plain", "short", "fine", "exact", "megabytes"]
 
@@ -16,8 +16,8 @@ class Value:
 
     Attributes:
         number: None where undefined.
-        low, high: its interval; None: it has none.
-        best: is it to be marked as the best of its row or column?
+        low, high: the interval of the number, if it has one.
+        best: True marks the number as the best of its row or column.
     """
 
     number: float | None
@@ -50,7 +50,7 @@ class Table:
 
 @dataclass(frozen=True)
 class Facts:
-    """Names and values below each other."""
+    """Names and values, one pair per line."""
 
     items: tuple[tuple[str, Cell], ...]
     title: str | None = None

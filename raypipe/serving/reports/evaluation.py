@@ -21,10 +21,10 @@ _BESIDE = ("recall", "hit_rate")
 
 
 def evaluation_report(result: EvaluationResult, folder: str) -> Report:
-    """Everything that people read after an evaluation.
+    """The report of an evaluation.
 
     Args:
-        folder: where its files are.
+        folder: folder of the files.
     """
     found: list[Content] = [_split(result), _metrics(result), *_segments(result)]
     found += [*_leaders(result), *gains(result)]
@@ -126,7 +126,7 @@ def _label(name: str, metric: MetricRecord) -> str:
 
 
 def _words(name: str) -> str:
-    """A registered name in words; one's own, ``module:name``, as it is."""
+    """The name of a metric in words; ``module:name`` is not changed."""
     return name if ":" in name else name.replace("_", " ")
 
 
@@ -165,7 +165,7 @@ def _leaders(result: EvaluationResult) -> tuple[Table, ...]:
 
 
 def _cells(rows: Sequence[MeanRow | None], metric: MetricRecord) -> list[Value]:
-    """Means with intervals; the best of them is marked, where one can be best."""
+    """Means with intervals; the best one is marked if the metric has a direction."""
     best = _best((row.mean for row in rows if row and row.mean is not None), metric)
     return [
         Value(None, "short")

@@ -9,7 +9,7 @@ from raypipe.storage.records import LadderDecision, StrategyRow
 
 
 def ladder_report(decision: LadderDecision) -> Report:
-    """A table where strategies were measured, and why."""
+    """The measured strategies as a table, or the reason why none was measured."""
     if decision.decided_by != "holdout":
         return (Line(decision.why),)
     segments = [list(rows) for _, rows in groupby(decision.table, lambda row: row.segment)]
@@ -37,7 +37,7 @@ def _follows(row: StrategyRow) -> str:
 
 
 def _column(rows: list[StrategyRow], names: list[str]) -> tuple[Cell, ...]:
-    """A segment: its accounts, the mean of each strategy, and the leader's lead over the next."""
+    """One segment: accounts, mean of each strategy, lead of the best over the next one."""
     leader = next(row for row in rows if row.leads)
     by_name = {row.strategy: row for row in rows}
     if not leader.accounts:

@@ -1,4 +1,4 @@
-"""What a night will cost."""
+"""The predicted cost of a night."""
 
 from __future__ import annotations
 

@@ -7,10 +7,10 @@ from raypipe.storage.ratings import RatingCounts, RatingPlan, RatingResult
 
 
 def rating_report(result: RatingResult, folder: str) -> Report:
-    """A row an algorithm, then a column a fold, and what became of the rows.
+    """Means by algorithm, values by fold, and counts of the input rows.
 
     Args:
-        folder: where its files are.
+        folder: folder of the files.
     """
     metrics, first = result.metrics, result.metrics[0]
     return (
@@ -43,7 +43,7 @@ def rating_report(result: RatingResult, folder: str) -> Report:
 
 
 def rating_plan_report(plan: RatingPlan) -> Report:
-    """What each training takes, and which do not fit."""
+    """Seconds and memory of each training, and the trainings that do not fit."""
     memory = plan.memory
     shared = f"{plan.folds} folds, {memory.folds_bytes / 1e6:,.0f} MB that all tasks share"
     return (

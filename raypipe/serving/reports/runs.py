@@ -12,7 +12,7 @@ from raypipe.storage.runs.manifest import Manifest
 def run_report(
     manifest: Manifest, folder: str, new: bool = True, published: str | None = None
 ) -> Report:
-    """What a run read, made and took.
+    """The report of a run: stages, counts, decisions and engines.
 
     Args:
         folder: folder of the run.
@@ -64,7 +64,7 @@ def _nothing_to_do(run: str, published: str | None) -> Report:
 
 
 def similarity_report(record: SimilarityRecord) -> Report:
-    """What the limit on hubs costs; nothing where there is no limit."""
+    """The effect of the limit on hubs; empty without a limit."""
     limit = record.max_followers
     if limit is None:
         return ()
@@ -79,7 +79,7 @@ def similarity_report(record: SimilarityRecord) -> Report:
 
 
 def factor_report(record: FactorRecord | None) -> Report:
-    """How the model's candidates are retrieved; nothing where there is no model."""
+    """How the model's candidates are retrieved; empty without a model."""
     if record is None:
         return ()
     found = "" if record.retrieval == "exact" else f"; {_recall(record, 'candidates')}"
@@ -95,6 +95,6 @@ def _recall(record: SimilarityRecord | FactorRecord, what: str) -> str:
 
 
 def _filters(counts: dict[str, int]) -> tuple[Content, ...]:
-    """Number of entries of each filter that has any."""
+    """The number of entries of each filter that is not empty."""
     found = count_words(counts)
     return (Line(f"filters: {', '.join(found)}"),) if found else ()

@@ -1,4 +1,4 @@
-"""A sweep: failed trials, the best one, and what it is worth on data that no trial saw."""
+"""A sweep: failed trials, the best trial, and its measures on unseen data."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from raypipe.storage.sweeps import MisledRecord, SweepResult
 
 
 def sweep_report(result: SweepResult, name: str, best_file: str, new: bool = True) -> Report:
-    """Everything that people read after a sweep.
+    """The report of a sweep.
 
     Args:
-        name: of its folder.
-        best_file: where the best config is.
-        new: False where it was finished before.
+        name: name of the folder of the sweep.
+        best_file: file with the best config.
+        new: False if the sweep was finished before.
     """
     best, misled = result.best, result.misled
     found: list[Content] = []

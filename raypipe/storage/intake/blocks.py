@@ -1,4 +1,4 @@
-"""What all input formats share: a file's columns, the columns to read, the check of every row.
+"""Code that all input formats share: columns of a file, columns to read, check of each row.
 
 A block is a piece of one input file that can be read by itself. Reading it gives a frame of its
 good rows, and a report with the number of its rows and why some of them are in quarantine.
@@ -25,13 +25,13 @@ Reason = tuple[int, str]  # (row, why it is in quarantine); rows are counted fro
 
 @dataclass(frozen=True, kw_only=True)
 class InputFile:
-    """A file whose columns are known. A format adds what it needs to read the rows.
+    """A file with known columns. A format adds what it needs to read the rows.
 
     Attributes:
         path, size: as listed; bytes on disk.
         names, types: of all columns, as the file has them; a dictionary has the type of its values.
-        header: does the file name its columns? If not, ``names`` are positions, from 0.
-        by_name: are columns read by name? Then a name that is there twice cannot be read.
+        header: whether the file names its columns; if not, ``names`` are positions, from 0.
+        by_name: whether columns are read by name; then a duplicate name cannot be read.
     """
 
     path: str
@@ -62,7 +62,7 @@ class Column:
 
     @property
     def is_id(self) -> bool:
-        """Is it an id: of a follow, of a rating, of an account in a small table?"""
+        """Whether it is an id of a follow, of a rating, or of an account in a small table."""
         return self.name in (FOLLOWER, FOLLOWING, USER, ITEM, ACCOUNT, CANDIDATE)
 
 
@@ -80,7 +80,7 @@ class BlockReport:
 
 
 def is_text(kind: pa.DataType) -> bool:
-    """Is it a type of text or bytes, of any width?"""
+    """Whether a type is text or bytes."""
     return any(
         check(kind)
         for check in (
@@ -95,12 +95,12 @@ def is_text(kind: pa.DataType) -> bool:
 
 
 def can_be_id(kind: pa.DataType) -> bool:
-    """May a column of this type hold ids?"""
+    """Whether a column of this type may contain ids."""
     return is_text(kind) or pa.types.is_integer(kind)
 
 
 def can_be_number(kind: pa.DataType) -> bool:
-    """May a column of this type hold numbers? A time counts as one."""
+    """Whether a column of this type may contain numbers; a time is a number."""
     number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
     return is_text(kind) or number or pa.types.is_timestamp(kind)
 
@@ -108,7 +108,7 @@ def can_be_number(kind: pa.DataType) -> bool:
 def check_rows(
     arrays: Sequence[pa.ChunkedArray], columns: Sequence[Column]
 ) -> tuple[pa.Table, list[tuple[int, str]]]:
-    """Turn raw columns into those of the frame, and remove the rows that cannot be used.
+    """Convert raw columns to the columns of the frame, and remove invalid rows.
 
     Args:
         arrays: one for each of ``columns``, all equally long, of any type that Arrow can cast.
@@ -145,7 +145,7 @@ def check_rows(
 def read_rows(
     arrays: Sequence[pa.ChunkedArray], columns: Sequence[Column]
 ) -> tuple[pd.DataFrame, BlockReport]:
-    """What a format returns for a block whose values it has read, without any check of its own.
+    """The frame and the report of a block, from its unchecked values.
 
     Args:
         arrays: one for each of ``columns``, all equally long, of any type that Arrow can cast.
@@ -187,7 +187,7 @@ def quarantine_table(file: str, reasons: Sequence[Reason]) -> pa.Table:
 
 
 def unreadable(path: str, error: OSError) -> MissingInputError:
-    """The error for a file that the system will not open or read."""
+    """The error for a file that cannot be opened or read."""
     return MissingInputError(f"{path}: cannot be read: {error.strerror}; let this user read it")
 
 

@@ -58,12 +58,12 @@ PARSE_BYTES = 4 << 20
 
 @dataclass(frozen=True)
 class Dialect:
-    """How CSV is written.
+    """The dialect of a CSV file.
 
     Attributes:
         delimiter: between values.
         comment: mark of comment lines.
-        line_ends_in_quotes: may a quoted value hold line ends? Only in a file that is not cut.
+        line_ends_in_quotes: whether a quoted value may contain line ends; only in whole files.
     """
 
     delimiter: str = ","
@@ -73,7 +73,7 @@ class Dialect:
 
 @dataclass(frozen=True, kw_only=True)
 class CsvFile(InputFile):
-    """A CSV file whose first row was seen. All columns are text: a value stays as it is written.
+    """A CSV file with known columns, all of them text: values are not changed.
 
     Attributes:
         start: offset in the text (decompressed) of the first row after the header, in bytes.
@@ -245,7 +245,7 @@ def parse_text(
 
 
 def compression(path: str) -> str | None:
-    """How a file is compressed, by the end of its name."""
+    """The compression of a file, by its extension."""
     return next((kind for end, kind in COMPRESSIONS.items() if path.lower().endswith(end)), None)
 
 
@@ -312,7 +312,7 @@ def _first_line(path: str, comment: str | None) -> tuple[bytes | None, int, int]
 
 
 def _check_magic(path: str, head: bytes) -> None:
-    """Check that a file is compressed as the end of its name says."""
+    """Check that the content of a file matches the compression of its extension."""
     said = compression(path)
     found = next((kind for kind, magic in MAGIC.items() if head.startswith(magic)), None)
     if said in MAGIC and said != found:
@@ -330,7 +330,7 @@ def _open_text(path: str, kind: str | None, check: bool = False) -> Iterator[Bin
 
     Args:
         kind: how the file is compressed.
-        check: look whether it is, before the text is read.
+        check: verify this before the text is read.
     """
     try:
         with files.open_arrow(path) if kind else files.open_read(path) as stream:

@@ -1,4 +1,4 @@
-"""Lines of CSV: where they are, how many values each holds, and which of them are no row.
+"""Lines of CSV: their positions, their numbers of values, and lines that are not rows.
 
 Everything here works on bytes and arrays of positions, for a text of whole lines.
 """
@@ -20,7 +20,7 @@ OPEN_QUOTE = 'a quote (") is not closed'
 
 
 def find_lines(text: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Where each line that is not empty starts and stops, in bytes, without its line end.
+    """Start and stop of each nonempty line in bytes, without its line end.
 
     Each CR and each LF ends a line: the empty line that this makes of a CR LF is none.
     """
@@ -82,7 +82,7 @@ def show_line_ends(values: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def closes_quotes(text: bytes, delimiter: str) -> bool:
-    """Is each quote at an edge of a value, and closed in the line in which it is opened?
+    """Whether each quote is at an edge of a value, and closed in the same line.
 
     False is not yet a fault: a value may hold quotes.
 
@@ -98,7 +98,7 @@ def closes_quotes(text: bytes, delimiter: str) -> bool:
 def without_broken(
     text: bytes, delimiter: str, width: int
 ) -> tuple[bytes, list[tuple[int, str]], int]:
-    """Take out the lines that do not hold ``width`` values.
+    """Remove the lines that do not have ``width`` values.
 
     Returns:
         The other lines; (row from 1, reason) of each that was taken out; bytes of the longest line.
@@ -155,7 +155,7 @@ def count_values(text: bytes, starts: np.ndarray, stops: np.ndarray, delimiter: 
 def _at_edges(
     data: np.ndarray, quotes: np.ndarray, opens: np.ndarray, delimiter: str
 ) -> np.ndarray:
-    """For each quote: is a delimiter, a line end or the end of the text on its outer side?"""
+    """For each quote: whether a delimiter, a line end or an end of the text is next to it."""
     edge = np.isin(np.arange(256), [ord(delimiter), LF, CR])
     outer = np.where(opens, quotes - 1, quotes + 1)
     at_edge: np.ndarray = (outer < 0) | (outer == len(data)) | edge[data[outer % len(data)]]

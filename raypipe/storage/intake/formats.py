@@ -69,12 +69,12 @@ class Format(Protocol[File, Block]):
         """
 
 
-#: A name that no format claims is read as the first.
+#: A file with another extension is read as the first.
 FORMATS: tuple[Format[Any, Any], ...] = (CsvFormat(), ParquetFormat())
 
 
 def all_endings() -> tuple[str, ...]:
-    """The ends of the names of input files, of all formats.
+    """The file extensions of all formats.
 
     Example:
         >>> all_endings()
@@ -84,7 +84,7 @@ def all_endings() -> tuple[str, ...]:
 
 
 def describe_formats() -> str:
-    """The formats and the ends of their names, for help and documents.
+    """The formats with their file extensions, for help and documents.
 
     Example:
         >>> describe_formats()
@@ -94,7 +94,7 @@ def describe_formats() -> str:
 
 
 def format_by_ending(path: str) -> Format[Any, Any]:
-    """The format of a file by the end of its name; the longest end that fits decides.
+    """The format of a file by its extension; the longest match decides.
 
     Example:
         >>> format_by_ending("a.PQ").name, format_by_ending("follows").name
@@ -110,7 +110,7 @@ def format_by_ending(path: str) -> Format[Any, Any]:
 
 
 def named_format(name: str) -> Format[Any, Any] | None:
-    """The format that ``input.format`` names; None for ``auto``: each file by its name.
+    """The format in ``input.format``; None for ``auto``, which decides by file extension.
 
     Raises:
         ConfigError: there is no such format, or the class lacks something that a format has.
@@ -138,7 +138,7 @@ def named_format(name: str) -> Format[Any, Any] | None:
 
 @dataclass(frozen=True)
 class UserFormat:
-    """A format of the user's own: whatever it raises becomes one line that names it."""
+    """A user-defined format; its errors become one line that names it."""
 
     spec: str
     made: Format[Any, Any]
@@ -150,7 +150,7 @@ class UserFormat:
 
     @property
     def endings(self) -> tuple[str, ...]:
-        """None: the files are those that ``input`` names, whatever their names."""
+        """Empty, because every file of the input has this format."""
         return ()
 
     def open(self, path: str, size: int, config: InputConfig) -> InputFile:

@@ -1,4 +1,4 @@
-"""The input files of a night: listed once, looked at once, opened once as far as their columns."""
+"""The input files of a night: listed, checked and opened once."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ from raypipe.storage.ids import digest_of_ids
 from raypipe.storage.intake import formats, transform
 from raypipe.storage.intake.blocks import InputFile, unreadable
 
-#: Names that start so are notes that tools leave: .crc files, _SUCCESS, a volume's lost+found.
+#: Prefixes of files that tools create: .crc files, _SUCCESS, the lost+found of a volume.
 HIDDEN = (".", "_", "lost+found")
 
 
 class ListedFile(NamedTuple):
-    """An input file as it was listed."""
+    """An input file with its state when it was listed."""
 
     path: Path
     state: files.FileState
 
 
 class OpenFile(NamedTuple):
-    """An input file with its format, opened as far as its columns."""
+    """An input file with its format and columns."""
 
     format: formats.Format[Any, Any]
     file: InputFile
@@ -42,7 +42,7 @@ class OpenFile(NamedTuple):
 
 @dataclass(frozen=True)
 class InputFiles:
-    """The input of a night. Made once, in its first step, and handed to every later one.
+    """The input of a night, which its first step opens for all later ones.
 
     Attributes:
         config: the section ``input``.
@@ -75,11 +75,9 @@ class InputFiles:
         return hashlib.sha256("\n".join(map(_file_digest, paths)).encode()).hexdigest()
 
     def check_unchanged(self) -> None:
-        """Check, after everything was read, that no file was written to meanwhile.
+        """Check that no file changed while the input was read.
 
-        This is the second and last look at the files' size and time: the first says what is read,
-        this one that it was still the same at the end. Otherwise a result of half-old, half-new
-        files would be kept under the digest of the old ones.
+        Otherwise a result of partly new files would be stored under the digest of the old ones.
 
         Raises:
             InputError: a file has another size or time, or is gone.
@@ -94,7 +92,7 @@ class InputFiles:
 
 
 def open_inputs(config: InputConfig) -> InputFiles:
-    """List the input files, and read each as far as its columns.
+    """List the input files, and read their columns.
 
     Raises:
         ConfigError, MissingInputError, InputError: naming the file and what is wrong with it.
@@ -139,7 +137,7 @@ def digest_of_inputs(inputs: InputFiles, accounts: pa.Array | None) -> str:
 
 
 def _find(place: Path, state: files.FileState | None, config: InputConfig) -> Iterator[ListedFile]:
-    """The files in a folder, or those that match a glob with those in folders that match."""
+    """The files in a folder, or the files and contents of folders that match a glob."""
     matches = (
         [(place, state)] if state else [(path, _state(path)) for path in files.find(str(place))]
     )
@@ -169,7 +167,7 @@ def _state(path: Path) -> files.FileState | None:
 
 
 def _is_hidden(path: Path, place: Path) -> bool:
-    """Is a name on the way hidden, and not asked for?"""
+    """Whether a part of the path is hidden, unless the config names it."""
     return any(part.startswith(HIDDEN) and part not in place.parts for part in path.parts)
 
 

@@ -1,4 +1,4 @@
-"""Parquet: the columns of a file, how it is cut into blocks, and how a block is read."""
+"""Parquet: columns, blocks and rows of a file."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ MAGIC = b"PAR1"
 
 @dataclass(frozen=True, kw_only=True)
 class ParquetFile(InputFile):
-    """A Parquet file whose footer was read.
+    """A Parquet file with the contents of its footer.
 
     Attributes:
         groups: uncompressed bytes of each row group.
@@ -123,7 +123,7 @@ def _check_magic(path: str, source: pa.NativeFile) -> None:
 
 @contextmanager
 def _errors_named(path: str) -> Iterator[None]:
-    """Turn what goes wrong with a Parquet file into an InputError of one line."""
+    """Convert errors of a Parquet file to an InputError of one line."""
     try:
         yield
     except (pa.ArrowException, OSError) as error:

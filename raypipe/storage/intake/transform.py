@@ -1,4 +1,4 @@
-"""The user's own pandas-style step: ``module:function``, frame in, frame out."""
+"""The user-defined transform ``module:function``, from frame to frame."""
 
 from __future__ import annotations
 
