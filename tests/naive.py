@@ -168,6 +168,45 @@ def cooccurrence(follows, account, candidate, weights, most=math.inf):
     )
 
 
+def linked(follows, account, weight=0.5):
+    """Each step of a walk from the account, with its weight: along follows, then back."""
+    followers = sorted(followers_of(follows, account))
+    return [(other, 1.0) for other in sorted(follows[account])] + [(b, weight) for b in followers]
+
+
+def push(follows, account, alpha=0.5, epsilon=1e-4, weight=0.5):
+    """Estimates and residuals of a push by account, and the number of follows that it reads."""
+
+    def limit(other):
+        return epsilon * degree(follows, other, weight)
+
+    estimates, residuals = defaultdict(float), defaultdict(float, {account: 1.0})
+    waiting = [account] if 0 < limit(account) <= 1 else []
+    steps = 0
+    while waiting:
+        pushed = waiting.pop(0)
+        residual = residuals[pushed]
+        estimates[pushed] += alpha * residual
+        residuals[pushed] = 0.0
+        share = (1 - alpha) * residual / degree(follows, pushed, weight)
+        for other, times in linked(follows, pushed, weight):
+            steps += 1
+            residuals[other] += times * share
+            if residuals[other] >= limit(other) and other not in waiting:
+                waiting.append(other)
+    return estimates, residuals, steps
+
+
+def degree(follows, account, weight=0.5):
+    return len(follows[account]) + weight * len(followers_of(follows, account))
+
+
+def pagerank(follows, account, alpha=0.5, **how):
+    """Whom walks from the account reach, by the estimate and what the residual adds at once."""
+    estimates, residuals, _ = push(follows, account, alpha, **how)
+    return {other: estimates[other] + alpha * rest for other, rest in residuals.items()}
+
+
 def between(follows, account, candidate, most=None, most_back=None):
     """Does the candidate follow back; and the accounts in the middle, the four ways there are.
 

@@ -122,7 +122,7 @@ def _weighted_union(
             b = neighbours[i, j]
             bounds[i] += indptr[b + 1] - indptr[b]
     largest = bounds.max() if m else 0
-    keys = np.full(_table_size(largest), -1, dtype=np.int32)
+    keys = np.full(table_size(largest), -1, dtype=np.int32)
     positions = np.empty(len(keys), dtype=np.int64)
     slots = np.empty(largest, dtype=np.int64)  # the used ones, to empty the table again
 
@@ -131,7 +131,7 @@ def _weighted_union(
     out_scores = np.empty(bounds.sum(), dtype=np.float64)
     end = 0
     for i in range(m):
-        mask = _table_size(bounds[i]) - 1
+        mask = table_size(bounds[i]) - 1
         start = end
         for j in range(counts[i]):
             b = neighbours[i, j]
@@ -206,7 +206,7 @@ def _withdraw_rejected(
 
 
 @kernel
-def _table_size(entries: int) -> int:
+def table_size(entries: int) -> int:
     """The smallest power of two that leaves a hash table at most half full."""
     size = 16
     while size < 2 * entries:
