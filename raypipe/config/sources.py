@@ -24,6 +24,10 @@ class SourceConfig(Section):
         """False if the source cannot retrieve candidates with this config."""
         return True
 
+    def takes_part(self, blend: str) -> bool:
+        """True if the source takes part in a blend, ``rank_fusion`` or ``learned_ranker``."""
+        return self.weight > 0
+
 
 class FollowBackConfig(SourceConfig):
     """Candidates that already follow the account."""
@@ -57,6 +61,40 @@ class CoFollowedConfig(TwoStepConfig):
     """Candidates that the account's followers follow."""
 
     weight: float = Field(0.1, ge=0, description=_WEIGHT)
+
+
+class PageRankConfig(SourceConfig):
+    """Candidates that random walks from the account reach most (personalised PageRank)."""
+
+    weight: float = Field(0.0, ge=0, description="Weight in rank fusion; 0 leaves it out there.")
+    learned_ranker: bool = Field(
+        True, description="Takes part in blend.method: learned_ranker, whatever its weight."
+    )
+    alpha: float = Field(
+        0.5, gt=0, lt=1, description="Probability that a walk returns to the account before a step."
+    )
+    epsilon: float = Field(
+        1e-4,
+        ge=1e-6,
+        le=0.1,
+        description="A walk ends at an account that less than this, times its follows and weighted "
+        "followers, arrives at. Smaller: more exact, in proportion slower.",
+    )
+    backward_weight: float = Field(
+        0.5,
+        ge=0.01,
+        le=100,
+        description="Weight of a step to an account's follower; a step to a followee weighs 1.",
+    )
+
+    def takes_part(self, blend: str) -> bool:
+        """True with a weight, and in the learned ranker as ``learned_ranker`` says.
+
+        Example:
+            >>> [PageRankConfig().takes_part(blend) for blend in ("rank_fusion", "learned_ranker")]
+            [False, True]
+        """
+        return self.weight > 0 or (blend == "learned_ranker" and self.learned_ranker)
 
 
 class SimilarConfig(SourceConfig):
@@ -165,6 +203,9 @@ class SourcesConfig(Section):
     co_followed: CoFollowedConfig = Field(
         CoFollowedConfig(), description="Candidates that the account's followers follow."
     )
+    pagerank: PageRankConfig = Field(
+        PageRankConfig(), description="Candidates that random walks from the account reach most."
+    )
     similar: SimilarConfig = Field(
         SimilarConfig(), description="Phase 2: candidates followed by similar accounts."
     )
@@ -184,7 +225,7 @@ class SourcesConfig(Section):
 
         Example:
             >>> list(SourcesConfig().sections)
-            ['follow_back', 'two_hop', 'co_followed', 'similar', 'factors', 'popular']
+            ['follow_back', 'two_hop', 'co_followed', 'pagerank', 'similar', 'factors', 'popular']
         """
         fields = ((name, getattr(self, name)) for name in type(self).model_fields)
         return {name: value for name, value in fields if name != "custom"} | self.custom

@@ -58,7 +58,7 @@ def measurable(config: RunConfig) -> tuple[str, ...]:
 
     Example:
         >>> measurable(RunConfig())
-        ('popular', 'similar', 'follow_back', 'two_hop', 'co_followed')
+        ('popular', 'similar', 'follow_back', 'two_hop', 'co_followed', 'pagerank')
     """
     ready = [source for source in sources_of(config).values() if source.ready]
     after = len(ready)  # a list that is being sorted has no length

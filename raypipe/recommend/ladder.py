@@ -54,19 +54,24 @@ def phases(config: RunConfig) -> tuple[Tier, ...]:
 
 
 def blend(config: RunConfig, how: str, trained: bool = False) -> Tier:
-    """The blend of all sources to which this config gives a weight.
+    """The blend of all sources that take part in it with this config.
 
     Args:
+        how: RANK_FUSION or LEARNED_RANKER.
         trained: there is a factor model; without one, sources that need it are left out.
 
     Example:
         >>> blend(RunConfig(), RANK_FUSION).sources
         ('follow_back', 'two_hop', 'co_followed', 'similar', 'popular')
+        >>> blend(RunConfig(), LEARNED_RANKER).sources[:4]
+        ('follow_back', 'two_hop', 'co_followed', 'pagerank')
     """
     names = (
         source.name
         for source in fusion_order(config)
-        if source.section.weight and source.ready and (trained or not source.spec.needs_model)
+        if source.section.takes_part(how)
+        and source.ready
+        and (trained or not source.spec.needs_model)
     )
     return Tier(0, tuple(names), how)
 
@@ -82,7 +87,7 @@ def strategies(config: RunConfig, ranker: bool = True) -> tuple[Tier, ...]:
     Example:
         >>> config = RunConfig.model_validate({"blend": {"method": "learned_ranker"}})
         >>> [tier.name for tier in strategies(config)][2:]
-        ['follow_back', 'two_hop', 'co_followed', 'rank_fusion', 'learned_ranker']
+        ['follow_back', 'two_hop', 'co_followed', 'pagerank', 'rank_fusion', 'learned_ranker']
     """
     found = phases(config)
     if not config.blend.blends:
@@ -91,7 +96,8 @@ def strategies(config: RunConfig, ranker: bool = True) -> tuple[Tier, ...]:
     fusion = blend(config, RANK_FUSION, trained)
     leads = {tier.name for tier in found}
     first = found[0].sources
-    alone = (Tier(0, (name, *first)) for name in fusion.sources if name not in leads)
+    blended = blend(config, config.blend.method, trained).sources
+    alone = (Tier(0, (name, *first)) for name in blended if name not in leads)
     learns = ranker and config.blend.method == LEARNED_RANKER
     learned = [blend(config, LEARNED_RANKER, trained)] if learns else []
     return (*found, *alone, fusion, *learned)

@@ -138,8 +138,9 @@ def room_of_a_task(sizes: Sizes, audience: int, config: RunConfig) -> Room:
         return Room(None, None)
     free = budget - TASK_BYTES - _CANDIDATE * max(0, sizes.together - _CANDIDATES)
     for source in sources_of(config).values():
-        if source.ready and source.spec.task_bytes:
-            free -= source.spec.task_bytes(sizes.followed)
+        called = source.spec.phase or source.section.takes_part(config.blend.method)
+        if called and source.ready and source.spec.task_bytes:
+            free -= source.spec.task_bytes(sizes.followed, source.section)
     if config.blend.blends:
         free -= blend_bytes(sizes.accounts, config)
     lists = (free - index_bytes(sizes) - _COUNTERS * sizes.following) // per_list
@@ -213,8 +214,8 @@ def blend_bytes(accounts: int, config: RunConfig) -> int:
         93440000
     """
     sources = sources_of(config).values()
-    weighted = sum(source.section.weight > 0 for source in sources)
-    candidates = BLENDED * blend_length(config) * weighted
+    blended = sum(source.section.takes_part(config.blend.method) for source in sources)
+    candidates = BLENDED * blend_length(config) * blended
     return _PER_CANDIDATE * candidates + _PER_ACCOUNT * accounts
 
 

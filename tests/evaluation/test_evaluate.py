@@ -19,7 +19,7 @@ from raypipe.evaluation.metric_choice import metric_names
 from raypipe.evaluation.metrics import METRICS
 from raypipe.storage.records import TierRecord
 
-SOURCES = ["popular", "similar", "follow_back", "two_hop", "co_followed", "ladder"]
+SOURCES = ["popular", "similar", "follow_back", "two_hop", "co_followed", "pagerank", "ladder"]
 
 
 @pytest.fixture(autouse=True)

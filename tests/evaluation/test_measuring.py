@@ -241,7 +241,7 @@ def test_the_objective_of_a_sweep_is_the_mean_of_the_lists():
 
 KNOWN = (
     "known: ladder, rank_fusion, learned_ranker, and similar, popular, factors, follow_back, "
-    "two_hop, co_followed; join several with +"
+    "two_hop, co_followed, pagerank; join several with +"
 )
 
 

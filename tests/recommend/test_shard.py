@@ -23,6 +23,7 @@ from raypipe.recommend.sources import SourceInputs
 from raypipe.recommend.sources.co_followed import co_followed
 from raypipe.recommend.sources.factors import exact_factors
 from raypipe.recommend.sources.follow_back import follow_back
+from raypipe.recommend.sources.pagerank import pagerank
 from raypipe.recommend.sources.popular import popular
 from raypipe.recommend.sources.similar import similar
 from raypipe.recommend.sources.two_hop import two_hop
@@ -196,6 +197,10 @@ def make_co_followed(graph, accounts):
     return co_followed(graph, TwoStepConfig())
 
 
+def make_pagerank(graph, accounts):
+    return pagerank(graph)
+
+
 UNDER_CONTRACT = {
     "popular": (make_popular, oracle_popular),
     "similar": (make_similar, naive.similar),
@@ -203,6 +208,7 @@ UNDER_CONTRACT = {
     "follow_back": (make_follow_back, naive.follow_back),
     "two_hop": (make_two_hop, naive.two_hop),
     "co_followed": (make_co_followed, naive.co_followed),
+    "pagerank": (make_pagerank, naive.pagerank),
 }
 
 

@@ -173,9 +173,9 @@ def test_each_source_by_itself(demo):
     for candidate, row in popular.items():
         found = {row.source: row for row in explain(Lookup(account, short), candidate).sources}
         assert list(found) == [
-            "factors", "similar", "popular", "follow_back", "two_hop", "co_followed",
+            "factors", "similar", "popular", "follow_back", "two_hop", "co_followed", "pagerank",
         ]  # fmt: skip
-        assert [row.place for row in found.values()] == [1, 2, 3, None, None, None]
+        assert [row.place for row in found.values()] == [1, 2, 3, *[None] * 4]
         assert (found["popular"].rank, found["popular"].score) == (row["rank"], row["score"])
         assert not found["popular"].deep
         follows_back = (candidate, account) in rows
@@ -261,7 +261,7 @@ def test_who_gets_no_list_and_whom_no_source_brings():
     found = asked("a", "d")
     assert found["why_not"] == "NOT_RETRIEVED"
     assert found["because"] == "none of the sources of the list retrieves it: similar, popular"
-    assert [row["rank"] for row in found["sources"]] == [None] * 5
+    assert [row["rank"] for row in found["sources"]] == [*[None] * 5, 3]  # walks go back, too
 
 
 def test_people_read_it():

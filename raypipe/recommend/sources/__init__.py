@@ -97,7 +97,8 @@ class SourceSpec:
         needs_model: it can be prepared only where a factor model was trained.
         walks_through: for a source of two steps, the side of the graph on which the intermediaries
             of an account are; its section has ``max_intermediary_follows``.
-        task_bytes: bytes that a task needs for it, from the number of accounts with followers.
+        task_bytes: bytes that a task needs for it, from the number of accounts with followers and
+            its section.
         estimate_from_degrees: float64, nanoseconds of an account with each number of follows, where
             only the degrees of a network are known; None: nothing worth counting.
     """
@@ -110,7 +111,7 @@ class SourceSpec:
     needs_neighbours: bool = False
     needs_model: bool = False
     walks_through: Literal["followees", "followers"] | None = None
-    task_bytes: Callable[[int], int] | None = None
+    task_bytes: Callable[[int, Any], int] | None = None
     estimate_from_degrees: Callable[[Degrees, RunConfig], np.ndarray] | None = None
 
 

@@ -270,6 +270,6 @@ SPEC = SourceSpec(
     FactorsConfig,
     phase=3,
     needs_model=True,
-    task_bytes=block_bytes,
+    task_bytes=lambda followed, _: block_bytes(followed),
     estimate_from_degrees=_estimate_from_degrees,
 )

@@ -13,6 +13,7 @@ from raypipe.recommend.sources import (
     co_followed,
     factors,
     follow_back,
+    pagerank,
     popular,
     similar,
     two_hop,
@@ -26,6 +27,7 @@ SOURCES: tuple[SourceSpec, ...] = (
     follow_back.SPEC,
     two_hop.SPEC,
     co_followed.SPEC,
+    pagerank.SPEC,
 )
 
 
@@ -58,7 +60,7 @@ def sources_of(config: RunConfig) -> dict[str, ConfiguredSource]:
 
     Example:
         >>> list(sources_of(RunConfig()))
-        ['similar', 'popular', 'factors', 'follow_back', 'two_hop', 'co_followed']
+        ['similar', 'popular', 'factors', 'follow_back', 'two_hop', 'co_followed', 'pagerank']
         >>> sources_of(RunConfig())["factors"].ready
         False
     """

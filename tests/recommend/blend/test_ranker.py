@@ -125,13 +125,13 @@ def test_who_leads_by_the_ranker():
     config = load_config(None, {"blend.method": "learned_ranker"})
     shown = strategies(config)
     assert [tier.name for tier in shown] == [
-        "popular", "similar", "follow_back", "two_hop", "co_followed", "rank_fusion",
+        "popular", "similar", "follow_back", "two_hop", "co_followed", "pagerank", "rank_fusion",
         "learned_ranker",
     ]  # fmt: skip
     rng = np.random.default_rng(0)
     noise = rng.normal(size=(len(shown), 400)) * 0.3
     noise -= noise.mean(axis=1, keepdims=True)
-    means = np.array([0.1, 0.3, 0.1, 0.31, 0.1, 0.2, 0.305])[:, None]
+    means = np.array([0.1, 0.3, 0.1, 0.31, 0.1, 0.1, 0.2, 0.305])[:, None]
     ladder, rows = decide({"warm": means + noise}, [0, 400, 0], shown, config)
     # Two hops are ahead of similar, but not beyond the interval; the ranker is, by its mean.
     leads = {row.segment: (row.strategy, row.why) for row in rows if row.leads}
@@ -292,7 +292,7 @@ def test_a_night_keeps_its_ranker(quick, tmp_path, monkeypatch):
     assert load_ranker(whole.path / "ranker.json").facts["follows"] > 50
     assert "learned_ranker" in {tier.how for tier in whole.manifest.ladder.tiers}
     assert set(whole.manifest.counts.recommendations) == {
-        "similar", "popular", "follow_back", "two_hop", "co_followed",
+        "similar", "popular", "follow_back", "two_hop", "co_followed", "pagerank",
     }  # fmt: skip
 
     def killed(*_):

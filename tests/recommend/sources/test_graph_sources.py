@@ -12,15 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raypipe.config import TwoStepConfig, load_config
+from raypipe.config.sources import PageRankConfig
 from raypipe.evaluation.neighbour_recall import walk_facts
 from raypipe.follows import follows_dataframe
 from raypipe.kernels.shards import cut
 from raypipe.pipeline.run import run_night
-from raypipe.recommend.ladder import Tier
+from raypipe.recommend.ladder import BLENDS, LEARNED_RANKER, Tier, blend, strategies
 from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.sources import SourceInputs
 from raypipe.recommend.sources.co_followed import co_followed
 from raypipe.recommend.sources.follow_back import follow_back
+from raypipe.recommend.sources.pagerank import pagerank
 from raypipe.recommend.sources.two_hop import two_hop
 from raypipe.recommend.work_estimate import estimate_ns
 from raypipe.storage.runs.store import RunStore
@@ -126,6 +128,38 @@ def test_bounded_sources_equal_the_oracle(rows, most, weight, least, wanted):
             assert found == dict(naive.best(may.items(), wanted))
 
 
+def test_pagerank_by_hand():
+    """A mutual follow is a step that weighs 1.5: a to c 1.5 of 4.5, to b and z 1."""
+    graph = graph_of(BY_HAND)
+    source = pagerank(graph, PageRankConfig(epsilon=0.1, alpha=0.8))
+    # a is pushed, and its neighbours are left with .2 / 5.5 for each weight, below their limits.
+    share = (1 - 0.8) * 1.0 / (3 + 0.5 * 3)
+    assert retrieved(source, graph, "a") == {
+        "a": 0.8, "b": 0.8 * share, "c": 0.8 * (share + 0.5 * share), "z": 0.8 * share,
+        "e": 0.8 * (0.5 * share), "f": 0.8 * (0.5 * share),
+    }  # fmt: skip
+    assert retrieved(source, graph, "a", wanted=1) == {"a": 0.8}
+    assert retrieved(pagerank(graph, None, SourceInputs(2)), graph, "a").keys() == {"a", "x", "z"}
+    # An account with more than 1 / epsilon links, weighted.
+    assert retrieved(pagerank(graph, PageRankConfig(epsilon=0.1)), graph, "a")
+    many = graph_of([("hub", f"{other}") for other in range(11)])
+    assert retrieved(pagerank(many, PageRankConfig(epsilon=0.1)), many, "hub") == {"hub": 0.5}
+
+
+def test_pagerank_is_in_the_learned_ranker_and_not_in_rank_fusion():
+    def blended(how, **settings):
+        config = load_config(None, {"blend.method": how, **settings})
+        return "pagerank" in blend(config, how).sources
+
+    def alone(how):
+        config = load_config(None, {"blend.method": how})
+        return "pagerank" in [tier.name for tier in strategies(config)]
+
+    assert [blended(how) for how in BLENDS] == [alone(how) for how in BLENDS] == [False, True]
+    assert all(blended(how, **{"sources.pagerank.weight": 0.1}) for how in BLENDS)
+    assert not blended(LEARNED_RANKER, **{"sources.pagerank.learned_ranker": False})
+
+
 def random_graph(accounts=300, follows=4000):
     """With hubs: a few accounts follow many, others are followed by many."""
     rng = np.random.default_rng(0)
@@ -136,8 +170,8 @@ def random_graph(accounts=300, follows=4000):
 def night_of(graph, **settings):
     config = load_config(None, {"candidates.min_followers": 2, **settings})
     context = prepare(graph, np.arange(graph.accounts, dtype=np.int32), config)
-    names = ("follow_back", "two_hop", "co_followed")
-    return context.with_ladder(*(Tier(10 * i, names[i:] + names[:i]) for i in range(3)))
+    names = ("follow_back", "two_hop", "co_followed", "pagerank")
+    return context.with_ladder(*(Tier(10 * i, names[i:] + names[:i]) for i in range(len(names))))
 
 
 def tables_of(results):
@@ -157,13 +191,16 @@ def test_a_night_hands_each_source_its_own_config():
             "candidates.min_followers": 2,
             "sources.two_hop.intermediary_weight": "none",
             "sources.co_followed.max_intermediary_follows": 2,
+            "sources.pagerank.alpha": 0.2,
+            "sources.pagerank.backward_weight": 0.3,
         },
     )
     prepared = prepare(graph, np.arange(graph.accounts, dtype=np.int32), config).sources
     sources = {name: one.source for name, one in prepared.items()}
-    for name in ("follow_back", "two_hop", "co_followed"):
+    for name in ("follow_back", "two_hop", "co_followed", "pagerank"):
         assert sources[name].retrieved.tolist() == [code in "axz" for code in graph.ids.to_pylist()]
     assert set(sources["two_hop"].weights) == {1.0}
+    assert sources["pagerank"].walk[-3:] == (0.3, 0.2, 1e-4)
     assert sources["co_followed"].weights[graph.code("c")] == 0  # follows 3
     assert sources["co_followed"].weights[graph.code("e")] == 1 / log(2 + 2)
 
@@ -176,7 +213,7 @@ def test_lists_equal_the_oracle(rows, n, least):
     context = night_of(graph, **settings)
     followers = dict(naive.popularity(follows))
     ids = graph.ids.to_pylist()
-    for name in ("follow_back", "two_hop", "co_followed"):
+    for name in ("follow_back", "two_hop", "co_followed", "pagerank"):
         alone = context.with_ladder(Tier(0, (name,)))
         found = {account: [] for account in ids}
         rows_found = recommend_shard(alone, (0, graph.accounts)).tables["recommendations"]
@@ -205,6 +242,7 @@ def test_real_accounts_equal_the_oracle(data, name):
             (follow_back(graph), naive.follow_back),
             (two_hop(graph, TwoStepConfig()), naive.two_hop),
             (co_followed(graph, TwoStepConfig()), naive.co_followed),
+            (pagerank(graph), naive.pagerank),
         ):
             expected = naive.best(oracle(follows, account).items(), 200)
             assert retrieved(source, graph, account, 200) == dict(expected)
@@ -214,7 +252,7 @@ def test_shards_do_not_show():
     context = night_of(random_graph())
     m = len(context.accounts)
     whole = tables_of([recommend_shard(context, (0, m))])
-    assert {row["source"] for row in whole["recommendations"]} == {3, 4, 5}
+    assert {row["source"] for row in whole["recommendations"]} == {3, 4, 5, 6}
     for shards in ([(0, 1), (1, 200), (200, m)], cut(estimate_ns(context), 7)):
         assert tables_of(recommend_shard(context, shard) for shard in shards) == whole
 
@@ -243,8 +281,9 @@ def test_what_sources_share_travels_once():
     n = graph.accounts
     source = context.sources["popular"].source
     popular = source.order.nbytes + source.scores.nbytes
-    # Follows and followers are there already: two weights and a ratio of 8 bytes, three flags.
-    assert sizes["all"] - sizes["bare"] == popular + 3 * 8 * n + 3 * n
+    # Follows and followers are there already: two weights, a ratio and a degree of 8 bytes, and
+    # four flags.
+    assert sizes["all"] - sizes["bare"] == popular + 4 * 8 * n + 4 * n
 
 
 def test_what_a_bound_leaves_out():

@@ -125,7 +125,7 @@ def published(run):
 
 
 def test_the_index_of_a_source_never_moves():
-    names = ["similar", "popular", "factors", "follow_back", "two_hop", "co_followed"]
+    names = ["similar", "popular", "factors", "follow_back", "two_hop", "co_followed", "pagerank"]
     assert [spec.name for spec in SOURCES] == names
 
 

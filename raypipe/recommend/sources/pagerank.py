@@ -1,0 +1,108 @@
+"""PageRank, personalised: the accounts that random walks from an account reach most."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from raypipe.config import RunConfig
+from raypipe.config.sources import PageRankConfig
+from raypipe.graph.degree_table import Degrees
+from raypipe.graph.follow_graph import FollowGraph
+from raypipe.kernels.push import Walk, best_by_push, max_steps, push_bytes, weighted_degrees
+from raypipe.kernels.tanimoto import Neighbours
+from raypipe.recommend.sources import Candidates, SourceInputs, SourceSpec, may_be_retrieved
+
+#: Nanoseconds of a push for each follow that it reads, with the choice of the best.
+_NS_PER_STEP = 25.0
+#: Share of the maximum number of steps that a walk takes on average: measured on five networks of
+#: 6,500 to a million accounts, between a fiftieth and a thirtieth.
+_SHARE_OF_STEPS = 1 / 40
+
+
+@dataclass(frozen=True)
+class PageRank:
+    """Retrieves the ``wanted[i]`` accounts that random walks from account i reach most.
+
+    Scores, their bound and the source of the algorithm: see
+    :func:`raypipe.kernels.push.best_by_push`. A walk steps from an account to one that it follows
+    or, with another weight, to one that follows it. An account with more than 1 / epsilon links
+    gets no candidates.
+
+    Attributes:
+        walk: how walks move over the graph.
+        retrieved: bool[n], the accounts that may be retrieved.
+
+    Example:
+        >>> import pandas as pd
+        >>> from raypipe.graph.follow_graph import build_graph, encode
+        >>> frame = pd.DataFrame({"followerId": list("aabc"), "followingId": list("bcdd")})
+        >>> graph, _ = build_graph([encode(frame)])
+        >>> found = pagerank(graph)(np.array([graph.code("a")]), np.array([9]))
+        >>> {graph.ids[c].as_py(): round(s, 2) for c, s in zip(found.codes, found.scores.tolist())}
+        {'a': 0.56, 'b': 0.17, 'c': 0.17, 'd': 0.11}
+    """
+
+    walk: Walk
+    retrieved: np.ndarray
+
+    def estimated_ns(self, accounts: np.ndarray) -> np.ndarray:
+        walk = self.walk
+        ns = walking_ns(walk.alpha, walk.epsilon, walk.backward_weight)
+        return np.where(walk.degrees[accounts] > 0, ns, 0.0)
+
+    def __call__(
+        self, accounts: np.ndarray, wanted: np.ndarray, near: Neighbours | None = None
+    ) -> Candidates:
+        return best_by_push(self.walk, self.retrieved, accounts, wanted)
+
+
+def pagerank(
+    graph: FollowGraph, config: PageRankConfig | None = None, inputs: SourceInputs | None = None
+) -> PageRank:
+    """The source, prepared; holds the graph's arrays, not copies."""
+    config, inputs = config or PageRankConfig(), inputs or SourceInputs()
+    weight = config.backward_weight
+    walk = Walk(
+        graph.followees,
+        graph.followers,
+        weighted_degrees(graph.followees, graph.followers, weight),
+        weight,
+        config.alpha,
+        config.epsilon,
+    )
+    retrieved = may_be_retrieved(
+        graph.followers.degrees, inputs.min_followers, inputs.globally_excluded
+    )
+    return PageRank(walk, retrieved)
+
+
+def walking_ns(alpha: float, epsilon: float, backward_weight: float) -> float:
+    """Nanoseconds of the walk of one account, on a machine that may not be this one.
+
+    Example:
+        >>> walking_ns(0.5, 1e-4, 0.5)
+        25000.0
+    """
+    return _NS_PER_STEP * _SHARE_OF_STEPS * max_steps(alpha, epsilon, backward_weight)
+
+
+def _task_bytes(followed: int, config: PageRankConfig) -> int:
+    return push_bytes(max_steps(config.alpha, config.epsilon, config.backward_weight))
+
+
+def _estimate_from_degrees(degrees: Degrees, config: RunConfig) -> np.ndarray:
+    own = config.sources.pagerank
+    ns = walking_ns(own.alpha, own.epsilon, own.backward_weight)
+    return np.full(len(degrees.of_follows.numbers), ns)
+
+
+SPEC = SourceSpec(
+    "pagerank",
+    "reached most by random walks from the account, along follows both ways",
+    pagerank,
+    PageRankConfig,
+    task_bytes=_task_bytes,
+    estimate_from_degrees=_estimate_from_degrees,
+)
