@@ -122,12 +122,13 @@ def sweep(
     resolved = resolve(config, follows, settings)
 
     from raypipe.cli.output.report import print_result
-    from raypipe.cli.output.trials import Lines, TrialTable
+    from raypipe.cli.output.terminal import Bars
+    from raypipe.cli.output.trials import TrialTable
     from raypipe.serving.reports.sweep import sweep_report
     from raypipe.sweeps.run import BEST, run_sweep
 
     day = datetime.date.today().isoformat()
-    found = run_sweep(resolved, sweeps_dir, day, TrialTable, resume, Lines())
+    found = run_sweep(resolved, sweeps_dir, day, TrialTable, resume, Bars(live=False))
     values = found.result.model_dump(mode="json")
     report = sweep_report(found.result, found.folder.name, str(found.folder / BEST), found.new)
     print_result({"folder": str(found.folder), "new": found.new, **values}, report, json)

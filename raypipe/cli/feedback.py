@@ -106,11 +106,11 @@ def rejections_import(
     from raypipe.storage.tables import write_table
 
     rejected = read_rejections(file)
-    facts = {"rows": rejected.table.num_rows + rejected.quarantine.num_rows}
+    facts = {"rows": rejected.rows.num_rows + rejected.quarantine.num_rows}
     if rejected.quarantine.num_rows:
         write_table(quarantine, rejected.quarantine)
     with _store(feedback, runs_dir) as store:
-        facts |= store.import_table(rejected.table)._asdict()
+        facts |= store.import_table(rejected.rows)._asdict()
     facts["quarantined"] = rejected.quarantine.num_rows
     print_json(facts) if json else print_facts(
         {name.replace("_", " "): count for name, count in facts.items()}

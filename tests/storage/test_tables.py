@@ -36,7 +36,7 @@ READERS = {
     "audience": lambda path: read_accounts(AudienceConfig(accounts=str(path))).to_pylist(),
     "ids": lambda path: read_ids(path, "filters.bots").to_pylist(),
     "pairs": pairs_in,
-    "rejections": lambda path: read_rejections(path).table["accountId"].to_pylist(),
+    "rejections": lambda path: read_rejections(path).rows["accountId"].to_pylist(),
 }
 
 
@@ -130,7 +130,7 @@ def test_bad_rows_of_rejections_keep_their_numbers(tmp_path):
         b'accountId,candidateId,reason\na,b,\n,b,x\na,a,x\nc,"d\0",x\nc,d\ne,f,\xff\ng,h,"i\nj"\n'
     )
     found = read_rejections(path)
-    assert found.table.to_pylist() == [
+    assert found.rows.to_pylist() == [
         {"accountId": "a", "candidateId": "b", "reason": None},
         {"accountId": "g", "candidateId": "h", "reason": "i\nj"},
     ]

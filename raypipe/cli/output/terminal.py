@@ -107,8 +107,10 @@ class Bars(AbstractContextManager["Bars"]):
     five minutes. Implements :class:`raypipe.compute.progress.Progress`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, live: bool = True) -> None:
+        """Args: live: False prints one line per stage in a terminal, too."""
         self._console = Console(stderr=True)
+        self._live = live and self._console.is_terminal
         self._bars = Progress(
             SpinnerColumn(finished_text="[green]✓"),
             TextColumn("{task.description:<10}"),
@@ -121,7 +123,7 @@ class Bars(AbstractContextManager["Bars"]):
         self._stage = ("start", time.monotonic())
 
     def __enter__(self) -> Bars:
-        if self._console.is_terminal:
+        if self._live:
             self._bars.start()
         else:
             threading.Thread(target=self._beat, name="progress", daemon=True).start()
@@ -129,14 +131,14 @@ class Bars(AbstractContextManager["Bars"]):
 
     def __exit__(self, *error: object) -> None:
         self._done.set()
-        if self._console.is_terminal:
+        if self._live:
             if not any(error):
                 self._finish()
             self._bars.stop()
 
     def stage(self, name: str, total: float | None = None) -> None:
         """Start a bar; without a total, it only shows activity."""
-        if not self._console.is_terminal:
+        if not self._live:
             self._stage = (name, time.monotonic())
             print_line(f"{name} ...", self._console)
             return

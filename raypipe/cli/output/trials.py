@@ -22,24 +22,6 @@ _BEST, _FAILED = 8, 3
 _COLOURS = {"failed": "red", "stopped": "dim", "running": "cyan"}
 
 
-class Lines:
-    """Prints one line per stage. Implements :class:`raypipe.compute.progress.Progress`."""
-
-    def __init__(self) -> None:
-        self._console = Console(stderr=True)
-
-    def stage(self, name: str, total: float | None = None) -> None:
-        """A stage begins."""
-        print_line(f"{name} ...", self._console)
-
-    def advance(self, work: float) -> None:
-        """Ignored: the trials have their own table, and the other stages are short."""
-
-    def say(self, text: str) -> None:
-        """Print a line."""
-        print_line(text, self._console)
-
-
 class TrialTable(AbstractContextManager["TrialTable"]):
     """Shows trials on standard error. Implements :class:`Watch`."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -17,20 +16,11 @@ _COLUMNS = (TableColumn(ACCOUNT), TableColumn(CANDIDATE), TableColumn(REASON, "t
 _CURE = f"expected a CSV or Parquet file with columns {ACCOUNT}, {CANDIDATE} and, if any, {REASON}"
 
 
-class ReadRejections(NamedTuple):
-    """The rejections in a file.
-
-    Attributes:
-        table: columns accountId, candidateId and reason, which may be null; all large_string.
-        quarantine: the invalid rows, in columns.QUARANTINE_SCHEMA; row numbers start at 1.
-    """
-
-    table: pa.Table
-    quarantine: pa.Table
-
-
-def read_rejections(path: Path) -> ReadRejections:
+def read_rejections(path: Path) -> SmallTable:
     """Read a file with the columns accountId, candidateId and, optionally, reason.
+
+    Returns:
+        The valid rows, in which a reason may be null, and the quarantine of the others.
 
     Raises:
         MissingInputError: the file does not exist.
@@ -42,13 +32,13 @@ def read_rejections(path: Path) -> ReadRejections:
         ...     path = Path(folder, "a.csv")
         ...     _ = path.write_text("accountId,candidateId\\nann,bob\\nann,\\nann,ann\\n")
         ...     rejected = read_rejections(path)
-        >>> rejected.table.num_rows, rejected.quarantine["reason"].to_pylist()
+        >>> rejected.rows.num_rows, rejected.quarantine["reason"].to_pylist()
         (1, ['empty id in column candidateId', 'account and candidate are the same'])
     """
     table = _read(path)
     reason = table.rows[REASON]
     reason = pc.if_else(pc.equal(reason, ""), None, reason)
-    return ReadRejections(table.rows.set_column(2, REASON, reason), table.quarantine)
+    return table._replace(rows=table.rows.set_column(2, REASON, reason))
 
 
 def read_pairs(path: str, what: str) -> pa.Table:
