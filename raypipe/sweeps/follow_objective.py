@@ -57,7 +57,6 @@ from raypipe.sweeps.space import Settings
 from raypipe.sweeps.trials import Goal, Report
 
 _RMSE = "rmse"
-_OBJECTIVE = "sweep.objective"
 #: Keys that can improve a trial without a model.
 _OF_SIMILAR = tuple(
     f"sources.{similar.SPEC.name}.{name}" for name in ("neighbours", "threshold", "max_followers")
@@ -76,11 +75,6 @@ class Held(NamedTuple):
 
     split: Split
     accounts: pa.Array | None
-
-
-def _own(name: str) -> list[str] | None:
-    """The registered metrics and the user's metric if the name is ``module:name``; else None."""
-    return [*metric_names(), name] if ":" in name else None
 
 
 def source_of(config: RunConfig) -> str:
@@ -144,7 +138,8 @@ recall@20? Metrics are recall, precision, ndcg, map, mrr, hit_rate, lengths thos
                 f"sweep.objective: {name} needs ratings, and a follow has none; "
                 f"did you mean {default}?"
             )
-        chosen = {spec.name: spec for spec in choose_metrics(_own(name), True, _OBJECTIVE)}
+        names = [*metric_names(), name] if ":" in name else None
+        chosen = {spec.name: spec for spec in choose_metrics(names, True, "sweep.objective")}
         if name in chosen and not chosen[name].decides:
             raise ConfigError(
                 f"sweep.objective: neither more nor less {name} makes lists better; "

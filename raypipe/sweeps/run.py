@@ -268,7 +268,11 @@ def _result(
     again: dict[str, float | None],
     measured_on: MeasuredOn,
 ) -> SweepResult:
-    goal = checked.goals.picks
+    goal, misleading, misled = checked.goals.picks, checked.goals.misled, None
+    if misleading is not None:
+        picked = best_trial(trials, misleading)
+        picks = _seen(picked, misleading) if picked else None
+        misled = MisledRecord(objective=misleading.metric, picks=picks)
     states = [trial.state for trial in trials]
     return SweepResult(
         date=date,
@@ -284,7 +288,7 @@ def _result(
         best=_seen(best, goal),
         measured_again=again,
         measured_on=measured_on,
-        misled=_misled(trials, checked.goals.misled),
+        misled=misled,
         sweep=config.sweep.model_dump(mode="json"),
     )
 
@@ -300,14 +304,6 @@ def _seen(trial: Trial, goal: Goal) -> TrialRecord:
         seconds=trial.seconds,
         error=trial.error,
     )
-
-
-def _misled(trials: list[Trial], goal: Goal | None) -> MisledRecord | None:
-    """The trial that a configured but misleading goal would have selected."""
-    if goal is None:
-        return None
-    picked = best_trial(trials, goal)
-    return MisledRecord(objective=goal.metric, picks=_seen(picked, goal) if picked else None)
 
 
 def _write(

@@ -10,15 +10,20 @@ from raypipe.errors import FeedbackError, FeedbackLockedError
 
 #: Schema version that this raypipe writes: the number of ``schema.MIGRATIONS``.
 SCHEMA = 1
-
-
 #: Maximum seconds that a writer or reader waits for another one.
 WAIT_SECONDS = 30.0
 
 
-def newer_schema(where: str, found: int) -> str:
-    """The message for a store that a newer raypipe has written."""
-    return f"{where}: found a store of schema {found}, expected {SCHEMA} or older; update raypipe"
+def check_version(found: int, where: str) -> None:
+    """Check that this raypipe supports a schema version.
+
+    Raises:
+        FeedbackError: a newer raypipe wrote the store.
+    """
+    if found > SCHEMA:
+        raise FeedbackError(
+            f"{where}: found a store of schema {found}, expected {SCHEMA} or older; update raypipe"
+        )
 
 
 @contextmanager

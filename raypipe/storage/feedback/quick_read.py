@@ -10,8 +10,7 @@ from urllib.parse import quote
 
 from raypipe.columns import CANDIDATE, REASON
 from raypipe.config.feedback_url import sqlite_path
-from raypipe.errors import FeedbackError
-from raypipe.storage.feedback.errors import SCHEMA, WAIT_SECONDS, newer_schema, sqlite_errors
+from raypipe.storage.feedback.errors import WAIT_SECONDS, check_version, sqlite_errors
 
 
 class Rejection(NamedTuple):
@@ -48,8 +47,7 @@ def rejections_by(url: str, account: str) -> dict[str, Rejection]:
             if not connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchall():
                 return {}  # its first writer has not committed yet
             version = connection.execute("SELECT max(version) FROM schema_version").fetchone()[0]
-            if version > SCHEMA:
-                raise FeedbackError(newer_schema(str(path), version))
+            check_version(version, str(path))
             rows = connection.execute(
                 'SELECT "candidateId", at, reason FROM rejections WHERE "accountId" = ?', (account,)
             ).fetchall()

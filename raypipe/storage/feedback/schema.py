@@ -21,8 +21,7 @@ from sqlalchemy import (
     inspect,
 )
 
-from raypipe.errors import FeedbackError
-from raypipe.storage.feedback.errors import newer_schema
+from raypipe.storage.feedback.errors import check_version
 
 metadata = MetaData()
 
@@ -63,16 +62,6 @@ def version_of(connection: Connection) -> int:
     if not inspect(connection).has_table(schema_version.name):
         return 0
     return connection.execute(schema_version.select()).scalar_one_or_none() or 0
-
-
-def check_version(found: int, where: str) -> None:
-    """Check that this raypipe supports a schema version.
-
-    Raises:
-        FeedbackError: a newer raypipe wrote the store.
-    """
-    if found > len(MIGRATIONS):
-        raise FeedbackError(newer_schema(where, found))
 
 
 def migrate(connection: Connection, where: str) -> None:

@@ -14,8 +14,13 @@ from sqlalchemy.exc import DBAPIError
 from raypipe.columns import ACCOUNT, CANDIDATE, REASON
 from raypipe.config.feedback_url import sqlite_path, without_password
 from raypipe.errors import ConfigError, FeedbackError
-from raypipe.storage.feedback.errors import WAIT_SECONDS, explained, sqlite_errors
-from raypipe.storage.feedback.schema import check_version, events, migrate, rejections, version_of
+from raypipe.storage.feedback.errors import (
+    WAIT_SECONDS,
+    check_version,
+    explained,
+    sqlite_errors,
+)
+from raypipe.storage.feedback.schema import events, migrate, rejections, version_of
 from raypipe.storage.files import exists, make_folder, utc_now
 
 #: Sort order of a table of rejections.

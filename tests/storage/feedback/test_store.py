@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from raypipe.config.feedback_url import store_url
 from raypipe.errors import ConfigError, FeedbackError, FeedbackLockedError
-from raypipe.storage.feedback import quick_read, schema
+from raypipe.storage.feedback import errors, quick_read, schema
 from raypipe.storage.feedback.quick_read import rejections_by
 from raypipe.storage.feedback.store import FeedbackStore, Imported
 from tests.storage.feedback.postgres import LosesReplies
@@ -130,17 +130,15 @@ def test_eight_writers_lose_nothing_and_double_nothing(store, url):
 
 
 def test_the_quick_reader_knows_the_schema():
-    assert len(schema.MIGRATIONS) == quick_read.SCHEMA
+    assert len(schema.MIGRATIONS) == errors.SCHEMA
 
 
 def test_a_store_of_a_newer_raypipe_is_refused(store, url):
     store.reject("ann", "bob")
     engine = sa.create_engine(url)
     with engine.begin() as connection:
-        connection.execute(schema.schema_version.update().values(version=quick_read.SCHEMA + 1))
-    newer = (
-        rf"found a store of schema {quick_read.SCHEMA + 1}, expected {quick_read.SCHEMA} or older"
-    )
+        connection.execute(schema.schema_version.update().values(version=errors.SCHEMA + 1))
+    newer = rf"found a store of schema {errors.SCHEMA + 1}, expected {errors.SCHEMA} or older"
     with closing(FeedbackStore(url)) as older:
         for use in (
             lambda: older.reject("ann", "cid"),
@@ -150,7 +148,7 @@ def test_a_store_of_a_newer_raypipe_is_refused(store, url):
             with pytest.raises(FeedbackError, match=newer):
                 use()
     with engine.begin() as connection:
-        connection.execute(schema.schema_version.update().values(version=quick_read.SCHEMA))
+        connection.execute(schema.schema_version.update().values(version=errors.SCHEMA))
     engine.dispose()
     assert pairs(store) == [("ann", "bob")]
 
