@@ -96,8 +96,8 @@ class Record(AbstractContextManager["Record"]):
         if changed:
             self._file.close()
             raise RunError(
-                f"{self._path.parent}: was of other {' and '.join(changed)}; bring that back, or "
-                "start a sweep without --resume"
+                f"{self._path.parent}: holds a sweep with another {' and '.join(changed)}; "
+                "restore it, or start a sweep without --resume"
             )
 
     def _log(self, event: dict[str, Any]) -> None:

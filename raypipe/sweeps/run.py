@@ -192,7 +192,9 @@ def _folder(sweeps: Path, date: str, digest: str, resume: bool) -> Path:
         return sweeps / begun[-1]
     folder = sweeps / f"{date}-{digest}"
     if exists(folder) and not exists(folder / RESULT):
-        raise RunError(f"{folder}: was begun before; go on with --resume, or move it away")
+        raise RunError(
+            f"{folder}: holds an unfinished sweep; continue it with --resume, or move it away"
+        )
     return folder
 
 
@@ -204,7 +206,7 @@ def _lock(folder: Path) -> FileLock:
         lock.acquire(timeout=0)
     except Timeout:
         raise RunsLockedError(
-            f"{folder}: another process is at this sweep; wait for it, or stop it"
+            f"{folder}: another process runs this sweep; wait for it, or stop it"
         ) from None
     return lock
 

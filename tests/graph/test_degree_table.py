@@ -63,9 +63,7 @@ BAD_TABLES = [
     BadTable("empty", "", f"is empty (0 bytes); {COLUMNS}"),
     BadTable("no rows", HEADER, "found no rows; expected numbers of follows and followers"),
     BadTable("no column", "a,follows\n1,2\n", f"no column followers; found a, follows; {COLUMNS}"),
-    BadTable(
-        "column twice", "follows,follows,followers\n1,1,1\n", "column follows is there 2 times"
-    ),
+    BadTable("column twice", "follows,follows,followers\n1,1,1\n", "found column follows 2 times"),
     BadTable("negative", HEADER + "1,1,1\n-1,1,1\n", f"row 2: follows is '-1'; {WHOLE}"),
     BadTable("fractional", HEADER + "1,1.5,2\n", f"row 1: followers is '1.5'; {WHOLE}"),
     BadTable("no number", HEADER + "1,x,2\n", f"row 1: followers is 'x'; {WHOLE}"),

@@ -91,7 +91,7 @@ HEAD = b"accountId,candidateId,follows,followers\n"
             "the gzip data is cut short; ",
         ),
         ("a.parquet", HEAD, InputError, "is not Parquet; "),
-        ("a.csv", HEAD[:-1] + b"," + HEAD, InputError, "column .* is there 2 times; expected once"),
+        ("a.csv", HEAD[:-1] + b"," + HEAD, InputError, "found column .* 2 times, expected once"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_one_line_from_every_reader(

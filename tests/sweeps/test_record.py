@@ -46,7 +46,9 @@ def test_after_a_cut_at_any_byte_there_are_the_whole_lines(tmp_path):
 def test_another_sweep_is_told(tmp_path):
     path = write(tmp_path)
     before = path.read_bytes()
-    with pytest.raises(RunError, match="was of other data; bring that back, or start a sweep"):
+    with pytest.raises(
+        RunError, match="holds a sweep with another data; restore it, or start a sweep"
+    ):
         Record(tmp_path, {**ABOUT, "data": "cc"})
     assert path.read_bytes() == before
 

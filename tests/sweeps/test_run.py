@@ -139,7 +139,7 @@ def test_a_killed_sweep_goes_on_and_repeats_no_trial_that_ended(search, place, l
     with open(record, "ab") as file:
         file.write(b'{"ended": {"numb')
 
-    with pytest.raises(RunError, match="was begun before; go on with --resume"):
+    with pytest.raises(RunError, match="holds an unfinished sweep; continue it with --resume"):
         sweep(place, **told)
     found = sweep(place, resume=True, **told)
     after = events(record)
@@ -162,7 +162,7 @@ def test_other_data_is_no_resume(place, local_ray):
     (folder / "sweep.json").unlink()
     with open(place / "r.csv", "a") as file:
         file.write("\nnew,i1,3")
-    with pytest.raises(RunError, match="was of other data; bring that back"):
+    with pytest.raises(RunError, match="holds a sweep with another data; restore it"):
         sweep(place, resume=True, **{"sweep.trials": 1})
 
 
@@ -203,7 +203,7 @@ def test_a_sweep_without_a_value_is_told(place, local_ray):
 
 def test_data_that_cannot_be_read_begins_no_sweep(place):
     (place / "r.csv").write_text("userId,itemId,rating\n")
-    for _ in range(2):  # mended between, it would not have been begun before
+    for _ in range(2):  # nothing is left behind, so the second attempt starts anew
         with pytest.raises(InputError, match="found no rows"):
             sweep(place)
     assert not (place / "sweeps").exists()
@@ -215,7 +215,7 @@ def test_nothing_to_resume(place):
 
 
 def test_one_process_at_a_time(tmp_path):
-    with _lock(tmp_path), pytest.raises(RunsLockedError, match="another process is at this sweep"):
+    with _lock(tmp_path), pytest.raises(RunsLockedError, match="another process runs this sweep"):
         _lock(tmp_path)
 
 

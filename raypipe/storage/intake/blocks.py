@@ -188,7 +188,9 @@ def quarantine_table(file: str, reasons: Sequence[Reason]) -> pa.Table:
 
 def unreadable(path: str, error: OSError) -> MissingInputError:
     """The error for a file that cannot be opened or read."""
-    return MissingInputError(f"{path}: cannot be read: {error.strerror}; let this user read it")
+    return MissingInputError(
+        f"{path}: cannot be read: {error.strerror}; give this user the right to read it"
+    )
 
 
 def _check_column(

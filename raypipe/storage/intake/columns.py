@@ -120,8 +120,8 @@ def find_columns(file: InputFile, wanted: Collection[str | int], cure: str) -> l
         # A position tells two columns of one name apart, unless the format reads by name.
         if count > 1 and (name == label or file.by_name):
             raise InputError(
-                f"{file.path}: column {label} is there {count} times; "
-                "expected once: rename or remove the others"
+                f"{file.path}: found column {label} {count} times, "
+                "expected once; rename or remove the others"
             )
     return [known[name] for name in wanted]
 

@@ -140,7 +140,9 @@ BAD_INPUTS = [
         "name too long",
         nothing("n" * 300),
         MissingInputError,
-        "{tmp}/" + "n" * 300 + ": cannot be read: File name too long; let this user read it",
+        "{tmp}/"
+        + "n" * 300
+        + ": cannot be read: File name too long; give this user the right to read it",
     ),
     BadInput(
         "glob without match",
@@ -159,13 +161,13 @@ BAD_INPUTS = [
         "file without permission",
         locked("a.csv", "*.csv"),
         MissingInputError,
-        "{tmp}/in/a.csv: cannot be read: Permission denied; let this user read it",
+        "{tmp}/in/a.csv: cannot be read: Permission denied; give this user the right to read it",
     ),
     BadInput(
         "folder without permission",
         locked("sub", ""),
         MissingInputError,
-        "{tmp}/in/sub: cannot be read: Permission denied; let this user read it",
+        "{tmp}/in/sub: cannot be read: Permission denied; give this user the right to read it",
     ),
     # what it is
     BadInput(
@@ -344,7 +346,7 @@ BAD_INPUTS = [
         "column twice",
         written("followerId,followingId,followerId\nann,bob,ann\n"),
         InputError,
-        FILE + ": column followerId is there 2 times; expected once: rename or remove the others",
+        FILE + ": found column followerId 2 times, expected once; rename or remove the others",
     ),
     BadInput(
         "Parquet with a column twice",
@@ -353,8 +355,7 @@ BAD_INPUTS = [
             columns={"followerId": 0},
         ),
         InputError,
-        "{tmp}/follows.parquet: column a is there 2 times; expected once: "
-        "rename or remove the others",
+        "{tmp}/follows.parquet: found column a 2 times, expected once; rename or remove the others",
     ),
     BadInput(
         "wrong delimiter",

@@ -196,7 +196,8 @@ def test_everything_is_on_the_disk_before_a_rename_shows_it(before, tmp_path):
 
     def moving(name):
         def move(source, target):
-            if Path(target).parent == store.root:
+            # The owner of the lock is only named in messages, and may be lost.
+            if Path(target).parent == store.root and Path(target).name != ".lock.owner":
                 assert all(was_flushed for _, was_flushed in shown)
                 for path in [Path(source), *Path(source).rglob("*")]:
                     inode, content = state(path)
