@@ -61,6 +61,7 @@ class Degrees:
     Attributes:
         of_follows: number of accounts for each number of follows.
         of_followers: number of accounts for each number of followers.
+        followee_follows: mean number of follows of a followee, over all follows; None: unknown.
 
     Example:
         >>> degrees = Degrees(distribution([2, 0], [3, 1]), distribution([3, 1, 0], [1, 3, 0]))
@@ -70,6 +71,7 @@ class Degrees:
 
     of_follows: Distribution
     of_followers: Distribution
+    followee_follows: float | None = None
 
     @property
     def accounts(self) -> int:
@@ -80,6 +82,22 @@ class Degrees:
     def follows(self) -> int:
         """Number of follows."""
         return self.of_follows.total
+
+    @property
+    def walks_per_follow(self) -> tuple[float, float]:
+        """Mean number of follows of a followee, and of a follower, over all follows.
+
+        Where the first is unknown, that of an account.
+
+        Example:
+            >>> degrees = Degrees(distribution([2, 0], [3, 1]), distribution([3, 1, 0], [1, 3, 0]))
+            >>> degrees.walks_per_follow
+            (1.5, 2.0)
+        """
+        numbers, accounts = self.of_follows
+        per_account = self.follows / max(1, self.accounts)
+        followee = per_account if self.followee_follows is None else self.followee_follows
+        return followee, float(numbers**2.0 @ accounts) / max(1, self.follows)
 
     @property
     def co_follow_pairs(self) -> int:
@@ -118,7 +136,12 @@ def read_degrees(path: Path) -> Degrees:
         accounts = _whole_numbers(path, table, ACCOUNTS)
     if accounts.sum() > _MOST:
         raise InputError(f"{path}: found {accounts.sum():,} accounts, expected at most {_MOST:,}")
-    degrees = Degrees(distribution(follows, accounts), distribution(followers, accounts))
+    steps = float(follows.astype(np.float64) @ (followers * accounts))
+    degrees = Degrees(
+        distribution(follows, accounts),
+        distribution(followers, accounts),
+        steps / max(1, int(follows @ accounts)),
+    )
     ends = degrees.of_followers.total
     if degrees.follows != ends:
         raise InputError(
@@ -196,7 +219,8 @@ def grown(degrees: Degrees, accounts: int) -> Degrees:
     counts = np.where(numbers > 0, _times(counts, sqrt(times)), 0)
     more = np.round(numbers * sqrt(times))
     idle = accounts - counts.sum()
-    return Degrees(of_follows, distribution(np.append(more, 0), np.append(counts, idle)))
+    of_followers = distribution(np.append(more, 0), np.append(counts, idle))
+    return Degrees(of_follows, of_followers, degrees.followee_follows)
 
 
 def _times(counts: Offsets, times: float) -> Offsets:

@@ -15,6 +15,7 @@ from raypipe.errors import ConfigError
 from raypipe.evaluation.factor_recall import factor_facts
 from raypipe.evaluation.holdout_selection import (
     MAX_ACCOUNTS,
+    MAX_ACCOUNTS_LEARNED,
     MIN_ACCOUNTS,
     choose_ladder,
     segments_if_measured,
@@ -24,16 +25,31 @@ from raypipe.graph.degree_table import Degrees, without_hubs
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.graph.statistics import co_follow_pairs
 from raypipe.kernels.column_blocks import ColumnBlocks
+from raypipe.kernels.factor_scores import block_bytes
 from raypipe.pipeline.cost.sample import cut_shards, measure_cost, write_seconds
 from raypipe.pipeline.cost.sample_degrees import measure_degrees, seconds_of_sources
 from raypipe.pipeline.load import check_config, load, prepare_night
 from raypipe.recommend.audience import read_accounts
-from raypipe.recommend.memory import TASK_BYTES, Sizes, blocks_needed, index_bytes, room_of_a_task
-from raypipe.recommend.models.algorithms import check_factors, shape_of, training_bytes
+from raypipe.recommend.ladder import LEARNED_RANKER
+from raypipe.recommend.memory import (
+    TASK_BYTES,
+    Sizes,
+    blend_bytes,
+    blocks_needed,
+    index_bytes,
+    room_of_a_task,
+)
+from raypipe.recommend.models.algorithms import (
+    check_factors,
+    shape_of,
+    training_bytes,
+    training_seconds,
+)
 from raypipe.recommend.search import NeighbourSearch
+from raypipe.recommend.sources.factors import retrieval_from
 from raypipe.storage.intake.inputs import open_inputs
 from raypipe.storage.plans import HubRow, Plan, PlanCounts
-from raypipe.storage.records import SimilarityRecord
+from raypipe.storage.records import FactorRecord, SimilarityRecord
 
 #: Rates for plans from degrees, in seconds of one CPU per follow: read a row of CSV and number its
 #: ids; add it to the graph; add it to the index. Measured on 16 and 100 M follows between UUIDs;
@@ -43,6 +59,11 @@ GRAPH_SECONDS = 0.2e-6
 PREPARE_SECONDS = 0.15e-6
 #: The same, to hold out a share of the follows and build a graph of the others.
 HOLD_OUT_SECONDS = 0.2e-6
+#: Seconds to train the rankers of a night, whose examples do not grow with the network.
+RANKER_SECONDS = 20.0
+#: How often lists are made of a measured account: of the sources alone and of each blend; for a
+#: ranker, its examples too.
+_TIMES_MEASURED = {"none": 1, "rank_fusion": 2, LEARNED_RANKER: 4}
 #: Bytes of an id for plans from degrees: a UUID and its offset.
 ID_BYTES = 44
 #: Peak memory of a frame while it is read, as a multiple of its size; 1.4 to 3.1 were measured.
@@ -74,6 +95,8 @@ def plan_night(config: RunConfig, nodes: int, cpus: int, progress: Progress | No
         with stages.stage("plan"):
             cost = measure_cost(prepared.context, config.seed)
     graph = loaded.graph
+    factors = factor_facts(prepared.inputs, prepared.context, config)
+    exact = factors is None or factors.retrieval == "exact"
     blocks = search.blocks if search else ()
     shards = cut_shards(cost, nodes * cpus, config.shards, prepared.shard_accounts)
     one_cpu = sum(map(cost.of, shards))
@@ -105,10 +128,10 @@ def plan_night(config: RunConfig, nodes: int, cpus: int, progress: Progress | No
         ),
         nodes=nodes,
         cpus=cpus,
-        memory_bytes=memory | memory_of_factors(config, graph.accounts, graph.follows),
+        memory_bytes=memory | memory_of_lists(config, graph.accounts, graph.follows, exact, cpus),
         hubs=costly_hubs(graph),
         similarity=similarity_facts(graph, prepared.context, config),
-        factors=factor_facts(prepared.inputs, prepared.context, config),
+        factors=factors,
     )
 
 
@@ -118,12 +141,13 @@ def plan_degrees(
     """Plan a night from the degrees of a network alone.
 
     A part of a random network with these degrees is drawn, and searches in it are timed. Reading,
-    graph and index are predicted from rates that were measured on another machine; hubs have no
-    ids. If the index needs column blocks, the time to build them is predicted from the same rates,
-    for each shard. The plan ignores that searching several blocks takes longer than one index.
+    graph and index, walks, blends and models are predicted from rates that were measured on another
+    machine; hubs have no ids. If the index needs column blocks, the time to build them is predicted
+    from the same rates, for each shard. The plan ignores that searching several blocks takes longer
+    than one index.
 
     Raises:
-        ConfigError: the audience is a list of ids, or the config blends.
+        ConfigError: the audience is a list of ids.
         TooLargeError: ``memory_per_task`` is too small for this network.
     """
     check_factors(config)
@@ -132,17 +156,15 @@ def plan_degrees(
             "audience.accounts: names accounts, but a degree table has none; plan without it: "
             "--set audience.accounts=null"
         )
-    if config.blend.blends:
-        raise ConfigError(
-            "blend.method: the cost of walks and of a ranker cannot be predicted from degrees; "
-            "plan without it: --set blend.method=none"
-        )
     stages = Stages(progress or Silent())
     with stages.stage("plan"):
         cost = measure_degrees(degrees, config) + seconds_of_sources(degrees, config)
     sizes, accounts = degrees.of_follows
     audience = int(accounts[sizes >= config.audience.min_follows].sum())
     searched = sizes_of_degrees(degrees, config)
+    training = training_seconds(config, degrees.accounts, degrees.follows)
+    factors = factors_of_degrees(degrees, config)
+    exact = factors is None or factors.retrieval == "exact"
     holdout = holdout_of_degrees(degrees, cost, config, nodes * cpus)
     room = room_of_a_task(searched, audience, config)
     blocks = 0 if room.block is None else blocks_needed(searched, room.block)
@@ -173,6 +195,7 @@ def plan_degrees(
                 "read": degrees.follows * READ_SECONDS / (nodes * cpus),
                 "graph": degrees.follows * GRAPH_SECONDS,
                 **({} if holdout is None else {"holdout": holdout}),
+                **({"train": training} if training else {}),
                 "prepare": 0.0 if blocks else prepare,
                 "plan": stages.meter.stages[-1].seconds,
             },
@@ -182,8 +205,10 @@ def plan_degrees(
         ),
         nodes=nodes,
         cpus=cpus,
-        memory_bytes=memory | memory_of_factors(config, degrees.accounts, degrees.follows),
+        memory_bytes=memory
+        | memory_of_lists(config, degrees.accounts, degrees.follows, exact, cpus),
         hubs=hubs_of_degrees(degrees),
+        factors=factors,
         similarity=similarity_of_degrees(degrees, config.sources.similar.max_followers),
     )
 
@@ -203,13 +228,18 @@ def holdout_of_degrees(
     enough = np.flatnonzero(totals >= MIN_ACCOUNTS)
     if config.ladder == "fixed" or not len(enough):
         return None
+    most = MAX_ACCOUNTS_LEARNED if config.blend.method == LEARNED_RANKER else MAX_ACCOUNTS
     lists = sum(
-        min(1.0, MAX_ACCOUNTS / totals[segment])
+        min(1.0, most / totals[segment])
         * float(cost[segments == segment] @ accounts[segments == segment])
         for segment in enough
     )
     left = 1 - config.evaluation.share
-    return float(degrees.follows * (HOLD_OUT_SECONDS + left * PREPARE_SECONDS) + lists / cpus)
+    before = degrees.follows * (HOLD_OUT_SECONDS + left * PREPARE_SECONDS)
+    before += training_seconds(config, degrees.accounts, int(left * degrees.follows))
+    if config.blend.method == LEARNED_RANKER:
+        before += RANKER_SECONDS
+    return float(before + _TIMES_MEASURED[config.blend.method] * lists / cpus)
 
 
 def memory_by_part(
@@ -248,24 +278,36 @@ def memory_by_part(
     }
 
 
-def memory_of_factors(config: RunConfig, accounts: int, follows: int) -> dict[str, int]:
-    """Bytes of memory of phase 3, by part: the training, which precedes the shards, and the model.
+def memory_of_lists(
+    config: RunConfig, accounts: int, follows: int, exact: bool, cpus: int
+) -> dict[str, int]:
+    """Bytes of memory of blends and models on one machine, by part.
+
+    The training precedes the shards; all workers share the model.
+
+    Args:
+        exact: the model scores all accounts for each list.
 
     Example:
         >>> from raypipe.config import load_config
         >>> config = load_config(None, {"sources.factors.algorithm": "TruncatedSVD"})
-        >>> memory_of_factors(config, 1_000_000, 50_000_000)
-        {'training': 3880000000, 'model': 1536000000}
-        >>> memory_of_factors(RunConfig(), 1_000_000, 50_000_000)
+        >>> memory_of_lists(config, 1_000_000, 50_000_000, False, 2)
+        {'training': 3880000000, 'model': 1024000000}
+        >>> config = load_config(None, {"blend.method": "rank_fusion"})
+        >>> memory_of_lists(config, 1_000_000, 50_000_000, False, 2)
+        {'blend': 186880000}
+        >>> memory_of_lists(RunConfig(), 1_000_000, 50_000_000, False, 2)
         {}
     """
+    memory = {"blend": cpus * blend_bytes(accounts, config)} if config.blend.blends else {}
     if not config.sources.factors.trained:
-        return {}
+        return memory
     width, _ = shape_of(config.sources.factors)
-    # Factors of all accounts, and a copy for the accounts that can be recommended.
-    return {
+    # Factors of both sides; to score all accounts, a copy of one side, and a block for each worker.
+    copies, blocks = (3, cpus * block_bytes(accounts)) if exact else (2, 0)
+    return memory | {
         "training": training_bytes(config, accounts, follows),
-        "model": 3 * 4 * width * accounts,
+        "model": copies * 4 * width * accounts + blocks,
     }
 
 
@@ -319,6 +361,21 @@ def similarity_of_degrees(degrees: Degrees, limit: int | None) -> SimilarityReco
         share_of_co_follow_pairs_left=round(share, 4),
         recall=None if left_out else 1.0,
         low=0.0 if left_out else 1.0,
+        high=1.0,
+        sample=0,
+    )
+
+
+def factors_of_degrees(degrees: Degrees, config: RunConfig) -> FactorRecord | None:
+    """How the model's candidates would be retrieved; the recall is unknown. None: no model."""
+    if not config.sources.factors.trained:
+        return None
+    exact, why = retrieval_from(degrees, config)
+    return FactorRecord(
+        retrieval="exact" if exact else "candidates",
+        why=why,
+        recall=1.0 if exact else None,
+        low=1.0 if exact else 0.0,
         high=1.0,
         sample=0,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +23,11 @@ from raypipe.graph.degree_table import (
 )
 from raypipe.graph.statistics import co_follow_pairs
 from raypipe.kernels.similarity_index import build_index
-from raypipe.pipeline.cost.sample_degrees import draw_sample, measure_degrees
+from raypipe.pipeline.cost.sample_degrees import (
+    draw_sample,
+    measure_degrees,
+    seconds_of_sources,
+)
 from raypipe.pipeline.plan import (
     HOLD_OUT_SECONDS,
     PREPARE_SECONDS,
@@ -32,6 +36,8 @@ from raypipe.pipeline.plan import (
     sizes_of_degrees,
 )
 from raypipe.recommend.memory import index_bytes
+from raypipe.recommend.sources import SourceInputs
+from raypipe.recommend.sources.registry import sources_of
 from tests.strategies import graph_of, pairs
 
 HEADER = "follows,followers,accounts\n"
@@ -342,3 +348,62 @@ def test_an_audience_of_ids_is_refused(graph):
         ConfigError, match=r"audience\.accounts: names accounts, but a degree table"
     ):
         plan_degrees(config, degrees_of(graph), 1, 1)
+
+
+def with_steps(graph) -> Degrees:
+    """With the mean number of follows of a followee, as a table has it."""
+    follows, followers = graph.followees.degrees, graph.followers.degrees
+    return replace(degrees_of(graph), followee_follows=follows @ followers / graph.follows)
+
+
+def test_a_table_knows_the_follows_of_followees(graph, tmp_path):
+    path = tmp_path / "degrees.csv"
+    write_degrees(graph, path)
+    read, expected = read_degrees(path), with_steps(graph).followee_follows
+    assert read.followee_follows == pytest.approx(expected)
+    assert grown(read, 2 * read.accounts).followee_follows == read.followee_follows
+
+
+@pytest.mark.parametrize("name", ["two_hop", "co_followed"])
+@pytest.mark.parametrize("limit", [None, 30])
+def test_walks_are_estimated_from_degrees(graph, name, limit):
+    """All together; exact without a limit."""
+    key = f"sources.{name}.max_intermediary_follows"
+    config, degrees = load_config(None, {key: limit}), with_steps(graph)
+    source = sources_of(config)[name]
+    prepared = source.spec.prepare(graph, source.section, SourceInputs())
+    actual = prepared.estimated_ns(np.arange(graph.accounts)).sum()
+    found = source.spec.estimate_from_degrees(degrees, config) @ degrees.of_follows.accounts
+    assert found == pytest.approx(actual, rel=1e-9 if limit is None else 0.5)
+
+
+def test_blends_and_models_are_planned_from_degrees(graph):
+    """Each step that a config adds is among the seconds and the memory."""
+    degrees, planned = with_steps(graph), {}
+    model = {"sources.factors.algorithm": "TruncatedSVD"}
+    bounded = model | {"sources.factors.retrieval": "candidates"}
+    for name, settings in {
+        "plain": {},
+        "fusion": {"blend.method": "rank_fusion"},
+        "learned": {"blend.method": "learned_ranker"},
+        "model": {"blend.method": "learned_ranker", **model},
+        "bounded": {"blend.method": "learned_ranker", **bounded},
+    }.items():
+        config = load_config(None, settings)
+        planned[name] = plan_degrees(config, degrees, 1, 2), seconds_of_sources(degrees, config)
+    total = {name: ns @ degrees.of_follows.accounts for name, (_, ns) in planned.items()}
+    assert total["plain"] < total["fusion"] < total["learned"] < total["model"]
+    plans = {name: plan for name, (plan, _) in planned.items()}
+    assert plans["plain"].memory_bytes.keys() < plans["learned"].memory_bytes.keys()
+    assert "blend" in plans["fusion"].memory_bytes
+    assert plans["learned"].seconds["holdout"] > plans["fusion"].seconds["holdout"]
+    assert "train" not in plans["learned"].seconds
+    assert plans["model"].seconds["train"] > 0
+    assert plans["model"].seconds["holdout"] > plans["learned"].seconds["holdout"]
+    assert plans["bounded"].memory_bytes["model"] < plans["model"].memory_bytes["model"]
+    assert plans["learned"].factors is None
+    found = plans["model"].factors, plans["bounded"].factors
+    assert [(one.retrieval, one.recall) for one in found] == [("exact", 1.0), ("candidates", None)]
+    alone = load_config(None, {**bounded, "ladder": "fixed", "sources.factors.min_follows": 3})
+    walks = load_config(None, {"blend.method": "rank_fusion"})
+    assert seconds_of_sources(degrees, alone).max() > seconds_of_sources(degrees, walks).max()

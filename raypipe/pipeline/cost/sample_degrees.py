@@ -6,22 +6,30 @@ from typing import NamedTuple
 
 import numpy as np
 
-from raypipe.config import RunConfig
+from raypipe.config import RunConfig, with_settings
 from raypipe.graph.degree_table import Degrees, without_hubs
 from raypipe.kernels.csr import Adjacency, transpose
 from raypipe.kernels.random_network import DrawnPart, draw_part
 from raypipe.kernels.search_cost import WRITE, expected_ns
 from raypipe.kernels.similarity_index import HUBS
 from raypipe.pipeline.cost.sample import CLASSES, ENOUGH_SECONDS, seconds_of
-from raypipe.recommend.context import FollowSides, PreparedSource, ShardContext, list_rules
+from raypipe.recommend.context import (
+    FollowSides,
+    PreparedSource,
+    ShardContext,
+    list_rules,
+    retrieving_sources,
+)
 from raypipe.recommend.filters.eligibility import no_exclusions
-from raypipe.recommend.ladder import fixed_ladder, tiers_of
+from raypipe.recommend.ladder import FILL_UP, Tier, fixed_ladder, tiers_of
+from raypipe.recommend.memory import blend_length
 from raypipe.recommend.search import NeighbourSearch
 from raypipe.recommend.sources import Source
+from raypipe.recommend.sources.factors import retrieval_from
 from raypipe.recommend.sources.popular import Popular
 from raypipe.recommend.sources.registry import sources_of
 from raypipe.recommend.sources.similar import Similar
-from raypipe.recommend.work_estimate import list_ns
+from raypipe.recommend.work_estimate import blend_ns, list_ns
 
 #: Each account gets one twin for this number of requested neighbours. Six real graphs had 3.3 to
 #: 9.5 neighbours per account if 10 were requested, and 6 to 46 if 100 were.
@@ -57,11 +65,13 @@ def measure_degrees(degrees: Degrees, config: RunConfig) -> np.ndarray:
     expected work of each class are measured, as in
     :func:`raypipe.pipeline.cost.sample.measure_cost`, on accounts of the part of a random network
     that their searches read. Degrees do not tell which accounts are similar, so every account gets
-    a quarter of the neighbours that the config asks for.
+    a quarter of the neighbours that the config asks for. Blends are not measured:
+    :func:`seconds_of_sources` estimates them.
 
     Returns:
         float64, as long as ``degrees.of_follows``; 0 for accounts outside the audience.
     """
+    config = with_settings(config, {"blend.method": "none"})
     in_audience = degrees.of_follows.numbers >= config.audience.min_follows
     searched = without_hubs(degrees, config.sources.similar.max_followers)
     if not in_audience.any() or not searched.follows:
@@ -110,18 +120,33 @@ def seconds_of_sources(degrees: Degrees, config: RunConfig) -> np.ndarray:
     """Estimated CPU seconds of the sources of an account, by number of follows.
 
     The rates were measured on another machine, and the estimate is for the source that leads with
-    ``ladder: fixed``. The neighbour search and the training of a model are not included.
+    ``ladder: fixed``; for the blend, where the config blends. The neighbour search and the training
+    of a model are not included.
     """
     numbers = degrees.of_follows.numbers
     ladder = fixed_ladder(config, config.sources.factors.trained)
     tiers = tiers_of(ladder, numbers)
     estimate = np.zeros(len(numbers))
     for index, tier in enumerate(ladder):
-        spec = sources_of(config)[tier.sources[0]].spec
-        if spec.estimate_from_degrees:
-            leads = (tiers == index) & (numbers >= config.audience.min_follows)
-            estimate += np.where(leads, spec.estimate_from_degrees(degrees, config), 0.0)
+        blended = tier if tier.how == FILL_UP else tier._replace(how=config.blend.method)
+        ns = blend_ns(blended, blend_length(config)) + np.zeros(len(numbers))
+        for name in _called_by(tier, degrees, config):
+            spec = sources_of(config)[name].spec
+            if spec.estimate_from_degrees:
+                ns += spec.estimate_from_degrees(degrees, config)
+        in_tier = (tiers == index) & (numbers >= config.audience.min_follows)
+        estimate += np.where(in_tier, ns, 0.0)
     return 1e-9 * estimate
+
+
+def _called_by(tier: Tier, degrees: Degrees, config: RunConfig) -> tuple[str, ...]:
+    """The sources that a tier calls for every account."""
+    if tier.how != FILL_UP:
+        return tier.sources
+    lead = tier.sources[0]
+    if not sources_of(config)[lead].spec.needs_model or retrieval_from(degrees, config).exact:
+        return (lead,)
+    return (lead, *retrieving_sources(config))
 
 
 def draw_sample(

@@ -34,6 +34,8 @@ class Algorithm(NamedTuple):
         fold_in: (followee factors, followers, parameters, follows of new accounts) -> their
             factors; None if new accounts cannot be scored.
         training_bytes: (accounts, follows, parameters) -> maximum bytes, besides the graph.
+        training_ns: (accounts, follows, parameters) -> nanoseconds of one CPU, on a machine that
+            may not be this one.
         check: parameters -> None; raises ConfigError for what cannot be trained on any data.
         epochs: name of the parameter with the number of epochs, if ``by_epoch`` is set.
         by_epoch: (graph, parameters, seed, epochs[, rejections]) -> iterator of (epochs, factors);
@@ -45,6 +47,7 @@ class Algorithm(NamedTuple):
     train: Callable[..., FollowFactors]
     fold_in: Callable[[Floats32, Integers, Any, Adjacency], Floats32] | None
     training_bytes: Callable[[int, int, Any], int]
+    training_ns: Callable[[int, int, Any], float]
     check: Callable[[Any], None] = _accept
     epochs: str | None = None
     by_epoch: Callable[..., Iterator[tuple[int, FollowFactors]]] | None = None
@@ -57,12 +60,14 @@ ALGORITHMS = {
         truncated_svd.train_truncated_svd,
         truncated_svd.fold_in,
         truncated_svd.training_bytes,
+        truncated_svd.training_ns,
     ),
     "SVD": Algorithm(
         svd.SvdParameters,
         svd.train_svd,
         svd.fold_in,
         svd.training_bytes,
+        svd.training_ns,
         svd.refuse_ones_alone,
         "n_epochs",
         svd.svd_by_epoch,
@@ -73,6 +78,7 @@ ALGORITHMS = {
         implicit_models.train_als,
         implicit_models.fold_in_als,
         implicit_models.training_bytes,
+        implicit_models.als_ns,
         partial(implicit_models.check_installed, "ALS"),
         "iterations",
         implicit_models.als_by_epoch,
@@ -82,6 +88,7 @@ ALGORITHMS = {
         implicit_models.train_bpr,
         None,
         implicit_models.training_bytes,
+        implicit_models.bpr_ns,
         partial(implicit_models.check_installed, "BPR"),
     ),
 }
@@ -189,6 +196,15 @@ def training_bytes(config: RunConfig, accounts: int, follows: int) -> int:
     name = config.sources.factors.algorithm
     parameters = check_algorithm(name, config.sources.factors.parameters)
     return ALGORITHMS[name].training_bytes(accounts, follows, parameters)
+
+
+def training_seconds(config: RunConfig, accounts: int, follows: int) -> float:
+    """Estimated CPU seconds of the training of the config's model; 0 for no model."""
+    if not config.sources.factors.trained:
+        return 0.0
+    name = config.sources.factors.algorithm
+    parameters = check_algorithm(name, config.sources.factors.parameters)
+    return 1e-9 * ALGORITHMS[name].training_ns(accounts, follows, parameters)
 
 
 def shape_of(config: FactorsConfig) -> tuple[int, bool]:

@@ -6,7 +6,7 @@ from raypipe.config import TwoStepConfig
 from raypipe.config.sources import CoFollowedConfig
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.recommend.sources import SourceInputs, SourceSpec
-from raypipe.recommend.sources.walks import Walks, walks_through
+from raypipe.recommend.sources.walks import Walks, estimate_from_degrees, walks_through
 
 
 def co_followed(
@@ -39,4 +39,7 @@ SPEC = SourceSpec(
     co_followed,
     CoFollowedConfig,
     walks_through="followers",
+    estimate_from_degrees=lambda degrees, config: estimate_from_degrees(
+        degrees, config.sources.co_followed.max_intermediary_follows, "followers"
+    ),
 )

@@ -195,6 +195,13 @@ factors = 5.8e+13, above 1e+11')
     return Retrieval(exact, f"{why} = {work:.2g}, {compared} {EXACT_PRODUCTS:.0e}")
 
 
+def retrieval_from(degrees: Degrees, config: RunConfig) -> Retrieval:
+    """:func:`retrieval_of` a network of which only the degrees are known."""
+    numbers, accounts = degrees.of_follows
+    following = int(accounts[numbers > 0].sum())
+    return choose_retrieval(following, degrees.accounts, config.sources.factors)
+
+
 def exact_factors(graph: FollowGraph, inputs: SourceInputs) -> Factors:
     """The source that scores all accounts, prepared from the model of the graph.
 
@@ -245,22 +252,21 @@ def candidate_ns(width: int, follows: float = 0.0) -> float:
 
     Example:
         >>> candidate_ns(128, 17)
-        47008
+        51104.0
     """
-    return _CANDIDATES * (20 + width) + 2 * WALKS * follows
+    walks = WALKS * (100.0 + 4 * follows) if follows else 0.0
+    return _CANDIDATES * (20 + width) + walks
 
 
 def _estimate_from_degrees(degrees: Degrees, config: RunConfig) -> np.ndarray:
-    follows, section = degrees.of_follows, config.sources.factors
-    width, walks = shape_of(section)
-    following = int(follows.accounts[follows.numbers > 0].sum())
-    if choose_retrieval(following, degrees.accounts, section).exact:
+    width, walks = shape_of(config.sources.factors)
+    if retrieval_from(degrees, config).exact:
         least = max(1, config.candidates.min_followers)
         columns = int(degrees.of_followers.accounts[degrees.of_followers.numbers >= least].sum())
         ns = scoring_ns(columns, width, walks * degrees.follows)
     else:
         ns = candidate_ns(width, walks * degrees.follows / degrees.accounts)
-    return np.full(len(follows.numbers), ns)
+    return np.full(len(degrees.of_follows.numbers), ns)
 
 
 SPEC = SourceSpec(

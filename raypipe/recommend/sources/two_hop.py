@@ -6,7 +6,7 @@ from raypipe.config import TwoStepConfig
 from raypipe.config.sources import TwoHopConfig
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.recommend.sources import SourceInputs, SourceSpec
-from raypipe.recommend.sources.walks import Walks, walks_through
+from raypipe.recommend.sources.walks import Walks, estimate_from_degrees, walks_through
 
 
 def two_hop(graph: FollowGraph, config: TwoStepConfig, inputs: SourceInputs | None = None) -> Walks:
@@ -38,4 +38,7 @@ SPEC = SourceSpec(
     two_hop,
     TwoHopConfig,
     walks_through="followees",
+    estimate_from_degrees=lambda degrees, config: estimate_from_degrees(
+        degrees, config.sources.two_hop.max_intermediary_follows, "followees"
+    ),
 )

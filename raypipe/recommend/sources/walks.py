@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from raypipe.config import TwoStepConfig
+from raypipe.graph.degree_table import Degrees
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.tanimoto import Neighbours
@@ -42,6 +43,25 @@ class Walks:
         return best_of_walks(
             self.intermediaries, self.followees, self.weights, self.retrieved, accounts, wanted
         )
+
+
+def estimate_from_degrees(degrees: Degrees, limit: int | None, through: str) -> np.ndarray:
+    """float64: nanoseconds of an account with each number of follows; only degrees are known.
+
+    The followers of an account are assumed not to depend on its follows.
+
+    Args:
+        limit: maximum number of follows of an intermediary.
+        through: the side of the intermediaries, ``followees`` or ``followers``.
+    """
+    numbers, accounts = degrees.of_follows
+    of_followee, of_follower = degrees.walks_per_follow
+    kept = numbers**2.0 * accounts
+    left = 1.0 if limit is None else kept[numbers <= limit].sum() / max(1.0, kept.sum())
+    if through == "followees":
+        return np.asarray(NS_PER_WALK * left * of_followee * numbers)
+    followers = degrees.follows / max(1, degrees.accounts)
+    return np.full(len(numbers), NS_PER_WALK * left * of_follower * followers)
 
 
 def walks_through(

@@ -17,8 +17,6 @@ def plan_report(plan: Plan) -> Report:
             f"{plan.nodes} nodes of {plan.cpus} CPUs",
         ),
     ]
-    if "training" in plan.memory_bytes and "train" not in plan.seconds:
-        found.append(Line("the training of the model is not among the seconds"))
     if plan.column_blocks:
         blocks = f"similarity: in column blocks: {plan.column_blocks}, built by each shard"
         found.append(Line(blocks))
