@@ -45,6 +45,8 @@ from raypipe.storage.runs.staging import Staging
 if TYPE_CHECKING:  # readers take no lock
     from filelock import FileLock
 
+_OWNER, _STAGING = ".lock.owner", ".staging"
+
 
 @dataclass(frozen=True)
 class RunStore:
@@ -86,7 +88,7 @@ class RunStore:
             # Only error messages of other processes need it, and prune must work on a full disk.
             with suppress(OSError):
                 owner = f"process {os.getpid()} on {socket.gethostname()}\n"
-                write_atomic(self._owner_path, owner.encode(), sync=False)
+                write_atomic(self.root / _OWNER, owner.encode(), sync=False)
             yield
         finally:
             lock.release()
@@ -176,7 +178,7 @@ class RunStore:
             for run_id in numbered
             if run_id not in published and not files.exists(self.root / run_id)
         )
-        staging = Staging(run_id, input_digest, self._staging / run_id)
+        staging = Staging(run_id, input_digest, self.root / _STAGING / run_id)
         with disk_errors(f"{staging.home}: cannot be written"):
             digest_path = staging.scratch / "input_digest"
             if not (
@@ -312,7 +314,7 @@ class RunStore:
                 whole += run.problem is None
             for run in removed:
                 self._discard(run.path)
-            self._discard(self._staging)
+            self._discard(self.root / _STAGING)
             for left in files.list_names(self._trash):
                 files.remove_tree(self._trash / left)
         return removed
@@ -326,14 +328,6 @@ class RunStore:
         return self.root / "CURRENT.json"
 
     @property
-    def _owner_path(self) -> Path:
-        return self.root / ".lock.owner"
-
-    @property
-    def _staging(self) -> Path:
-        return self.root / ".staging"
-
-    @property
     def _trash(self) -> Path:
         return self.root / ".trash"
 
@@ -345,7 +339,7 @@ class RunStore:
 
     def _owner(self) -> str:
         try:
-            return files.read_bytes(self._owner_path).decode().strip() or "another process"
+            return files.read_bytes(self.root / _OWNER).decode().strip() or "another process"
         except OSError:
             return "another process"
 
