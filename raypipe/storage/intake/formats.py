@@ -140,22 +140,13 @@ def named_format(name: str) -> Format[Any, Any] | None:
 class UserFormat:
     """A user-defined format; its errors become one line that names it."""
 
-    spec: str
+    name: str
     made: Format[Any, Any]
-
-    @property
-    def name(self) -> str:
-        """As ``input.format`` names it."""
-        return self.spec
-
-    @property
-    def endings(self) -> tuple[str, ...]:
-        """Empty, because every file of the input has this format."""
-        return ()
+    endings: tuple[str, ...] = ()  # every file of the input has this format
 
     def open(self, path: str, size: int, config: InputConfig) -> InputFile:
         """As :meth:`Format.open`."""
-        with user_errors(self.spec):
+        with user_errors(self.name):
             file = self.made.open(path, size, config)
             if not isinstance(file, InputFile):
                 raise TypeError(f"open returned a {type(file).__name__}, expected an InputFile")
@@ -163,12 +154,12 @@ class UserFormat:
 
     def cut(self, file: InputFile, columns: Sequence[Column], block_bytes: int) -> Sequence[Any]:
         """As :meth:`Format.cut`."""
-        with user_errors(self.spec):
+        with user_errors(self.name):
             return list(self.made.cut(file, columns, block_bytes))
 
     def read(self, block: Any, block_bytes: int) -> tuple[pd.DataFrame, BlockReport]:
         """As :meth:`Format.read`."""
-        with user_errors(self.spec):
+        with user_errors(self.name):
             return self.made.read(block, block_bytes)
 
 

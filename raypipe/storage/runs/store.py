@@ -143,14 +143,8 @@ class RunStore:
 
     def find(self, name: str, input_digest: str) -> Run | None:
         """The newest undamaged run with a name (an id without ``.2``) and an input, if any."""
-        for run in self.runs():
-            if (
-                run.name == name
-                and run.problem is None
-                and run.manifest.input_digest == input_digest
-            ):
-                return run
-        return None
+        whole = (run for run in self.runs() if run.name == name and run.problem is None)
+        return next((run for run in whole if run.manifest.input_digest == input_digest), None)
 
     def open_staging(self, name: str, input_digest: str) -> Staging:
         """Open the staging folder of a new run; hold the lock from here to :meth:`finish`.
