@@ -133,37 +133,22 @@ def trials_table(trials: Sequence[Trial], goal: Goal) -> pa.Table:
 
     Each settings key is a column; if its values have several types, they are stored as JSON.
     """
-    rows, trials = [], sorted(trials, key=lambda trial: trial.number)
-    keys = list(dict.fromkeys(key for trial in trials for key in trial.settings))
-    metrics = list(
-        dict.fromkeys(n for t in trials for report in t.reports for n in report.measures)
-    )
-    for trial in trials:
-        report = trial.best_report(goal) or Report(None, {})
-        rows.append(
-            {
-                "trial": trial.number,
-                "state": trial.state,
-                "epochs": report.epochs,
-                "last_epochs": trial.reports[-1].epochs if trial.reports else None,
-                **{name: report.measures.get(name) for name in metrics},
-                "seconds": trial.seconds,
-                "error": trial.error,
-            }
-        )
-    fields = [
-        ("trial", pa.int32()),
-        ("state", pa.string()),
-        ("epochs", pa.int32()),
-        ("last_epochs", pa.int32()),
-        *((name, pa.float64()) for name in metrics),
-        ("seconds", pa.float64()),
-        ("error", pa.string()),
-    ]
-    table = pa.Table.from_pylist(rows, pa.schema(fields))
-    for key in keys:
-        table = table.append_column(key, _column([trial.settings.get(key) for trial in trials]))
-    return table
+    trials = sorted(trials, key=lambda trial: trial.number)
+    best = [trial.best_report(goal) or Report(None, {}) for trial in trials]
+    last = [trial.reports[-1].epochs if trial.reports else None for trial in trials]
+    keys = dict.fromkeys(key for trial in trials for key in trial.settings)
+    metrics = dict.fromkeys(n for t in trials for report in t.reports for n in report.measures)
+    columns = {
+        "trial": pa.array([trial.number for trial in trials], pa.int32()),
+        "state": pa.array([trial.state for trial in trials], pa.string()),
+        "epochs": pa.array([report.epochs for report in best], pa.int32()),
+        "last_epochs": pa.array(last, pa.int32()),
+        **{n: pa.array([report.measures.get(n) for report in best], pa.float64()) for n in metrics},
+        "seconds": pa.array([trial.seconds for trial in trials], pa.float64()),
+        "error": pa.array([trial.error for trial in trials], pa.string()),
+        **{key: _column([trial.settings.get(key) for trial in trials]) for key in keys},
+    }
+    return pa.table(columns)
 
 
 def _column(values: list[Any]) -> pa.Array:
