@@ -17,7 +17,7 @@ from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.factor_scores import Cooccurrence
 
 #: Maximum number of walks that are continued from an account.
-WALKS = 128
+WALKS = 256
 #: Walks do not pass through accounts with more follows than this: each of their walks has a weight
 #: below 1/MAX_FOLLOWS of the account's.
 MAX_FOLLOWS = 1000

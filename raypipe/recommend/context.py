@@ -15,7 +15,7 @@ from raypipe.kernels.read_only import freeze
 from raypipe.recommend.blend.features import GraphFeatures
 from raypipe.recommend.blend.ranker import Ranker
 from raypipe.recommend.filters.eligibility import Exclusions
-from raypipe.recommend.ladder import FILL_UP, LEARNED_RANKER, Tier, blend
+from raypipe.recommend.ladder import LEARNED_RANKER, Tier, blend
 from raypipe.recommend.memory import blend_length
 from raypipe.recommend.models.model import FactorModel
 from raypipe.recommend.negative_feedback import Rejections
@@ -198,9 +198,9 @@ def called_sources(names: Iterable[str], graph: FollowGraph, config: RunConfig) 
 
 
 def retrieving_sources(config: RunConfig) -> tuple[str, ...]:
-    """The sources whose candidates a scorer ranks: all that have a weight and need no model.
+    """The sources whose candidates a scorer ranks: those of the blend that need no model.
 
-    If none has a weight, all that need no model.
+    If there is none, all that need no model.
 
     Example:
         >>> retrieving_sources(RunConfig())
@@ -208,7 +208,7 @@ def retrieving_sources(config: RunConfig) -> tuple[str, ...]:
     """
     known = sources_of(config).items()
     ready = (name for name, source in known if source.ready and not source.spec.needs_model)
-    return blend(config, FILL_UP).sources or tuple(ready)
+    return blend(config, config.blend.method).sources or tuple(ready)
 
 
 def list_rules(

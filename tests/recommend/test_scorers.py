@@ -127,7 +127,7 @@ def test_without_weights_all_sources_retrieve():
     none = {f"sources.{name}.weight": 0 for name in PARTS}
     graph = random_graph()
     alone = night_of(graph, "alone", **none)
-    assert set(alone.sources["factors"].scores) == set(PARTS)
+    assert set(alone.sources["factors"].scores) == set(SOURCES) - {"factors"}
     blended = night_of(graph, RANK_FUSION, **none)
     assert blended.lists.ladder[0].sources == ("factors",)
     assert {source for row in lists_of(graph, blended).values() for _, _, source in row} == {

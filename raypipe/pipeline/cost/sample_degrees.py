@@ -21,7 +21,7 @@ from raypipe.recommend.context import (
     retrieving_sources,
 )
 from raypipe.recommend.filters.eligibility import no_exclusions
-from raypipe.recommend.ladder import FILL_UP, Tier, fixed_ladder, tiers_of
+from raypipe.recommend.ladder import FILL_UP, Tier, blend, fixed_ladder, tiers_of
 from raypipe.recommend.memory import blend_length
 from raypipe.recommend.search import NeighbourSearch
 from raypipe.recommend.sources import Source
@@ -128,8 +128,9 @@ def seconds_of_sources(degrees: Degrees, config: RunConfig) -> np.ndarray:
     tiers = tiers_of(ladder, numbers)
     estimate = np.zeros(len(numbers))
     for index, tier in enumerate(ladder):
-        blended = tier if tier.how == FILL_UP else tier._replace(how=config.blend.method)
-        ns = blend_ns(blended, blend_length(config)) + np.zeros(len(numbers))
+        if tier.how != FILL_UP:  # a ranker costs more than rank fusion, and may lead
+            tier = blend(config, config.blend.method, config.sources.factors.trained)
+        ns = blend_ns(tier, blend_length(config)) + np.zeros(len(numbers))
         for name in _called_by(tier, degrees, config):
             spec = sources_of(config)[name].spec
             if spec.estimate_from_degrees:

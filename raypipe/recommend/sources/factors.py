@@ -252,7 +252,7 @@ def candidate_ns(width: int, follows: float = 0.0) -> float:
 
     Example:
         >>> candidate_ns(128, 17)
-        51104.0
+        72608.0
     """
     walks = WALKS * (100.0 + 4 * follows) if follows else 0.0
     return _CANDIDATES * (20 + width) + walks
