@@ -292,7 +292,7 @@ def memory_of_lists(
         >>> from raypipe.config import load_config
         >>> config = load_config(None, {"sources.factors.algorithm": "TruncatedSVD"})
         >>> memory_of_lists(config, 1_000_000, 50_000_000, False, 2)
-        {'training': 3880000000, 'model': 1024000000}
+        {'training': 2992000000, 'model': 1024000000}
         >>> config = load_config(None, {"blend.method": "rank_fusion"})
         >>> memory_of_lists(config, 1_000_000, 50_000_000, False, 2)
         {'blend': 186880000}

@@ -18,6 +18,8 @@ the solver: Halko, Martinsson, Tropp (2011), "Finding structure with randomness"
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from pydantic import Field
 
@@ -29,12 +31,17 @@ from raypipe.kernels.factor_scores import Cooccurrence, best_columns, block_byte
 from raypipe.recommend.models.model import FollowFactors
 from raypipe.recommend.models.threads import one_blas_thread
 
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
+
 #: Number of directions of the solver beyond those wanted.
 _OVERSAMPLES = 20
 #: Singular values below this share of the largest one are rounding errors.
 _RANK = 1e-4
 #: Number of accounts on which the two terms are compared.
 _SAMPLE = 256
+#: Rows of a block that are made at a time.
+_ROWS = 65536
 
 
 class TruncatedSvdParameters(Section):
@@ -82,7 +89,6 @@ def train_truncated_svd(
         [0.59, 0.42]
     """
     from scipy.sparse import csr_matrix
-    from sklearn.utils.extmath import randomized_svd
 
     follows, followers = graph.followees.degrees, graph.followers.degrees
     rows, columns = np.flatnonzero(follows), np.flatnonzero(followers)
@@ -95,24 +101,52 @@ def train_truncated_svd(
     values = np.repeat(left[rows], follows[rows]) * right[followees.codes]
     shape = len(rows), len(columns)
     matrix = csr_matrix((values, column_of[followees.codes], followees.indptr), shape)
+    width = min(parameters.n_factors, max(1, min(matrix.shape) // 4))
     with one_blas_thread():
-        _, singular, vectors = randomized_svd(
-            matrix,
-            min(parameters.n_factors, max(1, min(matrix.shape) // 4)),
-            n_oversamples=_OVERSAMPLES,
-            n_iter=parameters.n_iter,
-            power_iteration_normalizer="LU",
-            random_state=seed,
-        )
-    vectors = vectors[singular > _RANK * singular[0]].T
+        vectors = _right_vectors(matrix, width, parameters.n_iter, seed)
+    del matrix
     followee_factors = np.zeros((graph.accounts, vectors.shape[1]), np.float32)
-    followee_factors[columns] = vectors / right[columns, None]
+    for start in range(0, len(columns), _ROWS):
+        some = slice(start, start + _ROWS)
+        followee_factors[columns[some]] = vectors[some] / right[columns[some], None]
+    del vectors
     account_factors = fold_in(followee_factors, followers, parameters, graph.followees)
     factors = FollowFactors(account_factors, followee_factors)
     if parameters.cooccurrence:
         scale = _scale(graph, factors, seed)
         factors = factors._replace(cooccurrence=parameters.cooccurrence * scale)
     return factors
+
+
+def _right_vectors(matrix: csr_matrix, width: int, n_iter: int, seed: int) -> Floats32:
+    """float32[columns, width]: the right singular vectors of the largest singular values.
+
+    The steps are those of scikit-learn's ``randomized_svd``, with the same rounding but for signs;
+    each array is freed as soon as the next one is there, so at most three of them are in memory.
+    """
+    from scipy.linalg import lu, qr, svd
+
+    transposed = matrix.shape[0] < matrix.shape[1]  # smaller blocks
+    wide = matrix.T if transposed else matrix
+    random = np.random.RandomState(seed)
+    block = np.empty((wide.shape[1], width + _OVERSAMPLES), np.float32)
+    for start in range(0, len(block), _ROWS):
+        rows = block[start : start + _ROWS]
+        rows[:] = random.normal(size=rows.shape)
+    once = {"overwrite_a": True, "check_finite": False}
+    for _ in range(n_iter):
+        for side in (wide, wide.T):
+            block = side @ block
+            block, _ = lu(block, permute_l=True, **once)
+    block = wide @ block
+    block, _ = qr(block, mode="economic", **once)
+    projected = block.T @ wide
+    if not transposed:
+        del block
+    left, singular, right = svd(projected, full_matrices=False, **once)
+    del projected
+    kept = np.flatnonzero(singular[:width] > _RANK * singular[0])
+    return np.asarray((block @ left)[:, kept] if transposed else right[kept].T)
 
 
 def fold_in(
@@ -153,11 +187,11 @@ def training_bytes(accounts: int, follows: int, parameters: TruncatedSvdParamete
 
     Example:
         >>> training_bytes(1_000_000, 50_000_000, TruncatedSvdParameters())
-        3880000000
+        2992000000
     """
     width = min(parameters.n_factors, accounts // 4) + _OVERSAMPLES
     compared = block_bytes(accounts) if parameters.cooccurrence else 0
-    return 16 * follows + 4 * accounts * (5 * width + 2) + compared
+    return 16 * follows + 4 * accounts * (7 * width // 2 + 2) + compared
 
 
 def training_ns(accounts: int, follows: int, parameters: TruncatedSvdParameters) -> float:

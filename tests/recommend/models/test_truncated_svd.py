@@ -3,10 +3,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import given, settings
+from scipy.sparse import random as random_matrix
+from sklearn.utils.extmath import randomized_svd
 
 from raypipe.kernels.csr import take
 from raypipe.kernels.factor_scores import walk
+from raypipe.recommend.models import truncated_svd
 from raypipe.recommend.models.model import FactorModel
+from raypipe.recommend.models.threads import one_blas_thread
 from raypipe.recommend.models.truncated_svd import (
     TruncatedSvdParameters,
     cooccurrence,
@@ -148,3 +152,16 @@ def test_who_is_brought(graph):
         assert len(mine) == 4
         best = np.sort(scores[account])[-4:]
         np.testing.assert_allclose(np.sort(scores[account, mine]), best, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(90, 40), (40, 90)])
+def test_vectors_are_those_of_scikit_learn_but_for_signs(shape, monkeypatch):
+    """To the bit, whatever number of rows is drawn at a time."""
+    monkeypatch.setattr(truncated_svd, "_ROWS", 7)
+    matrix = random_matrix(*shape, density=0.2, format="csr", dtype=np.float32, random_state=1)
+    told = {"n_oversamples": 20, "n_iter": 4, "power_iteration_normalizer": "LU"}
+    with one_blas_thread():
+        expected = randomized_svd(matrix, 9, random_state=3, **told)[2].T
+        found = truncated_svd._right_vectors(matrix, 9, 4, 3)
+    signs = np.sign(found[0] * expected[0])
+    assert found.tobytes() == (expected * signs).tobytes()
