@@ -266,8 +266,8 @@ def recommend(
     n=10,
     k=10,
     threshold=Fraction(1, 10),
-    min_follows=3,
-    min_followers=0,
+    min_follows=1,
+    min_followers=1,
     cap=None,
     excluded=(),
 ):

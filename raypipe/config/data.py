@@ -132,7 +132,7 @@ class CandidatesConfig(Section):
     """The accounts that may be recommended."""
 
     min_followers: int = Field(
-        0, ge=0, description="Only accounts with at least this number of followers."
+        1, ge=0, description="Only accounts with at least this number of followers."
     )
 
 

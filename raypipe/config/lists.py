@@ -14,11 +14,11 @@ class BlendConfig(Section):
 
     method: Literal["none", "rank_fusion", "learned_ranker"] = Field(
         "none",
-        description="none: only the phases. rank_fusion: also one list of all sources, by their "
-        "weights. learned_ranker: also a ranker, trained every night on held-out follows. With "
-        "ladder: holdout, a segment gets a blend where it recovers more follows than every phase "
-        "and every source (rank fusion also where too few accounts can be measured). With ladder: "
-        "fixed, accounts get rank fusion from sources.similar.min_follows follows on.",
+        description="none: one source leads, filled up by popular. rank_fusion: also one list of "
+        "all sources, by their weights. learned_ranker: also a ranker, trained every night on "
+        "held-out follows. With ladder: holdout, a segment gets a blend where it recovers more "
+        "follows than every phase and every source. With ladder: fixed, everybody gets rank "
+        "fusion.",
     )
     candidates_per_source: int = Field(
         50, ge=1, le=1000, description="Number of candidates taken from each source."

@@ -10,15 +10,29 @@ from raypipe.config.section import Decimal, Place, Section, as_written
 
 
 class SegmentsConfig(Section):
-    """Activity segments: accounts by their number of follows, held-out follows not counted."""
+    """Activity segments: accounts by their number of follows, held-out follows not counted.
 
-    warm: int = Field(10, ge=1, description="Accounts with fewer follows are cold.")
-    hot: int = Field(50, ge=2, description="Accounts with at least this number of follows are hot.")
+    Accounts without follows are the segment zero.
+    """
+
+    cold: int = Field(
+        3, ge=2, description="Accounts with fewer follows, and at least one, are few."
+    )
+    warm: int = Field(10, ge=3, description="Accounts with fewer follows are cold.")
+    hot: int = Field(50, ge=4, description="Accounts with at least this number of follows are hot.")
+
+    @property
+    def bounds(self) -> tuple[int, int, int, int]:
+        """Minimum number of follows of every segment after zero."""
+        return 1, self.cold, self.warm, self.hot
 
     @model_validator(mode="after")
     def _ascending(self) -> SegmentsConfig:
-        if self.warm >= self.hot:
-            raise ValueError(f"warm is {self.warm} and hot is {self.hot}; expected warm below hot")
+        if not self.cold < self.warm < self.hot:
+            raise ValueError(
+                f"cold, warm and hot are {self.cold}, {self.warm} and {self.hot}; "
+                "expected ascending numbers"
+            )
         return self
 
 
@@ -47,14 +61,16 @@ class EvaluationConfig(Section):
         "rejected, the share of these that is shown; the others teach.",
     )
     min_follows: int = Field(
-        5,
+        2,
         ge=2,
-        description="Accounts with fewer follows, held-out ones included, are not measured.",
+        description="Accounts with fewer follows, held-out ones included, are not measured; "
+        "segment zero is measured on accounts with at least one.",
     )
     max_accounts: int | None = Field(
         None,
         ge=1,
-        description="Maximum number of accounts measured, sampled with the seed; null: all.",
+        description="Maximum number of accounts measured, sampled with the seed, and of accounts "
+        "in segment zero; null: all, and a tenth of those with follows.",
     )
     k: list[Annotated[int, Field(ge=1, le=1000)]] = Field(
         [10, 20], min_length=1, description="List lengths at which metrics are computed."

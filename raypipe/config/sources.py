@@ -108,7 +108,9 @@ class SimilarConfig(SourceConfig):
         0.1, ge=0, lt=1, description="Neighbours have a Tanimoto similarity above this."
     )
     min_follows: int = Field(
-        3, ge=1, description="Accounts with fewer follows get phase 1 (popular) only."
+        1,
+        ge=1,
+        description="With ladder: fixed, accounts with fewer follows get phase 1 (popular) only.",
     )
     max_followers: int | None = Field(
         None,

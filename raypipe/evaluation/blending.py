@@ -6,7 +6,7 @@ lists of each half, made by the ranker of the other half --metrics--> values by 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -39,8 +39,8 @@ class Learned(NamedTuple):
 
     Attributes:
         ranker: trained on all accounts; None: too few of their held-out follows are candidates.
-        values: float64[m], the metric of each account's list, made by a ranker that was trained on
-            other accounts; None where there is no ranker.
+        values: float64[m], the metric of the list of each account of all parts, made by a ranker
+            that was trained on other accounts; None where there is no ranker.
         record: the numbers of the training.
     """
 
@@ -50,7 +50,7 @@ class Learned(NamedTuple):
 
 
 def learn(
-    measuring: Measuring,
+    parts: Sequence[Measuring],
     tier: Tier,
     again: Callable[[int], Measuring] | None,
     run_shards: RunShards,
@@ -59,24 +59,26 @@ def learn(
 ) -> Learned:
     """Train the ranker of a blend and measure it by two-fold cross-validation.
 
-    If one hold-out gives few follows, other follows of the same accounts are held out too, at most
-    ROUNDS times in total.
+    If one hold-out gives few follows, other follows of the accounts of the first part are held out
+    too, at most ROUNDS times in total.
 
     The folds are every other account; the lists of each fold are made by a ranker that was trained
     on the other fold. The returned ranker was trained on both folds, so it is expected to recover
     at least the measured share. Neither depends on the shards.
 
     Args:
-        measuring: of one metric at one length.
+        parts: of one metric at one length; an account that is in several is in one fold.
         tier: the learned blend.
-        again: returns the blend with other follows held out, for a round from 1; None: one
+        again: returns the first part with other follows held out, for a round from 1; None: one
             hold-out only.
         advance: receives the estimated seconds of work that are done: those of the blend for the
             examples of each round, and once more for the lists.
     """
-    seed = measuring.seed
-    measuring = of_blend(measuring, tier)
-    examples = _examples(measuring, tier, seed, run_shards, shards, advance)
+    seed = parts[0].seed
+    parts = [of_blend(part, tier) for part in parts]
+    examples = concatenate(
+        [_examples(part, tier, seed, run_shards, shards, advance) for part in parts]
+    )
     for number in range(1, rounds(again is not None)):
         if again is None or np.count_nonzero(examples.followed) >= ENOUGH_FOLLOWS:
             break
@@ -90,17 +92,23 @@ def learn(
         )
         return Learned(None, None, RankerRecord(why=why))
     names = feature_names(tier.sources)
-    accounts = measuring.context.accounts
-    folds = np.arange(len(accounts)) % 2
-    fold_of_example = folds[np.searchsorted(accounts, examples.accounts)]
-    values = np.empty(len(accounts))
+    everybody = np.unique(np.concatenate([part.context.accounts for part in parts]))
+
+    def folds_of(accounts: np.ndarray) -> np.ndarray:
+        return np.searchsorted(everybody, accounts) % 2
+
+    values = [np.empty(len(part.context.accounts)) for part in parts]
     for fold in (0, 1):
-        training = Examples(*(array[fold_of_example != fold] for array in examples))
-        ranker = train_ranker(training, names, seed)
-        test_fold = _measuring_fold(measuring, folds == fold, ranker)
-        values[folds == fold] = measure_lists(test_fold, run_shards, shards, advance).values[0, 0]
+        others = folds_of(examples.accounts) != fold
+        ranker = train_ranker(Examples(*(array[others] for array in examples)), names, seed)
+        for part, of_part in zip(parts, values, strict=True):
+            chosen = folds_of(part.context.accounts) == fold
+            if chosen.any():
+                test_fold = _measuring_fold(part, chosen, ranker)
+                lists = measure_lists(test_fold, run_shards, shards, advance)
+                of_part[chosen] = lists.values[0, 0]
     ranker = train_ranker(examples, names, seed)
-    return Learned(ranker, values, _record(ranker))
+    return Learned(ranker, np.concatenate(values), _record(ranker))
 
 
 def rounds(repeated: bool) -> int:

@@ -10,6 +10,7 @@ import hashlib
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import reduce
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -23,13 +24,14 @@ from raypipe.config import RunConfig
 from raypipe.errors import InputError
 from raypipe.evaluation.holdout_selection import choose_ladder
 from raypipe.evaluation.lists import LADDER, asks_for_model, check_sources, measurable
-from raypipe.evaluation.measuring import Measures, measure_lists, measuring_of, shards_of
+from raypipe.evaluation.measures import Measures
+from raypipe.evaluation.measuring import measure_lists, measuring_of, shards_of
 from raypipe.evaluation.metric_choice import choose_metrics
 from raypipe.evaluation.metric_spec import MetricSpec
 from raypipe.evaluation.neighbour_recall import walk_facts
 from raypipe.evaluation.reading import Data, digest_of_data, open_data, read_split
 from raypipe.evaluation.results import differences_by_segment, means_by_segment
-from raypipe.evaluation.splits import SEGMENTS
+from raypipe.evaluation.splits import SEGMENTS, limits_of
 from raypipe.recommend.audience import audience, read_accounts
 from raypipe.recommend.blend.training import check_blend
 from raypipe.recommend.ladder import BLENDS, LEARNED_RANKER, ladder_of
@@ -168,9 +170,12 @@ def _measure(
         return runner(config, data.engine, seconds, stack, warm_up)
 
     split, decision = data.split, None
+    splits = [split] if data.idle is None else [split, data.idle]
     if {LADDER, LEARNED_RANKER} & set(sources):
-        # Decided on the train follows only, so the ladder cannot depend on the test follows.
+        # Decided on the train follows only, so the ladder cannot depend on the test follows; nor on
+        # those of accounts that lose all.
         members = audience(split.train, accounts, config.audience.min_follows)
+        members = members if data.idle is None else np.setdiff1d(members, data.idle.accounts)
         decision = choose_ladder(split.train, members, config, stages, run_on, split.rejections)
         if LEARNED_RANKER in sources and not decision.ranker:
             why = f"source {LEARNED_RANKER}: {(decision.ladder.blend or decision.ladder).why}"
@@ -185,15 +190,20 @@ def _measure(
             model = train(split.train, config, memory_available(), split.rejections)
     with stages.stage("prepare"):
         ranker = decision.ranker if decision else None
-        measuring = measuring_of(split, config, sources, model, tiers, ranker=ranker)
-        seconds = float(measuring.estimated_seconds.sum())
-        run_shards, cpus, why_cluster = run_on(seconds)
+        parts = [
+            measuring_of(part, config, sources, model, tiers, ranker=ranker) for part in splits
+        ]
+        seconds = [float(part.estimated_seconds.sum()) for part in parts]
+        run_shards, cpus, why_cluster = run_on(sum(seconds))
         stages.progress.say(why_cluster)
-    with stages.stage("measure", total=seconds):
-        shards = shards_of(measuring, seconds, cpus)
-        measures = measure_lists(measuring, run_shards, shards, stages.progress.advance)
-    walks = walk_facts(measuring.context.follows, config)
-    walks = {name: record for name, record in walks.items() if name in measuring.source_names}
+    with stages.stage("measure", total=sum(seconds)):
+        measured = (
+            measure_lists(part, run_shards, shards_of(part, work, cpus), stages.progress.advance)
+            for part, work in zip(parts, seconds, strict=True)
+        )
+        measures = reduce(Measures.beside, measured)
+    walks = walk_facts(parts[0].context.follows, config)
+    walks = {name: record for name, record in walks.items() if name in parts[0].source_names}
     return Measured(measures, decision and decision.ladder, walks, why_cluster)
 
 
@@ -210,8 +220,7 @@ def _headline(chosen: Sequence[MetricSpec], longest: int) -> str | None:
 
 
 def _segments(measures: Measures, config: RunConfig) -> tuple[SegmentRecord, ...]:
-    bounds = config.evaluation.segments
-    limits = ((0, bounds.warm - 1), (bounds.warm, bounds.hot - 1), (bounds.hot, None))
+    limits = limits_of(config.evaluation)
     counts = np.bincount(measures.segments, minlength=len(SEGMENTS)).tolist()
     return tuple(
         SegmentRecord(name=name, min_follows=minimum, max_follows=maximum, accounts=count)

@@ -3,17 +3,16 @@
 follows --> train, test --shards--> ndcg of each strategy, by account --bootstrap--> tiers
 
 The follows of the night are split at random with the seed, whatever ``evaluation.split`` says: a
-share of each account's follows is held out. The segment of an account depends on the number of its
-remaining follows. The strategies are the phases and, if the config blends, the other sources and
-the blends. Each strategy is measured exactly as the night would use it: a source filled up by
-phase 1.
+share of each account's follows is held out, at least one. The segment of an account depends on the
+number of its remaining follows. For accounts without follows, a second split holds out all follows
+of some accounts. The strategies are the phases, the other sources and, if the config blends, the
+blends. Each is measured exactly as the night would use it: a source filled up by phase 1.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from itertools import pairwise
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -22,8 +21,8 @@ from raypipe.compute.engines import Runner, memory_available
 from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
 from raypipe.errors import TooLargeError
+from raypipe.evaluation import leading
 from raypipe.evaluation.blending import Learned, learn, of_blend, rounds
-from raypipe.evaluation.intervals import bootstrap_means, compare
 from raypipe.evaluation.measuring import Measuring, measure_lists, measuring_of, shards_of
 from raypipe.evaluation.splits import (
     SEGMENTS,
@@ -31,14 +30,15 @@ from raypipe.evaluation.splits import (
     draw_accounts,
     held_out_of,
     hold_out_share,
+    segments_of,
     split_follows,
 )
+from raypipe.evaluation.stand_ins import draw_stand_ins, hide_all_follows
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.recommend.blend.ranker import Ranker
 from raypipe.recommend.ladder import (
     FILL_UP,
     LEARNED_RANKER,
-    RANK_FUSION,
     Tier,
     blend,
     fixed_ladder,
@@ -50,17 +50,11 @@ from raypipe.recommend.negative_feedback import Rejections
 from raypipe.recommend.search import searched_graph
 from raypipe.storage.records import LadderDecision, StrategyRow, TierRecord
 
-#: Minimum number of accounts per segment. The ndcg of accounts has a standard deviation of about
-#: .25, so the mean of 100 accounts is known to .05; popular and similar mostly differ by more.
-MIN_ACCOUNTS = 100
 #: Maximum number of accounts sampled per segment: enough to know the mean to about .01.
 MAX_ACCOUNTS = 3000
 #: The same where a ranker is trained: sources are called four times then, and more accounts made no
 #: better ranker.
 MAX_ACCOUNTS_LEARNED = 2000
-
-#: By segment: float64[strategies, accounts], the ndcg of each account.
-Values = dict[str, np.ndarray]
 
 
 class Decision(NamedTuple):
@@ -73,6 +67,37 @@ class Decision(NamedTuple):
 
     ladder: LadderDecision
     ranker: Ranker | None
+
+
+class Sample(NamedTuple):
+    """The accounts whose follows are held out.
+
+    Attributes:
+        accounts: int32, ascending; a share of their follows is held out.
+        stand_ins: int32, ascending; all their follows are held out, in a split of its own.
+        measurable: number of accounts of each of SEGMENTS that could be measured.
+        every: True if ``accounts`` are all accounts that could be. The network is small then, and a
+            ranker is trained on several hold-outs.
+    """
+
+    accounts: np.ndarray
+    stand_ins: np.ndarray
+    measurable: tuple[int, ...]
+    every: bool
+
+
+class Evidence(NamedTuple):
+    """The measured values on which the ladder is decided.
+
+    Attributes:
+        values: float64[strategies, m], the ndcg of each account, strategies in their order.
+        segments: uint8[m], index in SEGMENTS of each account.
+        learned: the result of training a ranker; None: no ranker was to be trained.
+    """
+
+    values: np.ndarray
+    segments: np.ndarray
+    learned: Learned | None
 
 
 def choose_ladder(
@@ -96,269 +121,124 @@ def choose_ladder(
     Raises:
         TooLargeError: the machine has too little memory to measure.
     """
+    fixed = fixed_ladder(config, config.sources.factors.trained)
     if config.ladder == "fixed":
-        tiers = fixed_ladder(config, config.sources.factors.trained)
-        return _decided(config, "fixed", "ladder: fixed (config)", tiers)
-    segments = segments_if_measured(graph.followees.degrees_of(audience), config)
-    measurable = [audience[segments == index] for index in range(len(SEGMENTS))]
-    is_enough = [len(accounts) >= MIN_ACCOUNTS for accounts in measurable]
-    # A ranker is trained on accounts of all segments, even if it leads for some of them only.
-    learns = config.blend.method == LEARNED_RANKER
-    drawn = [
-        draw_accounts(accounts, MAX_ACCOUNTS_LEARNED if learns else MAX_ACCOUNTS, config.seed)
-        for accounts, enough in zip(measurable, is_enough, strict=True)
-        if enough or learns
-    ]
-    evidence = Evidence({}, None)
-    if any(is_enough):
-        with stages.stage("holdout", total=1.0):
-            # Raises now if the night itself would not fit into memory, before the work is done.
-            searched_graph(graph, len(audience), config, memory_available())
-            accounts = np.sort(np.concatenate(drawn))
-            every = len(accounts) == sum(map(len, measurable))
-            evidence = _measure(graph, accounts, every, config, stages, run_on, rejections)
+        return _decided(config, "fixed", "ladder: fixed (config)", fixed)
+    sample = draw_sample(graph, audience, config)
+    if max(sample.measurable) < leading.MIN_ACCOUNTS:
+        counts = ", ".join(map("{} {}".format, sample.measurable, SEGMENTS))
+        needed = f"{leading.MIN_ACCOUNTS} of a segment are needed"
+        why = f"ladder: as fixed ({counts} accounts could be measured; {needed})"
+        return _decided(config, "too few", why, fixed)
+    with stages.stage("holdout", total=1.0):
+        # Raises now if the night itself would not fit into memory, before the work is done.
+        searched_graph(graph, len(audience), config, memory_available())
+        evidence = _measure(graph, sample, config, stages, run_on, rejections)
     values = {
-        segment: evidence.values[segment]
-        for segment, enough in zip(SEGMENTS, is_enough, strict=True)
-        if enough
+        segment: evidence.values[:, evidence.segments == index]
+        for index, segment in enumerate(SEGMENTS)
+        if sample.measurable[index] >= leading.MIN_ACCOUNTS
     }
     tried = strategies(config, ranker=bool(evidence.learned and evidence.learned.ranker))
-    tiers, table = decide(values, list(map(len, measurable)), tried, config)
-    if values:
-        why = f"ladder: by ndcg on {config.evaluation.share:.0%} of the follows, held out"
-        return _decided(config, "holdout", why, tiers, table, evidence.learned)
-    counts = ", ".join(
-        f"{len(accounts)} {segment}" for segment, accounts in zip(SEGMENTS, measurable, strict=True)
+    tiers, table = leading.decide(values, sample.measurable, tried, config)
+    why = f"ladder: by ndcg on {config.evaluation.share:.0%} of the follows, held out"
+    return _decided(config, "holdout", why, tiers, table, evidence.learned)
+
+
+def draw_sample(graph: FollowGraph, audience: np.ndarray, config: RunConfig) -> Sample:
+    """Draw the accounts whose follows are held out.
+
+    A segment with too few accounts is drawn only where a ranker is trained: on accounts of all
+    segments, even if it leads for some of them only.
+    """
+    learns = config.blend.method == LEARNED_RANKER
+    limit = MAX_ACCOUNTS_LEARNED if learns else MAX_ACCOUNTS
+    stand_ins = draw_stand_ins(graph, audience, limit, config.seed)
+    segments = segments_if_measured(graph.followees.degrees_of(audience), config)
+    others = [audience[segments == index] for index in range(1, len(SEGMENTS))]
+    drawn = [
+        draw_accounts(
+            accounts, limit if learns or len(accounts) >= leading.MIN_ACCOUNTS else 0, config.seed
+        )
+        for accounts in (stand_ins, *others)
+    ]
+    return Sample(
+        np.sort(np.concatenate(drawn[1:])),
+        drawn[0],
+        (len(stand_ins), *map(len, others)),
+        list(map(len, drawn[1:])) == list(map(len, others)),
     )
-    what = "rank fusion" if config.blend.blends else "phase 2"
-    needed = f"{MIN_ACCOUNTS} of a segment are needed"
-    why = f"ladder: {what} ({counts} accounts could be measured; {needed})"
-    return _decided(config, "too few", why, tiers, table)
 
 
 def segments_if_measured(follows: np.ndarray, config: RunConfig) -> np.ndarray:
     """int64: index in SEGMENTS of accounts with these numbers of follows, after the hold-out.
 
-    -1 for accounts that are not measured: they have fewer follows than ``evaluation.min_follows``,
-    or too few remain and they get phase 1 in any case.
+    -1 for accounts with fewer follows than ``evaluation.min_follows``, which are not measured.
 
     Example:
-        >>> segments_if_measured(np.array([4, 5, 12, 13, 100]), RunConfig()).tolist()
-        [-1, 0, 1, 1, 2]
+        >>> segments_if_measured(np.array([1, 2, 4, 12, 13, 100]), RunConfig()).tolist()
+        [-1, 1, 2, 3, 3, 4]
     """
     evaluation = config.evaluation
     left = follows - held_out_of(follows, evaluation.share_fraction)
-    segments = np.searchsorted(
-        [evaluation.segments.warm, evaluation.segments.hot], left, side="right"
-    )
-    measured = (follows >= evaluation.min_follows) & (left >= config.sources.similar.min_follows)
-    return np.where(measured, segments, -1)
+    segments = segments_of(left, evaluation).astype(np.int64)
+    return np.where(follows >= evaluation.min_follows, segments, -1)
 
 
-def by_segment(values: np.ndarray, segments: np.ndarray) -> Values:
-    """The values of each segment that was measured.
-
-    Args:
-        values: float64[strategies, m].
-        segments: uint8[m], indices in SEGMENTS.
-    """
-    return {
-        segment: values[:, segments == index]
-        for index, segment in enumerate(SEGMENTS)
-        if np.any(segments == index)
-    }
-
-
-def decide(
-    values: Values,
-    measurable: Sequence[int],
-    tried: Sequence[Tier],
+def _measure(
+    graph: FollowGraph,
+    sample: Sample,
     config: RunConfig,
-) -> tuple[tuple[Tier, ...], tuple[StrategyRow, ...]]:
-    """The leading strategy of each activity segment, and the comparison of all strategies.
+    stages: Stages,
+    run_on: Callable[[float], Runner],
+    rejections: Rejections | None,
+) -> Evidence:
+    """The ndcg of each strategy, at the length of the published lists."""
 
-    Phases 1 and 2: the larger mean leads; on a tie phase 2, as with ``ladder: fixed``. A later
-    strategy costs more, so it leads only if the interval of its paired difference from the leader
-    so far lies above 0. For the ranker, which comes last, a larger mean is enough: it was measured
-    after training on half of the accounts. A segment that was not measured gets phase 2, or rank
-    fusion if the config has it. Accounts with fewer follows than ``sources.similar.min_follows``
-    get phase 1.
+    def measuring(split: Split, tried: Sequence[Tier]) -> Measuring:
+        return _measuring_of(replace(split, rejections=rejections), tried, config)
 
-    Args:
-        values: of the measured segments.
-        measurable: number of accounts of each of SEGMENTS that could be measured.
-        tried: the strategies: phase 1, phase 2, then the others.
+    tried = strategies(config, ranker=False)
+    splits = []
+    if len(sample.accounts):
+        splits.append(_hold_out(graph, sample.accounts, config, config.seed))
+    if len(sample.stand_ins):
+        evaluation = config.evaluation
+        splits.append(hide_all_follows(graph, sample.stand_ins, evaluation, config.seed))
+    parts = [measuring(split, tried) for split in splits]
+    tier = blend(config, LEARNED_RANKER, config.sources.factors.trained)
+    learns = config.blend.method == LEARNED_RANKER
+    seconds = total = sum(float(part.estimated_seconds.sum()) for part in parts)
+    repeated = rounds(sample.every)
+    if learns:  # the examples of each hold-out, then the lists
+        of_tier = [float(of_blend(part, tier).estimated_seconds.sum()) for part in parts]
+        total += 2 * sum(of_tier) + (repeated - 1) * of_tier[0]
+    run = run_on(total)
+    shards = shards_of(parts[0], seconds, run.cpus)
 
-    Returns:
-        The ladder, and one row per segment and strategy. The leader is compared with the best other
-        strategy, every other strategy with the leader. A segment that was not measured has one row,
-        for its leader.
-    """
-    rows: list[StrategyRow] = []
-    tiers = [tried[0]]
-    default = next((index for index, tier in enumerate(tried) if tier.how == RANK_FUSION), 1)
-    for index, segment in enumerate(SEGMENTS):
-        minimum, maximum = _follows_range(index, config)
-        if maximum is not None and maximum < minimum:
-            continue
-        if segment in values:
-            leader, judgements = _judge(values[segment], tried, config)
-        else:
-            leader = default
-            judgements = [_Judgement(default, True, _too_few(measurable[index]))]
-        accounts = values[segment].shape[1] if segment in values else 0
-        for judgement in judgements:
-            tier = tried[judgement.strategy]
-            measured = judgement._asdict()
-            against = measured.pop("against")
-            rows.append(
-                StrategyRow(
-                    **measured
-                    | {
-                        "segment": segment,
-                        "min_follows": minimum,
-                        "max_follows": maximum,
-                        "accounts": accounts,
-                        "strategy": tier.name,
-                        "sources": tier.sources,
-                        "against": None if against is None else tried[against].name,
-                    }
-                )
-            )
-        tiers.append(tried[leader]._replace(min_follows=minimum))
-    steps = (tier for before, tier in pairwise(tiers) if tier[1:] != before[1:])
-    return (tiers[0], *steps), tuple(rows)
+    def advance(done: float) -> None:
+        stages.progress.advance(done / total)
 
+    measured = [measure_lists(part, run.run_shards, shards, advance) for part in parts]
+    values = np.concatenate([part.values[:, 0] for part in measured], axis=1)
+    segments = np.concatenate([part.segments for part in measured])
+    if not learns:
+        return Evidence(values, segments, None)
 
-class _Judgement(NamedTuple):
-    """The comparison of one strategy in one segment; strategies are given by index."""
+    def again(number: int) -> Measuring:
+        return measuring(_hold_out(graph, sample.accounts, config, config.seed + number), [tier])
 
-    strategy: int
-    leads: bool
-    why: str
-    ndcg: float | None = None
-    low: float | None = None
-    high: float | None = None
-    against: int | None = None
-    difference: float | None = None
-    difference_low: float | None = None
-    difference_high: float | None = None
-
-
-def _judge(
-    values: np.ndarray, tried: Sequence[Tier], config: RunConfig
-) -> tuple[int, list[_Judgement]]:
-    """Index of the leader, and all judgements; from float64[strategies, accounts]."""
-    bootstrap = config.evaluation.bootstrap, config.seed
-    ndcg = bootstrap_means(values.T, *bootstrap)
-    leader = 1 if ndcg.means[1] >= ndcg.means[0] else 0
-    why = {0: "smaller mean", 1: "smaller mean"}
-    why[leader] = "equal means: as fixed" if ndcg.means[0] == ndcg.means[1] else "larger mean"
-    for index in range(2, len(values)):
-        ahead = compare(values[index, :, None], values[leader, :, None], *bootstrap)
-        if tried[index].how == LEARNED_RANKER:
-            is_ahead = ahead.means[0] > 0
-            why[index] = "larger mean" if is_ahead else "not larger mean"
-        else:
-            is_ahead = ahead.low[0] > 0
-            why[index] = f"{'' if is_ahead else 'not '}larger beyond the interval"
-        leader = index if is_ahead else leader
-    best_other = max(set(range(len(values))) - {leader}, key=lambda index: ndcg.means[index])
-    rows = []
-    for index in range(len(values)):
-        other = best_other if index == leader else leader
-        difference = compare(values[index, :, None], values[other, :, None], *bootstrap)
-        rows.append(
-            _Judgement(
-                strategy=index,
-                leads=index == leader,
-                why=why[index],
-                ndcg=float(ndcg.means[index]),
-                low=float(ndcg.low[index]),
-                high=float(ndcg.high[index]),
-                against=other,
-                difference=float(difference.means[0]),
-                difference_low=float(difference.low[0]),
-                difference_high=float(difference.high[0]),
-            )
-        )
-    return leader, rows
-
-
-def _follows_range(index: int, config: RunConfig) -> tuple[int, int | None]:
-    """Minimum and maximum number of follows in a segment, without the accounts that get phase 1."""
-    segments = config.evaluation.segments
-    minimum = (0, segments.warm, segments.hot)[index]
-    maximum = (segments.warm - 1, segments.hot - 1, None)[index]
-    return max(minimum, config.sources.similar.min_follows), maximum
-
-
-def _too_few(count: int) -> str:
-    return f"{count} accounts could be measured, {MIN_ACCOUNTS} are needed"
+    repeat = again if sample.every and len(sample.accounts) else None
+    learned = learn(parts, tier, repeat, run.run_shards, shards, advance)
+    if learned.values is not None:
+        values = np.concatenate([values, learned.values[None]])
+    return Evidence(values, segments, learned)
 
 
 def _hold_out(graph: FollowGraph, accounts: np.ndarray, config: RunConfig, seed: int) -> Split:
     evaluation = config.evaluation.model_copy(update={"max_accounts": None})
     held_out = hold_out_share(graph, evaluation.share_fraction, evaluation.min_follows, seed)
     return split_follows(graph, held_out, accounts, evaluation, seed)
-
-
-class Evidence(NamedTuple):
-    """The measured values on which the ladder is decided.
-
-    Attributes:
-        values: of each strategy, in their order.
-        learned: the result of training a ranker; None: no ranker was to be trained.
-    """
-
-    values: Values
-    learned: Learned | None
-
-
-def _measure(
-    graph: FollowGraph,
-    accounts: np.ndarray,
-    every: bool,
-    config: RunConfig,
-    stages: Stages,
-    run_on: Callable[[float], Runner],
-    rejections: Rejections | None,
-) -> Evidence:
-    """The ndcg of each strategy, at the length of the published lists.
-
-    Args:
-        every: True if these are all accounts that can be measured. The network is small then, and
-            a ranker is trained on several hold-outs.
-    """
-
-    def measuring_at(number: int, tried: Sequence[Tier]) -> Measuring:
-        split = _hold_out(graph, accounts, config, config.seed + number)
-        return _measuring_of(replace(split, rejections=rejections), tried, config)
-
-    measuring = measuring_at(0, strategies(config, ranker=False))
-    learns = config.blend.method == LEARNED_RANKER
-    tier = blend(config, LEARNED_RANKER, config.sources.factors.trained)
-    seconds = total = float(measuring.estimated_seconds.sum())
-    if learns:  # the examples of each hold-out, then the lists
-        total += (1 + rounds(every)) * float(of_blend(measuring, tier).estimated_seconds.sum())
-    run = run_on(total)
-    shards = shards_of(measuring, seconds, run.cpus)
-
-    def advance(done: float) -> None:
-        stages.progress.advance(done / total)
-
-    values = measure_lists(measuring, run.run_shards, shards, advance).values[:, 0]
-    if not learns:
-        return Evidence(by_segment(values, measuring.segments), None)
-
-    def again(number: int) -> Measuring:
-        return measuring_at(number, [tier])
-
-    repeat = again if every else None
-    learned = learn(measuring, tier, repeat, run.run_shards, shards, advance)
-    if learned.values is not None:
-        values = np.concatenate([values, learned.values[None]])
-    return Evidence(by_segment(values, measuring.segments), learned)
 
 
 def _measuring_of(split: Split, tried: Sequence[Tier], config: RunConfig) -> Measuring:
@@ -368,7 +248,7 @@ def _measuring_of(split: Split, tried: Sequence[Tier], config: RunConfig) -> Mea
     names = ["+".join(tier.sources) if tier.how == FILL_UP else tier.name for tier in tried]
     try:
         model = None
-        if needs_model(tried, config):
+        if split.segments.any() and needs_model(tried, config):
             model = train(split.train, config, memory_available(), split.rejections)
         return measuring_of(
             split,

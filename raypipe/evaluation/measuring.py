@@ -12,6 +12,7 @@ import numpy as np
 
 from raypipe.config import RunConfig
 from raypipe.evaluation.lists import LADDER, ladders_of, lists_of
+from raypipe.evaluation.measures import Measures
 from raypipe.evaluation.metric_choice import choose_metrics, values_by_account
 from raypipe.evaluation.metric_spec import MetricSpec, Popularity
 from raypipe.evaluation.splits import SEGMENTS, Split
@@ -24,6 +25,7 @@ from raypipe.recommend.context import (
     called_sources,
     list_rules,
     shard_context,
+    with_silent_sources,
 )
 from raypipe.recommend.filters.eligibility import no_exclusions, rejections_alone
 from raypipe.recommend.ladder import FILL_UP, Tier, fixed_ladder
@@ -109,45 +111,6 @@ class ShardMeasures:
     same: np.ndarray
 
 
-@dataclass(frozen=True)
-class Measures:
-    """The measured values of some sources on m accounts.
-
-    Attributes:
-        sources: names, as requested.
-        metrics: metrics with one value per account, with their lengths, as ``recall@10``.
-        values: float64[sources, metrics, m]; NaN where an account has no value.
-        accounts: int32[m], account indices.
-        segments: uint8[m], indices in SEGMENTS.
-        of_lists: metrics with one value for all lists of a segment, such as coverage, by (source,
-            metric, segment); segment is ALL or one of SEGMENTS.
-        same: bool[segments, sources, sources], True where two sources make the same lists for all
-            accounts.
-    """
-
-    sources: tuple[str, ...]
-    metrics: tuple[str, ...]
-    values: np.ndarray
-    accounts: np.ndarray
-    segments: np.ndarray
-    of_lists: dict[tuple[str, str, str], float]
-    same: np.ndarray
-
-    def are_same(self, first: str, second: str, segment: str = ALL) -> bool:
-        """True if two sources make the same lists for the accounts of a segment."""
-        pair = self.same[:, self.sources.index(first), self.sources.index(second)]
-        return bool(pair.all() if segment == ALL else pair[SEGMENTS.index(segment)])
-
-    @property
-    def same_lists_as(self) -> dict[str, str]:
-        """The first source with the same lists, by the name of each later one."""
-        earliest = {
-            name: self.sources[int(np.argmax(np.all(self.same, axis=0)[i]))]
-            for i, name in enumerate(self.sources)
-        }
-        return {name: other for name, other in earliest.items() if other != name}
-
-
 def source_names_of(ladders: dict[str, tuple[Tier, ...]]) -> set[str]:
     """Names of all sources on these ladders."""
     return {name for tiers in ladders.values() for tier in tiers for name in tier.sources}
@@ -164,8 +127,11 @@ def measuring_of(
 ) -> Measuring:
     """The values that shards need to measure these sources on a split.
 
+    Where no account has follows left, no index is built, and the sources that need a model retrieve
+    nothing, as they would with one.
+
     Args:
-        model: of ``split.train``; None: no source needs one.
+        model: of ``split.train``; None: no source needs one, or no account has follows left.
         ladder: for the name LADDER, decided without the test follows; None: the fixed ladder.
         available: free bytes of memory on this machine.
         ranker: for the learned blend.
@@ -187,15 +153,19 @@ def measuring_of(
         no_exclusions(graph.accounts) if feedback is None else rejections_alone(feedback.rows)
     )
     inputs = NightInputs(graph, split.accounts, exclusions, feedback, model)
-    searched = searched_graph(graph, len(split.accounts), config, available - inputs.model_bytes)
-    names = called_sources(source_names_of(ladders), graph, config)
-    search = any(source.spec.needs_neighbours and name in names for name, source in known.items())
-    context = shard_context(
-        inputs,
-        config,
-        list_rules(config, ladder, graph, ranker),
-        neighbour_search(searched, config) if search else None,
-    )
+    rules = list_rules(config, ladder, graph, ranker)
+    shard_accounts = None
+    if split.segments.any():
+        room = available - inputs.model_bytes
+        searched = searched_graph(graph, len(split.accounts), config, room)
+        shard_accounts = searched.fit.shard_accounts
+        names = called_sources(source_names_of(ladders), graph, config)
+        search = any(known[name].spec.needs_neighbours for name in names)
+        index = neighbour_search(searched, config) if search else None
+        context = shard_context(inputs, config, rules, index)
+    else:
+        inputs = inputs._replace(model=None)
+        context = with_silent_sources(shard_context(inputs, config, rules, None), config)
     return Measuring(
         context=context,
         ladders=ladders,
@@ -206,7 +176,7 @@ def measuring_of(
         lengths=lengths,
         seed=config.seed,
         shards=config.shards,
-        shard_accounts=searched.fit.shard_accounts,
+        shard_accounts=shard_accounts,
     )
 
 
@@ -295,7 +265,7 @@ def measure(
 ) -> dict[str, float]:
     """Mean of every metric over the accounts of a split, in this process: the objective of a sweep.
 
-    The ladder is the fixed one.
+    Accounts without follows in train are not part of it. The ladder is the fixed one.
 
     Args:
         model: of ``split.train``; None: the source needs none.
@@ -314,9 +284,10 @@ def measure(
         1.0
     """
     measures = measure_lists(measuring_of(split, config, [source], model))
+    of_all = measures.values[0][:, measures.of_all]
     means = {
         metric: float(np.mean(values[~np.isnan(values)])) if not np.isnan(values).all() else nan
-        for metric, values in zip(measures.metrics, measures.values[0], strict=True)
+        for metric, values in zip(measures.metrics, of_all, strict=True)
     }
     return means | {
         metric: value for (_, metric, segment), value in measures.of_lists.items() if segment == ALL
@@ -344,7 +315,10 @@ def _values_of_lists(
     by_metric = {}
     for source, by_length in zip(measuring.ladders, recommended, strict=True):
         for k, by_segment in zip(measuring.lengths, by_length, strict=True):
-            shown = {ALL: by_segment.any(axis=0), **dict(zip(SEGMENTS, by_segment, strict=True))}
+            shown = {
+                ALL: by_segment[1:].any(axis=0),
+                **dict(zip(SEGMENTS, by_segment, strict=True)),
+            }
             for segment, codes in shown.items():
                 for spec in chosen:
                     value = float(spec(codes, catalogue))

@@ -101,7 +101,7 @@ def _draw(result: EvaluationResult, metric: MetricRecord, axes: Axes) -> None:
         )
     axes.axvline(len(result.segments) - 0.5, color="0.8", linewidth=1)
     counts = [segment.accounts for segment in result.segments]
-    counts.append(sum(counts))
+    counts.append(sum(counts[1:]))  # accounts without follows stand beside the others
     ticks = [f"{segment}\n{count:,}" for segment, count in zip(segments, counts, strict=True)]
     axes.set_xticks(range(len(segments)), ticks)
     unit = f" ({metric.unit})" if metric.unit else ""

@@ -27,6 +27,7 @@ from raypipe.evaluation.splits import (
     hold_out_share,
     split_follows,
 )
+from raypipe.evaluation.stand_ins import split_of_idle
 from raypipe.evaluation.times import encode_timed, first_times
 from raypipe.graph.follow_graph import EncodedFollows, FollowGraph, build_graph, encode
 from raypipe.kernels.csr import Pairs, find
@@ -49,10 +50,13 @@ class Data:
 
     Attributes:
         split: train and test.
+        idle: all follows of some accounts held out, for the segment without follows; None where the
+            split is not by share, or nobody is without follows.
         engine, why_frames: the frame engine that read the follows, and the reason for it.
     """
 
     split: Split
+    idle: Split | None
     engine: FrameEngine
     why_frames: str
 
@@ -133,9 +137,13 @@ def read_split(
         members = audience(graph, accounts, config.audience.min_follows)
         split = split_follows(graph, held_out.mask, members, config.evaluation, config.seed)
         split = replace(split, record=split.record.model_copy(update=dict(held_out.method)))
+        idle = None
+        if config.evaluation.split == "share":
+            idle = split_of_idle(graph, members, config.evaluation, config.seed)
         if config.evaluation.rejections is not None:
             split = _with_rejections(split, config.evaluation.rejections, config)
-    return Data(split, engine, why_frames)
+            idle = idle and _with_rejections(idle, config.evaluation.rejections, config)
+    return Data(split, idle, engine, why_frames)
 
 
 def digest_of_data(config: RunConfig, accounts: pa.Array | None, data: DataFiles) -> str:

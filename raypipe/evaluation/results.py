@@ -8,7 +8,7 @@ from math import isnan
 import numpy as np
 
 from raypipe.evaluation.intervals import bootstrap_means, compare, verdicts
-from raypipe.evaluation.measuring import Measures
+from raypipe.evaluation.measures import Measures
 from raypipe.evaluation.splits import SEGMENTS
 from raypipe.storage.evaluations import ALL, DifferenceRow, MeanRow
 
@@ -87,9 +87,9 @@ def differences_by_segment(
 
 
 def _members(measures: Measures) -> dict[str, np.ndarray]:
-    """bool[m] for all accounts and for each segment."""
+    """bool[m] for all accounts with follows in train, and for each segment."""
     by_segment = {segment: measures.segments == index for index, segment in enumerate(SEGMENTS)}
-    return {ALL: np.ones(len(measures.segments), np.bool_), **by_segment}
+    return {ALL: measures.of_all, **by_segment}
 
 
 def _number(value: float) -> float | None:

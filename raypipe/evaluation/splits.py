@@ -20,8 +20,9 @@ from raypipe.kernels.splitmix import mix_pair
 from raypipe.recommend.negative_feedback import Rejections, rejections_of
 from raypipe.storage.evaluations import AccountCounts, FollowCounts, SplitRecord
 
-#: Activity segments of accounts, by number of follows, ascending.
-SEGMENTS = ("cold", "warm", "hot")
+#: Activity segments of accounts, by number of follows, ascending. Accounts without follows come
+#: first; they stand beside the others and are no part of a mean over all.
+SEGMENTS = ("zero", "few", "cold", "warm", "hot")
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,27 @@ def hold_out_rejections(
     mask = _hold_out_share(*rejections.rows, *share, 2, seed)
     feedback = rejections._replace(rows=subset(rejections.rows, ~mask))
     return feedback, subset(rejections.rows, mask)
+
+
+def segments_of(follows: np.ndarray, config: EvaluationConfig) -> np.ndarray:
+    """uint8: index in SEGMENTS of accounts with these numbers of follows.
+
+    Example:
+        >>> segments_of(np.array([0, 1, 2, 3, 10, 50]), EvaluationConfig()).tolist()
+        [0, 1, 1, 2, 3, 4]
+    """
+    return np.searchsorted(config.segments.bounds, follows, side="right").astype(np.uint8)
+
+
+def limits_of(config: EvaluationConfig) -> list[tuple[int, int | None]]:
+    """Minimum and maximum number of follows of each of SEGMENTS; None: no maximum.
+
+    Example:
+        >>> limits_of(EvaluationConfig())
+        [(0, 0), (1, 2), (3, 9), (10, 49), (50, None)]
+    """
+    lower = (0, *config.segments.bounds)
+    return list(zip(lower, (*(bound - 1 for bound in lower[1:]), None), strict=True))
 
 
 def held_out_of(follows: np.ndarray, share: tuple[int, int]) -> np.ndarray:
@@ -185,8 +207,7 @@ def split_follows(
         raise InputError(_why_none(follows, len(test.codes), config))
     limit = len(measurable) if config.max_accounts is None else config.max_accounts
     accounts = draw_accounts(measurable, limit, seed)
-    bounds = [config.segments.warm, config.segments.hot]
-    segments = np.searchsorted(bounds, train.followees.degrees_of(accounts), side="right")
+    segments = segments_of(train.followees.degrees_of(accounts), config)
     record = SplitRecord(
         follows=FollowCounts(train=train.follows, test=len(test.codes)),
         accounts=AccountCounts(
@@ -197,7 +218,7 @@ def split_follows(
             nothing_held_out=int(np.count_nonzero(enough & ~tested)),
         ),
     )
-    return Split(train, test, accounts, segments.astype(np.uint8), record)
+    return Split(train, test, accounts, segments, record)
 
 
 def _why_none(follows: np.ndarray, test: int, config: EvaluationConfig) -> str:

@@ -12,11 +12,11 @@ from raypipe.compute.progress import Progress, Silent
 from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
 from raypipe.errors import ConfigError
+from raypipe.evaluation import leading
 from raypipe.evaluation.factor_recall import factor_facts
 from raypipe.evaluation.holdout_selection import (
     MAX_ACCOUNTS,
     MAX_ACCOUNTS_LEARNED,
-    MIN_ACCOUNTS,
     choose_ladder,
     segments_if_measured,
 )
@@ -225,7 +225,7 @@ def holdout_of_degrees(
     segments = segments_if_measured(numbers, config)
     segments[numbers < config.audience.min_follows] = -1
     totals = np.bincount(segments[segments >= 0], accounts[segments >= 0])
-    enough = np.flatnonzero(totals >= MIN_ACCOUNTS)
+    enough = np.flatnonzero(totals >= leading.MIN_ACCOUNTS)
     if config.ladder == "fixed" or not len(enough):
         return None
     most = MAX_ACCOUNTS_LEARNED if config.blend.method == LEARNED_RANKER else MAX_ACCOUNTS

@@ -24,6 +24,7 @@ from raypipe.recommend.sources import Scorer, Source, SourceInputs
 from raypipe.recommend.sources.factors import SPEC as FACTORS
 from raypipe.recommend.sources.factors import retrieval_of
 from raypipe.recommend.sources.registry import sources_of, walk_limits
+from raypipe.recommend.sources.silent import Silent
 
 
 class FollowSides(NamedTuple):
@@ -209,6 +210,16 @@ def retrieving_sources(config: RunConfig) -> tuple[str, ...]:
     known = sources_of(config).items()
     ready = (name for name, source in known if source.ready and not source.spec.needs_model)
     return blend(config, config.blend.method).sources or tuple(ready)
+
+
+def with_silent_sources(context: ShardContext, config: RunConfig) -> ShardContext:
+    """The context with a source that retrieves nothing for each source that is not prepared."""
+    silent = {
+        name: PreparedSource(source.index, False, Silent())
+        for name, source in sources_of(config).items()
+        if name not in context.sources
+    }
+    return replace(context, sources={**context.sources, **silent})
 
 
 def list_rules(

@@ -77,9 +77,9 @@ def blend(config: RunConfig, how: str, trained: bool = False) -> Tier:
 
 
 def strategies(config: RunConfig, ranker: bool = True) -> tuple[Tier, ...]:
-    """What may be shown to accounts with follows, the simplest first.
+    """What may lead in a segment, the simplest first.
 
-    The phases; and where sources are blended, each of the others by itself, and the blends.
+    The phases, each of the other sources by itself, and, where sources are blended, the blends.
 
     Args:
         ranker: there is a trained ranker.
@@ -90,39 +90,38 @@ def strategies(config: RunConfig, ranker: bool = True) -> tuple[Tier, ...]:
         ['follow_back', 'two_hop', 'co_followed', 'pagerank', 'rank_fusion', 'learned_ranker']
     """
     found = phases(config)
-    if not config.blend.blends:
-        return found
     trained = config.sources.factors.trained
     fusion = blend(config, RANK_FUSION, trained)
     leads = {tier.name for tier in found}
     first = found[0].sources
-    blended = blend(config, config.blend.method, trained).sources
-    alone = (Tier(0, (name, *first)) for name in blended if name not in leads)
-    learns = ranker and config.blend.method == LEARNED_RANKER
-    learned = [blend(config, LEARNED_RANKER, trained)] if learns else []
-    return (*found, *alone, fusion, *learned)
+    method = config.blend.method if config.blend.blends else LEARNED_RANKER
+    every = blend(config, method, trained).sources
+    alone = (Tier(0, (name, *first)) for name in every if name not in leads)
+    blends = [fusion] if config.blend.blends else []
+    if ranker and config.blend.method == LEARNED_RANKER:
+        blends.append(blend(config, LEARNED_RANKER, trained))
+    return (*found, *alone, *blends)
 
 
 def fixed_ladder(config: RunConfig, trained: bool = False) -> tuple[Tier, ...]:
     """The phases by number of follows, as the config says: lowest tier first.
 
-    Where sources are blended, phase 1 and rank fusion.
+    Where sources are blended, rank fusion for all.
 
     Args:
         trained: there is a factor model, for phase 3.
 
     Example:
         >>> [tier.min_follows for tier in fixed_ladder(RunConfig())]
-        [0, 3]
+        [0, 1]
         >>> model = {"algorithm": "SVD", "min_follows": 2}
         >>> config = RunConfig.model_validate({"sources": {"factors": model}})
         >>> [tier.sources[0] for tier in fixed_ladder(config, trained=True)]
         ['popular', 'factors']
     """
-    first, *later = phases(config)
     if config.blend.blends:
-        lowest = config.sources.similar.min_follows
-        return first, blend(config, RANK_FUSION, trained)._replace(min_follows=lowest)
+        return (blend(config, RANK_FUSION, trained),)
+    first, *later = phases(config)
     ladder = [first]
     for tier, source in zip(later, _sources_of_phases(config)[1:], strict=True):
         if trained or not source.spec.needs_model:

@@ -14,7 +14,7 @@ from raypipe.storage.files import disk_errors, read_bytes, write_atomic
 from raypipe.storage.records import LadderDecision, StageRecord, WalkRecord
 
 RESULT = "evaluation.json"
-#: All accounts together, beside the activity segments.
+#: All accounts with follows in train together, beside the activity segments.
 ALL = "all"
 #: Level of every interval.
 LEVEL = 0.95
@@ -195,7 +195,7 @@ class EvaluationResult(Result):
         metrics: in the order in which they are shown.
         lengths: at which lists are measured, ascending.
         headline: the metric that decides, with its length; None: none of them can.
-        segments: cold, warm, hot.
+        segments: by number of follows, ascending; ``zero``, without follows, is not in ``all``.
         config: as resolved.
         ladder: None where it was not asked for.
         walks: by source, where ``max_intermediary_follows`` is set.

@@ -39,9 +39,10 @@ class StrategyRow(Contract):
     """One strategy for one activity segment, as measured by hold-out selection.
 
     Attributes:
-        segment: ``cold``, ``warm`` or ``hot``.
+        segment: ``zero``, ``few``, ``cold``, ``warm`` or ``hot``.
         min_follows, max_follows: number of follows of its accounts; None: no maximum.
-        accounts: number of accounts measured; 0 where there were too few.
+        accounts: number of accounts measured; 0 where there were too few, and the decision is that
+            of another segment.
         strategy: the leading source, or the blend.
         sources: names, the leading one first.
         ndcg, low, high: mean over the accounts and its 95 % interval; None: not measured.

@@ -17,7 +17,7 @@ def test_command_line_wins_over_file_and_file_over_default(tmp_path):
     config = load_config(path, {"sources.similar.neighbours": 50})
     assert config.sources.similar.neighbours == 50
     assert config.sources.similar.threshold == 0.3
-    assert config.sources.similar.min_follows == 3
+    assert config.sources.similar.min_follows == 1
 
 
 @pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
@@ -62,7 +62,7 @@ def test_digest_is_of_what_changes_the_result():
         "sources.similar.max_followers": 1000,
         "recommendations.per_account": 5,
         "audience.min_follows": 1,
-        "candidates.min_followers": 1,
+        "candidates.min_followers": 2,
         "feedback.negative.popular": 1,
         "feedback.negative.neighbours": 1,
         "feedback.negative.votes": 0,
@@ -143,7 +143,7 @@ def test_threshold_is_exact():
         ),
         (
             "evaluation: {segments: {warm: 50}}\n",
-            "evaluation.segments: warm is 50 and hot is 50; expected warm below hot",
+            "evaluation.segments: cold, warm and hot are 3, 50 and 50; expected ascending numbers",
         ),
         (
             "sources: {similar: {neighbours: ten}}\n",

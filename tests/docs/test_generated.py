@@ -53,7 +53,7 @@ def test_configuration_has_every_key():
 
 
 def test_nightly_config_has_every_key_with_its_default():
-    yours = {"input": {"follows"}, "candidates": {"min_followers"}}
+    yours = {"input": {"follows"}}
     found = load_config(ROOT / "configs" / "nightly.yaml").model_dump()
     default = RunConfig().model_dump()
     different = {

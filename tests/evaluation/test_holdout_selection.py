@@ -1,4 +1,4 @@
-"""Which phase leads: tables worked out by hand, and the same answer however it is measured."""
+"""Who is measured by a night, and the same ladder however it is measured."""
 
 from __future__ import annotations
 
@@ -16,141 +16,34 @@ from raypipe.compute.stages import Stages
 from raypipe.config import load_config
 from raypipe.errors import TooLargeError
 from raypipe.evaluation import holdout_selection
-from raypipe.evaluation.holdout_selection import choose_ladder, decide, segments_if_measured
+from raypipe.evaluation.holdout_selection import choose_ladder, segments_if_measured
+from raypipe.evaluation.leading import decide
 from raypipe.evaluation.measuring import measure_lists, measuring_of
 from raypipe.evaluation.results import differences_by_segment, means_by_segment
 from raypipe.evaluation.splits import SEGMENTS, hold_out_share, split_follows
-from raypipe.recommend.ladder import Tier, fixed_ladder, ladder_of
+from raypipe.recommend.ladder import fixed_ladder, ladder_of, strategies
 from raypipe.recommend.shard import warm_up
 from raypipe.storage.evaluations import difference_of, only
 from tests.strategies import graph_of
-
-POPULAR, SIMILAR, FACTORS = ("popular",), ("similar", "popular"), ("factors", "popular")
-THREE = tuple(Tier(0, sources) for sources in (POPULAR, SIMILAR, FACTORS))
-TWO = THREE[:2]
-NAMES = ("popular", "similar", "factors")
 
 
 def config_of(**settings):
     return load_config(None, {key.replace("__", "."): value for key, value in settings.items()})
 
 
-def values(*means: float, swing: float = 0.0) -> np.ndarray:
-    """100 accounts of each phase; those of the last one swing around their mean."""
-    found = np.repeat(np.array(means)[:, None], 100, axis=1)
-    found[-1] += np.where(np.arange(100) % 2, swing, -swing)
-    return found
-
-
-@pytest.mark.parametrize(
-    ("found", "leads", "why"),
-    [
-        (values(0.1, 0.2), SIMILAR, "larger mean"),
-        (values(0.2, 0.1), POPULAR, "larger mean"),
-        (values(0.2, 0.1999), POPULAR, "larger mean"),
-        (values(0.2, 0.2), SIMILAR, "equal means: as fixed"),
-        (values(0.1, 0.2, 0.3), FACTORS, "larger beyond the interval"),
-        (values(0.3, 0.2, 0.4), FACTORS, "larger beyond the interval"),
-        (values(0.1, 0.2, 0.2), SIMILAR, "larger mean"),
-        # The mean of 100 swings of .5 is known to .098: 1.96 * .5 / 10.
-        (values(0.1, 0.2, 0.25, swing=0.5), SIMILAR, "larger mean"),
-        (values(0.2, 0.1, 0.25, swing=0.5), POPULAR, "larger mean"),
-        (values(0.1, 0.2, 0.35, swing=0.5), FACTORS, "larger beyond the interval"),
-        # Better than phase 2, and not sure to be better than phase 1, which leads.
-        (values(0.3, 0.1, 0.35, swing=0.5), POPULAR, "larger mean"),
-    ],
-)
-def test_who_leads(found, leads, why):
-    of_phases = TWO if len(found) == 2 else THREE
-    ladder, rows = decide({"warm": found}, [0, 100, 0], of_phases, config_of())
-    assert dict((tier.min_follows, tier.sources) for tier in ladder).get(10, SIMILAR) == leads
-    rows = [row for row in rows if row.segment == "warm"]
-    assert [row.strategy for row in rows] == list(NAMES[: len(found)])
-    (leader,) = (row for row in rows if row.leads)
-    assert (leader.sources, leader.why) == (leads, why)
-
-
-def test_a_row_says_what_it_was_compared_with():
-    """Means .1, .3 and .2 to the last bit that a decimal has; all differences are certain."""
-    _, rows = decide({"cold": values(0.1, 0.3, 0.2)}, [100, 3, 0], THREE, config_of())
-    shown = ("strategy", "ndcg", "against", "difference", "leads")
-    assert [tuple(getattr(row, key) for key in shown) for row in rows[:3]] == [
-        ("popular", pytest.approx(0.1), "similar", pytest.approx(-0.2), False),
-        ("similar", pytest.approx(0.3), "factors", pytest.approx(0.1), True),
-        ("factors", pytest.approx(0.2), "similar", pytest.approx(-0.1), False),
-    ]
-    for row in rows[:3]:
-        assert row.low == pytest.approx(row.ndcg) == pytest.approx(row.high)
-        assert row.difference_low == pytest.approx(row.difference)
-        assert row.difference_high == pytest.approx(row.difference)
-        assert (row.accounts, row.min_follows, row.max_follows) == (100, 3, 9)
-    assert [row.why for row in rows[:3]] == [
-        "smaller mean", "larger mean", "not larger beyond the interval",
-    ]  # fmt: skip
-    assert [(row.segment, row.accounts, row.leads, row.ndcg) for row in rows[3:]] == [
-        ("warm", 0, True, None), ("hot", 0, True, None),
-    ]  # fmt: skip
-    assert rows[3].why == "3 accounts could be measured, 100 are needed"
-
-
-BEST = {POPULAR: values(0.2, 0.1, 0.1), SIMILAR: values(0.1, 0.2, 0.1), None: None}
-BEST[FACTORS] = values(0.1, 0.1, 0.2)
-
-
-@pytest.mark.parametrize(
-    ("best", "settings", "tiers"),
-    [
-        ((SIMILAR, SIMILAR, SIMILAR), {}, [(0, POPULAR), (3, SIMILAR)]),
-        ((POPULAR, POPULAR, POPULAR), {}, [(0, POPULAR)]),
-        ((POPULAR, SIMILAR, FACTORS), {}, [(0, POPULAR), (10, SIMILAR), (50, FACTORS)]),
-        (
-            (SIMILAR, POPULAR, SIMILAR),
-            {},
-            [(0, POPULAR), (3, SIMILAR), (10, POPULAR), (50, SIMILAR)],
-        ),
-        ((FACTORS, FACTORS, SIMILAR), {}, [(0, POPULAR), (3, FACTORS), (50, SIMILAR)]),
-        # What was not measured is as fixed: phase 2.
-        ((None, None, None), {}, [(0, POPULAR), (3, SIMILAR)]),
-        ((POPULAR, None, POPULAR), {}, [(0, POPULAR), (10, SIMILAR), (50, POPULAR)]),
-        (
-            (FACTORS, FACTORS, FACTORS),
-            {"sources__similar__min_follows": 12},
-            [(0, POPULAR), (12, FACTORS)],
-        ),
-        # With sources.similar.min_follows 60 an account is hot, or has phase 1.
-        (
-            (None, None, FACTORS),
-            {"sources__similar__min_follows": 60},
-            [(0, POPULAR), (60, FACTORS)],
-        ),
-    ],
-)
-def test_tiers(best, settings, tiers):
-    config = config_of(**settings)
-    measured = {segment: BEST[lead] for segment, lead in zip(SEGMENTS, best, strict=True) if lead}
-    ladder, rows = decide(measured, [100, 100, 100], THREE, config)
-    assert ladder == tuple(Tier(*tier) for tier in tiers)
-    if not measured:
-        assert ladder == fixed_ladder(config)
-    least = config.sources.similar.min_follows
-    segments = dict.fromkeys(row.segment for row in rows)
-    assert list(segments) == list(SEGMENTS[sum(bound <= least for bound in (10, 50)) :])
-
-
 @pytest.mark.parametrize(
     ("settings", "segments"),
     [
-        # Of 4, 5, 11, 12, 56, 62 follows 1, 1, 2, 2, 11, 12 are held out: 3, 4, 9, 10, 45, 50 left.
-        ({}, [-1, 0, 0, 1, 1, 2]),
-        ({"evaluation__min_follows": 12}, [-1, -1, -1, 1, 1, 2]),
-        ({"sources__similar__min_follows": 10}, [-1, -1, -1, 1, 1, 2]),
-        # With a share of .5, 2, 3, 6, 6, 28 and 31 are left.
-        ({"evaluation__share": 0.5}, [-1, 0, 0, 0, 1, 1]),
-        ({"evaluation__segments": {"warm": 46, "hot": 50}}, [-1, 0, 0, 0, 0, 2]),
+        # Of these follows 1, 1, 1, 2, 2, 11, 12 are held out: 1, 2, 3, 9, 10, 45, 50 are left.
+        ({}, [-1, -1, 1, 1, 2, 2, 3, 3, 4]),
+        ({"evaluation__min_follows": 12}, [-1, -1, -1, -1, -1, -1, 3, 3, 4]),
+        # With a share of .5, 1, 2, 2, 6, 6, 28 and 31 are left.
+        ({"evaluation__share": 0.5}, [-1, -1, 1, 1, 1, 2, 2, 3, 3]),
+        ({"evaluation__segments": {"warm": 46, "hot": 50}}, [-1, -1, 1, 1, 2, 2, 2, 2, 4]),
     ],
 )
 def test_segments_if_measured(settings, segments):
-    follows = np.array([4, 5, 11, 12, 56, 62])
+    follows = np.array([0, 1, 2, 3, 4, 11, 12, 56, 62])
     assert segments_if_measured(follows, config_of(**settings)).tolist() == segments
 
 
@@ -191,28 +84,30 @@ def test_the_table_is_what_evaluate_measures(graph):
     held = hold_out_share(graph, (1, 5), 3, config.seed)
     everybody = np.arange(graph.accounts, dtype=np.int32)
     split = split_follows(graph, held, everybody, config.evaluation, config.seed)
-    found = measure_lists(measuring_of(split, config, ["popular", "similar+popular"]))
+    alone = ["+".join(tier.sources) for tier in strategies(config)[1:]]
+    found = measure_lists(measuring_of(split, config, ["popular", *alone]))
     means = means_by_segment(found, 100, config.seed)
     differences = differences_by_segment(found, 100, config.seed)
     measured = [row for row in facts.table if row.accounts]
+    names = {"popular": "popular"} | {name.partition("+")[0]: name for name in alone}
     assert [(row.segment, row.strategy) for row in measured] == [
-        ("cold", "popular"), ("cold", "similar"), ("warm", "popular"), ("warm", "similar"),
-    ]  # fmt: skip
+        (segment, name) for segment in ("cold", "warm") for name in names
+    ]
     for row in measured:
         about = {"segment": row.segment, "metric": "ndcg@3"}
         (mean,) = only(means, **about, source="+".join(row.sources))
         assert (row.accounts, row.ndcg) == (mean.accounts, mean.mean)
         assert (row.low, row.high) == (mean.low, mean.high)
-        names = {"popular": "popular", "similar": "similar+popular"}
         this, other = names[row.strategy], names[row.against]
         by = difference_of(differences, *about.values(), this, other)
         shown = [getattr(row, key) for key in ("difference", "difference_low", "difference_high")]
         assert shown == pytest.approx([by.difference, by.low, by.high])
     of_segment = {
         segment: found.values[:, 0, found.segments == SEGMENTS.index(segment)]
-        for segment in SEGMENTS[:2]
+        for segment in ("cold", "warm")
     }
-    assert ladder_of(facts.tiers) == decide(of_segment, [0, 0, 0], TWO, config)[0]
+    tiers, _ = decide(of_segment, [0, 0, 130, 130, 10], strategies(config), config)
+    assert ladder_of(facts.tiers) == tiers
 
 
 @pytest.mark.parametrize("cap", [None, 20])
@@ -262,8 +157,8 @@ def raise_nothing_is_measured(*args, **kwargs):
         (
             {"evaluation.min_follows": 1000},
             "too few",
-            "ladder: phase 2 (0 cold, 0 warm, 0 hot accounts could be measured; 100 of a segment "
-            "are needed)",
+            "ladder: as fixed (0 zero, 0 few, 0 cold, 0 warm, 0 hot accounts could be measured; "
+            "100 of a segment are needed)",
         ),
     ],
 )

@@ -29,7 +29,7 @@ def split_of(rows, **settings):
     settings = {
         "evaluation.min_follows": 2,
         "evaluation.k": [2, 5],
-        "evaluation.segments": {"warm": 3, "hot": 5},
+        "evaluation.segments": {"cold": 2, "warm": 3, "hot": 5},
         **settings,
     }
     config = load_config(None, settings)
@@ -66,7 +66,7 @@ def test_equals_the_oracle_on_train_alone(rows, min_followers):
         for place, source in enumerate(SOURCES):
             whole = naive.recommend(
                 follows, account, 5,
-                min_follows={"ladder": 3, "popular": 99}.get(source, 0),
+                min_follows={"ladder": 1, "popular": 99}.get(source, 0),
                 min_followers=min_followers,
             )  # fmt: skip
             shown = [c for c, _, name in whole if source != "similar" or name == "similar"]
@@ -163,7 +163,7 @@ def test_only_the_metrics_that_are_asked_for():
     found = measure_lists(measuring_of(split, config, SOURCES))
     assert found.metrics == ()
     assert found.values.shape == (4, 0, len(split.accounts))
-    assert len(found.of_lists) == 4 * 2 * 4
+    assert len(found.of_lists) == 4 * 2 * (1 + len(SEGMENTS))
     assert {row.metric for row in means_by_segment(found, 100, 0)} == {
         "coverage@2",
         "coverage@5",
@@ -176,11 +176,13 @@ def test_only_the_metrics_that_are_asked_for():
 
 
 def test_rows_say_what_the_values_say():
-    config, split = split_of(random_rows(60, 500), **{"evaluation.segments": {"warm": 5, "hot": 7}})
+    config, split = split_of(
+        random_rows(60, 500), **{"evaluation.segments": {"cold": 4, "warm": 5, "hot": 7}}
+    )
     found = measure_lists(measuring_of(split, config, SOURCES))
     means = means_by_segment(found, 200, 0)
     differences = differences_by_segment(found, 200, 0)
-    assert len(means) == 4 * 4 * (len(found.metrics) + 2)
+    assert len(means) == (1 + len(SEGMENTS)) * 4 * (len(found.metrics) + 2)
     pairs_of = [
         (segment, first, second)
         for segment in (ALL, *SEGMENTS)
@@ -191,7 +193,7 @@ def test_rows_say_what_the_values_say():
     assert [(row.segment, row.first, row.second) for row in differences[:: len(found.metrics)]] == (
         pairs_of
     )
-    for segment in (*SEGMENTS, ALL):
+    for segment in (*SEGMENTS[2:], ALL):
         here = (
             np.ones(len(found.segments), bool)
             if segment == ALL
@@ -224,7 +226,7 @@ def test_segments_with_nobody_have_no_mean():
     config, split = split_of(random_rows(), **{"evaluation.segments": {"warm": 90, "hot": 99}})
     found = measure_lists(measuring_of(split, config, ["popular", "similar"]))
     means = means_by_segment(found, 100, 0)
-    empty = [row for row in means if row.segment in ("warm", "hot")]
+    empty = [row for row in means if row.segment not in ("cold", ALL)]
     assert {(row.accounts, row.mean, row.low) for row in empty} == {(0, None, None)}
     rows = leaders(means, differences_by_segment(found, 100, 0), "ndcg@5")
     assert [row.segment for row in rows] == ["cold", ALL]

@@ -108,10 +108,8 @@ def test_equals_the_oracle():
 
 def test_the_ladder_is_measured_with_what_teaches(monkeypatch):
     """Its lists show nobody who was rejected, and are made as the night makes them."""
-    monkeypatch.setattr("raypipe.evaluation.holdout_selection.MIN_ACCOUNTS", 10)
-    config = load_config(
-        None, {**SETTINGS, "evaluation.metrics": None, "sources.similar.min_follows": 1}
-    )
+    monkeypatch.setattr("raypipe.evaluation.leading.MIN_ACCOUNTS", 10)
+    config = load_config(None, {**SETTINGS, "evaluation.metrics": None})
     graph = graph_of(random_rows())
     taught = taught_by(graph, random_rows(rows=400, seed=9))
     everybody = np.arange(graph.accounts, dtype=np.int32)

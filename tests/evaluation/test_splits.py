@@ -45,7 +45,7 @@ def test_a_split_is_a_partition_of_the_follows(rows, data):
     graph = graph_of(rows)
     bools = st.lists(st.booleans(), min_size=graph.follows, max_size=graph.follows)
     held = np.array(data.draw(bools), bool)
-    config = EvaluationConfig(min_follows=2, segments=SegmentsConfig(warm=1, hot=3))
+    config = EvaluationConfig(min_follows=2, segments=SegmentsConfig(cold=2, warm=3, hot=4))
     try:
         split = split_follows(graph, held, everybody(graph), config, 0)
     except InputError:
@@ -72,7 +72,9 @@ def test_a_split_is_a_partition_of_the_follows(rows, data):
     for account, segment in zip(split.accounts, split.segments, strict=True):
         assert split.test.degrees[account] >= 1
         follows = split.train.followees.degrees[account]
-        assert SEGMENTS[segment] == ("cold" if follows < 1 else "warm" if follows < 3 else "hot")
+        assert SEGMENTS[segment] == dict(enumerate(("zero", "few", "cold", "warm"))).get(
+            follows, "hot"
+        )
 
 
 def test_who_is_measured_by_hand():
@@ -80,10 +82,10 @@ def test_who_is_measured_by_hand():
     follows = [("a", x) for x in "bcdef"] + [("b", "a"), ("b", "c"), ("c", "a")]
     graph = graph_of(follows)
     held = np.array([True] + 6 * [False] + [True])
-    config = EvaluationConfig(min_follows=2, segments=SegmentsConfig(warm=2, hot=4))
+    config = EvaluationConfig(segments=SegmentsConfig(cold=2, warm=3, hot=4))
     split = split_follows(graph, held, everybody(graph), config, 0)
     assert [graph.ids[int(code)].as_py() for code in split.accounts] == ["a"]
-    assert split.segments.tolist() == [2]
+    assert split.segments.tolist() == [4]
     assert split.record.accounts.model_dump() == {
         "measured": 1,
         "not_drawn": 0,
@@ -137,7 +139,7 @@ def test_the_newest_are_newer_than_all_others(times, share):
     [
         (
             [("a", "b"), ("b", "a"), ("c", "a")],
-            {},
+            {"min_follows": 5},
             "no account can be measured: none of 3 accounts has a held-out follow and at least 5 "
             "follows in total; found at most 1 per account; lower evaluation.min_follows, or "
             "provide more follows",

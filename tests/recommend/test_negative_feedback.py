@@ -301,7 +301,7 @@ def test_a_night_learns_what_its_config_says(elsewhere):
 
 
 def test_the_evidence_learns_as_the_night_does(elsewhere, monkeypatch):
-    monkeypatch.setattr("raypipe.evaluation.holdout_selection.MIN_ACCOUNTS", 5)
+    monkeypatch.setattr("raypipe.evaluation.leading.MIN_ACCOUNTS", 5)
     asked = {"ladder": "holdout", "evaluation__min_follows": 2}
     seen = []
     monkeypatch.setattr(

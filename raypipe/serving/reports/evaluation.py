@@ -105,8 +105,8 @@ def _split(result: EvaluationResult) -> Facts:
         limits = f"{segment.min_follows} to {segment.max_follows}"
         if segment.max_follows is None:
             limits = f"{segment.min_follows} or more"
-        elif not segment.min_follows:
-            limits = f"fewer than {segment.max_follows + 1}"
+        elif segment.min_follows == segment.max_follows:
+            limits = f"{segment.min_follows}"
         items.append((f"{segment.name}: {limits} follows in train", segment.accounts))
     how = (split.split, split.share, split.train_until, split.test)
     return Facts(tuple(items), f"split: {', '.join(str(part) for part in how if part is not None)}")
@@ -118,7 +118,7 @@ def _metrics(result: EvaluationResult) -> Table:
         metric = result.metric(name)
         found = [result.mean(ALL, source, name) for source in result.sources]
         rows.append((_label(name, metric), *_cells(found, metric)))
-    return Table(("", *result.sources), tuple(rows), "all accounts", keys=1)
+    return Table(("", *result.sources), tuple(rows), "all accounts with follows in train", keys=1)
 
 
 def _label(name: str, metric: MetricRecord) -> str:

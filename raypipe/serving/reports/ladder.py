@@ -33,6 +33,8 @@ def ladder_report(decision: LadderDecision) -> Report:
 def _follows(row: StrategyRow) -> str:
     if row.max_follows is None:
         return f"{row.min_follows} up"
+    if row.min_follows == row.max_follows:
+        return f"{row.min_follows}"
     return f"{row.min_follows} to {row.max_follows}"
 
 

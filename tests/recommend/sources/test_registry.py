@@ -149,7 +149,7 @@ def test_a_toy_source_takes_part_in_a_night_with_rank_fusion(toy):
 
 
 def test_a_toy_source_takes_part_in_the_hold_out_and_the_learned_ranker(toy, monkeypatch):
-    monkeypatch.setattr("raypipe.evaluation.holdout_selection.MIN_ACCOUNTS", 10)
+    monkeypatch.setattr("raypipe.evaluation.leading.MIN_ACCOUNTS", 10)
     monkeypatch.setattr("raypipe.evaluation.blending.MIN_FOLLOWS", 10)
     monkeypatch.setattr("raypipe.evaluation.blending.ENOUGH_FOLLOWS", 10)
     learned = config_for(blend__method="learned_ranker", ladder="holdout")

@@ -46,7 +46,7 @@ def result_of(verdict="rank_fusion", **changes):
         "lengths": [10],
         "headline": "ndcg@10",
         "segments": [
-            {"name": "cold", "min_follows": 0, "max_follows": 9, "accounts": 9},
+            {"name": "cold", "min_follows": 3, "max_follows": 9, "accounts": 9},
             {"name": "warm", "min_follows": 10, "max_follows": 49, "accounts": 9},
             {"name": "hot", "min_follows": 50, "max_follows": None, "accounts": 9},
         ],
@@ -86,7 +86,7 @@ def lines_of(result):
 
 
 def test_evaluation_report_best_value_of_each_metric_is_marked():
-    table = table_of(result_of(), "all accounts")
+    table = table_of(result_of(), "all accounts with follows in train")
     assert table.columns == ("", *MEANS)
     marks = {row[0]: [cell.best for cell in row[1:]] for row in table.rows}
     assert marks == {
@@ -98,7 +98,9 @@ def test_evaluation_report_best_value_of_each_metric_is_marked():
 def test_evaluation_report_metric_without_better_has_no_mark():
     metric = {"name": "ndcg", "words": "", "better": None, "decides": False, "unit": ""}
     metrics = [metric, {**metric, "name": "rejected"}]
-    table = table_of(result_of(metrics=metrics, headline=None), "all accounts")
+    table = table_of(
+        result_of(metrics=metrics, headline=None), "all accounts with follows in train"
+    )
     assert not any(cell.best for row in table.rows for cell in row[1:])
 
 
