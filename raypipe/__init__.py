@@ -198,6 +198,7 @@ def recommendations(
     *,
     limit: int | None = None,
     following: Sequence[str] | None = None,
+    followers: Sequence[str] | None = None,
     runs_dir: str | PathLike[str] = "runs",
     feedback: str | None = None,
 ) -> Rows[Recommendation]:
@@ -205,7 +206,8 @@ def recommendations(
 
     Args:
         limit: maximum number of rows; None: the whole list.
-        following: the follows of a new account; the run must have a model.
+        following: the follows of a new account; the list is made now.
+        followers: the followers of a new account.
         runs_dir: folder of the runs.
         feedback: URL of the rejection store; None: ``RAYPIPE_FEEDBACK_URL``, else the store of the
             published run.
@@ -219,12 +221,12 @@ def recommendations(
     from raypipe.serving.rows import Rows
 
     lookup = _look_up(account, runs_dir, feedback)
-    if following is None:
+    if following is None and followers is None:
         rows = lookup.recommendations(limit)
     else:
         from raypipe.serving.newcomer import recommend_newcomer
 
-        rows = recommend_newcomer(lookup, following, limit).rows
+        rows = recommend_newcomer(lookup, following or (), limit, followers or ()).rows
     return Rows(rows, RECOMMENDATIONS_SCHEMA.names)
 
 

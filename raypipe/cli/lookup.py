@@ -55,8 +55,12 @@ def recommend(
         str | None,
         typer.Option(
             metavar="ID,...",
-            help="Accounts that a new account follows; the run must have a model.",
+            help="Accounts that a new account follows.",
         ),
+    ] = None,
+    followers: Annotated[
+        str | None,
+        typer.Option(metavar="ID,...", help="Accounts that follow a new account."),
     ] = None,
     feedback: Feedback = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
@@ -64,18 +68,17 @@ def recommend(
 ) -> None:
     """Show the published recommendations of an account. Does not start Ray.
 
-    With --following, the list is made now, from these follows and the model of the run.
-    Candidates that have been excluded or rejected since then are left out. If the rejections cannot
-    be read, nothing is shown.
+    With --following or --followers, the list is made now, from these follows, as the published run
+    makes lists of accounts with as many. Candidates that have been excluded or rejected since then
+    are left out. If the rejections cannot be read, nothing is shown.
     """
     lookup = _look_up(account, feedback, runs_dir)
-    if following is None:
+    if following is None and followers is None:
         rows = lookup.recommendations(limit)
     else:
         from raypipe.serving.newcomer import recommend_newcomer
 
-        ids = [name.strip() for name in following.split(",") if name.strip()]
-        rows, unknown = recommend_newcomer(lookup, ids, limit)
+        rows, unknown = recommend_newcomer(lookup, _ids(following), limit, _ids(followers))
         if unknown:
             typer.echo(f"not in run {lookup.run.id}: {', '.join(unknown)}", err=True)
     _print_list(rows, lookup, json)
@@ -170,6 +173,10 @@ def stats(
     for what, file in (("picture", png), ("degrees", degrees)):
         if file and not json:
             typer.echo(f"{what}: {file}")
+
+
+def _ids(text: str | None) -> list[str]:
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
 def _look_up(account: str, feedback: str | None, runs_dir: Path) -> Lookup:

@@ -166,6 +166,38 @@ def with_follows(graph: FollowGraph, keep: Flags) -> FollowGraph:
     return FollowGraph(graph.ids, rows, transpose(rows), _fingerprint(graph.ids, rows))
 
 
+def with_account(
+    graph: FollowGraph, account: str, followees: Indices, followers: Indices
+) -> tuple[FollowGraph, int]:
+    """The graph with other follows of one account, and the code of that account.
+
+    Args:
+        account: an id; one that is not in the graph becomes its last account, whatever its order.
+        followees: codes of the accounts that it follows, in place of those in the graph.
+        followers: codes of accounts that follow it, beside those in the graph.
+
+    Example:
+        >>> frame = pd.DataFrame({"followerId": list("bba"), "followingId": list("acb")})
+        >>> graph, _ = build_graph([encode(frame)])
+        >>> more, code = with_account(graph, "aa", np.array([2], np.int32), np.array([0], np.int32))
+        >>> more.ids[code].as_py(), more.follows, more.followers.row(code).tolist()
+        ('aa', 5, [0])
+    """
+    code, ids = int(graph.codes([account])[0]), graph.ids
+    if code < 0:
+        code, ids = graph.accounts, pa.concat_arrays([ids, pa.array([account], ids.type)])
+    of_account = np.full(len(followees), code), np.full(len(followers), code)
+    rows = np.repeat(np.arange(graph.accounts), graph.followees.degrees)
+    others = rows != code
+    pairs = Pairs(
+        np.concatenate([rows[others], of_account[0], followers]).astype(np.int32),
+        np.concatenate([graph.followees.codes[others], followees, of_account[1]]).astype(np.int32),
+        np.arange(len(ids)),
+    )
+    found, _, _ = adjacency([pairs], len(ids))
+    return FollowGraph(ids, found, transpose(found), _fingerprint(ids, found)), code
+
+
 def save_graph(graph: FollowGraph, folder: Path) -> None:
     """Write the arrays so that :func:`load_graph` can map them into memory.
 

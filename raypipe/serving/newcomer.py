@@ -1,24 +1,34 @@
-"""Recommendations for a new account, from its follows and the factor model of the run."""
+"""Recommendations for an account that came after the night, made now from its follows."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import inf
 from typing import NamedTuple
 
 import numpy as np
 
-from raypipe.config import load_config
-from raypipe.errors import RunError, UnknownAccountError
-from raypipe.graph.follow_graph import FollowGraph, load_graph
+from raypipe.config import RunConfig, load_config
+from raypipe.graph.follow_graph import FollowGraph, load_graph, with_account
 from raypipe.kernels.csr import Adjacency
-from raypipe.kernels.tanimoto import no_neighbours
-from raypipe.kernels.ties import Asked
-from raypipe.recommend.models.algorithms import fold_in
-from raypipe.recommend.models.model import load_model
-from raypipe.recommend.ranking import Recommendations, empty_lists, fill_from
-from raypipe.recommend.reasons import reasons_of, sentences
-from raypipe.recommend.sources import SourceInputs, factors, popular
+from raypipe.recommend.blend.ranker import load_ranker
+from raypipe.recommend.context import (
+    NightInputs,
+    ShardContext,
+    called_sources,
+    list_rules,
+    shard_context,
+    with_silent_sources,
+)
+from raypipe.recommend.filters.codes import FilterReason
+from raypipe.recommend.filters.eligibility import Exclusions
+from raypipe.recommend.ladder import Tier, has_learned, ladder_of, needs_model, tiers_of
+from raypipe.recommend.models.algorithms import ALGORITHMS, fold_in
+from raypipe.recommend.models.model import FactorModel, load_model
+from raypipe.recommend.reasons import sentences
+from raypipe.recommend.search import neighbour_search, searched_graph
+from raypipe.recommend.shard import nearest, recommend_to, why_recommended
 from raypipe.recommend.sources.registry import sources_of
 from raypipe.serving.lookup import Lookup, Recommendation
 from raypipe.storage.files import is_folder
@@ -31,7 +41,7 @@ class NewcomerList(NamedTuple):
 
     Attributes:
         rows: the recommendations, best first.
-        unknown: the follows that are not in the run.
+        unknown: the follows and followers that are not in the run.
     """
 
     rows: list[Recommendation]
@@ -39,101 +49,113 @@ class NewcomerList(NamedTuple):
 
 
 def recommend_newcomer(
-    lookup: Lookup, follows: Sequence[str], limit: int | None = None
+    lookup: Lookup,
+    follows: Sequence[str],
+    limit: int | None = None,
+    followers: Sequence[str] = (),
 ) -> NewcomerList:
-    """Recommend candidates to a new account: fold its follows into the model of the run.
+    """Recommend candidates to a new account as the night would, with its follows added.
+
+    The ladder of the run says by what strategy, from the number of follows. The model and the
+    ranker are those of the run; a model that cannot score new accounts retrieves nothing.
 
     Args:
         lookup: the account's view of the run; if the account is in the run, its follows there are
-            ignored.
+            ignored, and its followers there are kept.
         follows: ids of the accounts that it follows; ids that are not in the run are ignored.
         limit: maximum number of rows; None: the length of the run's lists.
+        followers: ids of the accounts that follow it, likewise.
 
     Returns:
-        The list and the ignored ids. If the model has too few candidates, popular accounts fill the
-        list up.
+        The list and the ignored ids.
 
     Raises:
-        RunError: the run has no model.
-        UnknownAccountError: none of the follows is in the run.
-        ConfigError: the model cannot score new accounts.
+        RunError: files of the run are missing or damaged.
     """
     run = lookup.run
-    if not is_folder(run.path / "model"):
-        raise RunError(
-            f"run {run.id}: has no model, but --following requires one; set "
-            "sources.factors.algorithm, such as TruncatedSVD, and ladder: fixed"
-        )
-    graph = load_graph(run.path / "graph")
-    *codes, own = graph.codes([*follows, lookup.account]).tolist()
-    unknown = [name for name, code in zip(follows, codes, strict=True) if code < 0]
-    known = np.array(sorted({code for code in codes if code >= 0}), np.int32)
-    if not len(known):
-        raise UnknownAccountError(
-            f"--following: found {', '.join(follows) or 'no id'}, expected at least one account "
-            f"id in run {run.id}"
-        )
-    followees = Adjacency(np.array([0, len(known)]), known)
-    excluded = np.concatenate([graph.codes([*lookup.rejected]), _excluded(run, graph, own)])
-    never = load_globally_excluded(run)
-    sources = [*sources_of(load_config(run.path / "config.yaml"))]
-    lists = _lists(run, graph, followees, np.concatenate([[own], excluded]), never, limit)
-    excluded = np.unique(excluded[excluded >= 0]).astype(np.int32)
-    asked = Asked(
-        np.array([own]),
-        np.array([0]),
-        followees,
-        Adjacency(np.array([0, len(excluded)]), excluded),
+    config = load_config(run.path / "config.yaml")
+    night = load_graph(run.path / "graph")
+    sides = [_known(night, ids, lookup.account) for ids in (follows, followers)]
+    graph, account = with_account(night, lookup.account, *(codes for codes, _ in sides))
+    lists = config.recommendations.model_copy(
+        update={"per_account": limit or config.recommendations.per_account}
     )
-    sides = graph.followees, graph.followers
-    why = reasons_of(asked, lists.counts, lists.codes, no_neighbours(1, 0), *sides, never)
-    reasons = sentences(why, graph.ids).to_pylist()
+    config = config.model_copy(update={"recommendations": lists})
+    ladder = ladder_of(run.manifest.ladder.tiers)
+    tier = ladder[int(tiers_of(ladder, graph.followees.degrees_of(np.array([account])))[0])]
+    context = _context(lookup, config, graph, account, tier)
+    near = nearest(context, context.accounts)
+    made, _ = recommend_to(context, context.accounts, near)
+    reasons = sentences(why_recommended(context, context.accounts, made, near), graph.ids)
+    names = [*sources_of(config)]
     rows = [
         Recommendation(
             lookup.account,
             rank + 1,
-            graph.ids[int(lists.codes[0, rank])].as_py(),
-            float(lists.scores[0, rank]),
-            sources[lists.sources[0, rank]],
-            reasons[rank],
+            graph.ids[int(made.codes[0, rank])].as_py(),
+            float(made.scores[0, rank]),
+            names[made.sources[0, rank]],
+            reason,
         )
-        for rank in range(int(lists.counts[0]))
+        for rank, reason in enumerate(reasons.to_pylist())
     ]
+    unknown = [name for _, ids in sides for name in ids]
     return NewcomerList(lookup.visible(rows, limit, follows), unknown)
 
 
-def _lists(
-    run: Run,
-    graph: FollowGraph,
-    followees: Adjacency,
-    excluded: np.ndarray,
-    never: np.ndarray,
-    limit: int | None,
-) -> Recommendations:
-    """One list: candidates of the model, then popular accounts."""
-    config = load_config(run.path / "config.yaml")
-    model = load_model(run.path / "model")
-    min_followers = config.candidates.min_followers
-    sources = sources_of(config)
-    from_model = replace(
-        factors.exact_factors(graph, SourceInputs(min_followers, never, model=model)),
-        account_factors=fold_in(model, followees),
-        followees=followees,
+def _known(graph: FollowGraph, ids: Sequence[str], account: str) -> tuple[np.ndarray, list[str]]:
+    """int32, the codes of the ids in the graph without the account itself; and the other ids."""
+    codes = graph.codes([*ids])
+    unknown = [name for name, code in zip(ids, codes.tolist(), strict=True) if code < 0]
+    known = [name for name in ids if name not in unknown and name != account]
+    return graph.codes(known).astype(np.int32), unknown
+
+
+def _context(
+    lookup: Lookup, config: RunConfig, graph: FollowGraph, account: int, tier: Tier
+) -> ShardContext:
+    """What makes the list of one account on this tier."""
+    run, ladder = lookup.run, (tier._replace(min_follows=0),)
+    model = _model(run, graph, account) if needs_model(ladder, config) else None
+    inputs = NightInputs(
+        graph, np.array([account], np.int32), _exclusions(lookup, graph, account), model=model
     )
-    fills_up = popular.popular(graph, None, SourceInputs(globally_excluded=never))
-    length = limit or config.recommendations.per_account
-    not_shown = np.concatenate([followees.codes, excluded])
-    lists = empty_lists(1, length)
-    for name, source in (("factors", from_model), ("popular", fills_up)):
-        candidates = source(np.array([0]), np.array([length + len(not_shown)]))
-        shown = ~np.isin(candidates.codes, not_shown)
-        shown &= graph.followers.degrees_of(candidates.codes) >= min_followers
-        lists = fill_from(lists, sources[name].index, candidates, shown)
-    return lists
+    ranker = load_ranker(run.path / "ranker.json") if has_learned(ladder) else None
+    search, known = None, sources_of(config)
+    called = called_sources(tier.sources, graph, config)
+    if len(graph.followees.row(account)) and any(known[n].spec.needs_neighbours for n in called):
+        search = neighbour_search(searched_graph(graph, 1, config, inf), config)
+    rules = list_rules(config, ladder, graph, ranker)
+    return with_silent_sources(shard_context(inputs, config, rules, search), config)
 
 
-def _excluded(run: Run, graph: FollowGraph, own: int) -> np.ndarray:
-    """Account indices that the run excludes for an account; none for an unknown account (-1)."""
-    if own < 0:
-        return np.empty(0, int)
-    return Adjacency(*load_rows(run, "excluded")).row(own)
+def _model(run: Run, graph: FollowGraph, account: int) -> FactorModel | None:
+    """The model of the run with the factors of this account; None: it cannot score new accounts."""
+    if not is_folder(run.path / "model"):
+        return None
+    model = load_model(run.path / "model")
+    if ALGORITHMS[model.algorithm].fold_in is None:
+        return None
+    follows = graph.followees.row(account)
+    folded = fold_in(model, Adjacency(np.array([0, len(follows)]), follows))
+    # Only this account is scored, so one row stands for all.
+    everybody = np.broadcast_to(folded, (graph.accounts, folded.shape[1]))
+    factors = model.factors._replace(account_factors=everybody)
+    return replace(model, factors=factors, fingerprint=graph.fingerprint)
+
+
+def _exclusions(lookup: Lookup, graph: FollowGraph, account: int) -> Exclusions:
+    """What the run excludes for the account, its rejections since, and the account itself."""
+    excluded = graph.codes([*lookup.rejected])
+    never = load_globally_excluded(lookup.run)
+    if account < len(never):
+        before = Adjacency(*load_rows(lookup.run, "excluded")).row(account)
+        excluded = np.concatenate([excluded, before])
+    codes = np.unique(excluded[excluded >= 0]).astype(np.int32)
+    indptr = np.zeros(graph.accounts + 1, np.int64)
+    indptr[account + 1 :] = len(codes)
+    globally = np.zeros(graph.accounts, np.uint8)
+    globally[: len(never)] = never
+    globally[account] = FilterReason.SELF
+    reasons = np.full(len(codes), FilterReason.REJECTED, np.uint8)
+    return Exclusions(Adjacency(indptr, codes), reasons, globally)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from raypipe import cli
 from raypipe.config import load_config
-from raypipe.errors import ConfigError, RunError, TooLargeError, UnknownAccountError
+from raypipe.errors import ConfigError, RunError, TooLargeError
 from raypipe.graph.demo import demo_follows
 from raypipe.graph.follow_graph import load_graph
 from raypipe.pipeline import steps
@@ -263,20 +263,27 @@ def test_an_account_that_came_after_the_night(follows, store, rows):
         len(recommend_newcomer(Lookup(mine[1], run), mine[:1], 500).rows)
         == np.count_nonzero(graph.followers.degrees) - 2
     )
-    with pytest.raises(
-        UnknownAccountError, match="--following: found x, y, expected at least one account id in"
-    ):
-        recommend_newcomer(Lookup("new", run), ["x", "y"])
-    with pytest.raises(
-        UnknownAccountError, match="--following: found no id, expected at least one account id"
-    ):
-        recommend_newcomer(Lookup("new", run), [])
+    found, unknown = recommend_newcomer(Lookup("new", run), ["x", "y"])
+    assert unknown == ["x", "y"]
+    assert {row.source for row in found} == {"popular"}
+    assert recommend_newcomer(Lookup("new", run), []).rows == found
 
 
-def test_newcomers_need_a_model(follows, store):
-    run = run_night(config_for(follows, {}), store, DATE).run
-    with pytest.raises(RunError, match=r"has no model, but --following requires one"):
-        recommend_newcomer(Lookup("new", run), ["jazz-0001"])
+@pytest.mark.parametrize("blends", [{}, {"blend.method": "rank_fusion"}])
+def test_newcomers_need_no_model(blends, follows, store, rows):
+    """The list of an account that is made now is that of the night, and a follower is retrieved."""
+    run = run_night(config_for(follows, {}, **blends), store, DATE).run
+    followees = naive.follow_sets(rows)
+    name = max(followees, key=lambda account: (len(followees[account]), account))
+    expected = [row["candidateId"] for row in run.recommendations(name).to_pylist()]
+    mine = sorted(followees[name])
+    assert [row.candidate for row in recommend_newcomer(Lookup(name, run), mine).rows] == expected
+    follower = next(c for c, _ in naive.popularity(followees) if c not in mine)
+    found = recommend_newcomer(Lookup("new", run), mine, followers=[follower]).rows
+    reasons = {row.candidate: row.reason for row in found}
+    assert not blends or reasons[follower] == "follows you"
+    nobody = recommend_newcomer(Lookup("new", run), []).rows
+    assert {row.source for row in nobody} == {"popular"}
 
 
 def test_newcomers_on_the_command_line(follows, store):
@@ -294,6 +301,6 @@ def test_newcomers_on_the_command_line(follows, store):
     rows = json.loads(shown.stdout)
     assert shown.stderr == f"not in run {store.current_id()}: u9\n"
     assert [row["rank"] for row in rows] == [1, 2]
-    assert rows[0]["source"] == "factors"
+    assert rows[0]["source"] == "similar"  # with two follows, as accounts of the night
     table = app.invoke(cli.app, told).stdout
     assert rows[0]["candidateId"] in table

@@ -119,7 +119,9 @@ class Run:
             raise self._unreadable(kind, error) from error
         if not known:
             raise UnknownAccountError(
-                f"account {account!r} is not in run {self.id}; write the id exactly as in the input"
+                f"account {account!r} is not in run {self.id}; write the id exactly as in the "
+                "input, or for a list of a new account its follows: raypipe recommend ID "
+                "--following ID,..."
             )
         return rows
 
