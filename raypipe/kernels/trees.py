@@ -19,6 +19,8 @@ from raypipe.kernels.read_only import freeze
 
 #: Rows that pass through a tree together: what is read and written for them stays in the cache.
 _ROWS = 512
+#: Trees that are added to a sum at a time, so that it is read and written once for all of them.
+_TREES = 8
 #: Maximum number of thresholds of a column, so that a bin fits into a byte.
 _THRESHOLDS = 255
 
@@ -56,7 +58,8 @@ class BinnedTrees(NamedTuple):
         columns: int32[f], the columns that nodes read.
         edges: float64[f, 255], the distinct thresholds of each, ascending, then infinity.
         spans: int64[f], the smallest power of two above the number of thresholds.
-        starts: int64[trees + 1], the nodes of each tree.
+        starts: int64[trees + 1], the nodes of each tree; trees of one leaf, 0, make their number
+            divisible by 8.
         inputs: int32[nodes], position in ``columns``.
         bins: uint8[nodes]; a row goes left where its bin is not larger.
         left, right: int32[nodes], rows of the table.
@@ -82,8 +85,8 @@ def bin_trees(trees: Trees) -> BinnedTrees:
     """
     nodes = np.arange(len(trees.features))
     is_split = trees.roots >= 0
-    sizes = np.zeros(len(trees.roots), np.int64)
-    sizes[is_split] = np.diff(trees.roots[is_split], append=len(nodes))
+    sizes = np.zeros(-(-len(trees.roots) // _TREES) * _TREES, np.int64)
+    sizes[np.flatnonzero(is_split)] = np.diff(trees.roots[is_split], append=len(nodes))
     starts, first_leaves = (np.cumsum([0, *counts]) for counts in (sizes, sizes + 1))
     width = int(sizes.max(initial=0)) + 1
     columns, inputs = np.unique(trees.features, return_inverse=True)
@@ -102,7 +105,8 @@ def bin_trees(trees: Trees) -> BinnedTrees:
         spans[column] = 1 << len(distinct).bit_length()
     tree_of = np.repeat(np.arange(len(sizes)), sizes)
     leaves = np.zeros((len(sizes), width))
-    leaves[np.arange(width) <= sizes[:, None]] = trees.leaves
+    is_leaf = np.arange(width) <= sizes[: len(trees.roots), None]
+    leaves[: len(trees.roots)][is_leaf] = trees.leaves
 
     def rows_of(children: Indices) -> Indices:
         of_leaves, of_nodes = ~children - first_leaves[tree_of], children - starts[tree_of]
@@ -146,6 +150,7 @@ def _score(trees: BinnedTrees, values: Floats) -> Floats:
     sums = np.zeros(values.shape[1])
     found = np.zeros(_ROWS, dtype=np.uint32)
     bin_of = np.zeros((len(columns), _ROWS), dtype=np.uint8)
+    reached = np.zeros((_TREES, _ROWS), dtype=np.uint8)
     table = np.zeros((2 * width, _ROWS), dtype=np.uint8)  # the leaf of each row, by leaf and node
     for leaf in range(width):
         table[leaf] = leaf
@@ -172,7 +177,11 @@ def _score(trees: BinnedTrees, values: Floats) -> Floats:
                     # Both are read first: the compiler makes no vectors of conditional reads.
                     if_left, if_right, found_bin = lefts[row], rights[row], bins_of[row]
                     found_leaves[row] = if_left if found_bin <= largest else if_right
-            reached, values_of = table[width if last >= first else 0], leaves[tree]
-            for row in range(len(block)):
-                block[row] += values_of[reached[row]]
+            reached[tree % _TREES] = table[width if last >= first else 0]
+            if tree % _TREES == _TREES - 1:
+                for row in range(len(block)):
+                    total = block[row]
+                    for i in range(_TREES):
+                        total += leaves[tree - _TREES + 1 + i, reached[i, row]]
+                    block[row] = total
     return sums

@@ -40,6 +40,7 @@ BENCHMARKS = {
     "cluster": lambda: cluster.bench(_data()),
     "sources": lambda: sources.bench(_data()),
     "blend": lambda: blend.bench(_data()),
+    "ranker": blend.bench_ranker,
     "rejections": rejections.bench,
     "teaching": lambda: teaching.bench(_data()),
     "sweeps": lambda: sweeps.bench(_data()),

@@ -28,7 +28,7 @@ _PARAMETERS: dict[str, Any] = {
     "lambda_l2": 10.0,
     "min_data_in_leaf": 20,
     "use_missing": False,
-    "force_row_wise": True,  # else LightGBM chooses by timing, which changes the order of sums
+    "force_col_wise": True,  # else LightGBM chooses by timing, which changes the order of sums
     "num_threads": 1,  # with other work on the CPUs, several threads are slower than one
     "verbose": -1,
 }
