@@ -23,25 +23,23 @@ WALKS = 256
 MAX_FOLLOWS = 1000
 
 
-def products(
-    factors: Floats32, candidate_factors: Floats32, accounts: Integers, candidates: Adjacency
-) -> Floats:
-    """float64[c]: factors[a] . candidate_factors[c] for each candidate c of each account a.
+def products(factors: Floats32, candidate_factors: Floats32, candidates: Adjacency) -> Floats:
+    """float64[c]: factors[i] . candidate_factors[c] for each candidate c of the i-th account.
 
     The sum runs over four columns side by side, in a fixed order.
 
     Args:
-        factors, candidate_factors: float32[n, d].
-        accounts: int[m], codes.
+        factors: float32[m, d].
+        candidate_factors: float32[n, d].
         candidates: of each of the m accounts.
 
     Example:
         >>> factors = np.array([[1, 2], [3, 4]], np.float32)
         >>> candidates = Adjacency(np.array([0, 2]), np.array([0, 1], np.int32))
-        >>> products(factors, factors, np.array([1]), candidates).tolist()
+        >>> products(factors[1:], factors, candidates).tolist()
         [11.0, 25.0]
     """
-    return _products(factors, candidate_factors, accounts, *candidates)
+    return _products(factors, candidate_factors, *candidates)
 
 
 def sampled_walks(
@@ -72,7 +70,6 @@ def sampled_walks(
 def _products(
     factors: Floats32,
     candidate_factors: Floats32,
-    accounts: Integers,
     indptr: Integers,
     codes: Indices,
 ) -> Floats:
@@ -80,8 +77,8 @@ def _products(
     whole = width - width % 4
     scores = np.empty(len(codes), dtype=np.float64)
     mine = np.empty(width, dtype=np.float64)
-    for i in range(len(accounts)):
-        mine[:] = factors[accounts[i]]
+    for i in range(len(factors)):
+        mine[:] = factors[i]
         for at in range(indptr[i], indptr[i + 1]):
             row = candidate_factors[codes[at]]
             first = second = third = fourth = 0.0

@@ -201,9 +201,10 @@ def _train_once(
             remove_tree(kept)
             remove_tree(kept.parent / "shards", ignore_errors=True)
     model = train(graph, config, memory_available(), rejections)
-    if kept:
-        save_model(model, kept)
-    return model
+    if kept is None:
+        return model
+    save_model(model, kept)
+    return load_model(kept)  # mapped: what is not read again takes no memory
 
 
 def _add_up(rows: dict[str, int]) -> dict[str, int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -40,6 +41,7 @@ class Algorithm(NamedTuple):
         epochs: name of the parameter with the number of epochs, if ``by_epoch`` is set.
         by_epoch: (graph, parameters, seed, epochs[, rejections]) -> iterator of (epochs, factors);
             None if a training cannot be measured between epochs.
+        folds: whether the factors of all accounts are those of ``fold_in``.
         takes_rejections: whether ``train`` and ``by_epoch`` take the rejections of every account.
     """
 
@@ -51,6 +53,7 @@ class Algorithm(NamedTuple):
     check: Callable[[Any], None] = _accept
     epochs: str | None = None
     by_epoch: Callable[..., Iterator[tuple[int, FollowFactors]]] | None = None
+    folds: bool = False
     takes_rejections: bool = False
 
 
@@ -61,6 +64,7 @@ ALGORITHMS = {
         truncated_svd.fold_in,
         truncated_svd.training_bytes,
         truncated_svd.training_ns,
+        folds=True,
     ),
     "SVD": Algorithm(
         svd.SvdParameters,
@@ -275,6 +279,14 @@ def fold_in(model: FactorModel, followees: Adjacency) -> Floats32:
     parameters = algorithm.parameters.model_validate(model.parameters)
     factors = model.factors.followee_factors
     return algorithm.fold_in(factors, model.followers, parameters, followees)
+
+
+def without_folded(model: FactorModel) -> FactorModel:
+    """The model without the factors of accounts, if :func:`fold_in` gives the same."""
+    if not ALGORITHMS[model.algorithm].folds:
+        return model
+    factors = model.factors._replace(account_factors=np.empty((0, 0), np.float32))
+    return replace(model, factors=factors)
 
 
 def cooccurrence(model: FactorModel, graph: FollowGraph) -> Cooccurrence | None:

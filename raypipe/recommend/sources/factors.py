@@ -20,7 +20,12 @@ from raypipe.kernels.candidate_scores import WALKS, products, sampled_walks
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.factor_scores import Cooccurrence, best_columns, block_bytes, longest_of
 from raypipe.kernels.tanimoto import Neighbours
-from raypipe.recommend.models.algorithms import cooccurrence, shape_of
+from raypipe.recommend.models.algorithms import (
+    cooccurrence,
+    fold_in,
+    shape_of,
+    without_folded,
+)
 from raypipe.recommend.models.model import FactorModel
 from raypipe.recommend.sources import Candidates, SourceInputs, SourceSpec, may_be_retrieved
 
@@ -114,18 +119,23 @@ class FactorScorer:
     Like there, an account without follows gets none.
 
     Attributes:
-        account_factors, followee_factors: float32[n, d], of every account.
-        followees: the accounts that they follow.
+        model: without the factors of accounts where their follows give the same.
+        followees: the accounts that every account follows.
         walks: added to the product of the factors; None for nothing.
     """
 
-    account_factors: np.ndarray
-    followee_factors: np.ndarray
+    model: FactorModel
     followees: Adjacency
     walks: Cooccurrence | None
 
     def score(self, accounts: np.ndarray, candidates: Adjacency) -> np.ndarray:
-        scores = products(self.account_factors, self.followee_factors, accounts, candidates)
+        of_accounts, of_followees, _ = self.model.factors
+        mine = (
+            of_accounts[accounts]
+            if len(of_accounts)
+            else fold_in(self.model, take(self.followees, accounts))
+        )
+        scores = products(mine, of_followees, candidates)
         if self.walks:
             scores += sampled_walks(self.walks, accounts, candidates)
         idle = self.followees.degrees_of(accounts) == 0
@@ -134,7 +144,7 @@ class FactorScorer:
 
     def estimated_ns(self, accounts: np.ndarray) -> np.ndarray:
         follows = len(self.followees.codes) / max(1, len(self.followees.degrees))
-        width = self.followee_factors.shape[1]
+        width = self.model.factors.followee_factors.shape[1]
         return np.full(len(accounts), candidate_ns(width, follows if self.walks else 0.0))
 
 
@@ -149,13 +159,7 @@ def factors(
     model = _model_of(graph, inputs)
     if retrieval_of(graph, config).exact:
         return exact_factors(graph, inputs)
-    factors = model.factors
-    return FactorScorer(
-        factors.account_factors,
-        factors.followee_factors,
-        graph.followees,
-        cooccurrence(model, graph),
-    )
+    return FactorScorer(without_folded(model), graph.followees, cooccurrence(model, graph))
 
 
 def retrieval_of(graph: FollowGraph, config: FactorsConfig) -> Retrieval:

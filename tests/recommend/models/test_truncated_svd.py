@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from scipy.sparse import random as random_matrix
 from sklearn.utils.extmath import randomized_svd
 
-from raypipe.kernels.csr import take
+from raypipe.config.sources import FactorsConfig
+from raypipe.kernels.candidate_scores import sampled_walks
+from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.factor_scores import walk
 from raypipe.recommend.models import truncated_svd
 from raypipe.recommend.models.model import FactorModel
@@ -18,7 +20,7 @@ from raypipe.recommend.models.truncated_svd import (
     train_truncated_svd,
 )
 from raypipe.recommend.sources import SourceInputs
-from raypipe.recommend.sources.factors import exact_factors
+from raypipe.recommend.sources.factors import exact_factors, factors
 from tests.strategies import graph_of, pairs
 
 
@@ -124,6 +126,28 @@ def test_an_account_is_nothing_but_its_follows(graph):
         found.followee_factors, graph.followers.degrees, parameters, take(graph.followees, some)
     )
     assert new.tobytes() == found.account_factors[some].tobytes()
+
+
+def test_a_scorer_computes_the_factors_of_accounts_from_their_follows(graph):
+    """All accounts as candidates of all: the formula, without the factors of accounts."""
+    parameters = TruncatedSvdParameters(n_factors=6)
+    learned = train_truncated_svd(graph, parameters, seed=0)
+    followers = graph.followers.degrees.astype(np.int32)
+    told = parameters.model_dump()
+    model = FactorModel(learned, followers, "TruncatedSVD", told, 0, graph.fingerprint)
+    config = FactorsConfig(algorithm="TruncatedSVD", retrieval="candidates")
+    scorer = factors(graph, config, SourceInputs(model=model))
+    assert scorer.model.factors.account_factors.size == 0
+    n = graph.accounts
+    everybody = np.arange(n, dtype=np.int32)
+    found = scorer.score(everybody, Adjacency(np.arange(n + 1) * n, np.tile(everybody, n)))
+    walks = cooccurrence(graph, learned.cooccurrence)
+    pairs_of_all = Adjacency(np.arange(n + 1) * n, np.tile(everybody, n))
+    expected = (learned.account_factors @ learned.followee_factors.T).ravel()
+    expected = expected + sampled_walks(walks, everybody, pairs_of_all)
+    idle = np.repeat(graph.followees.degrees == 0, n)
+    np.testing.assert_allclose(found[~idle], expected[~idle], atol=1e-5)
+    assert (found[idle] == -np.inf).all()
 
 
 def test_who_is_brought(graph):
