@@ -7,6 +7,7 @@ lists of each half, made by the ranker of the other half --metrics--> values by 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -97,17 +98,21 @@ def learn(
     def folds_of(accounts: np.ndarray) -> np.ndarray:
         return np.searchsorted(everybody, accounts) % 2
 
+    fold_of_example = folds_of(examples.accounts)
+    training = [examples]
+    training += [
+        Examples(*(array[fold_of_example != fold] for array in examples)) for fold in (0, 1)
+    ]
+    with ThreadPoolExecutor(2) as pool:  # LightGBM trains without Python's lock
+        ranker, *of_folds = pool.map(lambda some: train_ranker(some, names, seed), training)
     values = [np.empty(len(part.context.accounts)) for part in parts]
-    for fold in (0, 1):
-        others = folds_of(examples.accounts) != fold
-        ranker = train_ranker(Examples(*(array[others] for array in examples)), names, seed)
+    for fold, of_fold in enumerate(of_folds):
         for part, of_part in zip(parts, values, strict=True):
             chosen = folds_of(part.context.accounts) == fold
             if chosen.any():
-                test_fold = _measuring_fold(part, chosen, ranker)
+                test_fold = _measuring_fold(part, chosen, of_fold)
                 lists = measure_lists(test_fold, run_shards, shards, advance)
                 of_part[chosen] = lists.values[0, 0]
-    ranker = train_ranker(examples, names, seed)
     return Learned(ranker, np.concatenate(values), _record(ranker))
 
 
