@@ -47,7 +47,8 @@ def bench(data: Path) -> None:
         told = {**shared, "input.follows": str(data / path)}
         rows = rows_of(evaluate(load_config(None, told), ["popular", "similar"]))
         for algorithm in ALGORITHMS:
-            config = load_config(None, {**told, "sources.factors.algorithm": algorithm})
+            model = {"sources.factors.algorithm": algorithm, "sources.factors.retrieval": "exact"}
+            config = load_config(None, told | model)
             rows.append(rows_of(evaluate(config, ["popular", "factors"]), algorithm)[-1])
         print_table(COLUMNS, rows, name)
     os.chdir(data)
