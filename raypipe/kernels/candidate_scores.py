@@ -17,7 +17,7 @@ from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.factor_scores import Cooccurrence
 
 #: Maximum number of walks that are continued from an account.
-WALKS = 256
+WALKS = 512
 #: Walks do not pass through accounts with more follows than this: each of their walks has a weight
 #: below 1/MAX_FOLLOWS of the account's.
 MAX_FOLLOWS = 1000
@@ -98,36 +98,28 @@ def _products(
 def _sampled_walks(
     walks: Cooccurrence, accounts: Integers, candidates: Adjacency, limit: int, max_follows: int
 ) -> Floats:
-    followees, followers, first, _, last = walks
+    followees, _, first, middle, last = walks
     indptr, codes = candidates
     scores = np.zeros(len(codes), dtype=np.float64)
     position = np.full(len(first), -1, dtype=np.int32)
+    reached = np.empty(limit + 1, dtype=np.int32)
+    weights = np.empty(limit + 1, dtype=np.float64)
+    begins = np.empty(limit + 1, dtype=np.int64)
+    ends = np.empty(limit + 1, dtype=np.int64)
     for i in range(len(accounts)):
         start, stop = indptr[i], indptr[i + 1]
-        mine = followees.codes[followees.indptr[accounts[i]] : followees.indptr[accounts[i] + 1]]
         for at in range(start, stop):
             position[codes[at]] = at
-        count, total = 0, 0.0
-        for code in mine:
-            length = followers.indptr[code + 1] - followers.indptr[code]
-            count += length
-            total += length * np.float64(first[code])
-        distance = total / limit if count > limit else 0.0
-        following = distance / 2  # the weight before the next walk of the sample
-        done = 0.0  # the weight of all walks so far
-        for code in mine:
-            begin, end = followers.indptr[code], followers.indptr[code + 1]
-            weight = np.float64(first[code])
-            if not distance:
-                for at in range(begin, end):
-                    _continue(walks, followers.codes[at], weight, max_follows, position, scores)
-                continue
-            upto = done + weight * (end - begin)
-            while following < upto:
-                at = begin + min(end - begin - 1, np.int64((following - done) / weight))
-                _continue(walks, followers.codes[at], distance, max_follows, position, scores)
-                following += distance
-            done = upto
+        count = _draw(walks, accounts[i], limit, reached, weights)
+        for at in range(count):  # by itself: then the processor waits for many rows at a time
+            b = reached[at]
+            begins[at], ends[at] = followees.indptr[b], followees.indptr[b + 1]
+            weights[at] *= middle[b]
+        for at in range(count):
+            if ends[at] - begins[at] <= max_follows:
+                for code in followees.codes[begins[at] : ends[at]]:
+                    if position[code] >= 0:
+                        scores[position[code]] += weights[at]
         for at in range(start, stop):
             position[codes[at]] = -1
             scores[at] *= last[codes[at]]
@@ -135,18 +127,32 @@ def _sampled_walks(
 
 
 @kernel
-def _continue(
-    walks: Cooccurrence,
-    b: int,
-    weight: float,
-    max_follows: int,
-    position: Indices,
-    scores: Floats,
-) -> None:
-    """Add the weight of the walks through b to all candidates that b follows."""
-    begin, end = walks.followees.indptr[b], walks.followees.indptr[b + 1]
-    if end - begin <= max_follows:
-        weight *= walks.middle[b]
-        for code in walks.followees.codes[begin:end]:
-            if position[code] >= 0:
-                scores[position[code]] += weight
+def _draw(walks: Cooccurrence, account: int, limit: int, reached: Indices, weights: Floats) -> int:
+    """Fill in the ends and weights of the walks to continue, and return their number."""
+    followees, followers, first, _, _ = walks
+    indptr, codes = followers
+    mine = followees.codes[followees.indptr[account] : followees.indptr[account + 1]]
+    walked, total = 0, 0.0
+    for code in mine:
+        length = indptr[code + 1] - indptr[code]
+        walked += length
+        total += length * np.float64(first[code])
+    distance = total / limit if walked > limit else 0.0
+    count = 0
+    done, following = 0.0, distance / 2  # the weight of all walks so far, and before the next one
+    for code in mine:
+        begin, length = indptr[code], indptr[code + 1] - indptr[code]
+        weight = np.float64(first[code])
+        if not distance:
+            for at in range(begin, begin + length):
+                reached[count], weights[count] = codes[at], weight
+                count += 1
+            continue
+        upto = done + weight * length
+        while following < upto and count <= limit:
+            at = min(length - 1, np.int64((following - done) / weight))
+            reached[count], weights[count] = codes[begin + at], distance
+            count += 1
+            following += distance
+        done = upto
+    return count

@@ -258,7 +258,7 @@ def candidate_ns(width: int, follows: float = 0.0) -> float:
         >>> candidate_ns(128, 17)
         72608.0
     """
-    walks = WALKS * (100.0 + 4 * follows) if follows else 0.0
+    walks = WALKS * (50.0 + 2 * follows) if follows else 0.0
     return _CANDIDATES * (20 + width) + walks
 
 
