@@ -114,7 +114,7 @@ def fixed_ladder(config: RunConfig, trained: bool = False) -> tuple[Tier, ...]:
     Example:
         >>> [tier.min_follows for tier in fixed_ladder(RunConfig())]
         [0, 1]
-        >>> model = {"algorithm": "SVD", "min_follows": 2}
+        >>> model = {"algorithm": "SVD", "min_follows": 1}
         >>> config = RunConfig.model_validate({"sources": {"factors": model}})
         >>> [tier.sources[0] for tier in fixed_ladder(config, trained=True)]
         ['popular', 'factors']

@@ -237,7 +237,7 @@ def test_each_filter_reason():
 
 
 def test_after_a_rollback():
-    one = run_on(1, [*ROWS, ("e", "z")])
+    one = run_on(1, [*ROWS, ("e", "z")], candidates__min_followers=0)
     assert asked("a", "z")["recommended"]
     Path("bots.csv").write_text("accountId\nz\n")
     Path("blocks.csv").write_text("accountId,candidateId\ny,b\n")
@@ -254,7 +254,7 @@ def test_after_a_rollback():
 
 
 def test_who_gets_no_list_and_whom_no_source_brings():
-    run_on(1, audience__min_follows=2)
+    run_on(1, audience__min_follows=2, candidates__min_followers=0)
     found = asked("d", "z")
     assert (found["why_not"], found["list_length"]) == ("NO_LIST", 0)
     assert found["because"] == ("d is not in the audience of this run (audience.min_follows is 2)")

@@ -225,8 +225,9 @@ def test_trials_see_nothing_of_test(told, place):
 
 def test_trials_measure_the_accounts_that_an_evaluation_does(place):
     """With 5 follows, the fewest that are measured, one is held out, and one more for trials."""
-    held = read(config_of())
-    seen = FOLLOWS.cut(config_of(), held)
+    config = config_of(**{"evaluation.min_follows": 5})
+    held = read(config)
+    seen = FOLLOWS.cut(config, held)
     assert seen.accounts.tolist() == held.split.accounts.tolist()
     assert seen.accounts.tolist() == np.flatnonzero(seen.test.degrees).tolist()
     all_follows = held.split.train.followees.degrees + held.split.test.degrees
@@ -235,7 +236,7 @@ def test_trials_measure_the_accounts_that_an_evaluation_does(place):
 
 def test_only_the_audience_is_measured(place):
     (place / "some.csv").write_text("accountId\n09\n08\n01\n")
-    config = config_of(**{"audience.accounts": "some.csv"})
+    config = config_of(**{"audience.accounts": "some.csv", "evaluation.min_follows": 5})
     assert FOLLOWS.cut(config, read(config)).accounts.tolist() == [8, 9]
 
 
