@@ -18,6 +18,7 @@ from tests.benchmarks import (
     sources,
     sweeps,
     teaching,
+    walks,
 )
 from tests.benchmarks.similarity.__main__ import main as similarity
 from tests.conftest import real_data
@@ -39,6 +40,7 @@ BENCHMARKS = {
     "commands": commands.bench,
     "cluster": lambda: cluster.bench(_data()),
     "sources": lambda: sources.bench(_data()),
+    "walks": walks.bench,
     "blend": lambda: blend.bench(_data()),
     "ranker": blend.bench_ranker,
     "rejections": rejections.bench,
