@@ -235,7 +235,9 @@ def holdout_of_degrees(
         for segment in enough
     )
     left = 1 - config.evaluation.share
-    before = degrees.follows * (HOLD_OUT_SECONDS + left * PREPARE_SECONDS)
+    # Accounts without follows have a split of their own; its lists need no index and cost little.
+    splits = 2 if np.any((numbers == 0) & (config.audience.min_follows == 0)) else 1
+    before = degrees.follows * (splits * HOLD_OUT_SECONDS + left * PREPARE_SECONDS)
     before += training_seconds(config, degrees.accounts, int(left * degrees.follows))
     if config.blend.method == LEARNED_RANKER:
         before += RANKER_SECONDS
@@ -263,8 +265,8 @@ def memory_by_part(
         id_bytes: bytes of one id.
         shared_index: bytes of the similarity index that workers share.
         task_bytes: bytes of a worker with column blocks; None: there is one index.
-        held_out: share of the follows that hold-out selection holds out, which adds a graph of the
-            other follows; None: the ladder is fixed.
+        held_out: share of the follows that hold-out selection holds out, in two splits at most,
+            each of which adds a graph of the other follows; None: the ladder is fixed.
     """
     return {
         "frame": int(rows * 2 * id_bytes * FRAME_PEAK / nodes),
@@ -272,7 +274,7 @@ def memory_by_part(
         "follows": 2 * (8 * (accounts + 1) + 4 * follows),
         "holdout": 0
         if held_out is None
-        else int(3 * 8 * (accounts + 1) + 4 * follows * (2 - held_out)),
+        else 2 * int(3 * 8 * (accounts + 1) + 4 * follows * (2 - held_out)),
         "similarity_index": shared_index,
         "workers": int(cpus * (task_bytes or TASK_BYTES + 4 * accounts)),
     }
