@@ -133,6 +133,7 @@ def _evaluate(
     told = {
         **SETTINGS,
         "input.follows": str(follows),
+        "evaluation.min_follows": 5,
         "evaluation.k": [20],
         "evaluation.metrics": ["recall", "ndcg"],
         "recommendations.per_account": 20,

@@ -38,6 +38,7 @@ COLUMNS = ("source", *METRICS, "ndcg beyond popular", "training s")
 def bench(data: Path) -> None:
     """Print a table a network."""
     shared = {
+        "evaluation.min_follows": 5,
         "evaluation.k": [20],
         "evaluation.metrics": ["recall", "ndcg"],
         "sources.similar.neighbours": 100,

@@ -75,6 +75,7 @@ def write(path: Path, folder: Path) -> dict[str, object]:
     return {
         "input.follows": str(follows),
         "evaluation.rejections": str(rejections),
+        "evaluation.min_follows": 5,
         "evaluation.k": [20],
         "evaluation.metrics": ["recall", "rejected"],
         "sources.similar.neighbours": 100,
