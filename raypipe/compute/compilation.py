@@ -14,8 +14,10 @@ from typing import Any
 from numba.core import event
 
 from raypipe.compute.progress import Progress
+from raypipe.kernels.compiled import has_cache
 
 _COMPILE = "numba:compile"
+_NO_CACHE = "in every run (no folder to keep them is writable; set NUMBA_CACHE_DIR)"
 
 
 class _Compilations(event.Listener):
@@ -31,7 +33,8 @@ class _Compilations(event.Listener):
         if not self._depth:
             self._started = time.perf_counter()
             if not self.seconds:
-                self._progress.say("kernels: compiling, once on this machine; takes 20 s or more")
+                often = "once on this machine" if has_cache() else _NO_CACHE
+                self._progress.say(f"kernels: compiling, {often}; takes 20 s or more")
         self._depth += 1
 
     def on_end(self, event: Any) -> None:
@@ -63,4 +66,5 @@ def compilations_reported(progress: Progress) -> Iterator[None]:
     finally:
         event.unregister(_COMPILE, listener)  # type: ignore[no-untyped-call]
     if listener.seconds:
-        progress.say(f"kernels: compiled in {listener.seconds:.0f} s; the next run reuses them")
+        then = "; the next run reuses them" if has_cache() else ""
+        progress.say(f"kernels: compiled in {listener.seconds:.0f} s{then}")

@@ -1,0 +1,45 @@
+"""Kernels where nothing can be cached, as in a pod with a read-only root and no home."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from raypipe.kernels.compiled import kernel
+from tests.paths import ROOT
+
+NIGHT = """
+from numba.core import caching
+caching.CacheImpl._locator_classes = []  # no folder is writable
+import pandas as pd
+from raypipe.compute.compilation import compilations_reported
+from raypipe.compute.progress import Silent
+from raypipe.graph.follow_graph import build_graph, encode
+from raypipe.kernels.csr import transpose
+
+class Printed(Silent):
+    def say(self, text):
+        print(text)
+
+with compilations_reported(Printed()):
+    graph, _ = build_graph([encode(pd.DataFrame({"followerId": ["a"], "followingId": ["b"]}))])
+print(graph.follows)
+"""
+
+
+def test_without_a_writable_cache_kernels_are_compiled_in_every_run():
+    command = [sys.executable, "-c", NIGHT]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    assert done.returncode == 0, done.stderr
+    first, last, follows = done.stdout.splitlines()
+    assert "in every run (no folder to keep them is writable; set NUMBA_CACHE_DIR)" in first
+    assert last.startswith("kernels: compiled in ")
+    assert "reuses" not in last
+    assert follows == "1"
+
+
+def test_another_error_of_numba_is_raised():
+    with pytest.raises(TypeError):
+        kernel(3)
