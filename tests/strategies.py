@@ -10,6 +10,13 @@ from raypipe.graph.follow_graph import FollowGraph, build_graph, encode
 #: Few ids, so that follows collide; some that frames like to take for numbers or nulls.
 IDS = ["0", "00", "0123", "1e5", "NA", "null", "None", "é", "z", "Z", "10", "9", "a b", "-1", "漢"]
 
+#: Settings of a night whose lists can be worked out by hand: no blend, few neighbours.
+PLAIN = {
+    "blend.method": "none",
+    "sources.similar.neighbours": 10,
+    "sources.similar.threshold": 0.1,
+}
+
 pairs = st.lists(st.tuples(st.sampled_from(IDS), st.sampled_from(IDS)), max_size=60)
 
 

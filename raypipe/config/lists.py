@@ -13,12 +13,12 @@ class BlendConfig(Section):
     """How the candidates of several sources become one list."""
 
     method: Literal["none", "rank_fusion", "learned_ranker"] = Field(
-        "none",
-        description="none: one source leads, filled up by popular. rank_fusion: also one list of "
-        "all sources, by their weights. learned_ranker: also a ranker, trained every night on "
-        "held-out follows. With ladder: holdout, a segment gets a blend where it recovers more "
-        "follows than every phase and every source. With ladder: fixed, everybody gets rank "
-        "fusion.",
+        "learned_ranker",
+        description="none: only single sources. rank_fusion: also one list of all sources, by "
+        "their weights. learned_ranker: also a ranker, trained every night on held-out follows. "
+        "With ladder: holdout, a segment gets a blend where it recovers more follows than every "
+        "single source. With ladder: fixed, or where too few accounts can be measured, everybody "
+        "gets rank fusion; with ladder: fixed the default is none.",
     )
     candidates_per_source: int = Field(
         50, ge=1, le=1000, description="Number of candidates taken from each source."

@@ -21,6 +21,9 @@ from raypipe.config.quality import EvaluationConfig, SweepConfig
 from raypipe.config.section import SPEED_ONLY, Section
 from raypipe.config.sources import SourcesConfig
 
+#: Keys whose null is a value and not the default.
+_NULLABLE = frozenset({"budget"})
+
 
 class RunConfig(Section):
     """The keys that belong to no section."""
@@ -72,6 +75,14 @@ class RunConfig(Section):
         "number of follows, as sources.similar.min_follows and "
         "sources.factors.min_follows say.",
     )
+    budget: float | None = Field(
+        100.0,
+        gt=0,
+        description="With ladder: holdout, a strategy may lead in a segment only if the estimated "
+        "work of a list is at most this multiple of the plain list's (phase 2). The neighbour "
+        "search, which every night does, is not counted. The estimate counts steps on the graph, "
+        "so it is the same on every machine. null: no limit.",
+    )
     ratings: RatingsConfig = Field(RatingsConfig(), description="Ratings, for evaluate and sweep.")
     evaluation: EvaluationConfig = Field(
         EvaluationConfig(), description="How recommendations are measured."
@@ -95,7 +106,15 @@ class RunConfig(Section):
     def _an_empty_section_means_its_defaults(cls, tree: Any) -> Any:
         if not isinstance(tree, dict):
             return tree
-        return {key: value for key, value in tree.items() if value is not None}
+        return {key: value for key, value in tree.items() if value is not None or key in _NULLABLE}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _a_fixed_ladder_has_no_ranker(cls, tree: Any) -> Any:
+        blend = tree.get("blend") or {} if isinstance(tree, dict) else None
+        if isinstance(blend, dict) and tree.get("ladder") == "fixed":
+            return {**tree, "blend": {"method": "none", **blend}}
+        return tree
 
     @model_validator(mode="after")
     def _modin_needs_ray(self) -> RunConfig:

@@ -102,10 +102,10 @@ class SimilarConfig(SourceConfig):
 
     weight: float = Field(0.5, ge=0, description=_WEIGHT)
     neighbours: int = Field(
-        10, ge=1, le=1000, description="Maximum number of neighbours per account."
+        100, ge=1, le=1000, description="Maximum number of neighbours per account."
     )
     threshold: Decimal = Field(
-        0.1, ge=0, lt=1, description="Neighbours have a Tanimoto similarity above this."
+        0.03, ge=0, lt=1, description="Neighbours have a Tanimoto similarity above this."
     )
     min_follows: int = Field(
         1,

@@ -154,8 +154,8 @@ def _record(ranker: Ranker) -> RankerRecord:
     largest = np.argsort(-ranker.gains, kind="stable")[:_RECORDED_FEATURES]
     trained_on = TrainingRecord(**ranker.facts)
     return RankerRecord(
-        why=f"blend: ranker trained on {trained_on.follows:,} held-out follows of "
-        f"{trained_on.accounts:,} accounts, and {trained_on.others:,} other candidates",
+        why=f"blend: ranker trained on {trained_on.follows:,} held-out follows and "
+        f"{trained_on.others:,} other candidates",
         trained_on=trained_on,
         gains={ranker.features[index]: round(float(ranker.gains[index]), 3) for index in largest},
     )

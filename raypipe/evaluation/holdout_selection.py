@@ -48,6 +48,7 @@ from raypipe.recommend.ladder import (
 from raypipe.recommend.models.algorithms import train
 from raypipe.recommend.negative_feedback import Rejections
 from raypipe.recommend.search import searched_graph
+from raypipe.recommend.work_estimate import estimate_ns
 from raypipe.storage.records import LadderDecision, StrategyRow, TierRecord
 
 #: Maximum number of accounts sampled per segment: enough to know the mean to about .01.
@@ -92,11 +93,13 @@ class Evidence(NamedTuple):
     Attributes:
         values: float64[strategies, m], the ndcg of each account, strategies in their order.
         segments: uint8[m], index in SEGMENTS of each account.
+        ns: float64[strategies, m], estimated nanoseconds for the list of each account.
         learned: the result of training a ranker; None: no ranker was to be trained.
     """
 
     values: np.ndarray
     segments: np.ndarray
+    ns: np.ndarray
     learned: Learned | None
 
 
@@ -140,7 +143,8 @@ def choose_ladder(
         if sample.measurable[index] >= leading.MIN_ACCOUNTS
     }
     tried = strategies(config, ranker=bool(evidence.learned and evidence.learned.ranker))
-    tiers, table = leading.decide(values, sample.measurable, tried, config)
+    work = work_of(evidence, sample.measurable)
+    tiers, table = leading.decide(values, sample.measurable, tried, config, work)
     why = f"ladder: by ndcg on {config.evaluation.share:.0%} of the follows, held out"
     return _decided(config, "holdout", why, tiers, table, evidence.learned)
 
@@ -223,7 +227,7 @@ def _measure(
     values = np.concatenate([part.values[:, 0] for part in measured], axis=1)
     segments = np.concatenate([part.segments for part in measured])
     if not learns:
-        return Evidence(values, segments, None)
+        return Evidence(values, segments, _ns_of(parts, tried), None)
 
     def again(number: int) -> Measuring:
         return measuring(_hold_out(graph, sample.accounts, config, config.seed + number), [tier])
@@ -232,7 +236,46 @@ def _measure(
     learned = learn(parts, tier, repeat, run.run_shards, shards, advance)
     if learned.values is not None:
         values = np.concatenate([values, learned.values[None]])
-    return Evidence(values, segments, learned)
+        tried = (*tried, tier)
+    return Evidence(values, segments, _ns_of(parts, tried), learned)
+
+
+def work_of(evidence: Evidence, measurable: Sequence[int]) -> dict[str, np.ndarray]:
+    """Estimated work per account of each strategy, as a multiple of the plain night's, by segment.
+
+    The plain night gives every account phase 2; its mean counts each segment by its accounts.
+
+    Args:
+        measurable: number of accounts of each of SEGMENTS that could be measured.
+
+    Example:
+        >>> ns = np.array([[1.0, 1], [2, 4], [60, 90]])
+        >>> evidence = Evidence(ns, np.array([1, 3]), ns, None)
+        >>> {name: work.round(2).tolist() for name, work in work_of(evidence, [5] * 5).items()}
+        {'few': [0.33, 0.67, 20.0], 'warm': [0.33, 1.33, 30.0]}
+    """
+    means = {
+        index: evidence.ns[:, evidence.segments == index].mean(axis=1)
+        for index in np.unique(evidence.segments).tolist()
+    }
+    counts = [measurable[index] for index in means]
+    plain = np.average([mean[1] for mean in means.values()], weights=counts)
+    return {SEGMENTS[index]: mean / plain for index, mean in means.items()}
+
+
+def _ns_of(parts: Sequence[Measuring], tried: Sequence[Tier]) -> np.ndarray:
+    """float64[strategies, m]: estimated nanoseconds for the list of each account.
+
+    Without the neighbour search: every night does it, and its cost depends on column blocks.
+    """
+    contexts = [replace(part.context, search=None) for part in parts]
+    everybody = [tier._replace(min_follows=0) for tier in tried]
+    return np.array(
+        [
+            np.concatenate([estimate_ns(context.with_ladder(tier)) for context in contexts])
+            for tier in everybody
+        ]
+    )
 
 
 def _hold_out(graph: FollowGraph, accounts: np.ndarray, config: RunConfig, seed: int) -> Split:

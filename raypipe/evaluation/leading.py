@@ -12,7 +12,7 @@ from raypipe.config import RunConfig
 from raypipe.evaluation.intervals import bootstrap_means, compare
 from raypipe.evaluation.splits import SEGMENTS, limits_of
 from raypipe.recommend.ladder import LEARNED_RANKER, Tier
-from raypipe.storage.records import StrategyRow
+from raypipe.storage.records import OVER_BUDGET, StrategyRow
 
 #: Minimum number of accounts per segment. The ndcg of accounts has a standard deviation of about
 #: .25, so the mean of 100 accounts is known to .05; popular and similar mostly differ by more.
@@ -24,19 +24,23 @@ def decide(
     measurable: Sequence[int],
     tried: Sequence[Tier],
     config: RunConfig,
+    work: Mapping[str, np.ndarray],
 ) -> tuple[tuple[Tier, ...], tuple[StrategyRow, ...]]:
     """The leading strategy of each activity segment, and the comparison of all strategies.
 
     Phases 1 and 2: the larger mean leads; on a tie phase 1. A later strategy costs more, so it
     leads only if the interval of its paired difference from the leader so far lies above 0. For the
     ranker, which comes last, a larger mean is enough: it was measured after training on half of the
-    accounts. A segment that was not measured takes the decision of the nearest one that was; of two
-    at equal distance, that with fewer follows.
+    accounts. A later strategy with more work than ``budget`` never leads; its reason says what it
+    would gain. A segment that was not measured takes the decision of the nearest one that was; of
+    two at equal distance, that with fewer follows.
 
     Args:
         values: float64[strategies, accounts] of each measured segment, at least one.
         measurable: number of accounts of each of SEGMENTS that could be measured.
         tried: the strategies: phase 1, phase 2, then the others.
+        work: float64[strategies] of each measured segment: estimated work per account, as a
+            multiple of the plain night's.
 
     Returns:
         The ladder, and one row per segment and strategy. The leader is compared with the best other
@@ -44,7 +48,10 @@ def decide(
         for its leader.
     """
     measured = [index for index, segment in enumerate(SEGMENTS) if segment in values]
-    leaders = {index: _leader(values[SEGMENTS[index]], tried, config) for index in measured}
+    leaders = {
+        index: _leader(values[SEGMENTS[index]], tried, config, work[SEGMENTS[index]])
+        for index in measured
+    }
     rows: list[StrategyRow] = []
     tiers: list[Tier] = []
     for index, (minimum, maximum) in enumerate(limits_of(config.evaluation)):
@@ -52,9 +59,10 @@ def decide(
         leader, why = leaders[nearest]
         segment = {"segment": SEGMENTS[index], "min_follows": minimum, "max_follows": maximum}
         if nearest == index:
-            rows += _rows(values[SEGMENTS[index]], leader, why, tried, config, segment)
+            of_segment = values[SEGMENTS[index]], work[SEGMENTS[index]]
+            rows += _rows(*of_segment, leader, why, tried, config, segment)
         else:
-            as_other = f"{measurable[index]} accounts could be measured, {MIN_ACCOUNTS} are needed"
+            as_other = f"{measurable[index]} accounts of the {MIN_ACCOUNTS} needed"
             as_other += f"; as {SEGMENTS[nearest]}"
             rows.append(_row(tried[leader], segment, accounts=0, leads=True, why=as_other))
         tiers.append(tried[leader]._replace(min_follows=minimum))
@@ -63,7 +71,7 @@ def decide(
 
 
 def _leader(
-    values: np.ndarray, tried: Sequence[Tier], config: RunConfig
+    values: np.ndarray, tried: Sequence[Tier], config: RunConfig, work: np.ndarray
 ) -> tuple[int, dict[int, str]]:
     """Index of the leading strategy, and why each leads or does not."""
     bootstrap = config.evaluation.bootstrap, config.seed
@@ -71,7 +79,10 @@ def _leader(
     leader = 1 if means[1] > means[0] else 0
     why = {0: "smaller mean", 1: "smaller mean"}
     why[leader] = "equal means: the simpler" if means[0] == means[1] else "larger mean"
-    for index in range(2, len(values)):
+    over = {
+        index for index in range(2, len(values)) if config.budget and work[index] > config.budget
+    }
+    for index in set(range(2, len(values))) - over:
         ahead = compare(values[index, :, None], values[leader, :, None], *bootstrap)
         if tried[index].how == LEARNED_RANKER:
             is_ahead = ahead.means[0] > 0
@@ -80,11 +91,15 @@ def _leader(
             is_ahead = ahead.low[0] > 0
             why[index] = f"{'' if is_ahead else 'not '}larger beyond the interval"
         leader = index if is_ahead else leader
+    for index in over:
+        gain = means[index] - means[leader]
+        why[index] = f"{OVER_BUDGET} ({work[index]:.0f} x a plain list); {gain:+.3f}"
     return leader, why
 
 
 def _rows(
     values: np.ndarray,
+    work: np.ndarray,
     leader: int,
     why: Mapping[int, str],
     tried: Sequence[Tier],
@@ -113,6 +128,7 @@ def _rows(
                 difference=float(difference.means[0]),
                 difference_low=float(difference.low[0]),
                 difference_high=float(difference.high[0]),
+                work=float(work[index]),
             )
         )
     return rows

@@ -57,8 +57,10 @@ def measurable(config: RunConfig) -> tuple[str, ...]:
     """Names of the sources that a config has: phases, lowest first; other sources; blends.
 
     Example:
-        >>> measurable(RunConfig())
-        ('popular', 'similar', 'follow_back', 'two_hop', 'co_followed', 'pagerank')
+        >>> measurable(RunConfig())[:4]
+        ('popular', 'similar', 'follow_back', 'two_hop')
+        >>> measurable(RunConfig())[4:]
+        ('co_followed', 'pagerank', 'rank_fusion', 'learned_ranker')
     """
     ready = [source for source in sources_of(config).values() if source.ready]
     after = len(ready)  # a list that is being sorted has no length

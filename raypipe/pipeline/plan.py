@@ -292,13 +292,15 @@ def memory_of_lists(
 
     Example:
         >>> from raypipe.config import load_config
-        >>> config = load_config(None, {"sources.factors.algorithm": "TruncatedSVD"})
+        >>> config = load_config(
+        ...     None, {"sources.factors.algorithm": "TruncatedSVD", "blend.method": "none"})
         >>> memory_of_lists(config, 1_000_000, 50_000_000, False, 2)
         {'training': 2992000000, 'model': 1024000000}
         >>> config = load_config(None, {"blend.method": "rank_fusion"})
         >>> memory_of_lists(config, 1_000_000, 50_000_000, False, 2)
         {'blend': 186880000}
-        >>> memory_of_lists(RunConfig(), 1_000_000, 50_000_000, False, 2)
+        >>> config = load_config(None, {"blend.method": "none"})
+        >>> memory_of_lists(config, 1_000_000, 50_000_000, False, 2)
         {}
     """
     memory = {"blend": cpus * blend_bytes(accounts, config)} if config.blend.blends else {}

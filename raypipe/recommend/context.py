@@ -205,7 +205,7 @@ def retrieving_sources(config: RunConfig) -> tuple[str, ...]:
 
     Example:
         >>> retrieving_sources(RunConfig())
-        ('follow_back', 'two_hop', 'co_followed', 'similar', 'popular')
+        ('follow_back', 'two_hop', 'co_followed', 'pagerank', 'similar', 'popular')
     """
     known = sources_of(config).items()
     ready = (name for name, source in known if source.ready and not source.spec.needs_model)

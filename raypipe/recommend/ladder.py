@@ -112,10 +112,12 @@ def fixed_ladder(config: RunConfig, trained: bool = False) -> tuple[Tier, ...]:
         trained: there is a factor model, for phase 3.
 
     Example:
-        >>> [tier.min_follows for tier in fixed_ladder(RunConfig())]
+        >>> [tier.name for tier in fixed_ladder(RunConfig())]
+        ['rank_fusion']
+        >>> [tier.min_follows for tier in fixed_ladder(RunConfig(ladder="fixed"))]
         [0, 1]
-        >>> model = {"algorithm": "SVD", "min_follows": 1}
-        >>> config = RunConfig.model_validate({"sources": {"factors": model}})
+        >>> sources = {"factors": {"algorithm": "SVD", "min_follows": 1}}
+        >>> config = RunConfig.model_validate({"ladder": "fixed", "sources": sources})
         >>> [tier.sources[0] for tier in fixed_ladder(config, trained=True)]
         ['popular', 'factors']
     """

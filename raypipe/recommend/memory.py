@@ -211,7 +211,7 @@ def blend_bytes(accounts: int, config: RunConfig) -> int:
 
     Example:
         >>> blend_bytes(1_000_000, RunConfig())
-        93440000
+        103680000
     """
     sources = sources_of(config).values()
     blended = sum(source.section.takes_part(config.blend.method) for source in sources)

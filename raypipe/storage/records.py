@@ -35,6 +35,10 @@ class TierRecord(Contract):
     how: str
 
 
+#: Begins the reason of a strategy that the budget leaves out.
+OVER_BUDGET = "over the budget"
+
+
 class StrategyRow(Contract):
     """One strategy for one activity segment, as measured by hold-out selection.
 
@@ -48,6 +52,7 @@ class StrategyRow(Contract):
         ndcg, low, high: mean over the accounts and its 95 % interval; None: not measured.
         against: the strategy that it is compared with.
         difference, difference_low, difference_high: mean of the differences, account by account.
+        work: estimated work per account, as a multiple of the plain night's; None: not estimated.
         leads: whether it is used for this segment.
         why: in words.
     """
@@ -65,6 +70,7 @@ class StrategyRow(Contract):
     difference: float | None = None
     difference_low: float | None = None
     difference_high: float | None = None
+    work: float | None = None
     leads: bool
     why: str
 

@@ -24,11 +24,13 @@ from raypipe.evaluation.splits import SEGMENTS, hold_out_share, split_follows
 from raypipe.recommend.ladder import fixed_ladder, ladder_of, strategies
 from raypipe.recommend.shard import warm_up
 from raypipe.storage.evaluations import difference_of, only
-from tests.strategies import graph_of
+from tests.strategies import PLAIN, graph_of
 
 
 def config_of(**settings):
-    return load_config(None, {key.replace("__", "."): value for key, value in settings.items()})
+    return load_config(
+        None, PLAIN | {key.replace("__", "."): value for key, value in settings.items()}
+    )
 
 
 @pytest.mark.parametrize(
@@ -69,7 +71,7 @@ def in_this_process(_: float) -> Runner:
 
 
 def chosen(graph, run_on=in_this_process, **settings):
-    config = load_config(None, {**SETTINGS, **settings})
+    config = load_config(None, {**PLAIN, **SETTINGS, **settings})
     stages = Stages(Silent())
     everybody = np.arange(graph.accounts, dtype=np.int32)
     facts = choose_ladder(graph, everybody, config, stages, run_on).ladder
@@ -80,7 +82,7 @@ def test_the_table_is_what_evaluate_measures(graph):
     """The same split, sources and intervals, by the way of the evaluation."""
     facts, stages = chosen(graph, **{"recommendations.per_account": 3})
     assert (facts.decided_by, facts.metric, stages) == ("holdout", "ndcg@3", ["holdout"])
-    config = load_config(None, {**SETTINGS, "evaluation.k": [3]})
+    config = load_config(None, {**PLAIN, **SETTINGS, "evaluation.k": [3]})
     held = hold_out_share(graph, (1, 5), 3, config.seed)
     everybody = np.arange(graph.accounts, dtype=np.int32)
     split = split_follows(graph, held, everybody, config.evaluation, config.seed)
@@ -106,7 +108,8 @@ def test_the_table_is_what_evaluate_measures(graph):
         segment: found.values[:, 0, found.segments == SEGMENTS.index(segment)]
         for segment in ("cold", "warm")
     }
-    tiers, _ = decide(of_segment, [0, 0, 130, 130, 10], strategies(config), config)
+    work = {segment: np.ones(len(strategies(config))) for segment in of_segment}
+    tiers, _ = decide(of_segment, [0, 0, 130, 130, 10], strategies(config), config, work)
     assert ladder_of(facts.tiers) == tiers
 
 

@@ -23,6 +23,12 @@ def values(*means: float, swing: float = 0.0) -> np.ndarray:
     return found
 
 
+def decide_at_no_cost(values, measurable, tried, config):
+    """Decide as if every strategy were as much work as the plain night."""
+    work = {segment: np.ones(len(tried)) for segment in values}
+    return decide(values, measurable, tried, config, work)
+
+
 @pytest.mark.parametrize(
     ("found", "leads", "why"),
     [
@@ -43,7 +49,7 @@ def values(*means: float, swing: float = 0.0) -> np.ndarray:
 )
 def test_who_leads(found, leads, why):
     of_phases = TWO if len(found) == 2 else THREE
-    ladder, rows = decide({"warm": found}, [0, 0, 0, 100, 0], of_phases, load_config())
+    ladder, rows = decide_at_no_cost({"warm": found}, [0, 0, 0, 100, 0], of_phases, load_config())
     assert [(tier.min_follows, tier.sources) for tier in ladder] == [(0, leads)]
     rows = [row for row in rows if row.segment == "warm"]
     assert [row.strategy for row in rows] == list(NAMES[: len(found)])
@@ -53,7 +59,9 @@ def test_who_leads(found, leads, why):
 
 def test_a_row_says_what_it_was_compared_with():
     """Means .1, .3 and .2 to the last bit that a decimal has; all differences are certain."""
-    _, rows = decide({"zero": values(0.1, 0.3, 0.2)}, [100, 3, 0, 0, 0], THREE, load_config())
+    _, rows = decide_at_no_cost(
+        {"zero": values(0.1, 0.3, 0.2)}, [100, 3, 0, 0, 0], THREE, load_config()
+    )
     shown = ("strategy", "ndcg", "against", "difference", "leads")
     assert [tuple(getattr(row, key) for key in shown) for row in rows[:3]] == [
         ("popular", pytest.approx(0.1), "similar", pytest.approx(-0.2), False),
@@ -71,7 +79,26 @@ def test_a_row_says_what_it_was_compared_with():
     assert [(row.segment, row.accounts, row.leads, row.ndcg) for row in rows[3:]] == [
         (segment, 0, True, None) for segment in ("few", "cold", "warm", "hot")
     ]
-    assert rows[3].why == "3 accounts could be measured, 100 are needed; as zero"
+    assert rows[3].why == "3 accounts of the 100 needed; as zero"
+
+
+def test_a_strategy_over_the_budget_does_not_lead_and_its_gain_is_said():
+    """Means .1, .2 and .3; the third strategy is 11 times the plain work where 10 are allowed."""
+    found, work = {"warm": values(0.1, 0.2, 0.3)}, {"warm": np.array([0.1, 1.0, 11.0])}
+    for budget, leads in ((10, SIMILAR), (11, FACTORS), (None, FACTORS)):
+        config = load_config(None, {"budget": budget})
+        ladder, rows = decide(found, [0, 0, 0, 100, 0], THREE, config, work)
+        assert [tier.sources for tier in ladder] == [leads]
+        assert [row.work for row in rows if row.ndcg is not None] == [0.1, 1.0, 11.0]
+        why = [row.why for row in rows if row.why.startswith("over the budget")]
+        left_out = ["over the budget (11 x a plain list); +0.100"]
+        assert why == (left_out if leads == SIMILAR else [])
+
+
+def test_phases_1_and_2_are_within_any_budget():
+    config, work = load_config(None, {"budget": 0.01}), {"warm": np.array([1.0, 9.0, 9.0])}
+    ladder, _ = decide({"warm": values(0.1, 0.2, 0.3)}, [0, 0, 0, 100, 0], THREE, config, work)
+    assert [tier.sources for tier in ladder] == [SIMILAR]
 
 
 BEST = {POPULAR: values(0.2, 0.1, 0.1), SIMILAR: values(0.1, 0.2, 0.1)}
@@ -95,7 +122,7 @@ BEST[FACTORS] = values(0.1, 0.1, 0.2)
 )
 def test_tiers(best, tiers):
     measured = {segment: BEST[lead] for segment, lead in zip(SEGMENTS, best, strict=True) if lead}
-    ladder, rows = decide(measured, [100] * 5, THREE, load_config())
+    ladder, rows = decide_at_no_cost(measured, [100] * 5, THREE, load_config())
     assert ladder == tuple(Tier(*tier) for tier in tiers)
     assert list(dict.fromkeys(row.segment for row in rows)) == list(SEGMENTS)
     assert [row.segment for row in rows if not row.accounts] == [

@@ -20,7 +20,7 @@ from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.work_estimate import estimate_ns
 from raypipe.storage.evaluations import ALL, leaders, only
 from tests import naive
-from tests.strategies import graph_of, pairs
+from tests.strategies import PLAIN, graph_of, pairs
 
 SOURCES = ("popular", "similar", "similar+popular", "ladder")
 
@@ -32,7 +32,7 @@ def split_of(rows, **settings):
         "evaluation.segments": {"cold": 2, "warm": 3, "hot": 5},
         **settings,
     }
-    config = load_config(None, settings)
+    config = load_config(None, {**PLAIN, **settings})
     graph = graph_of(rows)
     held = hold_out_share(graph, (1, 3), 2, config.seed)
     everybody = np.arange(graph.accounts, dtype=np.int32)
@@ -271,7 +271,7 @@ def test_factors_without_a_model_are_refused_with_the_cure():
         "source factors: this config trains no model; set sources.factors.algorithm, for example "
         "--set sources.factors.algorithm=TruncatedSVD"
     )
-    trained = load_config(None, {"sources.factors.algorithm": "SVD"})
+    trained = load_config(None, {**PLAIN, "sources.factors.algorithm": "SVD"})
     assert check_sources(["factors+popular"], trained) == ("factors+popular",)
 
 

@@ -25,7 +25,7 @@ from raypipe.recommend.models.algorithms import train
 from raypipe.sweeps.follow_objective import FOLLOWS, Held
 from tests import naive
 from tests.recommend.test_negative_feedback import rejected_pairs, rows_of, taught_by
-from tests.strategies import graph_of, pairs
+from tests.strategies import PLAIN, graph_of, pairs
 
 
 def names_of(graph, rows):
@@ -78,7 +78,7 @@ SETTINGS = {
 
 def test_equals_the_oracle():
     """Teaching rejections are refused and lower scores; the others are looked for in the lists."""
-    config = load_config(None, SETTINGS)
+    config = load_config(None, {**PLAIN, **SETTINGS})
     split = split_with_rejections(config)
     found = measure_lists(measuring_of(split, config, ["popular", "similar"]))
     assert found.metrics == ("recall@2", "recall@5", "rejected@2", "rejected@5")
@@ -109,7 +109,7 @@ def test_equals_the_oracle():
 def test_the_ladder_is_measured_with_what_teaches(monkeypatch):
     """Its lists show nobody who was rejected, and are made as the night makes them."""
     monkeypatch.setattr("raypipe.evaluation.leading.MIN_ACCOUNTS", 10)
-    config = load_config(None, {**SETTINGS, "evaluation.metrics": None})
+    config = load_config(None, {**PLAIN, **SETTINGS, "evaluation.metrics": None})
     graph = graph_of(random_rows())
     taught = taught_by(graph, random_rows(rows=400, seed=9))
     everybody = np.arange(graph.accounts, dtype=np.int32)
@@ -135,7 +135,7 @@ def test_the_ladder_is_measured_with_what_teaches(monkeypatch):
 
 
 def test_trials_of_a_sweep_hold_out_some_of_what_teaches():
-    config = load_config(None, SETTINGS)
+    config = load_config(None, {**PLAIN, **SETTINGS})
     held = Held(split_with_rejections(config), None)
     inner = FOLLOWS.cut(config, held)
     outer = names_of(held.split.train, held.split.rejections.rows)
@@ -146,7 +146,7 @@ def test_trials_of_a_sweep_hold_out_some_of_what_teaches():
     assert sum(map(len, tested.values())) > 0
     (look,) = FOLLOWS.reports(config, inner, ())
     assert 0 < look.measures["rejected@5"] < 1
-    svd = load_config(None, {**SETTINGS, "sources.factors.algorithm": "SVD"})
+    svd = load_config(None, {**PLAIN, **SETTINGS, "sources.factors.algorithm": "SVD"})
     none = inner.rejections._replace(rows=rows_of(inner.train, []))
     for epochs in ((), (5,)):
         reports = [

@@ -38,7 +38,7 @@ from raypipe.pipeline.plan import (
 from raypipe.recommend.memory import index_bytes
 from raypipe.recommend.sources import SourceInputs
 from raypipe.recommend.sources.registry import sources_of
-from tests.strategies import graph_of, pairs
+from tests.strategies import PLAIN, graph_of, pairs
 
 HEADER = "follows,followers,accounts\n"
 WHOLE = "expected a whole number from 0 to 2,147,483,647"
@@ -214,7 +214,9 @@ def graph():
 
 
 def sample_of(degrees, classes, **settings):
-    config = load_config(None, {key.replace("__", "."): value for key, value in settings.items()})
+    config = load_config(
+        None, PLAIN | {key.replace("__", "."): value for key, value in settings.items()}
+    )
     return draw_sample(degrees, classes, config)
 
 
@@ -269,7 +271,7 @@ def test_the_prediction_is_the_truth_where_the_clock_knows_it(graph, monkeypatch
     """Each account takes 30 us a unit of expected work, each call half a second."""
     from raypipe.pipeline.cost import sample_degrees
 
-    degrees, config = degrees_of(graph), load_config(None, {})
+    degrees, config = degrees_of(graph), load_config(None, PLAIN)
     expected = sample_degrees.expected_cost(degrees, config)
     size_of = {}
 
@@ -288,19 +290,23 @@ def test_the_prediction_is_the_truth_where_the_clock_knows_it(graph, monkeypatch
 
 def test_the_audience_alone_costs(graph):
     degrees = degrees_of(graph)
-    config = load_config(None, {"audience.min_follows": 20})
+    config = load_config(None, {**PLAIN, "audience.min_follows": 20})
     planned = plan_degrees(config, degrees, 1, 2)
     assert planned.counts.audience == np.count_nonzero(graph.followees.degrees >= 20)
     seconds = measure_degrees(degrees, config)
     assert ((seconds > 0) == (degrees.of_follows.numbers >= 20)).all()
-    nobody = plan_degrees(load_config(None, {"audience.min_follows": 10**6}), degrees, 1, 2)
+    nobody = plan_degrees(
+        load_config(None, {**PLAIN, "audience.min_follows": 10**6}), degrees, 1, 2
+    )
     assert nobody.seconds["recommend"] == nobody.seconds["write"] == 0
 
 
 def test_a_cap_leaves_hubs_out(graph):
     degrees = degrees_of(graph)
     cap = int(np.median(graph.followers.degrees))
-    planned = plan_degrees(load_config(None, {"sources.similar.max_followers": cap}), degrees, 1, 2)
+    planned = plan_degrees(
+        load_config(None, {**PLAIN, "sources.similar.max_followers": cap}), degrees, 1, 2
+    )
     facts = planned.similarity
     followers = graph.followers.degrees
     assert facts.hubs_left_out == np.count_nonzero(followers > cap)
@@ -326,7 +332,7 @@ def test_what_evidence_will_cost(settings, lists):
     of_follows = distribution([0, 1, 5, 20, 100], [9000, 300, 1000, 6000, 50])
     degrees = Degrees(of_follows, distribution([10], [13_030]))
     cost = np.array([0.5, 0.4, 0.001, 0.002, 7.0])
-    found = holdout_of_degrees(degrees, cost, load_config(None, settings), 8)
+    found = holdout_of_degrees(degrees, cost, load_config(None, {**PLAIN, **settings}), 8)
     if lists is None:
         assert found is None
     else:
@@ -339,12 +345,12 @@ def test_bytes_of_the_index():
     """As many as the real one has, where no two accounts have the same follow set."""
     graph = graph_of([("a", "b"), ("a", "c"), ("b", "c"), ("c", "d"), ("e", "b"), ("e", "d")])
     index = build_index(graph.followees, graph.followers)
-    sizes = sizes_of_degrees(degrees_of(graph), load_config())
+    sizes = sizes_of_degrees(degrees_of(graph), load_config(None, PLAIN))
     assert index_bytes(sizes) == sum(array.nbytes for array in index)
 
 
 def test_an_audience_of_ids_is_refused(graph):
-    config = load_config(None, {"audience.accounts": "vips.csv"})
+    config = load_config(None, {**PLAIN, "audience.accounts": "vips.csv"})
     with pytest.raises(
         ConfigError, match=r"audience\.accounts: names accounts, but a degree table"
     ):
@@ -370,7 +376,7 @@ def test_a_table_knows_the_follows_of_followees(graph, tmp_path):
 def test_walks_are_estimated_from_degrees(graph, name, limit):
     """All together; exact without a limit."""
     key = f"sources.{name}.max_intermediary_follows"
-    config, degrees = load_config(None, {key: limit}), with_steps(graph)
+    config, degrees = load_config(None, {**PLAIN, key: limit}), with_steps(graph)
     source = sources_of(config)[name]
     prepared = source.spec.prepare(graph, source.section, SourceInputs())
     actual = prepared.estimated_ns(np.arange(graph.accounts)).sum()
@@ -390,7 +396,7 @@ def test_blends_and_models_are_planned_from_degrees(graph):
         "model": {"blend.method": "learned_ranker", **model},
         "bounded": {"blend.method": "learned_ranker", **bounded},
     }.items():
-        config = load_config(None, settings)
+        config = load_config(None, {**PLAIN, **settings})
         planned[name] = plan_degrees(config, degrees, 1, 2), seconds_of_sources(degrees, config)
     total = {name: ns @ degrees.of_follows.accounts for name, (_, ns) in planned.items()}
     assert total["plain"] < total["fusion"] < total["learned"] < total["model"]
@@ -405,6 +411,8 @@ def test_blends_and_models_are_planned_from_degrees(graph):
     assert plans["learned"].factors is None
     found = plans["model"].factors, plans["bounded"].factors
     assert [(one.retrieval, one.recall) for one in found] == [("exact", 1.0), ("candidates", None)]
-    alone = load_config(None, {**bounded, "ladder": "fixed", "sources.factors.min_follows": 3})
-    walks = load_config(None, {"blend.method": "rank_fusion"})
+    alone = load_config(
+        None, {**PLAIN, **bounded, "ladder": "fixed", "sources.factors.min_follows": 3}
+    )
+    walks = load_config(None, {**PLAIN, "blend.method": "rank_fusion"})
     assert seconds_of_sources(degrees, alone).max() > seconds_of_sources(degrees, walks).max()

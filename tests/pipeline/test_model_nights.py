@@ -16,6 +16,7 @@ from raypipe.config import load_config
 from raypipe.errors import ConfigError, RunError, TooLargeError
 from raypipe.graph.demo import demo_follows
 from raypipe.graph.follow_graph import load_graph
+from raypipe.kernels.factor_scores import block_bytes
 from raypipe.pipeline import steps
 from raypipe.pipeline.plan import plan_night
 from raypipe.pipeline.run import run_night
@@ -26,6 +27,7 @@ from raypipe.serving.reports.runs import run_report
 from raypipe.storage.feedback.quick_read import Rejection
 from raypipe.storage.runs.store import RunStore
 from tests import naive
+from tests.strategies import PLAIN
 
 DATE = "2026-03-01"
 SVD = {
@@ -58,7 +60,7 @@ def store(tmp_path) -> RunStore:
 def config_for(follows: Path, model=TRUNCATED, **settings):
     told = {"input.follows": str(follows), "cluster": "none", "frames": "pandas"}
     told |= {"sources.factors.min_follows": 8, "ladder": "fixed"}
-    return load_config(None, {**told, **model, **settings})
+    return load_config(None, {**PLAIN, **told, **model, **settings})
 
 
 def published(run) -> dict[str, bytes]:
@@ -227,8 +229,9 @@ def test_plan_says_what_a_training_takes(follows):
     planned = plan_night(config_for(follows), 1, 2)
     assert planned.seconds["train"] > 0
     memory = planned.memory_bytes
-    assert memory["model"] == 12 * 16 * planned.counts.accounts
-    assert memory["training"] > memory["model"]
+    accounts = planned.counts.accounts
+    assert memory["model"] == 12 * 16 * accounts + 2 * block_bytes(accounts)
+    assert memory["training"] > 12 * 16 * accounts
 
 
 def test_an_account_that_came_after_the_night(follows, store, rows):

@@ -25,6 +25,7 @@ from raypipe.pipeline.run import run_night
 from raypipe.storage.runs.manifest import Manifest
 from raypipe.storage.runs.store import RunStore
 from tests import naive
+from tests.strategies import PLAIN
 
 DATE = "2026-03-01"
 
@@ -50,7 +51,9 @@ def store(tmp_path) -> RunStore:
 def config_for(follows: Path, **settings):
     overrides = {"input.follows": str(follows), "cluster": "none", "frames": "pandas"}
     overrides["ladder"] = "fixed"  # the oracle's; what evidence says is tested where it is decided
-    return load_config(None, overrides | {k.replace("__", "."): v for k, v in settings.items()})
+    return load_config(
+        None, PLAIN | overrides | {k.replace("__", "."): v for k, v in settings.items()}
+    )
 
 
 def published(run) -> dict[str, bytes]:

@@ -30,6 +30,7 @@ from raypipe.recommend.memory import (
 from raypipe.recommend.search import searched_graph
 from tests.kernels.test_tanimoto import graph_of, skewed
 from tests.recommend._builders import prepare
+from tests.strategies import PLAIN
 from tests.strategies import graph_of as graph_of_rows
 
 N = 3000
@@ -43,7 +44,7 @@ def sides():
 
 def config_of(memory: int | None, **settings):
     keys = {key.replace("__", "."): value for key, value in settings.items()}
-    return load_config(None, {"memory_per_task": memory, **keys})
+    return load_config(None, {**PLAIN, "memory_per_task": memory, **keys})
 
 
 def sizes(sides, config):
@@ -213,13 +214,15 @@ def held():
     with open("/proc/self/status") as file:
         return next(int(line.split()[1]) * 1024 for line in file if line.startswith("RssAnon"))
 
+from tests.strategies import PLAIN
+
 graph = load_graph(__import__("pathlib").Path(sys.argv[1]))
 accounts = np.arange(graph.accounts, dtype=np.int32)
-config = load_config(None, {"memory_per_task": int(sys.argv[2]) or None})
+config = load_config(None, {**PLAIN, "memory_per_task": int(sys.argv[2]) or None})
 some = accounts[:50]
-small = prepare(graph, some, load_config(None, {"memory_per_task": 302_000_000}))
+small = prepare(graph, some, load_config(None, {**PLAIN, "memory_per_task": 302_000_000}))
 assert column_blocks(small)
-for night in (small, prepare(graph, some, load_config())):
+for night in (small, prepare(graph, some, load_config(None, PLAIN))):
     recommend_shard(night, (0, 50))  # compiles, imports
 del night, small
 before, peak, done = held(), [0], threading.Event()

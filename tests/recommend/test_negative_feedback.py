@@ -30,7 +30,7 @@ from raypipe.storage.feedback.store import FeedbackStore
 from raypipe.storage.runs.store import RunStore
 from tests import naive
 from tests.recommend._builders import prepare
-from tests.strategies import IDS, graph_of, pairs
+from tests.strategies import IDS, PLAIN, graph_of, pairs
 
 rejected_pairs = st.lists(st.tuples(st.sampled_from(IDS), st.sampled_from(IDS)), max_size=30)
 weights = st.sampled_from([0.0, 0.5, 1.0, 3.0])
@@ -171,7 +171,7 @@ def test_similar_by_hand():
 
 def lists(graph, rejections, **options):
     settings = {f"feedback.negative.{name}": value for name, value in options.items()}
-    config = load_config(None, {"recommendations.per_account": 5, **settings})
+    config = load_config(None, {**PLAIN, "recommendations.per_account": 5, **settings})
     everybody = np.arange(graph.accounts, dtype=np.int32)
     context = prepare(graph, everybody, config, rejections=rejections)
     return recommend_shard(context, (0, graph.accounts)).tables
@@ -217,7 +217,9 @@ def test_shards_do_not_show():
     graph = graph_of([(names[a], names[b]) for a, b in rng.integers(0, 50, (400, 2))])
     taught = taught_by(graph, [(names[a], names[b]) for a, b in rng.integers(0, 50, (200, 2))])
     assert isinstance(taught, Rejections)
-    config = load_config(None, {"feedback.negative.neighbours": 1, "feedback.negative.popular": 1})
+    config = load_config(
+        None, {**PLAIN, "feedback.negative.neighbours": 1, "feedback.negative.popular": 1}
+    )
     context = prepare(graph, np.arange(50, dtype=np.int32), config, rejections=taught)
     whole = recommend_shard(context, (0, 50)).tables["recommendations"].to_pylist()
     parts = [recommend_shard(context, shard).tables for shard in ((0, 1), (1, 17), (17, 50))]
@@ -258,7 +260,7 @@ def reject(*rejected, runs="runs"):
 def config_for(**settings):
     fixed = {"input.follows": "follows.csv", "cluster": "none", "frames": "pandas"}
     fixed |= {"ladder": "fixed", "recommendations.per_account": 4}
-    return load_config(None, fixed | {k.replace("__", "."): v for k, v in settings.items()})
+    return load_config(None, PLAIN | fixed | {k.replace("__", "."): v for k, v in settings.items()})
 
 
 def night(runs, date="2026-03-01", **settings):

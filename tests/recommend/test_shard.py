@@ -29,12 +29,14 @@ from raypipe.recommend.sources.similar import similar
 from raypipe.recommend.sources.two_hop import two_hop
 from tests import naive
 from tests.recommend._builders import SOURCES, prepare
-from tests.strategies import graph_of, pairs
+from tests.strategies import PLAIN, graph_of, pairs
 
 
 def night_on(graph, accounts=None, **settings) -> ShardContext:
     accounts = np.arange(graph.accounts) if accounts is None else accounts
-    config = load_config(None, {key.replace("__", "."): value for key, value in settings.items()})
+    config = load_config(
+        None, PLAIN | {key.replace("__", "."): value for key, value in settings.items()}
+    )
     return prepare(graph, np.array(accounts, dtype=np.int32), config)
 
 

@@ -18,6 +18,7 @@ from raypipe.recommend.models.svd import rmse
 from raypipe.sweeps.follow_objective import FOLLOWS
 from raypipe.sweeps.run import check_sweep
 from raypipe.sweeps.trials import Goal
+from tests.strategies import PLAIN
 
 SVD = {"algorithm": "SVD", "parameters": {"n_factors": 3, "n_epochs": 4}}
 
@@ -270,7 +271,7 @@ def test_measures_are_those_of_factors_alone_and_rmse(place):
     seen = FOLLOWS.cut(config, read(config))
     model = train(seen.train, config, 1e9)
     (report,) = reports(config)
-    alone = load_config(None, {"evaluation.k": [3], "sources.factors": SVD})
+    alone = load_config(None, {**PLAIN, "evaluation.k": [3], "sources.factors": SVD})
     expected = measure(alone, seen, "factors", model)
     names = ["map@3", "recall@3", "coverage@3", "rmse"]
     assert list(report.measures) == names

@@ -45,7 +45,7 @@ def write_seconds(accounts: int, config: RunConfig) -> float:
 
     Example:
         >>> write_seconds(1_000_000, RunConfig())
-        20.0
+        110.0
     """
     rows = config.sources.similar.neighbours + config.recommendations.per_account
     return accounts * rows / ROWS_WRITTEN_PER_SECOND

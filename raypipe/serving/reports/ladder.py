@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import groupby
 
 from raypipe.serving.reports.content import Cell, Content, Line, Report, Table, Value
-from raypipe.storage.records import LadderDecision, StrategyRow
+from raypipe.storage.records import OVER_BUDGET, LadderDecision, StrategyRow
 
 
 def ladder_report(decision: LadderDecision) -> Report:
@@ -17,7 +17,7 @@ def ladder_report(decision: LadderDecision) -> Report:
     columns = [_column(rows, names) for rows in segments]
     table = Table(
         ("follows", *(_follows(rows[0]) for rows in segments)),
-        tuple(zip(("accounts", *names, "ahead by"), *columns, strict=True)),
+        tuple(zip(("accounts", *names, "ahead by", "from", "to"), *columns, strict=True)),
         f"{decision.metric} on follows held out; *: leads",
         keys=1,
     )
@@ -25,6 +25,11 @@ def ladder_report(decision: LadderDecision) -> Report:
     for first, *_ in segments:
         if not first.accounts:
             found.append(Line(f"ladder: {first.segment}: {first.why}; {first.strategy}"))
+    found += [
+        Line(f"ladder: {row.segment}: {row.strategy}: {row.why} {decision.metric}")
+        for row in decision.table
+        if row.why.startswith(OVER_BUDGET)
+    ]
     if decision.blend:
         found.append(Line(decision.blend.why))
     return tuple(found)
@@ -39,11 +44,11 @@ def _follows(row: StrategyRow) -> str:
 
 
 def _column(rows: list[StrategyRow], names: list[str]) -> tuple[Cell, ...]:
-    """One segment: accounts, mean of each strategy, lead of the best over the next one."""
+    """One segment: accounts, means, lead of the best over the next one and its interval."""
     leader = next(row for row in rows if row.leads)
     by_name = {row.strategy: row for row in rows}
     if not leader.accounts:
-        return (0, *("*" if name == leader.strategy else "-" for name in names), "-")
+        return (0, *("*" if name == leader.strategy else "-" for name in names), *"---")
     means = (Value(by_name[name].ndcg, "short", best=by_name[name].leads) for name in names)
-    ahead = Value(leader.difference, "short", leader.difference_low, leader.difference_high)
-    return (leader.accounts, *means, ahead)
+    ahead = leader.difference, leader.difference_low, leader.difference_high
+    return (leader.accounts, *means, *(Value(number, "short") for number in ahead))

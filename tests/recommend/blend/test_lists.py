@@ -35,6 +35,7 @@ from tests.strategies import graph_of, pairs
 PARTS = ("follow_back", "two_hop", "co_followed", "similar", "popular")
 SETTINGS = {
     "blend.method": "learned_ranker",
+    "sources.similar.neighbours": 10,
     "sources.similar.threshold": 0,
     "recommendations.per_account": 5,
 }

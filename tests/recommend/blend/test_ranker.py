@@ -133,15 +133,15 @@ def test_who_leads_by_the_ranker():
     noise = rng.normal(size=(len(shown), 400)) * 0.3
     noise -= noise.mean(axis=1, keepdims=True)
     means = np.array([0.1, 0.3, 0.1, 0.31, 0.1, 0.1, 0.2, 0.305])[:, None]
-    counts = [0, 0, 0, 400, 0]
-    ladder, rows = decide({"warm": means + noise}, counts, shown, config)
+    counts, work = [0, 0, 0, 400, 0], {"warm": np.ones(len(shown))}
+    ladder, rows = decide({"warm": means + noise}, counts, shown, config, work)
     # Two hops are ahead of similar, but not beyond the interval; the ranker is, by its mean.
     leads = {row.segment: (row.strategy, row.why) for row in rows if row.leads}
     assert leads["warm"] == ("learned_ranker", "larger mean")
     assert {strategy for strategy, _ in leads.values()} == {"learned_ranker"}
     assert [(tier.min_follows, tier.name) for tier in ladder] == [(0, "learned_ranker")]
     means[-1] = 0.299
-    _, rows = decide({"warm": means + noise}, counts, shown, config)
+    _, rows = decide({"warm": means + noise}, counts, shown, config, work)
     why = {row.strategy: row.why for row in rows if row.accounts}
     assert (why["similar"], why["learned_ranker"]) == ("larger mean", "not larger mean")
 
@@ -366,7 +366,8 @@ def no_gomp(monkeypatch):
 
 def test_only_a_learned_blend_needs_lightgbm(no_gomp, tmp_path):
     told = {"input.follows": str(write(tmp_path)), "cluster": "none", "frames": "pandas"}
-    assert run_night(load_config(None, told), RunStore(tmp_path / "runs"), "2026-03-01").new
+    fused = load_config(None, told | {"blend.method": "rank_fusion"})
+    assert run_night(fused, RunStore(tmp_path / "runs"), "2026-03-01").new
     learned = load_config(None, told | {"blend.method": "learned_ranker"})
     with pytest.raises(ConfigError, match=r"LightGBM cannot be loaded \(libgomp.*libgomp1"):
         run_night(learned, RunStore(tmp_path / "runs"), "2026-03-01")

@@ -37,7 +37,7 @@ from raypipe.storage.runs.store import RunStore
 from tests import naive
 from tests.recommend._builders import SOURCES, prepare
 from tests.recommend.blend.stumps import stumps
-from tests.strategies import IDS, graph_of, pairs
+from tests.strategies import IDS, PLAIN, graph_of, pairs
 
 ids = st.lists(st.sampled_from([*IDS, "unknown"]), max_size=3, unique=True)
 some_pairs = st.lists(
@@ -77,7 +77,7 @@ def elsewhere(tmp_path, monkeypatch):
 @given(pairs.filter(bool), some_pairs, some_pairs, ids, ids, st.integers(1, 6))
 def test_lists_equal_the_oracle(rows, rejected, blocked, opted_out, bots, n):
     graph = graph_of(rows)
-    config = load_config(None, {"recommendations.per_account": n})
+    config = load_config(None, {**PLAIN, "recommendations.per_account": n})
     exclusions = exclusions_of(filters_of(inputs_of(rejected, blocked, opted_out, bots), graph))
     everybody = np.arange(graph.accounts, dtype=np.int32)
     context = prepare(graph, everybody, config, exclusions=exclusions)
@@ -107,7 +107,7 @@ def test_every_refusal_has_a_reason_and_is_counted():
     everybody = np.arange(graph.accounts, dtype=np.int32)
     exclusions = exclusions_of(filters)
     assert filters.counts["rejections_of_unknown_accounts"] == 1
-    context = prepare(graph, everybody, load_config(), exclusions=exclusions)
+    context = prepare(graph, everybody, load_config(None, PLAIN), exclusions=exclusions)
     me = graph.code("me")
     tables = recommend_shard(context, (me, me + 1)).tables
     counted = {
@@ -134,7 +134,9 @@ def write(rows, path="follows.csv"):
 def config_for(**overrides):
     fixed = {"input.follows": "follows.csv", "cluster": "none", "frames": "pandas"}
     fixed |= {"ladder": "fixed", "sources.similar.min_follows": 1}
-    return load_config(None, fixed | {k.replace("__", "."): v for k, v in overrides.items()})
+    return load_config(
+        None, PLAIN | fixed | {k.replace("__", "."): v for k, v in overrides.items()}
+    )
 
 
 def lists_in(run):
@@ -418,4 +420,4 @@ def test_files_that_cannot_be_used(settings, error, message):
 )
 def test_a_password_does_not_go_into_a_config(url):
     with pytest.raises(ConfigError, match="leave the password out; set PGPASSWORD"):
-        load_config(None, {"feedback.url": url})
+        load_config(None, {**PLAIN, "feedback.url": url})
