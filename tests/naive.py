@@ -242,7 +242,7 @@ def best_of_blend(lists, scores, n, most):
     """
     taken, found = [0] * len(lists), []
     for candidate, _ in best(scores.items(), len(scores)):
-        ranks = [some.index(candidate) if candidate in some else len(scores) for some in lists]
+        ranks = [some.index(candidate) if candidate in some else math.inf for some in lists]
         place = ranks.index(min(ranks))
         if taken[place] < most and len(found) < n:
             taken[place] += 1

@@ -48,3 +48,10 @@ class RecommendationsConfig(Section):
     per_account: int = Field(
         10, ge=1, le=1000, description="Maximum number of recommendations per account."
     )
+    reserve: int = Field(
+        10,
+        ge=0,
+        le=1000,
+        description="Maximum number of further candidates per account. They refill its list when "
+        "something in it is excluded after the run. 0: none.",
+    )

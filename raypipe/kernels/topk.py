@@ -27,24 +27,28 @@ def best_of_rows(candidates: Candidates, keep: Flags, n: int) -> BestLists:
 
 
 def best_of_groups(
-    candidates: Candidates, groups: Integers, kinds: int, n: int, limit: int
+    candidates: Candidates, groups: Integers, kinds: int, n: tuple[int, int], limit: tuple[int, int]
 ) -> tuple[BestLists, Indices]:
-    """The n best candidates of each row, with a maximum number from one group.
+    """The best candidates of each row, in two parts with a maximum number from one group.
 
     Args:
         groups: int32[c], group of each candidate, below ``kinds``.
-        n: maximum length of a list.
-        limit: maximum number of candidates of one group in a list.
+        n: maximum length of a list, and of the part that continues a full list with the best that
+            it left.
+        limit: maximum number of candidates of one group in each part.
 
     Returns:
-        The lists, and the groups of their entries: int32[m, n], 0 past the end of a list.
+        The lists, and the groups of their entries: int32[m, sum(n)], 0 past the end of a list.
 
     Example:
         >>> candidates = Candidates(np.array([0, 3]), np.array([7, 3, 5], dtype=np.int32),
         ...                         np.array([0.9, 0.8, 0.1]))
-        >>> best, _ = best_of_groups(candidates, np.array([0, 0, 1], dtype=np.int32), 2, 3, 1)
+        >>> groups = np.array([0, 0, 1], dtype=np.int32)
+        >>> best, _ = best_of_groups(candidates, groups, 2, (3, 0), (1, 0))
         >>> best.counts.tolist(), best.codes.tolist()
         ([2], [[7, 5, -1]])
+        >>> best_of_groups(candidates, groups, 2, (2, 1), (1, 1))[0].codes.tolist()
+        [[7, 5, 3]]
     """
     return _best_of_groups(candidates, groups, kinds, n, limit)
 
@@ -156,35 +160,40 @@ def _best_of_rows(candidates: Candidates, keep: Flags, n: int) -> BestLists:
 
 @kernel
 def _best_of_groups(
-    candidates: Candidates, groups: Integers, kinds: int, n: int, limit: int
+    candidates: Candidates, groups: Integers, kinds: int, n: tuple[int, int], limit: tuple[int, int]
 ) -> tuple[BestLists, Indices]:
     indptr, codes, scores = candidates
-    m = len(indptr) - 1
+    m, width = len(indptr) - 1, n[0] + n[1]
     counts = np.zeros(m, dtype=np.int32)
-    best_codes = np.full((m, n), -1, dtype=np.int32)
-    best_scores = np.zeros((m, n), dtype=np.float64)
-    best_groups = np.zeros((m, n), dtype=np.int32)
+    best_codes = np.full((m, width), -1, dtype=np.int32)
+    best_scores = np.zeros((m, width), dtype=np.float64)
+    best_groups = np.zeros((m, width), dtype=np.int32)
     for i in range(m):
-        start, stop = indptr[i], indptr[i + 1]
-        taken = np.zeros(kinds, dtype=np.int64)
-        left = codes[start:stop].copy()
-        values = scores[start:stop].copy()
-        group_of = groups[start:stop].copy()
-        count, size = 0, stop - start
-        while count < n and size:
-            best = 0
-            for at in range(1, size):
-                if _is_before(left[at], values[at], left[best], values[best]):
-                    best = at
-            group = group_of[best]
-            if taken[group] < limit:
-                taken[group] += 1
-                best_codes[i, count] = left[best]
-                best_scores[i, count] = values[best]
-                best_groups[i, count] = group
-                count += 1
-            size -= 1
-            left[best], values[best], group_of[best] = left[size], values[size], group_of[size]
+        order = np.arange(indptr[i], indptr[i + 1])  # to compare, then skipped, then chosen ones
+        count, unchosen = 0, len(order)
+        for end, share in ((n[0], limit[0]), (width, limit[1])):
+            taken = np.zeros(kinds, dtype=np.int64)
+            size = unchosen
+            while count < end and size:
+                best = 0
+                for at in range(1, size):
+                    one, other = order[at], order[best]
+                    if _is_before(codes[one], scores[one], codes[other], scores[other]):
+                        best = at
+                size -= 1
+                chosen = order[best]
+                order[best], order[size] = order[size], chosen
+                group = groups[chosen]
+                if taken[group] < share:
+                    taken[group] += 1
+                    best_codes[i, count] = codes[chosen]
+                    best_scores[i, count] = scores[chosen]
+                    best_groups[i, count] = group
+                    count += 1
+                    unchosen -= 1
+                    order[size], order[unchosen] = order[unchosen], chosen
+            if count < end:
+                break
         counts[i] = count
     return BestLists(counts, best_codes, best_scores), best_groups
 

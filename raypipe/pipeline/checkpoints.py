@@ -18,6 +18,7 @@ from raypipe.recommend.reasons import Reasons, sentences
 from raypipe.storage.data_files import read_json, write_json
 from raypipe.storage.files import disk_errors, is_file, read_bytes, write_atomic
 from raypipe.storage.records import LadderDecision
+from raypipe.storage.runs.reserve import Reserve
 from raypipe.storage.runs.staging import Staging
 
 Shard = tuple[int, int]
@@ -86,6 +87,14 @@ def published_tables(
             kept = (table[name].to_numpy() for name in Reasons._fields)
             columns[REASON] = sentences(Reasons(*kept), graph.ids)
         yield pa.table(columns)
+
+
+def reserve_of(staging: Staging, shards: list[Shard], accounts: int) -> Reserve:
+    """The reserve of all shards, for a graph of this number of accounts."""
+    tables = pa.concat_tables(staging.load_shard(shard_name(shard))["reserve"] for shard in shards)
+    counts = np.bincount(tables["account"].to_numpy(), minlength=accounts)
+    arrays = (tables[name].to_numpy() for name in ("other", SOURCE, SCORE))
+    return Reserve(np.concatenate([[0], np.cumsum(counts)]), *arrays)
 
 
 class ListCounts(NamedTuple):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -159,6 +159,7 @@ def prepare_night(
         free = memory_available() - inputs.model_bytes
         searched = searched_graph(graph, len(loaded.audience), config, free)
         rules = list_rules(config, ladder, graph, decision.ranker if has_learned(ladder) else None)
+        rules = replace(rules, reserve=config.recommendations.reserve)
         context = shard_context(inputs, config, rules, neighbour_search(searched, config))
     return Prepared(context, inputs, searched.fit.shard_accounts)
 

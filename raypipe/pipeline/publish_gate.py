@@ -19,9 +19,12 @@ from raypipe.kernels.csr import Pairs, find
 from raypipe.recommend.filters.inputs import Filters
 from raypipe.storage.data_files import read_parquet
 from raypipe.storage.runs.manifest import PartRecord
+from raypipe.storage.runs.parts import PART_ROWS
+from raypipe.storage.runs.reserve import load_reserve
 
 #: Maximum number of recommendations that an error message names.
 _NAMED = 3
+UNKNOWN = "is an unknown account"
 
 
 def check_lists(
@@ -39,7 +42,6 @@ def check_lists(
     Raises:
         LeakError: at least one recommendation must not be shown; the message names the first ones.
     """
-    every = np.arange(graph.accounts, dtype=np.int32)
     checked = 0
     for part in parts:
         table = read_parquet(folder / part.file, [ACCOUNT, CANDIDATE])
@@ -47,23 +49,54 @@ def check_lists(
             graph.codes(table[name].combine_chunks()).astype(np.int32)
             for name in (ACCOUNT, CANDIDATE)
         )
-        _refuse("is an unknown account", (rows < 0) | (columns < 0), table)
-        _refuse("is the account itself", rows == columns, table)
-        pairs = Pairs(rows, columns, every)
-        _refuse("is followed already", find(graph.followees, pairs) >= 0, table)
-        for spec, excluded in filters.pairs:
-            _refuse(spec.gate_words, find(excluded.rows, pairs) >= 0, table)
-        for spec, mask in filters.masks:
-            _refuse(spec.gate_words, mask.members[columns], table)
+        _refuse(UNKNOWN, (rows < 0) | (columns < 0), table[ACCOUNT], table[CANDIDATE])
+        _check_pairs(rows, columns, graph, filters)
         checked += len(rows)
     return checked
 
 
-def _refuse(why: str, hit: np.ndarray, table: pa.Table) -> None:
+def check_reserve(folder: Path, graph: FollowGraph, filters: Filters) -> None:
+    """Check every candidate of the reserve as :func:`check_lists` does.
+
+    Raises:
+        LeakError: at least one candidate must not be shown; the message names the first ones.
+    """
+    reserve = load_reserve(folder)
+    rows = np.repeat(np.arange(graph.accounts, dtype=np.int32), np.diff(reserve.indptr))
+    for start in range(0, len(rows), PART_ROWS):
+        part = slice(start, start + PART_ROWS)
+        columns = np.array(reserve.codes[part])
+        unknown = (columns < 0) | (columns >= graph.accounts)
+        _refuse(UNKNOWN, unknown, _ids(rows[part], graph), pa.array(columns))
+        _check_pairs(rows[part], columns, graph, filters)
+
+
+def _check_pairs(
+    rows: np.ndarray, columns: np.ndarray, graph: FollowGraph, filters: Filters
+) -> None:
+    """Check candidates by account index: ``columns[i]`` is shown to ``rows[i]``."""
+    ids = _ids(rows, graph), _ids(columns, graph)
+    pairs = Pairs(rows, columns, np.arange(graph.accounts, dtype=np.int32))
+    _refuse("is the account itself", rows == columns, *ids)
+    _refuse("is followed already", find(graph.followees, pairs) >= 0, *ids)
+    for spec, excluded in filters.pairs:
+        _refuse(spec.gate_words, find(excluded.rows, pairs) >= 0, *ids)
+    for spec, mask in filters.masks:
+        _refuse(spec.gate_words, mask.members[columns], *ids)
+
+
+def _ids(codes: np.ndarray, graph: FollowGraph) -> pa.Array:
+    """The ids of account indices, of which only those that are read become text."""
+    return pa.DictionaryArray.from_arrays(codes, graph.ids)
+
+
+def _refuse(why: str, hit: np.ndarray, accounts: pa.Array, candidates: pa.Array) -> None:
     rows = np.flatnonzero(hit)
     if len(rows):
-        first = table.take(rows[:_NAMED]).to_pylist()
-        named = ", ".join(f"{row[CANDIDATE]!r} to {row[ACCOUNT]!r}" for row in first)
+        first = (ids.take(rows[:_NAMED]).to_pylist() for ids in (candidates, accounts))
+        named = ", ".join(
+            f"{candidate!r} to {account!r}" for candidate, account in zip(*first, strict=True)
+        )
         raise LeakError(
             f"{len(rows):,} recommendations must not be shown: {named}: the recommended account "
             f"{why}; nothing was published; this is a defect of raypipe, please report it"

@@ -11,10 +11,10 @@ from raypipe.compute.versions import versions
 from raypipe.config import RunConfig, to_yaml
 from raypipe.evaluation.holdout_selection import Decision
 from raypipe.graph.follow_graph import save_graph
-from raypipe.pipeline.checkpoints import PUBLISHED, count_lists, published_tables
+from raypipe.pipeline.checkpoints import PUBLISHED, count_lists, published_tables, reserve_of
 from raypipe.pipeline.cost.sample import write_seconds
 from raypipe.pipeline.load import Loaded, NightFilters, Prepared
-from raypipe.pipeline.publish_gate import check_lists
+from raypipe.pipeline.publish_gate import check_lists, check_reserve
 from raypipe.pipeline.steps import Checked, SearchReport, ShardPlan
 from raypipe.recommend.blend.ranker import save_ranker
 from raypipe.recommend.filters.eligibility import own_reasons
@@ -36,6 +36,7 @@ from raypipe.storage.runs.manifest import (
     SecondsRecord,
 )
 from raypipe.storage.runs.parts import write_parts
+from raypipe.storage.runs.reserve import save_reserve
 from raypipe.storage.runs.staging import Staging
 
 Parts = dict[str, tuple[PartRecord, ...]]
@@ -79,6 +80,9 @@ def write_run(config: RunConfig, night: Computed, staging: Staging, stages: Stag
             write_json(staging.path / "statistics.json", loaded.statistics, sync=False)
             write_parquet(staging.path / "quarantine.parquet", loaded.quarantine, sync=False)
             save_graph(loaded.graph, staging.path / "graph")
+        if config.recommendations.reserve:
+            accounts = loaded.graph.accounts
+            save_reserve(staging.path, reserve_of(staging, night.plan.shards, accounts))
         _save_filters(night.filters, staging)
         if model:
             save_model(model, staging.path / "model")
@@ -100,13 +104,15 @@ def _save_filters(night: NightFilters, staging: Staging) -> None:
 
 
 def check_at_the_gate(night: Computed, parts: Parts, staging: Staging, stages: Stages) -> int:
-    """Check the written lists at the publish gate; returns the number of recommendations.
+    """Check the written lists and the reserve; returns the number of published recommendations.
 
     Raises:
-        LeakError: at least one recommendation must not be shown.
+        LeakError: at least one of them must not be shown.
     """
     with stages.stage("gate"):
         graph, filters = night.loaded.graph, night.filters.filters
+        if night.prepared.context.lists.reserve:
+            check_reserve(staging.path, graph, filters)
         return check_lists(staging.path, parts["recommendations"], graph, filters)
 
 

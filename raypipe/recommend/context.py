@@ -76,6 +76,11 @@ class BlendRules:
     graph_features: GraphFeatures | None = None
     ranker: Ranker | None = None
 
+    def limit(self, length: int) -> int:
+        """Maximum number of candidates from one source in a list of this length."""
+        numerator, denominator = self.max_share
+        return max(1, length * numerator // denominator)
+
 
 @dataclass(frozen=True)
 class ListRules:
@@ -86,12 +91,14 @@ class ListRules:
         per_account: maximum length of a list.
         min_followers: minimum number of followers of a candidate.
         blend: how sources are blended.
+        reserve: maximum number of candidates after a list of full length; they are not published.
     """
 
     ladder: tuple[Tier, ...]
     per_account: int
     min_followers: int
     blend: BlendRules
+    reserve: int = 0
 
 
 @dataclass(frozen=True)
@@ -118,8 +125,8 @@ class ShardContext:
         freeze(self)
 
     def with_ladder(self, *ladder: Tier) -> ShardContext:
-        """The same context with another ladder."""
-        return replace(self, lists=replace(self.lists, ladder=ladder))
+        """The same context with another ladder and without a reserve."""
+        return replace(self, lists=replace(self.lists, ladder=ladder, reserve=0))
 
     def with_ranker(self, ranker: Ranker) -> ShardContext:
         """The same context with another ranker."""

@@ -229,7 +229,8 @@ def blocks_needed(sizes: Sizes, block: int) -> int:
 
 def list_bytes(config: RunConfig) -> int:
     """Maximum number of bytes per account of a shard, while lists are made and put into tables."""
-    k, n = config.sources.similar.neighbours, config.recommendations.per_account
+    lists = config.recommendations
+    k, n = config.sources.similar.neighbours, lists.per_account + lists.reserve
     return max(40 * k + 64 * n + 40, _bytes_so_far(config) + 16 * k)
 
 

@@ -44,6 +44,16 @@ def put(lists: Recommendations, rows: np.ndarray, some: Recommendations) -> None
         whole[rows] = part
 
 
+def split(lists: Recommendations, n: int) -> tuple[Recommendations, Recommendations]:
+    """The first n entries of each list, and those after them."""
+    first = np.minimum(lists.counts, n, dtype=np.int32)
+    head, tail = (
+        [np.ascontiguousarray(array[:, part]) for array in lists[1:]]
+        for part in (slice(n), slice(n, None))
+    )
+    return Recommendations(first, *head), Recommendations(lists.counts - first, *tail)
+
+
 def fill_from(
     lists: Recommendations, index: int, candidates: Candidates, eligible: np.ndarray
 ) -> Recommendations:
@@ -69,9 +79,13 @@ def fill_from(
 
 
 def best_of_blend(
-    union: CandidateUnion, scores: np.ndarray, indices: np.ndarray, n: int, limit: int
+    union: CandidateUnion,
+    scores: np.ndarray,
+    indices: np.ndarray,
+    n: tuple[int, int],
+    limit: tuple[int, int],
 ) -> Recommendations:
-    """The n best candidates of a blend, with a limit on those from one source.
+    """The best candidates of a blend, with a limit on those from one source.
 
     A candidate belongs to the source that ranks it highest; of several, to the first of them.
 
@@ -79,13 +93,15 @@ def best_of_blend(
         union: the candidates of m accounts, as S sources score and rank them.
         scores: float64[c], of the blend.
         indices: int[S], of these sources.
-        limit: maximum number of candidates from one source in a list.
+        n: maximum length of a list, and of the reserve that follows a full list.
+        limit: maximum number of candidates from one source in each.
 
     Example:
         >>> from raypipe.kernels.candidate_union import unite
         >>> codes = np.array([[[7, 3]], [[5, 7]]], dtype=np.int32)
         >>> union = unite(np.array([[2], [2]]), codes, np.ones((2, 1, 2)), 8)
-        >>> lists = best_of_blend(union, np.array([0.9, 0.5, 0.7]), np.array([0, 4]), 3, 1)
+        >>> sources = np.array([0, 4])
+        >>> lists = best_of_blend(union, np.array([0.9, 0.5, 0.7]), sources, (3, 0), (1, 0))
         >>> lists.codes.tolist(), lists.sources.tolist()
         ([[7, 5, -1]], [[0, 4, 0]])
     """

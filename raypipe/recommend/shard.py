@@ -72,6 +72,7 @@ class ShardResult:
         shard: (start, stop), positions in the audience.
         tables: ``neighbours``: account, rank, other, score; ``recommendations``: account, rank,
             other, score, source (its index), and the columns of ``reasons.Reasons``;
+            ``reserve``: account, other, score, source, of the candidates that follow these;
             ``excluded``: source (its name), reason, candidates.
     """
 
@@ -87,7 +88,8 @@ def recommend_shard(context: ShardContext, shard: tuple[int, int]) -> ShardResul
 def make_lists(context: ShardContext, shard: tuple[int, int], near: Neighbours) -> ShardResult:
     """The lists of one shard whose neighbours are found."""
     accounts = context.accounts[slice(*shard)]
-    lists, excluded = recommend_to(context, accounts, near)
+    made, excluded = recommend_to(context, accounts, near)
+    lists, reserve = ranking.split(made, context.lists.per_account)
     tables = {
         "neighbours": _long_table(accounts, near.counts, near.codes, near.scores),
         "recommendations": _long_table(
@@ -98,6 +100,7 @@ def make_lists(context: ShardContext, shard: tuple[int, int], near: Neighbours) 
             lists.sources,
             why_recommended(context, accounts, lists, near),
         ),
+        "reserve": _long_table(accounts, *reserve).drop_columns([RANK]),
         "excluded": pa.table(
             {
                 SOURCE: [source for source, _ in excluded],
@@ -131,6 +134,8 @@ def recommend_to(
 ) -> tuple[ranking.Recommendations, Excluded]:
     """The lists of some accounts, and the number of excluded candidates by (source, reason).
 
+    The reserve, if there is one, follows the ``per_account`` entries of a list.
+
     Args:
         near: the neighbours of the accounts.
     """
@@ -147,7 +152,7 @@ def recommend_to(
 def _recommend_batch(
     context: ShardContext, accounts: np.ndarray, near: Neighbours
 ) -> tuple[ranking.Recommendations, Excluded]:
-    lists = ranking.empty_lists(len(accounts), context.lists.per_account)
+    lists = ranking.empty_lists(len(accounts), context.lists.per_account + context.lists.reserve)
     excluded: Excluded = Counter()
     tiers = tiers_of(context.lists.ladder, context.follows.followees.degrees_of(accounts))
     for index in np.unique(tiers):
@@ -172,7 +177,7 @@ def _fill_up(
     context: ShardContext, accounts: np.ndarray, tier: Tier, near: Neighbours
 ) -> tuple[ranking.Recommendations, Excluded]:
     """Lists where each source fills up what the sources before it left short."""
-    n = context.lists.per_account
+    n = context.lists.per_account + context.lists.reserve
     lists = ranking.empty_lists(len(accounts), n)
     excluded: Excluded = Counter()
     for name in tier.sources:
@@ -188,7 +193,8 @@ def _blend(
     """Lists of the best candidates of all sources, scored together."""
     union, excluded = candidate_union(context, accounts, tier, near)
     scores = blend_scores(context, accounts, tier, union)
-    return best_of(context, tier, union, scores, context.lists.per_account), excluded
+    lists = context.lists
+    return best_of(context, tier, union, scores, lists.per_account, lists.reserve), excluded
 
 
 def blend_scores(
@@ -208,13 +214,20 @@ def blend_scores(
 
 
 def best_of(
-    context: ShardContext, tier: Tier, union: CandidateUnion, scores: np.ndarray, n: int
+    context: ShardContext,
+    tier: Tier,
+    union: CandidateUnion,
+    scores: np.ndarray,
+    n: int,
+    more: int = 0,
 ) -> ranking.Recommendations:
-    """The n best of a blend; no source fills more than its largest share of a published list."""
+    """The n best of a blend, and more after them.
+
+    No source fills more than its largest share of a published list, or of what follows a full one.
+    """
     indices = np.array([context.sources[name].index for name in tier.sources])
-    numerator, denominator = context.lists.blend.max_share
-    limit = max(1, context.lists.per_account * numerator // denominator)
-    return ranking.best_of_blend(union, scores, indices, n, limit)
+    limits = context.lists.blend.limit(context.lists.per_account), context.lists.blend.limit(more)
+    return ranking.best_of_blend(union, scores, indices, (n, more), limits)
 
 
 def candidate_union(
@@ -289,7 +302,7 @@ def batches(
     followees = context.follows.followees
     sizes = union_sizes(followees, near.counts, near.codes)
     sizes += max_excluded(followees, context.exclusions, accounts)
-    sizes += context.lists.per_account
+    sizes += context.lists.per_account + context.lists.reserve
     done = np.concatenate([[0], np.cumsum(sizes)])
     start = 0
     while start < len(accounts):

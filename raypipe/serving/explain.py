@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from raypipe.columns import CANDIDATE, NEIGHBOUR, RANK, REASON, SCORE, SOURCE
+from raypipe.columns import CANDIDATE, RANK, REASON, SCORE, SOURCE
 from raypipe.config import RunConfig, load_config
 from raypipe.graph.follow_graph import FollowGraph, load_graph
 from raypipe.kernels.candidate_union import CandidateUnion
@@ -45,6 +45,7 @@ from raypipe.serving.explanation import (
     when_rejected,
 )
 from raypipe.serving.lookup import Lookup
+from raypipe.serving.refill import neighbours_of
 from raypipe.storage.files import is_file, is_folder
 from raypipe.storage.runs.filter_arrays import (
     exclusions_in,
@@ -93,7 +94,10 @@ def explain(lookup: Lookup, candidate: str) -> Explanation:
     run = lookup.run
     rows = run.recommendations(lookup.account).to_pylist()
     run.recommendations(candidate, 0)  # raises for an unknown candidate
-    published: dict[str, Any] = next((row for row in rows if row[CANDIDATE] == candidate), {})
+    seen = [row.to_json() for row in lookup.recommendations()]
+    published: dict[str, Any] = next(
+        (row for row in [*seen, *rows] if row[CANDIDATE] == candidate), {}
+    )
     explanation = Explanation(
         lookup.account,
         candidate,
@@ -163,10 +167,7 @@ def _case_of(lookup: Lookup, candidate: str) -> _Case:
     code, other = graph.codes([lookup.account, candidate]).tolist()
     config = load_config(run.path / "config.yaml")
     context = _context_of(run, graph, config, code)
-    table = run.neighbours(lookup.account)
-    codes = graph.codes(table[NEIGHBOUR].combine_chunks()).astype(np.int32)[None]
-    scores = table[SCORE].to_numpy()[None]
-    near = Neighbours(np.array([len(table)], np.int32), codes, np.zeros_like(codes), scores)
+    near = neighbours_of(run, graph, lookup.account)
     ladder = context.lists.ladder
     tier = ladder[int(tiers_of(ladder, context.follows.followees.degrees_of(code)))]
     return _Case(lookup, config, graph, context, other, near, tier)

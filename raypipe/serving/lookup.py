@@ -1,11 +1,13 @@
-"""Lookup: what one account sees now, which is its published rows without current exclusions.
+"""Lookup: what one account sees now: its published rows without current exclusions, refilled.
 
 Everything that shows account ids to an account goes through :class:`Lookup`. It reads a few pages
-of the run and the rejections of the account; it loads neither numba, Ray nor a graph.
+of the run and the rejections of the account; it loads neither numba, Ray nor a graph, unless a list
+is refilled from the run's reserve.
 """
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -14,13 +16,15 @@ from raypipe.columns import ACCOUNT, CANDIDATE, NEIGHBOUR, RANK, REASON, SCORE, 
 from raypipe.config.feedback_url import store_url, url_in_environment
 from raypipe.recommend.reason_words import NAMELESS, NAMING, is_named
 from raypipe.storage.feedback.quick_read import Rejection, rejections_by
+from raypipe.storage.files import is_folder
 from raypipe.storage.runs.filter_arrays import Exclusion, exclusions_in, followees_in
+from raypipe.storage.runs.reserve import FOLDER as RESERVE
 from raypipe.storage.runs.run import Run
 from raypipe.storage.runs.store import RunStore
 
 
 class Recommendation(NamedTuple):
-    """A row of an account's list, with its rank in the published list."""
+    """A row of an account's list, with its rank in what the account sees."""
 
     account: str
     rank: int
@@ -66,7 +70,7 @@ class Lookup:
     rejected: Mapping[str, Rejection] = field(default_factory=dict)
 
     def recommendations(self, limit: int | None = None) -> list[Recommendation]:
-        """The account's list, best first.
+        """The account's list, best first; the reserve takes the place of what is excluded now.
 
         Args:
             limit: maximum number of rows.
@@ -75,8 +79,24 @@ class Lookup:
             UnknownAccountError: the account is not in the run.
             RunError: files of the run are missing or damaged.
         """
-        rows = self.run.recommendations(self.account).to_pylist()
-        return self.visible([Recommendation(*row.values()) for row in rows], limit)
+        published = self.run.recommendations(self.account).to_pylist()
+        rows = self.visible([Recommendation(*row.values()) for row in published], limit)
+        length = len(published) if limit is None else min(limit, len(published))
+        if len(rows) < length and is_folder(self.run.path / RESERVE):
+            rows += self._refill(rows, length)
+        return [row._replace(rank=rank) for rank, row in enumerate(rows, 1)]
+
+    def _refill(self, rows: list[Recommendation], length: int) -> list[Recommendation]:
+        """Rows from the reserve that follow these; in a blend, within the limit on each source."""
+        from raypipe.serving.refill import further_rows  # needs the graph
+
+        found, limit = further_rows(self.run, self.account)
+        by_source, more = Counter(row.source for row in rows), list[Recommendation]()
+        for row in self.visible([Recommendation(self.account, 0, *values) for values in found]):
+            if len(rows) + len(more) < length and by_source[row.source] < limit:
+                by_source[row.source] += 1
+                more.append(row)
+        return more
 
     def neighbours(self, limit: int | None = None) -> list[Neighbour]:
         """The accounts with the most similar follows, most similar first.

@@ -99,7 +99,8 @@ def test_blocks_hold_every_follower_once_and_fit(sides, more, audience, k, n):
 
 
 def test_a_larger_audience_leaves_less_room_for_blocks(sides):
-    few, many = (len(fit_tasks(*sides, m, config_of(TASK_BYTES + 300_000)).blocks) for m in (9, N))
+    config = config_of(TASK_BYTES + 300_000, recommendations__reserve=0)
+    few, many = (len(fit_tasks(*sides, audience, config).blocks) for audience in (9, N))
     assert 1 < few < many
 
 
@@ -141,7 +142,7 @@ def test_what_is_asked_for_is_said_with_its_numbers():
         prepare(graph, np.arange(3, dtype=np.int32), config_of(200_000_000))
     assert str(error.value) == (
         "memory_per_task: found 200.0MB, expected 301MB or more: a task takes 300.0MB for itself "
-        "and for 3 accounts, and 1.2KB to find neighbours for the 2 follows of one account"
+        "and for 3 accounts, and 1.8KB to find neighbours for the 2 follows of one account"
     )
     assert error.value.exit_code == 71
 

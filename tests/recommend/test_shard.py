@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from dataclasses import replace
 from fractions import Fraction
 from functools import partial
 
@@ -16,6 +17,8 @@ from raypipe.kernels.tanimoto import build_index, top_neighbours
 from raypipe.recommend import shard
 from raypipe.recommend.context import ShardContext
 from raypipe.recommend.filters.codes import FilterReason
+from raypipe.recommend.filters.eligibility import exclusions_of
+from raypipe.recommend.filters.inputs import filters_of
 from raypipe.recommend.ladder import Tier
 from raypipe.recommend.models.model import FactorModel, FollowFactors
 from raypipe.recommend.shard import recommend_shard
@@ -29,7 +32,8 @@ from raypipe.recommend.sources.similar import similar
 from raypipe.recommend.sources.two_hop import two_hop
 from tests import naive
 from tests.recommend._builders import SOURCES, prepare
-from tests.strategies import PLAIN, graph_of, pairs
+from tests.recommend.filters.test_inputs import inputs_of
+from tests.strategies import IDS, PLAIN, graph_of, pairs
 
 
 def night_on(graph, accounts=None, **settings) -> ShardContext:
@@ -125,6 +129,58 @@ def test_each_tier_asks_its_own_sources_in_their_order(rows):
             more = {other: score for other, score in scores.items() if other not in taken}
             expected += [(*pair, name) for pair in naive.best(more.items(), 3 - len(expected))]
         assert found[account] == expected
+
+
+def with_reserve(context, reserve):
+    return replace(context, lists=replace(context.lists, reserve=reserve))
+
+
+@given(pairs.filter(len), st.lists(st.sampled_from(sorted(SOURCES))), st.integers(1, 4))
+def test_reserve_continues_the_published_lists(rows, sources, n):
+    """Published and reserved rows together are the list of n + 3."""
+    graph = graph_of(rows)
+    ladder = (Tier(0, tuple(dict.fromkeys([*(set(sources) - {"factors"}), "popular"]))),)
+    short, longer = (
+        night_on(graph, recommendations__per_account=length).with_ladder(*ladder)
+        for length in (n, n + 3)
+    )
+    short, both, longer = (
+        recommend_shard(context, (0, graph.accounts)).tables
+        for context in (short, with_reserve(short, 3), longer)
+    )
+    assert both["recommendations"] == short["recommendations"]
+    assert len(short["reserve"]) == 0
+    rest = longer["recommendations"].filter(longer["recommendations"]["rank"].to_numpy() > n)
+    assert both["reserve"] == rest.select(["account", "other", "score", "source"])
+
+
+@given(
+    pairs.filter(len),
+    st.sampled_from(["popular", "similar", "two_hop", "co_followed", "follow_back", "pagerank"]),
+    st.lists(st.tuples(st.sampled_from(IDS), st.sampled_from(IDS)), max_size=20),
+)
+def test_refilled_list_of_one_source_equals_the_list_with_these_exclusions(rows, source, rejected):
+    graph = graph_of(rows)
+    n, reserve, ids = 3, 4, graph.ids.to_pylist()
+    excluded = exclusions_of(filters_of(inputs_of(rejected), graph))
+    accounts = np.arange(graph.accounts, dtype=np.int32)
+    config = load_config(None, {"recommendations.per_account": n})
+    before, now = (
+        prepare(graph, accounts, config, ladder=(Tier(0, (source,)),), exclusions=exclusions)
+        for exclusions in (None, excluded)
+    )
+    tables = recommend_shard(with_reserve(before, reserve), (0, graph.accounts)).tables
+    expected = lists_of(recommend_shard(now, (0, graph.accounts)).tables["recommendations"], ids)
+    found = lists_of(tables["recommendations"], ids)
+    for row in tables["reserve"].to_pylist():
+        entry = (ids[row["other"]], row["score"], SOURCES[row["source"]])
+        found[ids[row["account"]]].append(entry)
+    for account, rows in found.items():
+        visible = [row for row in rows if (account, row[0]) not in rejected]
+        if len(rows) - len(visible) <= reserve:
+            assert visible[:n] == expected[account]
+        else:
+            assert visible == expected[account][: len(visible)]
 
 
 def test_every_refusal_is_counted():

@@ -50,11 +50,11 @@ def night_of(graph, how, exclusions=None, **settings):
     )
 
 
-def lists_of(graph, results):
-    """Account -> [(candidate, source)], by id, of some shards."""
+def lists_of(graph, results, table="recommendations"):
+    """Account -> [(candidate, source, score)], by id, of some shards."""
     found = {name: [] for name in graph.ids.to_pylist()}
     for result in results:
-        for row in result.tables["recommendations"].to_pylist():
+        for row in result.tables[table].to_pylist():
             names = [graph.ids[row[key]].as_py() for key in ("account", "other")]
             found[names[0]].append((names[1], SOURCES[row["source"]], row["score"]))
     return found
@@ -82,8 +82,11 @@ def test_a_blend_by_weights_equals_the_oracle(rows, rejected, blocked, length, m
         },
     )
     weights = context.lists.blend.weights
+    made = whole(replace(context, lists=replace(context.lists, reserve=3)))
+    assert made[0].tables["recommendations"] == whole(context)[0].tables["recommendations"]
+    reserve = lists_of(graph, made, "reserve")
     both = {*rejected, *blocked, *((b, a) for a, b in blocked)}
-    for account, found in lists_of(graph, whole(context)).items():
+    for account, found in lists_of(graph, made).items():
         retrieved = (
             naive.follow_back(follows, account),
             naive.two_hop(follows, account),
@@ -101,6 +104,10 @@ def test_a_blend_by_weights_equals_the_oracle(rows, rejected, blocked, length, m
         expected = naive.best_of_blend(lists, scores, n, most)
         assert [(c, PARTS.index(source)) for c, source, _ in found] == expected
         assert [scores[c] for c, _, score in found] == [score for _, _, score in found]
+        left = {c: score for c, score in scores.items() if c not in dict(expected)}
+        more = naive.best_of_blend(lists, left, 3, max(1, 3 * most // n))
+        kept = [(c, PARTS.index(source)) for c, source, _ in reserve[account]]
+        assert kept == (more if len(expected) == n else [])
 
 
 @given(pairs.filter(bool), *[st.sampled_from([None, 0, 1, 3])] * 2)
