@@ -25,6 +25,9 @@ Shard = tuple[int, int]
 
 #: The tables of a shard that are published, and the name of their second account column.
 PUBLISHED = {"neighbours": NEIGHBOUR, "recommendations": CANDIDATE}
+_RESERVE_SCHEMA = pa.schema(
+    {"account": pa.int32(), "other": pa.int32(), SCORE: pa.float64(), SOURCE: pa.uint8()}
+)
 
 
 def decide_once(staging: Staging, decide: Callable[[], Decision]) -> Decision:
@@ -91,9 +94,10 @@ def published_tables(
 
 def reserve_of(staging: Staging, shards: list[Shard], accounts: int) -> Reserve:
     """The reserve of all shards, for a graph of this number of accounts."""
-    tables = pa.concat_tables(staging.load_shard(shard_name(shard))["reserve"] for shard in shards)
-    counts = np.bincount(tables["account"].to_numpy(), minlength=accounts)
-    arrays = (tables[name].to_numpy() for name in ("other", SOURCE, SCORE))
+    tables = (staging.load_shard(shard_name(shard))["reserve"] for shard in shards)
+    rows = pa.concat_tables([_RESERVE_SCHEMA.empty_table(), *tables])
+    counts = np.bincount(rows["account"].to_numpy(), minlength=accounts)
+    arrays = (rows[name].to_numpy() for name in ("other", SOURCE, SCORE))
     return Reserve(np.concatenate([[0], np.cumsum(counts)]), *arrays)
 
 
