@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raypipe.kernels.candidates import BestLists, Candidates
-from raypipe.kernels.topk import best_of_rows, fill_up, keep_best
+from raypipe.kernels.topk import best_of_groups, best_of_rows, fill_up, keep_best
 from tests import naive
 
 
@@ -64,3 +64,31 @@ def test_keep_best_follows_the_tie_rule(scores, n, random):
     count = keep_best(kept_codes, kept_scores, len(entries), n)
     kept = zip(kept_codes[:count].tolist(), kept_scores[:count].tolist(), strict=True)
     assert sorted(kept) == sorted(naive.best(entries, n))
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([0.0, 0.5, 1.0]), st.integers(0, 2)), max_size=12),
+    st.tuples(st.integers(1, 4), st.integers(0, 4)),
+    st.tuples(st.integers(1, 4), st.integers(1, 4)),
+    st.randoms(use_true_random=False),
+)
+def test_best_of_groups_continues_a_full_list_with_what_it_left(rows, n, limit, random):
+    """Two parts, each greedy within its limit on a group."""
+    codes = random.sample(range(20), len(rows))
+    scores, groups = [score for score, _ in rows], [group for _, group in rows]
+    candidates = Candidates(np.array([0, len(rows)]), np.array(codes, np.int32), np.array(scores))
+    best, found = best_of_groups(candidates, np.array(groups, np.int32), 3, n, limit)
+    group_of, expected = dict(zip(codes, groups, strict=True)), []
+    for length, share in zip(n, limit, strict=True):
+        taken = []
+        for entry in naive.best(list(zip(codes, scores, strict=True)), len(rows)):
+            group = [group_of[code] for code, _ in taken].count(group_of[entry[0]])
+            if entry not in expected and len(taken) < length and group < share:
+                taken.append(entry)
+        expected += taken
+        if len(taken) < length:
+            break
+    count = int(best.counts[0])
+    assert list(zip(best.codes[0, :count], best.scores[0, :count], strict=True)) == expected
+    assert found[0, :count].tolist() == [group_of[code] for code, _ in expected]
+    assert (best.codes[0, count:] == -1).all()
