@@ -257,7 +257,7 @@ def test_too_little_memory_is_one_line(night):
     (line,) = said
     assert line == (
         "raypipe: memory_per_task: found 100.0MB, expected 301MB or more: a task takes 300.0MB for "
-        f"itself and for 320 accounts, and 1.8KB to find neighbours for the {largest:.0f} follows "
+        f"itself and for 320 accounts, and 2.4KB to find neighbours for the {largest:.0f} follows "
         "of one account"
     )
 

@@ -164,7 +164,7 @@ def test_refilled_list_of_one_source_equals_the_list_with_these_exclusions(rows,
     n, reserve, ids = 3, 4, graph.ids.to_pylist()
     excluded = exclusions_of(filters_of(inputs_of(rejected), graph))
     accounts = np.arange(graph.accounts, dtype=np.int32)
-    config = load_config(None, {"recommendations.per_account": n})
+    config = load_config(None, PLAIN | {"recommendations.per_account": n})
     before, now = (
         prepare(graph, accounts, config, ladder=(Tier(0, (source,)),), exclusions=exclusions)
         for exclusions in (None, excluded)

@@ -21,6 +21,7 @@ from raypipe.serving.lookup import Lookup
 from raypipe.storage.feedback.quick_read import Rejection
 from raypipe.storage.runs.reserve import load_reserve
 from raypipe.storage.runs.store import RunStore
+from tests.strategies import PLAIN
 
 N = 5
 BLENDED = {
@@ -44,7 +45,7 @@ def night(tmp_path_factory):
             store = RunStore(folder / name)
             told = {"input.follows": str(folder / "follows.csv"), "cluster": "none"}
             told |= {"frames": "pandas", "ladder": "fixed", "recommendations.per_account": N}
-            config = load_config(None, {**told, **settings})
+            config = load_config(None, {**PLAIN, **told, **settings})
             made[name] = run_night(config, store, "2026-03-01").run
             assert store.verify(made[name]) == []
         return made[name]
