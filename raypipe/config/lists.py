@@ -16,9 +16,9 @@ class BlendConfig(Section):
         "learned_ranker",
         description="none: only single sources. rank_fusion: also one list of all sources, by "
         "their weights. learned_ranker: also a ranker, trained every night on held-out follows. "
-        "With ladder: holdout, a segment gets a blend where it recovers more follows than every "
-        "single source. With ladder: fixed, or where too few accounts can be measured, everybody "
-        "gets rank fusion; with ladder: fixed the default is none.",
+        "With ladder: holdout, a segment gets what recovers most held-out follows, or rank fusion "
+        "where too few accounts can be measured. With ladder: fixed, the default is none, and "
+        "rank_fusion is for everybody.",
     )
     candidates_per_source: int = Field(
         50, ge=1, le=1000, description="Number of candidates taken from each source."

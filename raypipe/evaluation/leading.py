@@ -29,11 +29,12 @@ def decide(
     """The leading strategy of each activity segment, and the comparison of all strategies.
 
     Phases 1 and 2: the larger mean leads; on a tie phase 1. A later strategy costs more, so it
-    leads only if the interval of its paired difference from the leader so far lies above 0. For the
-    ranker, which comes last, a larger mean is enough: it was measured after training on half of the
-    accounts. A later strategy with more work than ``budget`` never leads; its reason says what it
-    would gain. A segment that was not measured takes the decision of the nearest one that was; of
-    two at equal distance, that with fewer follows.
+    leads only if the interval of its paired difference from the leader so far lies above 0. The
+    ranker, which comes last, leads unless that interval lies below 0: it was measured after
+    training on half of the accounts, and the night's is trained on all. A later strategy with more
+    work than ``budget`` never leads; its reason says what it would gain. A segment that was not
+    measured takes the decision of the nearest one that was; of two at equal distance, that with
+    fewer follows.
 
     Args:
         values: float64[strategies, accounts] of each measured segment, at least one.
@@ -85,8 +86,8 @@ def _leader(
     for index in set(range(2, len(values))) - over:
         ahead = compare(values[index, :, None], values[leader, :, None], *bootstrap)
         if tried[index].how == LEARNED_RANKER:
-            is_ahead = ahead.means[0] > 0
-            why[index] = "larger mean" if is_ahead else "not larger mean"
+            is_ahead = ahead.high[0] > 0
+            why[index] = f"{'not ' if is_ahead else ''}behind beyond the interval"
         else:
             is_ahead = ahead.low[0] > 0
             why[index] = f"{'' if is_ahead else 'not '}larger beyond the interval"
