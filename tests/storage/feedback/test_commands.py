@@ -46,7 +46,10 @@ def test_a_rejection_holds_at_once(night):
     refused = before[1]["candidateId"]
     assert "not be shown to star-01 again" in raypipe("reject", "star-01", refused).stdout
     after = as_json("recommend", "star-01")
-    assert after == [row for row in before if row["candidateId"] != refused]
+    shown = [row["candidateId"] for row in before if row["candidateId"] != refused]
+    assert [row["candidateId"] for row in after][:-1] == shown  # the last one is from the reserve
+    assert [row["rank"] for row in after] == list(range(1, len(before) + 1))
+    assert after[-1]["candidateId"] not in [row["candidateId"] for row in before]
     assert len(as_json("recommend", "star-01", "--limit", 3)) == 3
     assert "may be shown" in raypipe("unreject", "star-01", refused).stdout
     assert as_json("recommend", "star-01") == before
