@@ -8,8 +8,8 @@ from pathlib import Path
 from raypipe.config import RunConfig
 from raypipe.storage.runs.run import Run
 
-_BLENDED = "lists from all sources: --set blend.method=rank_fusion"
-_LEARNED = "sources weighed by a model: --set blend.method=learned_ranker"
+_LEARNED = "lists from all sources: --set blend.method=learned_ranker"
+_MODEL = "with a trained model: --set sources.factors.algorithm=TruncatedSVD"
 _MEASURED = "how good the lists are: raypipe evaluate"
 
 
@@ -32,5 +32,8 @@ def next_steps(
     counts = run.manifest.counts.recommendations
     total = sum(counts.values())
     share = f"{counts.get('popular', 0) / total:.0%} popular" if total else "no recommendations"
-    more = {"none": _BLENDED, "rank_fusion": _LEARNED}.get(config.blend.method, _MEASURED)
+    if config.blend.method != "learned_ranker":
+        more = _LEARNED
+    else:
+        more = _MEASURED if config.sources.factors.trained else _MODEL
     return [*lines, f"lists: {share}; {more}"]

@@ -38,13 +38,14 @@ def test_next_steps_of_a_run_without_lists():
 
 
 @pytest.mark.parametrize(
-    ("method", "more"),
+    ("settings", "more"),
     [
-        ("none", "--set blend.method=rank_fusion"),
-        ("rank_fusion", "--set blend.method=learned_ranker"),
-        ("learned_ranker", "raypipe evaluate"),
+        ({"blend.method": "none"}, "--set blend.method=learned_ranker"),
+        ({"blend.method": "rank_fusion"}, "--set blend.method=learned_ranker"),
+        ({}, "--set sources.factors.algorithm=TruncatedSVD"),
+        ({"sources.factors.algorithm": "TruncatedSVD"}, "raypipe evaluate"),
     ],
 )
-def test_next_steps_name_the_setting_that_would_do_more(method, more):
-    config = load_config(None, {"blend.method": method})
+def test_next_steps_name_the_setting_that_would_do_more(settings, more):
+    config = load_config(None, settings)
     assert next_steps(run_with("a", popular=1), config)[-1].endswith(more)
