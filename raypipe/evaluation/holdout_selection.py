@@ -91,12 +91,14 @@ class Evidence(NamedTuple):
     """The measured values on which the ladder is decided.
 
     Attributes:
-        values: float64[strategies, m], the ndcg of each account, strategies in their order.
+        tried: the strategies, the ranker last where one was trained.
+        values: float64[strategies, m], the ndcg of each account.
         segments: uint8[m], index in SEGMENTS of each account.
         ns: float64[strategies, m], estimated nanoseconds for the list of each account.
         learned: the result of training a ranker; None: no ranker was to be trained.
     """
 
+    tried: tuple[Tier, ...]
     values: np.ndarray
     segments: np.ndarray
     ns: np.ndarray
@@ -142,9 +144,8 @@ def choose_ladder(
         for index, segment in enumerate(SEGMENTS)
         if sample.measurable[index] >= leading.MIN_ACCOUNTS
     }
-    tried = strategies(config, ranker=bool(evidence.learned and evidence.learned.ranker))
     work = work_of(evidence, sample.measurable)
-    tiers, table = leading.decide(values, sample.measurable, tried, config, work)
+    tiers, table = leading.decide(values, sample.measurable, evidence.tried, config, work)
     why = f"ladder: by ndcg on {config.evaluation.share:.0%} of the follows, held out"
     return _decided(config, "holdout", why, tiers, table, evidence.learned)
 
@@ -227,7 +228,7 @@ def _measure(
     values = np.concatenate([part.values[:, 0] for part in measured], axis=1)
     segments = np.concatenate([part.segments for part in measured])
     if not learns:
-        return Evidence(values, segments, _ns_of(parts, tried), None)
+        return Evidence(tried, values, segments, _ns_of(parts, tried), None)
 
     def again(number: int) -> Measuring:
         return measuring(_hold_out(graph, sample.accounts, config, config.seed + number), [tier])
@@ -237,7 +238,7 @@ def _measure(
     if learned.values is not None:
         values = np.concatenate([values, learned.values[None]])
         tried = (*tried, tier)
-    return Evidence(values, segments, _ns_of(parts, tried), learned)
+    return Evidence(tried, values, segments, _ns_of(parts, tried), learned)
 
 
 def work_of(evidence: Evidence, measurable: Sequence[int]) -> dict[str, np.ndarray]:
@@ -250,7 +251,7 @@ def work_of(evidence: Evidence, measurable: Sequence[int]) -> dict[str, np.ndarr
 
     Example:
         >>> ns = np.array([[1.0, 1], [2, 4], [60, 90]])
-        >>> evidence = Evidence(ns, np.array([1, 3]), ns, None)
+        >>> evidence = Evidence((), ns, np.array([1, 3]), ns, None)
         >>> {name: work.round(2).tolist() for name, work in work_of(evidence, [5] * 5).items()}
         {'few': [0.33, 0.67, 20.0], 'warm': [0.33, 1.33, 30.0]}
     """
