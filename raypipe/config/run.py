@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from pydantic import ByteSize, Field, model_validator
 
@@ -20,9 +20,6 @@ from raypipe.config.lists import BlendConfig, RecommendationsConfig
 from raypipe.config.quality import EvaluationConfig, SweepConfig
 from raypipe.config.section import SPEED_ONLY, Section
 from raypipe.config.sources import SourcesConfig
-
-#: Keys whose null is a value and not the default.
-_NULLABLE = frozenset({"budget"})
 
 
 class RunConfig(Section):
@@ -106,15 +103,21 @@ class RunConfig(Section):
     def _an_empty_section_means_its_defaults(cls, tree: Any) -> Any:
         if not isinstance(tree, dict):
             return tree
-        return {key: value for key, value in tree.items() if value is not None or key in _NULLABLE}
+        return {key: value for key, value in tree.items() if value is not None or cls._admits(key)}
+
+    @classmethod
+    def _admits(cls, key: str) -> bool:
+        """True if null is a value of this key, and so does not mean its default."""
+        field = cls.model_fields.get(key)
+        return field is not None and type(None) in get_args(field.annotation)
 
     @model_validator(mode="before")
     @classmethod
     def _a_fixed_ladder_has_no_ranker(cls, tree: Any) -> Any:
-        blend = tree.get("blend") or {} if isinstance(tree, dict) else None
-        if isinstance(blend, dict) and tree.get("ladder") == "fixed":
-            return {**tree, "blend": {"method": "none", **blend}}
-        return tree
+        if not isinstance(tree, dict) or tree.get("ladder") != "fixed":
+            return tree
+        blend = tree.get("blend") or {}
+        return {**tree, "blend": {"method": "none", **blend} if isinstance(blend, dict) else blend}
 
     @model_validator(mode="after")
     def _modin_needs_ray(self) -> RunConfig:
