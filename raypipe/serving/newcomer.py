@@ -105,10 +105,9 @@ def recommend_newcomer(
 
 def _known(graph: FollowGraph, ids: Sequence[str], account: str) -> tuple[np.ndarray, list[str]]:
     """int32, the codes of the ids in the graph without the account itself; and the other ids."""
-    codes = graph.codes([*ids])
+    codes = graph.codes([*ids]).astype(np.int32)
     unknown = [name for name, code in zip(ids, codes.tolist(), strict=True) if code < 0]
-    known = [name for name in ids if name not in unknown and name != account]
-    return graph.codes(known).astype(np.int32), unknown
+    return codes[(codes >= 0) & (codes != graph.codes([account])[0])], unknown
 
 
 def _context(
