@@ -266,7 +266,7 @@ def memory_by_part(
         shared_index: bytes of the similarity index that workers share.
         task_bytes: bytes of a worker with column blocks; None: there is one index.
         held_out: share of the follows that hold-out selection holds out, in two splits at most,
-            each of which adds a graph of the other follows; None: the ladder is fixed.
+            each adds a graph of the other follows; None: the ladder is fixed.
     """
     return {
         "frame": int(rows * 2 * id_bytes * FRAME_PEAK / nodes),

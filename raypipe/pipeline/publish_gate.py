@@ -86,7 +86,7 @@ def _check_pairs(
 
 
 def _ids(codes: np.ndarray, graph: FollowGraph) -> pa.Array:
-    """The ids of account indices, of which only those that are read become text."""
+    """The ids of account indices; only those that are read become text."""
     return pa.DictionaryArray.from_arrays(codes, graph.ids)
 
 

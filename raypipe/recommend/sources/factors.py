@@ -200,7 +200,7 @@ factors = 5.8e+13, above 1e+11')
 
 
 def retrieval_from(degrees: Degrees, config: RunConfig) -> Retrieval:
-    """:func:`retrieval_of` a network of which only the degrees are known."""
+    """:func:`retrieval_of`, where only the degrees of the network are known."""
     numbers, accounts = degrees.of_follows
     following = int(accounts[numbers > 0].sum())
     return choose_retrieval(following, degrees.accounts, config.sources.factors)
