@@ -8,7 +8,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from raypipe.kernels.tanimoto import build_index, top_neighbours
+from raypipe.kernels.similarity_index import build_index
+from raypipe.kernels.tanimoto import top_neighbours
 from tests import naive
 from tests.benchmarks.similarity import __main__ as face
 from tests.benchmarks.similarity import graphs, rows, scores, trial

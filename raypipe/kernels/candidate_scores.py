@@ -23,6 +23,7 @@ WALKS = 512
 MAX_FOLLOWS = 1000
 
 
+@kernel
 def products(factors: Floats32, candidate_factors: Floats32, candidates: Adjacency) -> Floats:
     """float64[c]: factors[i] . candidate_factors[c] for each candidate c of the i-th account.
 
@@ -39,40 +40,7 @@ def products(factors: Floats32, candidate_factors: Floats32, candidates: Adjacen
         >>> products(factors[1:], factors, candidates).tolist()
         [11.0, 25.0]
     """
-    return _products(factors, candidate_factors, *candidates)
-
-
-def sampled_walks(
-    walks: Cooccurrence,
-    accounts: Integers,
-    candidates: Adjacency,
-    limit: int = WALKS,
-    max_follows: int = MAX_FOLLOWS,
-) -> Floats:
-    """float64[c]: the weight of the walks from each account a to each of its candidates c.
-
-        score(a, c) = sum over the walks a - i - b that are continued and b that follow c,
-                      of weight(i) middle[b] last[c]
-
-    with weight(i) = first[i] where all walks are continued, and the mean of first over all walks,
-    times their number over the limit, where they are a sample: then the expected value is the same.
-
-    Args:
-        accounts: int[m], codes.
-        candidates: of each of the m accounts, without repeats.
-        limit: maximum number of walks of two steps that are continued from an account.
-        max_follows: walks do not pass through an account b with more follows.
-    """
-    return _sampled_walks(walks, accounts, candidates, limit, max_follows)
-
-
-@kernel
-def _products(
-    factors: Floats32,
-    candidate_factors: Floats32,
-    indptr: Integers,
-    codes: Indices,
-) -> Floats:
+    indptr, codes = candidates
     width = factors.shape[1]
     whole = width - width % 4
     scores = np.empty(len(codes), dtype=np.float64)
@@ -95,9 +63,27 @@ def _products(
 
 
 @kernel
-def _sampled_walks(
-    walks: Cooccurrence, accounts: Integers, candidates: Adjacency, limit: int, max_follows: int
+def sampled_walks(
+    walks: Cooccurrence,
+    accounts: Integers,
+    candidates: Adjacency,
+    limit: int = WALKS,
+    max_follows: int = MAX_FOLLOWS,
 ) -> Floats:
+    """float64[c]: the weight of the walks from each account a to each of its candidates c.
+
+        score(a, c) = sum over the walks a - i - b that are continued and b that follow c,
+                      of weight(i) middle[b] last[c]
+
+    with weight(i) = first[i] where all walks are continued, and the mean of first over all walks,
+    times their number over the limit, where they are a sample: then the expected value is the same.
+
+    Args:
+        accounts: int[m], codes.
+        candidates: of each of the m accounts, without repeats.
+        limit: maximum number of walks of two steps that are continued from an account.
+        max_follows: walks do not pass through an account b with more follows.
+    """
     followees, _, first, middle, last = walks
     indptr, codes = candidates
     scores = np.zeros(len(codes), dtype=np.float64)

@@ -34,6 +34,7 @@ class CandidateUnion(NamedTuple):
         return np.repeat(np.arange(len(self.indptr) - 1), np.diff(self.indptr))
 
 
+@kernel
 def unite(counts: Integers, codes: Indices, scores: Floats, n: int) -> CandidateUnion:
     """Each candidate once, with its score and rank in every source.
 
@@ -51,8 +52,31 @@ def unite(counts: Integers, codes: Indices, scores: Floats, n: int) -> Candidate
         >>> union.scores.tolist()
         [[0.9, 0.0], [0.8, 6.0], [0.0, 4.0]]
     """
-    indptr, found, found_scores, ranks = _unite(counts, codes, scores, n)
-    return CandidateUnion(indptr, found, found_scores, ranks, codes.shape[2])
+    sources, m, k = codes.shape
+    room = counts.sum()
+    position = np.full(n, -1, dtype=np.int32)
+    indptr = np.zeros(m + 1, dtype=np.int64)
+    out_codes = np.empty(room, dtype=np.int32)
+    out_scores = np.zeros((room, sources))
+    out_ranks = np.full((room, sources), k, dtype=np.int32)
+    end = 0
+    for i in range(m):
+        start = end
+        for s in range(sources):
+            for rank in range(counts[s, i]):
+                code = codes[s, i, rank]
+                if position[code] < 0:
+                    position[code] = end - start
+                    out_codes[end] = code
+                    end += 1
+                at = start + position[code]
+                out_scores[at, s] = scores[s, i, rank]
+                out_ranks[at, s] = rank
+        for at in range(start, end):
+            position[out_codes[at]] = -1
+        indptr[i + 1] = end
+    found = out_codes[:end].copy(), out_scores[:end].copy(), out_ranks[:end].copy()
+    return CandidateUnion(indptr, *found, k)
 
 
 def with_scores(union: CandidateUnion, source: int, scores: Floats) -> CandidateUnion:
@@ -90,33 +114,3 @@ def _ranks(indptr: Offsets, scores: Floats, length: int) -> Indices:
             if scores[start + order[rank]] > -np.inf:
                 ranks[start + order[rank]] = rank
     return ranks
-
-
-@kernel
-def _unite(
-    counts: Integers, codes: Indices, scores: Floats, n: int
-) -> tuple[Offsets, Indices, Floats, Indices]:
-    sources, m, k = codes.shape
-    room = counts.sum()
-    position = np.full(n, -1, dtype=np.int32)
-    indptr = np.zeros(m + 1, dtype=np.int64)
-    out_codes = np.empty(room, dtype=np.int32)
-    out_scores = np.zeros((room, sources))
-    out_ranks = np.full((room, sources), k, dtype=np.int32)
-    end = 0
-    for i in range(m):
-        start = end
-        for s in range(sources):
-            for rank in range(counts[s, i]):
-                code = codes[s, i, rank]
-                if position[code] < 0:
-                    position[code] = end - start
-                    out_codes[end] = code
-                    end += 1
-                at = start + position[code]
-                out_scores[at, s] = scores[s, i, rank]
-                out_ranks[at, s] = rank
-        for at in range(start, end):
-            position[out_codes[at]] = -1
-        indptr[i + 1] = end
-    return indptr, out_codes[:end].copy(), out_scores[:end].copy(), out_ranks[:end].copy()

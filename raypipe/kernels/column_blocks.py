@@ -25,8 +25,8 @@ from raypipe.kernels.search_cost import CLIP, COUNT, SEARCH, WRITE
 from raypipe.kernels.similarity_index import (
     Groups32,
     SimilarityIndex,
+    co_follow_pairs,
     count,
-    count_co_follow_pairs,
     group_equal_sets,
     lay_out,
     starts_of,
@@ -210,6 +210,7 @@ def _ranks_of(followees: Indices, rank_of: Indices, ranks: Indices, bits: Bytes)
     return ranks[:n]
 
 
+@kernel
 def unite(indptr: Offsets, accounts: Integers, one: Neighbours, other: Neighbours) -> Neighbours:
     """The k best of two disjoint lists of each account, by similarity, then code.
 
@@ -228,16 +229,8 @@ def unite(indptr: Offsets, accounts: Integers, one: Neighbours, other: Neighbour
         >>> unite(sizes, np.array([0]), lists([1, 3], [1, 1]), lists([2, 4], [1, 1])).codes.tolist()
         [[1, 2]]
     """
-    union = no_neighbours(*one.codes.shape)
-    _merge(indptr, accounts, one, other, union)
-    return union
-
-
-@kernel
-def _merge(
-    indptr: Offsets, accounts: Integers, one: Neighbours, other: Neighbours, union: Neighbours
-) -> None:
-    k = union.codes.shape[1]
+    k = one.codes.shape[1]
+    union = no_neighbours(len(accounts), k)
     for i in range(len(accounts)):
         account = accounts[i]
         size = indptr[account + 1] - indptr[account]
@@ -263,6 +256,7 @@ def _merge(
             left += take_left
             right += not take_left
         union.counts[i] = n
+    return union
 
 
 def build_block(followees: Adjacency, rows: Indices) -> Block:
@@ -356,5 +350,5 @@ def estimated_ns_in_blocks(index: ColumnBlocks) -> Floats:
     degrees = followees.degrees
     t_indptr = starts_of(count(followees.codes, len(degrees)))
     fixed = WRITE + np.where(degrees, SEARCH + CLIP * degrees, 0)
-    estimated: Floats = len(blocks) * fixed + COUNT * count_co_follow_pairs(followees, t_indptr)
+    estimated: Floats = len(blocks) * fixed + COUNT * co_follow_pairs(followees, t_indptr)
     return estimated

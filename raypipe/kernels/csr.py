@@ -79,7 +79,7 @@ def adjacency(parts: Sequence[Pairs], n: int) -> tuple[Adjacency, int, int]:
     free = indptr[:-1].copy()
     for part in parts:
         _fill(codes, free, part)
-    by_row = _transpose(Adjacency(indptr, codes), n)
+    by_row = transpose(Adjacency(indptr, codes))
     pairs = len(by_row.codes)
     kept = _drop_repeats(by_row)
     if kept < pairs:
@@ -87,6 +87,7 @@ def adjacency(parts: Sequence[Pairs], n: int) -> tuple[Adjacency, int, int]:
     return by_row, self_pairs, pairs - kept
 
 
+@kernel
 def transpose(rows: Adjacency) -> Adjacency:
     """The same pairs by column: row ``j`` holds every ``i`` whose row holds ``j``, ascending.
 
@@ -95,7 +96,20 @@ def transpose(rows: Adjacency) -> Adjacency:
         >>> transpose(rows).codes.tolist()
         [0, 0]
     """
-    return _transpose(rows, len(rows.indptr) - 1)
+    indptr, codes = rows
+    n = len(indptr) - 1
+    turned_indptr = np.zeros(n + 1, dtype=np.int64)
+    for code in codes:
+        turned_indptr[code + 1] += 1
+    for i in range(n):
+        turned_indptr[i + 1] += turned_indptr[i]
+    free = turned_indptr[:-1].copy()
+    turned = np.empty(len(codes), dtype=np.int32)
+    for i in range(n):
+        for at in range(indptr[i], indptr[i + 1]):
+            turned[free[codes[at]]] = i
+            free[codes[at]] += 1
+    return Adjacency(turned_indptr, turned)
 
 
 def subset(rows: Adjacency, keep: Flags) -> Adjacency:
@@ -128,6 +142,7 @@ def take(rows: Adjacency, selected: Integers) -> Adjacency:
     return Adjacency(indptr, rows.codes[at])
 
 
+@kernel
 def find(rows: Adjacency, pairs: Pairs) -> Offsets:
     """int64[pairs]: position of each pair in ``rows.codes``; -1 where it is absent.
 
@@ -137,7 +152,14 @@ def find(rows: Adjacency, pairs: Pairs) -> Offsets:
         >>> find(rows, wanted).tolist()
         [1, -1, 1]
     """
-    return _find(rows, pairs)
+    indptr, codes = rows
+    found = np.full(len(pairs.rows), -1, dtype=np.int64)
+    for i in range(len(found)):
+        row, column = pairs.code_of[pairs.rows[i]], pairs.code_of[pairs.columns[i]]
+        at = indptr[row] + lower_bound(codes[indptr[row] : indptr[row + 1]], column)
+        if at < indptr[row + 1] and codes[at] == column:
+            found[i] = at
+    return found
 
 
 @kernel
@@ -173,18 +195,6 @@ def contains(row: Integers, code: Int) -> bool:
 
 
 @kernel
-def _find(rows: Adjacency, pairs: Pairs) -> Offsets:
-    indptr, codes = rows
-    found = np.full(len(pairs.rows), -1, dtype=np.int64)
-    for i in range(len(found)):
-        row, column = pairs.code_of[pairs.rows[i]], pairs.code_of[pairs.columns[i]]
-        at = indptr[row] + lower_bound(codes[indptr[row] : indptr[row + 1]], column)
-        if at < indptr[row + 1] and codes[at] == column:
-            found[i] = at
-    return found
-
-
-@kernel
 def _count(indptr: Offsets, pairs: Pairs) -> int:
     """Count the pairs of each column one position to the right; returns the self-pairs."""
     rows, columns, code_of = pairs
@@ -205,23 +215,6 @@ def _fill(codes: Indices, free: Offsets, pairs: Pairs) -> None:
         if row != column:
             codes[free[column]] = row
             free[column] += 1
-
-
-@kernel
-def _transpose(rows: Adjacency, n: int) -> Adjacency:
-    indptr, codes = rows
-    turned_indptr = np.zeros(n + 1, dtype=np.int64)
-    for code in codes:
-        turned_indptr[code + 1] += 1
-    for i in range(n):
-        turned_indptr[i + 1] += turned_indptr[i]
-    free = turned_indptr[:-1].copy()
-    turned = np.empty(len(codes), dtype=np.int32)
-    for i in range(len(indptr) - 1):
-        for at in range(indptr[i], indptr[i + 1]):
-            turned[free[codes[at]]] = i
-            free[codes[at]] += 1
-    return Adjacency(turned_indptr, turned)
 
 
 @kernel

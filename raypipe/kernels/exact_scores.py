@@ -13,6 +13,7 @@ from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.tanimoto import Neighbours, no_neighbours
 
 
+@kernel
 def best_candidates(
     followees: Adjacency,
     rows: Integers,
@@ -36,11 +37,21 @@ def best_candidates(
         >>> near.codes[0, :2].tolist(), near.scores[0, :2].tolist()
         ([2, 1], [1.0, 0.5])
     """
+    (indptr, codes), (p, q) = followees, threshold
     found = no_neighbours(len(rows), k)
-    _score_candidates(followees, rows, candidates.counts, candidates.codes, *threshold, found)
+    unions = np.empty(found.codes.shape[1], dtype=np.int64)
+    for i in range(len(rows)):
+        mine = codes[indptr[rows[i]] : indptr[rows[i] + 1]]
+        for other in candidates.codes[i, : candidates.counts[i]]:
+            theirs = codes[indptr[other] : indptr[other + 1]]
+            overlap = _overlap(mine, theirs)
+            union = len(mine) + len(theirs) - overlap
+            if overlap * q > p * union:
+                _keep(found, i, unions, other, overlap, union)
     return found
 
 
+@kernel
 def best_of_all(
     followees: Adjacency,
     followers: Adjacency,
@@ -66,39 +77,8 @@ def best_of_all(
         >>> near.codes[0, : near.counts[0]].tolist(), near.scores[0, 0].item()
         ([1], 0.5)
     """
+    (indptr, codes), (t_indptr, t_codes), (p, q) = followees, followers, threshold
     found = no_neighbours(len(rows), k)
-    _score_all(followees, followers, rows, *threshold, found)
-    return found
-
-
-@kernel
-def _score_candidates(
-    followees: Adjacency,
-    rows: Integers,
-    counts: Integers,
-    candidates: Indices,
-    p: int,
-    q: int,
-    found: Neighbours,
-) -> None:
-    indptr, codes = followees
-    unions = np.empty(found.codes.shape[1], dtype=np.int64)
-    for i in range(len(rows)):
-        mine = codes[indptr[rows[i]] : indptr[rows[i] + 1]]
-        for other in candidates[i, : counts[i]]:
-            theirs = codes[indptr[other] : indptr[other + 1]]
-            overlap = _overlap(mine, theirs)
-            union = len(mine) + len(theirs) - overlap
-            if overlap * q > p * union:
-                _keep(found, i, unions, other, overlap, union)
-
-
-@kernel
-def _score_all(
-    followees: Adjacency, followers: Adjacency, rows: Integers, p: int, q: int, found: Neighbours
-) -> None:
-    indptr, codes = followees
-    t_indptr, t_codes = followers
     unions = np.empty(found.codes.shape[1], dtype=np.int64)
     count = np.zeros(len(indptr) - 1, dtype=np.int32)
     touched = np.empty(len(indptr) - 1, dtype=np.int32)
@@ -126,6 +106,7 @@ def _score_all(
                 _keep(found, i, unions, other, overlap, union)
                 if found.counts[i] == len(unions):
                     least_p, least_q, strict = np.int64(found.overlaps[i, -1]), unions[-1], 0
+    return found
 
 
 @kernel

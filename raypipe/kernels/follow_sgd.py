@@ -13,7 +13,7 @@ import numpy as np
 from raypipe.kernels.arrays import Floats, Indices, Integers
 from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency, contains
-from raypipe.kernels.sgd import Steps, SvdState, as_array, learn
+from raypipe.kernels.sgd import Steps, SvdState, svd_epoch
 from raypipe.kernels.splitmix import STEP, mix, mix_pair
 
 #: Draws for one non-follow; an account that follows nearly all others gets fewer non-follows.
@@ -52,52 +52,27 @@ def by_popularity(followers: Integers, exponent: float) -> Indices:
     return np.repeat(np.arange(len(followers), dtype=np.int32), times.astype(np.int64))
 
 
+@kernel
 def follow_epoch(
     state: SvdState, lessons: Lessons, epoch: int, rates: Steps, penalties: Steps
 ) -> None:
     """One pass of gradient descent over all accounts, ascending; changes ``state`` in place.
 
     The updates are those of :func:`raypipe.kernels.sgd.svd_epoch`, without biases, on the ratings
-    of :func:`epoch_ratings`; those of one account are in memory at a time.
+    of :func:`account_ratings`; those of one account are in memory at a time.
 
     Args:
         epoch: from 0; each epoch samples other zeros.
     """
-    _follow_epoch(lessons, epoch, state, as_array(rates), as_array(penalties))
-
-
-def epoch_ratings(lessons: Lessons, epoch: int) -> tuple[Indices, Indices, Floats]:
-    """The ratings of one epoch, in its order: account int32, followee int32, and 1.0 or 0.0.
-
-    Example:
-        >>> followees = Adjacency(np.array([0, 1, 1, 1]), np.array([1], np.int32))
-        >>> rejections = Adjacency(np.array([0, 0, 1, 1]), np.array([0], np.int32))
-        >>> lessons = Lessons(followees, rejections, np.array([1, 2], np.int32), 2, seed=0)
-        >>> [array.tolist() for array in epoch_ratings(lessons, epoch=0)]
-        [[0, 0, 0, 1], [2, 1, 2, 0], [0.0, 1.0, 0.0, 0.0]]
-    """
-    parts = [
-        _account_ratings(account, lessons, epoch)
-        for account in range(len(lessons.followees.indptr) - 1)
-    ]
-    counts = [len(items) for items, _ in parts]
-    accounts = np.repeat(np.arange(len(parts), dtype=np.int32), counts)
-    items, ratings = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
-    return accounts, items, ratings
-
-
-@kernel
-def _follow_epoch(
-    lessons: Lessons, epoch: int, state: SvdState, rates: Floats, penalties: Floats
-) -> None:
     for account in range(len(lessons.followees.indptr) - 1):
-        items, ratings = _account_ratings(account, lessons, epoch)
+        items, ratings = account_ratings(account, lessons, epoch)
         accounts = np.full(len(items), account, np.int32)
-        learn(accounts, items, ratings, 0.0, state, rates, penalties, False)
+        svd_epoch(state, accounts, items, ratings, 0.0, rates, penalties, False)
 
 
 @kernel
-def _account_ratings(account: int, lessons: Lessons, epoch: int) -> tuple[Indices, Floats]:
+def account_ratings(account: int, lessons: Lessons, epoch: int) -> tuple[Indices, Floats]:
+    """The ratings of an account in an epoch, in its order: followee int32, and 1.0 or 0.0."""
     followees, rejections, drawn_from, per_follow, seed = lessons
     followed = followees.codes[followees.indptr[account] : followees.indptr[account + 1]]
     rejected = rejections.codes[rejections.indptr[account] : rejections.indptr[account + 1]]

@@ -15,6 +15,7 @@ from raypipe.kernels.csr import Adjacency, contains
 from raypipe.kernels.tanimoto import Neighbours
 
 
+@kernel
 def weighted_union(
     rows: Adjacency, counts: Integers, neighbours: Integers, weights: Floats
 ) -> Candidates:
@@ -39,81 +40,6 @@ def weighted_union(
         >>> sorted(zip(union.codes.tolist(), union.scores.tolist()))
         [(0, 0.5), (1, 0.75)]
     """
-    return _weighted_union(rows, counts, neighbours, weights)
-
-
-def weigh_excluded(
-    rows: Adjacency,
-    rejected: Adjacency,
-    accounts: Integers,
-    near: Neighbours,
-    times: float,
-) -> Floats:
-    """float64[m, k]: weight of each neighbour, reduced where the account rejected its followees.
-
-        weight(a, b) = similarity(a, b) * common / (common + times * excluded)
-
-    where ``common`` is the number of followees that a and b share, and ``excluded`` the number of
-    followees of b that a has rejected. The factor is the share of b's followees that a agrees with,
-    among those that a has an opinion on. A neighbour none of whose followees a has rejected keeps
-    its similarity as its weight.
-
-    Args:
-        rows: followees of every account.
-        rejected: accounts that each account has rejected.
-        accounts: int32[m].
-        near: neighbours of these accounts.
-        times: weight of an excluded followee, compared with a common one.
-
-    Example:
-        >>> rows = Adjacency(np.array([0, 1, 4, 4]), np.array([0, 0, 1, 2], dtype=np.int32))
-        >>> rejected = Adjacency(np.array([0, 1, 1, 1]), np.array([2], dtype=np.int32))
-        >>> one = np.array([[1]], dtype=np.int32)
-        >>> near = Neighbours(np.array([1]), one, one, np.array([[0.25]]))
-        >>> weigh_excluded(rows, rejected, np.array([0]), near, 1.0).tolist()
-        [[0.125]]
-    """
-    return _weigh_excluded(rows, rejected, accounts, near, times)
-
-
-def withdraw_rejected(
-    rejected: Adjacency, near: Neighbours, weights: Floats, union: Candidates
-) -> Candidates:
-    """Lower the scores of candidates that neighbours have rejected.
-
-        score(a, c) -= sum of weights(a, b) over the neighbours b of a that have rejected c
-
-    The sum runs from the first neighbour to the last, and is subtracted at once. Candidates with a
-    score of 0 or less are dropped.
-
-    Args:
-        rejected: accounts that each account has rejected.
-        near: the neighbours of m accounts.
-        weights: float64[m, k].
-        union: of the same accounts, as :func:`weighted_union` returned it.
-
-    Example:
-        >>> rejected = Adjacency(np.array([0, 0, 1]), np.array([5], dtype=np.int32))
-        >>> one = np.array([[0, 1]], dtype=np.int32)
-        >>> near = Neighbours(np.array([2]), one, one, np.array([[0.5, 0.25]]))
-        >>> union = Candidates(np.array([0, 2]), np.array([5, 6], np.int32), np.array([0.5, 0.5]))
-        >>> [array.tolist() for array in withdraw_rejected(rejected, near, near.scores, union)]
-        [[0, 2], [5, 6], [0.25, 0.5]]
-    """
-    return _withdraw_rejected(rejected, near, weights, union)
-
-
-def union_sizes(rows: Adjacency, counts: Integers, neighbours: Integers) -> Offsets:
-    """int64[m]: an upper bound for the size of each account's union, to split batches by."""
-    used = np.arange(neighbours.shape[1]) < counts[:, None]
-    sizes: Offsets = np.where(used, rows.degrees_of(neighbours), 0).sum(axis=1)
-    return sizes
-
-
-@kernel
-def _weighted_union(
-    rows: Adjacency, counts: Integers, neighbours: Integers, weights: Floats
-) -> Candidates:
     indptr, codes = rows
     m = len(counts)
     bounds = np.zeros(m, dtype=np.int64)
@@ -157,9 +83,37 @@ def _weighted_union(
 
 
 @kernel
-def _weigh_excluded(
-    rows: Adjacency, rejected: Adjacency, accounts: Integers, near: Neighbours, times: float
+def weigh_excluded(
+    rows: Adjacency,
+    rejected: Adjacency,
+    accounts: Integers,
+    near: Neighbours,
+    times: float,
 ) -> Floats:
+    """float64[m, k]: weight of each neighbour, reduced where the account rejected its followees.
+
+        weight(a, b) = similarity(a, b) * common / (common + times * excluded)
+
+    where ``common`` is the number of followees that a and b share, and ``excluded`` the number of
+    followees of b that a has rejected. The factor is the share of b's followees that a agrees with,
+    among those that a has an opinion on. A neighbour none of whose followees a has rejected keeps
+    its similarity as its weight.
+
+    Args:
+        rows: followees of every account.
+        rejected: accounts that each account has rejected.
+        accounts: int32[m].
+        near: neighbours of these accounts.
+        times: weight of an excluded followee, compared with a common one.
+
+    Example:
+        >>> rows = Adjacency(np.array([0, 1, 4, 4]), np.array([0, 0, 1, 2], dtype=np.int32))
+        >>> rejected = Adjacency(np.array([0, 1, 1, 1]), np.array([2], dtype=np.int32))
+        >>> one = np.array([[1]], dtype=np.int32)
+        >>> near = Neighbours(np.array([1]), one, one, np.array([[0.25]]))
+        >>> weigh_excluded(rows, rejected, np.array([0]), near, 1.0).tolist()
+        [[0.125]]
+    """
     indptr, codes = rows
     weights = near.scores.copy()
     for i in range(len(accounts)):
@@ -177,9 +131,30 @@ def _weigh_excluded(
 
 
 @kernel
-def _withdraw_rejected(
+def withdraw_rejected(
     rejected: Adjacency, near: Neighbours, weights: Floats, union: Candidates
 ) -> Candidates:
+    """Lower the scores of candidates that neighbours have rejected.
+
+        score(a, c) -= sum of weights(a, b) over the neighbours b of a that have rejected c
+
+    The sum runs from the first neighbour to the last, and is subtracted at once. Candidates with a
+    score of 0 or less are dropped.
+
+    Args:
+        rejected: accounts that each account has rejected.
+        near: the neighbours of m accounts.
+        weights: float64[m, k].
+        union: of the same accounts, as :func:`weighted_union` returned it.
+
+    Example:
+        >>> rejected = Adjacency(np.array([0, 0, 1]), np.array([5], dtype=np.int32))
+        >>> one = np.array([[0, 1]], dtype=np.int32)
+        >>> near = Neighbours(np.array([2]), one, one, np.array([[0.5, 0.25]]))
+        >>> union = Candidates(np.array([0, 2]), np.array([5, 6], np.int32), np.array([0.5, 0.5]))
+        >>> [array.tolist() for array in withdraw_rejected(rejected, near, near.scores, union)]
+        [[0, 2], [5, 6], [0.25, 0.5]]
+    """
     indptr, codes, scores = union
     against = np.zeros(codes.max() + 1 if len(codes) else 0)
     out_indptr = np.zeros_like(indptr)
@@ -203,6 +178,13 @@ def _withdraw_rejected(
                 if code < len(against):
                     against[code] = 0.0
     return Candidates(out_indptr, out_codes[:end].copy(), out_scores[:end].copy())
+
+
+def union_sizes(rows: Adjacency, counts: Integers, neighbours: Integers) -> Offsets:
+    """int64[m]: an upper bound for the size of each account's union, to split batches by."""
+    used = np.arange(neighbours.shape[1]) < counts[:, None]
+    sizes: Offsets = np.where(used, rows.degrees_of(neighbours), 0).sum(axis=1)
+    return sizes
 
 
 @kernel

@@ -26,10 +26,11 @@ SHARED = (
     "shared_followees",
     "followees_among_followers",
 )
-#: What the account has to do with another one, in `_pair_features`.
+#: What the account has to do with another one, in `pair_features`.
 _FOLLOWEE, _FOLLOWER = 1, 2
 
 
+@kernel
 def pair_features(
     followees: Adjacency,
     followers: Adjacency,
@@ -70,19 +71,6 @@ def pair_features(
         >>> pair_features(rows, rows, returned, every, every, np.array([0]), union)[:, 0].tolist()
         [0.5, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0]
     """
-    return _pair_features(followees, followers, returned, out, back, accounts, union)
-
-
-@kernel
-def _pair_features(
-    followees: Adjacency,
-    followers: Adjacency,
-    returned: Indices,
-    out: Flags,
-    back: Flags,
-    accounts: Integers,
-    union: CandidateUnion,
-) -> Floats:
     indptr, codes, scores, ranks, _ = union
     width = len(OF_A_SOURCE) * scores.shape[1]
     values = np.zeros((width + 2 * len(OF_AN_ACCOUNT) + len(SHARED), len(codes)))

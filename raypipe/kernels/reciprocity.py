@@ -11,6 +11,7 @@ from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.topk import keep_best
 
 
+@kernel
 def best_not_followed(
     followees: Adjacency,
     followers: Adjacency,
@@ -40,42 +41,6 @@ def best_not_followed(
         >>> found.codes.tolist()
         [2]
     """
-    return _best_not_followed(followees, followers, scores, retrieved, accounts, wanted)
-
-
-def mutual_follows(followees: Adjacency, followers: Adjacency) -> int:
-    """Number of pairs of accounts that follow each other.
-
-    Example:
-        >>> followees = Adjacency(np.array([0, 1, 2, 3]), np.array([1, 0, 0], dtype=np.int32))
-        >>> followers = Adjacency(np.array([0, 2, 3, 3]), np.array([1, 2, 0], dtype=np.int32))
-        >>> mutual_follows(followees, followers)
-        1
-    """
-    return int(returned_follows(followees, followers).sum()) // 2
-
-
-def returned_follows(followees: Adjacency, followers: Adjacency) -> Indices:
-    """int32[n]: number of followees of each account that follow it back.
-
-    Example:
-        >>> followees = Adjacency(np.array([0, 1, 2, 3]), np.array([1, 0, 0], dtype=np.int32))
-        >>> followers = Adjacency(np.array([0, 2, 3, 3]), np.array([1, 2, 0], dtype=np.int32))
-        >>> returned_follows(followees, followers).tolist()
-        [1, 1, 0]
-    """
-    return _returned(followees, followers)
-
-
-@kernel
-def _best_not_followed(
-    followees: Adjacency,
-    followers: Adjacency,
-    scores: Floats,
-    retrieved: Flags,
-    accounts: Integers,
-    wanted: Integers,
-) -> Candidates:
     m = len(accounts)
     largest, room = 0, 0
     for i in range(m):
@@ -108,8 +73,28 @@ def _best_not_followed(
     return Candidates(indptr, codes[:end].copy(), best[:end].copy())
 
 
+def mutual_follows(followees: Adjacency, followers: Adjacency) -> int:
+    """Number of pairs of accounts that follow each other.
+
+    Example:
+        >>> followees = Adjacency(np.array([0, 1, 2, 3]), np.array([1, 0, 0], dtype=np.int32))
+        >>> followers = Adjacency(np.array([0, 2, 3, 3]), np.array([1, 2, 0], dtype=np.int32))
+        >>> mutual_follows(followees, followers)
+        1
+    """
+    return int(returned_follows(followees, followers).sum()) // 2
+
+
 @kernel
-def _returned(followees: Adjacency, followers: Adjacency) -> Indices:
+def returned_follows(followees: Adjacency, followers: Adjacency) -> Indices:
+    """int32[n]: number of followees of each account that follow it back.
+
+    Example:
+        >>> followees = Adjacency(np.array([0, 1, 2, 3]), np.array([1, 0, 0], dtype=np.int32))
+        >>> followers = Adjacency(np.array([0, 2, 3, 3]), np.array([1, 2, 0], dtype=np.int32))
+        >>> returned_follows(followees, followers).tolist()
+        [1, 1, 0]
+    """
     counts = np.zeros(len(followees.indptr) - 1, dtype=np.int32)
     for account in range(len(counts)):
         at, last = followers.indptr[account], followers.indptr[account + 1]

@@ -62,6 +62,7 @@ def start_svd(
     )
 
 
+@kernel
 def svd_epoch(
     state: SvdState,
     users: Indices,
@@ -90,58 +91,11 @@ def svd_epoch(
     Example:
         >>> state = start_svd(1, 1, 2, 0.0, 0.0, seed=0)
         >>> one, step = np.zeros(1, np.int32), Steps(0.5, 0.5, 0.5, 0.5)
-        >>> svd_epoch(state, one, one, np.array([5.0]), 3.0, step, Steps(0, 0, 0, 0))
+        >>> svd_epoch(state, one, one, np.array([5.0]), 3.0, step, Steps(0.0, 0.0, 0.0, 0.0))
         >>> state.user_biases.tolist(), state.item_biases.tolist()
         ([1.0], [1.0])
     """
-    learn(users, items, ratings, float(mean), state, as_array(rates), as_array(penalties), biased)
-
-
-def as_array(steps: Steps) -> Floats:
-    """float64[4], as :func:`learn` takes it."""
-    return np.array(steps, np.float64)
-
-
-def estimate_ratings(users: Indices, items: Indices, mean: float, state: SvdState) -> Floats:
-    """float64[m]: mean + b_u + b_i + q_i . p_u for m pairs; an unknown user or item (-1) adds 0."""
-    return _estimate_ratings(users, items, float(mean), state)
-
-
-@kernel
-def _estimate_ratings(users: Indices, items: Indices, mean: float, state: SvdState) -> Floats:
-    user_biases, item_biases, user_factors, item_factors = state
-    estimates = np.empty(len(users))
-    for at in range(len(users)):
-        u, i = users[at], items[at]
-        estimate = mean
-        if u >= 0:
-            estimate += user_biases[u]
-        if i >= 0:
-            estimate += item_biases[i]
-        if u >= 0 and i >= 0:
-            dot = 0.0
-            for f in range(user_factors.shape[1]):
-                dot += item_factors[i, f] * user_factors[u, f]
-            estimate += dot
-        estimates[at] = estimate
-    return estimates
-
-
-@kernel
-def learn(
-    users: Indices,
-    items: Indices,
-    ratings: Floats,
-    mean: float,
-    state: SvdState,
-    rates: Floats,
-    penalties: Floats,
-    biased: bool,
-) -> None:
-    """The loop of :func:`svd_epoch`; ``rates`` and ``penalties`` are float64[4].
-
-    It is one function because a call for each rating would take four times as long as 20 factors.
-    """
+    # One function, because a call for each rating would take four times as long as 20 factors.
     bu, bi, pu, qi = state
     rate_bu, rate_bi, rate_p, rate_q = rates
     penalty_bu, penalty_bi, penalty_p, penalty_q = penalties
@@ -159,3 +113,24 @@ def learn(
             p_f, q_f = p[f], q[f]
             p[f] += rate_p * (error * q_f - penalty_p * p_f)
             q[f] += rate_q * (error * p_f - penalty_q * q_f)
+
+
+@kernel
+def estimate_ratings(users: Indices, items: Indices, mean: float, state: SvdState) -> Floats:
+    """float64[m]: mean + b_u + b_i + q_i . p_u for m pairs; an unknown user or item (-1) adds 0."""
+    user_biases, item_biases, user_factors, item_factors = state
+    estimates = np.empty(len(users))
+    for at in range(len(users)):
+        u, i = users[at], items[at]
+        estimate = mean
+        if u >= 0:
+            estimate += user_biases[u]
+        if i >= 0:
+            estimate += item_biases[i]
+        if u >= 0 and i >= 0:
+            dot = 0.0
+            for f in range(user_factors.shape[1]):
+                dot += item_factors[i, f] * user_factors[u, f]
+            estimate += dot
+        estimates[at] = estimate
+    return estimates

@@ -248,7 +248,8 @@ def turn(ptr: Offsets, rows: Integers, turned_ptr: Offsets, turned: Integers) ->
             free[column] += 1
 
 
-def co_follow_pairs(followees: Adjacency, followers: Adjacency) -> Offsets:
+@kernel
+def co_follow_pairs(followees: Adjacency, followers_indptr: Offsets) -> Offsets:
     """int64[n]: co-follow pairs of each account, the cost of counting overlaps without pruning.
 
         co_follow_pairs(a) = sum over the followees f of a of the number of followers of f
@@ -257,20 +258,14 @@ def co_follow_pairs(followees: Adjacency, followers: Adjacency) -> Offsets:
     theory such a path of two edges is called a wedge.
 
     Args:
-        followees, followers: both sides of the graph; only the lengths of ``followers`` are read.
+        followees: followees of every account.
+        followers_indptr: int64[n + 1], as ``followers.indptr``; the followers are not read.
 
     Example:
         >>> followees = Adjacency(np.array([0, 1, 2, 2]), np.array([2, 2]))
-        >>> followers = Adjacency(np.array([0, 0, 0, 2]), np.array([0, 1]))
-        >>> co_follow_pairs(followees, followers).tolist()
+        >>> co_follow_pairs(followees, np.array([0, 0, 0, 2])).tolist()
         [2, 2, 0]
     """
-    return count_co_follow_pairs(followees, followers.indptr)
-
-
-@kernel
-def count_co_follow_pairs(followees: Adjacency, followers_indptr: Offsets) -> Offsets:
-    """:func:`co_follow_pairs`, where the followers themselves are not at hand."""
     indptr, codes = followees
     pairs = np.zeros(len(indptr) - 1, dtype=np.int64)
     for account in range(len(pairs)):

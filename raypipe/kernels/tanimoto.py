@@ -37,22 +37,8 @@ from numba.extending import intrinsic
 
 from raypipe.kernels.arrays import Bytes, Floats, Indices, Int, Integers, Offsets
 from raypipe.kernels.compiled import inlined_kernel, kernel
-from raypipe.kernels.search_cost import COUNT, LOOK, PLANE, WALK, estimated_ns
-from raypipe.kernels.similarity_index import (
-    Groups32,
-    SimilarityIndex,
-    build_index,
-    co_follow_pairs,
-)
-
-__all__ = [
-    "Neighbours",
-    "SimilarityIndex",
-    "build_index",
-    "co_follow_pairs",
-    "estimated_ns",
-    "top_neighbours",
-]
+from raypipe.kernels.search_cost import COUNT, LOOK, PLANE, WALK
+from raypipe.kernels.similarity_index import Groups32, SimilarityIndex
 
 # Up to this length, clamping every entry of a list is cheaper than two binary searches.
 SHORT = 64
@@ -121,6 +107,7 @@ def top_neighbours(
 
     Example:
         >>> from raypipe.kernels.csr import Adjacency, transpose
+        >>> from raypipe.kernels.similarity_index import build_index
         >>> followees = Adjacency(np.array([0, 1, 3, 3]), np.array([2, 0, 2], dtype=np.int32))
         >>> index = build_index(followees, transpose(followees))
         >>> near = top_neighbours(index, np.array([0]), 10, (1, 10))
@@ -140,6 +127,7 @@ def top_neighbours(
     return found
 
 
+@kernel
 def no_neighbours(accounts: int, k: int) -> Neighbours:
     """Empty lists of maximum length k."""
     return Neighbours(

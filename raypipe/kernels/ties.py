@@ -68,6 +68,7 @@ class _Common(NamedTuple):
     second: Indices
 
 
+@kernel
 def ties_of(
     asked: Asked,
     counts: Integers,
@@ -97,19 +98,6 @@ def ties_of(
         >>> [column.tolist() for column in found[:4]]
         [[True], [2], [2], [1]]
     """
-    return _ties_of(asked, counts, lists, near, followees, followers, globally_excluded)
-
-
-@kernel
-def _ties_of(
-    asked: Asked,
-    counts: Integers,
-    lists: Integers,
-    near: Neighbours,
-    followees: Adjacency,
-    followers: Adjacency,
-    globally_excluded: Bytes,
-) -> Ties:
     accounts, rows, of_accounts, excluded = asked
     total = counts.sum()
     follows = np.zeros(total, dtype=np.bool_)

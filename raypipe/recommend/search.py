@@ -12,7 +12,8 @@ from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.capped import capped_neighbours, without_hubs
 from raypipe.kernels.column_blocks import ColumnBlocks, neighbours_in
 from raypipe.kernels.csr import Adjacency
-from raypipe.kernels.tanimoto import Neighbours, SimilarityIndex, build_index
+from raypipe.kernels.similarity_index import SimilarityIndex, build_index
+from raypipe.kernels.tanimoto import Neighbours
 from raypipe.recommend.memory import Fit, fit_tasks, refuse_what_is_too_large
 
 

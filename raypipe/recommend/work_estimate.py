@@ -7,7 +7,7 @@ from collections.abc import Collection
 import numpy as np
 
 from raypipe.kernels.column_blocks import ColumnBlocks, estimated_ns_in_blocks
-from raypipe.kernels.tanimoto import estimated_ns
+from raypipe.kernels.search_cost import estimated_ns
 from raypipe.recommend.context import ShardContext
 from raypipe.recommend.ladder import FILL_UP, LEARNED_RANKER, Tier, tiers_of
 from raypipe.recommend.search import NeighbourSearch

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from raypipe.kernels.capped import capped_neighbours, without_hubs
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.exact_scores import best_candidates, best_of_all
-from raypipe.kernels.tanimoto import Neighbours, build_index, top_neighbours
+from raypipe.kernels.similarity_index import build_index
+from raypipe.kernels.tanimoto import Neighbours, top_neighbours
 from tests import naive
 from tests.kernels.test_tanimoto import (
     SHAPES,

@@ -222,5 +222,5 @@ def test_estimated_ns_grows_with_follows_and_blocks(graph):
     )
     assert (once < twice).all()
     assert (once > 0).all()
-    counted = co_follow_pairs(followees, followers) * column_blocks.COUNT
+    counted = co_follow_pairs(followees, followers.indptr) * column_blocks.COUNT
     assert np.allclose(2 * once - twice, counted)

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from raypipe.kernels import similarity_index, tanimoto
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.read_only import freeze
-from raypipe.kernels.tanimoto import build_index, co_follow_pairs, estimated_ns, top_neighbours
+from raypipe.kernels.search_cost import estimated_ns
+from raypipe.kernels.similarity_index import build_index, co_follow_pairs
+from raypipe.kernels.tanimoto import top_neighbours
 from tests import naive
 
 THRESHOLDS = [(0, 1), (1, 10), (1, 3), (1, 2), (99, 100)]
@@ -235,7 +237,8 @@ def test_co_follow_pairs_are_the_follows_of_the_followees(graph):
     pairs, n = graph
     follows = follows_of(pairs, n)
     followers = dict(naive.popularity(follows))
-    found = co_follow_pairs(*graph_of(pairs, n))
+    followees, (followers_indptr, _) = graph_of(pairs, n)
+    found = co_follow_pairs(followees, followers_indptr)
     assert found.tolist() == [sum(followers[f] for f in follows[a]) for a in range(n)]
 
 

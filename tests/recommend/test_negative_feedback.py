@@ -18,7 +18,8 @@ from raypipe.config.feedback_url import store_url
 from raypipe.errors import RunError
 from raypipe.evaluation.holdout_selection import choose_ladder
 from raypipe.kernels.csr import Pairs, adjacency
-from raypipe.kernels.tanimoto import build_index, top_neighbours
+from raypipe.kernels.similarity_index import build_index
+from raypipe.kernels.tanimoto import top_neighbours
 from raypipe.pipeline.run import run_night
 from raypipe.recommend.filters.inputs import filters_of, read_filters
 from raypipe.recommend.negative_feedback import Rejections, rejections_of

@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raypipe.config import TwoStepConfig, load_config
-from raypipe.kernels.tanimoto import build_index, top_neighbours
+from raypipe.kernels.similarity_index import build_index
+from raypipe.kernels.tanimoto import top_neighbours
 from raypipe.recommend import shard
 from raypipe.recommend.context import ShardContext
 from raypipe.recommend.filters.codes import FilterReason

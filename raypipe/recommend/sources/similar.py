@@ -36,7 +36,8 @@ class Similar:
     Example:
         >>> import pandas as pd
         >>> from raypipe.graph.follow_graph import build_graph, encode
-        >>> from raypipe.kernels.tanimoto import build_index, top_neighbours
+        >>> from raypipe.kernels.similarity_index import build_index
+        >>> from raypipe.kernels.tanimoto import top_neighbours
         >>> frame = pd.DataFrame({"followerId": list("aabbb"), "followingId": list("xyxyz")})
         >>> graph, _ = build_graph([encode(frame)])
         >>> index = build_index(graph.followees, graph.followers)

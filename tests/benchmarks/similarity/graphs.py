@@ -38,7 +38,7 @@ class Graph(NamedTuple):
     @property
     def co_follow_pairs(self) -> np.ndarray:
         """int64[n]: what counting all overlaps of each account costs, in entries of lists."""
-        return co_follow_pairs(self.followees, self.followers)
+        return co_follow_pairs(self.followees, self.followers.indptr)
 
 
 def graph_of(followers: np.ndarray, followees: np.ndarray, accounts: int) -> Graph:

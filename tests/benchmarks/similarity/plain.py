@@ -12,7 +12,9 @@ import numpy as np
 from numba import njit
 
 from raypipe.kernels import tanimoto
-from raypipe.kernels.tanimoto import COUNT, LOOK, WALK, Neighbours, SimilarityIndex
+from raypipe.kernels.search_cost import COUNT, LOOK, WALK
+from raypipe.kernels.similarity_index import SimilarityIndex
+from raypipe.kernels.tanimoto import Neighbours
 from tests.benchmarks.similarity.scores import no_neighbours
 
 _count, _look, _walk = tanimoto._count, tanimoto._look, tanimoto._walk

@@ -183,7 +183,8 @@ def _kill(child: subprocess.Popen) -> None:
 _FIRST_COUNT = """
 import numpy as np
 from raypipe.kernels.csr import Adjacency
-from raypipe.kernels.tanimoto import build_index, top_neighbours
+from raypipe.kernels.similarity_index import build_index
+from raypipe.kernels.tanimoto import top_neighbours
 followees = Adjacency(np.array([0, 1, 2, 2]), np.array([2, 2], dtype=np.int32))
 followers = Adjacency(np.array([0, 0, 0, 2]), np.array([0, 1], dtype=np.int32))
 top_neighbours(build_index(followees, followers), np.arange(3), 10, (1, 10))

@@ -8,7 +8,7 @@ from raypipe.config import check_section
 from raypipe.errors import ConfigError
 from raypipe.graph.follow_graph import FollowGraph, build_graph, encode, with_follows
 from raypipe.kernels.csr import Adjacency, Pairs, adjacency
-from raypipe.kernels.follow_sgd import Lessons, by_popularity, epoch_ratings
+from raypipe.kernels.follow_sgd import Lessons, account_ratings, by_popularity
 from raypipe.recommend.models.svd import (
     SvdParameters,
     fold_in,
@@ -52,6 +52,14 @@ def lessons_of(graph, parameters, seed=0, rejected=()):
         parameters.non_follows_per_follow,
         seed,
     )
+
+
+def epoch_ratings(lessons: Lessons, epoch: int):
+    """Account, followee and rating of each rating of one epoch, in its order."""
+    counts = range(len(lessons.followees.indptr) - 1)
+    parts = [account_ratings(account, lessons, epoch) for account in counts]
+    accounts = np.repeat(np.array(counts, np.int32), [len(items) for items, _ in parts])
+    return accounts, *map(np.concatenate, zip(*parts, strict=True))
 
 
 def by_account(accounts, followees, ratings):

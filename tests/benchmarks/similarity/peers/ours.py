@@ -7,14 +7,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from raypipe.kernels.search_cost import estimated_ns
 from raypipe.kernels.shards import cut
-from raypipe.kernels.tanimoto import (
-    Neighbours,
-    SimilarityIndex,
-    build_index,
-    estimated_ns,
-    top_neighbours,
-)
+from raypipe.kernels.similarity_index import SimilarityIndex, build_index
+from raypipe.kernels.tanimoto import Neighbours, top_neighbours
 from tests.benchmarks.similarity.graphs import Graph
 from tests.benchmarks.similarity.peers.peer import EXACT, ROOF, Peer, Question
 from tests.benchmarks.similarity.plain import plain_neighbours, roof, walked
