@@ -7,19 +7,17 @@ from dataclasses import replace
 import numpy as np
 
 from raypipe.config import RunConfig, with_settings
-from raypipe.evaluation.neighbour_recall import EXACT, Recall, interval
+from raypipe.evaluation.neighbour_recall import recall_of
 from raypipe.recommend.context import NightInputs, ShardContext, prepare_sources
 from raypipe.recommend.ladder import Tier
 from raypipe.recommend.shard import nearest, recommend_to
 from raypipe.recommend.sources.factors import SPEC, retrieval_of
-from raypipe.storage.records import FactorRecord
+from raypipe.storage.records import EXACT, NOT_MEASURED, FactorRecord, RecallRecord
 
 #: Maximum and minimum size of a sample: they give the recall to within .02 and .10.
 _MAX_SAMPLE, _MIN_SAMPLE = 2000, 100
 #: Nanoseconds of exact retrieval for the sample, between these sizes.
 _SAMPLE_NS = 2e9
-#: The recall where no account has a list.
-_UNKNOWN = Recall(None, 0.0, 1.0, 0)
 
 
 def factor_facts(
@@ -36,17 +34,12 @@ def factor_facts(
         return None
     exact, why = retrieval_of(inputs.graph, config.sources.factors)
     measured = EXACT if exact else measure_factor_recall(inputs, context, config)
-    return FactorRecord(
-        retrieval="exact" if exact else "candidates",
-        why=why,
-        recall=None if measured.recall is None else round(measured.recall, 4),
-        low=round(measured.low, 4),
-        high=round(measured.high, 4),
-        sample=measured.sample,
-    )
+    return FactorRecord(retrieval="exact" if exact else "candidates", why=why, **dict(measured))
 
 
-def measure_factor_recall(inputs: NightInputs, context: ShardContext, config: RunConfig) -> Recall:
+def measure_factor_recall(
+    inputs: NightInputs, context: ShardContext, config: RunConfig
+) -> RecallRecord:
     """Compare the lists of the model for a sample of the audience with those of all accounts.
 
     A list has the length of a published one, and passes the same filters. The sample depends on the
@@ -54,7 +47,7 @@ def measure_factor_recall(inputs: NightInputs, context: ShardContext, config: Ru
     """
     following = context.accounts[context.follows.followees.degrees_of(context.accounts) > 0]
     if not len(following):
-        return _UNKNOWN
+        return NOT_MEASURED
     every = prepare_sources(inputs, with_settings(config, {"sources.factors.retrieval": "exact"}))
     ns = float(every[SPEC.name].source.estimated_ns(following[:1])[0])
     size = int(np.clip(_SAMPLE_NS / ns, _MIN_SAMPLE, _MAX_SAMPLE))
@@ -66,8 +59,7 @@ def measure_factor_recall(inputs: NightInputs, context: ShardContext, config: Ru
     )
     has = exact.counts > 0
     if not has.any():
-        return _UNKNOWN
+        return NOT_MEASURED
     in_both = (exact.codes[:, :, None] == found.codes[:, None, :]) & (exact.codes >= 0)[:, :, None]
     shares = in_both.sum(axis=(1, 2))[has] / exact.counts[has]
-    mean, drawn = float(shares.mean()), len(sample) / len(following)
-    return Recall(mean, *interval(mean, len(shares), drawn), len(shares))
+    return recall_of(shares, len(sample) / len(following))

@@ -8,9 +8,9 @@ the end of a short list count as misses. A mean over no values is NaN.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from raypipe.evaluation.metric_spec import MetricSpec, Popularity
+from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency
 
 
@@ -26,8 +26,7 @@ def find_hits(codes: np.ndarray, test: Adjacency) -> np.ndarray:
         >>> find_hits(np.array([[8, 5, 3, -1]], dtype=np.int32), test).tolist()
         [[True, False, True, False]]
     """
-    result: np.ndarray = _find_hits(codes, test.indptr, test.codes)
-    return result
+    return _find_hits(codes, test)
 
 
 def recall(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
@@ -267,11 +266,11 @@ def _mean_of_lists(codes: np.ndarray, value: np.ndarray) -> np.ndarray:
     return result
 
 
-@njit(cache=True, nogil=True)
-def _find_hits(codes: np.ndarray, indptr: np.ndarray, test: np.ndarray) -> np.ndarray:
+@kernel
+def _find_hits(codes: np.ndarray, test: Adjacency) -> np.ndarray:
     hits = np.zeros(codes.shape, dtype=np.bool_)
     for i in range(len(codes)):
-        relevant = test[indptr[i] : indptr[i + 1]]
+        relevant = test.codes[test.indptr[i] : test.indptr[i + 1]]
         for j in range(codes.shape[1]):
             at = np.searchsorted(relevant, codes[i, j])
             hits[i, j] = at < len(relevant) and relevant[at] == codes[i, j]

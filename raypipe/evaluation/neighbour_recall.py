@@ -4,7 +4,6 @@ when intermediaries are limited."""
 from __future__ import annotations
 
 from statistics import NormalDist
-from typing import NamedTuple
 
 import numpy as np
 
@@ -15,31 +14,12 @@ from raypipe.kernels.tanimoto import Neighbours
 from raypipe.recommend.context import FollowSides, ShardContext
 from raypipe.recommend.shard import nearest
 from raypipe.recommend.sources.registry import walk_limits
-from raypipe.storage.records import SimilarityRecord, WalkRecord
+from raypipe.storage.records import EXACT, NOT_MEASURED, RecallRecord, SimilarityRecord, WalkRecord
 
 #: Maximum and minimum size of a sample: they give the recall to within .02 and .10.
 _MAX_SAMPLE, _MIN_SAMPLE = 2000, 100
 #: Co-follow pairs of the sample, between these sizes: counting them takes one to four seconds.
 _CO_FOLLOW_PAIRS = 200_000_000
-
-
-class Recall(NamedTuple):
-    """Recall of a neighbour search: the mean share of the exact neighbours that it finds.
-
-    Attributes:
-        recall: of the sample; None if no account in the sample has a neighbour.
-        low, high: 95 % confidence interval of the recall of the whole audience.
-        sample: number of accounts in the mean; all of them have exact neighbours.
-    """
-
-    recall: float | None
-    low: float
-    high: float
-    sample: int
-
-
-#: The recall of a search that leaves no account out.
-EXACT = Recall(1.0, 1.0, 1.0, 0)
 
 
 def similarity_facts(
@@ -59,10 +39,7 @@ def similarity_facts(
         max_followers=limit,
         hubs_left_out=hubs,
         share_of_co_follow_pairs_left=round(share, 4),
-        recall=None if measured.recall is None else round(measured.recall, 4),
-        low=round(measured.low, 4),
-        high=round(measured.high, 4),
-        sample=measured.sample,
+        **dict(measured),
     )
 
 
@@ -85,7 +62,7 @@ def walk_facts(follows: FollowSides, config: RunConfig) -> dict[str, WalkRecord]
     return records
 
 
-def measure_recall(context: ShardContext, seed: int) -> Recall:
+def measure_recall(context: ShardContext, seed: int) -> RecallRecord:
     """Compare the neighbours of a sample of the audience with the exact ones, by brute force.
 
     The sample depends on the follows, the audience and the seed only.
@@ -101,10 +78,19 @@ def measure_recall(context: ShardContext, seed: int) -> Recall:
     sample = _draw(context.follows, following, seed)
     exact = best_of_all(followees, followers, sample, search.neighbours, search.threshold)
     shares = shares_found(exact, nearest(context, sample))
-    if not len(shares):
-        return Recall(None, 0.0, 1.0, 0)
-    recall = float(shares.mean())
-    return Recall(recall, *interval(recall, len(shares), len(sample) / len(following)), len(shares))
+    return recall_of(shares, len(sample) / len(following)) if len(shares) else NOT_MEASURED
+
+
+def recall_of(shares: np.ndarray, fraction: float) -> RecallRecord:
+    """The mean of the shares found of some accounts, and its interval; to four decimals.
+
+    Args:
+        shares: float64, at least one.
+        fraction: share of all accounts that was drawn.
+    """
+    mean = float(shares.mean())
+    low, high = (round(bound, 4) for bound in interval(mean, len(shares), fraction))
+    return RecallRecord(recall=round(mean, 4), low=low, high=high, sample=len(shares))
 
 
 def shares_found(exact: Neighbours, found: Neighbours) -> np.ndarray:

@@ -49,7 +49,7 @@ from raypipe.recommend.search import NeighbourSearch
 from raypipe.recommend.sources.factors import retrieval_from
 from raypipe.storage.intake.inputs import open_inputs
 from raypipe.storage.plans import HubRow, Plan, PlanCounts
-from raypipe.storage.records import FactorRecord, SimilarityRecord
+from raypipe.storage.records import EXACT, NOT_MEASURED, FactorRecord, SimilarityRecord
 
 #: Rates for plans from degrees, in seconds of one CPU per follow: read a row of CSV and number its
 #: ids; add it to the graph; add it to the index. Measured on 16 and 100 M follows between UUIDs;
@@ -363,10 +363,7 @@ def similarity_of_degrees(degrees: Degrees, limit: int | None) -> SimilarityReco
         max_followers=limit,
         hubs_left_out=left_out,
         share_of_co_follow_pairs_left=round(share, 4),
-        recall=None if left_out else 1.0,
-        low=0.0 if left_out else 1.0,
-        high=1.0,
-        sample=0,
+        **dict(NOT_MEASURED if left_out else EXACT),
     )
 
 
@@ -375,14 +372,8 @@ def factors_of_degrees(degrees: Degrees, config: RunConfig) -> FactorRecord | No
     if not config.sources.factors.trained:
         return None
     exact, why = retrieval_from(degrees, config)
-    return FactorRecord(
-        retrieval="exact" if exact else "candidates",
-        why=why,
-        recall=1.0 if exact else None,
-        low=1.0 if exact else 0.0,
-        high=1.0,
-        sample=0,
-    )
+    measured = EXACT if exact else NOT_MEASURED
+    return FactorRecord(retrieval="exact" if exact else "candidates", why=why, **dict(measured))
 
 
 def _in_this_process(_: float) -> Runner:

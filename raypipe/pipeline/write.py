@@ -23,7 +23,7 @@ from raypipe.recommend.sources.registry import sources_of
 from raypipe.storage.data_files import write_json, write_parquet
 from raypipe.storage.files import disk_errors, write_atomic
 from raypipe.storage.records import StageRecord
-from raypipe.storage.runs.filter_arrays import save_filters
+from raypipe.storage.runs.filter_arrays import FilterArrays, save_filters
 from raypipe.storage.runs.manifest import (
     EngineRecord,
     FeedbackRecord,
@@ -83,7 +83,7 @@ def write_run(config: RunConfig, night: Computed, staging: Staging, stages: Stag
         if config.recommendations.reserve:
             accounts = loaded.graph.accounts
             save_reserve(staging.path, reserve_of(staging, night.plan.shards, accounts))
-        _save_filters(night.filters, staging)
+        save_filters(staging.path, _filter_arrays(night.filters))
         if model:
             save_model(model, staging.path / "model")
         if ranker:
@@ -91,13 +91,12 @@ def write_run(config: RunConfig, night: Computed, staging: Staging, stages: Stag
     return parts
 
 
-def _save_filters(night: NightFilters, staging: Staging) -> None:
-    save_filters(
-        staging.path,
-        night.exclusions.rows,
+def _filter_arrays(night: NightFilters) -> FilterArrays:
+    return FilterArrays(
+        *night.exclusions.rows,
         night.exclusions.reasons,
         own_reasons(night.filters, night.exclusions.rows),
-        night.filters.previously_followed,
+        *night.filters.previously_followed,
         night.exclusions.globally_excluded,
         night.filters.shown,
     )

@@ -23,8 +23,8 @@ from raypipe.recommend.search import NeighbourSearch
 from raypipe.recommend.sources import Scorer, Source, SourceInputs
 from raypipe.recommend.sources.factors import SPEC as FACTORS
 from raypipe.recommend.sources.factors import retrieval_of
+from raypipe.recommend.sources.popular import Popular
 from raypipe.recommend.sources.registry import sources_of, walk_limits
-from raypipe.recommend.sources.silent import Silent
 
 
 class FollowSides(NamedTuple):
@@ -221,8 +221,9 @@ def retrieving_sources(config: RunConfig) -> tuple[str, ...]:
 
 def with_silent_sources(context: ShardContext, config: RunConfig) -> ShardContext:
     """The context with a source that retrieves nothing for each source that is not prepared."""
+    nobody = Popular(np.empty(0, np.int32), np.empty(0))
     silent = {
-        name: PreparedSource(source.index, False, Silent())
+        name: PreparedSource(source.index, False, nobody)
         for name, source in sources_of(config).items()
         if name not in context.sources
     }

@@ -24,7 +24,7 @@ from raypipe.recommend.filters.eligibility import Exclusions, filter_reasons
 from raypipe.recommend.filters.registry import specs_of
 from raypipe.recommend.ladder import FILL_UP, Tier, ladder_of, tiers_of
 from raypipe.recommend.models.model import load_model
-from raypipe.recommend.negative_feedback import Rejections, rejections_of
+from raypipe.recommend.negative_feedback import rejections_of
 from raypipe.recommend.ranking import Recommendations, empty_lists
 from raypipe.recommend.reasons import sentences
 from raypipe.recommend.shard import (
@@ -47,13 +47,7 @@ from raypipe.serving.explanation import (
 from raypipe.serving.lookup import Lookup
 from raypipe.serving.refill import neighbours_of
 from raypipe.storage.files import is_file, is_folder
-from raypipe.storage.runs.filter_arrays import (
-    exclusions_in,
-    load_globally_excluded,
-    load_reasons,
-    load_rows,
-    load_shown,
-)
+from raypipe.storage.runs.filter_arrays import exclusions_in, load_filters
 from raypipe.storage.runs.run import Run
 
 #: Maximum length of the lists in which a candidate's rank is searched.
@@ -177,31 +171,16 @@ def _context_of(run: Run, graph: FollowGraph, config: RunConfig, code: int) -> S
     """The shard context of one account, without a neighbour search."""
     ranker = run.path / "ranker.json"
     model = load_model(run.path / "model") if is_folder(run.path / "model") else None
-    exclusions = Exclusions(
-        Adjacency(*load_rows(run, "excluded")),
-        load_reasons(run),
-        load_globally_excluded(run),
-    )
-    inputs = NightInputs(
-        graph,
-        np.array([code], np.int32),
-        exclusions,
-        _negative_feedback(run, graph, exclusions, config),
-        model,
-    )
+    filters = load_filters(run)
+    rows = Adjacency(*filters[:2])
+    exclusions = Exclusions(rows, filters.excluded_reasons, filters.globally_excluded)
+    feedback, is_rejection = None, exclusions.reasons == FilterReason.REJECTED
+    if config.feedback.negative.teach and is_rejection.any():
+        feedback = rejections_of(subset(rows, is_rejection), graph, filters.shown)
+    inputs = NightInputs(graph, np.array([code], np.int32), exclusions, feedback, model)
     ladder = ladder_of(run.manifest.ladder.tiers)
     trained = load_ranker(ranker) if is_file(ranker) else None
     return shard_context(inputs, config, list_rules(config, ladder, graph, trained), search=None)
-
-
-def _negative_feedback(
-    run: Run, graph: FollowGraph, exclusions: Exclusions, config: RunConfig
-) -> Rejections | None:
-    """The rejections that the run used as negative feedback."""
-    is_rejection = exclusions.reasons == FilterReason.REJECTED
-    if not config.feedback.negative.teach or not is_rejection.any():
-        return None
-    return rejections_of(subset(exclusions.rows, is_rejection), graph, load_shown(run))
 
 
 def _excluded(case: _Case, candidate: str) -> tuple[str, str] | None:

@@ -32,7 +32,7 @@ from raypipe.recommend.shard import nearest, recommend_to, why_recommended
 from raypipe.recommend.sources.registry import sources_of
 from raypipe.serving.lookup import Lookup, Recommendation
 from raypipe.storage.files import is_folder
-from raypipe.storage.runs.filter_arrays import load_globally_excluded, load_rows
+from raypipe.storage.runs.filter_arrays import load_filters
 from raypipe.storage.runs.run import Run
 
 
@@ -146,9 +146,10 @@ def _model(run: Run, graph: FollowGraph, account: int) -> FactorModel | None:
 def _exclusions(lookup: Lookup, graph: FollowGraph, account: int) -> Exclusions:
     """What the run excludes for the account, its rejections since, and the account itself."""
     excluded = graph.codes([*lookup.rejected])
-    never = load_globally_excluded(lookup.run)
+    filters = load_filters(lookup.run)
+    never = filters.globally_excluded
     if account < len(never):
-        before = Adjacency(*load_rows(lookup.run, "excluded")).row(account)
+        before = Adjacency(*filters[:2]).row(account)
         excluded = np.concatenate([excluded, before])
     codes = np.unique(excluded[excluded >= 0]).astype(np.int32)
     indptr = np.zeros(graph.accounts + 1, np.int64)

@@ -14,7 +14,7 @@ from raypipe.recommend.context import list_rules
 from raypipe.recommend.ladder import FILL_UP, ladder_of, tiers_of
 from raypipe.recommend.reasons import reasons_of, sentences
 from raypipe.recommend.sources.registry import sources_of
-from raypipe.storage.runs.filter_arrays import load_globally_excluded, load_rows
+from raypipe.storage.runs.filter_arrays import load_filters
 from raypipe.storage.runs.reserve import load_reserve
 from raypipe.storage.runs.run import Run
 
@@ -29,19 +29,19 @@ def further_rows(run: Run, account: str) -> tuple[list[tuple[str, float, str, st
     Raises:
         RunError: files of the run are missing or damaged.
     """
-    reserve = load_reserve(run.path)
+    reserve, filters = load_reserve(run.path), load_filters(run)
     config, graph = load_config(run.path / "config.yaml"), load_graph(run.path / "graph")
     accounts = graph.codes([account]).astype(np.int32)
     own = slice(*reserve.indptr[accounts[0] : accounts[0] + 2])
     codes, sources, scores = (np.array(array[own]) for array in reserve[1:])
     reasons = reasons_of(
-        Asked(accounts, accounts, graph.followees, Adjacency(*load_rows(run, "excluded"))),
+        Asked(accounts, accounts, graph.followees, Adjacency(*filters[:2])),
         np.array([len(codes)], np.int32),
         codes[None],
         neighbours_of(run, graph, account),
         graph.followees,
         graph.followers,
-        load_globally_excluded(run),
+        filters.globally_excluded,
     )
     texts, names = sentences(reasons, graph.ids).to_pylist(), [*sources_of(config)]
     by_name = (names[source] for source in sources)

@@ -125,44 +125,50 @@ class LadderDecision(Contract):
     blend: RankerRecord | None = None
 
 
-class SimilarityRecord(Contract):
+class RecallRecord(Contract):
+    """The mean share of what an exact search finds that a bounded one finds too.
+
+    Attributes:
+        recall: of the sample; None: unknown.
+        low, high: 95 % interval of the recall of the whole audience.
+        sample: number of accounts measured; all of them have exact results.
+    """
+
+    recall: float | None
+    low: float
+    high: float
+    sample: int
+
+
+#: The recall of an exact search, and that of a search that was not measured.
+EXACT = RecallRecord(recall=1.0, low=1.0, high=1.0, sample=0)
+NOT_MEASURED = RecallRecord(recall=None, low=0.0, high=1.0, sample=0)
+
+
+class SimilarityRecord(RecallRecord):
     """The effect of ``sources.similar.max_followers`` on the neighbour search.
 
     Attributes:
         max_followers: the limit; None: no hub is left out.
         hubs_left_out: number of accounts with more followers.
         share_of_co_follow_pairs_left: of all pairs of followers of one account.
-        recall: mean share of the exact neighbours that is found; None: unknown.
-        low, high: 95 % interval of the recall.
-        sample: number of accounts measured.
     """
 
     max_followers: int | None
     hubs_left_out: int
     share_of_co_follow_pairs_left: float
-    recall: float | None
-    low: float
-    high: float
-    sample: int
 
 
-class FactorRecord(Contract):
+class FactorRecord(RecallRecord):
     """How the candidates of the factor model are retrieved, and what that misses.
 
     Attributes:
         retrieval: ``exact``: all accounts are scored; ``candidates``: those of other sources.
         why: in words.
-        recall: mean share of the exact lists that is retrieved; None: unknown.
-        low, high: 95 % interval of the recall.
-        sample: number of accounts measured.
     """
 
     retrieval: Literal["exact", "candidates"]
     why: str
-    recall: float | None
-    low: float
-    high: float
-    sample: int
 
 
 class WalkRecord(Contract):

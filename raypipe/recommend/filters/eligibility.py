@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numba import njit
 
+from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency, Pairs, find
 from raypipe.recommend.filters.codes import AddedReason, FilterReason
 from raypipe.recommend.sources import Candidates
@@ -135,18 +135,10 @@ def filter_reasons(
         >>> [FilterReason(reason).name for reason in reasons]
         ['SELF', 'ALREADY_FOLLOWED', 'ALREADY_FOLLOWED']
     """
-    reasons: np.ndarray = _filter_reasons(
-        accounts,
-        candidates.indptr,
-        candidates.codes,
-        *followees,
-        followers,
-        *exclusions.rows,
-        exclusions.reasons,
-        exclusions.globally_excluded,
-        min_followers,
+    of_exclusions = exclusions.rows, exclusions.reasons, exclusions.globally_excluded
+    return _filter_reasons(
+        followees, followers, *of_exclusions, accounts, candidates, min_followers
     )
-    return reasons
 
 
 def max_excluded(followees: Adjacency, exclusions: Exclusions, accounts: np.ndarray) -> np.ndarray:
@@ -171,28 +163,26 @@ def count_reasons(reasons: np.ndarray, added: Sequence[AddedReason] = ()) -> dic
     return {reason.name: int(counts[reason.value]) for reason in named}
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _filter_reasons(
-    accounts: np.ndarray,
-    indptr: np.ndarray,
-    codes: np.ndarray,
-    followees_indptr: np.ndarray,
-    followees: np.ndarray,
+    followees: Adjacency,
     followers: np.ndarray,
-    excluded_indptr: np.ndarray,
-    excluded: np.ndarray,
+    excluded: Adjacency,
     excluded_why: np.ndarray,
     globally_excluded: np.ndarray,
+    accounts: np.ndarray,
+    candidates: Candidates,
     min_followers: int,
 ) -> np.ndarray:
+    indptr, codes, _ = candidates
     reasons = np.zeros(len(codes), dtype=np.uint8)
     why = np.zeros(len(followers), dtype=np.uint8)  # one reason read instead of a search
     for i in range(len(accounts)):
         account = accounts[i]
-        mine = followees[followees_indptr[account] : followees_indptr[account + 1]]
-        start, stop = excluded_indptr[account], excluded_indptr[account + 1]
+        mine = followees.codes[followees.indptr[account] : followees.indptr[account + 1]]
+        start, stop = excluded.indptr[account], excluded.indptr[account + 1]
         for at in range(start, stop):
-            why[excluded[at]] = excluded_why[at]
+            why[excluded.codes[at]] = excluded_why[at]
         for code in mine:
             why[code] = FilterReason.ALREADY_FOLLOWED
         for at in range(indptr[i], indptr[i + 1]):
@@ -207,6 +197,6 @@ def _filter_reasons(
                 reasons[at] = FilterReason.TOO_FEW_FOLLOWERS
         for code in mine:
             why[code] = 0
-        for code in excluded[start:stop]:
+        for code in excluded.codes[start:stop]:
             why[code] = 0
     return reasons

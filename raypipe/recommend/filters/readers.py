@@ -211,12 +211,12 @@ def _gone_follows(run: Run, graph: FollowGraph) -> Adjacency:
 
     from raypipe.graph.follow_graph import load_graph
     from raypipe.kernels.csr import Adjacency, Pairs, find
-    from raypipe.storage.runs.filter_arrays import load_rows
+    from raypipe.storage.runs.filter_arrays import load_filters
 
     earlier = load_graph(run.path / "graph")
     code_of = graph.codes(earlier.ids).astype(np.int32)
     every = np.arange(graph.accounts, dtype=np.int32)
-    previously_followed = Adjacency(*load_rows(run, "previously_followed"))
+    previously_followed = Adjacency(*load_filters(run)[4:6])
     gone = []
     for side in (earlier.followees, previously_followed):
         for start in range(0, len(side.codes), _BLOCK):

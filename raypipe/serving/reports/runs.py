@@ -5,7 +5,7 @@ from __future__ import annotations
 from raypipe.recommend.filters.registry import count_words
 from raypipe.serving.reports.content import Content, Facts, Line, Report, Table
 from raypipe.serving.reports.ladder import ladder_report
-from raypipe.storage.records import FactorRecord, SimilarityRecord
+from raypipe.storage.records import FactorRecord, RecallRecord, SimilarityRecord
 from raypipe.storage.runs.manifest import Manifest
 
 
@@ -86,7 +86,7 @@ def factor_report(record: FactorRecord | None) -> Report:
     return (Line(f"factors: {record.retrieval} ({record.why}){found}"),)
 
 
-def _recall(record: SimilarityRecord | FactorRecord, what: str) -> str:
+def _recall(record: RecallRecord, what: str) -> str:
     """The measured recall and its interval, in words."""
     if not record.sample or record.recall is None:
         return f"which share of the exact {what} is found is not known"

@@ -18,69 +18,55 @@ from raypipe.storage.runs.run import Run
 #: Name of the folder inside a run.
 FOLDER = "filters"
 
-#: (indptr, codes), as in ``kernels.csr.Adjacency``; that module imports numba.
-_Rows = tuple[np.ndarray, np.ndarray]
 
+class FilterArrays(NamedTuple):
+    """The exclusions of a run with n accounts; each array is a file of that name.
 
-def save_filters(
-    folder: Path,
-    excluded: _Rows,
-    reasons: np.ndarray,
-    own: np.ndarray,
-    previously_followed: _Rows,
-    globally_excluded: np.ndarray,
-    shown: np.ndarray | None = None,
-) -> None:
-    """Store the exclusions of a run.
-
-    Args:
-        folder: folder of the run.
-        excluded: (indptr, codes), the excluded candidates of each account.
-        reasons: uint8, the reason code of each pair in ``excluded``.
-        own: uint8, for each pair the first reason code that the account itself caused; 0: none.
-        previously_followed: (indptr, codes), the pairs that were follows before; the next run reads
-            them.
+    Attributes:
+        excluded_indptr, excluded_codes: the excluded candidates of each account.
+        excluded_reasons: uint8, the reason code of each of these pairs.
+        excluded_own: uint8, for each of these pairs the first reason code that the account itself
+            caused; 0: none.
+        previously_followed_indptr, previously_followed_codes: the pairs that were follows before;
+            the next run reads them.
         globally_excluded: uint8[n], nonzero for accounts that are shown to nobody.
         shown: int64[n], the number of accounts to which each account was recommended before; None
             if not counted.
+    """
+
+    excluded_indptr: np.ndarray
+    excluded_codes: np.ndarray
+    excluded_reasons: np.ndarray
+    excluded_own: np.ndarray
+    previously_followed_indptr: np.ndarray
+    previously_followed_codes: np.ndarray
+    globally_excluded: np.ndarray
+    shown: np.ndarray | None = None
+
+
+def save_filters(folder: Path, arrays: FilterArrays) -> None:
+    """Store the exclusions of a run in its folder.
 
     Raises:
         RunError: the files cannot be written.
     """
-    arrays = {
-        "excluded_indptr": excluded[0],
-        "excluded_codes": excluded[1],
-        "excluded_reasons": reasons,
-        "excluded_own": own,
-        "previously_followed_indptr": previously_followed[0],
-        "previously_followed_codes": previously_followed[1],
-        "globally_excluded": globally_excluded,
-        **({} if shown is None else {"shown": shown}),
-    }
     with disk_errors(f"{folder / FOLDER}: cannot be written"):
         make_folder(folder / FOLDER)
-        for name, array in arrays.items():
-            save_array(folder / FOLDER / f"{name}.npy", array, sync=False)
+        for name, array in arrays._asdict().items():
+            if array is not None:
+                save_array(folder / FOLDER / f"{name}.npy", array, sync=False)
 
 
-def load_rows(run: Run, name: str) -> _Rows:
-    """(indptr, codes) of ``excluded`` or ``previously_followed`` of a run, memory-mapped."""
-    return _load(run, f"{name}_indptr"), _load(run, f"{name}_codes")
+def load_filters(run: Run) -> FilterArrays:
+    """The exclusions of a run, memory-mapped.
 
-
-def load_globally_excluded(run: Run) -> np.ndarray:
-    """uint8[n], nonzero for accounts that are shown to nobody."""
-    return _load(run, "globally_excluded")
-
-
-def load_reasons(run: Run) -> np.ndarray:
-    """uint8, the reason code of each pair in ``excluded``."""
-    return _load(run, "excluded_reasons")
-
-
-def load_shown(run: Run) -> np.ndarray | None:
-    """int64[n], the number of accounts to which each was recommended; None if not counted."""
-    return _load(run, "shown") if is_file(run.path / FOLDER / "shown.npy") else None
+    Raises:
+        RunError: a file is missing or damaged.
+    """
+    names = set(FilterArrays._fields)
+    if not is_file(run.path / FOLDER / "shown.npy"):
+        names.remove("shown")
+    return FilterArrays(**{name: _load(run, name) for name in names})
 
 
 class Exclusion(NamedTuple):
@@ -110,13 +96,13 @@ def exclusions_in(run: Run, account: str, candidates: Collection[str]) -> dict[s
         row, *codes = places_of_ids(run.path / "graph" / "ids.arrow", names)
     except (OSError, pa.ArrowException) as error:
         raise RunError(f"run {run.id}: its graph cannot be read ({error}); run it again") from error
-    globally_excluded = _load(run, "globally_excluded")
-    pairs = {} if row is None else _row(run, row)
+    filters = load_filters(run)
+    pairs = {} if row is None else _row(filters, row)
     exclusions = {}
     for name, code in zip(names[1:], codes, strict=True):
         if code is not None:
             reason, own = pairs.get(code, (0, 0))
-            reason = reason or int(globally_excluded[code])
+            reason = reason or int(filters.globally_excluded[code])
             if reason:
                 exclusions[name] = Exclusion(reason, own)
     return exclusions
@@ -139,13 +125,11 @@ def followees_in(run: Run, account: str) -> list[str]:
         raise RunError(f"run {run.id}: its graph cannot be read ({error}); run it again") from error
 
 
-def _row(run: Run, row: int) -> dict[int, tuple[int, int]]:
+def _row(filters: FilterArrays, row: int) -> dict[int, tuple[int, int]]:
     """Candidate index to (reason, own reason), for one account."""
-    indptr, excluded = load_rows(run, "excluded")
-    pairs = slice(*indptr[row : row + 2])
-    reasons, own = load_reasons(run)[pairs], _load(run, "excluded_own")[pairs]
-    codes = zip(reasons.tolist(), own.tolist(), strict=True)
-    return dict(zip(excluded[pairs].tolist(), codes, strict=True))
+    indptr, *of_pairs = filters[:4]
+    codes, reasons, own = (array[slice(*indptr[row : row + 2])].tolist() for array in of_pairs)
+    return dict(zip(codes, zip(reasons, own, strict=True), strict=True))
 
 
 def _load(run: Run, name: str) -> np.ndarray:
