@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import typer
-
 from raypipe.cli.app import config_app
 from raypipe.cli.options import (
     DEFAULT_RUNS,
@@ -22,14 +20,11 @@ def config_show(
     config: Config = None, follows: Follows = None, settings: Settings = None, json: Json = False
 ) -> None:
     """Print every key with its value, after the file, --follows and --set."""
-    from raypipe.cli.output.terminal import print_json
+    from raypipe.cli.output.terminal import print_answer
     from raypipe.config import to_yaml
 
     resolved = resolve(config, follows, settings)
-    if json:
-        print_json(resolved.model_dump(mode="json"))
-    else:
-        typer.echo(to_yaml(resolved), nl=False)
+    print_answer(resolved.model_dump(mode="json"), to_yaml(resolved).rstrip("\n"), json)
 
 
 @config_app.command(
@@ -45,7 +40,7 @@ def config_check(
     """Check a config: its keys, the columns of its input, its filters and rejections."""
     resolved = resolve(config, follows, settings)
 
-    from raypipe.cli.output.terminal import print_json
+    from raypipe.cli.output.terminal import print_answer
     from raypipe.config.user_code import load_user_code
     from raypipe.ratings.run import chosen_algorithms
     from raypipe.recommend.audience import read_accounts
@@ -69,7 +64,6 @@ def config_check(
     if resolved.input.transform:
         load_user_code(resolved.input.transform, "input.transform")
     read_accounts(resolved.audience)
-    if json:
-        print_json({"digest": resolved.digest(), "files": [path for path, _ in inputs.sizes]})
-    else:
-        typer.echo(f"good: {len(inputs.opened)} input files, config {resolved.digest()}")
+    values = {"digest": resolved.digest(), "files": [path for path, _ in inputs.sizes]}
+    good = f"good: {len(inputs.opened)} input files, config {resolved.digest()}"
+    print_answer(values, good, json)

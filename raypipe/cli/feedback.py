@@ -72,16 +72,10 @@ def rejections_list(
     json: Json = False,
 ) -> None:
     """List the rejections in force, by account and candidate."""
-    from raypipe.cli.output.terminal import print_json, print_table
+    from raypipe.cli.output.terminal import print_rows
 
     with _store(feedback, runs_dir) as store:
-        rows = store.rejections(account, limit)
-    if json:
-        print_json(rows)
-    elif not rows:
-        typer.echo("no rejections")
-    else:
-        print_table(list(rows[0]), (list(row.values()) for row in rows))
+        print_rows(store.rejections(account, limit), "no rejections", json)
 
 
 @rejections_app.command("import", epilog="Example: raypipe rejections import rejected.parquet")
@@ -129,16 +123,14 @@ def rejections_export(
     json: Json = False,
 ) -> None:
     """Write the rejections in force to a file that `rejections import` reads."""
-    from raypipe.cli.output.terminal import print_json
+    from raypipe.cli.output.terminal import print_answer
     from raypipe.storage.tables import write_table
 
     with _store(feedback, runs_dir) as store:
         table = store.export_table()
     write_table(file, table)
-    if json:
-        print_json({"file": str(file), "rows": table.num_rows})
-    else:
-        typer.echo(f"{file}: {table.num_rows:,} rows")
+    rows = table.num_rows
+    print_answer({"file": str(file), "rows": rows}, f"{file}: {rows:,} rows", json)
 
 
 def _store(feedback: str | None, runs_dir: Path) -> AbstractContextManager[FeedbackStore]:
@@ -151,13 +143,10 @@ def _store(feedback: str | None, runs_dir: Path) -> AbstractContextManager[Feedb
 
 
 def _say(answer: Answer, sentence: str, json: bool) -> None:
-    from raypipe.cli.output.terminal import print_json, text
+    from raypipe.cli.output.terminal import print_answer, text
 
-    if json:
-        print_json(answer._asdict())
-        return
     if answer.repeated:
         sentence = "nothing to do: this request was processed before"
     elif not answer.changed:
         sentence += "; nothing changed"
-    typer.echo(text(sentence))
+    print_answer(answer._asdict(), text(sentence), json)

@@ -37,14 +37,11 @@ def demo(
     json: Json = False,
 ) -> None:
     """Make a small network for a first try: communities, hubs, newcomers, some invalid rows."""
-    from raypipe.cli.output.terminal import print_json
+    from raypipe.cli.output.terminal import print_answer
     from raypipe.graph.demo import write_demo
 
     rows = write_demo(out, accounts, seed)
-    if json:
-        print_json({"file": str(out), "rows": rows})
-    else:
-        typer.echo(f"{out}: {rows:,} rows")
+    print_answer({"file": str(out), "rows": rows}, f"{out}: {rows:,} rows", json)
 
 
 @app.command(epilog="Example: raypipe recommend jazz-0042 --limit 3")

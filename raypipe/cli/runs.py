@@ -13,7 +13,7 @@ from raypipe.cli.options import DEFAULT_RUNS, Json, RunId, RunsDir
 @runs_app.command("list", epilog="Example: raypipe runs list --json")
 def runs_list(runs_dir: RunsDir = DEFAULT_RUNS, json: Json = False) -> None:
     """List finished runs, newest first; * marks the published one."""
-    from raypipe.cli.output.terminal import print_json, print_table
+    from raypipe.cli.output.terminal import print_rows
     from raypipe.storage.runs.store import RunStore
 
     store = RunStore(runs_dir)
@@ -28,15 +28,9 @@ def runs_list(runs_dir: RunsDir = DEFAULT_RUNS, json: Json = False) -> None:
         }
         for run in store.runs()
     ]
-    if json:
-        print_json(rows)
-    elif not rows:
-        typer.echo(f"no runs in {runs_dir}; start with: raypipe run CONFIG")
-    else:
-        print_table(
-            ["", "run", "created", "accounts", "problem"],
-            (("*" if row.pop("published") else "", *row.values()) for row in rows),
-        )
+    if not json:  # the published one is marked
+        rows = [{"": "*" if row.pop("published") else "", **row} for row in rows]
+    print_rows(rows, f"no runs in {runs_dir}; start with: raypipe run CONFIG", json)
 
 
 @runs_app.command("show", epilog="Example: raypipe runs show 2026-03-01-1a2b3c4d --verify")
@@ -52,11 +46,12 @@ def runs_show(
     from raypipe.cli.output.report import print_result
     from raypipe.errors import RunError
     from raypipe.serving.reports.runs import run_report
+    from raypipe.storage.runs.run import verify_run
     from raypipe.storage.runs.store import RunStore
 
     store = RunStore(runs_dir)
     run = store.get(run_id) if run_id else store.current()
-    if verify and (problems := store.verify(run)):
+    if verify and (problems := verify_run(run)):
         raise RunError(f"run {run.id}: {'; '.join(problems)}; go back: raypipe runs rollback")
     values = run.manifest.model_dump(mode="json")
     print_result(values, run_report(run.manifest, str(run.path)), json)
@@ -74,14 +69,11 @@ def runs_rollback(
     json: Json = False,
 ) -> None:
     """Publish an earlier run again."""
-    from raypipe.cli.output.terminal import print_json
+    from raypipe.cli.output.terminal import print_answer
     from raypipe.storage.runs.store import RunStore
 
     run = RunStore(runs_dir).rollback(run_id)
-    if json:
-        print_json({"run": run.id})
-    else:
-        typer.echo(f"published: {run.id}")
+    print_answer({"run": run.id}, f"published: {run.id}", json)
 
 
 @runs_app.command("prune", epilog="Example: raypipe runs prune --keep 14")
@@ -91,11 +83,9 @@ def runs_prune(
     json: Json = False,
 ) -> None:
     """Delete old runs, except the published one and the one before it."""
-    from raypipe.cli.output.terminal import print_json
+    from raypipe.cli.output.terminal import print_answer
     from raypipe.storage.runs.store import RunStore
 
     removed = [run.id for run in RunStore(runs_dir).prune(keep)]
-    if json:
-        print_json({"removed": removed})
-    else:
-        typer.echo(f"removed {len(removed)} runs" + "".join(f"\n  {run_id}" for run_id in removed))
+    lines = [f"removed {len(removed)} runs", *(f"  {run_id}" for run_id in removed)]
+    print_answer({"removed": removed}, "\n".join(lines), json)

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from raypipe.config.section import Place, Section
+from raypipe.config.section import Place, Section, section
 from raypipe.config.user_code import SPEC
 
 
@@ -59,15 +59,13 @@ class InputConfig(Section):
     comment: str | None = Field(
         None, min_length=1, description="CSV rows that start with this text are skipped."
     )
-    columns: ColumnsConfig = Field(ColumnsConfig(), description="Names of the columns.")
+    columns: ColumnsConfig = section(ColumnsConfig)
     followee_prefix: str = Field(
         "",
         description="Prefix of every followee id, for followees of another kind than their "
         "followers (users and places, for example) with equal ids. The transform sees it.",
     )
-    rating_columns: RatingColumnsConfig = Field(
-        RatingColumnsConfig(), description="Names of the columns of ratings."
-    )
+    rating_columns: RatingColumnsConfig = section(RatingColumnsConfig)
     carry: list[str] | Literal["all"] = Field(
         [], description="Other columns to keep for the transform; the rest are dropped."
     )

@@ -6,7 +6,7 @@ import re
 
 from pydantic import Field, field_validator
 
-from raypipe.config.section import SPEED_ONLY, Section
+from raypipe.config.section import SPEED_ONLY, Section, section
 
 
 class NegativeFeedbackConfig(Section):
@@ -60,9 +60,7 @@ class FeedbackConfig(Section):
         "postgresql+psycopg://USER@HOST/NAME. null: a SQLite file in the runs folder. The "
         "URL is not part of the config digest; the rejections count as input.",
     )
-    negative: NegativeFeedbackConfig = Field(
-        NegativeFeedbackConfig(), description="How rejections change scores."
-    )
+    negative: NegativeFeedbackConfig = section(NegativeFeedbackConfig)
 
     @field_validator("url")
     @classmethod

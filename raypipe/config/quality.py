@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ByteSize, Field, field_validator, model_validator
 
-from raypipe.config.section import Decimal, Place, Section, as_written
+from raypipe.config.section import Decimal, Place, Section, as_written, section
 
 
 class SegmentsConfig(Section):
@@ -81,9 +81,7 @@ class EvaluationConfig(Section):
         description="Names of metrics, or module:name for a function or a MetricSpec of your own; "
         "null: all that apply to the data.",
     )
-    segments: SegmentsConfig = Field(
-        SegmentsConfig(), description="Bounds of the activity segments."
-    )
+    segments: SegmentsConfig = section(SegmentsConfig)
     bootstrap: int = Field(
         1000,
         ge=100,
@@ -182,13 +180,13 @@ class SweepConfig(Section):
         "none",
         description="asha: stop trials early that are worse than others after as many epochs.",
     )
-    asha: AshaConfig = Field(AshaConfig(), description="Settings of scheduler: asha.")
+    asha: AshaConfig = section(AshaConfig)
     objective: str | None = Field(
         None,
         description="Metric that selects the best trial; null: rmse for ratings, ndcg at the "
         "longest of evaluation.k for follows.",
     )
-    resources: ResourcesConfig = Field(ResourcesConfig(), description="Resources of a trial.")
+    resources: ResourcesConfig = section(ResourcesConfig)
     concurrency: int | None = Field(
         None,
         ge=1,

@@ -18,14 +18,14 @@ from raypipe.config.data import (
 from raypipe.config.feedback import FeedbackConfig
 from raypipe.config.lists import BlendConfig, RecommendationsConfig
 from raypipe.config.quality import EvaluationConfig, SweepConfig
-from raypipe.config.section import SPEED_ONLY, Section
+from raypipe.config.section import SPEED_ONLY, Section, section
 from raypipe.config.sources import SourcesConfig
 
 
 class RunConfig(Section):
     """The keys that belong to no section."""
 
-    input: InputConfig = Field(InputConfig(), description="The input and how to read it.")
+    input: InputConfig = section(InputConfig)
     frames: Literal["auto", "pandas", "modin"] = Field(
         "auto",
         json_schema_extra=SPEED_ONLY,
@@ -52,19 +52,13 @@ class RunConfig(Section):
         description="Maximum memory of a task. A similarity index that is larger is built and "
         "searched in blocks. null: no limit. Affects speed only.",
     )
-    audience: AudienceConfig = Field(
-        AudienceConfig(), description="The accounts that get recommendations."
-    )
-    candidates: CandidatesConfig = Field(
-        CandidatesConfig(), description="The accounts that may be recommended."
-    )
-    filters: FiltersConfig = Field(FiltersConfig(), description="Candidates that are never shown.")
-    sources: SourcesConfig = Field(SourcesConfig(), description="Where candidates come from.")
-    feedback: FeedbackConfig = Field(FeedbackConfig(), description="Rejections.")
-    blend: BlendConfig = Field(BlendConfig(), description="How several sources become one list.")
-    recommendations: RecommendationsConfig = Field(
-        RecommendationsConfig(), description="The shape of a list."
-    )
+    audience: AudienceConfig = section(AudienceConfig)
+    candidates: CandidatesConfig = section(CandidatesConfig)
+    filters: FiltersConfig = section(FiltersConfig)
+    sources: SourcesConfig = section(SourcesConfig)
+    feedback: FeedbackConfig = section(FeedbackConfig)
+    blend: BlendConfig = section(BlendConfig)
+    recommendations: RecommendationsConfig = section(RecommendationsConfig)
     ladder: Literal["holdout", "fixed"] = Field(
         "holdout",
         description="Which strategy makes the lists of an account. holdout: for each segment, the "
@@ -80,15 +74,9 @@ class RunConfig(Section):
         "search, which every night does, is not counted. The estimate counts steps on the graph, "
         "so it is the same on every machine. null: no limit.",
     )
-    ratings: RatingsConfig = Field(RatingsConfig(), description="Ratings, for evaluate and sweep.")
-    evaluation: EvaluationConfig = Field(
-        EvaluationConfig(), description="How recommendations are measured."
-    )
-    sweep: SweepConfig = Field(
-        SweepConfig(),
-        json_schema_extra=SPEED_ONLY,
-        description="What a sweep tries.",
-    )
+    ratings: RatingsConfig = section(RatingsConfig)
+    evaluation: EvaluationConfig = section(EvaluationConfig)
+    sweep: SweepConfig = section(SweepConfig, json_schema_extra=SPEED_ONLY)
     seed: int = Field(
         0,
         ge=0,

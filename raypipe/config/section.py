@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from fractions import Fraction
-from typing import Annotated
+from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+
+S = TypeVar("S", bound="Section")
 
 #: Marks a field that affects the speed of a run, but not its results. Such fields are not part of
 #: the config hash, so that the same run on another engine has the same hash.
@@ -46,3 +48,10 @@ class Section(BaseModel):
     """Base of all sections: frozen, and unknown keys are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+def section(model: type[S], **more: Any) -> S:
+    """The field of a subsection: its defaults, described by the first line of its docstring."""
+    words = (model.__doc__ or "").partition("\n")[0]
+    field: S = Field(model(), description=words, **more)
+    return field

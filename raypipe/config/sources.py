@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
-from raypipe.config.section import Decimal, Section, as_written
+from raypipe.config.section import Decimal, Section, as_written, section
 from raypipe.config.user_code import SPEC
 
 #: Names that lists have which are not of one source.
@@ -196,27 +196,13 @@ class CustomSourceConfig(SourceConfig):
 class SourcesConfig(Section):
     """The sources of candidates. Rank fusion adds their ranks in this order, custom ones last."""
 
-    follow_back: FollowBackConfig = Field(
-        FollowBackConfig(), description="Candidates that already follow the account."
-    )
-    two_hop: TwoHopConfig = Field(
-        TwoHopConfig(), description="Candidates that the account's followees follow."
-    )
-    co_followed: CoFollowedConfig = Field(
-        CoFollowedConfig(), description="Candidates that the account's followers follow."
-    )
-    pagerank: PageRankConfig = Field(
-        PageRankConfig(), description="Candidates that random walks from the account reach most."
-    )
-    similar: SimilarConfig = Field(
-        SimilarConfig(), description="Phase 2: candidates followed by similar accounts."
-    )
-    factors: FactorsConfig = Field(
-        FactorsConfig(), description="Phase 3: candidates that a trained model scores highest."
-    )
-    popular: PopularConfig = Field(
-        PopularConfig(), description="Phase 1: candidates with the most followers."
-    )
+    follow_back: FollowBackConfig = section(FollowBackConfig)
+    two_hop: TwoHopConfig = section(TwoHopConfig)
+    co_followed: CoFollowedConfig = section(CoFollowedConfig)
+    pagerank: PageRankConfig = section(PageRankConfig)
+    similar: SimilarConfig = section(SimilarConfig)
+    factors: FactorsConfig = section(FactorsConfig)
+    popular: PopularConfig = section(PopularConfig)
     custom: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], CustomSourceConfig] = Field(
         {}, description="Your own sources by name, as {near_me: {use: 'my_sources:NEAR_ME'}}."
     )

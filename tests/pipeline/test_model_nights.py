@@ -25,6 +25,7 @@ from raypipe.serving.lookup import Lookup
 from raypipe.serving.newcomer import recommend_newcomer
 from raypipe.serving.reports.runs import run_report
 from raypipe.storage.feedback.quick_read import Rejection
+from raypipe.storage.runs.run import verify_run
 from raypipe.storage.runs.store import RunStore
 from tests import naive
 from tests.strategies import PLAIN
@@ -75,7 +76,7 @@ def published(run) -> dict[str, bytes]:
 def test_whose_lists_come_from_the_model(follows, store, rows):
     """Everybody with enough follows; never whom they follow, themselves, or somebody twice."""
     run = run_night(config_for(follows), store, DATE).run
-    assert store.verify(run) == []
+    assert verify_run(run) == []
     sets = naive.follow_sets(rows)
     found = defaultdict(list)
     for row in pq.read_table(run.path / "recommendations").to_pylist():

@@ -23,6 +23,7 @@ from raypipe.pipeline import run as pipeline_run
 from raypipe.pipeline import steps
 from raypipe.pipeline.run import run_night
 from raypipe.storage.runs.manifest import Manifest
+from raypipe.storage.runs.run import verify_run
 from raypipe.storage.runs.store import RunStore
 from tests import naive
 from tests.strategies import PLAIN
@@ -69,7 +70,7 @@ def published(run) -> dict[str, bytes]:
 def test_publishes_what_the_oracle_says(follows, store, demo_rows):
     run = run_night(config_for(follows), store, DATE).run
     assert store.current() == run
-    assert store.verify(run) == []
+    assert verify_run(run) == []
     sets = naive.follow_sets(demo_rows)
     found: dict[str, list] = {account: [] for account in sets}
     for row in pq.read_table(run.path / "recommendations").to_pylist():
@@ -549,7 +550,7 @@ def test_killed_at_each_step_readers_see_old_or_new(follows, store):
                 os._exit(status)
         _, status = os.waitpid(child, 0)
         seen = store.current()
-        assert store.verify(seen) == []
+        assert verify_run(seen) == []
         if os.waitstatus_to_exitcode(status) == 0:
             break
         assert os.waitstatus_to_exitcode(status) == 137

@@ -20,6 +20,7 @@ from raypipe.serving.explanation import explain_to_account
 from raypipe.serving.lookup import Lookup
 from raypipe.storage.feedback.quick_read import Rejection
 from raypipe.storage.runs.reserve import load_reserve
+from raypipe.storage.runs.run import verify_run
 from raypipe.storage.runs.store import RunStore
 from tests.strategies import PLAIN
 
@@ -47,7 +48,7 @@ def night(tmp_path_factory):
             told |= {"frames": "pandas", "ladder": "fixed", "recommendations.per_account": N}
             config = load_config(None, {**PLAIN, **told, **settings})
             made[name] = run_night(config, store, "2026-03-01").run
-            assert store.verify(made[name]) == []
+            assert verify_run(made[name]) == []
         return made[name]
 
     return make

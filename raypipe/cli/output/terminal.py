@@ -28,6 +28,19 @@ def print_json(value: Any) -> None:
     sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
+def print_answer(values: Any, line: str, as_json: bool) -> None:
+    """Print JSON for programs, or a line for people."""
+    print_json(values) if as_json else print(line)
+
+
+def print_rows(rows: Sequence[dict[str, Any]], nothing: str, as_json: bool) -> None:
+    """Print rows as JSON for programs, or as a table for people; ``nothing`` where it is empty."""
+    if as_json or not rows:
+        print_answer(rows, nothing, as_json)
+    else:
+        print_table(list(rows[0]), (list(row.values()) for row in rows))
+
+
 def print_table(
     columns: Sequence[str], rows: Iterable[Sequence[Any]], title: str | None = None
 ) -> None:

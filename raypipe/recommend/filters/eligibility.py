@@ -135,10 +135,8 @@ def filter_reasons(
         >>> [FilterReason(reason).name for reason in reasons]
         ['SELF', 'ALREADY_FOLLOWED', 'ALREADY_FOLLOWED']
     """
-    of_exclusions = exclusions.rows, exclusions.reasons, exclusions.globally_excluded
-    return _filter_reasons(
-        followees, followers, *of_exclusions, accounts, candidates, min_followers
-    )
+    why = exclusions.rows, exclusions.reasons, exclusions.globally_excluded
+    return _filter_reasons(followees, followers, *why, accounts, candidates, min_followers)
 
 
 def max_excluded(followees: Adjacency, exclusions: Exclusions, accounts: np.ndarray) -> np.ndarray:

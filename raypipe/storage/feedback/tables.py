@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from raypipe.columns import ACCOUNT, CANDIDATE, REASON
-from raypipe.storage.intake.blocks import quarantine_table
+from raypipe.storage.intake.blocks import quarantine_table, without_faults
 from raypipe.storage.tables import SmallTable, TableColumn, read_table, whole_rows
 
 _COLUMNS = (TableColumn(ACCOUNT), TableColumn(CANDIDATE), TableColumn(REASON, "text", False))
@@ -57,21 +56,13 @@ def _read(path: Path) -> SmallTable:
     """Read the table; rows that are no pair of two accounts go to its quarantine."""
     table = read_table(path, _COLUMNS, _CURE)
     rows = table.rows
-    faults = [
-        (f"null character in column {name}", pc.match_substring(rows[name], "\0"))
+    faults = {
+        f"null character in column {name}": pc.match_substring(rows[name], "\0")
         for name in rows.column_names
-    ]
-    same = pc.equal(rows[ACCOUNT], rows[CANDIDATE])
-    faults.append(("account and candidate are the same", same))
-    reasons: dict[int, str] = {}
-    for reason, mask in faults:
-        for index in np.flatnonzero(pc.fill_null(mask, False).to_numpy()).tolist():
-            reasons.setdefault(index, reason)
-    if not reasons:
-        return table
-    numbers = table.numbers
-    bad = [(int(numbers[index]), reason) for index, reason in sorted(reasons.items())]
-    good = np.ones(rows.num_rows, bool)
-    good[list(reasons)] = False
+    }
+    faults["account and candidate are the same"] = pc.equal(rows[ACCOUNT], rows[CANDIDATE])
+    masks = {reason: pc.fill_null(mask, False).to_numpy() for reason, mask in faults.items()}
+    good, faulty = without_faults(rows, masks.items())
+    bad = [(int(table.numbers[index]), reason) for index, reason in faulty]
     quarantine = pa.concat_tables([table.quarantine, quarantine_table(str(path), bad)])
-    return table._replace(rows=rows.filter(pa.array(good)), quarantine=quarantine.sort_by("row"))
+    return table._replace(rows=good, quarantine=quarantine.sort_by("row"))

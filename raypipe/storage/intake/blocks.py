@@ -6,7 +6,7 @@ good rows, and a report with the number of its rows and why some of them are in 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +21,7 @@ from raypipe.errors import MissingInputError
 STRING = pd.StringDtype("pyarrow")
 
 Reason = tuple[int, str]  # (row, why it is in quarantine); rows are counted from 1
+Fault = tuple[str, np.ndarray]  # (why a row is bad, bool[rows])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +108,7 @@ def can_be_number(kind: pa.DataType) -> bool:
 
 def check_rows(
     arrays: Sequence[pa.ChunkedArray], columns: Sequence[Column]
-) -> tuple[pa.Table, list[tuple[int, str]]]:
+) -> tuple[pa.Table, list[Reason]]:
     """Convert raw columns to the columns of the frame, and remove invalid rows.
 
     Args:
@@ -125,21 +126,26 @@ def check_rows(
         >>> bad
         [(1, 'empty id in column src'), (2, 'column src is not UTF-8')]
     """
-    reasons: dict[int, list[str]] = {}
-    checked = {}
+    checked: dict[str, pa.ChunkedArray] = {}
+    faults: list[Fault] = []
     for array, column in zip(arrays, columns, strict=True):
-        checked[column.name], faults = _check_column(array, column)
-        for reason, mask in faults:
-            for index in np.flatnonzero(mask).tolist():
-                reasons.setdefault(index, []).append(reason)
-    table = pa.table(checked)
+        checked[column.name], found = _check_column(array, column)
+        faults += found
+    return without_faults(pa.table(checked), faults)
+
+
+def without_faults(table: pa.Table, faults: Iterable[Fault]) -> tuple[pa.Table, list[Reason]]:
+    """The rows without a fault, and for each of the others its index from 0 and its faults."""
+    reasons: dict[int, list[str]] = {}
+    for reason, mask in faults:
+        for index in np.flatnonzero(mask).tolist():
+            reasons.setdefault(index, []).append(reason)
     if not reasons:
         return table, []
     good = np.ones(table.num_rows, dtype=bool)
     good[list(reasons)] = False
-    return table.filter(pa.array(good)), [
-        (index, "; ".join(reasons[index])) for index in sorted(reasons)
-    ]
+    bad = [(index, "; ".join(reasons[index])) for index in sorted(reasons)]
+    return table.filter(pa.array(good)), bad
 
 
 def read_rows(
@@ -193,9 +199,7 @@ def unreadable(path: str, error: OSError) -> MissingInputError:
     )
 
 
-def _check_column(
-    array: pa.ChunkedArray, column: Column
-) -> tuple[pa.ChunkedArray, list[tuple[str, np.ndarray]]]:
+def _check_column(array: pa.ChunkedArray, column: Column) -> tuple[pa.ChunkedArray, list[Fault]]:
     """The column in its final type, and a mask of the faulty rows for each kind of fault."""
     if pa.types.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
@@ -215,7 +219,7 @@ def _check_column(
 
 def _check_numbers(
     array: pa.ChunkedArray, label: str, low: float, high: float
-) -> tuple[pa.ChunkedArray, list[tuple[str, np.ndarray]]]:
+) -> tuple[pa.ChunkedArray, list[Fault]]:
     """The column as numbers, and masks of the rows without a number and of those out of bounds."""
     numbers = _numbers(array)
     masks = {
@@ -270,9 +274,7 @@ def _not_utf8(raw: pa.Array) -> np.ndarray:
     return broken
 
 
-def _missing_ids(
-    array: pa.ChunkedArray, label: str, broken: np.ndarray | None
-) -> Iterator[tuple[str, np.ndarray]]:
+def _missing_ids(array: pa.ChunkedArray, label: str, broken: np.ndarray | None) -> Iterator[Fault]:
     if array.null_count:
         yield f"null id in column {label}", array.is_null().to_numpy()
     empty = pc.equal(pc.binary_length(array), 0)

@@ -39,7 +39,7 @@ from raypipe.storage.files import (
 )
 from raypipe.storage.runs.history import History, check_run_id, is_run_id
 from raypipe.storage.runs.manifest import FileRecord, Manifest, RunFacts
-from raypipe.storage.runs.run import MANIFEST, Run, load_run, manifest_problem, verify_run
+from raypipe.storage.runs.run import MANIFEST, Run, load_run, manifest_problem
 from raypipe.storage.runs.staging import Staging
 
 if TYPE_CHECKING:  # readers take no lock
@@ -312,10 +312,6 @@ class RunStore:
             for left in files.list_names(self._trash):
                 files.remove_tree(self._trash / left)
         return removed
-
-    def verify(self, run: Run) -> list[str]:
-        """Compare every byte of a run with its manifest; one line per problem (``verify_run``)."""
-        return verify_run(run)
 
     @property
     def _current_path(self) -> Path:

@@ -15,6 +15,7 @@ from raypipe.errors import RunError
 from raypipe.storage.files import disk_errors
 from raypipe.storage.runs.manifest import RowCounts, RunFacts, SecondsRecord
 from raypipe.storage.runs.parts import write_parts
+from raypipe.storage.runs.run import verify_run
 
 NAMES = [f"2026-03-0{day}-0a1b2c3d" for day in range(1, 5)]
 ACCOUNTS = ("a", "b", "c", "d")
@@ -107,7 +108,7 @@ def nightly(store, name, word="x", keep=2):
 def seen(store):
     """What a reader sees: the id and every recommendation; the run must be whole to the byte."""
     run = store.current()
-    assert store.verify(run) == []
+    assert verify_run(run) == []
     rows = [run.recommendations(account).to_pylist() for account in ACCOUNTS]
     return run.id, [row["candidateId"] for (row,) in rows]
 

@@ -12,6 +12,7 @@ from unittest import mock
 import pytest
 
 from raypipe.errors import RunError
+from raypipe.storage.runs.run import verify_run
 from raypipe.storage.runs.store import RunStore
 from tests.storage.runs.small_runs import exit_code, expected, finish, in_child, nightly, seen
 
@@ -94,7 +95,7 @@ def check_readers(store):
     found = RunStore(store.root)
     for run in found.runs():
         assert run.problem is None
-        assert found.verify(run) == []
+        assert verify_run(run) == []
     now = seen(found)
     assert now in (expected(OLD, OLD), expected(NEW, NEW))
     return now[0] == NEW

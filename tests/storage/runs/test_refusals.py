@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from raypipe.errors import RunsLockedError
+from raypipe.storage.runs.run import verify_run
 from raypipe.storage.runs.store import RunStore
 from tests.storage.runs.small_runs import (
     NAMES,
@@ -96,7 +97,7 @@ def test_a_damaged_run_is_listed_and_never_read(published, damage):
     assert f"{published.root}: run {B} {problem}" in refusal(published.get, B)
     assert problem in refusal(published.publish, run)
     assert published.find(B, digest(B)) is None
-    assert published.verify(run) != []
+    assert verify_run(run) != []
     assert published.current().id == C
     again, _ = finish(published, B, B)
     assert again.id == f"{B}.2"
@@ -108,7 +109,7 @@ def test_verify_reads_every_byte(store):
     path.write_bytes(bytes(reversed(path.read_bytes())))
     (run.path / "extra.txt").write_text("?")
     (run.path / "recommendations" / "part-00001.parquet").unlink()
-    assert store.verify(run) == [
+    assert verify_run(run) == [
         "missing: recommendations/part-00001.parquet",
         "extra: extra.txt",
         "sha256 differs: graph/ids.arrow",

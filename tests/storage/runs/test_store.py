@@ -9,6 +9,7 @@ import sys
 import pytest
 
 from raypipe.errors import ConfigError, UnknownAccountError
+from raypipe.storage.runs.run import verify_run
 from tests.storage.runs.small_runs import (
     NAMES,
     digest,
@@ -204,7 +205,7 @@ def test_prune_keeps_the_newest_the_current_and_the_previous(published, keep, ro
     assert ids(published.runs()) == left
     assert ids(removed) == [run_id for run_id in before if run_id not in left]
     assert not (set(os.listdir(published.root)) & set(ids(removed)))
-    assert published.verify(published.current()) == []
+    assert verify_run(published.current()) == []
 
 
 def test_prune_deletes_left_staging_and_trash(published):
