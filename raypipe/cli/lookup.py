@@ -151,7 +151,7 @@ def stats(
     from raypipe.storage.runs.store import RunStore
 
     published = RunStore(runs_dir).current()
-    statistics = published.statistics()
+    statistics, closed = published.statistics(), dict[str, float]()
     if png or degrees or triangles:
         from raypipe.graph.degree_table import write_degrees
         from raypipe.graph.follow_graph import load_graph
@@ -165,8 +165,9 @@ def stats(
         if degrees:
             write_degrees(graph, degrees)
         if triangles:
-            statistics |= triangle_statistics(graph)
-    print_result(statistics, statistics_report(statistics, f"run {published.id}"), json)
+            closed = triangle_statistics(graph)
+    report = statistics_report(statistics, f"run {published.id}", closed)
+    print_result({**statistics.model_dump(), **closed}, report, json)
     for what, file in (("picture", png), ("degrees", degrees)):
         if file and not json:
             typer.echo(f"{what}: {file}")

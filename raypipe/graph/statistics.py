@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 
@@ -11,13 +9,11 @@ from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.arrays import Offsets
 from raypipe.kernels.reciprocity import mutual_follows
 from raypipe.kernels.triangles import count_triangles
+from raypipe.storage.records import GraphStatistics
 
 
-def graph_statistics(graph: FollowGraph) -> dict[str, Any]:
+def graph_statistics(graph: FollowGraph) -> GraphStatistics:
     """Counts, and ``describe()`` of the follows per follower and the followers per followee.
-
-    ``mutual_follows`` are pairs of accounts that follow each other; ``reciprocity`` is the share of
-    the follows that are returned.
 
     Accounts without follows (or followers) are counted separately, and are not in the description:
     ``follows_per_follower`` equals ``follows.follow_metadata_statistics`` of a frame without
@@ -27,25 +23,25 @@ def graph_statistics(graph: FollowGraph) -> dict[str, Any]:
         >>> from raypipe.graph.follow_graph import build_graph, encode
         >>> frame = pd.DataFrame({"followerId": list("aab"), "followingId": list("bcc")})
         >>> statistics = graph_statistics(build_graph([encode(frame)])[0])
-        >>> statistics["accounts"], statistics["follows"], statistics["follows_per_follower"]["max"]
+        >>> statistics.accounts, statistics.follows, statistics.follows_per_follower["max"]
         (3, 3, 2.0)
     """
     follows, followers = graph.followees.degrees, graph.followers.degrees
     mutual = mutual_follows(graph.followees, graph.followers)
-    return {
-        "accounts": graph.accounts,
-        "follows": graph.follows,
-        "mutual_follows": mutual,
-        "reciprocity": round(2 * mutual / (graph.follows or 1), 4),
-        "co_follow_pairs": co_follow_pairs(graph),
-        "accounts_without_follows": int(np.count_nonzero(follows == 0)),
-        "accounts_without_followers": int(np.count_nonzero(followers == 0)),
-        "follows_per_follower": _describe(follows[follows > 0]),
-        "followers_per_followee": _describe(followers[followers > 0]),
-    }
+    return GraphStatistics(
+        accounts=graph.accounts,
+        follows=graph.follows,
+        mutual_follows=mutual,
+        reciprocity=round(2 * mutual / (graph.follows or 1), 4),
+        co_follow_pairs=co_follow_pairs(graph),
+        accounts_without_follows=int(np.count_nonzero(follows == 0)),
+        accounts_without_followers=int(np.count_nonzero(followers == 0)),
+        follows_per_follower=_describe(follows[follows > 0]),
+        followers_per_followee=_describe(followers[followers > 0]),
+    )
 
 
-def triangle_statistics(graph: FollowGraph) -> dict[str, Any]:
+def triangle_statistics(graph: FollowGraph) -> dict[str, float]:
     """Triangles of the undirected graph, where a follow in either direction is an edge.
 
     ``transitivity`` is the share of pairs of edges at one account whose other ends are connected.

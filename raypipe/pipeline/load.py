@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -32,6 +32,7 @@ from raypipe.storage.data_files import write_parquet
 from raypipe.storage.files import disk_errors, is_folder, remove_tree
 from raypipe.storage.intake.inputs import InputFiles
 from raypipe.storage.intake.read import read_follows
+from raypipe.storage.records import GraphStatistics
 
 
 @dataclass(frozen=True)
@@ -51,7 +52,7 @@ class Loaded:
     audience: np.ndarray
     rows: dict[str, int]
     quarantine: pa.Table
-    statistics: dict[str, Any]
+    statistics: GraphStatistics
     engine: FrameEngine
     why_frames: str
 

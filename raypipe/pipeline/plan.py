@@ -113,12 +113,7 @@ def plan_night(config: RunConfig, nodes: int, cpus: int, progress: Progress | No
         config.evaluation.share if decided.ladder.decided_by == "holdout" else None,
     )
     return Plan(
-        counts=PlanCounts(
-            accounts=graph.accounts,
-            follows=graph.follows,
-            co_follow_pairs=loaded.statistics["co_follow_pairs"],
-            audience=len(cost.accounts),
-        ),
+        counts=PlanCounts(**dict(loaded.statistics.counts), audience=len(cost.accounts)),
         column_blocks=len(blocks),
         seconds=_seconds(
             {stage.stage: stage.seconds for stage in stages.meter.stages},

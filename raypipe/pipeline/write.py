@@ -27,7 +27,6 @@ from raypipe.storage.runs.filter_arrays import FilterArrays, save_filters
 from raypipe.storage.runs.manifest import (
     EngineRecord,
     FeedbackRecord,
-    GraphCounts,
     InputRecord,
     PartRecord,
     RowCounts,
@@ -77,7 +76,7 @@ def write_run(config: RunConfig, night: Computed, staging: Staging, stages: Stag
         }
         with disk_errors(f"{staging.path}: cannot be written"):
             write_atomic(staging.path / "config.yaml", to_yaml(config).encode(), sync=False)
-            write_json(staging.path / "statistics.json", loaded.statistics, sync=False)
+            write_json(staging.path / "statistics.json", dict(loaded.statistics), sync=False)
             write_parquet(staging.path / "quarantine.parquet", loaded.quarantine, sync=False)
             save_graph(loaded.graph, staging.path / "graph")
         if config.recommendations.reserve:
@@ -169,14 +168,9 @@ def _counts(
 ) -> RunCounts:
     shards, ladder = night.plan.shards, night.prepared.context.lists.ladder
     lists = count_lists(staging, shards, ladder, tuple(sources_of(config)))
-    statistics = night.loaded.statistics
     return RunCounts(
         rows=RowCounts(**night.loaded.rows),
-        graph=GraphCounts(
-            accounts=statistics["accounts"],
-            follows=statistics["follows"],
-            co_follow_pairs=statistics["co_follow_pairs"],
-        ),
+        graph=night.loaded.statistics.counts,
         audience=len(night.plan.cost.accounts),
         neighbours=sum(part.rows for part in parts["neighbours"]),
         recommendations=lists.recommendations,

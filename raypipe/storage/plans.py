@@ -5,15 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from raypipe.storage.contract import Contract, Result
-from raypipe.storage.records import FactorRecord, SimilarityRecord
+from raypipe.storage.records import FactorRecord, GraphCounts, SimilarityRecord
 
 
-class PlanCounts(Contract):
+class PlanCounts(GraphCounts):
     """The size of the graph and of the audience."""
 
-    accounts: int
-    follows: int
-    co_follow_pairs: int
     audience: int
 
 

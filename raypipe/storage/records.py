@@ -35,6 +35,40 @@ class TierRecord(Contract):
     how: str
 
 
+class GraphCounts(Contract):
+    """The size of a graph."""
+
+    accounts: int
+    follows: int
+    co_follow_pairs: int
+
+
+class GraphStatistics(Contract):
+    """``statistics.json`` of a run.
+
+    Attributes:
+        mutual_follows: pairs of accounts that follow each other.
+        reciprocity: share of the follows that are returned.
+        follows_per_follower, followers_per_followee: pandas' ``describe()``, without accounts that
+            have none.
+    """
+
+    accounts: int
+    follows: int
+    mutual_follows: int
+    reciprocity: float
+    co_follow_pairs: int
+    accounts_without_follows: int
+    accounts_without_followers: int
+    follows_per_follower: dict[str, float]
+    followers_per_followee: dict[str, float]
+
+    @property
+    def counts(self) -> GraphCounts:
+        """The counts that a manifest and a plan show."""
+        return GraphCounts(**self.model_dump(include=set(GraphCounts.model_fields)))
+
+
 #: Begins the reason of a strategy that the budget leaves out.
 OVER_BUDGET = "over the budget"
 

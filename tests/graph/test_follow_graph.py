@@ -63,7 +63,7 @@ def test_fingerprint_is_the_same_in_every_release():
 def test_no_rows_at_all():
     graph, dropped = build_graph([encode(frame_of([]))])
     assert (graph.accounts, graph.follows, tuple(dropped)) == (0, 0, (0, 0))
-    assert graph_statistics(graph)["follows_per_follower"]["count"] == 0
+    assert graph_statistics(graph).follows_per_follower["count"] == 0
 
 
 def test_further_accounts_have_no_follows():

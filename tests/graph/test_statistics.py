@@ -18,8 +18,8 @@ def test_mutual_follows_and_triangles_by_hand():
     # a and b follow each other, and both are tied to c; d hangs on a; x follows nobody but itself.
     rows = [("a", "b"), ("b", "a"), ("b", "c"), ("c", "a"), ("d", "a"), ("x", "x")]
     statistics = graph_statistics(graph_of(rows))
-    assert statistics["mutual_follows"] == 1
-    assert statistics["reciprocity"] == 0.4
+    assert statistics.mutual_follows == 1
+    assert statistics.reciprocity == 0.4
     # Of the five pairs of edges at one account three are closed: one each at a, b and c.
     assert triangle_statistics(graph_of(rows)) == {
         "triangles": 1,
@@ -30,7 +30,7 @@ def test_mutual_follows_and_triangles_by_hand():
 
 @pytest.mark.parametrize("rows", [[], [("a", "a")], [("a", "b")]])
 def test_graphs_without_a_pair_of_edges(rows):
-    assert graph_statistics(graph_of(rows))["reciprocity"] == 0
+    assert graph_statistics(graph_of(rows)).reciprocity == 0
     assert set(triangle_statistics(graph_of(rows)).values()) == {0}
 
 
@@ -40,8 +40,8 @@ def test_equal_the_sets(rows):
     ids = graph.ids.to_pylist()
     returned = sum(a in follows[b] for a in follows for b in follows[a])
     statistics = graph_statistics(graph)
-    assert statistics["mutual_follows"] == returned / 2
-    assert statistics["reciprocity"] == round(returned / max(graph.follows, 1), 4)
+    assert statistics.mutual_follows == returned / 2
+    assert statistics.reciprocity == round(returned / max(graph.follows, 1), 4)
 
     found, triangles = count_triangles(graph.followees, graph.followers), naive.triangles(follows)
     known = {a: (follows[a] | naive.followers_of(follows, a)) for a in follows}

@@ -24,13 +24,12 @@ from raypipe.recommend.ladder import Tier
 from raypipe.recommend.models.model import FactorModel, FollowFactors
 from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.sources import SourceInputs
-from raypipe.recommend.sources.co_followed import co_followed
 from raypipe.recommend.sources.factors import exact_factors
 from raypipe.recommend.sources.follow_back import follow_back
 from raypipe.recommend.sources.pagerank import pagerank
 from raypipe.recommend.sources.popular import popular
 from raypipe.recommend.sources.similar import similar
-from raypipe.recommend.sources.two_hop import two_hop
+from raypipe.recommend.sources.walks import co_followed, two_hop
 from tests import naive
 from tests.recommend._builders import SOURCES, prepare
 from tests.recommend.filters.test_inputs import inputs_of

@@ -41,34 +41,29 @@ class Ranker:
 
 
 def save_ranker(ranker: Ranker, path: Path) -> None:
-    """Write a ranker so that :func:`load_ranker` reads back an equal one."""
-    write_json(path, to_values(ranker))
-
-
-def load_ranker(path: Path) -> Ranker:
-    """Read a saved ranker."""
-    return from_values(read_json(path))
-
-
-def to_values(ranker: Ranker) -> dict[str, Any]:
-    """JSON values; floats are read back without loss."""
-    return {
+    """Write a ranker as JSON, so that :func:`load_ranker` reads back an equal one."""
+    values = {
         "features": list(ranker.features),
         "gains": ranker.gains.tolist(),
         "facts": ranker.facts,
         "trees": {name: array.tolist() for name, array in ranker.trees._asdict().items()},
     }
+    write_json(path, values)
 
 
-def from_values(values: dict[str, Any]) -> Ranker:
-    """The ranker of :func:`to_values`.
+def load_ranker(path: Path) -> Ranker:
+    """Read a saved ranker.
 
     Example:
+        >>> import tempfile
         >>> stump = Trees(*(np.array(part) for part in ([0], [0], [.5], [-1], [-2], [.1, .2])))
-        >>> ranker = Ranker(stump, ("a",), np.array([1.0]), {})
-        >>> from_values(to_values(ranker)).trees.leaves.tolist()
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "ranker.json")
+        ...     save_ranker(Ranker(stump, ("a",), np.array([1.0]), {}), path)
+        ...     load_ranker(path).trees.leaves.tolist()
         [0.1, 0.2]
     """
+    values = read_json(path)
     trees = Trees._make(
         np.array(values["trees"][name], _TYPES.get(name, np.int32)) for name in Trees._fields
     )

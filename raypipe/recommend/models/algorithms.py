@@ -127,9 +127,8 @@ def check_factors(config: RunConfig) -> None:
         ConfigError: it cannot be; says why.
     """
     if config.sources.factors.trained:
-        name = config.sources.factors.algorithm
-        parameters = check_algorithm(name, config.sources.factors.parameters)
-        ALGORITHMS[name].check(parameters)
+        algorithm, parameters = _chosen(config.sources.factors)
+        algorithm.check(parameters)
 
 
 def train(
@@ -148,12 +147,12 @@ def train(
         ConfigError: it cannot be trained; says why.
         TooLargeError: it does not fit into memory.
     """
+    algorithm, parameters = _chosen(config.sources.factors)
     name = config.sources.factors.algorithm
-    parameters = check_algorithm(name, config.sources.factors.parameters)
     check_memory(name, parameters, graph.accounts, graph.follows, available)
     if graph.follows:
         further = _training_rejections(config, rejections)
-        factors = ALGORITHMS[name].train(graph, parameters, config.seed, *further)
+        factors = algorithm.train(graph, parameters, config.seed, *further)
     else:
         factors = FollowFactors(*np.zeros((2, graph.accounts, 1), np.float32))
     return _model(config, parameters, graph, factors)
@@ -178,9 +177,8 @@ def train_by_epoch(
     Raises:
         ConfigError, TooLargeError: as :func:`train`; or the algorithm has no epochs.
     """
+    algorithm, parameters = _chosen(config.sources.factors)
     name = config.sources.factors.algorithm
-    parameters = check_algorithm(name, config.sources.factors.parameters)
-    algorithm = ALGORITHMS[name]
     if algorithm.by_epoch is None or algorithm.epochs is None:
         able = " and ".join(known for known, other in ALGORITHMS.items() if other.by_epoch)
         raise ConfigError(
@@ -197,18 +195,16 @@ def training_bytes(config: RunConfig, accounts: int, follows: int) -> int:
     """Maximum bytes of the training of the config's model; 0 for no model."""
     if not config.sources.factors.trained:
         return 0
-    name = config.sources.factors.algorithm
-    parameters = check_algorithm(name, config.sources.factors.parameters)
-    return ALGORITHMS[name].training_bytes(accounts, follows, parameters)
+    algorithm, parameters = _chosen(config.sources.factors)
+    return algorithm.training_bytes(accounts, follows, parameters)
 
 
 def training_seconds(config: RunConfig, accounts: int, follows: int) -> float:
     """Estimated CPU seconds of the training of the config's model; 0 for no model."""
     if not config.sources.factors.trained:
         return 0.0
-    name = config.sources.factors.algorithm
-    parameters = check_algorithm(name, config.sources.factors.parameters)
-    return 1e-9 * ALGORITHMS[name].training_ns(accounts, follows, parameters)
+    algorithm, parameters = _chosen(config.sources.factors)
+    return 1e-9 * algorithm.training_ns(accounts, follows, parameters)
 
 
 def shape_of(config: FactorsConfig) -> tuple[int, bool]:
@@ -218,7 +214,7 @@ def shape_of(config: FactorsConfig) -> tuple[int, bool]:
         >>> shape_of(FactorsConfig(algorithm="SVD"))
         (64, False)
     """
-    parameters = check_algorithm(config.algorithm, config.parameters)
+    _, parameters = _chosen(config)
     walks = getattr(parameters, "cooccurrence", 0) > 0
     return getattr(parameters, _width_name(parameters)), walks
 
@@ -300,12 +296,15 @@ def cooccurrence(model: FactorModel, graph: FollowGraph) -> Cooccurrence | None:
     return truncated_svd.cooccurrence(graph, model.factors.cooccurrence)
 
 
+def _chosen(config: FactorsConfig) -> tuple[Algorithm, Section]:
+    parameters = check_algorithm(config.algorithm, config.parameters)
+    return ALGORITHMS[config.algorithm], parameters
+
+
 def _training_rejections(config: RunConfig, rejections: Rejections | None) -> tuple[Adjacency, ...]:
     """The rejections as further arguments of a training: one, or none."""
-    takes = (
-        ALGORITHMS[config.sources.factors.algorithm].takes_rejections
-        and config.feedback.negative.factors
-    )
+    algorithm, _ = _chosen(config.sources.factors)
+    takes = algorithm.takes_rejections and config.feedback.negative.factors
     return (rejections.rows,) if takes and rejections is not None else ()
 
 

@@ -10,13 +10,12 @@ from raypipe.config.user_code import load_user_code, source_file
 from raypipe.errors import ConfigError
 from raypipe.recommend.sources import (
     SourceSpec,
-    co_followed,
     factors,
     follow_back,
     pagerank,
     popular,
     similar,
-    two_hop,
+    walks,
 )
 from raypipe.storage.files import sha256_file
 
@@ -25,8 +24,8 @@ SOURCES: tuple[SourceSpec, ...] = (
     popular.SPEC,
     factors.SPEC,
     follow_back.SPEC,
-    two_hop.SPEC,
-    co_followed.SPEC,
+    walks.TWO_HOP,
+    walks.CO_FOLLOWED,
     pagerank.SPEC,
 )
 

@@ -1,4 +1,4 @@
-"""What the sources of two steps share: the walk through intermediary accounts."""
+"""The sources of two steps: walks through the followees, or the followers, of an account."""
 
 from __future__ import annotations
 
@@ -7,12 +7,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from raypipe.config import TwoStepConfig
+from raypipe.config.sources import CoFollowedConfig, TwoHopConfig
 from raypipe.graph.degree_table import Degrees
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.kernels.walks import NS_PER_WALK, best_of_walks, count_walks, weights_of
-from raypipe.recommend.sources import Candidates, SourceInputs, may_be_retrieved
+from raypipe.recommend.sources import Candidates, SourceInputs, SourceSpec, may_be_retrieved
 
 
 @dataclass(frozen=True)
@@ -64,10 +65,55 @@ def estimate_from_degrees(degrees: Degrees, limit: int | None, through: str) -> 
     return np.full(len(numbers), NS_PER_WALK * left * of_follower * followers)
 
 
-def walks_through(
+def two_hop(graph: FollowGraph, config: TwoStepConfig, inputs: SourceInputs | None = None) -> Walks:
+    """Retrieves the ``wanted[i]`` best of the accounts that the followees of account i follow.
+
+        score(a, c) = sum of weights[b] over the b that a follows and that follow c
+
+    Source:
+        Adamic and Adar (2003), "Friends and neighbors on the Web", Social Networks 25, for an
+        intermediary that weighs less the more it is connected.
+
+    Example:
+        >>> import pandas as pd
+        >>> from raypipe.graph.follow_graph import build_graph, encode
+        >>> frame = pd.DataFrame({"followerId": list("aabbc"), "followingId": list("bcxyx")})
+        >>> graph, _ = build_graph([encode(frame)])
+        >>> source = two_hop(graph, TwoStepConfig(intermediary_weight="none"))
+        >>> found = source(np.array([graph.code("a")]), np.array([1]))
+        >>> [graph.ids[code].as_py() for code in found.codes], found.scores.tolist()
+        (['x'], [2.0])
+    """
+    return _walks(graph.followees, graph, config, inputs or SourceInputs())
+
+
+def co_followed(
+    graph: FollowGraph, config: TwoStepConfig, inputs: SourceInputs | None = None
+) -> Walks:
+    """Retrieves the ``wanted[i]`` best of the accounts that the followers of account i follow.
+
+        score(a, c) = sum of weights[b] over the b that follow both a and c
+
+    Source:
+        Small (1973), "Co-citation in the scientific literature", JASIS 24; weighted as two_hop is.
+
+    Example:
+        >>> import pandas as pd
+        >>> from raypipe.graph.follow_graph import build_graph, encode
+        >>> frame = pd.DataFrame({"followerId": list("bbccd"), "followingId": list("axaxa")})
+        >>> graph, _ = build_graph([encode(frame)])
+        >>> source = co_followed(graph, TwoStepConfig(intermediary_weight="none"))
+        >>> found = source(np.array([graph.code("a")]), np.array([9]))
+        >>> {graph.ids[c].as_py(): s for c, s in zip(found.codes, found.scores.tolist())}
+        {'a': 3.0, 'x': 2.0}
+    """
+    return _walks(graph.followers, graph, config, inputs or SourceInputs())
+
+
+def _walks(
     intermediaries: Adjacency, graph: FollowGraph, config: TwoStepConfig, inputs: SourceInputs
 ) -> Walks:
-    """The source that walks through these intermediaries; holds the graph's arrays, not copies."""
+    """Walks through these intermediaries; holds the graph's arrays, not copies."""
     limit = config.max_intermediary_follows
     return Walks(
         intermediaries,
@@ -75,3 +121,25 @@ def walks_through(
         weights_of(graph.followees.degrees, config.intermediary_weight, limit),
         may_be_retrieved(graph.followers.degrees, inputs.min_followers, inputs.globally_excluded),
     )
+
+
+TWO_HOP = SourceSpec(
+    "two_hop",
+    "followed by the account's followees",
+    two_hop,
+    TwoHopConfig,
+    walks_through="followees",
+    estimate_from_degrees=lambda degrees, config: estimate_from_degrees(
+        degrees, config.sources.two_hop.max_intermediary_follows, "followees"
+    ),
+)
+CO_FOLLOWED = SourceSpec(
+    "co_followed",
+    "followed by the account's followers",
+    co_followed,
+    CoFollowedConfig,
+    walks_through="followers",
+    estimate_from_degrees=lambda degrees, config: estimate_from_degrees(
+        degrees, config.sources.co_followed.max_intermediary_follows, "followers"
+    ),
+)

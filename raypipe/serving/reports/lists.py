@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from raypipe.columns import ACCOUNT
 from raypipe.serving.lookup import Neighbour, Recommendation
 from raypipe.serving.reports.content import Facts, Line, Report, Table, numbers
+from raypipe.storage.records import GraphStatistics
 
 _DESCRIBED = ("follows_per_follower", "followers_per_followee")
 
@@ -21,11 +21,13 @@ def list_report(rows: Sequence[Recommendation | Neighbour], title: str) -> Repor
     return (Table(names, tuple(tuple(row[name] for name in names) for row in cells), title),)
 
 
-def statistics_report(statistics: dict[str, Any], title: str) -> Report:
-    """The statistics of a graph, as ``raypipe.graph.statistics`` computes them."""
-    plain = {name: value for name, value in statistics.items() if not isinstance(value, dict)}
+def statistics_report(
+    statistics: GraphStatistics, title: str, triangles: dict[str, float] | None = None
+) -> Report:
+    """The statistics of a graph, and of its triangles where they were counted."""
+    plain = {**statistics.model_dump(exclude=set(_DESCRIBED)), **(triangles or {})}
     rows = tuple(
-        (key, *(_whole(statistics[name][key]) for name in _DESCRIBED))
+        (key, *(_whole(getattr(statistics, name)[key]) for name in _DESCRIBED))
         for key in ("count", "mean", "std", "min", "25%", "50%", "75%", "max")
     )
     headers = ("", *(name.replace("_", " ") for name in _DESCRIBED))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from raypipe.storage.contract import Contract, Versioned
 from raypipe.storage.records import (
     FactorRecord,
+    GraphCounts,
     LadderDecision,
     SimilarityRecord,
     StageRecord,
@@ -50,14 +51,6 @@ class RowCounts(Contract):
     self_follows: int
     quarantined: int
     dropped_by_transform: int
-
-
-class GraphCounts(Contract):
-    """The size of the follow graph."""
-
-    accounts: int
-    follows: int
-    co_follow_pairs: int
 
 
 class RunCounts(Contract):

@@ -6,13 +6,13 @@ import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 
 from raypipe.errors import RunError, UnknownAccountError
-from raypipe.storage.data_files import read_json, read_parquet
+from raypipe.storage.data_files import read_parquet
 from raypipe.storage.files import disk_errors, is_folder, list_tree, read_bytes, sha256_file, stat
+from raypipe.storage.records import GraphStatistics
 from raypipe.storage.runs.manifest import FileRecord, Manifest, PartRecord
 from raypipe.storage.runs.parts import holds_id, read_account
 
@@ -98,17 +98,16 @@ class Run:
             raise self._unreadable(kind, error) from error
         return pa.concat_tables(parts)
 
-    def statistics(self) -> dict[str, Any]:
+    def statistics(self) -> GraphStatistics:
         """Statistics of the run's graph, from ``raypipe.graph.statistics.graph_statistics``.
 
         Raises:
             RunError: files of the run are missing or damaged.
         """
         try:
-            statistics: dict[str, Any] = read_json(self.path / "statistics.json")
+            return GraphStatistics.model_validate_json(read_bytes(self.path / "statistics.json"))
         except (OSError, ValueError) as error:
             raise self._unreadable("statistics", error) from error
-        return statistics
 
     def _read(self, kind: str, account: str, k: int | None) -> pa.Table:
         parts = self._parts(kind)

@@ -20,10 +20,9 @@ from raypipe.pipeline.run import run_night
 from raypipe.recommend.ladder import BLENDS, LEARNED_RANKER, Tier, blend, strategies
 from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.sources import SourceInputs
-from raypipe.recommend.sources.co_followed import co_followed
 from raypipe.recommend.sources.follow_back import follow_back
 from raypipe.recommend.sources.pagerank import pagerank
-from raypipe.recommend.sources.two_hop import two_hop
+from raypipe.recommend.sources.walks import co_followed, two_hop
 from raypipe.recommend.work_estimate import estimate_ns
 from raypipe.storage.runs.store import RunStore
 from tests import naive
