@@ -15,16 +15,8 @@ from raypipe.compute.engines import Runner, runner
 from raypipe.compute.progress import Progress, Silent
 from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
+from raypipe.pipeline import steps
 from raypipe.pipeline.load import load, prepare_night
-from raypipe.pipeline.steps import (
-    Checked,
-    apply_filters,
-    check_inputs,
-    plan_shards,
-    recommend,
-    report_search,
-    select_ladder,
-)
 from raypipe.pipeline.write import Computed, check_at_the_gate, run_facts, write_run
 from raypipe.recommend.filters.inputs import feedback_store
 from raypipe.recommend.shard import warm_up
@@ -68,7 +60,7 @@ def run_night(
     name = f"{date}-{config.digest()}"
     stages = Stages(progress or Silent())
     with store.lock():
-        checked = check_inputs(config, store, date, stages)
+        checked = steps.check_inputs(config, store, date, stages)
         run = store.find(name, checked.digest)
         if run and store.was_published(run):
             return NightResult(run, new=False)
@@ -81,7 +73,9 @@ def run_night(
         return NightResult(store.publish(run), new=True)
 
 
-def _make_run(config: RunConfig, checked: Checked, staging: Staging, stages: Stages) -> RunFacts:
+def _make_run(
+    config: RunConfig, checked: steps.Checked, staging: Staging, stages: Stages
+) -> RunFacts:
     """All steps from the input to the checked files of a run."""
     with ExitStack() as stack:
 
@@ -90,20 +84,20 @@ def _make_run(config: RunConfig, checked: Checked, staging: Staging, stages: Sta
 
         loaded = load(config, checked.accounts, checked.inputs, stages, stack, staging.scratch)
         checked.inputs.check_unchanged()  # before a checkpoint is kept under the old digest
-        filters = apply_filters(config, checked.filters, loaded.graph)
-        decision = select_ladder(config, loaded, filters, run_on, staging, stages)
+        filters = steps.apply_filters(config, checked.filters, loaded.graph)
+        decision = steps.select_ladder(config, loaded, filters, run_on, staging, stages)
         prepared = prepare_night(config, loaded, decision, stages, filters, staging.scratch)
-        plan = plan_shards(config, prepared, run_on, staging, stages)
-        recommend(prepared.context, plan, staging, stages)
+        plan = steps.plan_shards(config, prepared, run_on, staging, stages)
+        steps.recommend(prepared.context, plan, staging, stages)
     night = Computed(checked, loaded, filters, decision, prepared, plan)
-    search = report_search(config, prepared, stages)
+    search = steps.report_search(config, prepared, stages)
     parts = write_run(config, night, staging, stages)
     at_the_gate = check_at_the_gate(night, parts, staging, stages)
     return run_facts(config, night, search, parts, at_the_gate, staging, stages)
 
 
 def _count_late_events(
-    config: RunConfig, checked: Checked, store: RunStore, facts: RunFacts
+    config: RunConfig, checked: steps.Checked, store: RunStore, facts: RunFacts
 ) -> RunFacts:
     """Add the number of rejections since the check; lookups apply these rejections live.
 

@@ -23,22 +23,13 @@ from raypipe.recommend.sources.registry import sources_of
 from raypipe.storage.data_files import write_json, write_parquet
 from raypipe.storage.files import disk_errors, write_atomic
 from raypipe.storage.records import StageRecord
+from raypipe.storage.runs import manifest as records
 from raypipe.storage.runs.filter_arrays import FilterArrays, save_filters
-from raypipe.storage.runs.manifest import (
-    EngineRecord,
-    FeedbackRecord,
-    InputRecord,
-    PartRecord,
-    RowCounts,
-    RunCounts,
-    RunFacts,
-    SecondsRecord,
-)
 from raypipe.storage.runs.parts import write_parts
 from raypipe.storage.runs.reserve import save_reserve
 from raypipe.storage.runs.staging import Staging
 
-Parts = dict[str, tuple[PartRecord, ...]]
+Parts = dict[str, tuple[records.PartRecord, ...]]
 
 
 class Computed(NamedTuple):
@@ -122,7 +113,7 @@ def run_facts(
     at_the_gate: int,
     staging: Staging,
     stages: Stages,
-) -> RunFacts:
+) -> records.RunFacts:
     """The facts that the manifest reports.
 
     Args:
@@ -134,12 +125,12 @@ def run_facts(
         plan.seconds / plan.cpus,
         write_seconds(len(plan.cost.accounts), config),
     )
-    return RunFacts(
+    return records.RunFacts(
         config_digest=config.digest(),
         fingerprint=night.loaded.graph.fingerprint,
         seed=config.seed,
         counts=_counts(config, night, parts, at_the_gate, staging),
-        feedback=FeedbackRecord(
+        feedback=records.FeedbackRecord(
             url=config.feedback.url,
             watermark=read.rejections.watermark,
             previously_followed_in=read.before and read.before.id,
@@ -151,9 +142,10 @@ def run_facts(
         walks=search.walks,
         parts=parts,
         inputs=tuple(
-            InputRecord(file=str(path), bytes=size) for path, size in night.checked.inputs.sizes
+            records.InputRecord(file=str(path), bytes=size)
+            for path, size in night.checked.inputs.sizes
         ),
-        engines=EngineRecord(
+        engines=records.EngineRecord(
             frames=night.loaded.why_frames, cluster=plan.why_cluster, similarity=plan.why_blocks
         ),
         predicted=predicted,
@@ -165,11 +157,11 @@ def run_facts(
 
 def _counts(
     config: RunConfig, night: Computed, parts: Parts, at_the_gate: int, staging: Staging
-) -> RunCounts:
+) -> records.RunCounts:
     shards, ladder = night.plan.shards, night.prepared.context.lists.ladder
     lists = count_lists(staging, shards, ladder, tuple(sources_of(config)))
-    return RunCounts(
-        rows=RowCounts(**night.loaded.rows),
+    return records.RunCounts(
+        rows=records.RowCounts(**night.loaded.rows),
         graph=night.loaded.statistics.counts,
         audience=len(night.plan.cost.accounts),
         neighbours=sum(part.rows for part in parts["neighbours"]),
@@ -183,14 +175,14 @@ def _counts(
 
 def _predicted_and_actual(
     stages: Sequence[StageMeasure], recommend: float, write: float
-) -> tuple[SecondsRecord, SecondsRecord]:
+) -> tuple[records.SecondsRecord, records.SecondsRecord]:
     """Seconds as predicted before the shards ran, and as measured."""
     seconds = {stage.stage: stage.seconds for stage in stages}
     total = sum(seconds.values())
     before = total - seconds["recommend"] - seconds["write"]
 
-    def record(recommend: float, write: float, total: float) -> SecondsRecord:
-        return SecondsRecord(
+    def record(recommend: float, write: float, total: float) -> records.SecondsRecord:
+        return records.SecondsRecord(
             recommend_seconds=round(recommend, 3),
             write_seconds=round(write, 3),
             total_seconds=round(total, 3),

@@ -20,31 +20,14 @@ from raypipe.compute.progress import Progress, Silent
 from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig, Section
 from raypipe.errors import ConfigError
+from raypipe.ratings import cost
 from raypipe.ratings.algorithms import ALGORITHMS, check_parameters
-from raypipe.ratings.cost import (
-    Size,
-    check_memory,
-    refusal,
-    shared_bytes,
-    size_of,
-    training_bytes,
-    training_seconds,
-)
 from raypipe.ratings.data import FoldedRatings, Ratings, build_ratings, fold_ratings
 from raypipe.ratings.evaluate import evaluate_fold, mean_of_folds
 from raypipe.ratings.measures import MEASURES, check_measures
+from raypipe.storage import ratings as records
 from raypipe.storage.intake.inputs import open_inputs
 from raypipe.storage.intake.read import read_ratings
-from raypipe.storage.ratings import (
-    AlgorithmPlan,
-    AlgorithmRecord,
-    FoldRow,
-    RatingCounts,
-    RatingEngine,
-    RatingMemory,
-    RatingPlan,
-    RatingResult,
-)
 from raypipe.storage.records import StageRecord
 
 Shard = tuple[str, int]  # name of an algorithm, and number of a fold from 0
@@ -67,7 +50,7 @@ class RatingEvaluation:
         quarantine: the invalid rows, in columns.QUARANTINE_SCHEMA.
     """
 
-    result: RatingResult
+    result: records.RatingResult
     quarantine: pa.Table
 
     @property
@@ -81,8 +64,8 @@ class Read:
     """Ratings, with the counts of their input rows."""
 
     ratings: Ratings
-    size: Size
-    counts: RatingCounts
+    size: cost.Size
+    counts: records.RatingCounts
     quarantine: pa.Table
 
 
@@ -110,11 +93,11 @@ def evaluate_ratings(
         with stages.stage("read"):
             read = read_arrays(config)
         for name, parameters in chosen.items():
-            check_memory(name, parameters, read.size, *_limit(config, read.size, len(chosen)))
+            cost.check_memory(name, parameters, read.size, *_limit(config, read.size, len(chosen)))
         with stages.stage("folds"):
             data = fold_ratings(read.ratings, folds, config.seed)
         seconds = {
-            name: training_seconds(parameters, read.size, folds)
+            name: cost.training_seconds(parameters, read.size, folds)
             for name, parameters in chosen.items()
         }
         shards = sorted(
@@ -124,14 +107,14 @@ def evaluate_ratings(
         total = sum(seconds[name] for name, _ in shards)
         run_shards, _, why = runner(config, PandasEngine(), total, stack, _warm_up)
         stages.progress.say(why)
-        found: dict[Shard, FoldRow] = {}
+        found: dict[Shard, records.FoldRow] = {}
         with stages.stage("evaluate", total=total):
             for shard, measured in run_shards(
                 partial(_evaluate, chosen, data, config.seed), shards
             ):
                 found[shard] = measured
                 stages.progress.advance(seconds[shard[0]])
-    result = RatingResult(
+    result = records.RatingResult(
         date=date or datetime.date.today().isoformat(),
         digest=config.digest(),
         raypipe=raypipe.__version__,
@@ -145,13 +128,13 @@ def evaluate_ratings(
             _summary(name, parameters, [found[name, fold] for fold in range(folds)])
             for name, parameters in chosen.items()
         ),
-        engines=RatingEngine(cluster=why),
+        engines=records.RatingEngine(cluster=why),
         stages=tuple(StageRecord(**stage._asdict()) for stage in stages.meter.stages),
     )
     return RatingEvaluation(result, read.quarantine)
 
 
-def plan_ratings(config: RunConfig, progress: Progress | None = None) -> RatingPlan:
+def plan_ratings(config: RunConfig, progress: Progress | None = None) -> records.RatingPlan:
     """Read the ratings and predict the cost of their evaluation, without training.
 
     Raises:
@@ -164,20 +147,20 @@ def plan_ratings(config: RunConfig, progress: Progress | None = None) -> RatingP
         read = read_arrays(config)
     folds, size = config.evaluation.folds, read.size
     limit, limited_by = _limit(config, size, len(chosen))
-    return RatingPlan(
+    return records.RatingPlan(
         counts=read.counts,
         folds=folds,
-        memory=RatingMemory(
-            folds_bytes=shared_bytes(size, folds),
+        memory=records.RatingMemory(
+            folds_bytes=cost.shared_bytes(size, folds),
             task_limit_bytes=int(limit),
             limited_by=limited_by,
         ),
         algorithms=tuple(
-            AlgorithmPlan(
+            records.AlgorithmPlan(
                 algorithm=name,
-                task_bytes=training_bytes(parameters, size),
-                seconds=round(folds * training_seconds(parameters, size, folds), 1),
-                refusal=refusal(name, parameters, size, limit, limited_by),
+                task_bytes=cost.training_bytes(parameters, size),
+                seconds=round(folds * cost.training_seconds(parameters, size, folds), 1),
+                refusal=cost.refusal(name, parameters, size, limit, limited_by),
             )
             for name, parameters in chosen.items()
         ),
@@ -211,8 +194,8 @@ def read_arrays(config: RunConfig) -> Read:
     """
     intake = read_ratings(open_inputs(config.input), config.ratings.scale)
     ratings, duplicates = build_ratings(intake.frame, config.ratings.scale)
-    size = size_of(ratings)
-    counts = RatingCounts(
+    size = cost.size_of(ratings)
+    counts = records.RatingCounts(
         **intake.counts,
         duplicates=duplicates,
         rows_used=size.ratings,
@@ -222,11 +205,11 @@ def read_arrays(config: RunConfig) -> Read:
     return Read(ratings, size, counts, intake.quarantine)
 
 
-def _limit(config: RunConfig, size: Size, algorithms: int) -> tuple[float, str]:
+def _limit(config: RunConfig, size: cost.Size, algorithms: int) -> tuple[float, str]:
     """Maximum bytes of one training, and the reason for this limit."""
     folds = config.evaluation.folds
     tasks = 1 if config.cluster == "none" else min(cpus_here(), algorithms * folds)
-    share = (memory_available() - shared_bytes(size, folds)) / tasks
+    share = (memory_available() - cost.shared_bytes(size, folds)) / tasks
     if config.memory_per_task is not None and config.memory_per_task < share:
         return float(config.memory_per_task), "memory_per_task"
     return share, f"the memory of this machine, for {tasks} at a time,"
@@ -234,13 +217,15 @@ def _limit(config: RunConfig, size: Size, algorithms: int) -> tuple[float, str]:
 
 def _evaluate(
     chosen: dict[str, Section], data: FoldedRatings, seed: int, shard: Shard
-) -> tuple[Shard, FoldRow]:
+) -> tuple[Shard, records.FoldRow]:
     name, fold = shard
-    return shard, FoldRow(fold=fold + 1, **evaluate_fold(chosen[name], data, fold, seed))
+    return shard, records.FoldRow(fold=fold + 1, **evaluate_fold(chosen[name], data, fold, seed))
 
 
-def _summary(name: str, parameters: Section, folds: list[FoldRow]) -> AlgorithmRecord:
-    return AlgorithmRecord(
+def _summary(
+    name: str, parameters: Section, folds: list[records.FoldRow]
+) -> records.AlgorithmRecord:
+    return records.AlgorithmRecord(
         algorithm=name,
         parameters=parameters.model_dump(mode="json", exclude_none=True),
         **mean_of_folds([fold.model_dump() for fold in folds]),

@@ -18,15 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from raypipe.errors import RunError
-from raypipe.storage.files import (
-    disk_errors,
-    exists,
-    flush,
-    fsync_folder,
-    open_append,
-    read_bytes,
-    truncate,
-)
+from raypipe.storage import files
 from raypipe.sweeps.space import Settings
 from raypipe.sweeps.trials import Report, Trial
 
@@ -59,12 +51,12 @@ class Record(AbstractContextManager["Record"]):
         self._path = folder / NAME
         self.began: dict[int, Settings] = {}
         self.ended: dict[int, Trial] = {}
-        with disk_errors(f"{self._path}: cannot be written"):
+        with files.disk_errors(f"{self._path}: cannot be written"):
             lines = _whole_lines(self._path)
-            self._file = open_append(self._path)
+            self._file = files.open_append(self._path)
             if not lines:
                 self._add({"sweep": about})
-                fsync_folder(folder)
+                files.fsync_folder(folder)
         try:
             self._check_about(lines, about)
             for line in lines[1:]:
@@ -101,13 +93,13 @@ class Record(AbstractContextManager["Record"]):
             )
 
     def _log(self, event: dict[str, Any]) -> None:
-        with disk_errors(f"{self._path}: cannot be written"):
+        with files.disk_errors(f"{self._path}: cannot be written"):
             self._add(event)
         self._take(event)
 
     def _add(self, event: dict[str, Any]) -> None:
         self._file.write(json.dumps(event, ensure_ascii=False, allow_nan=False).encode() + b"\n")
-        flush(self._file)
+        files.flush(self._file)
 
     def _take(self, event: dict[str, Any]) -> None:
         if "began" in event:
@@ -119,10 +111,10 @@ class Record(AbstractContextManager["Record"]):
 
 def _whole_lines(path: Path) -> list[bytes]:
     """The complete lines of the file; this removes an incomplete last line."""
-    if not exists(path):
+    if not files.exists(path):
         return []
-    data = read_bytes(path)
+    data = files.read_bytes(path)
     whole = data[: data.rfind(b"\n") + 1]
     if len(whole) < len(data):
-        truncate(path, len(whole))
+        files.truncate(path, len(whole))
     return whole.splitlines()

@@ -22,25 +22,10 @@ from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig, to_yaml
 from raypipe.errors import ConfigError, RunError, RunsLockedError
 from raypipe.evaluation.metric_choice import digest_of_metrics
+from raypipe.storage import files
+from raypipe.storage import sweeps as records
 from raypipe.storage.data_files import write_parquet
 from raypipe.storage.evaluations import save_result
-from raypipe.storage.files import (
-    disk_errors,
-    exists,
-    is_folder,
-    list_names,
-    make_folder,
-    remove_tree,
-    write_atomic,
-)
-from raypipe.storage.sweeps import (
-    RESULT,
-    MeasuredOn,
-    MisledRecord,
-    SweepResult,
-    TrialRecord,
-    load_sweep,
-)
 from raypipe.sweeps.follow_objective import FOLLOWS
 from raypipe.sweeps.objective import Goals, Objective, reports_of_trial
 from raypipe.sweeps.rating_objective import RATINGS
@@ -85,7 +70,7 @@ class Sweep(NamedTuple):
     """
 
     folder: Path
-    result: SweepResult
+    result: records.SweepResult
     new: bool
 
 
@@ -115,8 +100,8 @@ def run_sweep(
     checked = check_sweep(config)
     digest = sweep_digest(config)
     folder = _folder(sweeps, date, digest, resume)
-    if exists(folder / RESULT):
-        return Sweep(folder, load_sweep(folder), new=False)
+    if files.exists(folder / records.RESULT):
+        return Sweep(folder, records.load_sweep(folder), new=False)
     stages = Stages(progress or Silent())
     objective, goal = checked.objective, checked.goals.picks
     if checked.goals.warning:
@@ -140,7 +125,7 @@ def run_sweep(
             again = objective.measure_again(resolved, whole)
         with stages.stage("write"):
             in_sweep, unseen = objective.measured_on(resolved)
-            measured_on = MeasuredOn(in_sweep=in_sweep, again=unseen)
+            measured_on = records.MeasuredOn(in_sweep=in_sweep, again=unseen)
             result = _result(config, checked, digest, date, trials, best, again, measured_on)
             _write(folder, resolved, checked, trials, best, result)
     return Sweep(folder, result, new=True)
@@ -186,12 +171,16 @@ def sweep_digest(config: RunConfig) -> str:
 
 def _folder(sweeps: Path, date: str, digest: str, resume: bool) -> Path:
     if resume:
-        begun = [name for name in list_names(sweeps, f"*-{digest}") if is_folder(sweeps / name)]
+        begun = [
+            name
+            for name in files.list_names(sweeps, f"*-{digest}")
+            if files.is_folder(sweeps / name)
+        ]
         if not begun:
             raise RunError(f"{sweeps}: holds no sweep of this config; start one without --resume")
         return sweeps / begun[-1]
     folder = sweeps / f"{date}-{digest}"
-    if exists(folder) and not exists(folder / RESULT):
+    if files.exists(folder) and not files.exists(folder / records.RESULT):
         raise RunError(
             f"{folder}: holds an unfinished sweep; continue it with --resume, or move it away"
         )
@@ -199,8 +188,8 @@ def _folder(sweeps: Path, date: str, digest: str, resume: bool) -> Path:
 
 
 def _lock(folder: Path) -> FileLock:
-    with disk_errors(f"{folder}: cannot be written"):
-        make_folder(folder)
+    with files.disk_errors(f"{folder}: cannot be written"):
+        files.make_folder(folder)
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)
@@ -268,15 +257,15 @@ def _result(
     trials: list[Trial],
     best: Trial,
     again: dict[str, float | None],
-    measured_on: MeasuredOn,
-) -> SweepResult:
+    measured_on: records.MeasuredOn,
+) -> records.SweepResult:
     goal, misleading, misled = checked.goals.picks, checked.goals.misled, None
     if misleading is not None:
         picked = best_trial(trials, misleading)
         picks = _seen(picked, misleading) if picked else None
-        misled = MisledRecord(objective=misleading.metric, picks=picks)
+        misled = records.MisledRecord(objective=misleading.metric, picks=picks)
     states = [trial.state for trial in trials]
-    return SweepResult(
+    return records.SweepResult(
         date=date,
         digest=digest,
         raypipe=raypipe.__version__,
@@ -295,9 +284,9 @@ def _result(
     )
 
 
-def _seen(trial: Trial, goal: Goal) -> TrialRecord:
+def _seen(trial: Trial, goal: Goal) -> records.TrialRecord:
     report = trial.best_report(goal) or Report(None, {})
-    return TrialRecord(
+    return records.TrialRecord(
         trial=trial.number,
         state=trial.state,
         settings=trial.settings,
@@ -314,7 +303,7 @@ def _write(
     checked: Checked,
     trials: list[Trial],
     best: Trial,
-    result: SweepResult,
+    result: records.SweepResult,
 ) -> None:
     """Write all files of a finished sweep; ``sweep.json``, which marks it as finished, is last."""
     from raypipe.sweeps.plots import plot_parallel, plot_progress  # matplotlib: half a second
@@ -326,11 +315,11 @@ def _write(
         f"#   {value_text(best.value(goal))}, in the sweep: {on.in_sweep}\n"
         f"#   {value_text(again)}, again: {on.again}\n"
     )
-    with disk_errors(f"{folder}: cannot be written"):
-        write_atomic(folder / BEST, (head + to_yaml(resolved)).encode())
+    with files.disk_errors(f"{folder}: cannot be written"):
+        files.write_atomic(folder / BEST, (head + to_yaml(resolved)).encode())
         write_parquet(folder / TRIALS, trials_table(trials, goal))
         about = f"{result.input}, {result.date}\n{on.in_sweep}"
         plot_progress(trials, goal, folder / PICTURES[0], about)
         plot_parallel(trials, checked.space, goal, folder / PICTURES[1], about)
-        remove_tree(folder / "tune", ignore_errors=True)
-    save_result(result, folder / RESULT)
+        files.remove_tree(folder / "tune", ignore_errors=True)
+    save_result(result, folder / records.RESULT)

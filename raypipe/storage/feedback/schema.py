@@ -8,63 +8,56 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from sqlalchemy import (
-    BigInteger,
-    CheckConstraint,
-    Column,
-    Connection,
-    Integer,
-    MetaData,
-    Table,
-    Text,
-    UniqueConstraint,
-    inspect,
-)
+import sqlalchemy as sa
 
 from raypipe.storage.feedback.errors import check_version
 
-metadata = MetaData()
+metadata = sa.MetaData()
 
 #: Every request, in commit order; rows are added, never changed.
-events = Table(
+events = sa.Table(
     "events",
     metadata,
-    Column("seq", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-    Column("request_id", Text, nullable=False),
-    Column("at", Text, nullable=False),
-    Column("action", Text, CheckConstraint("action IN ('reject', 'unreject')"), nullable=False),
-    Column("accountId", Text, nullable=False),
-    Column("candidateId", Text, nullable=False),
-    Column("reason", Text),
-    UniqueConstraint("request_id"),
+    sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
+    sa.Column("request_id", sa.Text, nullable=False),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column(
+        "action", sa.Text, sa.CheckConstraint("action IN ('reject', 'unreject')"), nullable=False
+    ),
+    sa.Column("accountId", sa.Text, nullable=False),
+    sa.Column("candidateId", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
+    sa.UniqueConstraint("request_id"),
     sqlite_autoincrement=True,
 )
 
 #: The current rejections, which are derived from the events.
-rejections = Table(
+rejections = sa.Table(
     "rejections",
     metadata,
-    Column("accountId", Text, primary_key=True),
-    Column("candidateId", Text, primary_key=True),
-    Column("at", Text, nullable=False),
-    Column("reason", Text),
+    sa.Column("accountId", sa.Text, primary_key=True),
+    sa.Column("candidateId", sa.Text, primary_key=True),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Column("reason", sa.Text),
 )
 
-schema_version = Table("schema_version", metadata, Column("version", Integer, nullable=False))
+schema_version = sa.Table(
+    "schema_version", metadata, sa.Column("version", sa.Integer, nullable=False)
+)
 
 
 #: Migration i upgrades a store from version i to version i + 1.
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (metadata.create_all,)
+MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (metadata.create_all,)
 
 
-def version_of(connection: Connection) -> int:
+def version_of(connection: sa.Connection) -> int:
     """The schema version of the store; 0 if it has no tables."""
-    if not inspect(connection).has_table(schema_version.name):
+    if not sa.inspect(connection).has_table(schema_version.name):
         return 0
     return connection.execute(schema_version.select()).scalar_one_or_none() or 0
 
 
-def migrate(connection: Connection, where: str) -> None:
+def migrate(connection: sa.Connection, where: str) -> None:
     """Upgrade the store to the current schema, inside the transaction of a writer.
 
     Raises:

@@ -25,6 +25,7 @@ import pyarrow.csv
 from raypipe.config import InputConfig
 from raypipe.errors import ConfigError, InputError
 from raypipe.storage import files
+from raypipe.storage.intake import csv_lines
 from raypipe.storage.intake.blocks import (
     BlockReport,
     Column,
@@ -34,16 +35,6 @@ from raypipe.storage.intake.blocks import (
     empty_frame,
     to_frame,
     unreadable,
-)
-from raypipe.storage.intake.csv_lines import (
-    OPEN_QUOTE,
-    closes_quotes,
-    find_lines,
-    hide_line_ends,
-    show_line_ends,
-    split_values,
-    without_broken,
-    without_comments,
 )
 
 BOM = b"\xef\xbb\xbf"
@@ -142,10 +133,10 @@ class CsvFormat:
             )
         if b"\0" in line:
             raise InputError(f"{path}: is binary, not text; expected CSV in UTF-8, or Parquet")
-        values = split_values(line, dialect.delimiter)
+        values = csv_lines.split_values(line, dialect.delimiter)
         if values is None:
             raise InputError(
-                f"{path}: {OPEN_QUOTE} in the first row, which names the columns; fix it"
+                f"{path}: {csv_lines.OPEN_QUOTE} in the first row, which names the columns; fix it"
             )
         names = tuple(map(str, range(len(values))))
         if config.header:
@@ -221,22 +212,24 @@ def parse_text(
          [(2, 'found 1 values, expected 2'), (3, 'empty id in column src')], 3)
     """
     if dialect.comment:
-        text = without_comments(text, dialect.comment.encode())
-    hidden = hide_line_ends(text, dialect.delimiter) if dialect.line_ends_in_quotes else None
+        text = csv_lines.without_comments(text, dialect.comment.encode())
+    hidden = (
+        csv_lines.hide_line_ends(text, dialect.delimiter) if dialect.line_ends_in_quotes else None
+    )
     text = hidden or text
     if text.startswith(BOM):
         text = b"\n" + text  # Arrow would take it for the mark at the start of a file
     broken: list[Reason] = []
     raw = None
     # An open quote would let Arrow read on over line ends, and nothing might show it.
-    if closes_quotes(text, dialect.delimiter):
+    if csv_lines.closes_quotes(text, dialect.delimiter):
         with suppress(pa.ArrowInvalid):  # a line is broken
             raw = _arrow_csv(text, dialect, width, columns, PARSE_BYTES)
     if raw is None:
-        text, broken, longest = without_broken(text, dialect.delimiter, width)
+        text, broken, longest = csv_lines.without_broken(text, dialect.delimiter, width)
         raw = _arrow_csv(text, dialect, width, columns, max(PARSE_BYTES, longest))
     if hidden:
-        raw = [show_line_ends(column) for column in raw]
+        raw = [csv_lines.show_line_ends(column) for column in raw]
     table, faulty = check_rows(raw, columns)
     rows = len(raw[0]) + len(broken)
     numbers = np.delete(np.arange(1, rows + 1), [row - 1 for row, _ in broken])
@@ -301,7 +294,7 @@ def _first_line(path: str, comment: str | None) -> tuple[bytes | None, int, int]
             data = stream.read(max(HEAD_BYTES, len(text)))
             text += data
             behind_bom = len(BOM) if text.startswith(BOM) else 0
-            for start, stop in np.column_stack(find_lines(text)).tolist():
+            for start, stop in np.column_stack(csv_lines.find_lines(text)).tolist():
                 start = max(start, behind_bom)
                 if stop == len(text) and data:
                     break  # the line may go on

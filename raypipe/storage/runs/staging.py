@@ -19,15 +19,8 @@ from pathlib import Path
 import pyarrow as pa
 
 from raypipe.errors import RunError
+from raypipe.storage import files
 from raypipe.storage.data_files import map_arrow, read_json
-from raypipe.storage.files import (
-    disk_errors,
-    list_names,
-    make_folder,
-    sha256_file,
-    to_json,
-    write_atomic,
-)
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -75,17 +68,17 @@ class Staging:
             RunError: the disk is full, or cannot be written.
         """
         entries = {}
-        with disk_errors(f"{self._shards}: shard {name} cannot be written"):
-            make_folder(self._shards)
+        with files.disk_errors(f"{self._shards}: shard {name} cannot be written"):
+            files.make_folder(self._shards)
             for table_name, table in tables.items():
                 data = memoryview(_ipc_buffer(table))
-                write_atomic(self._table_path(name, table_name), data, sync=False)
+                files.write_atomic(self._table_path(name, table_name), data, sync=False)
                 entries[table_name] = hashlib.sha256(data).hexdigest()
-            write_atomic(self._entry_path(name), to_json(entries), sync=False)
+            files.write_atomic(self._entry_path(name), files.to_json(entries), sync=False)
 
     def shards(self) -> list[str]:
         """Names of the complete, undamaged shards; this reads every file once."""
-        names = [Path(name).stem for name in list_names(self._shards, "*.json")]
+        names = [Path(name).stem for name in files.list_names(self._shards, "*.json")]
         return [name for name in names if self._is_whole(name)]
 
     def load_shard(self, name: str) -> dict[str, pa.Table]:
@@ -107,7 +100,7 @@ class Staging:
     def _is_whole(self, name: str) -> bool:
         try:
             return all(
-                sha256_file(self._table_path(name, table_name)) == digest
+                files.sha256_file(self._table_path(name, table_name)) == digest
                 for table_name, digest in self._entries(name).items()
             )
         except (OSError, ValueError):

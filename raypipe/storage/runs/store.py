@@ -28,15 +28,6 @@ from typing import TYPE_CHECKING, Literal
 
 from raypipe.errors import ConfigError, RunError, RunsLockedError, did_you_mean
 from raypipe.storage import files
-from raypipe.storage.files import (
-    disk_errors,
-    fsync_folder,
-    fsync_tree,
-    list_tree,
-    sha256_file,
-    utc_now,
-    write_atomic,
-)
 from raypipe.storage.runs.history import History, check_run_id, is_run_id
 from raypipe.storage.runs.manifest import FileRecord, Manifest, RunFacts
 from raypipe.storage.runs.run import MANIFEST, Run, load_run, manifest_problem
@@ -74,7 +65,7 @@ class RunStore:
         """
         from filelock import Timeout
 
-        with disk_errors(f"{self.root}: cannot be written"):
+        with files.disk_errors(f"{self.root}: cannot be written"):
             files.make_folder(self.root)
             lock = self._file_lock()
             try:
@@ -88,7 +79,7 @@ class RunStore:
             # Only error messages of other processes need it, and prune must work on a full disk.
             with suppress(OSError):
                 owner = f"process {os.getpid()} on {socket.gethostname()}\n"
-                write_atomic(self.root / _OWNER, owner.encode(), sync=False)
+                files.write_atomic(self.root / _OWNER, owner.encode(), sync=False)
             yield
         finally:
             lock.release()
@@ -98,7 +89,7 @@ class RunStore:
 
         A damaged run has a ``problem``. Entries that are no run ids are ignored.
         """
-        with disk_errors(f"{self.root}: cannot be read"):
+        with files.disk_errors(f"{self.root}: cannot be read"):
             names = files.list_names(self.root)
         runs = map(self._load, filter(is_run_id, names))
         here = (run for run in runs if files.is_folder(run.path))  # prune may run at the same time
@@ -173,7 +164,7 @@ class RunStore:
             if run_id not in published and not files.exists(self.root / run_id)
         )
         staging = Staging(run_id, input_digest, self.root / _STAGING / run_id)
-        with disk_errors(f"{staging.home}: cannot be written"):
+        with files.disk_errors(f"{staging.home}: cannot be written"):
             digest_path = staging.scratch / "input_digest"
             if not (
                 files.is_file(digest_path)
@@ -181,7 +172,7 @@ class RunStore:
             ):
                 self._discard(staging.home)
                 files.make_folder(staging.scratch)
-                write_atomic(digest_path, input_digest.encode())
+                files.write_atomic(digest_path, input_digest.encode())
             self._discard(staging.path)
             files.make_folder(staging.path)
         return staging
@@ -198,28 +189,28 @@ class RunStore:
             ValueError: ``facts.parts`` names files that do not exist.
         """
         final = self.root / staging.run_id
-        with self.lock(), disk_errors(f"{final}: cannot be written"):
+        with self.lock(), files.disk_errors(f"{final}: cannot be written"):
             written = {
                 name: FileRecord(
-                    sha256=sha256_file(staging.path / name),
+                    sha256=files.sha256_file(staging.path / name),
                     bytes=files.stat(staging.path / name).size,
                 )
-                for name in list_tree(staging.path)
+                for name in files.list_tree(staging.path)
             }
             manifest = Manifest(
                 **dict(facts),
                 run=staging.run_id,
-                created=utc_now(),
+                created=files.utc_now(),
                 input_digest=staging.input_digest,
                 files=written,
             )
             problem = manifest_problem(manifest, staging.run_id)
             if problem:
                 raise ValueError(f"run {staging.run_id} {problem}")
-            write_atomic(staging.path / MANIFEST, manifest.to_json().encode(), sync=False)
-            fsync_tree(staging.path)
+            files.write_atomic(staging.path / MANIFEST, manifest.to_json().encode(), sync=False)
+            files.fsync_tree(staging.path)
             files.rename(staging.path, final)
-            fsync_folder(self.root)
+            files.fsync_folder(self.root)
             self._discard(staging.home)
         return self.get(staging.run_id)
 
@@ -233,8 +224,8 @@ class RunStore:
             run = self.get(run.id)
             history = self._history()
             if history.current != run.id:
-                with disk_errors(f"{self._current_path}: cannot be written"):
-                    write_atomic(self._current_path, history.moved(run.id, action).to_json())
+                with files.disk_errors(f"{self._current_path}: cannot be written"):
+                    files.write_atomic(self._current_path, history.moved(run.id, action).to_json())
         return run
 
     def was_published(self, run: Run) -> bool:
@@ -298,7 +289,7 @@ class RunStore:
         """
         if keep < 1:
             raise ConfigError(f"keep {keep}: expected 1 or more; the current run is always kept")
-        with self.lock(), disk_errors(f"{self.root}: cannot be pruned"):
+        with self.lock(), files.disk_errors(f"{self.root}: cannot be pruned"):
             previous = self.previous()
             protected = {self._history().current, previous.id if previous else None}
             removed, whole = [], 0
@@ -344,7 +335,7 @@ class RunStore:
         return f"finished: {', '.join(whole[:5]) or 'none'}{more}"
 
     def _history(self) -> History:
-        with disk_errors(f"{self._current_path}: cannot be read"):
+        with files.disk_errors(f"{self._current_path}: cannot be read"):
             try:
                 data = files.read_bytes(self._current_path)
             except FileNotFoundError:
