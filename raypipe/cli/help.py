@@ -6,6 +6,7 @@ prints the same text, without cutting words.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup
@@ -60,9 +61,9 @@ class Command(_Readable, TyperCommand):
 class Listing(Command):
     """A command whose help ends with lists; only the help imports what they name."""
 
+    @abstractmethod
     def lists(self) -> str:
         """The text below the example."""
-        raise NotImplementedError
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
         """Write the help, followed by the lists."""

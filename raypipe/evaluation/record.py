@@ -17,8 +17,8 @@ from raypipe.evaluation.evaluate import Evaluation
 from raypipe.evaluation.plots import PICTURES, plot_metrics
 from raypipe.evaluation.splits import SEGMENTS
 from raypipe.storage.data_files import parquet_writer
-from raypipe.storage.evaluations import RESULT, save_result
-from raypipe.storage.files import disk_errors, make_folder, remove_file
+from raypipe.storage.evaluations import save_evaluation
+from raypipe.storage.files import remove_file
 
 _TEXT = pa.dictionary(pa.int32(), pa.string())
 VALUES_SCHEMA = pa.schema(
@@ -33,31 +33,16 @@ VALUES_SCHEMA = pa.schema(
 
 
 def save(evaluation: Evaluation, folder: Path) -> Path:
-    """Write an evaluation; replaces an earlier one of the same date and digest.
+    """Write an evaluation, as :func:`raypipe.storage.evaluations.save_evaluation` says."""
 
-    The JSON is written last, so an evaluation with a JSON is complete.
-
-    Args:
-        folder: of all evaluations; it is made if needed.
-
-    Returns:
-        The folder of this evaluation.
-
-    Raises:
-        RunError: a file cannot be written.
-    """
-    result = evaluation.result
-    path = folder / f"{result.date}-{result.digest}"
-    with disk_errors(f"{path}: cannot be written"):
-        make_folder(path)
-        remove_file(path / RESULT)
+    def write(path: Path) -> None:
         _write_values(evaluation, path / "evaluation.parquet")
         for name in PICTURES:
             picture = path / f"{name}.png"
             remove_file(picture)
-            plot_metrics(result, name, picture)
-    save_result(result, path / RESULT)
-    return path
+            plot_metrics(evaluation.result, name, picture)
+
+    return save_evaluation(evaluation.result, folder, write)
 
 
 def _write_values(evaluation: Evaluation, path: Path) -> None:

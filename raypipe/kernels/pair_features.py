@@ -6,12 +6,15 @@ popularity of the candidates.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from raypipe.kernels.arrays import Bytes, Flags, Floats, Indices, Int, Integers
 from raypipe.kernels.candidate_union import CandidateUnion
 from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency
+from raypipe.kernels.reciprocity import returned_follows
 
 #: Per source: the score of the candidate, its share of the best score for the account, its rank.
 OF_A_SOURCE = ("score", "relative", "rank")
@@ -30,16 +33,46 @@ SHARED = (
 _FOLLOWEE, _FOLLOWER = 1, 2
 
 
+class GraphFeatures(NamedTuple):
+    """The graph as the features need it.
+
+    Attributes:
+        followees, followers: both sides of a graph of n accounts.
+        returned: int32[n], number of followees of every account that follow it back.
+        out: bool[n], followees of an account whose own followees are read; a candidate that is not
+            ``out`` gets 0 in the last two features.
+        back: bool[n], followers of an account whose followees are read.
+    """
+
+    followees: Adjacency
+    followers: Adjacency
+    returned: Indices
+    out: Flags
+    back: Flags
+
+    @classmethod
+    def of(
+        cls,
+        followees: Adjacency,
+        followers: Adjacency,
+        max_out: int | None = None,
+        max_back: int | None = None,
+    ) -> GraphFeatures:
+        """The features of a graph; holds its arrays, not copies.
+
+        Args:
+            max_out, max_back: maximum number of follows of the accounts that are read; None: no
+                limit.
+        """
+        out, back = (
+            np.full(len(followees.degrees), True) if limit is None else followees.degrees <= limit
+            for limit in (max_out, max_back)
+        )
+        return cls(followees, followers, returned_follows(followees, followers), out, back)
+
+
 @kernel
-def pair_features(
-    followees: Adjacency,
-    followers: Adjacency,
-    returned: Indices,
-    out: Flags,
-    back: Flags,
-    accounts: Integers,
-    union: CandidateUnion,
-) -> Floats:
+def pair_features(graph: GraphFeatures, accounts: Integers, union: CandidateUnion) -> Floats:
     """float64[features, c]: of each account a and each of its candidates c, one row per feature.
 
     For each of the S sources OF_A_SOURCE; then OF_AN_ACCOUNT of a, and of c, where a share is 0 if
@@ -55,11 +88,7 @@ def pair_features(
     candidates. The cost for a does not depend on how many accounts follow its candidates.
 
     Args:
-        followees, followers: both sides of a graph of n accounts.
-        returned: int32[n], number of followees of every account that follow it back.
-        out: bool[n], followees of a whose own followees are read; a candidate that is not ``out``
-            gets 0 in the last two rows.
-        back: bool[n], followers of a whose followees are read.
+        graph: n accounts.
         accounts: int32[m].
         union: the candidates of these accounts.
 
@@ -67,10 +96,11 @@ def pair_features(
         >>> rows = Adjacency(np.array([0, 1, 3, 4]), np.array([1, 0, 2, 1], dtype=np.int32))
         >>> union = CandidateUnion(np.array([0, 1]), np.array([2], np.int32), np.array([[0.5]]),
         ...                        np.array([[0]], np.int32), 50)
-        >>> returned, every = np.array([1, 2, 1], np.int32), np.ones(3, bool)
-        >>> pair_features(rows, rows, returned, every, every, np.array([0]), union)[:, 0].tolist()
+        >>> graph = GraphFeatures.of(rows, rows)
+        >>> pair_features(graph, np.array([0]), union)[:, 0].tolist()
         [0.5, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0]
     """
+    followees, followers, returned, out, back = graph
     indptr, codes, scores, ranks, _ = union
     width = len(OF_A_SOURCE) * scores.shape[1]
     values = np.zeros((width + 2 * len(OF_AN_ACCOUNT) + len(SHARED), len(codes)))

@@ -17,33 +17,19 @@ from matplotlib.figure import Figure
 from raypipe.ratings.measures import MEASURES
 from raypipe.ratings.run import RatingEvaluation
 from raypipe.storage.data_files import save_figure, write_parquet
-from raypipe.storage.evaluations import RESULT, save_result
-from raypipe.storage.files import disk_errors, make_folder, remove_file
+from raypipe.storage.evaluations import save_evaluation
 from raypipe.storage.ratings import RatingResult
 
 
 def save_ratings(found: RatingEvaluation, folder: Path) -> Path:
-    """Write an evaluation; one of the same date and config is replaced. The JSON comes last.
+    """Write an evaluation, as :func:`raypipe.storage.evaluations.save_evaluation` says."""
 
-    Args:
-        folder: of all evaluations; made where it is not.
-
-    Returns:
-        The folder of this one.
-
-    Raises:
-        RunError: it cannot be written.
-    """
-    result = found.result
-    path = folder / f"{result.date}-{result.digest}"
-    with disk_errors(f"{path}: cannot be written"):
-        make_folder(path)
-        remove_file(path / RESULT)
+    def write(path: Path) -> None:
         write_parquet(path / "evaluation.parquet", found.table)
         write_parquet(path / "quarantine.parquet", found.quarantine)
-        plot_algorithms(result, path / f"{result.metrics[0]}.png")
-    save_result(result, path / RESULT)
-    return path
+        plot_algorithms(found.result, path / f"{found.result.metrics[0]}.png")
+
+    return save_evaluation(found.result, folder, write)
 
 
 def plot_algorithms(result: RatingResult, path: Path) -> None:

@@ -11,8 +11,8 @@ import numpy as np
 from raypipe.config import RunConfig
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
+from raypipe.kernels.pair_features import GraphFeatures
 from raypipe.kernels.read_only import freeze
-from raypipe.recommend.blend.features import GraphFeatures
 from raypipe.recommend.blend.ranker import Ranker
 from raypipe.recommend.filters.eligibility import Exclusions
 from raypipe.recommend.ladder import LEARNED_RANKER, Tier, blend
@@ -257,4 +257,5 @@ def list_rules(
 def _graph_features(graph: FollowGraph, config: RunConfig) -> GraphFeatures:
     """Features of the graph, with the intermediary limits of the sources that walk two steps."""
     limits = dict(walk_limits(config).values())
-    return GraphFeatures.of(graph, limits.get("followees"), limits.get("followers"))
+    sides = graph.followees, graph.followers
+    return GraphFeatures.of(*sides, limits.get("followees"), limits.get("followers"))

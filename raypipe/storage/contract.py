@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -89,9 +90,9 @@ class Versioned(Contract):
 class Result(Versioned):
     """A stored result that is also a table."""
 
+    @abstractmethod
     def rows(self) -> list[dict[str, Any]]:
         """The rows by column names; each result says what a row is."""
-        raise NotImplementedError
 
     def to_pandas(self) -> pd.DataFrame:
         """The rows as a frame."""

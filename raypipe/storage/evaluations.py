@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
@@ -10,7 +10,8 @@ from pydantic import JsonValue
 
 from raypipe.errors import RunError
 from raypipe.storage.contract import Contract, Result, Versioned
-from raypipe.storage.files import disk_errors, read_bytes, write_atomic
+from raypipe.storage.files import disk_errors, make_folder, read_bytes, remove_file, write_atomic
+from raypipe.storage.ratings import RatingResult
 from raypipe.storage.records import LadderDecision, StageRecord, WalkRecord
 
 RESULT = "evaluation.json"
@@ -268,6 +269,32 @@ def save_result(result: Versioned, path: Path) -> None:
     """
     with disk_errors(f"{path}: cannot be written"):
         write_atomic(path, result.to_json().encode())
+
+
+def save_evaluation(
+    result: EvaluationResult | RatingResult, folder: Path, write: Callable[[Path], None]
+) -> Path:
+    """Write an evaluation; replaces an earlier one of the same date and digest.
+
+    The JSON is written last, so an evaluation with a JSON is complete.
+
+    Args:
+        folder: of all evaluations; it is made if needed.
+        write: writes all other files into the folder of this one.
+
+    Returns:
+        The folder of this evaluation.
+
+    Raises:
+        RunError: a file cannot be written.
+    """
+    path = folder / f"{result.date}-{result.digest}"
+    with disk_errors(f"{path}: cannot be written"):
+        make_folder(path)
+        remove_file(path / RESULT)
+        write(path)
+    save_result(result, path / RESULT)
+    return path
 
 
 _Result = TypeVar("_Result", bound=Versioned)

@@ -3,49 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.candidate_union import CandidateUnion
-from raypipe.kernels.csr import Adjacency
-from raypipe.kernels.pair_features import OF_A_SOURCE, OF_AN_ACCOUNT, SHARED, pair_features
-from raypipe.kernels.reciprocity import returned_follows
-
-
-@dataclass(frozen=True)
-class GraphFeatures:
-    """The graph as the features need it.
-
-    Attributes:
-        followees, followers: both sides of a graph of n accounts.
-        returned: int32[n], number of followees of every account that follow it back.
-        out, back: bool[n], the intermediaries of walks through followees and through followers.
-    """
-
-    followees: Adjacency
-    followers: Adjacency
-    returned: np.ndarray
-    out: np.ndarray
-    back: np.ndarray
-
-    @classmethod
-    def of(
-        cls, graph: FollowGraph, max_out: int | None = None, max_back: int | None = None
-    ) -> GraphFeatures:
-        """The features of a graph; holds its arrays, not copies.
-
-        Args:
-            max_out, max_back: maximum number of follows of an intermediary; None: no limit.
-        """
-        follows = graph.followees.degrees
-        out, back = (
-            np.full(len(follows), True) if limit is None else follows <= limit
-            for limit in (max_out, max_back)
-        )
-        returned = returned_follows(graph.followees, graph.followers)
-        return cls(graph.followees, graph.followers, returned, out, back)
+from raypipe.kernels.pair_features import (
+    OF_A_SOURCE,
+    OF_AN_ACCOUNT,
+    SHARED,
+    GraphFeatures,
+    pair_features,
+)
 
 
 def feature_names(parts: Sequence[str]) -> tuple[str, ...]:
@@ -76,13 +44,4 @@ def features(
         accounts: int32[m].
         union: the candidates of these accounts, with scores and ranks by source.
     """
-    around = graph_features
-    return pair_features(
-        around.followees,
-        around.followers,
-        around.returned,
-        around.out,
-        around.back,
-        accounts,
-        union,
-    ).T
+    return pair_features(graph_features, accounts, union).T

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from raypipe.kernels.candidate_union import CandidateUnion
+from raypipe.kernels.pair_features import GraphFeatures
 from raypipe.kernels.trees import score
-from raypipe.recommend.blend.features import GraphFeatures, features
+from raypipe.recommend.blend.features import features
 from raypipe.recommend.blend.ranker import Ranker
 
 #: Added to each rank: a larger value makes the first ranks less important. The paper uses 60, for

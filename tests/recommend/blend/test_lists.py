@@ -17,8 +17,9 @@ from raypipe.compute import ray_cluster
 from raypipe.config import load_config
 from raypipe.errors import ConfigError
 from raypipe.kernels.candidate_union import CandidateUnion, unite
+from raypipe.kernels.pair_features import GraphFeatures
 from raypipe.kernels.shards import cut
-from raypipe.recommend.blend.features import GraphFeatures, feature_names, features
+from raypipe.recommend.blend.features import feature_names, features
 from raypipe.recommend.filters.eligibility import exclusions_of
 from raypipe.recommend.filters.inputs import filters_of
 from raypipe.recommend.ladder import LEARNED_RANKER, RANK_FUSION, blend, fixed_ladder
@@ -116,7 +117,7 @@ def test_what_is_shared_equals_the_oracle(rows, most, most_back):
     follows = naive.follow_sets(rows)
     n = graph.accounts
     names = graph.ids.to_pylist()
-    graph_features = GraphFeatures.of(graph, most, most_back)
+    graph_features = GraphFeatures.of(graph.followees, graph.followers, most, most_back)
     others = np.concatenate([np.delete(np.arange(n), a) for a in range(n)]).astype(np.int32)
     everybody = np.arange(n, dtype=np.int32)
     no_source = np.empty((len(others), 0))
@@ -150,7 +151,7 @@ def test_features_by_hand():
     codes = np.array([[[graph.code("x"), -1]], [[graph.code("e"), graph.code("x")]]], np.int32)
     scores = np.array([[[4.0, 0.0]], [[2.0, 0.5]]])
     union = unite(np.array([[1], [2]]), codes, scores, graph.accounts)
-    found = features(GraphFeatures.of(graph), asked, union)
+    found = features(GraphFeatures.of(graph.followees, graph.followers), asked, union)
     rows = [dict(zip(feature_names(["two_hop", "follow_back"]), row, strict=True)) for row in found]
     assert [graph.ids[int(code)].as_py() for code in union.codes] == ["x", "e"]
     account = {"follows": 2, "followers": 3, "follows_returned": 1 / 2, "followers_returned": 1 / 3}
