@@ -149,6 +149,17 @@ def build_graph(
     return graph, DroppedRows(duplicates, self_follows)
 
 
+def graph_of(follows: str) -> FollowGraph:
+    """A small graph for examples and tests, of accounts with one letter each.
+
+    Example:
+        >>> graph_of("ab cb").ids.to_pylist(), graph_of("ab cb").followers.degrees.tolist()
+        (['a', 'b', 'c'], [0, 2, 0])
+    """
+    pairs = pd.DataFrame(map(tuple, follows.split()), columns=[FOLLOWER, FOLLOWING])
+    return build_graph([encode(pairs)])[0]
+
+
 def with_follows(graph: FollowGraph, keep: Flags) -> FollowGraph:
     """The graph of the same accounts, with the same codes, and the follows to keep.
 
@@ -156,8 +167,7 @@ def with_follows(graph: FollowGraph, keep: Flags) -> FollowGraph:
         keep: bool[follows], in the order of ``graph.followees.codes``.
 
     Example:
-        >>> frame = pd.DataFrame({"followerId": list("bba"), "followingId": list("acb")})
-        >>> graph, _ = build_graph([encode(frame)])
+        >>> graph = graph_of("ba bc ab")
         >>> less = with_follows(graph, np.array([True, True, False]))
         >>> less.ids.to_pylist(), less.follows, less.followers.degrees.tolist()
         (['a', 'b', 'c'], 2, [1, 1, 0])
@@ -177,8 +187,7 @@ def with_account(
         followers: codes of accounts that follow it, beside those in the graph.
 
     Example:
-        >>> frame = pd.DataFrame({"followerId": list("bba"), "followingId": list("acb")})
-        >>> graph, _ = build_graph([encode(frame)])
+        >>> graph = graph_of("ba bc ab")
         >>> more, code = with_account(graph, "aa", np.array([2], np.int32), np.array([0], np.int32))
         >>> more.ids[code].as_py(), more.follows, more.followers.row(code).tolist()
         ('aa', 5, [0])

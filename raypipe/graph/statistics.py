@@ -20,9 +20,8 @@ def graph_statistics(graph: FollowGraph) -> GraphStatistics:
     repeats.
 
     Example:
-        >>> from raypipe.graph.follow_graph import build_graph, encode
-        >>> frame = pd.DataFrame({"followerId": list("aab"), "followingId": list("bcc")})
-        >>> statistics = graph_statistics(build_graph([encode(frame)])[0])
+        >>> from raypipe.graph.follow_graph import graph_of
+        >>> statistics = graph_statistics(graph_of("ab ac bc"))
         >>> statistics.accounts, statistics.follows, statistics.follows_per_follower["max"]
         (3, 3, 2.0)
     """
@@ -54,9 +53,8 @@ def triangle_statistics(graph: FollowGraph) -> dict[str, float]:
         Watts and Strogatz (1998), "Collective dynamics of small-world networks", Nature 393.
 
     Example:
-        >>> from raypipe.graph.follow_graph import build_graph, encode
-        >>> frame = pd.DataFrame({"followerId": list("aabd"), "followingId": list("bcca")})
-        >>> triangle_statistics(build_graph([encode(frame)])[0])
+        >>> from raypipe.graph.follow_graph import graph_of
+        >>> triangle_statistics(graph_of("ab ac bc da"))
         {'triangles': 1, 'transitivity': 0.6, 'mean_clustering': 0.5833}
     """
     degrees, triangles = count_triangles(graph.followees, graph.followers)

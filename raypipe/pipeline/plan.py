@@ -330,10 +330,8 @@ def costly_hubs(graph: FollowGraph) -> tuple[HubRow, ...]:
     """The most followed accounts: each adds the square of its followers to the co-follow pairs.
 
     Example:
-        >>> import pandas as pd
-        >>> from raypipe.graph.follow_graph import build_graph, encode
-        >>> frame = pd.DataFrame({"followerId": list("abc"), "followingId": list("xxy")})
-        >>> costly_hubs(build_graph([encode(frame)])[0])[0]
+        >>> from raypipe.graph.follow_graph import graph_of
+        >>> costly_hubs(graph_of("ax bx cy"))[0]
         HubRow(accountId='x', followers=2, share_of_co_follow_pairs=0.8)
     """
     followers = graph.followers.degrees

@@ -40,10 +40,8 @@ def audience(graph: FollowGraph, ids: pa.Array | None, min_follows: int) -> np.n
         min_follows: minimum number of follows of an account.
 
     Example:
-        >>> import pandas as pd
-        >>> from raypipe.graph.follow_graph import build_graph, encode
-        >>> frame = pd.DataFrame({"followerId": list("aab"), "followingId": list("bcc")})
-        >>> audience(build_graph([encode(frame)])[0], None, min_follows=1).tolist()
+        >>> from raypipe.graph.follow_graph import graph_of
+        >>> audience(graph_of("ab ac bc"), None, min_follows=1).tolist()
         [0, 1]
     """
     codes = np.arange(graph.accounts) if ids is None else np.sort(graph.codes(ids))

@@ -79,11 +79,9 @@ def reasons_of(
         globally_excluded: [n], other than 0 for accounts that are shown to nobody.
 
     Example:
-        >>> import pandas as pd
-        >>> from raypipe.graph.follow_graph import build_graph, encode
+        >>> from raypipe.graph.follow_graph import graph_of
         >>> from raypipe.kernels.tanimoto import no_neighbours
-        >>> frame = pd.DataFrame({"followerId": list("aabcd"), "followingId": list("bcddx")})
-        >>> graph, _ = build_graph([encode(frame)])
+        >>> graph = graph_of("ab ac bd cd dx")
         >>> nobody = Adjacency(np.zeros(6, np.int64), np.empty(0, np.int32))
         >>> a, d, x = graph.codes(list("adx"))
         >>> asked = Asked(np.array([a]), np.array([a]), graph.followees, nobody)

@@ -124,10 +124,8 @@ def filter_reasons(
         min_followers: minimum number of followers of a candidate.
 
     Example:
-        >>> import pandas as pd
-        >>> from raypipe.graph.follow_graph import build_graph, encode
-        >>> frame = pd.DataFrame({"followerId": list("aa"), "followingId": list("bc")})
-        >>> graph, _ = build_graph([encode(frame)])
+        >>> from raypipe.graph.follow_graph import graph_of
+        >>> graph = graph_of("ab ac")
         >>> every = Candidates(np.array([0, 3]), np.arange(3, dtype=np.int32), np.zeros(3))
         >>> followers = graph.followers.degrees
         >>> asked = graph.followees, followers, no_exclusions(3), np.array([0]), every

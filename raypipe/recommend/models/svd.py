@@ -91,10 +91,8 @@ def train_svd(
         sampled zeros: Pan et al. (2008), "One-class collaborative filtering", ICDM.
 
     Example:
-        >>> import pandas as pd
-        >>> from raypipe.graph.follow_graph import build_graph, encode
-        >>> frame = pd.DataFrame({"followerId": list("aabbc"), "followingId": list("xyxyx")})
-        >>> graph, _ = build_graph([encode(frame)])
+        >>> from raypipe.graph.follow_graph import graph_of
+        >>> graph = graph_of("ax ay bx by cx")
         >>> found = train_svd(graph, SvdParameters(n_factors=2, n_epochs=300), seed=0)
         >>> a, c, x, y = (graph.code(account) for account in "acxy")
         >>> bool(found.account_factors[a] @ found.followee_factors[y] > 0.5)

@@ -78,10 +78,8 @@ def train_truncated_svd(
         seed: seed of the solver, which starts at random directions.
 
     Example:
-        >>> import pandas as pd
-        >>> from raypipe.graph.follow_graph import build_graph, encode
-        >>> frame = pd.DataFrame({"followerId": list("aabbc"), "followingId": list("xyxyx")})
-        >>> graph, _ = build_graph([encode(frame)])
+        >>> from raypipe.graph.follow_graph import graph_of
+        >>> graph = graph_of("ax ay bx by cx")
         >>> found = train_truncated_svd(graph, TruncatedSvdParameters(n_factors=1), seed=0)
         >>> c, x, y = (graph.code(account) for account in "cxy")
         >>> scores = found.followee_factors[[x, y]] @ found.account_factors[c]

@@ -65,12 +65,10 @@ class Factors:
         longest: largest length of a row of ``column_factors``.
 
     Example:
-        >>> import pandas as pd
         >>> from raypipe.config import load_config
         >>> from raypipe.recommend.models.algorithms import train
-        >>> from raypipe.graph.follow_graph import build_graph, encode
-        >>> frame = pd.DataFrame({"followerId": list("aabbbc"), "followingId": list("xyxyzx")})
-        >>> graph, _ = build_graph([encode(frame)])
+        >>> from raypipe.graph.follow_graph import graph_of
+        >>> graph = graph_of("ax ay bx by bz cx")
         >>> config = load_config(None, {"sources.factors.algorithm": "TruncatedSVD"})
         >>> source = exact_factors(graph, SourceInputs(model=train(graph, config, 1e9)))
         >>> found = source(np.array([graph.code("c")]), np.array([2]))
@@ -169,10 +167,8 @@ def retrieval_of(graph: FollowGraph, config: FactorsConfig) -> Retrieval:
     the scores that its night uses.
 
     Example:
-        >>> import pandas as pd
-        >>> from raypipe.graph.follow_graph import build_graph, encode
-        >>> frame = pd.DataFrame({"followerId": list("aab"), "followingId": list("xyx")})
-        >>> graph, _ = build_graph([encode(frame)])
+        >>> from raypipe.graph.follow_graph import graph_of
+        >>> graph = graph_of("ax ay bx")
         >>> retrieval_of(graph, FactorsConfig(algorithm="TruncatedSVD"))[0]
         True
     """

@@ -35,10 +35,8 @@ class FollowBack:
         retrieved: bool[n], the accounts that may be retrieved.
 
     Example:
-        >>> import pandas as pd
-        >>> from raypipe.graph.follow_graph import build_graph, encode
-        >>> frame = pd.DataFrame({"followerId": list("abcd"), "followingId": list("baac")})
-        >>> graph, _ = build_graph([encode(frame)])
+        >>> from raypipe.graph.follow_graph import graph_of
+        >>> graph = graph_of("ab ba ca dc")
         >>> found = follow_back(graph)(np.array([graph.code("a")]), np.array([5]))
         >>> [graph.ids[code].as_py() for code in found.codes], found.scores.tolist()
         (['c'], [0.5])

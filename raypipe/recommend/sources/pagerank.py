@@ -35,10 +35,8 @@ class PageRank:
         retrieved: bool[n], the accounts that may be retrieved.
 
     Example:
-        >>> import pandas as pd
-        >>> from raypipe.graph.follow_graph import build_graph, encode
-        >>> frame = pd.DataFrame({"followerId": list("aabc"), "followingId": list("bcdd")})
-        >>> graph, _ = build_graph([encode(frame)])
+        >>> from raypipe.graph.follow_graph import graph_of
+        >>> graph = graph_of("ab ac bd cd")
         >>> found = pagerank(graph)(np.array([graph.code("a")]), np.array([9]))
         >>> {graph.ids[c].as_py(): round(s, 2) for c, s in zip(found.codes, found.scores.tolist())}
         {'a': 0.56, 'b': 0.17, 'c': 0.17, 'd': 0.11}

@@ -29,10 +29,8 @@ class Popular:
         scores: float64[n], of every account.
 
     Example:
-        >>> import pandas as pd
-        >>> from raypipe.graph.follow_graph import build_graph, encode
-        >>> frame = pd.DataFrame({"followerId": list("abc"), "followingId": list("ccb")})
-        >>> graph, _ = build_graph([encode(frame)])
+        >>> from raypipe.graph.follow_graph import graph_of
+        >>> graph = graph_of("ac bc cb")
         >>> found = popular(graph)(np.array([0, 1]), np.array([1, 2]))
         >>> [graph.ids[code].as_py() for code in found.codes], found.scores.tolist()
         (['c', 'c', 'b'], [2.0, 2.0, 1.0])

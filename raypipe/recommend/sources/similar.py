@@ -34,12 +34,10 @@ class Similar:
         User-based collaborative filtering: Resnick et al. (1994), "GroupLens", CSCW.
 
     Example:
-        >>> import pandas as pd
-        >>> from raypipe.graph.follow_graph import build_graph, encode
+        >>> from raypipe.graph.follow_graph import graph_of
         >>> from raypipe.kernels.similarity_index import build_index
         >>> from raypipe.kernels.tanimoto import top_neighbours
-        >>> frame = pd.DataFrame({"followerId": list("aabbb"), "followingId": list("xyxyz")})
-        >>> graph, _ = build_graph([encode(frame)])
+        >>> graph = graph_of("ax ay bx by bz")
         >>> index = build_index(graph.followees, graph.followers)
         >>> asked = np.array([graph.code("a")])
         >>> near = top_neighbours(index, asked, 10, (1, 10))

@@ -75,10 +75,8 @@ def two_hop(graph: FollowGraph, config: TwoStepConfig, inputs: SourceInputs | No
         intermediary that weighs less the more it is connected.
 
     Example:
-        >>> import pandas as pd
-        >>> from raypipe.graph.follow_graph import build_graph, encode
-        >>> frame = pd.DataFrame({"followerId": list("aabbc"), "followingId": list("bcxyx")})
-        >>> graph, _ = build_graph([encode(frame)])
+        >>> from raypipe.graph.follow_graph import graph_of
+        >>> graph = graph_of("ab ac bx by cx")
         >>> source = two_hop(graph, TwoStepConfig(intermediary_weight="none"))
         >>> found = source(np.array([graph.code("a")]), np.array([1]))
         >>> [graph.ids[code].as_py() for code in found.codes], found.scores.tolist()
@@ -98,10 +96,8 @@ def co_followed(
         Small (1973), "Co-citation in the scientific literature", JASIS 24; weighted as two_hop is.
 
     Example:
-        >>> import pandas as pd
-        >>> from raypipe.graph.follow_graph import build_graph, encode
-        >>> frame = pd.DataFrame({"followerId": list("bbccd"), "followingId": list("axaxa")})
-        >>> graph, _ = build_graph([encode(frame)])
+        >>> from raypipe.graph.follow_graph import graph_of
+        >>> graph = graph_of("ba bx ca cx da")
         >>> source = co_followed(graph, TwoStepConfig(intermediary_weight="none"))
         >>> found = source(np.array([graph.code("a")]), np.array([9]))
         >>> {graph.ids[c].as_py(): s for c, s in zip(found.codes, found.scores.tolist())}
