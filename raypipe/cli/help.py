@@ -24,10 +24,6 @@ GROUPS = {
 }
 
 
-def _no_type(ctx: Any) -> str:
-    return ""
-
-
 class _Readable:
     """Readable help, for commands and for groups of commands."""
 
@@ -38,7 +34,7 @@ class _Readable:
             if getattr(param, "is_flag", False) and param.metavar is None:
                 param.metavar = ""
             elif param.param_type_name == "argument":  # its name is enough
-                param.display_type_rich = _no_type
+                param.display_type_rich = lambda ctx: ""
         return params
 
     def format_help(self, ctx: Any, formatter: Any) -> None:

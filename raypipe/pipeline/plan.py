@@ -88,8 +88,9 @@ def plan_night(config: RunConfig, nodes: int, cpus: int, progress: Progress | No
     check_config(config)
     with ExitStack() as stack:
         inputs = open_inputs(config.input)
+        here = Runner(map, 1, "")
         loaded = load(config, read_accounts(config.audience), inputs, stages, stack)
-        decided = choose_ladder(loaded.graph, loaded.audience, config, stages, _in_this_process)
+        decided = choose_ladder(loaded.graph, loaded.audience, config, stages, lambda _: here)
         prepared = prepare_night(config, loaded, decided, stages)
         search = prepared.context.search
         with stages.stage("plan"):
@@ -367,10 +368,6 @@ def factors_of_degrees(degrees: Degrees, config: RunConfig) -> FactorRecord | No
     exact, why = retrieval_from(degrees, config)
     measured = EXACT if exact else NOT_MEASURED
     return FactorRecord(retrieval="exact" if exact else "candidates", why=why, **dict(measured))
-
-
-def _in_this_process(_: float) -> Runner:
-    return Runner(map, 1, "")
 
 
 def _shared_index(search: NeighbourSearch | None) -> Sequence[np.ndarray]:

@@ -160,21 +160,16 @@ class NightInputs(NamedTuple):
 def shard_context(
     inputs: NightInputs, config: RunConfig, lists: ListRules, search: NeighbourSearch | None
 ) -> ShardContext:
-    """The context of the shards of a night, all its sources prepared."""
+    """The context of the shards of a night, all its sources prepared; holds the graph's arrays."""
+    graph = inputs.graph
     return ShardContext(
-        sides_of(inputs.graph),
+        FollowSides(graph.followees, graph.followers, graph.followers.degrees.astype(np.int32)),
         inputs.accounts,
         inputs.exclusions,
         search,
         prepare_sources(inputs, config),
         lists,
     )
-
-
-def sides_of(graph: FollowGraph) -> FollowSides:
-    """Both sides of the graph; holds its arrays, not copies."""
-    counts = graph.followers.degrees.astype(np.int32)
-    return FollowSides(graph.followees, graph.followers, counts)
 
 
 def prepare_sources(inputs: NightInputs, config: RunConfig) -> dict[str, PreparedSource]:

@@ -140,7 +140,7 @@ def recommend_to(
         near: the neighbours of the accounts.
     """
     made = [
-        _recommend_batch(context, accounts[batch], _rows_of(near, batch))
+        _recommend_batch(context, accounts[batch], near.take(batch))
         for batch in batches(context, accounts, near)
     ]
     lists = ranking.Recommendations(
@@ -163,14 +163,10 @@ def _recommend_batch(
         make = _fill_up if tier.how == FILL_UP else _blend
         for start in range(0, len(members), step):
             rows = members[start : start + step]
-            made, counts = make(context, accounts[rows], tier, _rows_of(near, rows))
+            made, counts = make(context, accounts[rows], tier, near.take(rows))
             ranking.put(lists, rows, made)
             excluded += counts
     return lists, excluded
-
-
-def _rows_of(near: Neighbours, rows: np.ndarray | slice) -> Neighbours:
-    return Neighbours(near.counts[rows], near.codes[rows], near.overlaps[rows], near.scores[rows])
 
 
 def _fill_up(

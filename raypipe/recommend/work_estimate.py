@@ -10,7 +10,6 @@ from raypipe.kernels.column_blocks import ColumnBlocks, estimated_ns_in_blocks
 from raypipe.kernels.search_cost import estimated_ns
 from raypipe.recommend.context import ShardContext
 from raypipe.recommend.ladder import FILL_UP, LEARNED_RANKER, Tier, tiers_of
-from raypipe.recommend.search import NeighbourSearch
 
 #: Nanoseconds of a learned blend per candidate that its sources may retrieve: the filters, the
 #: features, 300 trees, and the choice of the best. Sources retrieve six candidates of ten, counted
@@ -32,7 +31,11 @@ def estimate_ns(context: ShardContext, names: Collection[str] | None = None) -> 
     called = None if names is None else {part for name in names for part in _called(context, name)}
     needed = called is None or any(context.sources[name].needs_neighbours for name in called)
     if context.search is not None and needed:
-        estimate += _search_ns(context.search)[accounts]
+        index, threshold = context.search.index, context.search.threshold
+        if isinstance(index, ColumnBlocks):
+            estimate += estimated_ns_in_blocks(index)[accounts]
+        else:
+            estimate += estimated_ns(index, threshold)[accounts]
     estimate += list_ns(lists.per_account) * (1 if names is None else len(names))
     tiers = tiers_of(lists.ladder, context.follows.followees.degrees_of(accounts))
     for name, prepared in context.sources.items():
@@ -44,12 +47,6 @@ def estimate_ns(context: ShardContext, names: Collection[str] | None = None) -> 
         length = lists.blend.candidates_per_source
         estimate += np.array([blend_ns(tier, length) for tier in lists.ladder])[tiers]
     return estimate
-
-
-def _search_ns(search: NeighbourSearch) -> np.ndarray:
-    if isinstance(search.index, ColumnBlocks):
-        return estimated_ns_in_blocks(search.index)
-    return estimated_ns(search.index, search.threshold)
 
 
 def _called_by(context: ShardContext, tier: Tier) -> tuple[str, ...]:

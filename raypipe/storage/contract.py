@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from abc import abstractmethod
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from raypipe.storage.files import to_json
+from raypipe.errors import RunError
+from raypipe.storage.files import disk_errors, read_bytes, to_json, write_atomic
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -85,6 +87,32 @@ class Versioned(Contract):
             first = error.errors()[0]
             place = ".".join(map(str, first["loc"]))
             raise ValueError(f"{place}: {first['msg']}") from None
+
+    def save(self, path: Path) -> None:
+        """Write it as JSON.
+
+        Raises:
+            RunError: it cannot be written.
+        """
+        with disk_errors(f"{path}: cannot be written"):
+            write_atomic(path, self.to_json().encode())
+
+    @classmethod
+    def load(cls: type[_Read], path: Path, cure: str) -> _Read:
+        """Read what :meth:`save` wrote.
+
+        Args:
+            cure: what to do where it is of another schema version or damaged.
+
+        Raises:
+            RunError: it cannot be read, or is of another schema version.
+        """
+        with disk_errors(f"{path}: cannot be read"):
+            data = read_bytes(path)
+        try:
+            return cls.from_json(data)
+        except ValueError as error:
+            raise RunError(f"{path}: {error}; {cure}") from None
 
 
 class Result(Versioned):

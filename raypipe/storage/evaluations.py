@@ -8,9 +8,8 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import JsonValue
 
-from raypipe.errors import RunError
-from raypipe.storage.contract import Contract, Result, Versioned
-from raypipe.storage.files import disk_errors, make_folder, read_bytes, remove_file, write_atomic
+from raypipe.storage.contract import Contract, Result
+from raypipe.storage.files import disk_errors, make_folder, remove_file
 from raypipe.storage.ratings import RatingResult
 from raypipe.storage.records import LadderDecision, StageRecord, WalkRecord
 
@@ -261,16 +260,6 @@ def difference_of(
     return row if row.first == first else row.turned()
 
 
-def save_result(result: Versioned, path: Path) -> None:
-    """Write a result as JSON.
-
-    Raises:
-        RunError: it cannot be written.
-    """
-    with disk_errors(f"{path}: cannot be written"):
-        write_atomic(path, result.to_json().encode())
-
-
 def save_evaluation(
     result: EvaluationResult | RatingResult, folder: Path, write: Callable[[Path], None]
 ) -> Path:
@@ -293,29 +282,8 @@ def save_evaluation(
         make_folder(path)
         remove_file(path / RESULT)
         write(path)
-    save_result(result, path / RESULT)
+    result.save(path / RESULT)
     return path
-
-
-_Result = TypeVar("_Result", bound=Versioned)
-
-
-def load_result(kind: type[_Result], path: Path, cure: str) -> _Result:
-    """Read a saved result.
-
-    Args:
-        kind: its model.
-        cure: what to do where it is of another schema version or damaged.
-
-    Raises:
-        RunError: it cannot be read, or is of another schema version.
-    """
-    with disk_errors(f"{path}: cannot be read"):
-        data = read_bytes(path)
-    try:
-        return kind.from_json(data)
-    except ValueError as error:
-        raise RunError(f"{path}: {error}; {cure}") from None
 
 
 def leaders(

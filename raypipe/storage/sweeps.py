@@ -8,7 +8,6 @@ from typing import Any, Literal
 from pydantic import JsonValue
 
 from raypipe.storage.contract import Contract, Result
-from raypipe.storage.evaluations import load_result
 
 RESULT = "sweep.json"
 
@@ -98,6 +97,5 @@ def load_sweep(folder: Path) -> SweepResult:
     Raises:
         RunError: there is none, it cannot be read, or another raypipe wrote it.
     """
-    return load_result(
-        SweepResult, folder / RESULT, "move the folder away, and sweep again: raypipe sweep CONFIG"
-    )
+    cure = "move the folder away, and sweep again: raypipe sweep CONFIG"
+    return SweepResult.load(folder / RESULT, cure)

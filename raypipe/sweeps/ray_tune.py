@@ -154,7 +154,8 @@ class _Trainable(tune.Trainable):
                 self._reports = self._reports_of(self._settings, self._data)
             report = next(self._reports)
         except Exception as error:
-            return {"done": True, "error": _error_text(error)}
+            name = "" if isinstance(error, RaypipeError) else f"{type(error).__name__}: "
+            return {"done": True, "error": name + _one_line(error)}
         ended = report.epochs is None or report.epochs == self._last
         loss = self._goal.loss(report.measures)
         if loss is None and ended:
@@ -300,12 +301,6 @@ def _slots(required: ResourcesConfig) -> int:
             min(slot, int(amount // value)) for slot, amount in zip(slots, available, strict=True)
         ]
     return sum(slots)
-
-
-def _error_text(error: Exception) -> str:
-    """An error as one line; errors of raypipe are clear without the name of their class."""
-    name = "" if isinstance(error, RaypipeError) else f"{type(error).__name__}: "
-    return name + _one_line(error)
 
 
 def _one_line(error: Exception) -> str:

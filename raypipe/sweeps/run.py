@@ -25,7 +25,6 @@ from raypipe.evaluation.metric_choice import digest_of_metrics
 from raypipe.storage import files
 from raypipe.storage import sweeps as records
 from raypipe.storage.data_files import write_parquet
-from raypipe.storage.evaluations import save_result
 from raypipe.sweeps.follow_objective import FOLLOWS
 from raypipe.sweeps.objective import Goals, Objective, reports_of_trial
 from raypipe.sweeps.rating_objective import RATINGS
@@ -322,4 +321,4 @@ def _write(
         plot_progress(trials, goal, folder / PICTURES[0], about)
         plot_parallel(trials, checked.space, goal, folder / PICTURES[1], about)
         files.remove_tree(folder / "tune", ignore_errors=True)
-    save_result(result, folder / records.RESULT)
+    result.save(folder / records.RESULT)

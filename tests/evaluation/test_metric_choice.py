@@ -17,7 +17,7 @@ from raypipe.evaluation import metrics
 from raypipe.evaluation.metric_choice import choose_metrics
 from raypipe.evaluation.metric_spec import MetricSpec
 from raypipe.evaluation.plots import figure_of
-from raypipe.storage.evaluations import RESULT, EvaluationResult, load_result
+from raypipe.storage.evaluations import RESULT, EvaluationResult
 from raypipe.sweeps.follow_objective import FOLLOWS
 
 OWN = """
@@ -84,7 +84,7 @@ def test_evaluate_registered_metric_is_in_table_json_parquet_and_picture(registe
         some = values[(values.source == source) & (values.metric == "toy@10")]
         assert means[source, "toy@10"]["mean"] == pytest.approx(some.value.mean())
         assert f"{some.value.mean():.3f}".removeprefix("0") in row
-    result = load_result(EvaluationResult, Path(said["folder"]) / RESULT, "")
+    result = EvaluationResult.load(Path(said["folder"]) / RESULT, "")
     figure = figure_of(result, [metric for metric in result.metrics if metric.decides])
     assert [axes.get_title() for axes in figure.axes if axes.axison] == ["recall@10", "toy@10"]
 

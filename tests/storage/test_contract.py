@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from raypipe.errors import RunError
-from raypipe.storage.evaluations import RESULT, EvaluationResult, load_result, save_result
+from raypipe.storage.evaluations import RESULT, EvaluationResult
 from raypipe.storage.plans import Plan
 from raypipe.storage.sweeps import SweepResult, TrialRecord, load_sweep
 
@@ -79,7 +79,7 @@ def test_load_result_of_another_schema_version_is_refused_in_one_line(text, mess
     assert str(caught.value).endswith("sweep again: raypipe sweep CONFIG")
     assert "\n" not in str(caught.value)
     with pytest.raises(RunError, match=r"; evaluate again$"):
-        load_result(EvaluationResult, tmp_path / RESULT, "evaluate again")
+        EvaluationResult.load(tmp_path / RESULT, "evaluate again")
 
 
 def test_load_result_missing_file_is_one_line(tmp_path):
@@ -89,7 +89,7 @@ def test_load_result_missing_file_is_one_line(tmp_path):
 
 def test_save_result_is_what_load_reads(tmp_path):
     result = SweepResult.model_validate(SWEEP)
-    save_result(result, tmp_path / "sweep.json")
+    result.save(tmp_path / "sweep.json")
     assert load_sweep(tmp_path) == result
 
 

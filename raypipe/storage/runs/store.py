@@ -343,8 +343,10 @@ class RunStore:
         try:
             return History.from_json(data)
         except ValueError:
+            text = " ".join(data[:60].decode(errors="replace").split())
+            found = repr(text) if text else "nothing"
             raise RunError(
-                f'{self._current_path}: found {_excerpt(data)}, expected {{"current": RUN, '
+                f'{self._current_path}: found {found}, expected {{"current": RUN, '
                 '"history": [...]}; move it away, then: raypipe runs rollback RUN '
                 f"({self._known()})"
             ) from None
@@ -356,8 +358,3 @@ class RunStore:
             files.remove_tree(self._trash / path.name, ignore_errors=True)
             files.rename(path, self._trash / path.name)
             files.remove_tree(self._trash / path.name)
-
-
-def _excerpt(data: bytes) -> str:
-    text = " ".join(data[:60].decode(errors="replace").split())
-    return repr(text) if text else "nothing"
