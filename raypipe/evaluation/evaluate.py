@@ -141,7 +141,7 @@ def evaluate(
         ladder=measured.ladder,
         walks=measured.walks,
         engines=EngineRecord(frames=data.why_frames, cluster=measured.why_cluster),
-        stages=tuple(StageRecord(**stage._asdict()) for stage in stages.meter.stages),
+        stages=tuple(StageRecord(**stage._asdict()) for stage in stages.measured),
         versions=versions(),
     )
     return Evaluation(result, data.split.train.ids.take(pa.array(measures.accounts)), measures)

@@ -117,7 +117,7 @@ def plan_night(config: RunConfig, nodes: int, cpus: int, progress: Progress | No
         counts=PlanCounts(**dict(loaded.statistics.counts), audience=len(cost.accounts)),
         column_blocks=len(blocks),
         seconds=_seconds(
-            {stage.stage: stage.seconds for stage in stages.meter.stages},
+            {stage.stage: stage.seconds for stage in stages.measured},
             one_cpu,
             max(one_cpu / (nodes * cpus), longest),
             write_seconds(len(cost.accounts), config),
@@ -193,7 +193,7 @@ def plan_degrees(
                 **({} if holdout is None else {"holdout": holdout}),
                 **({"train": training} if training else {}),
                 "prepare": 0.0 if blocks else prepare,
-                "plan": stages.meter.stages[-1].seconds,
+                "plan": stages.measured[-1].seconds,
             },
             one_cpu,
             max(one_cpu / (nodes * cpus), cost.max() + (prepare if blocks else 0.0)),

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from raypipe.compute.meter import StageMeasure
-from raypipe.compute.stages import Stages
+from raypipe.compute.stages import StageMeasure, Stages
 from raypipe.compute.versions import versions
 from raypipe.config import RunConfig, to_yaml
 from raypipe.evaluation.holdout_selection import Decision
@@ -121,7 +120,7 @@ def run_facts(
     """
     plan, read = night.plan, night.checked.filters
     predicted, actual = _predicted_and_actual(
-        stages.meter.stages,
+        stages.measured,
         plan.seconds / plan.cpus,
         write_seconds(len(plan.cost.accounts), config),
     )
@@ -150,7 +149,7 @@ def run_facts(
         ),
         predicted=predicted,
         actual=actual,
-        stages=tuple(StageRecord(**stage._asdict()) for stage in stages.meter.stages),
+        stages=tuple(StageRecord(**stage._asdict()) for stage in stages.measured),
         versions=versions(),
     )
 

@@ -129,7 +129,7 @@ def evaluate_ratings(
             for name, parameters in chosen.items()
         ),
         engines=records.RatingEngine(cluster=why),
-        stages=tuple(StageRecord(**stage._asdict()) for stage in stages.meter.stages),
+        stages=tuple(StageRecord(**stage._asdict()) for stage in stages.measured),
     )
     return RatingEvaluation(result, read.quarantine)
 

@@ -75,7 +75,7 @@ def chosen(graph, run_on=in_this_process, **settings):
     stages = Stages(Silent())
     everybody = np.arange(graph.accounts, dtype=np.int32)
     facts = choose_ladder(graph, everybody, config, stages, run_on).ladder
-    return facts, [stage.stage for stage in stages.meter.stages]
+    return facts, [stage.stage for stage in stages.measured]
 
 
 def test_the_table_is_what_evaluate_measures(graph):

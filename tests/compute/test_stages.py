@@ -7,16 +7,18 @@ import subprocess
 import sys
 import threading
 
-from raypipe.compute import meter
-from raypipe.compute.meter import Meter
+from raypipe.compute import stages
+from raypipe.compute.progress import Silent
+from raypipe.compute.stages import Stages
 
 # By itself: processes that others have left behind would end meanwhile.
 _PEAK = """
 import json, threading
 import numpy as np
-from raypipe.compute import meter
+from raypipe.compute import stages
+from raypipe.compute.progress import Silent
 
-sampled, calls, resident = threading.Event(), 0, meter._resident
+sampled, calls, resident = threading.Event(), 0, stages._resident
 
 def counted():
     global calls
@@ -25,15 +27,15 @@ def counted():
         sampled.set()
     return resident()
 
-measured = meter.Meter()
-with measured.stage("before"):
+timed = stages.Stages(Silent())
+with timed.stage("before"):
     pass
-with measured.stage("peak"):
+with timed.stage("peak"):
     held = np.ones(40_000_000)  # 320 MB
-    meter._resident = counted
+    stages._resident = counted
     assert sampled.wait(60)
     held = held[:1].copy()
-print(json.dumps([stage.peak_memory_mb for stage in measured.stages]))
+print(json.dumps([stage.peak_memory_mb for stage in timed.measured]))
 """
 
 
@@ -54,9 +56,9 @@ def scripted(monkeypatch, resident, occupied):
             over.set()
         return memory or 200 * 10**6
 
-    monkeypatch.setattr(meter, "_SAMPLE_SECONDS", 0)
-    monkeypatch.setattr(meter, "_resident", next_resident)
-    monkeypatch.setattr(meter, "_occupied", lambda: next(occupied) * 10**6)
+    monkeypatch.setattr(stages, "_SAMPLE_SECONDS", 0)
+    monkeypatch.setattr(stages, "_resident", next_resident)
+    monkeypatch.setattr(stages, "_occupied", lambda: next(occupied) * 10**6)
     return over
 
 
@@ -64,16 +66,16 @@ def test_looks_again_at_a_peak_that_it_came_too_late_for(monkeypatch):
     """Sharing out the pages of many processes takes so long that a short peak may be over."""
     resident = [10**8 * n for n in (1, 1, 2, 2, 1, 2, 2, 2)]  # two for a look, three with a sample
     over = scripted(monkeypatch, resident, [90, 95, 190])
-    measured = Meter()
-    with measured.stage("peaks"):
+    timed = Stages(Silent())
+    with timed.stage("peaks"):
         assert over.wait(60)
-    assert measured.stages[0].peak_memory_mb == 190
+    assert timed.measured[0].peak_memory_mb == 190
 
 
 def test_shares_out_pages_only_where_they_have_changed(monkeypatch):
     over = scripted(monkeypatch, [], [180])
-    measured = Meter()
+    timed = Stages(Silent())
     for name in ("one", "two"):
-        with measured.stage(name):
+        with timed.stage(name):
             assert over.wait(60)
-    assert [stage.peak_memory_mb for stage in measured.stages] == [180, 180]
+    assert [stage.peak_memory_mb for stage in timed.measured] == [180, 180]
