@@ -1,19 +1,5 @@
 """The exceptions of raypipe and the exit codes of its commands.
 
-    RaypipeError                 exit  1   base class; raypipe never raises it
-    ├── ConfigError              exit 78   the config or the command line is invalid
-    ├── InputError               exit 65   the input was read, but is invalid
-    │   ├── MissingInputError    exit 66   the input does not exist
-    │   └── TooManyBadRows       exit 65   more rows in quarantine than max_bad_fraction allows
-    ├── UnknownAccountError      exit 67   the account is not in the data or the run
-    ├── RunError                 exit 73   a run folder is missing, damaged or not usable
-    │   └── RunsLockedError      exit 75   another process is writing; try again later
-    ├── FeedbackError            exit 74   the rejection store cannot be read or written
-    │   └── FeedbackLockedError  exit 75   other processes keep it locked; try again later
-    ├── ClusterError             exit 69   Ray could not be reached, or a task failed for good
-    ├── LeakError                exit 70   the lists contain excluded candidates
-    └── TooLargeError            exit 71   the run needs more memory than is free or allowed
-
 The CLI prints ``str(error)`` as one line, without a traceback. A message says what was found, what
 was expected, and the cure. The exit codes of the exceptions are those of BSD's sysexits.h, so that
 an operator can distinguish "fix the data" (65, 66) from "try again" (75). The other exit codes:

@@ -10,7 +10,6 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from raypipe.evaluation.metric_choice import metric_names
-from raypipe.graph.series import series_style
 from raypipe.storage.data_files import save_figure
 from raypipe.storage.evaluations import ALL, EvaluationResult, MeanRow, MetricRecord, only
 from raypipe.storage.files import disk_errors
@@ -22,6 +21,26 @@ if TYPE_CHECKING:
 PICTURES = ("accuracy", "beyond")
 #: Width of a panel and of a name in the legend, in inches.
 _PANEL, _NAME = 3.6, 1.5
+#: Twelve colours: Okabe and Ito's seven, which people with any colour vision tell apart, and five
+#: of other lightness between them.
+COLOURS = (
+    "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9",
+    "#000000", "#7F3C8D", "#8B5A2B", "#7A7A7A", "#B2DF5A", "#8B0000",
+)  # fmt: skip
+MARKERS = "osD^vPX*<>ph"
+
+
+def series_style(index: int) -> tuple[str, str]:
+    """Colour and marker of a series; those of the first twelve are all different.
+
+    Example:
+        >>> series_style(0)
+        ('#0072B2', 'o')
+        >>> len({series_style(index) for index in range(144)})
+        144
+    """
+    step = index // len(COLOURS)
+    return COLOURS[index % len(COLOURS)], MARKERS[(index + step) % len(MARKERS)]
 
 
 def plot_metrics(result: EvaluationResult, picture: str, path: Path) -> bool:

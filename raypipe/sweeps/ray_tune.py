@@ -24,8 +24,7 @@ from ray.tune.search import Searcher
 from raypipe.config import AshaConfig, ResourcesConfig
 from raypipe.errors import ClusterError, ConfigError, RaypipeError
 from raypipe.sweeps.space import Settings
-from raypipe.sweeps.trials import Goal, Report, State, Trial
-from raypipe.sweeps.watch import Watch
+from raypipe.sweeps.trials import Goal, Report, State, Trial, Watch
 
 _LOSS, _EPOCHS = "loss", "epochs"
 #: Number of attempts of a trial whose worker dies.

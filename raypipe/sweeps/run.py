@@ -36,11 +36,11 @@ from raypipe.sweeps.trials import (
     Goal,
     Report,
     Trial,
+    Watch,
     best_trial,
     trials_table,
     value_text,
 )
-from raypipe.sweeps.watch import Watch
 
 BEST, TRIALS = "best.yaml", "trials.parquet"
 PICTURES = ("progress.png", "parameters.png")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import pyarrow as pa
 
@@ -89,6 +89,19 @@ class Trial:
         """The metric value of the best report; None if there is none."""
         report = self.best_report(goal)
         return None if report is None else report.measures[goal.metric]
+
+
+class Watch(Protocol):
+    """Receives trial events."""
+
+    def begin(self, number: int, settings: Settings) -> None:
+        """A trial starts with these settings."""
+
+    def report(self, number: int, report: Report) -> None:
+        """A trial reports its measures."""
+
+    def end(self, trial: Trial) -> None:
+        """A trial ended."""
 
 
 def best_trial(trials: Iterable[Trial], goal: Goal) -> Trial | None:

@@ -175,11 +175,6 @@ class CsvFormat:
         return blocks
 
     def read(self, block: CsvBlock, block_bytes: int) -> tuple[pd.DataFrame, BlockReport]:
-        """Read a block: the frame of its good rows, and a report on all of them.
-
-        Raises:
-            InputError: the file is damaged, or gone.
-        """
         tables, reasons, rows = [], [], 0
         for text in _texts(block, block_bytes):
             table, bad, count = parse_text(text, block.dialect, block.width, block.columns)

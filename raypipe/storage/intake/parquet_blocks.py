@@ -52,12 +52,6 @@ class ParquetFormat:
     endings = (".parquet", ".pq")
 
     def open(self, path: str, size: int, config: InputConfig) -> ParquetFile:
-        """Read the footer of a Parquet file.
-
-        Raises:
-            InputError: there is no footer, or it cannot be read.
-            MissingInputError: the file cannot be read.
-        """
         with _errors_named(path), files.open_arrow(path) as source:
             _check_magic(path, source)
             with pq.ParquetFile(source) as file:
@@ -88,11 +82,6 @@ class ParquetFormat:
         return blocks + [ParquetBlock(path, tuple(groups), columns)] * bool(groups)
 
     def read(self, block: ParquetBlock, block_bytes: int) -> tuple[pd.DataFrame, BlockReport]:
-        """Read a block: the frame of its good rows, and a report on all of them.
-
-        Raises:
-            InputError: the file is damaged, or gone.
-        """
         labels = [column.label for column in block.columns]
         with (
             _errors_named(block.path),
