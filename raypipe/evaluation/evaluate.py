@@ -38,12 +38,11 @@ from raypipe.recommend.ladder import BLENDS, LEARNED_RANKER, ladder_of
 from raypipe.recommend.models.algorithms import check_factors, train
 from raypipe.recommend.shard import warm_up
 from raypipe.storage.evaluations import (
-    EngineRecord,
     EvaluationResult,
     MetricRecord,
     SegmentRecord,
 )
-from raypipe.storage.records import LadderDecision, StageRecord, WalkRecord
+from raypipe.storage.records import EngineRecord, LadderDecision, StageRecord, WalkRecord
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -86,6 +86,7 @@ def load(
 
     Raises:
         TooManyBadRows: more rows are bad than the config allows.
+        RunError: the counts of rows do not add up.
     """
     with stages.stage("read"):
         engine, why_frames = frame_engine(config, inputs.sizes, stack)
@@ -97,7 +98,9 @@ def load(
     with stages.stage("graph"):
         graph, dropped = build_graph(parts, () if accounts is None else accounts)
         del parts
-        rows = _add_up({**counts, **dropped._asdict(), "rows_used": graph.follows})
+        rows = {**counts, **dropped._asdict(), "rows_used": graph.follows}
+        if sum(rows.values()) != 2 * rows["rows_in"]:  # every row is counted exactly once
+            raise RunError(f"rows do not add up: {rows}; this is a defect of raypipe, report it")
         statistics = graph_statistics(graph)
         chosen = audience(graph, accounts, config.audience.min_follows)
     return Loaded(graph, chosen, rows, quarantine, statistics, engine, why_frames)
@@ -165,16 +168,10 @@ def prepare_night(
     return Prepared(context, inputs, searched.fit.shard_accounts)
 
 
-class _Frame(NamedTuple):
-    """The encoded parts of a frame, its quarantine and its counts."""
-
-    parts: list[EncodedFollows]
-    quarantine: pa.Table
-    counts: dict[str, int]
-
-
-def _read(inputs: InputFiles, engine: FrameEngine, bad_rows: Path | None) -> _Frame:
-    """Read and encode the follows; the frame itself is released."""
+def _read(
+    inputs: InputFiles, engine: FrameEngine, bad_rows: Path | None
+) -> tuple[list[EncodedFollows], pa.Table, dict[str, int]]:
+    """The encoded parts, the quarantine and the counts; the frame itself is released."""
     try:
         intake = read_follows(inputs, engine)
     except TooManyBadRows as error:
@@ -183,8 +180,7 @@ def _read(inputs: InputFiles, engine: FrameEngine, bad_rows: Path | None) -> _Fr
         with disk_errors(f"{bad_rows}: cannot be written"):
             write_parquet(bad_rows, error.quarantine)
         raise TooManyBadRows(f"{error}; all of them: {bad_rows}", error.quarantine) from None
-    parts = engine.map_partitions(encode, intake.frame)
-    return _Frame(parts, intake.quarantine, intake.counts)
+    return engine.map_partitions(encode, intake.frame), intake.quarantine, intake.counts
 
 
 def _train_once(
@@ -207,14 +203,3 @@ def _train_once(
         return model
     save_model(model, kept)
     return load_model(kept)  # mapped: what is not read again takes no memory
-
-
-def _add_up(rows: dict[str, int]) -> dict[str, int]:
-    """Check that every input row is counted exactly once; returns the counts.
-
-    Raises:
-        RunError: the counts do not add up.
-    """
-    if sum(rows.values()) != 2 * rows["rows_in"]:
-        raise RunError(f"rows do not add up: {rows}; this is a defect of raypipe, please report it")
-    return rows

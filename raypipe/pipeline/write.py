@@ -144,7 +144,7 @@ def run_facts(
             records.InputRecord(file=str(path), bytes=size)
             for path, size in night.checked.inputs.sizes
         ),
-        engines=records.EngineRecord(
+        engines=records.RunEngines(
             frames=night.loaded.why_frames, cluster=plan.why_cluster, similarity=plan.why_blocks
         ),
         predicted=predicted,

@@ -11,7 +11,7 @@ from pydantic import JsonValue
 from raypipe.storage.contract import Contract, Result
 from raypipe.storage.files import disk_errors, make_folder, remove_file
 from raypipe.storage.ratings import RatingResult
-from raypipe.storage.records import LadderDecision, StageRecord, WalkRecord
+from raypipe.storage.records import EngineRecord, LadderDecision, StageRecord, WalkRecord
 
 RESULT = "evaluation.json"
 #: All accounts with follows in train together, beside the activity segments.
@@ -174,13 +174,6 @@ class SplitRecord(SplitMethod):
     follows: FollowCounts
     accounts: AccountCounts
     rejections: RejectionCounts | None = None
-
-
-class EngineRecord(Contract):
-    """The execution engines, as text."""
-
-    frames: str
-    cluster: str
 
 
 class EvaluationResult(Result):

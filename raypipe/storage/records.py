@@ -21,6 +21,13 @@ class StageRecord(Contract):
     peak_memory_mb: float
 
 
+class EngineRecord(Contract):
+    """The execution engines and where they run, as text."""
+
+    frames: str
+    cluster: str
+
+
 class TierRecord(Contract):
     """One tier of a ladder.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from raypipe.storage.contract import Contract, Versioned
 from raypipe.storage.records import (
+    EngineRecord,
     FactorRecord,
     GraphCounts,
     LadderDecision,
@@ -93,15 +94,13 @@ class FeedbackRecord(Contract):
     events_during_the_night: int = 0
 
 
-class EngineRecord(Contract):
-    """The execution engines of the run, as text.
+class RunEngines(EngineRecord):
+    """The execution engines of a run.
 
     Attributes:
         similarity: None if the search has one index for all shards.
     """
 
-    frames: str
-    cluster: str
     similarity: str | None = None
 
 
@@ -137,7 +136,7 @@ class RunFacts(Versioned):
     walks: dict[str, WalkRecord]
     parts: dict[str, tuple[PartRecord, ...]]
     inputs: tuple[InputRecord, ...]
-    engines: EngineRecord
+    engines: RunEngines
     predicted: SecondsRecord
     actual: SecondsRecord
     stages: tuple[StageRecord, ...]
