@@ -3,8 +3,6 @@
 Every table that raypipe reads or writes is named here once.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 
 import pyarrow as pa

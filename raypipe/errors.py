@@ -13,8 +13,6 @@ an operator can distinguish "fix the data" (65, 66) from "try again" (75). The o
 ``raypipe submit`` and ``raypipe jobs logs`` exit with the exit code of the job.
 """
 
-from __future__ import annotations
-
 import difflib
 from collections.abc import Iterable
 from typing import Any

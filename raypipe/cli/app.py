@@ -1,7 +1,5 @@
 """The Typer app: it turns errors into one line and an exit code (:mod:`raypipe.errors`)."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 

@@ -1,7 +1,5 @@
 """Show or check a config before a run."""
 
-from __future__ import annotations
-
 from raypipe.cli.app import config_app
 from raypipe.cli.options import (
     DEFAULT_RUNS,

@@ -4,8 +4,6 @@ Typer draws boxes with three columns, which cut words in a narrow terminal. Ther
 prints the same text, without cutting words.
 """
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from typing import Any
 

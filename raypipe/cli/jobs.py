@@ -1,7 +1,5 @@
 """Jobs on a Ray cluster: submit, follow, list and stop."""
 
-from __future__ import annotations
-
 import datetime
 import sys
 from collections.abc import Iterable

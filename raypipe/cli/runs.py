@@ -1,7 +1,5 @@
 """List, inspect, roll back and prune finished runs."""
 
-from __future__ import annotations
-
 from typing import Annotated
 
 import typer

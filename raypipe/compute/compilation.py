@@ -4,8 +4,6 @@ Numba caches compiled kernels on disk, so only the first run on a machine (or th
 update) compiles. Without a message, that run would look stuck.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager

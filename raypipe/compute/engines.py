@@ -3,8 +3,6 @@
 These choices change the speed of a run, never its results.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack

@@ -5,8 +5,6 @@ function. The pandas engine is here; the Modin engine is in :mod:`raypipe.comput
 because it needs Ray. The code between the two calls uses the pandas API, which both provide.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor

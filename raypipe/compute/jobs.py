@@ -3,8 +3,6 @@
 Pure functions without Ray or network access; :mod:`raypipe.compute.ray_jobs` has these.
 """
 
-from __future__ import annotations
-
 import hashlib
 import posixpath
 import re

@@ -1,7 +1,5 @@
 """Progress events of a run; the CLI renders them."""
 
-from __future__ import annotations
-
 from typing import Protocol
 
 

@@ -5,8 +5,6 @@ without Ray, :func:`run_shards` with Ray. Importing this file takes a second, so
 when Ray is used.
 """
 
-from __future__ import annotations
-
 import logging
 import socket
 import sys

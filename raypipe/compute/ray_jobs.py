@@ -4,8 +4,6 @@ A connection may drop at any time. Every request identifies the job by its id, s
 repeat it.
 """
 
-from __future__ import annotations
-
 import json
 import logging
 import os

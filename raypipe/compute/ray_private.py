@@ -4,8 +4,6 @@ They may change with any release, so pyproject.toml sets an upper bound for Ray.
 it, run tests/compute/test_ray_private.py with the new release.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any

@@ -3,8 +3,6 @@
 Importing this module, or any other module of raypipe, sets no variable.
 """
 
-from __future__ import annotations
-
 import atexit
 import os
 import secrets

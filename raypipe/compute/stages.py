@@ -1,7 +1,5 @@
 """Stages of a run: each is reported as progress, and its seconds and peak memory are measured."""
 
-from __future__ import annotations
-
 import threading
 import time
 from collections.abc import Callable, Iterator

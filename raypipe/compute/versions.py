@@ -1,7 +1,5 @@
 """Software versions, which are stored with every run and evaluation."""
 
-from __future__ import annotations
-
 import platform
 from importlib.metadata import version
 

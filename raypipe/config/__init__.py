@@ -6,8 +6,6 @@ Paths are relative to the folder in which the command is started.
 Sections are imported on first use: reading the list of one account needs none of them.
 """
 
-from __future__ import annotations
-
 import importlib
 from typing import TYPE_CHECKING, Any
 

@@ -1,7 +1,5 @@
 """Section ``feedback``: where rejections are stored, and how they change scores."""
 
-from __future__ import annotations
-
 import re
 
 from pydantic import Field, field_validator

@@ -1,7 +1,5 @@
 """The URL of the rejection store: its default, its SQLite file, and its form without password."""
 
-from __future__ import annotations
-
 import os
 from pathlib import Path
 

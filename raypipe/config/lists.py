@@ -1,7 +1,5 @@
 """Sections ``blend`` and ``recommendations``: how candidates become one list."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

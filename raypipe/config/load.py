@@ -1,7 +1,5 @@
 """From YAML and the command line to a config, and back."""
 
-from __future__ import annotations
-
 import io
 from collections.abc import Sequence
 from pathlib import Path

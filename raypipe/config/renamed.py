@@ -1,7 +1,5 @@
 """Keys of earlier versions of raypipe, with their new names. They are refused, not read."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from raypipe.errors import ConfigError

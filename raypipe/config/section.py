@@ -1,7 +1,5 @@
 """The base of all sections of a config."""
 
-from __future__ import annotations
-
 import os
 from fractions import Fraction
 from typing import Annotated, Any, TypeVar

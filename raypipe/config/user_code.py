@@ -4,8 +4,6 @@ The module may be in the current folder or installed. Its source file is part of
 run, so that a changed module makes a new run; the modules that it imports are not looked at.
 """
 
-from __future__ import annotations
-
 import importlib
 import importlib.util
 import sys

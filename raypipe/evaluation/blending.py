@@ -4,8 +4,6 @@ accounts --shards--> examples --train--> one ranker per half of the accounts, an
 lists of each half, made by the ranker of the other half --metrics--> values by account
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace

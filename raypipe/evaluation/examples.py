@@ -1,7 +1,5 @@
 """Training examples of a ranker, one shard at a time; tasks run this without a training library."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from raypipe.evaluation.measuring import Measuring

@@ -1,7 +1,5 @@
 """How the candidates of the factor model are retrieved, and the recall against exact retrieval."""
 
-from __future__ import annotations
-
 from dataclasses import replace
 
 import numpy as np

@@ -9,8 +9,6 @@ of some accounts. The strategies are the phases, the other sources and, if the c
 blends. Each is measured exactly as the night would use it: a source filled up by phase 1.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Literal, NamedTuple

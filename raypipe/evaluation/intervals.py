@@ -8,8 +8,6 @@ Source: Efron and Tibshirani (1993), "An introduction to the bootstrap", chapter
 rankings Sakai (2006), "Evaluating evaluation metrics based on the bootstrap", SIGIR.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

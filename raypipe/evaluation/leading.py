@@ -1,7 +1,5 @@
 """Which strategy leads in each activity segment, from the values of its measured accounts."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
 from typing import Any

@@ -1,7 +1,5 @@
 """The lists to be measured: of one source, of sources that fill each other up, of the ladder."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from functools import reduce
 

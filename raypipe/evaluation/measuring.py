@@ -1,7 +1,5 @@
 """Measure the lists of each source for every account of a split, shard by shard."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial

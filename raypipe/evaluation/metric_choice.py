@@ -1,7 +1,5 @@
 """Choose the metrics of a config: registered ones, or the user's own as ``module:name``."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache

@@ -1,7 +1,5 @@
 """The definition of a metric: its function, and the properties that reports and sweeps use."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple

@@ -5,8 +5,6 @@ held-out follow of account i. Column k - 1 of a result is the value of the first
 the end of a short list count as misses. A mean over no values is NaN.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from raypipe.evaluation.metric_spec import MetricSpec, Popularity

@@ -1,8 +1,6 @@
 """What the limits leave out: recall of the neighbour search without hubs, and the walks that remain
 when intermediaries are limited."""
 
-from __future__ import annotations
-
 from statistics import NormalDist
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Read the data of an evaluation, and split its follows into train and test."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager

@@ -6,8 +6,6 @@ evaluations/<date>-<digest>/
     accuracy.png, beyond.png
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pyarrow as pa

@@ -1,7 +1,5 @@
 """Means with intervals by activity segment, and paired comparisons of all sources."""
 
-from __future__ import annotations
-
 from itertools import combinations
 from math import isnan
 

@@ -5,8 +5,6 @@ accounts have the same indices in both. The train graph is built from the other 
 degrees, popularity, neighbours and everything else derived from it cannot depend on test.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

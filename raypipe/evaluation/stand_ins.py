@@ -4,8 +4,6 @@ An account without follows has none to hold out. Its place is taken by an accoun
 about as many followers, whose follows are all held out; the other accounts keep theirs.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from raypipe.config import EvaluationConfig

@@ -1,7 +1,5 @@
 """The time of each follow, for a split by time."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

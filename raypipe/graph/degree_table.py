@@ -10,8 +10,6 @@ available, or does not exist yet. It is a CSV or Parquet file, with one row per 
 Without the column ``accounts`` each row is one account.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from math import sqrt
 from pathlib import Path

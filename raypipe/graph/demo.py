@@ -1,7 +1,5 @@
 """A small synthetic network for a first try: communities, hubs, newcomers, and some bad rows."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -4,8 +4,6 @@ Accounts are numbered by their sorted ids. So codes, and all later results, do n
 how the input was split, ordered or read.
 """
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

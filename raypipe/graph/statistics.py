@@ -1,7 +1,5 @@
 """Statistics of a graph."""
 
-from __future__ import annotations
-
 import numpy as np
 import pandas as pd
 

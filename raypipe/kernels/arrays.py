@@ -1,7 +1,5 @@
 """Names of the array types that kernels take and return."""
 
-from __future__ import annotations
-
 from typing import Any, TypeAlias
 
 import numpy as np

@@ -7,8 +7,6 @@ proportional to their weight, at even distances. Fewer walks are all continued, 
 exact.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from raypipe.kernels.arrays import Floats, Floats32, Indices, Integers

@@ -1,7 +1,5 @@
 """The candidate union: lists of several sources for the same accounts, one row per candidate."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

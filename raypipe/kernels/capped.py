@@ -6,8 +6,6 @@ The neighbours found are then scored over the whole sets, so a score is always t
 Only those neighbours are missed that share little or nothing but hubs.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from raypipe.kernels.arrays import Flags, Integers

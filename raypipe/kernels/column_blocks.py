@@ -12,8 +12,6 @@ similar size, so the length filter rules most blocks out for an account; and the
 starts from the k-th best of the earlier blocks.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The decorator of all kernels."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 

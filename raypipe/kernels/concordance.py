@@ -1,7 +1,5 @@
 """Concordant and discordant pairs: whether estimates rank two ratings of a user correctly."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from raypipe.kernels.arrays import Floats, Offsets

@@ -6,8 +6,6 @@ neighbours.
 Source: Gustavson (1978), "Two fast algorithms for sparse matrices", ACM TOMS 4(3).
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

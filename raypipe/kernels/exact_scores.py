@@ -3,8 +3,6 @@
 For few comparisons, and to check what an index finds: every overlap is counted, nothing is pruned.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from raypipe.kernels.arrays import Indices, Int, Integers, Offsets

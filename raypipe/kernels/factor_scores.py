@@ -5,8 +5,6 @@ result does not: every column that may be among the best, within the bound of th
 scored again in float64, in a fixed order, and the best by that score are kept.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

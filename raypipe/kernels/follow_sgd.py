@@ -4,8 +4,6 @@ The sampled non-follows of an account are a function of seed, epoch and account:
 another account, nor on an earlier draw.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -4,8 +4,6 @@ An account has few neighbours, with short follow sets. Their union is gathered i
 open-addressing hash table that stays in the cache, not in an array as long as the graph.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from raypipe.kernels.arrays import Floats, Integers, Offsets

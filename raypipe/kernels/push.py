@@ -5,8 +5,6 @@ numbered in the order in which it reaches them, by a small open-addressing hash 
 is as long as the graph, and only what one account has used is cleared for the next.
 """
 
-from __future__ import annotations
-
 import math
 from typing import NamedTuple
 

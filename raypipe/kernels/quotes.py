@@ -1,7 +1,5 @@
 """Whether the quotes of a CSV text are closed, in one pass over its bytes."""
 
-from __future__ import annotations
-
 from raypipe.kernels.arrays import Bytes
 from raypipe.kernels.compiled import kernel
 

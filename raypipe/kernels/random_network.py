@@ -14,8 +14,6 @@ Source:
     given degree sequence", Random Structures & Algorithms 6.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Freezing arrays that tasks share."""
 
-from __future__ import annotations
-
 from dataclasses import fields, is_dataclass
 
 import numpy as np

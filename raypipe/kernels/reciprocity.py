@@ -1,7 +1,5 @@
 """Reciprocity: followers that an account does not follow back, by a walk along two sorted rows."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from raypipe.kernels.arrays import Flags, Floats, Indices, Integers

@@ -1,7 +1,5 @@
 """Estimated cost of a neighbour search: measured nanoseconds per step, summed per account."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from raypipe.kernels.arrays import Floats, Indices, Integers, Offsets

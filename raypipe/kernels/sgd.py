@@ -5,8 +5,6 @@ results are equal. They come several times sooner, from plain arrays instead of 
 training can stop after any epoch and continue.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Splitting accounts into shards of similar cost."""
 
-from __future__ import annotations
-
 from itertools import pairwise
 from typing import Any
 

@@ -15,8 +15,6 @@ Source:
     similarity search", WWW. Bits for frequent items: Burdick et al. (2001), "MAFIA", ICDE.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

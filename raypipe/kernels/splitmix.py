@@ -4,8 +4,6 @@ Source: Steele, Lea and Flood (2014), "Fast splittable pseudorandom number gener
 finalizer of SplitMix64, a bijection of 64-bit words.
 """
 
-from __future__ import annotations
-
 import numpy as np
 
 from raypipe.kernels.compiled import kernel

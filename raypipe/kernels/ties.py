@@ -7,8 +7,6 @@ followers of the entry. So a hub in a list costs no more than the searches, and 
 among the followees.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

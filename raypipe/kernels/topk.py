@@ -1,7 +1,5 @@
 """The one tie rule for every ranked list: score descending, then code ascending."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from raypipe.kernels.arrays import Flags, Floats, Indices, Integers

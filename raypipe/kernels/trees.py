@@ -7,8 +7,6 @@ one instruction. The sum runs over the trees in their order, so it equals that o
 trained them to the last bit, however the rows are batched.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Triangles of the undirected graph: three accounts with a follow between each two of them."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -5,8 +5,6 @@ long as the graph. Here that is two to three times as fast as a hash table, whic
 few short rows are united (:mod:`raypipe.kernels.neighbourhood`).
 """
 
-from __future__ import annotations
-
 import math
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Checkpoints of a run that is started again: ladder, shards, and the tables made of shards."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple

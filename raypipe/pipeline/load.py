@@ -1,7 +1,5 @@
 """The first steps of a night: read the follows, build the graph, prepare search and sources."""
 
-from __future__ import annotations
-
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path

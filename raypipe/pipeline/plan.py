@@ -1,7 +1,5 @@
 """Predict the cost of a night before it runs: seconds, memory, and the most expensive hubs."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from contextlib import ExitStack
 

@@ -4,8 +4,6 @@ It joins the written files with the follows and with the input of each filter. I
 exclusions that the night derived from these inputs, so that it checks them independently.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from pathlib import Path
 

@@ -4,8 +4,6 @@ follows --read--> graph --hold-out--> ladder
 graph, ladder --prepare--> context --shards--> lists --write--> run --gate--> published
 """
 
-from __future__ import annotations
-
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 

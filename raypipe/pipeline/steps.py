@@ -1,7 +1,5 @@
 """The steps of a night before writing: check, filter, select, plan, recommend, report."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Callable
 from contextlib import nullcontext

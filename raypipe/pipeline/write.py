@@ -1,7 +1,5 @@
 """The last steps of a night: write the files of the run, check the lists, report the facts."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import NamedTuple
 

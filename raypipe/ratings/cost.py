@@ -4,8 +4,6 @@ scikit-surprise keeps every rating in two Python lists. Its neighbour methods an
 square matrices, which are the first to outgrow a machine.
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Ratings as arrays, and their folds: training data and held-out ratings."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import NamedTuple

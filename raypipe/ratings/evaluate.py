@@ -1,7 +1,5 @@
 """K-fold cross-validation: how well an algorithm estimates held-out ratings."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """Measures of rating estimates: RMSE, MAE and FCP, equal to scikit-surprise's."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -7,8 +7,6 @@ evaluations/<date>-<digest>/
     <metric>.png          the algorithms beside each other by the first metric, each fold a dot
 """
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import matplotlib

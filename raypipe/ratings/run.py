@@ -3,8 +3,6 @@
 ratings --intake--> arrays --folds--> shards (algorithm, fold) --> RMSE, MAE, FCP, seconds
 """
 
-from __future__ import annotations
-
 import datetime
 from contextlib import ExitStack
 from dataclasses import dataclass

@@ -3,8 +3,6 @@
 SVD is a kernel of raypipe, with scikit-surprise's results; all others are scikit-surprise's own.
 """
 
-from __future__ import annotations
-
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple

@@ -1,7 +1,5 @@
 """The audience: the accounts that get recommendations."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The ladder: which sources lead for which accounts, by tiers of the number of follows."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable
 from typing import NamedTuple
 

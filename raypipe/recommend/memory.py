@@ -15,8 +15,6 @@ lists so far leave room for. With lists of 1 kB per account, and s seconds to bu
     shards = accounts * 1 kB / memory_per_task,    blocks = index / block,    building = shards * s
 """
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

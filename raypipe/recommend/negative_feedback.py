@@ -1,7 +1,5 @@
 """Negative feedback: what a night learns from rejections, besides excluding the rejected pairs."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

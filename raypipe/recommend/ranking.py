@@ -1,7 +1,5 @@
 """From candidates to lists: filled up source by source, or the best of a blend. Pure."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """The sentences of reasons, and whether one names an account. Importing this is cheap."""
 
-from __future__ import annotations
-
 import re
 
 #: Start of every reason that names accounts.

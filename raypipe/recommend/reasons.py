@@ -3,8 +3,6 @@
 A shard stores four small columns per entry; they become one sentence when the run is written.
 """
 
-from __future__ import annotations
-
 from enum import IntEnum
 from typing import NamedTuple
 

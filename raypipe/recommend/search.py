@@ -1,7 +1,5 @@
 """The neighbour search: the follows that it reads, its memory, and the neighbours that it finds."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 

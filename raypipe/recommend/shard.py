@@ -1,7 +1,5 @@
 """One shard of accounts, from follows to ranked recommendations. Runs inside a task."""
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass

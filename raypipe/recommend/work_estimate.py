@@ -1,7 +1,5 @@
 """Estimated cost of each account, without measuring."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 
 import numpy as np

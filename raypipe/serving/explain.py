@@ -4,8 +4,6 @@ The run's folder contains its graph, config, ladder, neighbours, model and filte
 explanation needs no search and no training: it makes the list of the account again, but longer.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass, replace
 from typing import Any
 

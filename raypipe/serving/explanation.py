@@ -1,7 +1,5 @@
 """Explanations: their fields, and the explanation for the account itself. Cheap to import."""
 
-from __future__ import annotations
-
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 

@@ -5,8 +5,6 @@ of the run and the rejections of the account; it loads neither numba, Ray nor a 
 is refilled from the run's reserve.
 """
 
-from __future__ import annotations
-
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field

@@ -1,7 +1,5 @@
 """Recommendations for an account that came after the night, made now from its follows."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from math import inf

@@ -1,7 +1,5 @@
 """Next steps after a run: a command that shows a list, and a setting that improves the lists."""
 
-from __future__ import annotations
-
 import shlex
 from pathlib import Path
 

@@ -1,7 +1,5 @@
 """The reserve of one account, from which its list is refilled."""
 
-from __future__ import annotations
-
 import numpy as np
 
 from raypipe.columns import NEIGHBOUR, SCORE

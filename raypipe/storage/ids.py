@@ -1,7 +1,5 @@
 """Account ids: their numbering and their digest."""
 
-from __future__ import annotations
-
 import hashlib
 
 import numpy as np

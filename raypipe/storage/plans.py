@@ -1,7 +1,5 @@
 """The predicted cost of a night."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from raypipe.storage.contract import Contract, Result

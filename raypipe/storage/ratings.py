@@ -1,7 +1,5 @@
 """The stored result of an evaluation on ratings, and the plan of one."""
 
-from __future__ import annotations
-
 from typing import Any
 
 from pydantic import JsonValue

@@ -1,7 +1,5 @@
 """Records that runs, evaluations and plans share: stages, the ladder's decision, hub limits."""
 
-from __future__ import annotations
-
 from typing import Literal
 
 from pydantic import Field

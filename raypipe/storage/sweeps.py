@@ -1,7 +1,5 @@
 """The stored result of a sweep: every trial, the best one, and its measures on unseen data."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import Any, Literal
 

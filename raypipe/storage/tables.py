@@ -5,8 +5,6 @@ UTF-8, and every value is the text in the file: ``0123`` stays ``0123``, and ``N
 addition, a quoted value may contain line ends.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path

@@ -9,8 +9,6 @@ the same value.
                                     +--a share--> train of trials, test of trials
 """
 
-from __future__ import annotations
-
 import difflib
 import hashlib
 import math

@@ -1,7 +1,5 @@
 """What a sweep measures: the interface of an objective, and what ratings and follows share."""
 
-from __future__ import annotations
-
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Sequence

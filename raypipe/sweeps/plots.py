@@ -1,7 +1,5 @@
 """Pictures of a sweep: its objective over the trials, and which parameters go with which value."""
 
-from __future__ import annotations
-
 import math
 from collections.abc import Sequence
 from pathlib import Path

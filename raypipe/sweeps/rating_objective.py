@@ -1,7 +1,5 @@
 """The objective of a sweep on ratings: RMSE, MAE or FCP by k-fold cross-validation."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack

@@ -6,8 +6,6 @@ own search, logs and restore are not used. Tune still writes files that raypipe 
 are in a separate folder, which is deleted at the end of the sweep.
 """
 
-from __future__ import annotations
-
 import logging
 import sys
 import time

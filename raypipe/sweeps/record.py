@@ -10,8 +10,6 @@ and then starts the others. Ray Tune's own state is not used: it is pickled, and
 few seconds.
 """
 
-from __future__ import annotations
-
 import json
 from contextlib import AbstractContextManager
 from pathlib import Path

@@ -3,8 +3,6 @@
 config --space--> points --Ray Tune--> trials --record--> best.yaml, trials.parquet, pictures
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Callable, Iterable

@@ -4,8 +4,6 @@ Grid points and random points are known before the first trial starts. Optuna pr
 a time from the finished trials; equal trials give equal proposals, so its state is not saved.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Sequence
 from typing import Any
 

@@ -1,7 +1,5 @@
 """The search space: the possible values of each parameter, and grid and random points."""
 
-from __future__ import annotations
-
 import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence

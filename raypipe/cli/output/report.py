@@ -1,7 +1,5 @@
 """Print a report in a terminal, within its width."""
 
-from __future__ import annotations
-
 import textwrap
 from collections.abc import Iterable, Sequence
 from typing import Any

@@ -1,7 +1,5 @@
 """Predicted cost of each account, measured on a sample before the shards are cut."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import replace
 from typing import NamedTuple

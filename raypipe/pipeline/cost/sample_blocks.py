@@ -1,7 +1,5 @@
 """Measured cost of accounts if every shard builds the similarity index in column blocks."""
 
-from __future__ import annotations
-
 import time
 from dataclasses import replace
 

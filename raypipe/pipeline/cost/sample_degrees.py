@@ -1,7 +1,5 @@
 """Predicted cost of each account from degrees alone, timed on a part of a random network."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Training examples of a ranker: candidates, some of which are held-out follows."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 import numpy as np

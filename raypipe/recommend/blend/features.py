@@ -1,7 +1,5 @@
 """Features of a candidate: its scores and ranks by source, and the links of the two accounts."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

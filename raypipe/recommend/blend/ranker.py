@@ -1,7 +1,5 @@
 """The trained ranker: trees as plain arrays, stored as JSON without loss."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path

@@ -1,7 +1,5 @@
 """Scores of a candidate union: rank fusion by weights, or a learned ranker."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Reason codes: why a candidate is not shown. Codes are stored in run files and never change."""
 
-from __future__ import annotations
-
 from enum import IntEnum
 from typing import NamedTuple
 

@@ -1,7 +1,5 @@
 """Exclusion filters: the inputs as read, and the same inputs as account indices of a graph."""
 
-from __future__ import annotations
-
 import hashlib
 from collections.abc import Iterator
 from contextlib import closing

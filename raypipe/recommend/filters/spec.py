@@ -1,7 +1,5 @@
 """What a filter is: one row of the registry."""
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple

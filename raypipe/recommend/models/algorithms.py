@@ -1,7 +1,5 @@
 """The algorithms for follows, by name."""
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial

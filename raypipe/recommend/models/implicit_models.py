@@ -7,8 +7,6 @@ Rendle et al. (2009), "BPR: Bayesian personalized ranking from implicit feedback
 https://github.com/benfred/implicit.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from typing import Any
 

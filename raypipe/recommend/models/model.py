@@ -1,7 +1,5 @@
 """A trained factor model: arrays and JSON, saved without pickle, mapped into memory on loading."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple

@@ -10,8 +10,6 @@ Measured on held-out follows: it ranks better without biases; with new zeros in 
 the root of the popularity than with popularity itself.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from math import nan
 

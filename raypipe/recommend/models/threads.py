@@ -1,7 +1,5 @@
 """One thread for BLAS, so that the bytes of a model do not depend on the number of CPUs."""
 
-from __future__ import annotations
-
 from contextlib import AbstractContextManager
 from typing import Any
 

@@ -6,8 +6,6 @@ accounts. What it retrieves for an account does not depend on the other accounts
 sums over an account run in a fixed order.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable

@@ -4,8 +4,6 @@ Where all accounts can be scored for each list, they are; elsewhere, the candida
 sources, so that the cost of a list does not grow with the network.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import NamedTuple
 

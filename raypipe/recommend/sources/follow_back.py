@@ -1,7 +1,5 @@
 """Follow back: the accounts that follow an account and that it does not follow."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """PageRank, personalised: the accounts that random walks from an account reach most."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Phase 1, popular: the most followed accounts. All that a new account can get."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

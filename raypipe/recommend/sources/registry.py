@@ -1,7 +1,5 @@
 """The registry of sources: a row each. The index of a row is published and never moves."""
 
-from __future__ import annotations
-
 import hashlib
 from dataclasses import dataclass
 

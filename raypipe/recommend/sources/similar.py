@@ -1,7 +1,5 @@
 """Phase 2, similar: the accounts that accounts with similar follow sets follow (user-kNN)."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass, field
 
 import numpy as np

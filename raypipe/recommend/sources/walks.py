@@ -1,7 +1,5 @@
 """The sources of two steps: walks through the followees, or the followers, of an account."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 
 import numpy as np

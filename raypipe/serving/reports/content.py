@@ -1,7 +1,5 @@
 """The content of a report. Numbers stay numbers; the renderer formats them."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 

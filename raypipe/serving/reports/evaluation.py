@@ -1,7 +1,5 @@
 """An evaluation: what was measured, every metric, segments, who leads, what the blend gains."""
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
 
 from raypipe.serving.reports.content import Cell, Content, Facts, Line, Report, Table, Value

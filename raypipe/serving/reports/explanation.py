@@ -1,7 +1,5 @@
 """An explanation: why a candidate is or is not in a list, and its rank by each source."""
 
-from __future__ import annotations
-
 from raypipe.serving.explanation import Explanation, SourceRank
 from raypipe.serving.reports.content import Content, Line, Report, Table
 

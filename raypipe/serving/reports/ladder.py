@@ -1,7 +1,5 @@
 """The ladder: which strategy leads for which accounts, and the measurements that decided."""
 
-from __future__ import annotations
-
 from itertools import groupby
 
 from raypipe.serving.reports.content import Cell, Content, Line, Report, Table, Value

@@ -1,7 +1,5 @@
 """The rows of one account, and the statistics of the published graph."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from raypipe.columns import ACCOUNT

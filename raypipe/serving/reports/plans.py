@@ -1,7 +1,5 @@
 """The predicted cost of a night."""
 
-from __future__ import annotations
-
 from raypipe.serving.reports.content import Content, Facts, Line, Report, Table, Value, numbers
 from raypipe.serving.reports.runs import factor_report, similarity_report
 from raypipe.storage.plans import Plan

@@ -1,7 +1,5 @@
 """Evaluations on ratings, and their plans."""
 
-from __future__ import annotations
-
 from raypipe.serving.reports.content import Facts, Line, Report, Table, Value
 from raypipe.storage.ratings import RatingCounts, RatingPlan, RatingResult
 

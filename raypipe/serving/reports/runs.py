@@ -1,7 +1,5 @@
 """A finished run: seconds and memory by stage, counts, filters, and what decided the lists."""
 
-from __future__ import annotations
-
 from raypipe.recommend.filters.registry import count_words
 from raypipe.serving.reports.content import Content, Facts, Line, Report, Table
 from raypipe.serving.reports.ladder import ladder_report

@@ -1,7 +1,5 @@
 """A sweep: failed trials, the best trial, and its measures on unseen data."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 
 from raypipe.serving.reports.content import Cell, Content, Facts, Line, Report, Table, Value

@@ -1,7 +1,5 @@
 """Conversion of database errors to errors of raypipe: one line with the cure."""
 
-from __future__ import annotations
-
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,7 +1,5 @@
 """The rejections of one account, read quickly: SQLite without SQLAlchemy."""
 
-from __future__ import annotations
-
 import os
 import sqlite3
 from contextlib import closing

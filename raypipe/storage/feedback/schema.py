@@ -4,8 +4,6 @@ Migrations are a list here, not Alembic: the first process that writes creates o
 inside its own transaction, without files outside the package.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable
 
 import sqlalchemy as sa

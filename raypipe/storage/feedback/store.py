@@ -1,7 +1,5 @@
 """The rejection store: an append-only log of events, and the current rejections."""
 
-from __future__ import annotations
-
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager

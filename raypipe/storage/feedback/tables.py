@@ -1,7 +1,5 @@
 """Tables of rejections and blocks in CSV or Parquet, read by ``storage.tables``."""
 
-from __future__ import annotations
-
 from pathlib import Path
 
 import pyarrow as pa

@@ -4,8 +4,6 @@ A block is a piece of one input file that can be read by itself. Reading it give
 good rows, and a report with the number of its rows and why some of them are in quarantine.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 

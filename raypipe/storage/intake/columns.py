@@ -1,7 +1,5 @@
 """Which columns of the input files are read, and what they become in the frame."""
 
-from __future__ import annotations
-
 from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 

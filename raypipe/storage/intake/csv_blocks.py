@@ -9,8 +9,6 @@ Arrow parses a block. If it fails, the lines are checked one by one, broken ones
 Arrow parses the rest: only a block with a fault pays for the check.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress

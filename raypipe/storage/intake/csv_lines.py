@@ -3,8 +3,6 @@
 Everything here works on bytes and arrays of positions, for a text of whole lines.
 """
 
-from __future__ import annotations
-
 import re
 from functools import lru_cache
 

@@ -5,8 +5,6 @@ reads input, and every message that names the formats, iterates over ``FORMATS``
 one class and one row. A format of your own needs no row: set ``input.format: "module:Class"``.
 """
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar

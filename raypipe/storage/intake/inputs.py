@@ -1,7 +1,5 @@
 """The input files of a night: listed, checked and opened once."""
 
-from __future__ import annotations
-
 import glob
 import hashlib
 from collections.abc import Iterator

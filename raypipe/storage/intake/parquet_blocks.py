@@ -1,7 +1,5 @@
 """Parquet: columns, blocks and rows of a file."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager

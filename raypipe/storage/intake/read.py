@@ -4,8 +4,6 @@ Rows of the files = rows of the frame + rows in quarantine, whatever is wrong wi
 whatever the engine and the size of the blocks. Ids stay what they are in the file: text.
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass

@@ -1,7 +1,5 @@
 """The user-defined transform ``module:function``, from frame to frame."""
 
-from __future__ import annotations
-
 from typing import Any
 
 import numpy as np

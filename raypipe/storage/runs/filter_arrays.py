@@ -1,7 +1,5 @@
 """The exclusions of a run as arrays in its folder, which are read without numba or a graph."""
 
-from __future__ import annotations
-
 from collections.abc import Collection
 from pathlib import Path
 from typing import NamedTuple

@@ -1,7 +1,5 @@
 """The manifest of a run: its inputs, decisions, counts and files."""
 
-from __future__ import annotations
-
 from raypipe.storage.contract import Contract, Versioned
 from raypipe.storage.records import (
     EngineRecord,

@@ -4,8 +4,6 @@ All rows of an account are in one part, in a few row groups, so a reader of one 
 these. Equal rows give equal bytes, no matter how they were split into tables before.
 """
 
-from __future__ import annotations
-
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path

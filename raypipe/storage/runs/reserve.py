@@ -1,7 +1,5 @@
 """The reserve of a run: further candidates of each account, which refill its published list."""
 
-from __future__ import annotations
-
 from pathlib import Path
 from typing import NamedTuple
 

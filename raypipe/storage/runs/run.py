@@ -1,7 +1,5 @@
 """A finished run: its manifest, its rows for an account, and checks of its files."""
 
-from __future__ import annotations
-
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass

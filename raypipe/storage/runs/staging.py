@@ -9,8 +9,6 @@
 A killed run leaves this folder behind; the next run of the same input continues from its shards.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from dataclasses import dataclass
