@@ -29,7 +29,8 @@ def examples_of_shard(
         ValueError: the context has no graph features.
     """
     context, (start, stop) = measuring.context, shard
-    shard_accounts = context.accounts[start:stop]
+    # A copy, writable like the accounts of a list: for read-only ones, kernels are compiled again.
+    shard_accounts = context.accounts[start:stop].copy()
     near, graph_features = nearest(context, shard_accounts), context.lists.blend.graph_features
     if graph_features is None:
         raise ValueError("a learned blend needs graph features")

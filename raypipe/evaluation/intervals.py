@@ -11,8 +11,8 @@ rankings Sakai (2006), "Evaluating evaluation metrics based on the bootstrap", S
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from raypipe.kernels.compiled import kernel
 from raypipe.kernels.splitmix import STEP, mix, mix_pair
 from raypipe.storage.evaluations import LEVEL
 
@@ -118,7 +118,7 @@ def _divide(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
     return result
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _sums(values: np.ndarray) -> np.ndarray:
     """Column sums, added from the first row to the last: the same bits on every machine."""
     sums = np.zeros(values.shape[1])
@@ -128,7 +128,7 @@ def _sums(values: np.ndarray) -> np.ndarray:
     return sums
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _resampled_sums(values: np.ndarray, resamples: int, seed: int) -> np.ndarray:
     m, columns = values.shape
     sums = np.zeros((resamples, columns))

@@ -9,7 +9,7 @@ import numpy as np
 
 from raypipe.evaluation.metric_spec import MetricSpec, Popularity
 from raypipe.kernels.compiled import kernel
-from raypipe.kernels.csr import Adjacency
+from raypipe.kernels.csr import Adjacency, contains
 
 
 def find_hits(codes: np.ndarray, test: Adjacency) -> np.ndarray:
@@ -270,6 +270,5 @@ def _find_hits(codes: np.ndarray, test: Adjacency) -> np.ndarray:
     for i in range(len(codes)):
         relevant = test.codes[test.indptr[i] : test.indptr[i + 1]]
         for j in range(codes.shape[1]):
-            at = np.searchsorted(relevant, codes[i, j])
-            hits[i, j] = at < len(relevant) and relevant[at] == codes[i, j]
+            hits[i, j] = contains(relevant, codes[i, j])
     return hits

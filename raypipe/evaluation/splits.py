@@ -8,13 +8,13 @@ degrees, popularity, neighbours and everything else derived from it cannot depen
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 
 from raypipe.config import EvaluationConfig
 from raypipe.errors import InputError
 from raypipe.graph.follow_graph import FollowGraph, with_follows
+from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency, subset
-from raypipe.kernels.splitmix import mix_pair
+from raypipe.kernels.splitmix import mix_pair, nth_smallest
 from raypipe.recommend.negative_feedback import Rejections, rejections_of
 from raypipe.storage.evaluations import AccountCounts, FollowCounts, SplitRecord
 
@@ -233,7 +233,7 @@ def _why_none(follows: np.ndarray, test: int, config: EvaluationConfig) -> str:
     )
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _lots(accounts: np.ndarray, seed: int) -> np.ndarray:
     lots = np.empty(len(accounts), dtype=np.uint64)
     for i in range(len(accounts)):
@@ -242,7 +242,7 @@ def _lots(accounts: np.ndarray, seed: int) -> np.ndarray:
     return lots
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _hold_out_share(
     indptr: np.ndarray,
     codes: np.ndarray,
@@ -260,7 +260,7 @@ def _hold_out_share(
         lots = np.empty(follows, dtype=np.uint64)
         for j in range(follows):
             lots[j] = mix_pair(seed, i, codes[start + j])
-        order = np.argsort(lots)
-        for j in range(max(1, follows * numerator // denominator)):
-            held[start + order[j]] = True
+        limit = nth_smallest(lots.copy(), max(1, follows * numerator // denominator))
+        for j in range(follows):
+            held[start + j] = lots[j] <= limit
     return held

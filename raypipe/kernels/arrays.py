@@ -20,3 +20,5 @@ Floats: TypeAlias = NDArray[np.float64]
 Floats32: TypeAlias = NDArray[np.float32]
 Flags: TypeAlias = NDArray[np.bool_]
 Bytes: TypeAlias = NDArray[np.uint8]
+#: Random words, and hashes.
+Words: TypeAlias = NDArray[np.uint64]

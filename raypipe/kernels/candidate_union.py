@@ -51,7 +51,10 @@ def unite(counts: Integers, codes: Indices, scores: Floats, n: int) -> Candidate
         [[0.9, 0.0], [0.8, 6.0], [0.0, 4.0]]
     """
     sources, m, k = codes.shape
-    room = counts.sum()
+    room = 0
+    for s in range(sources):
+        for count in counts[s]:
+            room += count
     position = np.full(n, -1, dtype=np.int32)
     indptr = np.zeros(m + 1, dtype=np.int64)
     out_codes = np.empty(room, dtype=np.int32)

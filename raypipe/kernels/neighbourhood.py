@@ -41,18 +41,20 @@ def weighted_union(
     indptr, codes = rows
     m = len(counts)
     bounds = np.zeros(m, dtype=np.int64)
+    largest, room = 0, 0
     for i in range(m):
         for j in range(counts[i]):
             b = neighbours[i, j]
             bounds[i] += indptr[b + 1] - indptr[b]
-    largest = bounds.max() if m else 0
+        largest = max(largest, bounds[i])
+        room += bounds[i]
     keys = np.full(table_size(largest), -1, dtype=np.int32)
     positions = np.empty(len(keys), dtype=np.int64)
     slots = np.empty(largest, dtype=np.int64)  # the used ones, to empty the table again
 
     out_indptr = np.zeros(m + 1, dtype=np.int64)
-    out_codes = np.empty(bounds.sum(), dtype=np.int32)
-    out_scores = np.empty(bounds.sum(), dtype=np.float64)
+    out_codes = np.empty(room, dtype=np.int32)
+    out_scores = np.empty(room, dtype=np.float64)
     end = 0
     for i in range(m):
         mask = table_size(bounds[i]) - 1

@@ -192,8 +192,9 @@ def _best_by_push(
                 scores[count] = reached.estimates[number] + residual
                 count += retrieved[code]
             count = keep_best(codes, scores, count, wanted[i])
-            out_codes[end : end + count] = codes[:count]
-            out_scores[end : end + count] = scores[:count]
+            for at in range(count):
+                out_codes[end + at] = codes[at]
+                out_scores[end + at] = scores[at]
             end += count
         out_indptr[i + 1] = end
     return Candidates(out_indptr, out_codes[:end].copy(), out_scores[:end].copy())

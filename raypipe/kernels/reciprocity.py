@@ -64,8 +64,9 @@ def best_not_followed(
                     row_scores[count] = scores[code]
                     count += 1
             count = keep_best(row_codes, row_scores, count, wanted[i])
-            codes[end : end + count] = row_codes[:count]
-            best[end : end + count] = row_scores[:count]
+            for kept in range(count):
+                codes[end + kept] = row_codes[kept]
+                best[end + kept] = row_scores[kept]
             end += count
         indptr[i + 1] = end
     return Candidates(indptr, codes[:end].copy(), best[:end].copy())

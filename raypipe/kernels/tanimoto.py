@@ -218,17 +218,17 @@ def search(
     is_wide = len(row) > 255 and hi > len(count) - len(wide)
 
     entries = _clip(index, row, lo, hi, starts, stops, plane_entries)
-    by_lists = _choose(entries, hi - lo, plane_entries)
-    if by_lists and not is_wide:
+    by_lists = _choose(entries, hi - lo, plane_entries) and not is_wide
+    if by_lists:
         plane_entries[:] = 0
-        _count(index.lists, row, starts, stops, plane_entries, lo, hi, count)
-        return _walk(index, group, row, m, starts, stops, places, p, q, strict, scratch)
     for plane in range(len(plane_entries)):
         if plane_entries[plane]:
             _count_plane(count[lo:hi], index.planes[plane, lo:hi], bits[plane])
     if is_wide:
         return _search_wide(index, group, row, m, lo, hi, places, p, q, strict, scratch)
     _count(index.lists, row, starts, stops, plane_entries, lo, hi, count)
+    if by_lists:
+        return _walk(index, group, row, m, starts, stops, places, p, q, strict, scratch)
     n_best = _look(index, group, m, lo, hi, 0, count, places, 0, p, q, strict, best)
     count[lo:hi] = 0
     return n_best
@@ -294,7 +294,7 @@ def _clip(
         stops[i] = list_ptr[row[i] + 1]
     plane_entries[:] = 0
     hubs = 8 * len(plane_entries)
-    entries = 0
+    entries: Int = np.int64(0)
     for i in range(len(row)):
         start, stop = starts[i], stops[i]
         if stop - start > SHORT:
@@ -389,7 +389,7 @@ def _walk(
     sizes, first = index.sizes, index.first
     _set_limit(limit, m, p, q, strict, index.size_start)
     own = np.uint32(group)
-    n_best: Int = 0
+    n_best: Int = np.int64(0)
     # Rarest followee first: its followers are the most likely to be similar, and raise the bound.
     for i in range(len(row) - 1, -1, -1):
         for other in index.lists[starts[i] : stops[i]]:

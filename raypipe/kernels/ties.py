@@ -97,7 +97,9 @@ def ties_of(
         [[True], [2], [2], [1]]
     """
     accounts, rows, of_accounts, excluded = asked
-    total = counts.sum()
+    total = 0
+    for count in counts:
+        total += count
     follows = np.zeros(total, dtype=np.bool_)
     common = np.zeros(total, dtype=np.int32)
     first = np.full(total, -1, dtype=np.int32)

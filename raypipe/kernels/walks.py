@@ -107,12 +107,15 @@ def _best_of_walks(
     middle_indptr, middle = intermediaries
     indptr, codes = rows
     m, n = len(accounts), len(retrieved)
-    bounds = np.minimum(_count_walks(intermediaries, rows, weights, accounts), n)
-    largest = bounds.max() if m else 0
+    bounds = _count_walks(intermediaries, rows, weights, accounts)
+    largest, room = 0, 0
+    for i in range(m):
+        bound = min(bounds[i], n)
+        largest = max(largest, bound)
+        room += min(bound, max(wanted[i], 0))
     sums = np.zeros(n, dtype=np.float64)
     reached = np.empty(largest + 1, dtype=np.int32)
     scores = np.empty(largest + 1, dtype=np.float64)
-    room = np.minimum(bounds, np.maximum(wanted, 0)).sum()
     out_indptr = np.zeros(m + 1, dtype=np.int64)
     out_codes = np.empty(room, dtype=np.int32)
     out_scores = np.empty(room, dtype=np.float64)
@@ -135,8 +138,9 @@ def _best_of_walks(
                 count += retrieved[code]
                 sums[code] = 0
             count = keep_best(reached, scores, count, wanted[i])
-            out_codes[end : end + count] = reached[:count]
-            out_scores[end : end + count] = scores[:count]
+            for at in range(count):
+                out_codes[end + at] = reached[at]
+                out_scores[end + at] = scores[at]
             end += count
         out_indptr[i + 1] = end
     return Candidates(out_indptr, out_codes[:end].copy(), out_scores[:end].copy())

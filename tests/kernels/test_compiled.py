@@ -43,3 +43,9 @@ def test_without_a_writable_cache_kernels_are_compiled_in_every_run():
 def test_another_error_of_numba_is_raised():
     with pytest.raises(TypeError):
         kernel(3)
+
+
+def test_every_kernel_has_this_decorator():
+    sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "raypipe").rglob("*.py")}
+    direct = {path.name for path, text in sources.items() if "njit(" in text or "@njit" in text}
+    assert direct <= {"compiled.py", "compilation.py"}  # the second one in a docstring

@@ -3,8 +3,8 @@
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
+from raypipe.kernels.compiled import kernel
 from raypipe.kernels.splitmix import mix_pair
 
 #: Share of the negative examples to train on, where a source retrieves at most FEW candidates;
@@ -52,7 +52,7 @@ def is_example(
     return np.asarray(_is_example(accounts, codes, followed, below, seed + _APART))
 
 
-@njit(cache=True, nogil=True)
+@kernel
 def _is_example(
     accounts: np.ndarray, codes: np.ndarray, followed: np.ndarray, below: np.uint64, seed: int
 ) -> np.ndarray:
