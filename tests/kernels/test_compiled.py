@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import subprocess
 import sys
 
@@ -31,7 +33,8 @@ print(graph.follows)
 
 def test_without_a_writable_cache_kernels_are_compiled_in_every_run():
     command = [sys.executable, "-c", NIGHT]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
+    env = os.environ | {"NUMBA_CPU_NAME": "generic"}  # no kernels lie beside the code for it
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=env)
     assert done.returncode == 0, done.stderr
     first, last, follows = done.stdout.splitlines()
     assert "in every run (no folder to keep them is writable; set NUMBA_CACHE_DIR)" in first
@@ -49,3 +52,24 @@ def test_every_kernel_has_this_decorator():
     sources = {path: path.read_text(encoding="utf-8") for path in (ROOT / "raypipe").rglob("*.py")}
     direct = {path.name for path, text in sources.items() if "njit(" in text or "@njit" in text}
     assert direct <= {"compiled.py", "compilation.py"}  # the second one in a docstring
+
+
+def test_kernels_beside_the_code_are_read_where_nothing_is_writable(tmp_path):
+    shutil.copytree(ROOT / "raypipe", tmp_path / "raypipe", ignore=shutil.ignore_patterns("__py*"))
+    (tmp_path / "home").mkdir()
+    caches = ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME")
+    env = {name: text for name, text in os.environ.items() if name not in caches}
+    env |= {"PYTHONPATH": str(tmp_path), "HOME": str(tmp_path / "home")}
+    env |= {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": "", "PYTHONDONTWRITEBYTECODE": "1"}
+    looked = (
+        "from raypipe.kernels import compiled, splitmix; splitmix.mix(1);"
+        "stats = splitmix.mix.stats; print(compiled.has_cache(), sum(stats.cache_hits.values()))"
+    )
+    command = [sys.executable, "-c", looked]
+    built = subprocess.run(command, capture_output=True, text=True, check=True, env=env, cwd="/")
+    assert built.stdout == "True 0\n"
+    for path in (tmp_path, *tmp_path.rglob("*")):
+        path.chmod(0o555)
+    pod = ["unshare", "--user", "--map-user=4321", *command]
+    found = subprocess.run(pod, capture_output=True, text=True, check=True, env=env, cwd="/")
+    assert found.stdout == "False 1\n"
