@@ -39,12 +39,13 @@ RENAMED_VALUES = {
 }
 
 
-def refuse_renamed(tree: dict[str, Any], where: str) -> None:
+def refuse_renamed(tree: dict[str, Any], where: str, above: str = "") -> None:
     """Refuse keys and values of an earlier version of raypipe, and name the new ones.
 
     Args:
         tree: sections of a config, as read from YAML.
         where: their file, for the message.
+        above: the key of the tree, with a dot at its end.
 
     Raises:
         ConfigError: names the first such key and its new name.
@@ -56,11 +57,13 @@ def refuse_renamed(tree: dict[str, Any], where: str) -> None:
         raypipe.errors.ConfigError: a.yaml: similar.neighbours: renamed; write \
 sources.similar.neighbours
     """
-    for key, value in _leaves(tree):
-        new = _new_name(key)
-        if new:
+    for name, value in tree.items():
+        key = f"{above}{name}"
+        if isinstance(value, dict) and value:
+            refuse_renamed(value, where, f"{key}.")
+        elif new := _new_name(key):
             raise ConfigError(f"{where}: {key}: renamed; write {new}")
-        if isinstance(value, str) and (key, value) in RENAMED_VALUES:
+        elif isinstance(value, str) and (key, value) in RENAMED_VALUES:
             raise ConfigError(
                 f"{where}: {key}: {value} is renamed; write {key}: {RENAMED_VALUES[key, value]}"
             )
@@ -73,14 +76,3 @@ def _new_name(key: str) -> str | None:
         if new:
             return ".".join([new, *parts[length:]])
     return None
-
-
-def _leaves(tree: dict[str, Any], above: str = "") -> list[tuple[str, Any]]:
-    found: list[tuple[str, Any]] = []
-    for name, value in tree.items():
-        key = f"{above}.{name}" if above else str(name)
-        if isinstance(value, dict) and value:
-            found += _leaves(value, key)
-        else:
-            found.append((key, value))
-    return found
