@@ -49,7 +49,7 @@ class GraphCounts(Contract):
 
 
 class GraphStatistics(Contract):
-    """``statistics.json`` of a run.
+    """``statistics.json`` of a run, in the order of its keys.
 
     Attributes:
         mutual_follows: pairs of accounts that follow each other.
@@ -59,14 +59,14 @@ class GraphStatistics(Contract):
     """
 
     accounts: int
+    accounts_without_followers: int
+    accounts_without_follows: int
+    co_follow_pairs: int
+    followers_per_followee: dict[str, float]
     follows: int
+    follows_per_follower: dict[str, float]
     mutual_follows: int
     reciprocity: float
-    co_follow_pairs: int
-    accounts_without_follows: int
-    accounts_without_followers: int
-    follows_per_follower: dict[str, float]
-    followers_per_followee: dict[str, float]
 
     @property
     def counts(self) -> GraphCounts:
