@@ -25,7 +25,9 @@ from raypipe.recommend.context import (
     shard_context,
     with_silent_sources,
 )
-from raypipe.recommend.filters.eligibility import no_exclusions, rejections_alone
+from raypipe.recommend.filters.eligibility import exclusions_of
+from raypipe.recommend.filters.inputs import Filters
+from raypipe.recommend.filters.registry import FILTERS
 from raypipe.recommend.ladder import FILL_UP, Tier, fixed_ladder
 from raypipe.recommend.models.model import FactorModel
 from raypipe.recommend.search import neighbour_search, searched_graph
@@ -147,9 +149,8 @@ def measuring_of(
     ladder = ladder or fixed_ladder(config, model is not None)
     ladders = ladders_of(sources, ladder, config)
     graph, feedback = split.train, split.rejections
-    exclusions = (
-        no_exclusions(graph.accounts) if feedback is None else rejections_alone(feedback.rows)
-    )
+    filters = split.filters or Filters(graph.accounts, FILTERS, {})
+    exclusions = exclusions_of(filters if feedback is None else filters.rejecting(feedback.rows))
     inputs = NightInputs(graph, split.accounts, exclusions, feedback, model)
     rules = list_rules(config, ladder, graph, ranker)
     shard_accounts = None

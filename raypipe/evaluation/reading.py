@@ -30,6 +30,7 @@ from raypipe.evaluation.times import encode_timed, first_times
 from raypipe.graph.follow_graph import EncodedFollows, FollowGraph, build_graph, encode
 from raypipe.kernels.csr import Pairs, find
 from raypipe.recommend.audience import audience
+from raypipe.recommend.filters.inputs import FilterInputs, filters_of, read_named_filters
 from raypipe.recommend.filters.readers import pairs_in
 from raypipe.recommend.sources.registry import digest_of_custom_sources
 from raypipe.storage.evaluations import RejectionCounts, SplitMethod
@@ -65,10 +66,12 @@ class DataFiles(NamedTuple):
     Attributes:
         follows: input.follows.
         test: evaluation.test; None if the split needs none.
+        filters: those that the config names by file or function.
     """
 
     follows: InputFiles
     test: InputFiles | None
+    filters: FilterInputs
 
 
 class HeldOut(NamedTuple):
@@ -98,7 +101,7 @@ def open_data(config: RunConfig) -> DataFiles:
             # The test file has the same format as the follows.
             path = {"follows": config.evaluation.test}
             test = open_inputs(config.input.model_copy(update=path))
-    return DataFiles(follows, test)
+    return DataFiles(follows, test, read_named_filters(config))
 
 
 def read_split(
@@ -138,6 +141,8 @@ def read_split(
         idle = None
         if config.evaluation.split == "share":
             idle = split_of_idle(graph, members, config.evaluation, config.seed)
+        filters = filters_of(data.filters, graph)
+        split, idle = replace(split, filters=filters), idle and replace(idle, filters=filters)
         if config.evaluation.rejections is not None:
             split = _with_rejections(split, config.evaluation.rejections, config)
             idle = idle and _with_rejections(idle, config.evaluation.rejections, config)
@@ -156,6 +161,7 @@ def digest_of_data(config: RunConfig, accounts: pa.Array | None, data: DataFiles
             digest.update(data.test.digest.encode())
     if config.evaluation.rejections is not None:
         digest.update(_file_digest(config.evaluation.rejections))
+    digest.update(data.filters.digest())
     digest.update(digest_of_metrics(config.evaluation.metrics))
     digest.update(digest_of_custom_sources(config.sources))
     return digest.hexdigest()

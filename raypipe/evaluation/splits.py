@@ -15,6 +15,7 @@ from raypipe.graph.follow_graph import FollowGraph, with_follows
 from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency, subset
 from raypipe.kernels.splitmix import mix_pair, nth_smallest
+from raypipe.recommend.filters.inputs import Filters
 from raypipe.recommend.negative_feedback import Rejections, rejections_of
 from raypipe.storage.evaluations import AccountCounts, FollowCounts, SplitRecord
 
@@ -36,6 +37,7 @@ class Split:
         rejections: negative feedback; these pairs are not shown; None: there is none.
         test_rejections: held-out rejections, one row per account of the graph; None: there are
             none.
+        filters: the filters that the config names; None: there are none.
     """
 
     train: FollowGraph
@@ -45,6 +47,7 @@ class Split:
     record: SplitRecord
     rejections: Rejections | None = None
     test_rejections: Adjacency | None = None
+    filters: Filters | None = None
 
 
 def hold_out_share(

@@ -206,6 +206,7 @@ recall@20? Metrics are recall, precision, ndcg, map, mrr, hit_rate, lengths thos
         asked = audience(graph, held.accounts, config.audience.min_follows)
         inside = evaluation.model_copy(update={"split": "share", "min_follows": minimum})
         split = split_follows(graph, mask, asked, inside, config.seed)
+        split = replace(split, filters=held.split.filters)
         if held.split.rejections is None:
             return split
         taught, tested = hold_out_rejections(

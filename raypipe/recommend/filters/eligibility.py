@@ -39,17 +39,6 @@ def no_exclusions(n: int) -> Exclusions:
     return Exclusions(rows, np.empty(0, np.uint8), np.zeros(n, np.uint8))
 
 
-def rejections_alone(rows: Adjacency) -> Exclusions:
-    """Exclude the rejected candidates and nothing else.
-
-    Args:
-        rows: the candidates that each account has rejected.
-    """
-    n = len(rows.indptr) - 1
-    reasons = np.full(len(rows.codes), FilterReason.REJECTED, np.uint8)
-    return Exclusions(rows, reasons, np.zeros(n, np.uint8))
-
-
 def exclusions_of(filters: Filters) -> Exclusions:
     """The filters of a night as one table: each pair once, with the first reason that holds.
 

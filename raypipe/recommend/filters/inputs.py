@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -24,7 +24,7 @@ from raypipe.recommend.filters.readers import (
     Reading,
     digest_of_files,
 )
-from raypipe.recommend.filters.registry import specs_of
+from raypipe.recommend.filters.registry import REJECTIONS, specs_of
 from raypipe.recommend.filters.spec import FilterSpec
 from raypipe.storage.data_files import read_parquet
 from raypipe.storage.feedback.store import FeedbackStore, Snapshot
@@ -93,6 +93,10 @@ class Filters:
             if isinstance(found, AccountMask):
                 yield spec, found
 
+    def rejecting(self, rows: Adjacency) -> "Filters":
+        """The same filters with these rejections."""
+        return replace(self, found={**self.found, REJECTIONS.key: PairRows(rows, rows)})
+
     @property
     def rejected(self) -> Adjacency:
         """The candidates that each account has rejected."""
@@ -152,12 +156,21 @@ def read_filters(config: RunConfig, store: RunStore, date: str) -> FilterInputs:
     )
 
 
+def read_named_filters(config: RunConfig) -> FilterInputs:
+    """Read the filters that the config names by file or function: no run and no stored rejection.
+
+    Raises what :func:`read_filters` does.
+    """
+    none = pa.table([pa.array([], pa.large_string())] * 2, [ACCOUNT, CANDIDATE])
+    source_digest = digest_of_source(config.filters) if config.filters.custom else b""
+    return FilterInputs(_read_all(config, none, None), Snapshot(0, none), source_digest)
+
+
 def check_filters(config: RunConfig, store: RunStore) -> None:
     """Check that the input of every filter can be read. Raises what :func:`read_filters` does."""
     with closing(feedback_store(config, store)) as feedback:
         feedback.watermark()
-    none = pa.table([pa.array([], pa.large_string())] * 2, [ACCOUNT, CANDIDATE])
-    _read_all(config, none, None)
+    read_named_filters(config)
 
 
 def filters_of(inputs: FilterInputs, graph: FollowGraph) -> Filters:

@@ -20,18 +20,20 @@ if TYPE_CHECKING:
     from raypipe.config import FiltersConfig
 
 
+REJECTIONS = FilterSpec(
+    "rejections",
+    FilterReason.REJECTED,
+    readers.read_rejections_of,
+    words="it was rejected",
+    gate_words="was rejected",
+    own_words="you rejected it",
+    count=Count("rejections", "rejected"),
+    count_unknown=Count("rejections_of_unknown_accounts", "rejected of unknown accounts"),
+)
+
 #: In the order in which they are reported, where several hold.
 FILTERS: tuple[FilterSpec, ...] = (
-    FilterSpec(
-        "rejections",
-        FilterReason.REJECTED,
-        readers.read_rejections_of,
-        words="it was rejected",
-        gate_words="was rejected",
-        own_words="you rejected it",
-        count=Count("rejections", "rejected"),
-        count_unknown=Count("rejections_of_unknown_accounts", "rejected of unknown accounts"),
-    ),
+    REJECTIONS,
     FilterSpec(
         "blocks",
         FilterReason.BLOCKED,
