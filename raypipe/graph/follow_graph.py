@@ -18,13 +18,15 @@ import pyarrow.compute as pc
 from raypipe.columns import FOLLOWER, FOLLOWING
 from raypipe.errors import InputError, RunError, UnknownAccountError
 from raypipe.kernels.arrays import Flags, Indices, Offsets
-from raypipe.kernels.csr import Adjacency, Pairs, adjacency, subset, transpose
+from raypipe.kernels.csr import Adjacency, Pairs, adjacency, find, subset, transpose
 from raypipe.kernels.read_only import freeze
 from raypipe.storage.data_files import map_array, map_arrow, save_array, write_arrow
 from raypipe.storage.files import make_folder
 from raypipe.storage.ids import digest_of_ids, number_ids
 
 _MAX_ACCOUNTS = np.iinfo(np.int32).max
+#: Follows that are compared at a time, at about 40 bytes each.
+_BLOCK = 4_000_000
 
 
 @dataclass(frozen=True)
@@ -143,8 +145,18 @@ def build_graph(
         for part, codes in zip(parts, codes_of_parts[: len(parts)], strict=True)
     ]
     rows, self_follows, duplicates = adjacency(pairs, len(ids))
-    graph = FollowGraph(ids, rows, transpose(rows), _fingerprint(ids, rows))
-    return graph, DroppedRows(duplicates, self_follows)
+    return graph_of_rows(ids, rows), DroppedRows(duplicates, self_follows)
+
+
+def graph_of_rows(ids: pa.LargeStringArray, rows: Adjacency) -> FollowGraph:
+    """The graph of accounts with these ids, and one row of followees for each.
+
+    Example:
+        >>> rows = Adjacency(np.array([0, 1, 1]), np.array([1], np.int32))
+        >>> graph_of_rows(pa.array(["a", "b"], pa.large_string()), rows).followers.degrees.tolist()
+        [0, 1]
+    """
+    return FollowGraph(ids, rows, transpose(rows), _fingerprint(ids, rows))
 
 
 def graph_of(follows: str) -> FollowGraph:
@@ -170,8 +182,7 @@ def with_follows(graph: FollowGraph, keep: Flags) -> FollowGraph:
         >>> less.ids.to_pylist(), less.follows, less.followers.degrees.tolist()
         (['a', 'b', 'c'], 2, [1, 1, 0])
     """
-    rows = subset(graph.followees, keep)
-    return FollowGraph(graph.ids, rows, transpose(rows), _fingerprint(graph.ids, rows))
+    return graph_of_rows(graph.ids, subset(graph.followees, keep))
 
 
 def with_account(
@@ -202,7 +213,42 @@ def with_account(
         np.arange(len(ids)),
     )
     found, _, _ = adjacency([pairs], len(ids))
-    return FollowGraph(ids, found, transpose(found), _fingerprint(ids, found)), code
+    return graph_of_rows(ids, found), code
+
+
+def absent_follows(
+    sides: Iterable[Adjacency], code_of: Offsets, graph: FollowGraph
+) -> tuple[Adjacency, int]:
+    """The follows of another graph that this graph does not have, by this graph's codes.
+
+    Args:
+        sides: follows by the codes of the other graph.
+        code_of: int64, the code in this graph of each account of the other; -1: it has none.
+
+    Returns:
+        One row per account of this graph, and the number of follows of or to unknown accounts,
+        which are left out.
+
+    Example:
+        >>> frame = pd.DataFrame({"followerId": list("baac"), "followingId": list("abcb")})
+        >>> now, earlier = (build_graph([encode(part)])[0] for part in (frame, frame[:1]))
+        >>> new, unknown = absent_follows([now.followees], earlier.codes(now.ids), earlier)
+        >>> new.row(earlier.code("a")).tolist(), len(new.codes), unknown
+        ([1], 1, 2)
+    """
+    every = np.arange(graph.accounts, dtype=np.int32)
+    absent, unknown = [], 0
+    for side in sides:
+        for start in range(0, len(side.codes), _BLOCK):
+            positions = np.arange(start, min(start + _BLOCK, len(side.codes)))
+            rows = code_of[np.searchsorted(side.indptr, positions, side="right") - 1]
+            columns = code_of[side.codes[start : start + _BLOCK]]
+            known = (rows >= 0) & (columns >= 0)
+            unknown += len(known) - int(np.count_nonzero(known))
+            pairs = Pairs(rows[known].astype(np.int32), columns[known].astype(np.int32), every)
+            is_absent = find(graph.followees, pairs) < 0
+            absent.append(Pairs(pairs.rows[is_absent], pairs.columns[is_absent], every))
+    return adjacency(absent, graph.accounts)[0], unknown
 
 
 def save_graph(graph: FollowGraph, folder: Path) -> None:

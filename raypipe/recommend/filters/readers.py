@@ -22,9 +22,6 @@ if TYPE_CHECKING:
     from raypipe.kernels.csr import Adjacency
     from raypipe.storage.runs.run import Run
 
-#: Follows of an earlier graph that are compared at a time, at about 40 bytes each.
-_BLOCK = 4_000_000
-
 
 class Reading(NamedTuple):
     """What filters may read their inputs from.
@@ -207,27 +204,13 @@ def _read_pairs(path: object, what: str) -> pa.Table:
 
 
 def _gone_follows(run: Run, graph: FollowGraph) -> Adjacency:
-    import numpy as np
-
-    from raypipe.graph.follow_graph import load_graph
-    from raypipe.kernels.csr import Adjacency, Pairs, find
+    from raypipe.graph.follow_graph import absent_follows, load_graph
+    from raypipe.kernels.csr import Adjacency
     from raypipe.storage.runs.filter_arrays import load_filters
 
     earlier = load_graph(run.path / "graph")
-    code_of = graph.codes(earlier.ids).astype(np.int32)
-    every = np.arange(graph.accounts, dtype=np.int32)
-    previously_followed = Adjacency(*load_filters(run)[4:6])
-    gone = []
-    for side in (earlier.followees, previously_followed):
-        for start in range(0, len(side.codes), _BLOCK):
-            places = np.arange(start, min(start + _BLOCK, len(side.codes)))
-            rows = code_of[np.searchsorted(side.indptr, places, side="right") - 1]
-            columns = code_of[side.codes[start : start + _BLOCK]]
-            known = (rows >= 0) & (columns >= 0)
-            rows, columns = rows[known], columns[known]
-            is_gone = find(graph.followees, Pairs(rows, columns, every)) < 0
-            gone.append((rows[is_gone], columns[is_gone]))
-    return _rows_of(gone, graph)
+    sides = earlier.followees, Adjacency(*load_filters(run)[4:6])
+    return absent_follows(sides, graph.codes(earlier.ids), graph)[0]
 
 
 def _rows_of(pairs: list[tuple[np.ndarray, np.ndarray]], graph: FollowGraph) -> Adjacency:

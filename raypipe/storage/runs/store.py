@@ -241,11 +241,15 @@ class RunStore:
         Returns:
             The run; None if there is none.
         """
+        return next(iter(self.published(before)), None)
+
+    def published(self, before: str | None = None) -> list[Run]:
+        """The undamaged runs that were ever published, newest first; ``before`` as above."""
         runs = map(self._load, self._history().ever())
         whole = [
             run for run in runs if run.problem is None and (before is None or run.id[:10] < before)
         ]
-        return max(whole, key=lambda run: run.age_key, default=None)
+        return sorted(whole, key=lambda run: (run.age_key, run.id), reverse=True)
 
     def previous(self) -> Run | None:
         """The target of :meth:`rollback`: the last run before the current one that still exists."""
