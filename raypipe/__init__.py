@@ -126,6 +126,7 @@ def evaluate(
     config: Config,
     *,
     sources: Sequence[str] | None = None,
+    runs_dir: str | PathLike[str] = "runs",
     progress: Progress | None = None,
 ) -> EvaluationResult | RatingResult:
     """Hold out follows and measure which source recovers them.
@@ -135,6 +136,7 @@ def evaluate(
     Args:
         sources: names of sources, as ``["popular", "similar+popular", "ladder"]``; None: each that
             the config has, and the ladder.
+        runs_dir: folder of the runs, for ``evaluation.split: since``.
         progress: receives progress events.
 
     Raises:
@@ -146,7 +148,7 @@ def evaluate(
     resolved = _resolve(config)
     if resolved.input.kind == "ratings":
         return evaluate_ratings(resolved, progress).result
-    return evaluate_follows(resolved, sources, progress).result
+    return evaluate_follows(resolved, sources, progress, runs_dir=Path(runs_dir)).result
 
 
 def sweep(

@@ -12,7 +12,15 @@ import typer
 
 from raypipe.cli.app import app
 from raypipe.cli.help import Listing
-from raypipe.cli.options import Config, Follows, Json, Settings, resolve
+from raypipe.cli.options import (
+    DEFAULT_RUNS,
+    Config,
+    Follows,
+    Json,
+    RunsDir,
+    Settings,
+    resolve,
+)
 from raypipe.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -49,6 +57,13 @@ def evaluate(
             "lists that a run would publish. Default: each source of the config, and the ladder.",
         ),
     ] = None,
+    split: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME", help="What is held out (evaluation.split): share, time, file or since."
+        ),
+    ] = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the evaluations.")] = Path(
         "evaluations"
     ),
@@ -59,7 +74,8 @@ def evaluate(
     Writes evaluation.json, evaluation.parquet (every account) and pictures to OUT/DATE-DIGEST.
     If the config names ratings, measures their algorithms by k-fold RMSE, MAE and FCP.
     """
-    resolved = resolve(config, follows, settings)
+    of_split = [] if split is None else [f"evaluation.split={split}"]
+    resolved = resolve(config, follows, [*(settings or ()), *of_split])
     is_ratings = resolved.input.kind == "ratings"
     if is_ratings and sources is not None:
         raise ConfigError("--sources: not available for ratings; set evaluation.algorithms instead")
@@ -67,28 +83,31 @@ def evaluate(
     from raypipe.cli.output.report import print_result
     from raypipe.cli.output.terminal import Bars
 
-    measure_and_save = _evaluate_ratings if is_ratings else _evaluate_follows
     with Bars() as bars:
-        folder, result, report = measure_and_save(resolved, sources, out, bars)
+        folder, result, report = (
+            _evaluate_ratings(resolved, out, bars)
+            if is_ratings
+            else _evaluate_follows(resolved, sources, runs_dir, out, bars)
+        )
     print_result({"folder": str(folder), **result.model_dump(mode="json")}, report, json)
 
 
 def _evaluate_follows(
-    config: RunConfig, sources: str | None, out: Path, progress: Progress
+    config: RunConfig, sources: str | None, runs_dir: Path, out: Path, progress: Progress
 ) -> tuple[Path, Versioned, Report]:
     from raypipe.evaluation.evaluate import evaluate as evaluate_sources
     from raypipe.evaluation.record import save
     from raypipe.serving.reports.evaluation import evaluation_report
 
     names = None if sources is None else sources.split(",")
-    found = evaluate_sources(config, names, progress)
+    found = evaluate_sources(config, names, progress, runs_dir=runs_dir)
     progress.stage("write")
     folder = save(found, out)
     return folder, found.result, evaluation_report(found.result, str(folder))
 
 
 def _evaluate_ratings(
-    config: RunConfig, _: str | None, out: Path, progress: Progress
+    config: RunConfig, out: Path, progress: Progress
 ) -> tuple[Path, Versioned, Report]:
     from raypipe.ratings.record import save_ratings
     from raypipe.ratings.run import evaluate_ratings

@@ -39,10 +39,11 @@ class SegmentsConfig(Section):
 class EvaluationConfig(Section):
     """How recommendations are measured: by `raypipe evaluate` and by the ladder."""
 
-    split: Literal["share", "time", "file"] = Field(
+    split: Literal["share", "time", "file", "since"] = Field(
         "share",
         description="What is held out. share: a share of each account's follows. time: the newest "
-        "of all follows. file: the follows in evaluation.test.",
+        "of all follows. file: the follows in evaluation.test. since: the follows that are new "
+        "since an earlier run of the same network. Only for evaluate, and sweep except since.",
     )
     share: Decimal = Field(
         0.2,

@@ -51,15 +51,15 @@ class Learned(NamedTuple):
 def learn(
     parts: Sequence[Measuring],
     tier: Tier,
-    again: Callable[[int], Measuring] | None,
+    further: Sequence[Callable[[], Measuring]],
     run_shards: RunShards,
     shards: int,
     advance: Callable[[float], None],
+    unseen: Sequence[Measuring] = (),
 ) -> Learned:
     """Train the ranker of a blend and measure it by two-fold cross-validation.
 
-    If one hold-out gives few follows, other follows of the accounts of the first part are held out
-    too, at most ROUNDS times in total.
+    While there are fewer than ENOUGH_FOLLOWS to learn from, further hold-outs are added.
 
     The folds are every other account; the lists of each fold are made by a ranker that was trained
     on the other fold. The returned ranker was trained on both folds, so it is expected to recover
@@ -68,20 +68,20 @@ def learn(
     Args:
         parts: of one metric at one length; an account that is in several is in one fold.
         tier: the learned blend.
-        again: returns the first part with other follows held out, for a round from 1; None: one
-            hold-out only.
+        further: each makes another hold-out; its accounts are not measured.
         advance: receives the estimated seconds of work that are done: those of the blend for the
             examples of each round, and once more for the lists.
+        unseen: parts that are measured after the others, and that nothing is learned from.
     """
     seed = parts[0].seed
-    parts = [of_blend(part, tier) for part in parts]
+    parts, unseen = ([of_blend(part, tier) for part in some] for some in (parts, unseen))
     examples = concatenate(
         [_examples(part, tier, seed, run_shards, shards, advance) for part in parts]
     )
-    for number in range(1, rounds(again is not None)):
-        if again is None or np.count_nonzero(examples.followed) >= ENOUGH_FOLLOWS:
+    for number, make in enumerate(further, 1):
+        if np.count_nonzero(examples.followed) >= ENOUGH_FOLLOWS:
             break
-        more = _examples(again(number), tier, seed + number, run_shards, shards, advance)
+        more = _examples(make(), tier, seed + number, run_shards, shards, advance)
         examples = concatenate([examples, more])
     follows = int(np.count_nonzero(examples.followed))
     if follows < MIN_FOLLOWS:
@@ -92,6 +92,7 @@ def learn(
         return Learned(None, None, RankerRecord(why=why))
     names = feature_names(tier.sources)
     everybody = np.unique(np.concatenate([part.context.accounts for part in parts]))
+    measured = [*parts, *unseen]
 
     def folds_of(accounts: np.ndarray) -> np.ndarray:
         return np.searchsorted(everybody, accounts) % 2
@@ -103,20 +104,15 @@ def learn(
     ]
     with ThreadPoolExecutor(2) as pool:  # LightGBM trains without Python's lock
         ranker, *of_folds = pool.map(lambda some: train_ranker(some, names, seed), training)
-    values = [np.empty(len(part.context.accounts)) for part in parts]
+    values = [np.empty(len(part.context.accounts)) for part in measured]
     for fold, of_fold in enumerate(of_folds):
-        for part, of_part in zip(parts, values, strict=True):
+        for part, of_part in zip(measured, values, strict=True):
             chosen = folds_of(part.context.accounts) == fold
             if chosen.any():
                 test_fold = _measuring_fold(part, chosen, of_fold)
                 lists = measure_lists(test_fold, run_shards, shards, advance)
                 of_part[chosen] = lists.values[0, 0]
     return Learned(ranker, np.concatenate(values), _record(ranker))
-
-
-def rounds(repeated: bool) -> int:
-    """Maximum number of hold-outs; more than one only where they are ``repeated``."""
-    return ROUNDS if repeated else 1
 
 
 def of_blend(measuring: Measuring, tier: Tier) -> Measuring:

@@ -9,8 +9,9 @@ import datetime
 import hashlib
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -39,10 +40,12 @@ from raypipe.recommend.models.algorithms import check_factors, train
 from raypipe.recommend.shard import warm_up
 from raypipe.storage.evaluations import (
     EvaluationResult,
+    MeanRow,
     MetricRecord,
     SegmentRecord,
 )
 from raypipe.storage.records import EngineRecord, LadderDecision, StageRecord, WalkRecord
+from raypipe.storage.runs.store import RunStore
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -81,6 +84,7 @@ def evaluate(
     sources: Sequence[str] | None = None,
     progress: Progress | None = None,
     date: str | None = None,
+    runs_dir: Path | None = None,
 ) -> Evaluation:
     """Hold out part of the follows, recommend from the rest, and measure what is recovered.
 
@@ -88,6 +92,7 @@ def evaluate(
         sources: names of sources; ``a+b`` is a filled up by b; ``ladder`` is what a night shows.
             None: all sources that the config has, lowest phase first, and the ladder.
         date: of the evaluation, as ``2026-03-01``; None: today.
+        runs_dir: folder of the runs, for split ``since``; None: there are none.
 
     Raises:
         RaypipeError: one of :mod:`raypipe.errors`.
@@ -101,12 +106,21 @@ def evaluate(
     with stages.stage("check"):
         accounts = read_accounts(config.audience)
         files = open_data(config)
-        data_digest = digest_of_data(config, accounts, files)
-        identity = f"{config.digest()}\n{' '.join(sources)}\n{data_digest}"
-        digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
+        of_data = digest_of_data(config, accounts, files)
+        runs = RunStore(runs_dir).published() if runs_dir else []
+    at_random: tuple[MeanRow, ...] = ()
     with ExitStack() as stack:
-        data = read_split(config, accounts, files, stages, stack)
+        data = read_split(config, accounts, files, stages, stack, runs)
         measured = _measure(config, sources, named, accounts, data, stages, stack)
+        if data.at_random:
+            random = replace(data, split=data.at_random, since=None)
+            claims = _measure(config, sources, named, accounts, random, stages, stack).measures
+            at_random = means_by_segment(claims, config.evaluation.bootstrap, config.seed)
+    if data.at_random:  # of the same input and another earlier run, another evaluation
+        of_past = data.since.past.graph.fingerprint if data.since and data.since.past else ""
+        of_data += data.split.train.fingerprint + of_past
+    identity = f"{config.digest()}\n{' '.join(sources)}\n{of_data}"
+    digest = hashlib.sha256(identity.encode()).hexdigest()[:8]
     measures = measured.measures
     with stages.stage("intervals"):
         resamples = config.evaluation.bootstrap
@@ -135,6 +149,7 @@ def evaluate(
         segments=_segments(measures, config),
         means=means,
         differences=differences,
+        at_random=at_random,
         split=data.split.record,
         config=config.model_dump(mode="json"),
         ladder=measured.ladder,
@@ -173,9 +188,13 @@ def _measure(
     if {LADDER, LEARNED_RANKER} & set(sources):
         # Decided on the train follows only, so the ladder cannot depend on the test follows; nor on
         # those of accounts that lose all.
+        if accounts is not None:  # an earlier run may not know all of them
+            accounts = accounts.filter(pa.array(split.train.codes(accounts) >= 0))
         members = audience(split.train, accounts, config.audience.min_follows)
         members = members if data.idle is None else np.setdiff1d(members, data.idle.accounts)
-        decision = choose_ladder(split.train, members, config, stages, run_on, split.rejections)
+        decision = choose_ladder(
+            split.train, members, config, stages, run_on, split.rejections, data.since
+        )
         if LEARNED_RANKER in sources and not decision.ranker:
             why = f"source {LEARNED_RANKER}: {(decision.ladder.blend or decision.ladder).why}"
             if named:

@@ -2,15 +2,24 @@
 
 follows --> train, test --shards--> ndcg of each strategy, by account --bootstrap--> tiers
 
-The follows of the night are split at random with the seed, whatever ``evaluation.split`` says: a
-share of each account's follows is held out, at least one. The segment of an account depends on the
-number of its remaining follows. For accounts without follows, a second split holds out all follows
-of some accounts. The strategies are the phases, the other sources and, if the config blends, the
-blends. Each is measured exactly as the night would use it: a source filled up by phase 1.
+Where enough accounts have follows that are new since an earlier run, those are held out: lists are
+made from the earlier follows alone. Else, whatever ``evaluation.split`` says, the follows of the
+night are split at random with the seed: a share of each account's follows is held out, at least
+one. For accounts without follows, a second split holds out all follows of some accounts. Where new
+follows decide and teach the ranker too little, earlier ones are held out of the earlier follows at
+random, to teach it more. Beside the means stand those that a random hold-out of the same accounts
+would have claimed.
+
+The segment of an account depends on the number of its remaining follows. The strategies are the
+phases, the other sources and, if the config blends, the blends. Each is measured exactly as the
+night would use it: a source filled up by phase 1.
 """
+
+from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -19,9 +28,10 @@ from raypipe.compute.engines import Runner, memory_available
 from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
 from raypipe.errors import TooLargeError
-from raypipe.evaluation import leading
-from raypipe.evaluation.blending import Learned, learn, of_blend, rounds
+from raypipe.evaluation import blending, leading
+from raypipe.evaluation.blending import Learned, learn, of_blend
 from raypipe.evaluation.measuring import Measuring, measure_lists, measuring_of, shards_of
+from raypipe.evaluation.since import Past, Since
 from raypipe.evaluation.splits import (
     SEGMENTS,
     Split,
@@ -30,6 +40,7 @@ from raypipe.evaluation.splits import (
     hold_out_share,
     segments_of,
     split_follows,
+    split_of,
 )
 from raypipe.evaluation.stand_ins import draw_stand_ins, hide_all_follows
 from raypipe.graph.follow_graph import FollowGraph
@@ -47,7 +58,7 @@ from raypipe.recommend.models.algorithms import train
 from raypipe.recommend.negative_feedback import Rejections
 from raypipe.recommend.search import searched_graph
 from raypipe.recommend.work_estimate import estimate_ns
-from raypipe.storage.records import LadderDecision, StrategyRow, TierRecord
+from raypipe.storage.records import LadderDecision, SinceRecord, StrategyRow, TierRecord
 
 #: Maximum number of accounts sampled per segment: enough to know the mean to about .01.
 MAX_ACCOUNTS = 3000
@@ -94,6 +105,7 @@ class Evidence(NamedTuple):
         segments: uint8[m], index in SEGMENTS of each account.
         ns: float64[strategies, m], estimated nanoseconds for the list of each account.
         learned: the result of training a ranker; None: no ranker was to be trained.
+        at_random: what a random hold-out claims, where new follows decide.
     """
 
     tried: tuple[Tier, ...]
@@ -101,6 +113,12 @@ class Evidence(NamedTuple):
     segments: np.ndarray
     ns: np.ndarray
     learned: Learned | None
+    at_random: Evidence | None = None
+
+    def of(self, part: slice) -> Evidence:
+        """The values of some accounts."""
+        values, segments, ns = self.values[:, part], self.segments[part], self.ns[:, part]
+        return self._replace(values=values, segments=segments, ns=ns)
 
 
 def choose_ladder(
@@ -110,16 +128,18 @@ def choose_ladder(
     stages: Stages,
     run_on: Callable[[float], Runner],
     rejections: Rejections | None = None,
+    since: Since | None = None,
 ) -> Decision:
     """Choose the strategy of each activity segment; measuring takes a stage ``holdout``.
 
-    The result depends on the graph, the audience, the config and the rejections only, not on the
-    shards or the runner.
+    The result depends on the graph, the audience, the config, the rejections and the new follows
+    only, not on the shards or the runner.
 
     Args:
         audience: int32, accounts that will get lists, ascending; a sample of them is measured.
         run_on: returns a runner for a number of seconds of work.
         rejections: negative feedback; rejected pairs are never shown; None: there is none.
+        since: new follows, which are held out if there are enough; None: no earlier run.
 
     Raises:
         TooLargeError: the machine has too little memory to measure.
@@ -127,25 +147,32 @@ def choose_ladder(
     fixed = fixed_ladder(config, config.sources.factors.trained)
     if config.ladder == "fixed":
         return _decided(config, "fixed", "ladder: fixed (config)", fixed)
-    sample = draw_sample(graph, audience, config)
-    if max(sample.measurable) < leading.MIN_ACCOUNTS:
-        counts = ", ".join(map("{} {}".format, sample.measurable, SEGMENTS))
+    past = since.past if since and since.record.decides else None
+    record = since.record if since else None
+    sample = draw_sample(past.graph if past else graph, past.audience if past else audience, config)
+    new, measurable = _draw_new(past, config) if past else ([], sample.measurable)
+    if max(measurable) < leading.MIN_ACCOUNTS:
+        counts = ", ".join(map("{} {}".format, measurable, SEGMENTS))
         needed = f"{leading.MIN_ACCOUNTS} of a segment are needed"
         why = f"ladder: as fixed ({counts} accounts could be measured; {needed})"
-        return _decided(config, "too few", why, fixed)
+        return _decided(config, "too few", why, fixed, since=record)
     with stages.stage("holdout", total=1.0):
         # Raises now if the night itself would not fit into memory, before the work is done.
         searched_graph(graph, len(audience), config, memory_available())
-        evidence = _measure(graph, sample, config, stages, run_on, rejections)
+        if past:
+            graph, rejections = past.graph, past.carry(rejections)
+        evidence = _measure(graph, sample, new, config, stages, run_on, rejections)
     values = {
         segment: evidence.values[:, evidence.segments == index]
         for index, segment in enumerate(SEGMENTS)
-        if sample.measurable[index] >= leading.MIN_ACCOUNTS
+        if measurable[index] >= leading.MIN_ACCOUNTS
     }
-    work = work_of(evidence, sample.measurable)
-    tiers, table = leading.decide(values, sample.measurable, evidence.tried, config, work)
-    why = f"ladder: by ndcg on {config.evaluation.share:.0%} of the follows, held out"
-    return _decided(config, "holdout", why, tiers, table, evidence.learned)
+    work = work_of(evidence, measurable)
+    tiers, table = leading.decide(values, measurable, evidence.tried, config, work)
+    table = tuple(_with_claim(row, evidence) for row in table)
+    share = f"{config.evaluation.share:.0%} of the follows, held out"
+    why = f"ladder: by ndcg on {'new follows' if new else share}"
+    return _decided(config, "holdout", why, tiers, table, evidence.learned, record)
 
 
 def draw_sample(graph: FollowGraph, audience: np.ndarray, config: RunConfig) -> Sample:
@@ -154,23 +181,40 @@ def draw_sample(graph: FollowGraph, audience: np.ndarray, config: RunConfig) -> 
     A segment with too few accounts is drawn only where a ranker is trained: on accounts of all
     segments, even if it leads for some of them only.
     """
-    learns = config.blend.method == LEARNED_RANKER
-    limit = MAX_ACCOUNTS_LEARNED if learns else MAX_ACCOUNTS
-    stand_ins = draw_stand_ins(graph, audience, limit, config.seed)
+    stand_ins = draw_stand_ins(graph, audience, _limit(config), config.seed)
     segments = segments_if_measured(graph.followees.degrees_of(audience), config)
     others = [audience[segments == index] for index in range(1, len(SEGMENTS))]
-    drawn = [
-        draw_accounts(
-            accounts, limit if learns or len(accounts) >= leading.MIN_ACCOUNTS else 0, config.seed
-        )
-        for accounts in (stand_ins, *others)
-    ]
+    drawn = _draw((stand_ins, *others), config)
     return Sample(
         np.sort(np.concatenate(drawn[1:])),
         drawn[0],
         (len(stand_ins), *map(len, others)),
         list(map(len, drawn[1:])) == list(map(len, others)),
     )
+
+
+def _draw_new(past: Past, config: RunConfig) -> tuple[list[Split], tuple[int, ...]]:
+    """The splits that hold out new follows, and as many at random; accounts of each segment."""
+    groups = past.measurable(config.evaluation)
+    accounts = np.sort(np.concatenate(_draw(groups, config)))
+    evaluation = config.evaluation.model_copy(update={"max_accounts": None})
+    parts = (past.graph, past.new), past.at_random(config.seed)
+    splits = [split_of(*part, accounts, evaluation, config.seed) for part in parts]
+    return splits, tuple(map(len, groups))
+
+
+def _draw(groups: Sequence[np.ndarray], config: RunConfig) -> list[np.ndarray]:
+    """A sample of the accounts of each segment; without a ranker none of a segment with too few."""
+    learns, limit = config.blend.method == LEARNED_RANKER, _limit(config)
+    least = 0 if learns else leading.MIN_ACCOUNTS
+    return [
+        draw_accounts(accounts, limit if len(accounts) >= least else 0, config.seed)
+        for accounts in groups
+    ]
+
+
+def _limit(config: RunConfig) -> int:
+    return MAX_ACCOUNTS_LEARNED if config.blend.method == LEARNED_RANKER else MAX_ACCOUNTS
 
 
 def segments_if_measured(follows: np.ndarray, config: RunConfig) -> np.ndarray:
@@ -191,31 +235,45 @@ def segments_if_measured(follows: np.ndarray, config: RunConfig) -> np.ndarray:
 def _measure(
     graph: FollowGraph,
     sample: Sample,
+    new: Sequence[Split],
     config: RunConfig,
     stages: Stages,
     run_on: Callable[[float], Runner],
     rejections: Rejections | None,
 ) -> Evidence:
-    """The ndcg of each strategy, at the length of the published lists."""
+    """The ndcg of each strategy, at the length of the published lists.
+
+    Args:
+        graph: the follows that are split at random.
+        new: the split that decides, with all of ``graph`` in train, and that of a random hold-out
+            of the same accounts; empty: the follows of ``graph`` decide.
+    """
 
     def measuring(split: Split, tried: Sequence[Tier]) -> Measuring:
         return _measuring_of(replace(split, rejections=rejections), tried, config)
 
+    def at_random(number: int) -> Split:
+        return _hold_out(graph, sample.accounts, config, config.seed + number)
+
     tried = strategies(config, ranker=False)
-    splits = []
-    if len(sample.accounts):
-        splits.append(_hold_out(graph, sample.accounts, config, config.seed))
-    if len(sample.stand_ins):
-        evaluation = config.evaluation
-        splits.append(hide_all_follows(graph, sample.stand_ins, evaluation, config.seed))
-    parts = [measuring(split, tried) for split in splits]
     tier = blend(config, LEARNED_RANKER, config.sources.factors.trained)
     learns = config.blend.method == LEARNED_RANKER
+    random: list[Callable[[], Split]] = []
+    if len(sample.accounts):
+        random.append(partial(at_random, 0))
+    if len(sample.stand_ins):
+        idle = graph, sample.stand_ins, config.evaluation, config.seed
+        random.append(partial(hide_all_follows, *idle))
+    repeats = range(1, blending.ROUNDS if sample.every and len(sample.accounts) else 1)
+    further: list[Callable[[], Split]] = [partial(at_random, number) for number in repeats]
+    if new:
+        further = [*random, *further]
+    parts = [measuring(split, tried) for split in new or [make() for make in random]]
+    teaching = parts[:1] if new else parts
     seconds = total = sum(float(part.estimated_seconds.sum()) for part in parts)
-    repeated = rounds(sample.every)
     if learns:  # the examples of each hold-out, then the lists
         of_tier = [float(of_blend(part, tier).estimated_seconds.sum()) for part in parts]
-        total += 2 * sum(of_tier) + (repeated - 1) * of_tier[0]
+        total += sum(of_tier) + sum(of_tier[: len(teaching)]) + len(further) * of_tier[0]
     run = run_on(total)
     shards = shards_of(parts[0], seconds, run.cpus)
 
@@ -224,19 +282,30 @@ def _measure(
 
     measured = [measure_lists(part, run.run_shards, shards, advance) for part in parts]
     values = np.concatenate([part.values[:, 0] for part in measured], axis=1)
+    learned = None
+    if learns:
+        more = [lambda make=make: measuring(make(), [tier]) for make in further]
+        unseen = parts[len(teaching) :]
+        learned = learn(teaching, tier, more, run.run_shards, shards, advance, unseen)
+        if learned.values is not None:
+            values = np.concatenate([values, learned.values[None]])
+            tried = (*tried, tier)
     segments = np.concatenate([part.segments for part in measured])
-    if not learns:
-        return Evidence(tried, values, segments, _ns_of(parts, tried), None)
+    every = Evidence(tried, values, segments, _ns_of(parts, tried), learned)
+    if not new:
+        return every
+    count = len(new[0].accounts)
+    return every.of(slice(count))._replace(at_random=every.of(slice(count, None)))
 
-    def again(number: int) -> Measuring:
-        return measuring(_hold_out(graph, sample.accounts, config, config.seed + number), [tier])
 
-    repeat = again if sample.every and len(sample.accounts) else None
-    learned = learn(parts, tier, repeat, run.run_shards, shards, advance)
-    if learned.values is not None:
-        values = np.concatenate([values, learned.values[None]])
-        tried = (*tried, tier)
-    return Evidence(tried, values, segments, _ns_of(parts, tried), learned)
+def _with_claim(row: StrategyRow, evidence: Evidence) -> StrategyRow:
+    """A measured row, with what a random hold-out claims."""
+    claimed = evidence.at_random
+    if claimed is None or not row.accounts:
+        return row
+    strategy = [tier.name for tier in evidence.tried].index(row.strategy)
+    values = claimed.values[strategy, claimed.segments == SEGMENTS.index(row.segment)]
+    return row.model_copy(update={"at_random": float(values.mean()) if len(values) else None})
 
 
 def work_of(evidence: Evidence, measurable: Sequence[int]) -> dict[str, np.ndarray]:
@@ -312,6 +381,7 @@ def _decided(
     tiers: tuple[Tier, ...],
     table: tuple[StrategyRow, ...] = (),
     learned: Learned | None = None,
+    since: SinceRecord | None = None,
 ) -> Decision:
     ladder = LadderDecision(
         decided_by=decided_by,
@@ -320,5 +390,6 @@ def _decided(
         table=table,
         tiers=tuple(TierRecord(**tier._asdict()) for tier in tiers),
         blend=learned.record if learned else None,
+        since=since,
     )
     return Decision(ladder, learned.ranker if learned else None)

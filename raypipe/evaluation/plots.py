@@ -88,6 +88,7 @@ def title_of(result: EvaluationResult) -> str:
         "share": f"{split.share or 0:.0%} of each account's follows held out",
         "time": f"the newest {split.share or 0:.0%} of the follows held out",
         "file": f"follows of {split.test} held out",
+        "since": f"follows new since run {split.run} held out",
         None: "",
     }
     data = Path(result.data).name if len(result.data) > 60 else result.data

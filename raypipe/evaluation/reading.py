@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from itertools import dropwhile
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, TypeVar, cast
 
@@ -15,15 +16,17 @@ from raypipe.columns import TIMESTAMP
 from raypipe.compute.engines import frame_engine
 from raypipe.compute.frames import FrameEngine
 from raypipe.compute.stages import Stages
-from raypipe.config import RunConfig
+from raypipe.config import EvaluationConfig, RunConfig
 from raypipe.errors import ConfigError, InputError, MissingInputError
 from raypipe.evaluation.metric_choice import digest_of_metrics
+from raypipe.evaluation.since import Past, Since, since_earlier_run, since_newest
 from raypipe.evaluation.splits import (
     Split,
     hold_out_newest,
     hold_out_rejections,
     hold_out_share,
     split_follows,
+    split_of,
 )
 from raypipe.evaluation.stand_ins import split_of_idle
 from raypipe.evaluation.times import encode_timed, first_times
@@ -38,6 +41,8 @@ from raypipe.storage.feedback.tables import read_pairs
 from raypipe.storage.files import sha256_file
 from raypipe.storage.intake.inputs import InputFiles, digest_of_inputs, open_inputs
 from raypipe.storage.intake.read import read_follows
+from raypipe.storage.records import SinceRecord
+from raypipe.storage.runs.run import Run
 
 Part = TypeVar("Part")
 Ids: TypeAlias = Sequence[str] | pa.Array
@@ -51,11 +56,16 @@ class Data:
         split: train and test.
         idle: all follows of some accounts held out, for the segment without follows; None where the
             split is not by share, or nobody is without follows.
+        since: the newest follows of train, of split ``time``, or those since the run before, of
+            split ``since``: the ladder and the ranker of an evaluation are made from the past, too.
+        at_random: train and test as a random hold-out makes them, of split ``since``.
         engine, why_frames: the frame engine that read the follows, and the reason for it.
     """
 
     split: Split
     idle: Split | None
+    since: Since | None
+    at_random: Split | None
     engine: FrameEngine
     why_frames: str
 
@@ -81,11 +91,13 @@ class HeldOut(NamedTuple):
         graph: all follows.
         mask: bool[follows], True for test.
         method: how the mask was chosen.
+        times: float64[follows], of split ``time``.
     """
 
     graph: FollowGraph
     mask: np.ndarray
     method: SplitMethod
+    times: np.ndarray | None = None
 
 
 def open_data(config: RunConfig) -> DataFiles:
@@ -110,6 +122,7 @@ def read_split(
     data: DataFiles,
     stages: Stages,
     stack: ExitStack,
+    runs: Sequence[Run] = (),
 ) -> Data:
     """Read the follows and hold out a part of them, as ``config.evaluation`` says.
 
@@ -117,6 +130,7 @@ def read_split(
         accounts: from ``audience.read_accounts``.
         data: from :func:`open_data`.
         stack: closes Ray, if it is started here.
+        runs: published runs, newest first, for split ``since``.
 
     Raises:
         ConfigError: the split is by time, and the config names no column of times.
@@ -136,17 +150,49 @@ def read_split(
     with stages.stage("split"):
         graph = held_out.graph
         members = audience(graph, accounts, config.audience.min_follows)
-        split = split_follows(graph, held_out.mask, members, config.evaluation, config.seed)
-        split = replace(split, record=split.record.model_copy(update=dict(held_out.method)))
-        idle = None
+        further = config.evaluation, config.seed
+        idle = since = at_random = None
+        if config.evaluation.split == "since":
+            past, record = _since_a_run(runs, graph, members, config.evaluation)
+            split = split_of(past.graph, past.new, past.audience, *further)
+            at_random = split_of(*past.at_random(config.seed), past.audience, *further)
+            method = SplitMethod(split="since", run=record.run, left_out=record.left_out)
+            older = list(dropwhile(lambda run: run.id != record.run, runs))[1:]
+            since = since_earlier_run(older, past.graph, past.audience, config.evaluation)
+        else:
+            split, method = split_follows(graph, held_out.mask, members, *further), held_out.method
+        if held_out.times is not None:
+            times = held_out.times[~held_out.mask]
+            since = since_newest(split.train, times, members, config.evaluation)
         if config.evaluation.split == "share":
-            idle = split_of_idle(graph, members, config.evaluation, config.seed)
-        filters = filters_of(data.filters, graph)
-        split, idle = replace(split, filters=filters), idle and replace(idle, filters=filters)
+            idle = split_of_idle(graph, members, *further)
+        filters = filters_of(data.filters, split.train)
+        split = replace(split, record=split.record.model_copy(update=dict(method)), filters=filters)
+        idle, at_random = (part and replace(part, filters=filters) for part in (idle, at_random))
         if config.evaluation.rejections is not None:
-            split = _with_rejections(split, config.evaluation.rejections, config)
-            idle = idle and _with_rejections(idle, config.evaluation.rejections, config)
-    return Data(split, idle, engine, why_frames)
+            path = config.evaluation.rejections
+            split = _with_rejections(split, path, config)
+            idle = idle and _with_rejections(idle, path, config)
+            at_random = at_random and _with_rejections(at_random, path, config)
+    return Data(split, idle, since, at_random, engine, why_frames)
+
+
+def _since_a_run(
+    runs: Sequence[Run], graph: FollowGraph, members: np.ndarray, config: EvaluationConfig
+) -> tuple[Past, SinceRecord]:
+    """The past of an earlier run that at least one account can be measured by.
+
+    Raises:
+        InputError: there is none.
+    """
+    found = since_earlier_run(runs, graph, members, config)
+    if found is None or found.past is None or not found.record.accounts:
+        why = found.record.why.partition(";")[0] if found else "no run has been published"
+        raise InputError(
+            f"evaluation.split: since: {why}; expected an earlier run of the same network, and new "
+            "follows; name its folder with --runs-dir, or set evaluation.split: share"
+        )
+    return found.past, found.record
 
 
 def digest_of_data(config: RunConfig, accounts: pa.Array | None, data: DataFiles) -> str:
@@ -205,6 +251,11 @@ def _by_share(config: RunConfig, data: DataFiles, engine: FrameEngine, further: 
     return HeldOut(graph, mask, SplitMethod(split="share", share=evaluation.share))
 
 
+def _by_run(config: RunConfig, data: DataFiles, engine: FrameEngine, further: Ids) -> HeldOut:
+    graph, _ = build_graph(_read(data.follows, engine, encode), further)
+    return HeldOut(graph, np.zeros(0, np.bool_), SplitMethod())
+
+
 def _by_time(config: RunConfig, data: DataFiles, engine: FrameEngine, further: Ids) -> HeldOut:
     parts = _read(data.follows, engine, encode_timed)
     graph, _ = build_graph([part.follows for part in parts], further)
@@ -218,7 +269,7 @@ def _by_time(config: RunConfig, data: DataFiles, engine: FrameEngine, further: I
         share=config.evaluation.share,
         train_until=str(np.datetime64(round(last * 1e6), "us")) if dates else last,
     )
-    return HeldOut(graph, mask, method)
+    return HeldOut(graph, mask, method, times)
 
 
 def _by_file(config: RunConfig, data: DataFiles, engine: FrameEngine, further: Ids) -> HeldOut:
@@ -249,6 +300,7 @@ _HOLD_OUT: dict[str, Callable[[RunConfig, DataFiles, FrameEngine, Ids], HeldOut]
     "share": _by_share,
     "time": _by_time,
     "file": _by_file,
+    "since": _by_run,
 }
 
 

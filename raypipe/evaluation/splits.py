@@ -71,7 +71,24 @@ def hold_out_share(
         >>> int(held[:4].sum()), bool(held[4])
         (2, False)
     """
-    result: np.ndarray = _hold_out_share(*graph.followees, *share, min_follows, seed)
+    follows = graph.followees.degrees
+    counts = np.where(follows >= min_follows, held_out_of(follows, share), 0)
+    return hold_out_counts(graph.followees, counts, seed)
+
+
+def hold_out_counts(rows: Adjacency, counts: np.ndarray, seed: int) -> np.ndarray:
+    """bool: hold out a random choice of each account's follows.
+
+    Args:
+        counts: int64[n], the number held out of each account, at most all.
+
+    Example:
+        >>> rows = Adjacency(np.array([0, 3, 4]), np.array([1, 2, 3, 0], np.int32))
+        >>> held = hold_out_counts(rows, np.array([2, 0]), seed=0)
+        >>> int(held[:3].sum()), bool(held[3])
+        (2, False)
+    """
+    result: np.ndarray = _hold_out(*rows, counts, seed)
     return result
 
 
@@ -100,7 +117,10 @@ def hold_out_rejections(
         ([1, 0, 0, 0, 0], [2, 1, 0, 0, 0])
     """
     rejections = rejections_of(rejected, graph)
-    mask = _hold_out_share(*rejections.rows, *share, 2, seed)
+    counts = rejections.rows.degrees
+    mask = hold_out_counts(
+        rejections.rows, np.where(counts >= 2, held_out_of(counts, share), 0), seed
+    )
     feedback = rejections._replace(rows=subset(rejections.rows, ~mask))
     return feedback, subset(rejections.rows, mask)
 
@@ -113,6 +133,16 @@ def segments_of(follows: np.ndarray, config: EvaluationConfig) -> np.ndarray:
         [0, 1, 1, 2, 3, 4]
     """
     return np.searchsorted(config.segments.bounds, follows, side="right").astype(np.uint8)
+
+
+def have_enough(kept: np.ndarray, follows: np.ndarray, config: EvaluationConfig) -> np.ndarray:
+    """bool: whether accounts with these follows in train, and in total, may be measured.
+
+    Example:
+        >>> have_enough(np.array([0, 1, 1]), np.array([1, 2, 3]), EvaluationConfig(min_follows=3))
+        array([ True, False,  True])
+    """
+    return follows >= np.where(kept > 0, config.min_follows, 1)
 
 
 def limits_of(config: EvaluationConfig) -> list[tuple[int, int | None]]:
@@ -199,10 +229,26 @@ def split_follows(
         >>> split.record.accounts.too_few_follows, split.record.accounts.without_follows
         (1, 1)
     """
-    train = with_follows(graph, ~held)
-    test = subset(graph.followees, held)
-    follows, tested = graph.followees.degrees_of(audience), test.degrees_of(audience) > 0
-    enough = follows >= config.min_follows
+    train, test = with_follows(graph, ~held), subset(graph.followees, held)
+    return split_of(train, test, audience, config, seed)
+
+
+def split_of(
+    train: FollowGraph, test: Adjacency, audience: np.ndarray, config: EvaluationConfig, seed: int
+) -> Split:
+    """Make a split from its two parts.
+
+    Args:
+        train: the follows that lists are made from.
+        test: other follows of the same accounts, one row per account.
+        audience, config, seed: as in :func:`split_follows`.
+
+    Raises:
+        InputError: no account can be measured.
+    """
+    kept, tested = train.followees.degrees_of(audience), test.degrees_of(audience) > 0
+    follows = kept + test.degrees_of(audience)
+    enough = have_enough(kept, follows, config)
     measurable = audience[enough & tested]
     if not len(measurable):
         raise InputError(_why_none(follows, len(test.codes), config))
@@ -246,24 +292,16 @@ def _lots(accounts: np.ndarray, seed: int) -> np.ndarray:
 
 
 @kernel
-def _hold_out_share(
-    indptr: np.ndarray,
-    codes: np.ndarray,
-    numerator: int,
-    denominator: int,
-    min_follows: int,
-    seed: int,
-) -> np.ndarray:
+def _hold_out(indptr: np.ndarray, codes: np.ndarray, counts: np.ndarray, seed: int) -> np.ndarray:
     held = np.zeros(len(codes), dtype=np.bool_)
-    for i in range(len(indptr) - 1):
+    for i in range(len(counts)):
         start, stop = indptr[i], indptr[i + 1]
-        follows = stop - start
-        if follows < min_follows:
+        if counts[i] == 0:
             continue
-        lots = np.empty(follows, dtype=np.uint64)
-        for j in range(follows):
+        lots = np.empty(stop - start, dtype=np.uint64)
+        for j in range(stop - start):
             lots[j] = mix_pair(seed, i, codes[start + j])
-        limit = nth_smallest(lots.copy(), max(1, follows * numerator // denominator))
-        for j in range(follows):
+        limit = nth_smallest(lots.copy(), counts[i])
+        for j in range(stop - start):
             held[start + j] = lots[j] <= limit
     return held

@@ -83,7 +83,7 @@ def _make_run(
         loaded = load(config, checked.accounts, checked.inputs, stages, stack, staging.scratch)
         checked.inputs.check_unchanged()  # before a checkpoint is kept under the old digest
         filters = steps.apply_filters(config, checked.filters, loaded.graph)
-        decision = steps.select_ladder(config, loaded, filters, run_on, staging, stages)
+        decision = steps.select_ladder(config, checked, loaded, filters, run_on, staging, stages)
         prepared = prepare_night(config, loaded, decision, stages, filters, staging.scratch)
         plan = steps.plan_shards(config, prepared, run_on, staging, stages)
         steps.recommend(prepared.context, plan, staging, stages)

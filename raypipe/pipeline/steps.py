@@ -14,6 +14,7 @@ from raypipe.config import RunConfig
 from raypipe.evaluation.factor_recall import factor_facts
 from raypipe.evaluation.holdout_selection import Decision, choose_ladder
 from raypipe.evaluation.neighbour_recall import similarity_facts, walk_facts
+from raypipe.evaluation.since import since_earlier_run
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.shards import heaviest_first
 from raypipe.pipeline.checkpoints import Shard, cut_once, decide_once, shard_name
@@ -29,11 +30,13 @@ from raypipe.recommend.audience import read_accounts
 from raypipe.recommend.context import ShardContext
 from raypipe.recommend.filters.eligibility import exclusions_of
 from raypipe.recommend.filters.inputs import FilterInputs, filters_of, read_filters
+from raypipe.recommend.filters.readers import digest_of_files
 from raypipe.recommend.negative_feedback import rejections_of
 from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.sources.registry import digest_of_custom_sources, sources_of
 from raypipe.storage.intake.inputs import InputFiles, digest_of_inputs, open_inputs
 from raypipe.storage.records import FactorRecord, SimilarityRecord, WalkRecord
+from raypipe.storage.runs.run import Run
 from raypipe.storage.runs.staging import Staging
 from raypipe.storage.runs.store import RunStore
 
@@ -46,12 +49,15 @@ class Checked(NamedTuple):
         inputs: the files of follows.
         filters: the filters and rejections, as read.
         digest: of everything that the lists depend on besides date and config.
+        earlier: the published runs of earlier dates, newest first, if the ladder is measured. The
+            digest depends on the newest only: a night that is done stays so when others are pruned.
     """
 
     accounts: pa.Array | None
     inputs: InputFiles
     filters: FilterInputs
     digest: str
+    earlier: tuple[Run, ...]
 
 
 class ShardPlan(NamedTuple):
@@ -97,7 +103,10 @@ def check_inputs(config: RunConfig, store: RunStore, date: str, stages: Stages) 
         filters = read_filters(config, store, date)
         digest = digest_of_inputs(inputs, accounts).encode() + filters.digest()
         digest += digest_of_custom_sources(config.sources)
-    return Checked(accounts, inputs, filters, hashlib.sha256(digest).hexdigest())
+        earlier = store.published(date) if config.ladder == "holdout" else []
+        if earlier:
+            digest += digest_of_files(earlier[0], ("graph/",))
+    return Checked(accounts, inputs, filters, hashlib.sha256(digest).hexdigest(), tuple(earlier))
 
 
 def apply_filters(config: RunConfig, inputs: FilterInputs, graph: FollowGraph) -> NightFilters:
@@ -111,6 +120,7 @@ def apply_filters(config: RunConfig, inputs: FilterInputs, graph: FollowGraph) -
 
 def select_ladder(
     config: RunConfig,
+    checked: Checked,
     loaded: Loaded,
     filters: NightFilters,
     run_on: Callable[[float], Runner],
@@ -119,10 +129,15 @@ def select_ladder(
 ) -> Decision:
     """Select the ladder; after a kill, the ladder that was selected before."""
     graph, audience = loaded.graph, loaded.audience
-    return decide_once(
-        staging,
-        lambda: choose_ladder(graph, audience, config, stages, run_on, filters.rejections),
-    )
+
+    def decide() -> Decision:
+        since = None
+        if checked.earlier:
+            with stages.stage("since"):
+                since = since_earlier_run(checked.earlier, graph, audience, config.evaluation)
+        return choose_ladder(graph, audience, config, stages, run_on, filters.rejections, since)
+
+    return decide_once(staging, decide)
 
 
 def plan_shards(

@@ -159,13 +159,17 @@ class SplitMethod(Contract):
         train_until: time of the last follow in train, of split ``time``.
         test: the file of the held-out follows, of split ``file``.
         already_in_train: follows of that file that are in train too, which are left out.
+        run: id of the earlier run, of split ``since``.
+        left_out: new follows of or to accounts that the earlier run does not know.
     """
 
-    split: Literal["share", "time", "file"] | None = None
+    split: Literal["share", "time", "file", "since"] | None = None
     share: float | None = None
     train_until: str | float | None = None
     test: str | None = None
     already_in_train: int | None = None
+    run: str | None = None
+    left_out: int | None = None
 
 
 class SplitRecord(SplitMethod):
@@ -189,6 +193,7 @@ class EvaluationResult(Result):
         lengths: at which lists are measured, ascending.
         headline: the metric that decides, with its length; None: none of them can.
         segments: by number of follows, ascending; ``zero``, without follows, is not in ``all``.
+        at_random: the means that a random hold-out claims, of split ``since``.
         config: as resolved.
         ladder: None where it was not asked for.
         walks: by source, where ``max_intermediary_follows`` is set.
@@ -206,6 +211,7 @@ class EvaluationResult(Result):
     segments: tuple[SegmentRecord, ...]
     means: tuple[MeanRow, ...]
     differences: tuple[DifferenceRow, ...]
+    at_random: tuple[MeanRow, ...] = ()
     split: SplitRecord
     config: dict[str, JsonValue]
     ladder: LadderDecision | None

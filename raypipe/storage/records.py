@@ -91,6 +91,8 @@ class StrategyRow(Contract):
         ndcg, low, high: mean over the accounts and its 95 % interval; None: not measured.
         against: the strategy that it is compared with.
         difference, difference_low, difference_high: mean of the differences, account by account.
+        at_random: mean by a random hold-out of the earlier follows, where new follows decide; None:
+            not measured.
         work: estimated work per account, as a multiple of the plain night's; None: not estimated.
         leads: whether it is used for this segment.
         why: in words.
@@ -109,6 +111,7 @@ class StrategyRow(Contract):
     difference: float | None = None
     difference_low: float | None = None
     difference_high: float | None = None
+    at_random: float | None = None
     work: float | None = None
     leads: bool
     why: str
@@ -144,6 +147,26 @@ class RankerRecord(Contract):
     gains: dict[str, float] = Field(default_factory=dict)
 
 
+class SinceRecord(Contract):
+    """The follows that are new since an earlier run.
+
+    Attributes:
+        run: id of the earlier run; None: the newest follows by their time.
+        follows: new follows between accounts that the earlier run knows.
+        left_out: follows of or to accounts that it does not know.
+        accounts: number of accounts with new follows, which can be measured.
+        decides: whether they are the evidence; if not, follows are held out at random.
+        why: in words.
+    """
+
+    run: str | None
+    follows: int = 0
+    left_out: int = 0
+    accounts: int = 0
+    decides: bool = False
+    why: str
+
+
 class LadderDecision(Contract):
     """Which strategy leads for which accounts, and the measurements that decided.
 
@@ -154,6 +177,7 @@ class LadderDecision(Contract):
         table: one row for each segment and strategy.
         tiers: the ladder, lowest tier first.
         blend: None where the config asks for no ranker, or none could be measured.
+        since: None where there is no earlier run.
     """
 
     decided_by: Literal["holdout", "fixed", "too few"]
@@ -162,6 +186,7 @@ class LadderDecision(Contract):
     table: tuple[StrategyRow, ...] = ()
     tiers: tuple[TierRecord, ...]
     blend: RankerRecord | None = None
+    since: SinceRecord | None = None
 
 
 class RecallRecord(Contract):

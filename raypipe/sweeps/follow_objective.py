@@ -190,6 +190,11 @@ recall@20? Metrics are recall, precision, ndcg, map, mrr, hit_rate, lengths thos
             )
 
     def read(self, config: RunConfig, stages: Stages, stack: ExitStack) -> Held:
+        if config.evaluation.split == "since":
+            raise ConfigError(
+                "evaluation.split: found since, but a sweep reads no earlier run; expected share, "
+                "time or file"
+            )
         accounts = read_accounts(config.audience)
         return Held(read_split(config, accounts, open_data(config), stages, stack).split, accounts)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 from contextlib import ExitStack
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,7 +18,9 @@ from raypipe.config import load_config
 from raypipe.errors import ConfigError, InputError
 from raypipe.evaluation.reading import open_data, read_split
 from raypipe.evaluation.times import encode_timed, first_times
-from raypipe.graph.follow_graph import build_graph
+from raypipe.graph.follow_graph import build_graph, encode, save_graph
+from raypipe.storage.runs.manifest import Manifest
+from raypipe.storage.runs.run import Run
 
 
 @pytest.fixture(autouse=True)
@@ -32,6 +35,10 @@ def write(name, *lines, header="followerId,followingId"):
 
 
 def split(accounts=None, **settings):
+    return data(accounts, **settings).split
+
+
+def data(accounts=None, runs=(), **settings):
     settings = {
         "input.follows": "follows.csv",
         "cluster": "none",
@@ -40,7 +47,7 @@ def split(accounts=None, **settings):
     }
     with ExitStack() as stack:
         config = load_config(None, settings)
-        return read_split(config, accounts, open_data(config), Stages(Silent()), stack).split
+        return read_split(config, accounts, open_data(config), Stages(Silent()), stack, runs)
 
 
 def follows_of(graph, rows):
@@ -77,6 +84,76 @@ def test_by_time():
     assert both(found) == ({("a", "b"), ("b", "c"), ("a", "d")}, {("a", "c"), ("b", "a")})
     assert found.record.train_until == 3.0
     assert [found.train.ids[int(code)].as_py() for code in found.accounts] == ["a", "b"]
+
+
+def test_by_time_the_ranker_is_trained_on_the_past():
+    """Of the three follows in train, one is held out for the ranker: the newest."""
+    write("follows.csv", *TIMED, header="followerId,followingId,at")
+    found = data(
+        evaluation__split="time", evaluation__share=0.4, input__columns={"timestamp": "at"}
+    )
+    past, record = found.since
+    assert both(found.split)[1] == {("a", "c"), ("b", "a")}
+    assert follows_of(past.graph, past.graph.followees) == {("a", "b"), ("b", "c")}
+    assert follows_of(past.graph, past.new) == {("a", "d")}
+    assert past.audience.tolist() == [0, 1, 2, 3]
+    assert (record.run, record.follows, record.accounts, record.decides) == (None, 1, 1, False)
+    assert record.why.startswith("1 accounts have 1 follows after all others by their time; 300")
+
+
+def run_of(date, *rows):
+    frame = pd.DataFrame([row.split(",") for row in rows], columns=["followerId", "followingId"])
+    graph, _ = build_graph([encode(frame)])
+    save_graph(graph, Path(date) / "graph")
+    return Run(f"{date}-aa", Path(date), Manifest.model_construct(fingerprint=graph.fingerprint))
+
+
+def test_since_an_earlier_run():
+    """a follows b no more, and d since; c follows a since. z came later. Run 1 is the past of 2."""
+    write("follows.csv", "a,c", "a,d", "b,a", "c,a", "z,a", "a,z", "d,a")
+    now = run_of("2026-03-03", "a,c", "a,d", "b,a", "c,a", "z,a", "a,z", "d,a")
+    second = run_of("2026-03-02", "a,b", "a,c", "b,a", "d,a")
+    first = run_of("2026-03-01", "a,b", "d,a", "c,d")
+    runs = [now, second, first]
+    found = data(runs=runs, evaluation__split="since", evaluation__max_accounts=5)
+    assert both(found.split) == (
+        {("a", "b"), ("a", "c"), ("b", "a"), ("d", "a")},
+        {("a", "d"), ("c", "a")},
+    )
+    record = found.split.record
+    assert (record.split, record.run, record.left_out) == ("since", second.id, 2)
+    ids = found.split.train.ids.take(pa.array(found.split.accounts)).to_pylist()
+    assert (ids, found.split.segments.tolist()) == (["a", "c"], [1, 0])
+    train, test = both(found.at_random)
+    assert train | test == both(found.split)[0] | both(found.split)[1]
+    assert found.at_random.accounts.tolist() == found.split.accounts.tolist()
+    assert found.at_random.segments.tolist() == found.split.segments.tolist()
+    assert found.since.record.run == first.id
+    assert follows_of(found.since.past.graph, found.since.past.new) == {("a", "c"), ("b", "a")}
+    known = data(pa.array(["c", "z"], pa.large_string()), runs, evaluation__split="since")
+    assert known.split.train.ids.take(pa.array(known.split.accounts)).to_pylist() == ["c"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "found"),
+    [
+        ([], "no run has been published"),
+        ([("a,b", "b,a")], "run 2026-03-01-aa has the same follows"),
+        ([("x,y", "y,x")], "run 2026-03-01-aa is of another network: 0 of its 2 accounts exist"),
+        (
+            [("a,b", "b,a", "a,c")],
+            "0 accounts have 0 follows that are new since run 2026-03-01-aa",
+        ),
+    ],
+)
+def test_no_earlier_run(rows, found):
+    write("follows.csv", "a,b", "b,a")
+    with pytest.raises(InputError) as error:
+        data(runs=[run_of("2026-03-01", *some) for some in rows], evaluation__split="since")
+    assert str(error.value) == (
+        f"evaluation.split: since: {found}; expected an earlier run of the same network, and new "
+        "follows; name its folder with --runs-dir, or set evaluation.split: share"
+    )
 
 
 @pytest.mark.parametrize("frames", ["pandas", "modin"])
@@ -143,8 +220,9 @@ def test_by_file():
         {("a", "b"), ("a", "c"), ("b", "c")}, {("a", "d"), ("b", "a"), ("new", "c")},
     )  # fmt: skip
     assert found.record.already_in_train == 1
-    # b has two follows in all, new has one only
-    assert [found.train.ids[int(code)].as_py() for code in found.accounts] == ["a", "b"]
+    # new has one follow only, but none in train: it is of segment zero
+    assert [found.train.ids[int(code)].as_py() for code in found.accounts] == ["a", "b", "new"]
+    assert found.segments.tolist() == [1, 1, 0]
 
 
 def test_users_and_places_with_the_same_ids():

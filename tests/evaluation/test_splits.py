@@ -82,17 +82,22 @@ def test_who_is_measured_by_hand():
     follows = [("a", x) for x in "bcdef"] + [("b", "a"), ("b", "c"), ("c", "a")]
     graph = graph_of(follows)
     held = np.array([True] + 6 * [False] + [True])
-    config = EvaluationConfig(segments=SegmentsConfig(cold=2, warm=3, hot=4))
+    config = EvaluationConfig(min_follows=3, segments=SegmentsConfig(cold=2, warm=3, hot=4))
     split = split_follows(graph, held, everybody(graph), config, 0)
-    assert [graph.ids[int(code)].as_py() for code in split.accounts] == ["a"]
-    assert split.segments.tolist() == [4]
+    # c has no follow left: one held-out follow is enough
+    assert [graph.ids[int(code)].as_py() for code in split.accounts] == ["a", "c"]
+    assert split.segments.tolist() == [4, 0]
     assert split.record.accounts.model_dump() == {
-        "measured": 1,
+        "measured": 2,
         "not_drawn": 0,
         "without_follows": 3,
         "too_few_follows": 1,
-        "nothing_held_out": 1,
+        "nothing_held_out": 0,
     }
+    both = EvaluationConfig(min_follows=2)
+    assert (
+        split_follows(graph, held, everybody(graph), both, 0).record.accounts.nothing_held_out == 1
+    )
     assert follows_of(graph, split.test) == [("a", "b"), ("c", "a")]
 
 

@@ -24,7 +24,7 @@ def evaluation_report(result: EvaluationResult, folder: str) -> Report:
     Args:
         folder: folder of the files.
     """
-    found: list[Content] = [_split(result), _metrics(result), *_segments(result)]
+    found: list[Content] = [_split(result), _metrics(result), *_claims(result), *_segments(result)]
     found += [*_leaders(result), *gains(result)]
     found += [
         Line(f"{name}: same lists as {other}") for name, other in result.same_lists_as.items()
@@ -88,6 +88,8 @@ def _split(result: EvaluationResult) -> Facts:
         ("follows in train", split.follows.train),
         ("follows in test", split.follows.test),
     ]
+    if split.left_out is not None:
+        items.append(("follows of or to accounts that came later", split.left_out))
     if split.rejections:
         items += [
             ("rejections in train", split.rejections.train),
@@ -106,7 +108,7 @@ def _split(result: EvaluationResult) -> Facts:
         elif segment.min_follows == segment.max_follows:
             limits = f"{segment.min_follows}"
         items.append((f"{segment.name}: {limits} follows in train", segment.accounts))
-    how = (split.split, split.share, split.train_until, split.test)
+    how = (split.split, split.share, split.train_until, split.test, split.run)
     return Facts(tuple(items), f"split: {', '.join(str(part) for part in how if part is not None)}")
 
 
@@ -117,6 +119,24 @@ def _metrics(result: EvaluationResult) -> Table:
         found = [result.mean(ALL, source, name) for source in result.sources]
         rows.append((_label(name, metric), *_cells(found, metric)))
     return Table(("", *result.sources), tuple(rows), "all accounts with follows in train", keys=1)
+
+
+def _claims(result: EvaluationResult) -> tuple[Table, ...]:
+    """The headline and recall as measured, and as a random hold-out claims; of split ``since``."""
+    if not result.at_random or result.headline is None:
+        return ()
+    names = tuple(dict.fromkeys((result.headline, f"recall@{result.lengths[-1]}")))
+    rows: list[tuple[Cell, ...]] = []
+    for source in result.sources:
+        cells: list[Cell] = [source]
+        for name in names:
+            for means in (result.means, result.at_random):
+                found = only(means, segment=ALL, source=source, metric=name)
+                cells.append(Value(found[0].mean if found else None, "short"))
+        rows.append(tuple(cells))
+    headers = ("", *(header for name in names for header in (name, "at random")))
+    title = "at random: what a random hold-out of as many follows of the same accounts claims"
+    return (Table(headers, tuple(rows), title, keys=1),)
 
 
 def _label(name: str, metric: MetricRecord) -> str:
