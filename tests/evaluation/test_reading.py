@@ -16,6 +16,7 @@ from raypipe.compute.progress import Silent
 from raypipe.compute.stages import Stages
 from raypipe.config import load_config
 from raypipe.errors import ConfigError, InputError
+from raypipe.evaluation import leading, since
 from raypipe.evaluation.reading import open_data, read_split
 from raypipe.evaluation.times import encode_timed, first_times
 from raypipe.graph.follow_graph import build_graph, encode, save_graph
@@ -108,8 +109,10 @@ def run_of(date, *rows):
     return Run(f"{date}-aa", Path(date), Manifest.model_construct(fingerprint=graph.fingerprint))
 
 
-def test_since_an_earlier_run():
+def test_since_an_earlier_run(monkeypatch):
     """a follows b no more, and d since; c follows a since. z came later. Run 1 is the past of 2."""
+    monkeypatch.setattr(since, "MIN_ACCOUNTS", 2)
+    monkeypatch.setattr(leading, "MIN_ACCOUNTS", 1)
     write("follows.csv", "a,c", "a,d", "b,a", "c,a", "z,a", "a,z", "d,a")
     now = run_of("2026-03-03", "a,c", "a,d", "b,a", "c,a", "z,a", "a,z", "d,a")
     second = run_of("2026-03-02", "a,b", "a,c", "b,a", "d,a")
