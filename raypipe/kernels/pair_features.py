@@ -1,8 +1,4 @@
-"""Features of an account and a candidate: what the sources say, and the graph around both.
-
-What the two share is counted from rows of followees alone, so its cost does not grow with the
-popularity of the candidates.
-"""
+"""Features of an account and a candidate: what the sources say, and the graph around both."""
 
 from __future__ import annotations
 
@@ -84,8 +80,9 @@ def pair_features(graph: GraphFeatures, accounts: Integers, union: CandidateUnio
         shared_followees           accounts that both a and c follow
         followees_among_followers  accounts that follow a and that c follows
 
-    Only rows of followees are read: those of the accounts around a, once, and those of its
-    candidates. The cost for a does not depend on how many accounts follow its candidates.
+    The last two are counted from the followees of the candidates, or from the followers of the
+    accounts around a, whichever are fewer. So the cost for a does not depend on how many accounts
+    follow its candidates.
 
     Args:
         graph: n accounts.
@@ -108,6 +105,7 @@ def pair_features(graph: GraphFeatures, accounts: Integers, union: CandidateUnio
     shared = values[width + 8 :]
     position = np.full(len(out), -1, dtype=np.int32)
     relation = np.zeros(len(out), dtype=np.uint8)
+    everybody = np.full(len(out), True)
     for i in range(len(accounts)):
         start, stop = indptr[i], indptr[i + 1]
         if start == stop:
@@ -123,8 +121,13 @@ def pair_features(graph: GraphFeatures, accounts: Integers, union: CandidateUnio
             relation[code] |= _FOLLOWEE
         for code in theirs:
             relation[code] |= _FOLLOWER
-        _count_followed(followees, mine, out, position, shared[1])
-        _count_followed(followees, theirs, back, position, shared[2])
+        _count(followees, mine, out, position, shared[1])
+        _count(followees, theirs, back, position, shared[2])
+        around = _size(followers, mine) + _size(followers, theirs)
+        by_candidate = _size(followees, codes[start:stop]) <= around
+        if not by_candidate:
+            _count(followers, mine, everybody, position, shared[3])
+            _count(followers, theirs, everybody, position, shared[4])
         for at in range(start, stop):
             candidate = np.int64(codes[at])
             position[candidate] = -1
@@ -132,7 +135,9 @@ def pair_features(graph: GraphFeatures, accounts: Integers, union: CandidateUnio
                 followees, followers, returned, candidate, of_candidate[:, at : at + 1]
             )
             shared[0, at] = relation[candidate] >> 1
-            if out[candidate]:
+            if not out[candidate]:
+                shared[3, at] = shared[4, at] = 0
+            elif by_candidate:
                 shared[3, at], shared[4, at] = _count_related(followees, candidate, relation)
         for code in mine:
             relation[code] = 0
@@ -171,11 +176,20 @@ def _fill_of_account(
 
 
 @kernel
-def _count_followed(
-    followees: Adjacency, walked: Indices, is_read: Flags, position: Indices, counts: Floats
+def _size(rows: Adjacency, of: Indices) -> int:
+    """Number of entries of these rows."""
+    size = 0
+    for code in of:
+        size += rows.indptr[code + 1] - rows.indptr[code]
+    return size
+
+
+@kernel
+def _count(
+    rows: Adjacency, walked: Indices, is_read: Flags, position: Indices, counts: Floats
 ) -> None:
-    """Add 1 at each candidate for every walked account that follows it."""
-    indptr, codes = followees
+    """Add 1 at each candidate for every walked account whose row holds it."""
+    indptr, codes = rows
     for b in walked:
         if is_read[b]:
             for code in codes[indptr[b] : indptr[b + 1]]:
