@@ -107,6 +107,13 @@ class SimilarConfig(SourceConfig):
     threshold: Decimal = Field(
         0.03, ge=0, lt=1, description="Neighbours have a Tanimoto similarity above this."
     )
+    published: int = Field(
+        20,
+        ge=1,
+        le=1000,
+        description="Maximum number of neighbours per account that the run publishes, for raypipe "
+        "similar; the lists are made from all of them.",
+    )
     min_follows: int = Field(
         1,
         ge=1,
@@ -126,8 +133,8 @@ class SimilarConfig(SourceConfig):
         return as_written(self.threshold)
 
 
-#: Value of ``algorithm`` that trains no model.
-NO_MODEL = "none"
+#: Values of ``algorithm``: no model is trained; the size of the network decides.
+NO_MODEL, AUTO = "none", "auto"
 
 
 class FactorsConfig(SourceConfig):
@@ -135,9 +142,10 @@ class FactorsConfig(SourceConfig):
 
     weight: float = Field(0.5, ge=0, description=_WEIGHT)
     algorithm: str = Field(
-        NO_MODEL,
-        description="none: no model. For follows: TruncatedSVD, SVD, ALS or BPR. For ratings, "
-        "scikit-surprise's SVD, SVDpp, NMF, KNNBasic, KNNWithMeans, KNNBaseline, "
+        AUTO,
+        description="none: no model. For follows: TruncatedSVD, SVD, ALS or BPR; auto: "
+        "TruncatedSVD where retrieval: auto is exact and the ladder is held out, else none. For "
+        "ratings, scikit-surprise's SVD, SVDpp, NMF, KNNBasic, KNNWithMeans, KNNBaseline, "
         "SlopeOne, CoClustering or BaselineOnly.",
     )
     parameters: dict[str, Any] = Field(
@@ -158,8 +166,13 @@ class FactorsConfig(SourceConfig):
 
     @property
     def trained(self) -> bool:
-        """True if the config trains a model."""
-        return self.algorithm != NO_MODEL
+        """True if the config trains a model, whatever the size of the network."""
+        return self.named != NO_MODEL
+
+    @property
+    def named(self) -> str:
+        """The algorithm that the config names: none for auto."""
+        return NO_MODEL if self.algorithm == AUTO else self.algorithm
 
     @property
     def ready(self) -> bool:

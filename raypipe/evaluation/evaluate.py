@@ -38,6 +38,7 @@ from raypipe.recommend.blend.training import check_blend
 from raypipe.recommend.ladder import BLENDS, LEARNED_RANKER, ladder_of
 from raypipe.recommend.models.algorithms import check_factors, train
 from raypipe.recommend.shard import warm_up
+from raypipe.recommend.sources.factors import following_of, settle_model
 from raypipe.storage.evaluations import (
     EvaluationResult,
     MeanRow,
@@ -98,7 +99,8 @@ def evaluate(
         RaypipeError: one of :mod:`raypipe.errors`.
     """
     named = bool(sources)
-    sources = check_sources(sources or (*measurable(config), LADDER), config)
+    smallest = settle_model(config, 0, 0)
+    sources = check_sources(sources or (*measurable(smallest), LADDER), smallest)
     choose_metrics(config.evaluation.metrics, config.evaluation.rejections is not None)
     check_factors(config)
     check_blend(config)
@@ -111,6 +113,9 @@ def evaluate(
     at_random: tuple[MeanRow, ...] = ()
     with ExitStack() as stack:
         data = read_split(config, accounts, files, stages, stack, runs)
+        graph, say = data.split.train, stages.progress.say
+        config = settle_model(config, following_of(graph), graph.accounts, say)
+        sources = check_sources(sources if named else (*measurable(config), LADDER), config)
         measured = _measure(config, sources, named, accounts, data, stages, stack)
         if data.at_random:
             random = replace(data, split=data.at_random, since=None)

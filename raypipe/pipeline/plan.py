@@ -44,7 +44,12 @@ from raypipe.recommend.models.algorithms import (
     training_seconds,
 )
 from raypipe.recommend.search import NeighbourSearch
-from raypipe.recommend.sources.factors import retrieval_from
+from raypipe.recommend.sources.factors import (
+    following_in,
+    following_of,
+    retrieval_from,
+    settle_model,
+)
 from raypipe.storage.intake.inputs import open_inputs
 from raypipe.storage.plans import HubRow, Plan, PlanCounts
 from raypipe.storage.records import EXACT, NOT_MEASURED, FactorRecord, SimilarityRecord
@@ -88,12 +93,13 @@ def plan_night(config: RunConfig, nodes: int, cpus: int, progress: Progress | No
         inputs = open_inputs(config.input)
         here = Runner(map, 1, "")
         loaded = load(config, read_accounts(config.audience), inputs, stages, stack)
+        graph, say = loaded.graph, stages.progress.say
+        config = settle_model(config, following_of(graph), graph.accounts, say)
         decided = choose_ladder(loaded.graph, loaded.audience, config, stages, lambda _: here)
         prepared = prepare_night(config, loaded, decided, stages)
         search = prepared.context.search
         with stages.stage("plan"):
             cost = measure_cost(prepared.context, config.seed)
-    graph = loaded.graph
     factors = factor_facts(prepared.inputs, prepared.context, config)
     exact = factors is None or factors.retrieval == "exact"
     blocks = search.blocks if search else ()
@@ -151,6 +157,7 @@ def plan_degrees(
             "--set audience.accounts=null"
         )
     stages = Stages(progress or Silent())
+    config = settle_model(config, following_in(degrees), degrees.accounts, stages.progress.say)
     with stages.stage("plan"):
         cost = measure_degrees(degrees, config) + seconds_of_sources(degrees, config)
     sizes, accounts = degrees.of_follows

@@ -91,6 +91,7 @@ class ListRules:
         per_account: maximum length of a list.
         min_followers: minimum number of followers of a candidate.
         blend: how sources are blended.
+        neighbours: maximum number of neighbours that are published.
         reserve: maximum number of candidates after a list of full length; they are not published.
     """
 
@@ -98,6 +99,7 @@ class ListRules:
     per_account: int
     min_followers: int
     blend: BlendRules
+    neighbours: int
     reserve: int = 0
 
 
@@ -245,8 +247,13 @@ def list_rules(
         _graph_features(graph, config) if graph is not None and learns else None,
         ranker,
     )
-    per_account = config.recommendations.per_account
-    return ListRules(ladder, per_account, config.candidates.min_followers, blend)
+    return ListRules(
+        ladder,
+        config.recommendations.per_account,
+        config.candidates.min_followers,
+        blend,
+        config.sources.similar.published,
+    )
 
 
 def _graph_features(graph: FollowGraph, config: RunConfig) -> GraphFeatures:

@@ -68,7 +68,8 @@ class ShardResult:
 
     Attributes:
         shard: (start, stop), positions in the audience.
-        tables: ``neighbours``: account, rank, other, score; ``recommendations``: account, rank,
+        tables: ``neighbours``: account, rank, other, score, of those published;
+            ``recommendations``: account, rank,
             other, score, source (its index), and the columns of ``reasons.Reasons``;
             ``reserve``: account, other, score, source, of the candidates that follow these;
             ``excluded``: source (its name), reason, candidates.
@@ -88,8 +89,12 @@ def make_lists(context: ShardContext, shard: tuple[int, int], near: Neighbours) 
     accounts = context.accounts[slice(*shard)]
     made, excluded = recommend_to(context, accounts, near)
     lists, reserve = ranking.split(made, context.lists.per_account)
+    published = context.lists.neighbours
+    shown = np.minimum(near.counts, published)
     tables = {
-        "neighbours": _long_table(accounts, near.counts, near.codes, near.scores),
+        "neighbours": _long_table(
+            accounts, shown, near.codes[:, :published], near.scores[:, :published]
+        ),
         "recommendations": _long_table(
             accounts,
             lists.counts,

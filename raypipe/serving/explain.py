@@ -159,7 +159,7 @@ def _case_of(lookup: Lookup, candidate: str) -> _Case:
     code, other = graph.codes([lookup.account, candidate]).tolist()
     config = load_config(run.path / "config.yaml")
     context = _context_of(run, graph, config, code)
-    near = neighbours_of(run, graph, lookup.account)
+    near = neighbours_of(run, graph, config, lookup.account)
     ladder = context.lists.ladder
     tier = ladder[int(tiers_of(ladder, context.follows.followees.degrees_of(code)))]
     return _Case(lookup, config, graph, context, other, near, tier)

@@ -1,9 +1,11 @@
 """The reserve of one account, from which its list is refilled."""
 
+from math import inf
+
 import numpy as np
 
 from raypipe.columns import NEIGHBOUR, SCORE
-from raypipe.config import load_config
+from raypipe.config import RunConfig, load_config
 from raypipe.graph.follow_graph import FollowGraph, load_graph
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.tanimoto import Neighbours
@@ -11,6 +13,7 @@ from raypipe.kernels.ties import Asked
 from raypipe.recommend.context import list_rules
 from raypipe.recommend.ladder import FILL_UP, ladder_of, tiers_of
 from raypipe.recommend.reasons import reasons_of, sentences
+from raypipe.recommend.search import neighbour_search, searched_graph
 from raypipe.recommend.sources.registry import sources_of
 from raypipe.storage.runs.filter_arrays import load_filters
 from raypipe.storage.runs.reserve import load_reserve
@@ -36,7 +39,7 @@ def further_rows(run: Run, account: str) -> tuple[list[tuple[str, float, str, st
         Asked(accounts, accounts, graph.followees, Adjacency(*filters[:2])),
         np.array([len(codes)], np.int32),
         codes[None],
-        neighbours_of(run, graph, account),
+        neighbours_of(run, graph, config, account),
         graph.followees,
         graph.followers,
         filters.globally_excluded,
@@ -50,9 +53,15 @@ def further_rows(run: Run, account: str) -> tuple[list[tuple[str, float, str, st
     return list(zip(candidates, scores.tolist(), by_name, texts, strict=True)), limit
 
 
-def neighbours_of(run: Run, graph: FollowGraph, account: str) -> Neighbours:
-    """The published neighbours of one account, as the search of the night found them."""
-    table = run.neighbours(account)
+def neighbours_of(run: Run, graph: FollowGraph, config: RunConfig, account: str) -> Neighbours:
+    """The neighbours of one account, as the search of the night found them.
+
+    If the run may have published some of them only, they are searched again.
+    """
+    table, similar = run.neighbours(account), config.sources.similar
+    if len(table) == similar.published < similar.neighbours:
+        search = neighbour_search(searched_graph(graph, 1, config, inf), config)
+        return search.nearest(graph.followees, graph.codes([account]))
     codes = graph.codes(table[NEIGHBOUR].combine_chunks()).astype(np.int32)[None]
     scores = table[SCORE].to_numpy()[None]
     return Neighbours(np.array([len(table)], np.int32), codes, np.zeros_like(codes), scores)

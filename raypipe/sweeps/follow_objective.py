@@ -160,7 +160,7 @@ recall@20? Metrics are recall, precision, ndcg, map, mrr, hit_rate, lengths thos
         return None if algorithm == NO_MODEL else ALGORITHMS[algorithm].epochs
 
     def has(self, config: RunConfig, settings: Settings, key: str) -> bool:
-        algorithm = settings.get(ALGORITHM, config.sources.factors.algorithm)
+        algorithm = settings.get(ALGORITHM, config.sources.factors.named)
         if key.startswith(PARAMETERS):
             return parameter(key) in self.fields(algorithm)
         return algorithm == NO_MODEL or key not in _OF_SIMILAR

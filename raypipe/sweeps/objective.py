@@ -154,7 +154,7 @@ class Objective(ABC):
             ConfigError: a setting is invalid.
         """
         factors = config.sources.factors
-        algorithm, kept = settings.get(ALGORITHM, factors.algorithm), factors.parameters
+        algorithm, kept = settings.get(ALGORITHM, factors.named), factors.parameters
         if algorithm != factors.algorithm:
             kept = {name: value for name, value in kept.items() if name in self.fields(algorithm)}
         factors = factors.model_copy(update={"algorithm": algorithm, "parameters": kept})
@@ -175,7 +175,7 @@ def algorithms_of(config: RunConfig, space: Iterable[Dimension]) -> tuple[str, .
         ('SVD', 'NMF')
     """
     named = (dimension.values for dimension in space if dimension.key == ALGORITHM)
-    return tuple(map(str, next(named, (config.sources.factors.algorithm,))))
+    return tuple(map(str, next(named, (config.sources.factors.named,))))
 
 
 def parameter(key: str) -> str:

@@ -66,7 +66,7 @@ mae, fcp
         return "n_epochs" if "n_epochs" in self.fields(algorithm) else None
 
     def has(self, config: RunConfig, settings: Settings, key: str) -> bool:
-        algorithm = settings.get(ALGORITHM, config.sources.factors.algorithm)
+        algorithm = settings.get(ALGORITHM, config.sources.factors.named)
         return not key.startswith(PARAMETERS) or parameter(key) in self.fields(algorithm)
 
     def check_metrics(self, config: RunConfig) -> None:

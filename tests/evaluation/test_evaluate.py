@@ -20,7 +20,7 @@ from raypipe.evaluation.metrics import METRICS
 from raypipe.storage.records import TierRecord
 from tests.strategies import PLAIN
 
-SOURCES = ["popular", "similar", "follow_back", "two_hop", "co_followed", "pagerank"]
+SOURCES = ["popular", "similar", "factors", "follow_back", "two_hop", "co_followed", "pagerank"]
 SOURCES += ["rank_fusion", "learned_ranker", "ladder"]
 
 

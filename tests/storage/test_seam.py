@@ -32,6 +32,7 @@ SEAM = {"files", "data_files"}
 #: Below storage/, so that they cannot call it; what they read and write is no data of raypipe.
 EXCEPTIONS = {
     "config/load.py": "the YAML file of the user",
+    "kernels/compiled.py": "the file of a kernel, beside which its compiled form may lie",
     "compute/engines.py": "the memory limit of the container, in /sys",
     "compute/ray_settings.py": "the token of a local Ray",
     "compute/ray_jobs.py": "Ray's token, and the folder that a job brings along",

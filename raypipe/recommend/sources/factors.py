@@ -4,13 +4,14 @@ Where all accounts can be scored for each list, they are; elsewhere, the candida
 sources, so that the cost of a list does not grow with the network.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from raypipe.config import RunConfig
-from raypipe.config.sources import FactorsConfig
+from raypipe.config.sources import AUTO, NO_MODEL, FactorsConfig
 from raypipe.errors import RunError
 from raypipe.graph.degree_table import Degrees
 from raypipe.graph.follow_graph import FollowGraph
@@ -158,6 +159,43 @@ def factors(
     return FactorScorer(without_folded(model), graph.followees, cooccurrence(model, graph))
 
 
+def settle_model(
+    config: RunConfig, following: int, accounts: int, say: Callable[[str], object] = len
+) -> RunConfig:
+    """The config with ``sources.factors.algorithm: auto`` decided.
+
+    Args:
+        following, accounts: numbers of accounts with follows, and of all.
+        say: receives the reason if there will be no model.
+
+    Example:
+        >>> settle_model(RunConfig(), 7_000, 8_000).sources.factors.algorithm
+        'TruncatedSVD'
+        >>> settle_model(RunConfig(), 70_000, 80_000, print).sources.factors.algorithm
+        factors: no model (70,000 accounts with follows x 80,000 accounts x 228 factors = 1.3e+12, \
+above 1e+11)
+        'none'
+    """
+    factors = config.sources.factors
+    if factors.algorithm != AUTO:
+        return config
+    trained = factors.model_copy(update={"algorithm": "TruncatedSVD", "retrieval": AUTO})
+    exact, why = choose_retrieval(following, accounts, trained)
+    if config.ladder != "holdout":
+        exact, why = False, f"ladder: {config.ladder}"
+    if not exact:
+        say(f"factors: no model ({why})")
+    chosen = trained.algorithm if exact else NO_MODEL
+    factors = factors.model_copy(update={"algorithm": chosen})
+    sources = config.sources.model_copy(update={"factors": factors})
+    return config.model_copy(update={"sources": sources})
+
+
+def following_of(graph: FollowGraph) -> int:
+    """Number of accounts that follow others."""
+    return int(np.count_nonzero(graph.followees.degrees))
+
+
 def retrieval_of(graph: FollowGraph, config: FactorsConfig) -> Retrieval:
     """Whether all accounts are scored for each list.
 
@@ -170,8 +208,7 @@ def retrieval_of(graph: FollowGraph, config: FactorsConfig) -> Retrieval:
         >>> retrieval_of(graph, FactorsConfig(algorithm="TruncatedSVD"))[0]
         True
     """
-    following = int(np.count_nonzero(graph.followees.degrees))
-    return choose_retrieval(following, graph.accounts, config)
+    return choose_retrieval(following_of(graph), graph.accounts, config)
 
 
 def choose_retrieval(following: int, accounts: int, config: FactorsConfig) -> Retrieval:
@@ -195,9 +232,14 @@ factors = 5.8e+13, above 1e+11')
 
 def retrieval_from(degrees: Degrees, config: RunConfig) -> Retrieval:
     """:func:`retrieval_of`, where only the degrees of the network are known."""
-    numbers, accounts = degrees.of_follows
-    following = int(accounts[numbers > 0].sum())
+    following = following_in(degrees)
     return choose_retrieval(following, degrees.accounts, config.sources.factors)
+
+
+def following_in(degrees: Degrees) -> int:
+    """:func:`following_of` a network of which only the degrees are known."""
+    numbers, accounts = degrees.of_follows
+    return int(accounts[numbers > 0].sum())
 
 
 def exact_factors(graph: FollowGraph, inputs: SourceInputs) -> Factors:
