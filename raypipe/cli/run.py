@@ -27,7 +27,6 @@ from raypipe.cli.options import (
 from raypipe.errors import ConfigError
 
 if TYPE_CHECKING:  # these modules import pyarrow and pydantic
-    from raypipe.config import RunConfig
     from raypipe.storage.runs.run import Run
 
 
@@ -72,13 +71,15 @@ def run(
     report = run_report(made.manifest, str(made.path), outcome.new, published)
     print_result({"new": outcome.new, **made.manifest.model_dump(mode="json")}, report, json)
     if not json:
-        _print_next_steps(made, resolved, runs_dir, time.monotonic() - started)
+        _print_next_steps(made, runs_dir, time.monotonic() - started)
 
 
-def _print_next_steps(run: Run, config: RunConfig, runs_dir: Path, seconds: float) -> None:
+def _print_next_steps(run: Run, runs_dir: Path, seconds: float) -> None:
     """Print the next steps to standard error, because programs read standard output."""
+    from raypipe.config import load_config
     from raypipe.serving.next_steps import next_steps
 
+    config = load_config(run.path / "config.yaml")  # with what the night has chosen
     command = "raypipe" if shutil.which("raypipe") else sys.argv[0]
     other_dir = None if runs_dir == DEFAULT_RUNS else runs_dir
     for line in (f"run: {seconds:.0f} s", *next_steps(run, config, other_dir, command)):

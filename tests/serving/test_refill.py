@@ -18,6 +18,7 @@ from raypipe.pipeline.run import run_night
 from raypipe.serving.explain import explain
 from raypipe.serving.explanation import explain_to_account
 from raypipe.serving.lookup import Lookup
+from raypipe.serving.refill import further_rows, neighbours_of
 from raypipe.storage.feedback.quick_read import Rejection
 from raypipe.storage.runs.reserve import load_reserve
 from raypipe.storage.runs.run import verify_run
@@ -199,3 +200,24 @@ def test_gate_refuses_a_planted_reserve_row(night, monkeypatch, why):
     monkeypatch.setattr(write, "reserve_of", leaking)
     with pytest.raises(LeakError, match=f" to '{graph.ids[account]}': the recommended .*{why}"):
         night(f"leak {why}")
+
+
+def test_lists_do_not_depend_on_the_neighbours_that_a_run_publishes(night):
+    every = night("every", **{"sources.similar.published": 10})
+    few = night("few", **{"sources.similar.published": 2})
+    assert published(few, "recommendations") == published(every, "recommendations")
+    counts = Counter(every.table("neighbours")["accountId"].to_pylist())
+    assert few.manifest.counts.neighbours == sum(min(2, count) for count in counts.values())
+    graph = load_graph(every.path / "graph")
+    for account in accounts_of(every)[::4]:
+        config, fewer = (load_config(run.path / "config.yaml") for run in (every, few))
+        all_near = neighbours_of(every, graph, config, account)
+        near = neighbours_of(few, graph, fewer, account)
+        count = int(near.counts[0])
+        assert all_near.codes[0].tolist() == near.codes[0, :count].tolist()
+        assert all_near.scores[0].tolist() == near.scores[0, :count].tolist()
+        whom = rows_of(every, account)[-1].candidate
+        assert explain(Lookup(account, few), whom) == replace(
+            explain(Lookup(account, every), whom), run=few.id
+        )
+        assert further_rows(few, account) == further_rows(every, account)

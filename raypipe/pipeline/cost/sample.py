@@ -43,9 +43,11 @@ def write_seconds(accounts: int, config: RunConfig) -> float:
 
     Example:
         >>> write_seconds(1_000_000, RunConfig())
-        110.0
+        30.0
     """
-    rows = config.sources.similar.neighbours + config.recommendations.per_account
+    similar = config.sources.similar
+    neighbours = min(similar.neighbours, similar.published)
+    rows = neighbours + config.recommendations.per_account
     return accounts * rows / ROWS_WRITTEN_PER_SECOND
 
 
