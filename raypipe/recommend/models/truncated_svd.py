@@ -25,7 +25,7 @@ from pydantic import Field
 
 from raypipe.config import Section
 from raypipe.graph.follow_graph import FollowGraph
-from raypipe.kernels.arrays import Floats32, Integers
+from raypipe.kernels.arrays import Floats, Floats32, Integers
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.factor_scores import Cooccurrence, best_columns, block_bytes
 from raypipe.recommend.models.model import FollowFactors
@@ -119,11 +119,9 @@ def train_truncated_svd(
 def _right_vectors(matrix: csr_matrix, width: int, n_iter: int, seed: int) -> Floats32:
     """float32[columns, width]: the right singular vectors of the largest singular values.
 
-    The steps are those of scikit-learn's ``randomized_svd``, with the same rounding but for signs;
-    each array is freed as soon as the next one is there, so at most three of them are in memory.
+    Subspace iteration from random directions. Each array is freed as soon as the next one is there,
+    so at most three of them are in memory.
     """
-    from scipy.linalg import lu, qr, svd
-
     transposed = matrix.shape[0] < matrix.shape[1]  # smaller blocks
     wide = matrix.T if transposed else matrix
     random = np.random.RandomState(seed)
@@ -131,20 +129,35 @@ def _right_vectors(matrix: csr_matrix, width: int, n_iter: int, seed: int) -> Fl
     for start in range(0, len(block), _ROWS):
         rows = block[start : start + _ROWS]
         rows[:] = random.normal(size=rows.shape)
-    once = {"overwrite_a": True, "check_finite": False}
     for _ in range(n_iter):
-        for side in (wide, wide.T):
-            block = side @ block
-            block, _ = lu(block, permute_l=True, **once)
-    block = wide @ block
-    block, _ = qr(block, mode="economic", **once)
-    projected = block.T @ wide
+        block = wide.T @ _orthonormal(wide @ block)
+        block = _orthonormal(block)
+    block = _orthonormal(wide @ block)
+    projected = wide.T @ block
     if not transposed:
         del block
-    left, singular, right = svd(projected, full_matrices=False, **once)
-    del projected
-    kept = np.flatnonzero(singular[:width] > _RANK * singular[0])
-    return np.asarray((block @ left)[:, kept] if transposed else right[kept].T)
+        return _orthonormal(projected)[:, :width]
+    values, vectors = _gram(projected)
+    return np.asarray(block @ vectors[:, values > _RANK**2 * values[0]][:, :width])
+
+
+def _orthonormal(block: Floats32) -> Floats32:
+    """float32[n, at most d]: the left singular vectors of n rows of d columns, largest first."""
+    values, vectors = _gram(block)
+    kept = values > _RANK**2 * values[0]
+    return np.asarray(block @ (vectors[:, kept] / np.sqrt(values[kept])).astype(np.float32))
+
+
+def _gram(block: Floats32) -> tuple[Floats, Floats]:
+    """The eigenvalues and eigenvectors of block' block, largest first; summed in float64."""
+    from scipy.linalg import eigh
+
+    gram = np.zeros((block.shape[1], block.shape[1]))
+    for start in range(0, len(block), _ROWS):
+        rows = block[start : start + _ROWS].astype(np.float64)
+        gram += rows.T @ rows
+    values, vectors = eigh(gram)
+    return values[::-1], vectors[:, ::-1]
 
 
 def fold_in(
