@@ -164,6 +164,7 @@ def follows_of(accounts=400):
 
 
 SETTINGS = {"blend.method": "learned_ranker", "evaluation.bootstrap": 100, "cluster": "none"}
+SETTINGS |= {"sources.factors.algorithm": "none"}
 
 
 @pytest.fixture
