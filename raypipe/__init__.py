@@ -36,12 +36,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Union
 
 if TYPE_CHECKING:
+    from raypipe.attacks.run import Suspicion
     from raypipe.compute.progress import Progress
     from raypipe.config import RunConfig
     from raypipe.pipeline.run import NightResult
     from raypipe.serving.explanation import Explanation
     from raypipe.serving.lookup import Lookup, Neighbour, Recommendation
     from raypipe.serving.rows import Rows
+    from raypipe.storage.attacks import AttackResult
     from raypipe.storage.evaluations import EvaluationResult
     from raypipe.storage.feedback.store import Answer
     from raypipe.storage.plans import Plan
@@ -51,6 +53,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "attack",
     "evaluate",
     "explain",
     "load_config",
@@ -149,6 +152,24 @@ def evaluate(
     if resolved.input.kind == "ratings":
         return evaluate_ratings(resolved, progress).result
     return evaluate_follows(resolved, sources, progress, runs_dir=Path(runs_dir)).result
+
+
+def attack(
+    config: Config, *, suspicion: Suspicion | None = None, progress: Progress | None = None
+) -> AttackResult:
+    """Inject attacks into the follows and measure what fake follows buy: section ``attack``.
+
+    Args:
+        suspicion: takes the attacked ``FollowGraph`` and returns one number for each account, above
+            0 for suspicious ones; None: detection is not measured.
+        progress: receives progress events.
+
+    Raises:
+        RaypipeError: one of :mod:`raypipe.errors`.
+    """
+    from raypipe.attacks.run import attack as attack_follows
+
+    return attack_follows(_resolve(config), progress, suspicion=suspicion).result
 
 
 def sweep(

@@ -250,6 +250,18 @@ def best_of_blend(lists, scores, n, most):
     return found
 
 
+def first_rank(recommended, wanted):
+    """Rank of the first wanted account in a list; 0 without any."""
+    ranks = [rank for rank, candidate in enumerate(recommended, 1) if candidate in set(wanted)]
+    return min(ranks, default=0)
+
+
+def auc(fakes, real):
+    """Share of pairs in which the fake's score is larger; equal ones count half."""
+    won = sum(Fraction((a > b) * 2 + (a == b), 2) for a in fakes for b in real)
+    return won / (len(fakes) * len(real))
+
+
 def triangles(follows):
     """Sets of three accounts between each two of which there is a follow, either way."""
     edges = {frozenset((a, b)) for a, followees in follows.items() for b in followees}

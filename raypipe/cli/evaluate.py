@@ -1,4 +1,4 @@
-"""Evaluation and parameter sweeps."""
+"""Evaluation, attacks and parameter sweeps."""
 
 from __future__ import annotations
 
@@ -117,6 +117,47 @@ def _evaluate_ratings(
     progress.stage("write")
     folder = save_ratings(found, out)
     return folder, found.result, rating_report(found.result, str(folder))
+
+
+@app.command(epilog="Example: raypipe attack configs/nightly.yaml --attacks ring,newcomers")
+def attack(
+    config: Config = None,
+    follows: Follows = None,
+    settings: Settings = None,
+    attacks: Annotated[
+        str | None,
+        typer.Option(metavar="NAME,...", help="Attacks to simulate (attack.attacks)."),
+    ] = None,
+    budgets: Annotated[
+        str | None,
+        typer.Option(metavar="COUNT,...", help="Numbers of fake follows (attack.budgets)."),
+    ] = None,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the results.")] = Path(
+        "attacks"
+    ),
+    json: Json = False,
+) -> None:
+    """Inject fake accounts and measure into how many lists they get.
+
+    Nothing is published. Writes attack.json, attack.parquet (the accounts that were reached) and
+    attack.png to OUT/DATE-DIGEST; see the section attack of the config.
+    """
+    lists = {"attack.attacks": attacks, "attack.budgets": budgets}
+    own = [f"{key}=[{value}]" for key, value in lists.items() if value is not None]
+    resolved = resolve(config, follows, [*(settings or ()), *own])
+
+    from raypipe.attacks.record import save
+    from raypipe.attacks.run import attack as attack_follows
+    from raypipe.cli.output.report import print_result
+    from raypipe.cli.output.terminal import Bars
+    from raypipe.serving.reports.attack import attack_report
+
+    with Bars() as bars:
+        found = attack_follows(resolved, bars)
+        bars.stage("write")
+        folder = str(save(found, out))
+    values = {"folder": folder, **found.result.model_dump(mode="json")}
+    print_result(values, attack_report(found.result, folder), json)
 
 
 @app.command(cls=NamesMetrics, epilog="Example: raypipe sweep configs/sweep-follows.yaml")

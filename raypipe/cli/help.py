@@ -16,7 +16,7 @@ NARROW = 70
 GROUPS = {
     "Every night": ("run", "plan", "config", "runs"),
     "Ask and answer": ("recommend", "similar", "explain", "reject", "unreject", "rejections"),
-    "Measure and tune": ("evaluate", "sweep", "stats"),
+    "Measure and tune": ("evaluate", "attack", "sweep", "stats"),
     "Operate": ("submit", "jobs"),
     "Try": ("demo",),
 }

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from raypipe.config.load import to_yaml as to_yaml
     from raypipe.config.load import with_settings as with_settings
     from raypipe.config.quality import AshaConfig as AshaConfig
+    from raypipe.config.quality import AttackConfig as AttackConfig
     from raypipe.config.quality import EvaluationConfig as EvaluationConfig
     from raypipe.config.quality import ResourcesConfig as ResourcesConfig
     from raypipe.config.quality import SegmentsConfig as SegmentsConfig

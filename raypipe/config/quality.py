@@ -194,3 +194,41 @@ class SweepConfig(Section):
         description="Trials at a time; null: as many as the resources allow. An autoscaler adds "
         "nodes until there is room for this number.",
     )
+
+
+class AttackConfig(Section):
+    """Which attacks `raypipe attack` simulates; docs/attacks.md defines them."""
+
+    attacks: list[str] | None = Field(
+        None, min_length=1, description="Names of attacks; null: all, and honest newcomers."
+    )
+    budgets: list[Annotated[int, Field(ge=10)]] = Field(
+        [30, 300, 3000],
+        min_length=1,
+        description="Numbers of fake follows (and rejections) that an attack may spend.",
+    )
+    seeds: int = Field(
+        1, ge=1, description="Repetitions of each attack, with seed, seed + 1, and so on."
+    )
+    strategies: list[str] = Field(
+        ["ladder"],
+        min_length=1,
+        description="Whose lists are measured: ladder (what the night would show), or names as in "
+        "`raypipe evaluate --sources`.",
+    )
+    target: str | None = Field(
+        None,
+        description="The account that attacks promote or demote. null: promoted is one that is "
+        "shown least, demoted the one that is shown most.",
+    )
+    nights: int = Field(1, ge=1, description="Honest nights of a sleeper before it attacks.")
+    retrain: bool = Field(
+        True,
+        description="true: an attacked night selects its strategy and trains its ranker anew. "
+        "false: both are those of the clean night. A factor model is always trained anew.",
+    )
+
+    @field_validator("budgets")
+    @classmethod
+    def _ascending(cls, value: list[int]) -> list[int]:
+        return sorted(set(value))

@@ -17,7 +17,7 @@ from raypipe.config.data import (
 )
 from raypipe.config.feedback import FeedbackConfig
 from raypipe.config.lists import BlendConfig, RecommendationsConfig
-from raypipe.config.quality import EvaluationConfig, SweepConfig
+from raypipe.config.quality import AttackConfig, EvaluationConfig, SweepConfig
 from raypipe.config.section import SPEED_ONLY, Section, section
 from raypipe.config.sources import SourcesConfig
 
@@ -76,6 +76,7 @@ class RunConfig(Section):
     )
     ratings: RatingsConfig = section(RatingsConfig)
     evaluation: EvaluationConfig = section(EvaluationConfig)
+    attack: AttackConfig = section(AttackConfig, json_schema_extra=SPEED_ONLY)
     sweep: SweepConfig = section(SweepConfig, json_schema_extra=SPEED_ONLY)
     seed: int = Field(
         0,

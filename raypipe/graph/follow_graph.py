@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 
 from raypipe.columns import FOLLOWER, FOLLOWING
 from raypipe.errors import InputError, RunError, UnknownAccountError
-from raypipe.kernels.arrays import Flags, Indices, Offsets
+from raypipe.kernels.arrays import Flags, Indices, Integers, Offsets
 from raypipe.kernels.csr import Adjacency, Pairs, adjacency, find, subset, transpose
 from raypipe.kernels.read_only import freeze
 from raypipe.storage.data_files import map_array, map_arrow, save_array, write_arrow
@@ -201,19 +201,48 @@ def with_account(
         >>> more.ids[code].as_py(), more.follows, more.followers.row(code).tolist()
         ('aa', 5, [0])
     """
-    code, ids = int(graph.codes([account])[0]), graph.ids
+    code, new = int(graph.codes([account])[0]), []
     if code < 0:
-        code, ids = graph.accounts, pa.concat_arrays([ids, pa.array([account], ids.type)])
-    of_account = np.full(len(followees), code), np.full(len(followers), code)
+        code, new = graph.accounts, [account]
     rows = np.repeat(np.arange(graph.accounts), graph.followees.degrees)
-    others = rows != code
+    more = np.concatenate([np.full(len(followees), code), followers])
+    others = np.concatenate([followees, np.full(len(followers), code)])
+    return with_more(graph, new, more, others, rows != code), code
+
+
+def with_more(
+    graph: FollowGraph,
+    ids: Sequence[str],
+    followers: Integers,
+    followees: Integers,
+    keep: Flags | None = None,
+) -> FollowGraph:
+    """The graph with new accounts, which come last whatever their order, and with more follows.
+
+    Args:
+        ids: of the new accounts, none of them in the graph.
+        followers, followees: codes of both ends of the new follows; new accounts have the codes
+            after those of the graph.
+        keep: bool[follows], the follows of the graph that remain; None: all.
+
+    Example:
+        >>> graph, _ = build_graph([], list("ab"))
+        >>> more = with_more(graph, ["c"], np.array([2, 0]), np.array([0, 2]))
+        >>> more.ids.to_pylist(), more.followees.degrees.tolist()
+        (['a', 'b', 'c'], [1, 0, 1])
+    """
+    rows = np.repeat(np.arange(graph.accounts), graph.followees.degrees)
+    codes = graph.followees.codes
+    if keep is not None:
+        rows, codes = rows[keep], codes[keep]
+    more = pa.concat_arrays([graph.ids, pa.array(ids, graph.ids.type)])
     pairs = Pairs(
-        np.concatenate([rows[others], of_account[0], followers]).astype(np.int32),
-        np.concatenate([graph.followees.codes[others], followees, of_account[1]]).astype(np.int32),
-        np.arange(len(ids)),
+        np.concatenate([rows, followers]).astype(np.int32),
+        np.concatenate([codes, followees]).astype(np.int32),
+        np.arange(len(more)),
     )
-    found, _, _ = adjacency([pairs], len(ids))
-    return graph_of_rows(ids, found), code
+    found, _, _ = adjacency([pairs], len(more))
+    return graph_of_rows(more, found)
 
 
 def absent_follows(

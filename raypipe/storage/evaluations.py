@@ -8,6 +8,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import JsonValue
 
+from raypipe.storage.attacks import AttackResult
 from raypipe.storage.contract import Contract, Result
 from raypipe.storage.files import disk_errors, make_folder, remove_file
 from raypipe.storage.ratings import RatingResult
@@ -260,7 +261,10 @@ def difference_of(
 
 
 def save_evaluation(
-    result: EvaluationResult | RatingResult, folder: Path, write: Callable[[Path], None]
+    result: EvaluationResult | RatingResult | AttackResult,
+    folder: Path,
+    write: Callable[[Path], None],
+    name: str = RESULT,
 ) -> Path:
     """Write an evaluation; replaces an earlier one of the same date and digest.
 
@@ -269,6 +273,7 @@ def save_evaluation(
     Args:
         folder: of all evaluations; it is made if needed.
         write: writes all other files into the folder of this one.
+        name: of the JSON.
 
     Returns:
         The folder of this evaluation.
@@ -279,9 +284,9 @@ def save_evaluation(
     path = folder / f"{result.date}-{result.digest}"
     with disk_errors(f"{path}: cannot be written"):
         make_folder(path)
-        remove_file(path / RESULT)
+        remove_file(path / name)
         write(path)
-    result.save(path / RESULT)
+    result.save(path / name)
     return path
 
 

@@ -50,7 +50,7 @@ def test_configuration_has_every_key():
     ):
         assert key in text
     assert text.count("Affects speed only.") == 4
-    assert text.count("No key of this section changes a published list.") == 1
+    assert text.count("No key of this section changes a published list.") == 2  # attack, sweep
 
 
 def test_nightly_config_is_the_default_with_a_model():

@@ -1,0 +1,145 @@
+"""The lists of real accounts on a graph, made as a night makes them: select, train, recommend."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from raypipe.attacks.attacks import Injection
+from raypipe.compute.engines import Runner, memory_available
+from raypipe.compute.progress import Silent
+from raypipe.compute.stages import Stages
+from raypipe.config import RunConfig
+from raypipe.errors import InputError
+from raypipe.evaluation.holdout_selection import Decision, choose_ladder
+from raypipe.evaluation.lists import LADDER, asks_for_model, lists_of
+from raypipe.evaluation.measuring import Measuring, measuring_of, shards_of
+from raypipe.evaluation.splits import Split
+from raypipe.graph.follow_graph import with_more
+from raypipe.kernels.csr import Adjacency, Pairs, adjacency
+from raypipe.kernels.shards import cut_short, heaviest_first
+from raypipe.recommend.audience import audience
+from raypipe.recommend.filters.inputs import FilterInputs, filters_of
+from raypipe.recommend.ladder import LEARNED_RANKER, ladder_of
+from raypipe.recommend.models.algorithms import train
+from raypipe.recommend.negative_feedback import rejections_of
+
+
+@dataclass(frozen=True)
+class Ground:
+    """What all nights of an experiment have in common.
+
+    Attributes:
+        config: its ``evaluation`` measures recall at the length of the published lists.
+        strategies: names of the strategies whose lists are made.
+        split: the clean graph and its held-out follows; lists are made for ``split.accounts``.
+        audience_ids: as the config names them; None: every account, fakes too.
+        filters: as read; they are applied to every graph by id.
+        run_on: returns a runner for a number of seconds of work.
+    """
+
+    config: RunConfig
+    strategies: tuple[str, ...]
+    split: Split
+    audience_ids: pa.Array | None
+    filters: FilterInputs
+    run_on: Callable[[float], Runner]
+
+
+class Night(NamedTuple):
+    """The lists of m real accounts.
+
+    Attributes:
+        codes: int32[strategies, m, n], best first, then -1.
+        decision: the ladder and the ranker; None: no strategy needs one.
+    """
+
+    codes: np.ndarray
+    decision: Decision | None
+
+
+def make_night(ground: Ground, split: Split, decision: Decision | None = None) -> Night:
+    """Select the ladder and train what it needs on ``split.train``, then make the lists.
+
+    Args:
+        split: of ``ground``, or with an injection.
+        decision: of another night, to be used here; None: select and train.
+
+    Raises:
+        InputError: the strategy learned_ranker was asked for, and cannot be trained.
+    """
+    config, names, tiers = ground.config, ground.strategies, None
+    if decision is None and {LADDER, LEARNED_RANKER} & set(names):
+        members = audience(split.train, ground.audience_ids, config.audience.min_follows)
+        stages = Stages(Silent())
+        decision = choose_ladder(
+            split.train, members, config, stages, ground.run_on, split.rejections
+        )
+    if decision is not None:
+        tiers = ladder_of(decision.ladder.tiers)
+        if LEARNED_RANKER in names and not decision.ranker:
+            why = (decision.ladder.blend or decision.ladder).why
+            raise InputError(f"attack.strategies: {LEARNED_RANKER}: {why}")
+    model = None
+    if asks_for_model(names, tiers or (), config):
+        model = train(split.train, config, memory_available(), split.rejections)
+    ranker = decision.ranker if decision else None
+    measuring = measuring_of(split, config, names, model, tiers, ranker=ranker)
+    seconds = measuring.estimated_seconds
+    run = ground.run_on(float(seconds.sum()))
+    shards = shards_of(measuring, float(seconds.sum()), run.cpus)
+    todo = heaviest_first(cut_short(seconds, shards, measuring.shard_accounts), seconds)
+    parts = dict(run.run_shards(partial(_lists_of_shard, measuring), todo))
+    return Night(np.concatenate([parts[start] for start in sorted(parts)], axis=1), decision)
+
+
+def _lists_of_shard(measuring: Measuring, shard: tuple[int, int]) -> tuple[int, np.ndarray]:
+    accounts = measuring.context.accounts[slice(*shard)]
+    return shard[0], np.stack(lists_of(measuring.context, measuring.ladders, accounts))
+
+
+def fake_ids(ids: pa.LargeStringArray, count: int) -> list[str]:
+    """Ids of new accounts: none of them is in ``ids``, and they sort after all of these.
+
+    They begin with the last id, and so sort after it.
+
+    Example:
+        >>> fake_ids(pa.array(["7", "9"], pa.large_string()), 2)
+        ['9~fake0000001', '9~fake0000002']
+    """
+    return [f"{ids[-1].as_py()}~fake{number:07}" for number in range(1, count + 1)]
+
+
+def attacked(split: Split, filters: FilterInputs, injection: Injection, night: int) -> Split:
+    """The split with the follows of the first nights of an attack; rejections come in the last one.
+
+    Args:
+        night: number of nights, from 1.
+    """
+    graph, fakes = split.train, injection.fakes
+    follows = np.concatenate(injection.nights[:night])
+    keep = ~np.isin(graph.followees.codes, injection.newcomers)
+    train = with_more(graph, fake_ids(graph.ids, fakes), follows[:, 0], follows[:, 1], keep)
+    rejected = [injection.rejections if night == len(injection.nights) else np.empty((0, 2), int)]
+    shown = np.zeros(train.accounts, np.int64)
+    if split.rejections is not None:
+        rows = split.rejections.rows
+        accounts = np.repeat(np.arange(graph.accounts), rows.degrees)
+        rejected.append(np.column_stack([accounts, rows.codes]))
+        shown[: graph.accounts] = split.rejections.shown
+    rejections, pairs = None, np.concatenate(rejected).astype(np.int32)
+    if len(pairs):
+        every = np.arange(train.accounts, dtype=np.int32)
+        rows, _, _ = adjacency([Pairs(pairs[:, 0], pairs[:, 1], every)], train.accounts)
+        rejections = rejections_of(rows, train, shown)
+    indptr = np.append(split.test.indptr, np.full(fakes, split.test.indptr[-1]))
+    return replace(
+        split,
+        train=train,
+        test=Adjacency(indptr, split.test.codes),
+        rejections=rejections,
+        filters=filters_of(filters, train),
+    )
