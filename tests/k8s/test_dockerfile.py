@@ -63,7 +63,8 @@ def test_a_pod_with_any_user_and_a_read_only_root_compiles_no_kernel(tmp_path):
         "NUMBA_CPU_FEATURES": "",
         "HOME": str(home),
     }
-    compiling = re.search(r"^RUN (find .*?rm -r \S+)$", DOCKERFILE, re.MULTILINE | re.DOTALL).group(1)
+    step = r"^RUN (find .*?rm -r \S+)$"
+    compiling = re.search(step, DOCKERFILE, re.MULTILINE | re.DOTALL).group(1)
     built = _run(["sh", "-c", compiling], env, data)
     assert "kernels: compiling" in built
     for path in (*code.rglob("*"), code):
