@@ -246,7 +246,7 @@ def test_a_test_file_that_is_not_there():
 def test_a_picture_of_all_sources_shows_each_by_its_name(metrics):
     """The legend is within the picture, and no two sources look the same."""
     names = [name for name in SOURCES if name != "learned_ranker"]
-    names += ["factors", "similar+popular"]
+    names.append("similar+popular")
     told = {"input.follows": "demo/follows.csv", "blend.method": "rank_fusion", "ladder": "fixed"}
     quick = {
         "sources.factors.algorithm": "TruncatedSVD",
