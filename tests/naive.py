@@ -31,8 +31,41 @@ def tanimoto(a, b):
 
 
 def best(scored, k):
-    """The one tie rule: score descending, then id ascending."""
+    """The tie rule of neighbours: score descending, then id ascending."""
     return sorted(scored, key=lambda pair: (-pair[1], pair[0]))[:k]
+
+
+def best_candidates(followers, account, scored, k):
+    """The tie rule of candidates: score and followers descending, then by distance.
+
+    ``followers`` is a dict: the number of followers of whoever has some.
+    """
+
+    def key(pair):
+        candidate, score = pair
+        return -score, -followers.get(candidate, 0), distance(account, candidate), candidate
+
+    return sorted(scored, key=key)[:k]
+
+
+def distance(account, candidate):
+    """How far the candidate is behind the account on a circle of 2^32 positions."""
+    return (position(candidate) - position(account) - 1) % 2**32
+
+
+def position(text):
+    """The upper half of FNV-1a over the UTF-8 bytes, mixed."""
+    word = 0xCBF29CE484222325
+    for byte in text.encode():
+        word = (word ^ byte) * 0x100000001B3 % 2**64
+    return mix(word) >> 32
+
+
+def mix(word):
+    """The finalizer of SplitMix64."""
+    word = (word ^ word >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+    word = (word ^ word >> 27) * 0x94D049BB133111EB % 2**64
+    return word ^ word >> 31
 
 
 def neighbours(follows, account, k=10, threshold=Fraction(1, 10), cap=None):
@@ -235,13 +268,13 @@ def rank_fusion(lists, weights):
     return scores
 
 
-def best_of_blend(lists, scores, n, most):
+def best_of_blend(followers, account, lists, scores, n, most):
     """(candidate, place of its list), the best n, at most so many of one list.
 
     A candidate is of the list in which it stands highest; of several, of the first of these.
     """
     taken, found = [0] * len(lists), []
-    for candidate, _ in best(scores.items(), len(scores)):
+    for candidate, _ in best_candidates(followers, account, scores.items(), len(scores)):
         ranks = [some.index(candidate) if candidate in some else math.inf for some in lists]
         place = ranks.index(min(ranks))
         if taken[place] < most and len(found) < n:
@@ -287,27 +320,22 @@ def recommend(
 
     ``excluded`` are not shown to it for another reason than that it follows them.
     """
-    followers = defaultdict(int, popularity(follows))
+    followers = dict(popularity(follows))
 
-    def eligible(candidate):
-        return (
-            candidate != account
-            and candidate not in follows[account]
-            and candidate not in excluded
-            and followers[candidate] >= min_followers
-        )
+    def add_best(name, scores):
+        taken = {account, *follows[account], *excluded, *(candidate for candidate, _, _ in chosen)}
+        scored = [
+            (candidate, score)
+            for candidate, score in scores.items()
+            if candidate not in taken and followers.get(candidate, 0) >= min_followers
+        ]
+        more = best_candidates(followers, account, scored, n - len(chosen))
+        chosen.extend((candidate, float(score), name) for candidate, score in more)
 
     chosen = []
     if len(follows[account]) >= min_follows:
-        scores = similar(follows, account, k, threshold, cap)
-        scored = [(candidate, score) for candidate, score in scores.items() if eligible(candidate)]
-        chosen = [(candidate, score, "similar") for candidate, score in best(scored, n)]
-    taken = {candidate for candidate, _, _ in chosen}
-    for candidate, count in popularity(follows):
-        if len(chosen) == n:
-            break
-        if eligible(candidate) and candidate not in taken:
-            chosen.append((candidate, float(count), "popular"))
+        add_best("similar", similar(follows, account, k, threshold, cap))
+    add_best("popular", followers)
     return chosen
 
 

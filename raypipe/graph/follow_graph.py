@@ -7,6 +7,7 @@ how the input was split, ordered or read.
 import hashlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,9 +21,11 @@ from raypipe.errors import InputError, RunError, UnknownAccountError
 from raypipe.kernels.arrays import Flags, Indices, Integers, Offsets
 from raypipe.kernels.csr import Adjacency, Pairs, adjacency, find, subset, transpose
 from raypipe.kernels.read_only import freeze
+from raypipe.kernels.splitmix import hash_texts
+from raypipe.kernels.topk import TieRule
 from raypipe.storage.data_files import map_array, map_arrow, save_array, write_arrow
 from raypipe.storage.files import make_folder
-from raypipe.storage.ids import digest_of_ids, number_ids
+from raypipe.storage.ids import bytes_of_ids, digest_of_ids, number_ids
 
 _MAX_ACCOUNTS = np.iinfo(np.int32).max
 #: Follows that are compared at a time, at about 40 bytes each.
@@ -57,6 +60,14 @@ class FollowGraph:
     def follows(self) -> int:
         """Number of follows, without repeats and self-follows."""
         return len(self.followees.codes)
+
+    @cached_property
+    def tie_rule(self) -> TieRule:
+        """The order of candidates with equal scores; it depends on followers and ids only."""
+        positions = (hash_texts(*bytes_of_ids(self.ids)) >> np.uint64(32)).astype(np.uint32)
+        rule = TieRule(self.followers.degrees.astype(np.int32), positions)
+        freeze(rule)
+        return rule
 
     def code(self, account: str) -> int:
         """The code of an account id.

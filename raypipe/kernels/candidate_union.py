@@ -6,6 +6,7 @@ import numpy as np
 
 from raypipe.kernels.arrays import Floats, Indices, Integers, Offsets
 from raypipe.kernels.compiled import kernel
+from raypipe.kernels.topk import TieRule, sort_best
 
 
 class CandidateUnion(NamedTuple):
@@ -80,24 +81,29 @@ def unite(counts: Integers, codes: Indices, scores: Floats, n: int) -> Candidate
     return CandidateUnion(indptr, *found, k)
 
 
-def with_scores(union: CandidateUnion, source: int, scores: Floats) -> CandidateUnion:
+def with_scores(
+    union: CandidateUnion, source: int, scores: Floats, accounts: Integers, rule: TieRule
+) -> CandidateUnion:
     """The union with one more source, which scores all candidates and retrieves none.
 
-    Its rank is that of the score among the candidates of the account, ties in their order; from
-    ``length`` on, and where the score is -inf, it is ``length``.
+    Its rank is that of the score among the candidates of the account; from ``length`` on, and where
+    the score is -inf, it is ``length``.
 
     Args:
         source: the position of the new source.
         scores: float64[c]; -inf for none.
+        accounts: int[m], codes.
+        rule: decides ties.
 
     Example:
         >>> codes = np.array([[[7, 3, 5]]], dtype=np.int32)
         >>> union = unite(np.array([[3]]), codes, np.ones((1, 1, 3)), 8)
-        >>> union = with_scores(union, 0, np.array([0.5, 0.9, -np.inf]))
+        >>> rule = TieRule(np.ones(8, np.int32), np.arange(8, dtype="u4"))
+        >>> union = with_scores(union, 0, np.array([0.5, 0.9, -np.inf]), np.array([0]), rule)
         >>> union.ranks.tolist(), union.scores[:, 0].tolist()
         ([[1, 0], [0, 1], [3, 2]], [0.5, 0.9, 0.0])
     """
-    ranks = _ranks(union.indptr, scores, union.length)
+    ranks = _ranks(union, scores, accounts, rule)
     finite = np.where(scores > -np.inf, scores, 0.0)
     return union._replace(
         scores=np.insert(union.scores, source, finite, axis=1),
@@ -106,12 +112,17 @@ def with_scores(union: CandidateUnion, source: int, scores: Floats) -> Candidate
 
 
 @kernel
-def _ranks(indptr: Offsets, scores: Floats, length: int) -> Indices:
-    ranks = np.full(len(scores), length, dtype=np.int32)
-    for i in range(len(indptr) - 1):
-        start, stop = indptr[i], indptr[i + 1]
-        order = np.argsort(-scores[start:stop], kind="mergesort")  # stable: ties in their order
-        for rank in range(min(length, len(order))):
-            if scores[start + order[rank]] > -np.inf:
-                ranks[start + order[rank]] = rank
+def _ranks(union: CandidateUnion, scores: Floats, accounts: Integers, rule: TieRule) -> Indices:
+    ranks = np.full(len(scores), union.length, dtype=np.int32)
+    rank_of = np.full(len(rule.positions), union.length, dtype=np.int32)
+    for i in range(len(accounts)):
+        row = slice(union.indptr[i], union.indptr[i + 1])
+        codes, mine = union.codes[row].copy(), scores[row].copy()
+        count = sort_best(codes, mine, len(codes), union.length, accounts[i], rule)
+        for rank in range(count):
+            if mine[rank] > -np.inf:
+                rank_of[codes[rank]] = rank
+        for at in range(union.indptr[i], union.indptr[i + 1]):
+            ranks[at] = rank_of[union.codes[at]]
+            rank_of[union.codes[at]] = union.length
     return ranks

@@ -13,6 +13,7 @@ from raypipe.kernels.arrays import Floats, Floats32, Indices, Integers, Offsets
 from raypipe.kernels.candidates import Candidates
 from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency, lower_bound, take
+from raypipe.kernels.topk import TieRule, sort_best
 
 #: Scores of one block.
 _BLOCK = 8_000_000
@@ -58,6 +59,8 @@ def best_columns(
     columns: Indices,
     masked: Adjacency,
     wanted: Integers,
+    accounts: Integers,
+    rule: TieRule,
     walks: Cooccurrence | None = None,
     longest: float | None = None,
 ) -> Candidates:
@@ -69,17 +72,20 @@ def best_columns(
         columns: int32[c], codes, ascending.
         masked: followees of each of the m accounts: they are not retrieved, and walks start there.
         wanted: int64[m], maximum number of columns of each account.
+        accounts: int[m], codes.
+        rule: decides ties.
         walks: the linear filter whose weights are added, if any.
         longest: :func:`longest_of` of ``column_factors``, if it is known.
 
     Returns:
-        Candidates of each account, best first, ties by code.
+        Candidates of each account, best first.
 
     Example:
         >>> nobody = Adjacency(np.array([0, 0]), np.empty(0, np.int32))
+        >>> rule = TieRule(np.ones(8, np.int32), np.arange(8, dtype="u4"))
         >>> best = best_columns(
         ...     np.array([[1, 2]], np.float32), np.array([[1, 0], [0, 1], [1, 1]], np.float32),
-        ...     np.array([4, 5, 7], np.int32), nobody, np.array([2]))
+        ...     np.array([4, 5, 7], np.int32), nobody, np.array([2]), np.array([0]), rule)
         >>> best.codes.tolist(), best.scores.tolist()
         ([7, 5], [3.0, 2.0])
     """
@@ -98,7 +104,8 @@ def best_columns(
             block += walked
             bounds += 4 * _ROUNDING * walked.max(axis=1, initial=0.0)
         scores = _Block(block, bounds, mine, column_factors, walked)
-        parts.append(_best_of_block(scores, columns, followees, wanted[part]))
+        asked = wanted[part], accounts[part]
+        parts.append(_best_of_block(scores, columns, followees, *asked, rule))
     counts, codes, scores_of_best = (
         np.concatenate(arrays) for arrays in zip(*(parts or [_NOTHING]), strict=True)
     )
@@ -229,7 +236,12 @@ def _walk_far(rows: Adjacency, walks: Cooccurrence, columns: Indices) -> Floats3
 
 @kernel
 def _best_of_block(
-    block: _Block, columns: Indices, masked: Adjacency, wanted: Integers
+    block: _Block,
+    columns: Indices,
+    masked: Adjacency,
+    wanted: Integers,
+    accounts: Integers,
+    rule: TieRule,
 ) -> tuple[Offsets, Indices, Floats]:
     m, c = block.rounded.shape
     counts = np.zeros(m, dtype=np.int64)
@@ -252,13 +264,11 @@ def _best_of_block(
             if row[at] >= least and row[at] > -np.inf:
                 maybe[count] = at
                 count += 1
-        exact = _exact_scores(block, i, maybe[:count])
-        order = np.argsort(-exact, kind="mergesort")  # stable: ties by code
-        for j in order[:want]:
-            best_codes[done] = columns[maybe[j]]
-            best_scores[done] = exact[j]
+        exact, codes = _exact_scores(block, i, maybe[:count]), columns[maybe[:count]]
+        counts[i] = sort_best(codes, exact, count, want, accounts[i], rule)
+        for j in range(counts[i]):
+            best_codes[done], best_scores[done] = codes[j], exact[j]
             done += 1
-        counts[i] = min(want, count)
     return counts, best_codes[:done], best_scores[:done]
 
 

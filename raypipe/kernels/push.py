@@ -15,7 +15,7 @@ from raypipe.kernels.candidates import Candidates
 from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.neighbourhood import table_size
-from raypipe.kernels.topk import keep_best
+from raypipe.kernels.topk import TieRule, keep_best
 
 #: Bytes of the arrays of a push for each account reached, without the hash table.
 _BYTES_PER_ACCOUNT = 52
@@ -66,7 +66,9 @@ def max_steps(alpha: float, epsilon: float, backward_weight: float) -> int:
     return math.ceil(1 / (alpha * epsilon * min(1.0, backward_weight)))
 
 
-def best_by_push(walk: Walk, retrieved: Flags, accounts: Integers, wanted: Integers) -> Candidates:
+def best_by_push(
+    walk: Walk, retrieved: Flags, accounts: Integers, wanted: Integers, rule: TieRule
+) -> Candidates:
     """The accounts with the largest approximate PageRank, personalised for each account.
 
     The exact vector of account a is that of a walk which starts at a, before each step returns to a
@@ -104,10 +106,10 @@ def best_by_push(walk: Walk, retrieved: Flags, accounts: Integers, wanted: Integ
         retrieved: bool[n], False for accounts that must not be retrieved.
         accounts: int[m], codes.
         wanted: int64[m], maximum number of candidates of each account.
+        rule: decides ties at the end of a row.
 
     Returns:
-        Candidates in no particular, but always the same, order; ties at the end of a row are
-        decided by code.
+        Candidates in no particular, but always the same, order.
 
     Source:
         Andersen, Chung and Lang (2006), "Local graph partitioning using PageRank vectors", FOCS.
@@ -117,11 +119,12 @@ def best_by_push(walk: Walk, retrieved: Flags, accounts: Integers, wanted: Integ
         >>> followers = Adjacency(np.array([0, 0, 1]), np.array([0], dtype=np.int32))
         >>> degrees = weighted_degrees(followees, followers, 1.0)
         >>> walk = Walk(followees, followers, degrees, 1.0, 0.5, 0.3)
-        >>> found = best_by_push(walk, np.ones(2, bool), np.array([0]), np.array([2]))
+        >>> rule = TieRule(np.array([0, 1], np.int32), np.arange(2, dtype="u4"))
+        >>> found = best_by_push(walk, np.ones(2, bool), np.array([0]), np.array([2]), rule)
         >>> found.codes.tolist(), found.scores.tolist()
         ([0, 1], [0.625, 0.25])
     """
-    return _best_by_push(walk, retrieved, accounts, wanted, _room(walk))
+    return _best_by_push(walk, retrieved, accounts, wanted, rule, _room(walk))
 
 
 def count_steps(walk: Walk, accounts: Integers) -> Offsets:
@@ -170,7 +173,7 @@ def _room(walk: Walk) -> int:
 
 @kernel
 def _best_by_push(
-    walk: Walk, retrieved: Flags, accounts: Integers, wanted: Integers, room: int
+    walk: Walk, retrieved: Flags, accounts: Integers, wanted: Integers, rule: TieRule, room: int
 ) -> Candidates:
     m = len(accounts)
     reached = _nobody(room)
@@ -191,7 +194,7 @@ def _best_by_push(
                 residual = walk.alpha * reached.residuals[number]
                 scores[count] = reached.estimates[number] + residual
                 count += retrieved[code]
-            count = keep_best(codes, scores, count, wanted[i])
+            count = keep_best(codes, scores, count, wanted[i], accounts[i], rule)
             for at in range(count):
                 out_codes[end + at] = codes[at]
                 out_scores[end + at] = scores[at]

@@ -6,7 +6,7 @@ from raypipe.kernels.arrays import Flags, Floats, Indices, Integers
 from raypipe.kernels.candidates import Candidates
 from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency
-from raypipe.kernels.topk import keep_best
+from raypipe.kernels.topk import TieRule, keep_best
 
 
 @kernel
@@ -17,6 +17,7 @@ def best_not_followed(
     retrieved: Flags,
     accounts: Integers,
     wanted: Integers,
+    rule: TieRule,
 ) -> Candidates:
     """The best followers of each account that it does not follow back.
 
@@ -26,16 +27,17 @@ def best_not_followed(
         retrieved: bool[n], False for accounts that must not be retrieved.
         accounts: int[m], codes.
         wanted: int64[m], maximum number of candidates of each account.
+        rule: decides ties at the end of a row.
 
     Returns:
-        Candidates in no particular, but always the same, order; ties at the end of a row are
-        decided by code.
+        Candidates in no particular, but always the same, order.
 
     Example:
         >>> followees = Adjacency(np.array([0, 1, 2, 3]), np.array([1, 0, 0], dtype=np.int32))
         >>> followers = Adjacency(np.array([0, 2, 3, 3]), np.array([1, 2, 0], dtype=np.int32))
         >>> found = best_not_followed(
-        ...     followees, followers, np.zeros(3), np.ones(3, bool), np.array([0]), np.array([9]))
+        ...     followees, followers, np.zeros(3), np.ones(3, bool), np.array([0]), np.array([9]),
+        ...     TieRule(np.array([2, 1, 0], np.int32), np.arange(3, dtype="u4")))
         >>> found.codes.tolist()
         [2]
     """
@@ -63,7 +65,7 @@ def best_not_followed(
                     row_codes[count] = code
                     row_scores[count] = scores[code]
                     count += 1
-            count = keep_best(row_codes, row_scores, count, wanted[i])
+            count = keep_best(row_codes, row_scores, count, wanted[i], account, rule)
             for kept in range(count):
                 codes[end + kept] = row_codes[kept]
                 best[end + kept] = row_scores[kept]

@@ -1,17 +1,19 @@
 """Random numbers as a function of their purpose: no state, no order, no shard.
 
-Source: Steele, Lea and Flood (2014), "Fast splittable pseudorandom number generators", OOPSLA: the
-finalizer of SplitMix64, a bijection of 64-bit words.
+Sources: Steele, Lea and Flood (2014), "Fast splittable pseudorandom number generators", OOPSLA: the
+finalizer of SplitMix64, a bijection of 64-bit words. Eastlake, Fowler, Noll and Vo, "The FNV
+non-cryptographic hash algorithm", IETF draft: FNV-1a of 64 bits.
 """
 
 import numpy as np
 
-from raypipe.kernels.arrays import Words
+from raypipe.kernels.arrays import Bytes, Offsets, Words
 from raypipe.kernels.compiled import kernel
 
 STEP = np.uint64(0x9E3779B97F4A7C15)
 _FIRST = np.uint64(0xBF58476D1CE4E5B9)
 _SECOND = np.uint64(0x94D049BB133111EB)
+_FNV_BASIS, _FNV_PRIME = np.uint64(0xCBF29CE484222325), np.uint64(0x100000001B3)
 _30, _27, _31, _32 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(32)
 
 
@@ -73,3 +75,26 @@ def nth_smallest(words: Words, n: int) -> np.uint64:
             break
     found: np.uint64 = words[wanted]
     return found
+
+
+@kernel
+def hash_texts(data: Bytes, offsets: Offsets) -> Words:
+    """uint64[n]: a hash of each text: FNV-1a over its bytes, mixed.
+
+    Args:
+        data: the bytes of all texts.
+        offsets: int64[n + 1]; text i is ``data[offsets[i]:offsets[i + 1]]``.
+
+    Example:
+        >>> data = np.frombuffer(b"foobarfoobar", np.uint8)
+        >>> hashes = hash_texts(data, np.array([0, 6, 12, 12]))
+        >>> bool(hashes[0] == hashes[1] == mix(np.uint64(0x85944171F73967E8)) != hashes[2])
+        True
+    """
+    hashes = np.empty(len(offsets) - 1, dtype=np.uint64)
+    for i in range(len(hashes)):
+        word = _FNV_BASIS
+        for byte in data[offsets[i] : offsets[i + 1]]:
+            word = (word ^ np.uint64(byte)) * _FNV_PRIME
+        hashes[i] = mix(word)
+    return hashes

@@ -1,31 +1,89 @@
-"""The one tie rule for every ranked list: score descending, then code ascending."""
+"""The best candidates of an account: by score, equal scores by the tie rule.
+
+The tie rule prefers the candidate with more followers, then the one that is next on a circle. A
+hash of its id gives every account a position on it, and candidate c stands behind account a at
+
+    distance(a, c) = (position(c) - position(a) - 1) mod 2^32
+
+So of equals each account is shown others, whatever their ids are called and in which order; and as
+only the two ids count, the same ones every night, on any machine and in any shard. The first of any
+number of equals are found by one binary search. Candidates at equal distances are in the order of
+their codes. Neighbours have a rule of their own, see :mod:`raypipe.kernels.tanimoto`.
+"""
+
+from typing import NamedTuple
 
 import numpy as np
 
-from raypipe.kernels.arrays import Flags, Floats, Indices, Integers
+from raypipe.kernels.arrays import Flags, Floats, Indices, Int, Integers
 from raypipe.kernels.candidates import BestLists, Candidates
 from raypipe.kernels.compiled import kernel
 
+_32, _MASK = np.uint64(32), np.uint64(2**32 - 1)
 
-def best_of_rows(candidates: Candidates, keep: Flags, n: int) -> BestLists:
+
+class TieRule(NamedTuple):
+    """Orders candidates with equal scores.
+
+    Attributes:
+        follower_counts: int32[n], the number of followers of every account.
+        positions: uint32[n], of every account on the circle.
+    """
+
+    follower_counts: Indices
+    positions: Integers
+
+
+@kernel
+def best_of_rows(
+    candidates: Candidates, keep: Flags, n: int, accounts: Integers, rule: TieRule
+) -> BestLists:
     """The n best candidates of each row among those to keep.
 
     Args:
         keep: bool[c], False for a candidate that must not be chosen.
         n: maximum length of a list.
+        accounts: int[m], codes.
+        rule: decides ties.
 
     Example:
         >>> candidates = Candidates(np.array([0, 4]), np.array([7, 3, 5, 1], dtype=np.int32),
         ...                         np.array([0.5, 0.5, 0.9, 0.9]))
-        >>> best = best_of_rows(candidates, np.array([True, True, True, False]), 2)
+        >>> rule = TieRule(np.array([9, 4, 0, 8, 0, 0, 0, 6], np.int32), np.arange(8, dtype="u4"))
+        >>> keep, accounts = np.array([True, True, True, False]), np.array([0])
+        >>> best = best_of_rows(candidates, keep, 2, accounts, rule)
         >>> best.counts.tolist(), best.codes.tolist()
         ([2], [[5, 3]])
     """
-    return _best_of_rows(candidates, keep, n)
+    indptr, codes, scores = candidates
+    m, longest = len(indptr) - 1, 0
+    for i in range(m):
+        longest = max(longest, indptr[i + 1] - indptr[i])
+    counts = np.zeros(m, dtype=np.int32)
+    best_codes = np.full((m, n), -1, dtype=np.int32)
+    best_scores = np.zeros((m, n), dtype=np.float64)
+    row_codes, row_scores = np.empty(longest, np.int32), np.empty(longest, np.float64)
+    for i in range(m):
+        count = 0
+        for at in range(indptr[i], indptr[i + 1]):
+            if keep[at]:
+                row_codes[count], row_scores[count] = codes[at], scores[at]
+                count += 1
+        counts[i] = sort_best(row_codes, row_scores, count, n, accounts[i], rule)
+        for at in range(counts[i]):
+            best_codes[i, at], best_scores[i, at] = row_codes[at], row_scores[at]
+    return BestLists(counts, best_codes, best_scores)
 
 
+@kernel
 def best_of_groups(
-    candidates: Candidates, groups: Integers, kinds: int, n: tuple[int, int], limit: tuple[int, int]
+    candidates: Candidates,
+    groups: Integers,
+    kinds: int,
+    n: tuple[int, int],
+    limit: tuple[int, int],
+    accounts: Integers,
+    rule: TieRule,
 ) -> tuple[BestLists, Indices]:
     """The best candidates of each row, in two parts with a maximum number from one group.
 
@@ -34,6 +92,8 @@ def best_of_groups(
         n: maximum length of a list, and of the part that continues a full list with the best that
             it left.
         limit: maximum number of candidates of one group in each part.
+        accounts: int[m], codes.
+        rule: decides ties.
 
     Returns:
         The lists, and the groups of their entries: int32[m, sum(n)], 0 past the end of a list.
@@ -42,13 +102,49 @@ def best_of_groups(
         >>> candidates = Candidates(np.array([0, 3]), np.array([7, 3, 5], dtype=np.int32),
         ...                         np.array([0.9, 0.8, 0.1]))
         >>> groups = np.array([0, 0, 1], dtype=np.int32)
-        >>> best, _ = best_of_groups(candidates, groups, 2, (3, 0), (1, 0))
+        >>> asked = np.array([0]), TieRule(np.ones(8, np.int32), np.arange(8, dtype="u4"))
+        >>> best, _ = best_of_groups(candidates, groups, 2, (3, 0), (1, 0), *asked)
         >>> best.counts.tolist(), best.codes.tolist()
         ([2], [[7, 5, -1]])
-        >>> best_of_groups(candidates, groups, 2, (2, 1), (1, 1))[0].codes.tolist()
+        >>> best_of_groups(candidates, groups, 2, (2, 1), (1, 1), *asked)[0].codes.tolist()
         [[7, 5, 3]]
     """
-    return _best_of_groups(candidates, groups, kinds, n, limit)
+    indptr, codes, scores = candidates
+    m, width = len(indptr) - 1, n[0] + n[1]
+    counts = np.zeros(m, dtype=np.int32)
+    best_codes = np.full((m, width), -1, dtype=np.int32)
+    best_scores = np.zeros((m, width), dtype=np.float64)
+    best_groups = np.zeros((m, width), dtype=np.int32)
+    for i in range(m):
+        order = np.arange(indptr[i], indptr[i + 1])  # to compare, then skipped, then chosen ones
+        count, unchosen = 0, len(order)
+        for end, share in ((n[0], limit[0]), (width, limit[1])):
+            taken = np.zeros(kinds, dtype=np.int64)
+            size = unchosen
+            while count < end and size:
+                best = 0
+                for at in range(1, size):
+                    one, other = order[at], order[best]
+                    if _is_before(
+                        codes[one], scores[one], codes[other], scores[other], accounts[i], rule
+                    ):
+                        best = at
+                size -= 1
+                chosen = order[best]
+                order[best], order[size] = order[size], chosen
+                group = groups[chosen]
+                if taken[group] < share:
+                    taken[group] += 1
+                    best_codes[i, count] = codes[chosen]
+                    best_scores[i, count] = scores[chosen]
+                    best_groups[i, count] = group
+                    count += 1
+                    unchosen -= 1
+                    order[size], order[unchosen] = order[unchosen], chosen
+            if count < end:
+                break
+        counts[i] = count
+    return BestLists(counts, best_codes, best_scores), best_groups
 
 
 def fill_up(lists: BestLists, more: BestLists) -> BestLists:
@@ -69,7 +165,9 @@ def fill_up(lists: BestLists, more: BestLists) -> BestLists:
 
 
 @kernel
-def keep_best(codes: Indices, scores: Floats, count: int, n: int) -> int:
+def keep_best(
+    codes: Indices, scores: Floats, count: int, n: int, account: Int, rule: TieRule
+) -> int:
     """Move the n best of the first ``count`` entries to the front, in place, in no order.
 
     Uses a heap of the n best so far, with the worst of them at its root.
@@ -82,118 +180,84 @@ def keep_best(codes: Indices, scores: Floats, count: int, n: int) -> int:
 
     Example:
         >>> codes, scores = np.array([7, 3, 5, 1], dtype=np.int32), np.array([0.5, 0.5, 0.9, 0.1])
-        >>> kept = keep_best(codes, scores, 4, 2)
+        >>> rule = TieRule(np.array([9, 4, 0, 8, 0, 0, 0, 6], np.int32), np.arange(8, dtype="u4"))
+        >>> kept = keep_best(codes, scores, 4, 2, 0, rule)
         >>> sorted(codes[:kept].tolist())
         [3, 5]
     """
     n = max(n, 0)
     if count <= n:
         return count
-    for position in range(n // 2 - 1, -1, -1):
-        _sift_down(codes, scores, position, n, codes[position], scores[position])
+    _make_heap(codes, scores, n, account, rule)
     for at in range(n, count):
-        if n and _is_before(codes[at], scores[at], codes[0], scores[0]):
-            _sift_down(codes, scores, 0, n, codes[at], scores[at])
+        if n and _is_before(codes[at], scores[at], codes[0], scores[0], account, rule):
+            _sift_down(codes, scores, 0, n, codes[at], scores[at], account, rule)
     return n
 
 
 @kernel
-def _is_before(code: int, score: float, other_code: int, other_score: float) -> bool:
-    return score > other_score or (score == other_score and code < other_code)
+def sort_best(
+    codes: Indices, scores: Floats, count: int, n: int, account: Int, rule: TieRule
+) -> int:
+    """:func:`keep_best`, best first."""
+    count = keep_best(codes, scores, count, n, account, rule)
+    _make_heap(codes, scores, count, account, rule)
+    for last in range(count - 1, 0, -1):
+        code, score = codes[last], scores[last]
+        codes[last], scores[last] = codes[0], scores[0]
+        _sift_down(codes, scores, 0, last, code, score, account, rule)
+    return count
+
+
+@kernel
+def _is_before(
+    code: Int, score: float, other: Int, other_score: float, account: Int, rule: TieRule
+) -> bool:
+    if score != other_score:
+        return score > other_score
+    key, other_key = _tie_key(account, code, rule), _tie_key(account, other, rule)
+    return bool(key > other_key or (key == other_key and code < other))
+
+
+@kernel
+def _tie_key(account: Int, code: Int, rule: TieRule) -> np.uint64:
+    """Followers, then 2^32 - 1 - distance: the larger key comes first."""
+    start, position = np.uint64(rule.positions[account]), np.uint64(rule.positions[code])
+    return (np.uint64(rule.follower_counts[code]) << _32) | ((start - position) & _MASK)
+
+
+@kernel
+def _make_heap(codes: Indices, scores: Floats, n: int, account: Int, rule: TieRule) -> None:
+    """Order the first n entries as a heap, with the worst of them at its root."""
+    for position in range(n // 2 - 1, -1, -1):
+        _sift_down(codes, scores, position, n, codes[position], scores[position], account, rule)
 
 
 @kernel
 def _sift_down(
-    codes: Indices, scores: Floats, position: int, n: int, code: int, score: float
+    codes: Indices,
+    scores: Floats,
+    position: int,
+    n: int,
+    code: Int,
+    score: float,
+    account: Int,
+    rule: TieRule,
 ) -> None:
     """Insert an entry at ``position`` of the heap or below it, keeping the heap in order."""
     while 2 * position + 1 < n:
         child = 2 * position + 1
         if child + 1 < n and _is_before(
-            codes[child], scores[child], codes[child + 1], scores[child + 1]
+            codes[child], scores[child], codes[child + 1], scores[child + 1], account, rule
         ):
             child += 1
-        if not _is_before(code, score, codes[child], scores[child]):
+        if not _is_before(code, score, codes[child], scores[child], account, rule):
             break
         codes[position] = codes[child]
         scores[position] = scores[child]
         position = child
     codes[position] = code
     scores[position] = score
-
-
-@kernel
-def _best_of_rows(candidates: Candidates, keep: Flags, n: int) -> BestLists:
-    indptr, codes, scores = candidates
-    m = len(indptr) - 1
-    counts = np.zeros(m, dtype=np.int32)
-    best_codes = np.full((m, n), -1, dtype=np.int32)
-    best_scores = np.zeros((m, n), dtype=np.float64)
-    for i in range(m):
-        count = 0
-        for at in range(indptr[i], indptr[i + 1]):
-            if not keep[at]:
-                continue
-            code, score = codes[at], scores[at]
-            if count == n:
-                worst = best_scores[i, n - 1]
-                if score < worst or (score == worst and code > best_codes[i, n - 1]):
-                    continue
-                j = n - 1
-            else:
-                j = count
-                count += 1
-            while j > 0 and (
-                best_scores[i, j - 1] < score
-                or (best_scores[i, j - 1] == score and best_codes[i, j - 1] > code)
-            ):
-                best_codes[i, j] = best_codes[i, j - 1]
-                best_scores[i, j] = best_scores[i, j - 1]
-                j -= 1
-            best_codes[i, j] = code
-            best_scores[i, j] = score
-        counts[i] = count
-    return BestLists(counts, best_codes, best_scores)
-
-
-@kernel
-def _best_of_groups(
-    candidates: Candidates, groups: Integers, kinds: int, n: tuple[int, int], limit: tuple[int, int]
-) -> tuple[BestLists, Indices]:
-    indptr, codes, scores = candidates
-    m, width = len(indptr) - 1, n[0] + n[1]
-    counts = np.zeros(m, dtype=np.int32)
-    best_codes = np.full((m, width), -1, dtype=np.int32)
-    best_scores = np.zeros((m, width), dtype=np.float64)
-    best_groups = np.zeros((m, width), dtype=np.int32)
-    for i in range(m):
-        order = np.arange(indptr[i], indptr[i + 1])  # to compare, then skipped, then chosen ones
-        count, unchosen = 0, len(order)
-        for end, share in ((n[0], limit[0]), (width, limit[1])):
-            taken = np.zeros(kinds, dtype=np.int64)
-            size = unchosen
-            while count < end and size:
-                best = 0
-                for at in range(1, size):
-                    one, other = order[at], order[best]
-                    if _is_before(codes[one], scores[one], codes[other], scores[other]):
-                        best = at
-                size -= 1
-                chosen = order[best]
-                order[best], order[size] = order[size], chosen
-                group = groups[chosen]
-                if taken[group] < share:
-                    taken[group] += 1
-                    best_codes[i, count] = codes[chosen]
-                    best_scores[i, count] = scores[chosen]
-                    best_groups[i, count] = group
-                    count += 1
-                    unchosen -= 1
-                    order[size], order[unchosen] = order[unchosen], chosen
-            if count < end:
-                break
-        counts[i] = count
-    return BestLists(counts, best_codes, best_scores), best_groups
 
 
 @kernel

@@ -13,7 +13,7 @@ from raypipe.kernels.arrays import Flags, Floats, Integers, Offsets
 from raypipe.kernels.candidates import Candidates
 from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency
-from raypipe.kernels.topk import keep_best
+from raypipe.kernels.topk import TieRule, keep_best
 
 #: Nanoseconds of :func:`best_of_walks` for each walk, on the machine that this was measured on.
 NS_PER_WALK = 5.0
@@ -51,6 +51,7 @@ def best_of_walks(
     retrieved: Flags,
     accounts: Integers,
     wanted: Integers,
+    rule: TieRule,
 ) -> Candidates:
     """The best candidates of each account that walks through its intermediaries reach.
 
@@ -66,20 +67,21 @@ def best_of_walks(
         retrieved: bool[n], False for accounts that must not be retrieved.
         accounts: int[m], codes.
         wanted: int64[m], maximum number of candidates of each account.
+        rule: decides ties at the end of a row.
 
     Returns:
-        Candidates in no particular, but always the same, order; ties at the end of a row are
-        decided by code.
+        Candidates in no particular, but always the same, order.
 
     Example:
         >>> rows = Adjacency(np.array([0, 2, 4, 5]), np.array([1, 2, 0, 2, 0], dtype=np.int32))
         >>> weights, retrieved = np.array([1, 0.5, 0.25]), np.ones(3, dtype=bool)
+        >>> rule = TieRule(np.array([2, 1, 2], np.int32), np.arange(3, dtype="u4"))
         >>> found = best_of_walks(
-        ...     rows, rows, weights, retrieved, np.array([0]), np.array([1]))
+        ...     rows, rows, weights, retrieved, np.array([0]), np.array([1]), rule)
         >>> found.codes.tolist(), found.scores.tolist()
         ([0], [0.75])
     """
-    return _best_of_walks(intermediaries, rows, weights, retrieved, accounts, wanted)
+    return _best_of_walks(intermediaries, rows, weights, retrieved, accounts, wanted, rule)
 
 
 def count_walks(
@@ -103,6 +105,7 @@ def _best_of_walks(
     retrieved: Flags,
     accounts: Integers,
     wanted: Integers,
+    rule: TieRule,
 ) -> Candidates:
     middle_indptr, middle = intermediaries
     indptr, codes = rows
@@ -137,7 +140,7 @@ def _best_of_walks(
                 scores[count] = sums[code]
                 count += retrieved[code]
                 sums[code] = 0
-            count = keep_best(reached, scores, count, wanted[i])
+            count = keep_best(reached, scores, count, wanted[i], accounts[i], rule)
             for at in range(count):
                 out_codes[end + at] = reached[at]
                 out_scores[end + at] = scores[at]

@@ -13,6 +13,7 @@ from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.pair_features import GraphFeatures
 from raypipe.kernels.read_only import freeze
+from raypipe.kernels.topk import TieRule
 from raypipe.recommend.blend.ranker import Ranker
 from raypipe.recommend.filters.eligibility import Exclusions
 from raypipe.recommend.ladder import LEARNED_RANKER, Tier, blend
@@ -23,7 +24,7 @@ from raypipe.recommend.search import NeighbourSearch
 from raypipe.recommend.sources import Scorer, Source, SourceInputs
 from raypipe.recommend.sources.factors import SPEC as FACTORS
 from raypipe.recommend.sources.factors import retrieval_of
-from raypipe.recommend.sources.popular import Popular
+from raypipe.recommend.sources.popular import popular_of
 from raypipe.recommend.sources.registry import sources_of, walk_limits
 
 
@@ -33,12 +34,17 @@ class FollowSides(NamedTuple):
     Attributes:
         followees: the accounts that every account follows.
         followers: the accounts that follow every account.
-        follower_counts: int32[n], the number of followers of every account.
+        tie_rule: the order of candidates with equal scores.
     """
 
     followees: Adjacency
     followers: Adjacency
-    follower_counts: np.ndarray
+    tie_rule: TieRule
+
+    @property
+    def follower_counts(self) -> np.ndarray:
+        """int32[n], the number of followers of every account."""
+        return self.tie_rule.follower_counts
 
 
 @dataclass(frozen=True)
@@ -165,7 +171,7 @@ def shard_context(
     """The context of the shards of a night, all its sources prepared; holds the graph's arrays."""
     graph = inputs.graph
     return ShardContext(
-        FollowSides(graph.followees, graph.followers, graph.followers.degrees.astype(np.int32)),
+        FollowSides(graph.followees, graph.followers, graph.tie_rule),
         inputs.accounts,
         inputs.exclusions,
         search,
@@ -218,7 +224,7 @@ def retrieving_sources(config: RunConfig) -> tuple[str, ...]:
 
 def with_silent_sources(context: ShardContext, config: RunConfig) -> ShardContext:
     """The context with a source that retrieves nothing for each source that is not prepared."""
-    nobody = Popular(np.empty(0, np.int32), np.empty(0))
+    nobody = popular_of(np.empty(0, np.int32), np.empty(0), context.follows.tie_rule)
     silent = {
         name: PreparedSource(source.index, False, nobody)
         for name, source in sources_of(config).items()

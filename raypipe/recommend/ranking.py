@@ -5,9 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from raypipe.kernels.candidate_union import CandidateUnion
-from raypipe.kernels.candidates import BestLists
-from raypipe.kernels.topk import best_of_groups, best_of_rows, fill_up
-from raypipe.recommend.sources import Candidates
+from raypipe.kernels.candidates import BestLists, Candidates
+from raypipe.kernels.topk import TieRule, best_of_groups, fill_up
 
 
 class Recommendations(NamedTuple):
@@ -52,25 +51,21 @@ def split(lists: Recommendations, n: int) -> tuple[Recommendations, Recommendati
     return Recommendations(first, *head), Recommendations(lists.counts - first, *tail)
 
 
-def fill_from(
-    lists: Recommendations, index: int, candidates: Candidates, eligible: np.ndarray
-) -> Recommendations:
+def fill_from(lists: Recommendations, index: int, best: BestLists) -> Recommendations:
     """The lists, filled up with the best candidates of the next source of the ladder.
 
     Args:
         index: of that source.
-        candidates: of the same m accounts.
-        eligible: bool[candidates], those that may be shown.
+        best: its lists of the same accounts, of the same maximum length.
 
     Example:
-        >>> some = Candidates(np.array([0, 1]), np.array([5], np.int32), np.array([0.5]))
-        >>> more = Candidates(np.array([0, 2]), np.array([5, 9], np.int32), np.array([7., 6.]))
-        >>> lists = fill_from(empty_lists(1, 3), 0, some, np.array([True]))
-        >>> lists = fill_from(lists, 1, more, np.array([True, True]))
+        >>> def one(count, codes):
+        ...     return BestLists(np.array([count]), np.array([codes], np.int32), np.zeros((1, 3)))
+        >>> lists = fill_from(empty_lists(1, 3), 0, one(1, [5, -1, -1]))
+        >>> lists = fill_from(lists, 1, one(2, [5, 9, -1]))
         >>> lists.codes.tolist(), lists.sources.tolist()
         ([[5, 9, -1]], [[0, 1, 0]])
     """
-    best = best_of_rows(candidates, eligible, lists.codes.shape[1])
     filled = fill_up(BestLists(*lists[:3]), best)
     is_new = (lists.codes < 0) & (filled.codes >= 0)
     return Recommendations(*filled, np.where(is_new, np.uint8(index), lists.sources))
@@ -82,6 +77,8 @@ def best_of_blend(
     indices: np.ndarray,
     n: tuple[int, int],
     limit: tuple[int, int],
+    accounts: np.ndarray,
+    rule: TieRule,
 ) -> Recommendations:
     """The best candidates of a blend, with a limit on those from one source.
 
@@ -93,18 +90,21 @@ def best_of_blend(
         indices: int[S], of these sources.
         n: maximum length of a list, and of the reserve that follows a full list.
         limit: maximum number of candidates from one source in each.
+        accounts: int32[m].
+        rule: the order of candidates with equal scores.
 
     Example:
         >>> from raypipe.kernels.candidate_union import unite
         >>> codes = np.array([[[7, 3]], [[5, 7]]], dtype=np.int32)
         >>> union = unite(np.array([[2], [2]]), codes, np.ones((2, 1, 2)), 8)
         >>> sources = np.array([0, 4])
-        >>> lists = best_of_blend(union, np.array([0.9, 0.5, 0.7]), sources, (3, 0), (1, 0))
+        >>> scores, rule = np.array([0.9, 0.5, 0.7]), TieRule(*np.zeros((2, 8), np.uint64))
+        >>> lists = best_of_blend(union, scores, sources, (3, 0), (1, 0), np.array([0]), rule)
         >>> lists.codes.tolist(), lists.sources.tolist()
         ([[7, 5, -1]], [[0, 4, 0]])
     """
     leading = np.argmin(union.ranks, axis=1).astype(np.int32)
     candidates = Candidates(union.indptr, union.codes, scores)
-    best, groups = best_of_groups(candidates, leading, len(indices), n, limit)
+    best, groups = best_of_groups(candidates, leading, len(indices), n, limit, accounts, rule)
     sources = np.where(best.codes >= 0, indices[groups], 0).astype(np.uint8)
     return Recommendations(*best, sources)

@@ -182,7 +182,8 @@ def _fill_up(
     for name in tier.sources:
         wanted = np.where(lists.counts < n, n, 0)
         candidates, eligible = _retrieve(context, accounts, name, wanted, near, excluded)
-        lists = ranking.fill_from(lists, context.sources[name].index, candidates, eligible)
+        best = best_of_rows(candidates, eligible, n, accounts, context.follows.tie_rule)
+        lists = ranking.fill_from(lists, context.sources[name].index, best)
     return lists, excluded
 
 
@@ -193,7 +194,9 @@ def _blend(
     union, excluded = candidate_union(context, accounts, tier, near)
     scores = blend_scores(context, accounts, tier, union)
     lists = context.lists
-    return best_of(context, tier, union, scores, lists.per_account, lists.reserve), excluded
+    return best_of(
+        context, accounts, tier, union, scores, lists.per_account, lists.reserve
+    ), excluded
 
 
 def blend_scores(
@@ -214,6 +217,7 @@ def blend_scores(
 
 def best_of(
     context: ShardContext,
+    accounts: np.ndarray,
     tier: Tier,
     union: CandidateUnion,
     scores: np.ndarray,
@@ -226,7 +230,8 @@ def best_of(
     """
     indices = np.array([context.sources[name].index for name in tier.sources])
     limits = context.lists.blend.limit(context.lists.per_account), context.lists.blend.limit(more)
-    return ranking.best_of_blend(union, scores, indices, (n, more), limits)
+    asked = accounts, context.follows.tie_rule
+    return ranking.best_of_blend(union, scores, indices, (n, more), limits, *asked)
 
 
 def candidate_union(
@@ -239,12 +244,13 @@ def candidate_union(
     """
     length = context.lists.blend.candidates_per_source
     excluded: Excluded = Counter()
+    asked = accounts, context.follows.tie_rule
     wanted = np.full(len(accounts), length)
     retrieving = [name for name in tier.sources if not context.sources[name].scores]
     best = []
     for name in retrieving or tier.sources:
         candidates, eligible = _retrieve(context, accounts, name, wanted, near, excluded)
-        best.append(best_of_rows(candidates, eligible, length))
+        best.append(best_of_rows(candidates, eligible, length, *asked))
     counts, codes, scores = (np.stack(arrays) for arrays in zip(*best, strict=True))
     union = unite(counts, codes, scores, len(context.follows.follower_counts))
     if retrieving:
@@ -252,7 +258,7 @@ def candidate_union(
             scorer = context.sources[name].source
             if isinstance(scorer, Scorer):
                 scored = scorer.score(accounts, Adjacency(union.indptr, union.codes))
-                union = with_scores(union, position, scored)
+                union = with_scores(union, position, scored, *asked)
     return union, excluded
 
 
@@ -268,7 +274,7 @@ def _retrieve(
 
     The others are counted in ``excluded``; a scorer has none, as its sources have left them out.
     """
-    followees, _, follower_counts = context.follows
+    followees, follower_counts = context.follows.followees, context.follows.follower_counts
     enough = wanted + max_excluded(followees, context.exclusions, accounts)
     source = context.sources[name].source
     if isinstance(source, Scorer):

@@ -232,7 +232,7 @@ def _longer_list(case: _Case, tier: Tier) -> Recommendations:
     if tier.how != FILL_UP:
         union = _candidate_union(case)
         scores = blend_scores(context, context.accounts, tier, union)
-        return best_of(context, tier, union, scores, len(union.codes))
+        return best_of(context, context.accounts, tier, union, scores, len(union.codes))
     rules = replace(context.lists, per_account=DEPTH, ladder=(tier._replace(min_follows=0),))
     return recommend_to(replace(context, lists=rules), context.accounts, case.near)[0]
 

@@ -1,4 +1,4 @@
-"""Account ids: their numbering and their digest."""
+"""Account ids: their numbering, their bytes and their digest."""
 
 import hashlib
 
@@ -18,8 +18,21 @@ def number_ids(seen: pa.ChunkedArray) -> tuple[pa.LargeStringArray, np.ndarray]:
 
 def digest_of_ids(ids: pa.LargeStringArray) -> bytes:
     """SHA-256 over ids in their order; their boundaries count, too."""
+    data, offsets = bytes_of_ids(ids)
+    digest = hashlib.sha256(np.diff(offsets).data)
+    digest.update(data.data)
+    return digest.digest()
+
+
+def bytes_of_ids(ids: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
+    """The UTF-8 bytes of all ids, and int64[n + 1]: where each begins and ends.
+
+    Example:
+        >>> data, offsets = bytes_of_ids(pa.array(["ann", "", "é"], pa.large_string()))
+        >>> data.tobytes().decode(), offsets.tolist()
+        ('anné', [0, 3, 3, 5])
+    """
     ids = pa.concat_arrays([ids])  # a slice would bring the bytes of its neighbours
     lengths = pc.binary_length(ids).to_numpy(zero_copy_only=False)
-    digest = hashlib.sha256(np.ascontiguousarray(lengths, np.int64).data)
-    digest.update(np.frombuffer(ids.buffers()[2] or b"", np.uint8)[: lengths.sum()].data)
-    return digest.digest()
+    offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
+    return np.frombuffer(ids.buffers()[2] or b"", np.uint8)[: offsets[-1]], offsets

@@ -9,7 +9,7 @@ import numpy as np
 from raypipe.cli.output.terminal import print_table
 from raypipe.config.sources import PageRankConfig
 from raypipe.kernels.push import Walk, best_by_push, count_steps, weighted_degrees
-from raypipe.kernels.topk import best_of_rows
+from raypipe.kernels.topk import TieRule, best_of_rows
 from tests.benchmarks.similarity import graphs
 
 #: Name -> how a graph is made.
@@ -51,5 +51,7 @@ def _row(name: str, graph: graphs.Graph) -> list[object]:
 def _best(walk: Walk, accounts: np.ndarray) -> np.ndarray:
     """int32[m, BEST], best first; -1 where a walk reaches fewer."""
     every = np.ones(len(walk.degrees), bool)
-    found = best_by_push(walk, every, accounts, np.full(len(accounts), BEST))
-    return best_of_rows(found, np.ones(len(found.codes), bool), BEST).codes
+    positions = np.arange(len(every), dtype=np.uint32)
+    rule = TieRule(walk.followers.degrees.astype(np.int32), positions)
+    found = best_by_push(walk, every, accounts, np.full(len(accounts), BEST), rule)
+    return best_of_rows(found, np.ones(len(found.codes), bool), BEST, accounts, rule).codes

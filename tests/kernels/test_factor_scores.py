@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from raypipe.kernels import factor_scores
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.factor_scores import Cooccurrence, best_columns, walk
+from raypipe.kernels.topk import TieRule
 from tests import naive
 from tests.strategies import graph_of, pairs
 
@@ -21,8 +22,17 @@ def rows_of(lists):
     return Adjacency(np.concatenate([[0], np.cumsum(counts, dtype=np.int64)]), codes)
 
 
+#: Those with the larger codes have more followers.
+RULE = TieRule(np.arange(300, dtype=np.int32), np.zeros(300, np.uint32))
+
+
+def best_of(factors, column_factors, columns, masked, wanted, walks=None):
+    accounts = np.arange(len(factors))
+    return best_columns(factors, column_factors, columns, masked, wanted, accounts, RULE, walks)
+
+
 def expected(x, factors, columns, masked, want, walked=None):
-    """Sums in Python floats, from the first factor to the last; ties by code."""
+    """Sums in Python floats, from the first factor to the last; ties by RULE."""
     scored = []
     for place, code in enumerate(columns.tolist()):
         score = 0.0
@@ -32,7 +42,7 @@ def expected(x, factors, columns, masked, want, walked=None):
             score += float(walked[place])
         if code not in masked:
             scored.append((code, score))
-    return naive.best(scored, want)
+    return sorted(scored, key=lambda entry: (-entry[1], -entry[0]))[:want]
 
 
 def lists_of(found):
@@ -59,7 +69,7 @@ def problems(draw):
 @given(problems())
 def test_best_columns_equal_a_sum_in_fixed_order(problem):
     accounts, of_columns, columns, masked, wanted = problem
-    found = best_columns(accounts, of_columns, columns, rows_of(masked), wanted)
+    found = best_of(accounts, of_columns, columns, rows_of(masked), wanted)
     assert lists_of(found) == [
         expected(x, of_columns, columns, row, want)
         for x, row, want in zip(accounts, masked, wanted.tolist(), strict=True)
@@ -77,7 +87,7 @@ def test_best_columns_separates_scores_that_are_equal_in_float32():
     columns = np.arange(200, dtype=np.int32)
     nearly = (one * (1 + rng.integers(-3, 4, (200, 64)) * 1e-7)).astype(np.float32)
     nobody = rows_of([[], [], []])
-    found = best_columns(x, nearly, columns, nobody, np.array([7, 7, 7]))
+    found = best_of(x, nearly, columns, nobody, np.array([7, 7, 7]))
     in_float32 = x @ nearly.T
     for place, mine in enumerate(lists_of(found)):
         assert mine == expected(x[place], nearly, columns, set(), 7)
@@ -98,10 +108,10 @@ def test_block_size_and_other_accounts_do_not_change_a_bit(monkeypatch, block):
     masked = take(graph.followees, np.arange(40))
     columns, of_columns = columns[:n], of_columns[:n]
     wanted = np.full(40, 9)
-    whole = lists_of(best_columns(accounts, of_columns, columns, masked, wanted, walks))
+    whole = lists_of(best_of(accounts, of_columns, columns, masked, wanted, walks))
     monkeypatch.setattr(factor_scores, "_BLOCK", block)
     for some in (np.arange(40), np.array([39, 3, 4]), np.array([7])):
-        found = best_columns(
+        found = best_of(
             accounts[some], of_columns, columns, take(masked, some), wanted[some], walks
         )
         assert lists_of(found) == [whole[place] for place in some]
@@ -148,10 +158,8 @@ def test_walks_add_to_the_product():
     factors = rng.standard_normal((n, 5)).astype(np.float32)
     walks = Cooccurrence(graph.followees, graph.followers, *rng.random((3, n)).astype(np.float32))
     walked = walk(walks, graph.followees, columns)
-    found = lists_of(best_columns(factors, factors, columns, graph.followees, np.full(n, 6), walks))
+    found = lists_of(best_of(factors, factors, columns, graph.followees, np.full(n, 6), walks))
     for code in range(n):
         masked = set(graph.followees.row(code).tolist())
         assert found[code] == expected(factors[code], factors, columns, masked, 6, walked[code])
-    assert found != lists_of(
-        best_columns(factors, factors, columns, graph.followees, np.full(n, 6))
-    )
+    assert found != lists_of(best_of(factors, factors, columns, graph.followees, np.full(n, 6)))

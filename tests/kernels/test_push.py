@@ -14,6 +14,7 @@ from raypipe.kernels.push import (
     max_steps,
     weighted_degrees,
 )
+from raypipe.kernels.topk import TieRule
 from tests import naive
 from tests.strategies import graph_of, pairs
 
@@ -31,7 +32,8 @@ def pushed(walk, accounts):
     """float64[m, n]: the score of every account, 0 for those that are not reached."""
     n = len(walk.degrees)
     accounts = np.asarray(accounts, np.int32)
-    found = best_by_push(walk, np.ones(n, bool), accounts, np.full(len(accounts), n))
+    rule = TieRule(np.zeros(n, np.int32), np.arange(n, dtype=np.uint32))
+    found = best_by_push(walk, np.ones(n, bool), accounts, np.full(len(accounts), n), rule)
     scores = np.zeros((len(accounts), n))
     rows = np.repeat(np.arange(len(accounts)), np.diff(found.indptr))
     scores[rows, found.codes] = found.scores

@@ -55,18 +55,23 @@ def retrieved_by_each(follows, account):
     )
     never = follows[account] | {account}
     return [
-        [c for c, _ in naive.best([(c, s) for c, s in some.items() if c not in never], LENGTH)]
+        in_order(follows, account, {c: s for c, s in some.items() if c not in never})[:LENGTH]
         for some in found
     ]
 
 
+def in_order(follows, account, scores):
+    followers = dict(naive.popularity(follows))
+    return [c for c, _ in naive.best_candidates(followers, account, scores.items(), None)]
+
+
 def by_the_model(follows, account):
-    """The union of these candidates, by the score of the model; ties in the order of the union."""
+    """The union of these candidates, by the score of the model."""
     ids = sorted(follows)
     mine, theirs = integers(len(ids), 3)[ids.index(account)], integers(len(ids), 5)
     union = dict.fromkeys(c for some in retrieved_by_each(follows, account) for c in some)
     scores = {c: float(mine @ theirs[ids.index(c)]) for c in union} if follows[account] else {}
-    return scores, sorted(scores, key=lambda c: -scores[c])
+    return scores, in_order(follows, account, scores)
 
 
 def lists_of(graph, context, shards=1):
@@ -88,9 +93,10 @@ def test_the_model_alone_ranks_what_the_others_retrieve(rows):
     assert context.sources["factors"].scores == PARTS
     for account, found in lists_of(graph, context).items():
         scores, _ = by_the_model(follows, account)
-        best = [(c, s, "factors") for c, s in naive.best(scores.items(), N)]
+        best = [(c, scores[c], "factors") for c in in_order(follows, account, scores)[:N]]
         taken = follows[account] | {account} | {c for c, _, _ in best}
-        more = [(c, float(s), "popular") for c, s in naive.popularity(follows) if c not in taken]
+        popular = {c: float(s) for c, s in naive.popularity(follows) if c not in taken}
+        more = [(c, popular[c], "popular") for c in in_order(follows, account, popular)]
         assert found == (best + more)[:N]
 
 
@@ -105,9 +111,10 @@ def test_in_a_blend_the_model_ranks_the_union(rows):
     for account, found in lists_of(graph, context).items():
         lists = dict(zip(PARTS, retrieved_by_each(follows, account), strict=True))
         lists["factors"] = by_the_model(follows, account)[1][:LENGTH]
-        in_order = [lists[name] for name in names]
-        scores = naive.rank_fusion(in_order, [weights[name] for name in names])
-        expected = naive.best_of_blend(in_order, scores, N, N)
+        of_sources = [lists[name] for name in names]
+        scores = naive.rank_fusion(of_sources, [weights[name] for name in names])
+        followers = dict(naive.popularity(follows))
+        expected = naive.best_of_blend(followers, account, of_sources, scores, N, N)
         assert [(c, names.index(source)) for c, _, source in found] == expected
 
 

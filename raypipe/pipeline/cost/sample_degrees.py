@@ -10,6 +10,7 @@ from raypipe.kernels.csr import Adjacency, transpose
 from raypipe.kernels.random_network import DrawnPart, draw_part
 from raypipe.kernels.search_cost import WRITE, expected_ns
 from raypipe.kernels.similarity_index import HUBS
+from raypipe.kernels.topk import TieRule
 from raypipe.pipeline.cost.sample import CLASSES, ENOUGH_SECONDS, seconds_of
 from raypipe.recommend.context import (
     FollowSides,
@@ -24,7 +25,7 @@ from raypipe.recommend.memory import blend_length
 from raypipe.recommend.search import NeighbourSearch
 from raypipe.recommend.sources import Source
 from raypipe.recommend.sources.factors import retrieval_from
-from raypipe.recommend.sources.popular import Popular
+from raypipe.recommend.sources.popular import popular_of
 from raypipe.recommend.sources.registry import sources_of
 from raypipe.recommend.sources.similar import Similar
 from raypipe.recommend.work_estimate import blend_ns, list_ns
@@ -208,14 +209,15 @@ def _context_of(
     indptr, codes = part.rows
     rows = Adjacency(np.append(indptr, np.full(n + 1 - len(indptr), indptr[-1])), codes)
     order = np.arange(len(followers), dtype=np.int32)
+    rule = TieRule(followers, np.arange(n, dtype=np.uint32))
     sources: dict[str, Source] = {
-        "popular": Popular(order, followers * 1.0),
+        "popular": popular_of(order, followers * 1.0, rule),
         "similar": Similar(rows),
     }
     registered = sources_of(config)
     similar = config.sources.similar
     return ShardContext(
-        follows=FollowSides(rows, transpose(rows), followers),
+        follows=FollowSides(rows, transpose(rows), rule),
         accounts=accounts.astype(np.int32),
         exclusions=no_exclusions(n),
         search=NeighbourSearch(

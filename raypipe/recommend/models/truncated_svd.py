@@ -224,11 +224,11 @@ def _scale(graph: FollowGraph, factors: FollowFactors, seed: int) -> float:
     sample = np.sort(np.random.default_rng(seed).permutation(rows)[:_SAMPLE])
     columns = np.flatnonzero(graph.followers.degrees).astype(np.int32)
     of_accounts, of_columns = factors.account_factors[sample], factors.followee_factors[columns]
-    masked, one = take(graph.followees, sample), np.ones(len(sample), np.int64)
-    low_pass = best_columns(of_accounts, of_columns, columns, masked, one)
+    one = np.ones(len(sample), np.int64)
+    asked = columns, take(graph.followees, sample), one, sample, graph.tie_rule
+    low_pass = best_columns(of_accounts, of_columns, *asked)
     walks = cooccurrence(graph, 1.0)
-    none = np.zeros((len(sample), 1), np.float32), np.zeros((len(columns), 1), np.float32)
-    linear = best_columns(*none, columns, masked, one, walks)
+    linear = best_columns(of_accounts[:, :0], of_columns[:, :0], *asked, walks)
     best = low_pass.scores, linear.scores
     medians = [float(np.median(scores)) if len(scores) else 0.0 for scores in best]
     return medians[0] / medians[1] if min(medians) > 0 else 1.0

@@ -19,6 +19,7 @@ from raypipe.kernels.candidate_scores import WALKS, products, sampled_walks
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.factor_scores import Cooccurrence, best_columns, block_bytes, longest_of
 from raypipe.kernels.tanimoto import Neighbours
+from raypipe.kernels.topk import TieRule
 from raypipe.recommend.models.algorithms import (
     cooccurrence,
     fold_in,
@@ -60,6 +61,7 @@ class Factors:
         followees: the accounts that they follow.
         column_factors: float32[c, d].
         columns: int32[c], the accounts that may be retrieved, ascending.
+        tie_rule: the order of candidates with equal scores.
         walks: added to the product of the factors; None for nothing.
         longest: largest length of a row of ``column_factors``.
 
@@ -79,6 +81,7 @@ class Factors:
     followees: Adjacency
     column_factors: np.ndarray
     columns: np.ndarray
+    tie_rule: TieRule
     walks: Cooccurrence | None
     longest: float
 
@@ -99,6 +102,8 @@ class Factors:
             self.columns,
             take(theirs, some),
             wanted[some],
+            accounts[some],
+            self.tie_rule,
             self.walks,
             self.longest,
         )
@@ -259,6 +264,7 @@ def exact_factors(graph: FollowGraph, inputs: SourceInputs) -> Factors:
         graph.followees,
         column_factors,
         columns,
+        graph.tie_rule,
         cooccurrence(model, graph),
         longest_of(column_factors),
     )

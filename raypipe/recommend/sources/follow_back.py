@@ -10,6 +10,7 @@ from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.reciprocity import best_not_followed
 from raypipe.kernels.tanimoto import Neighbours
+from raypipe.kernels.topk import TieRule
 from raypipe.recommend.sources import Candidates, SourceInputs, SourceSpec, may_be_retrieved
 
 #: Nanoseconds for each follower and followee that is read.
@@ -31,6 +32,7 @@ class FollowBack:
         followees, followers: both sides of the graph.
         ratios: float64[n], the score of every account.
         retrieved: bool[n], the accounts that may be retrieved.
+        tie_rule: the order of candidates with equal scores.
 
     Example:
         >>> from raypipe.graph.follow_graph import graph_of
@@ -44,6 +46,7 @@ class FollowBack:
     followers: Adjacency
     ratios: np.ndarray
     retrieved: np.ndarray
+    tie_rule: TieRule
 
     def estimated_ns(self, accounts: np.ndarray) -> np.ndarray:
         read = self.followees.degrees_of(accounts) + self.followers.degrees_of(accounts)
@@ -53,7 +56,13 @@ class FollowBack:
         self, accounts: np.ndarray, wanted: np.ndarray, near: Neighbours | None = None
     ) -> Candidates:
         return best_not_followed(
-            self.followees, self.followers, self.ratios, self.retrieved, accounts, wanted
+            self.followees,
+            self.followers,
+            self.ratios,
+            self.retrieved,
+            accounts,
+            wanted,
+            self.tie_rule,
         )
 
 
@@ -65,7 +74,7 @@ def follow_back(
     followers = graph.followers.degrees
     retrieved = may_be_retrieved(followers, inputs.min_followers, inputs.globally_excluded)
     ratios = followers / (1 + graph.followees.degrees)
-    return FollowBack(graph.followees, graph.followers, ratios, retrieved)
+    return FollowBack(graph.followees, graph.followers, ratios, retrieved, graph.tie_rule)
 
 
 SPEC = SourceSpec("follow_back", "follows the account already", follow_back, FollowBackConfig)

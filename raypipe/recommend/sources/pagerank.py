@@ -10,6 +10,7 @@ from raypipe.graph.degree_table import Degrees
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.push import Walk, best_by_push, max_steps, push_bytes, weighted_degrees
 from raypipe.kernels.tanimoto import Neighbours
+from raypipe.kernels.topk import TieRule
 from raypipe.recommend.sources import Candidates, SourceInputs, SourceSpec, may_be_retrieved
 
 #: Nanoseconds of a push for each follow that it reads, with the choice of the best.
@@ -31,6 +32,7 @@ class PageRank:
     Attributes:
         walk: how walks move over the graph.
         retrieved: bool[n], the accounts that may be retrieved.
+        tie_rule: the order of candidates with equal scores.
 
     Example:
         >>> from raypipe.graph.follow_graph import graph_of
@@ -42,6 +44,7 @@ class PageRank:
 
     walk: Walk
     retrieved: np.ndarray
+    tie_rule: TieRule
 
     def estimated_ns(self, accounts: np.ndarray) -> np.ndarray:
         walk = self.walk
@@ -51,7 +54,7 @@ class PageRank:
     def __call__(
         self, accounts: np.ndarray, wanted: np.ndarray, near: Neighbours | None = None
     ) -> Candidates:
-        return best_by_push(self.walk, self.retrieved, accounts, wanted)
+        return best_by_push(self.walk, self.retrieved, accounts, wanted, self.tie_rule)
 
 
 def pagerank(
@@ -71,7 +74,7 @@ def pagerank(
     retrieved = may_be_retrieved(
         graph.followers.degrees, inputs.min_followers, inputs.globally_excluded
     )
-    return PageRank(walk, retrieved)
+    return PageRank(walk, retrieved, graph.tie_rule)
 
 
 def walking_ns(alpha: float, epsilon: float, backward_weight: float) -> float:

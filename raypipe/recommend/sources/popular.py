@@ -9,22 +9,28 @@ from raypipe.config.sources import PopularConfig
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.csr import transpose
 from raypipe.kernels.tanimoto import Neighbours
+from raypipe.kernels.topk import TieRule
 from raypipe.recommend.sources import Candidates, SourceInputs, SourceSpec
 
 #: Accounts assumed to have seen a candidate without rejecting it, besides the known ones.
 SMOOTHING = 10
+
+_32 = np.uint64(32)
 
 
 @dataclass(frozen=True)
 class Popular:
     """Retrieves the ``wanted[i]`` most followed accounts; the score is the number of followers.
 
-    With ``feedback.negative.popular``, rejections lower it: see :func:`lowered`.
+    With ``feedback.negative.popular``, rejections lower it: see :func:`lowered`. The order is the
+    same for all accounts, except that each begins at its own position in the last group of equals.
 
     Attributes:
-        order: int32, every account with followers that may be shown, largest score first, then by
-            id.
+        order: int32[c], every account with followers that may be shown, largest score first, then
+            by number of followers, then by position on the circle of the tie rule.
+        keys: uint64[c + 1], ascending: group of equals * 2^32 + position; the last is the end.
         scores: float64[n], of every account.
+        tie_rule: the order of candidates with equal scores.
 
     Example:
         >>> from raypipe.graph.follow_graph import graph_of
@@ -35,7 +41,9 @@ class Popular:
     """
 
     order: np.ndarray
+    keys: np.ndarray
     scores: np.ndarray
+    tie_rule: TieRule
 
     def estimated_ns(self, accounts: np.ndarray) -> np.ndarray:
         return np.zeros(len(accounts))
@@ -45,9 +53,25 @@ class Popular:
     ) -> Candidates:
         wanted = np.minimum(wanted, len(self.order))
         indptr = np.concatenate([[0], np.cumsum(wanted)])
-        ranks = np.arange(indptr[-1]) - np.repeat(indptr[:-1], wanted)
-        codes = self.order[ranks]
+        last = self.keys[wanted] >> _32 << _32  # the group of the first that is left out
+        own = last | self.tie_rule.positions[accounts]
+        start, end = np.searchsorted(self.keys, [last, last + (np.uint64(1) << _32)])
+        first = np.searchsorted(self.keys, own, side="right") - start
+        each = np.repeat(np.stack([indptr[:-1], start, end - start, first]), wanted, axis=1)
+        begin, start, size, first = each
+        ranks = np.arange(indptr[-1]) - begin
+        turned = start + (first + ranks - start) % size
+        codes = self.order[np.where(ranks < start, ranks, turned)]
         return Candidates(indptr, codes, self.scores[codes])
+
+
+def popular_of(order: np.ndarray, scores: np.ndarray, tie_rule: TieRule) -> Popular:
+    """The source that retrieves from this order."""
+    parts = scores[order], tie_rule.follower_counts[order]
+    begins = np.any([np.diff(part, prepend=part[:1]) != 0 for part in parts], axis=0)
+    groups = np.cumsum(np.append(begins, True)).astype(np.uint64)
+    keys = groups << _32 | np.append(tie_rule.positions[order], np.uint32(0))
+    return Popular(order, keys, scores, tie_rule)
 
 
 def lowered(
@@ -86,11 +110,12 @@ def popular(
     if rejections is not None and weight:
         rejecting = transpose(rejections.rows).degrees
         scores = lowered(scores, rejections.shown, rejecting, weight)
-    order = np.argsort(-scores, kind="stable").astype(np.int32)
+    rule = graph.tie_rule
+    order = np.lexsort((rule.positions, -rule.follower_counts, -scores)).astype(np.int32)
     order = order[: np.count_nonzero(scores)]
     if inputs.globally_excluded is not None:
         order = order[inputs.globally_excluded[order] == 0]
-    return Popular(order, scores)
+    return popular_of(order, scores, rule)
 
 
 SPEC = SourceSpec("popular", "has the most followers", popular, PopularConfig, phase=1)

@@ -10,6 +10,7 @@ from raypipe.graph.degree_table import Degrees
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.tanimoto import Neighbours
+from raypipe.kernels.topk import TieRule
 from raypipe.kernels.walks import NS_PER_WALK, best_of_walks, count_walks, weights_of
 from raypipe.recommend.sources import Candidates, SourceInputs, SourceSpec, may_be_retrieved
 
@@ -25,12 +26,14 @@ class Walks:
         followees: the accounts that every account follows.
         weights: float64[n], of every account as an intermediary; 0 for one that is skipped.
         retrieved: bool[n], the accounts that may be retrieved.
+        tie_rule: the order of candidates with equal scores.
     """
 
     intermediaries: Adjacency
     followees: Adjacency
     weights: np.ndarray
     retrieved: np.ndarray
+    tie_rule: TieRule
 
     def estimated_ns(self, accounts: np.ndarray) -> np.ndarray:
         walks = count_walks(self.intermediaries, self.followees, self.weights, accounts)
@@ -40,7 +43,13 @@ class Walks:
         self, accounts: np.ndarray, wanted: np.ndarray, near: Neighbours | None = None
     ) -> Candidates:
         return best_of_walks(
-            self.intermediaries, self.followees, self.weights, self.retrieved, accounts, wanted
+            self.intermediaries,
+            self.followees,
+            self.weights,
+            self.retrieved,
+            accounts,
+            wanted,
+            self.tie_rule,
         )
 
 
@@ -114,6 +123,7 @@ def _walks(
         graph.followees,
         weights_of(graph.followees.degrees, config.intermediary_weight, limit),
         may_be_retrieved(graph.followers.degrees, inputs.min_followers, inputs.globally_excluded),
+        graph.tie_rule,
     )
 
 

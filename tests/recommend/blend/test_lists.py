@@ -87,26 +87,28 @@ def test_a_blend_by_weights_equals_the_oracle(rows, rejected, blocked, length, m
     assert made[0].tables["recommendations"] == whole(context)[0].tables["recommendations"]
     reserve = lists_of(graph, made, "reserve")
     both = {*rejected, *blocked, *((b, a) for a, b in blocked)}
+    followers = dict(naive.popularity(follows))
+    best = partial(naive.best_candidates, followers)
     for account, found in lists_of(graph, made).items():
         retrieved = (
             naive.follow_back(follows, account),
             naive.two_hop(follows, account),
             naive.co_followed(follows, account),
             dict(naive.similar(follows, account, threshold=0)),
-            dict(naive.popularity(follows)),
+            followers,
         )
-        may = dict(naive.popularity(follows)).keys() - {account, *follows[account]}
+        may = followers.keys() - {account, *follows[account]}
         may -= {b for a, b in both if a == account}
         lists = [
-            [c for c, _ in naive.best(((c, s) for c, s in some.items() if c in may), wanted)]
+            [c for c, _ in best(account, ((c, s) for c, s in some.items() if c in may), wanted)]
             for some in retrieved
         ]
         scores = naive.rank_fusion(lists, [weights[part] for part in PARTS])
-        expected = naive.best_of_blend(lists, scores, n, most)
+        expected = naive.best_of_blend(followers, account, lists, scores, n, most)
         assert [(c, PARTS.index(source)) for c, source, _ in found] == expected
         assert [scores[c] for c, _, score in found] == [score for _, _, score in found]
         left = {c: score for c, score in scores.items() if c not in dict(expected)}
-        more = naive.best_of_blend(lists, left, 3, max(1, 3 * most // n))
+        more = naive.best_of_blend(followers, account, lists, left, 3, max(1, 3 * most // n))
         kept = [(c, PARTS.index(source)) for c, source, _ in reserve[account]]
         assert kept == (more if len(expected) == n else [])
 
