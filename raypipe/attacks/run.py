@@ -33,6 +33,7 @@ from raypipe.recommend.blend.training import check_blend
 from raypipe.recommend.ladder import ladder_of
 from raypipe.recommend.models.algorithms import check_factors
 from raypipe.recommend.shard import warm_up
+from raypipe.recommend.sources.factors import following_of, settle_model
 from raypipe.storage.attacks import AttackResult, AttackRow
 from raypipe.storage.records import EngineRecord, StageRecord
 
@@ -73,7 +74,7 @@ def attack(
     check_factors(config)
     check_blend(config)
     names = _check_names(config.attack.attacks)
-    strategies = check_sources(config.attack.strategies, config)
+    strategies = check_sources(config.attack.strategies, settle_model(config, 0, 0))
     stages = Stages(progress or Silent())
     with stages.stage("check"):
         accounts = read_accounts(config.audience)
@@ -87,6 +88,8 @@ def attack(
     ranks: list[np.ndarray] = []
     with ExitStack() as stack:
         data = read_split(config, accounts, files, stages, stack)
+        graph, say = data.split.train, stages.progress.say
+        config = settle_model(config, following_of(graph), graph.accounts, say)
         runners: list[Runner] = []
 
         def run_on(seconds: float) -> Runner:
