@@ -8,7 +8,6 @@ import pytest
 
 from raypipe import errors
 from raypipe.config import RunConfig, load_config
-from raypipe.config.sources import FactorsConfig, SourcesConfig
 from tests.docs.documents import documents, text_of
 from tests.docs.generated import PARTS, with_generated
 from tests.paths import ROOT
@@ -53,8 +52,7 @@ def test_configuration_has_every_key():
     assert text.count("No key of this section changes a published list.") == 2  # attack, sweep
 
 
-def test_nightly_config_is_the_default_with_a_model():
+def test_nightly_config_is_the_default():
     config = load_config(ROOT / "configs" / "nightly.yaml")
     follows = RunConfig().input.model_copy(update={"follows": config.input.follows})
-    factors = FactorsConfig(algorithm="TruncatedSVD")
-    assert config == RunConfig(input=follows, sources=SourcesConfig(factors=factors))
+    assert config == RunConfig(input=follows)
