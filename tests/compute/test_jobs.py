@@ -413,7 +413,7 @@ def call_kernel():
     from raypipe.kernels import csr
 
     csr.transpose(csr.Adjacency(np.zeros(2, np.int64), np.zeros(0, np.int32)))
-    hits = sum(csr._transpose.stats.cache_hits.values())
+    hits = sum(csr.transpose.stats.cache_hits.values())
     return csr.__file__, os.environ.get("NUMBA_CACHE_DIR"), "found", hits
 
 

@@ -126,7 +126,7 @@ def test_the_ladder_that_evidence_decides_is_what_is_shown(tmp_path, store):
     pairs = [
         (f"cold-{a}", f"b-{followee}")
         for a in range(130)
-        for followee in (rng.random(8) ** 3 * 200).astype(int)
+        for followee in (rng.random(4) ** 4 * 400).astype(int)
     ] + [
         (f"warm-{a}", f"half-{a % 2}-{followee}")
         for a in range(130)
