@@ -4,7 +4,9 @@ These choices change the speed of a run, never its results.
 """
 
 import os
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
@@ -19,9 +21,6 @@ from raypipe.compute.units import _bytes, size
 from raypipe.config import RunConfig
 from raypipe.errors import ConfigError, TooLargeError
 
-#: Seconds until the first task of a local Ray returns; measured: 5 to 10 on two cores.
-RAY_START_SECONDS = 8.0
-
 _CGROUP = Path("/sys/fs/cgroup")
 
 RunShards = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
@@ -31,7 +30,7 @@ class Runner(NamedTuple):
     """The execution engine for shards.
 
     Attributes:
-        run_shards: the builtin ``map``, or an equivalent that uses Ray tasks.
+        run_shards: the builtin ``map``, or an equivalent in threads or Ray tasks.
         cpus: number of shards that run at a time.
         reason: why this engine was chosen, for the user.
     """
@@ -69,7 +68,7 @@ def runner(
     stack: ExitStack,
     warm_up: Callable[[object], None],
 ) -> Runner:
-    """Choose the execution engine: Ray if the config requests it or if it saves time.
+    """Choose the execution engine: Ray where it is asked for or runs already, else threads.
 
     Args:
         engine: the frame engine; if it is Modin, Ray is already running.
@@ -89,13 +88,16 @@ def runner(
     elif engine.name == "modin":
         address, reason = "local", "cluster: local (Modin has started it)"
     else:
-        address, reason = _address_if_faster(seconds)
+        reason = f"cluster: none (about {seconds:.1f} s of work on one of {cpus_here()} CPUs)"
+    memory = config.memory_per_task
     if address is None:
-        return Runner(map, 1, reason)
+        threads = cpus_here()
+        if memory is not None:
+            threads = max(1, min(threads, memory_available() // memory))
+        return Runner(partial(run_in_threads, threads), threads, reason)
     ray_cluster = _import_cluster(address)
     cpus = stack.enter_context(ray_cluster.connect(address))
     warm_up(None)  # here first: without cached kernels, each worker would compile all of them
-    memory = config.memory_per_task
     if memory is None:
         ray_cluster.start_workers(warm_up)
         return Runner(ray_cluster.run_shards, cpus, f"{reason}; {cpus} CPUs")
@@ -103,6 +105,27 @@ def runner(
     ray_cluster.start_workers(warm_up)
     run_shards = partial(ray_cluster.run_shards, memory=memory, in_flight=tasks)
     return Runner(run_shards, tasks, f"{reason}; {cpus} CPUs, memory for {tasks} tasks at a time")
+
+
+def run_in_threads(
+    threads: int, function: Callable[[Any], Any], shards: Iterable[Any]
+) -> Iterator[Any]:
+    """The result of each shard, in their order; kernels run without Python's lock.
+
+    At most one finished result a thread waits to be taken.
+
+    Example:
+        >>> list(run_in_threads(2, abs, [-3, -2, -1]))
+        [3, 2, 1]
+    """
+    waiting: deque[Future[Any]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
+        for shard in shards:
+            waiting.append(pool.submit(function, shard))
+            if len(waiting) > threads:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def ray_for(config: RunConfig, stack: ExitStack) -> str:
@@ -152,19 +175,6 @@ def cpus_here() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
-
-
-def _address_if_faster(seconds: float) -> tuple[str | None, str]:
-    """The address of a local Ray if it saves more time than it costs, else None; and the reason."""
-    cpus = cpus_here()
-    saved = seconds * (1 - 1 / cpus)
-    work = f"about {seconds:.1f} s of work"
-    if saved > RAY_START_SECONDS:
-        return "local", f"cluster: local ({work}; {cpus} CPUs save {saved:.0f} s)"
-    return None, (
-        f"cluster: none ({work}; {cpus} CPUs would save {saved:.1f} s, "
-        f"Ray takes {RAY_START_SECONDS:.0f} s to start)"
-    )
 
 
 def tasks_at_a_time(nodes: Sequence[tuple[int, float]], memory_per_task: int) -> int:

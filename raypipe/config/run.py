@@ -35,8 +35,8 @@ class RunConfig(Section):
         "auto",
         pattern=r"^(auto|none|local|.+:[0-9]+.*)$",
         json_schema_extra=SPEED_ONLY,
-        description="auto: start Ray where it saves time. none: no Ray. local: a Ray on this "
-        "machine. Or the address of a Ray cluster, HOST:PORT. Affects speed only.",
+        description="auto: the cluster that RAY_ADDRESS names, else threads of this process. none: "
+        "threads. local: a Ray on this machine. Or the address of a Ray cluster, HOST:PORT. Affects speed only.",
     )
     shards: int | None = Field(
         None,

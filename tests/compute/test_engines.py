@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from contextlib import ExitStack
 
 import pytest
@@ -26,20 +27,30 @@ def choose(seconds, engine=PANDAS, **settings):
         return engines.runner(load_config(None, settings), engine, seconds, stack, print)
 
 
-def test_small_work_does_not_start_ray():
+def test_work_does_not_start_ray():
     runner = choose(1.0)
-    assert (runner.run_shards, runner.cpus) == (map, 1)
-    assert runner.reason == (
-        "cluster: none (about 1.0 s of work; 2 CPUs would save 0.5 s, Ray takes 8 s to start)"
-    )
+    assert runner.cpus == 2
+    assert runner.reason == "cluster: none (about 1.0 s of work on one of 2 CPUs)"
 
 
-def test_large_work_does(local_ray):
-    from raypipe.compute import ray_cluster
+def test_as_many_threads_as_have_memory(monkeypatch):
+    monkeypatch.setattr(engines, "memory_available", lambda: 5_000_000_000)
+    assert [choose(1.0, memory_per_task=size).cpus for size in ("2GB", "3GB", "9GB")] == [2, 1, 1]
 
-    runner = choose(60.0)
-    assert runner.run_shards is ray_cluster.run_shards
-    assert runner.reason.startswith("cluster: local (about 60.0 s of work; 2 CPUs save 30 s)")
+
+def test_threads_return_results_in_order_and_what_fails():
+    started = threading.Barrier(2, timeout=30)
+
+    def negative(shard):
+        if shard < 2:
+            started.wait()  # both at a time
+        return 1 // (9 - shard), -shard
+
+    assert [found for _, found in engines.run_in_threads(2, negative, range(5))] == [
+        0, -1, -2, -3, -4
+    ]  # fmt: skip
+    with pytest.raises(ZeroDivisionError):
+        list(engines.run_in_threads(2, negative, range(20)))
 
 
 def test_ray_that_modin_has_started_is_used(local_ray):
@@ -56,17 +67,17 @@ def test_as_many_tasks_as_have_memory(local_ray, monkeypatch):
     told = []
     monkeypatch.setattr(ray_cluster, "nodes", lambda: [(4, 7e9), (4, 30e9)])
     monkeypatch.setattr(ray_cluster, "run_shards", lambda *_, **how: told.append(how))
-    runner = choose(60.0, memory_per_task="3GB")
+    runner = choose(60.0, memory_per_task="3GB", cluster="local")
     assert runner.cpus == 2 + 4
     assert runner.reason.endswith("; 2 CPUs, memory for 6 tasks at a time")
     runner.run_shards(abs, [1])
     assert told == [{"memory": 3_000_000_000, "in_flight": 6}]
     with pytest.raises(TooLargeError, match=r"no node has more than 30\.0GB for tasks"):
-        choose(60.0, memory_per_task="31GB")
+        choose(60.0, memory_per_task="31GB", cluster="local")
 
 
 def test_none_is_never_ray():
-    assert choose(1e6, cluster="none").run_shards is map
+    assert choose(1e6, cluster="none").reason == "cluster: none (config)"
 
 
 @pytest.mark.parametrize(
