@@ -36,7 +36,8 @@ class RunConfig(Section):
         pattern=r"^(auto|none|local|.+:[0-9]+.*)$",
         json_schema_extra=SPEED_ONLY,
         description="auto: the cluster that RAY_ADDRESS names, else threads of this process. none: "
-        "threads. local: a Ray on this machine. Or the address of a Ray cluster, HOST:PORT. Affects speed only.",
+        "threads. local: a Ray on this machine. Or the address of a Ray cluster, HOST:PORT. "
+        "Affects speed only.",
     )
     shards: int | None = Field(
         None,
