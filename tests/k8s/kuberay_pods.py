@@ -58,10 +58,14 @@ class Container(NamedTuple):
 
 
 def image_env() -> dict[str, str]:
-    """What the image sets for every container."""
+    """What the image sets for every container.
+
+    But the processor of its compiled kernels: here they are compiled for this one.
+    """
     text = (K8S / "Dockerfile").read_text(encoding="utf-8").rpartition("\nFROM ")[2]
-    (lines,) = re.findall(r"^ENV ((?:.*\\\n)*.*)$", text, re.MULTILINE)
-    return dict(word.split("=", 1) for word in shlex.split(lines.replace("\\\n", " ")))
+    lines = " ".join(re.findall(r"^ENV ((?:.*\\\n)*.*)$", text, re.MULTILINE))
+    words = (word.split("=", 1) for word in shlex.split(lines.replace("\\\n", " ")))
+    return {name: value for name, value in words if not name.startswith("NUMBA_CPU_")}
 
 
 def with_small_workers(cluster: Object) -> Object:
