@@ -33,7 +33,7 @@ from raypipe.recommend.blend.training import check_blend
 from raypipe.recommend.ladder import ladder_of
 from raypipe.recommend.models.algorithms import check_factors
 from raypipe.recommend.shard import warm_up
-from raypipe.recommend.sources.factors import following_of, settle_model
+from raypipe.recommend.sources.factors import settle_model, settle_model_of
 from raypipe.storage.attacks import AttackResult, AttackRow
 from raypipe.storage.records import EngineRecord, StageRecord
 
@@ -88,8 +88,7 @@ def attack(
     ranks: list[np.ndarray] = []
     with ExitStack() as stack:
         data = read_split(config, accounts, files, stages, stack)
-        graph, say = data.split.train, stages.progress.say
-        config = settle_model(config, following_of(graph), graph.accounts, say)
+        config = settle_model_of(data.split.train, config, stages.progress.say)
         runners: list[Runner] = []
 
         def run_on(seconds: float) -> Runner:

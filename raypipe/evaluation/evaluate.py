@@ -38,7 +38,7 @@ from raypipe.recommend.blend.training import check_blend
 from raypipe.recommend.ladder import BLENDS, LEARNED_RANKER, ladder_of
 from raypipe.recommend.models.algorithms import check_factors, train
 from raypipe.recommend.shard import warm_up
-from raypipe.recommend.sources.factors import following_of, settle_model
+from raypipe.recommend.sources.factors import settle_model, settle_model_of
 from raypipe.storage.evaluations import (
     EvaluationResult,
     MeanRow,
@@ -113,8 +113,7 @@ def evaluate(
     at_random: tuple[MeanRow, ...] = ()
     with ExitStack() as stack:
         data = read_split(config, accounts, files, stages, stack, runs)
-        graph, say = data.split.train, stages.progress.say
-        config = settle_model(config, following_of(graph), graph.accounts, say)
+        config = settle_model_of(data.split.train, config, stages.progress.say)
         sources = check_sources(sources if named else (*measurable(config), LADDER), config)
         measured = _measure(config, sources, named, accounts, data, stages, stack)
         if data.at_random:

@@ -46,9 +46,9 @@ from raypipe.recommend.models.algorithms import (
 from raypipe.recommend.search import NeighbourSearch
 from raypipe.recommend.sources.factors import (
     following_in,
-    following_of,
     retrieval_from,
     settle_model,
+    settle_model_of,
 )
 from raypipe.storage.intake.inputs import open_inputs
 from raypipe.storage.plans import HubRow, Plan, PlanCounts
@@ -93,9 +93,9 @@ def plan_night(config: RunConfig, nodes: int, cpus: int, progress: Progress | No
         inputs = open_inputs(config.input)
         here = Runner(map, 1, "")
         loaded = load(config, read_accounts(config.audience), inputs, stages, stack)
-        graph, say = loaded.graph, stages.progress.say
-        config = settle_model(config, following_of(graph), graph.accounts, say)
-        decided = choose_ladder(loaded.graph, loaded.audience, config, stages, lambda _: here)
+        graph = loaded.graph
+        config = settle_model_of(graph, config, stages.progress.say)
+        decided = choose_ladder(graph, loaded.audience, config, stages, lambda _: here)
         prepared = prepare_night(config, loaded, decided, stages)
         search = prepared.context.search
         with stages.stage("plan"):

@@ -18,7 +18,7 @@ from raypipe.pipeline.load import load, prepare_night
 from raypipe.pipeline.write import Computed, check_at_the_gate, run_facts, write_run
 from raypipe.recommend.filters.inputs import feedback_store
 from raypipe.recommend.shard import warm_up
-from raypipe.recommend.sources.factors import following_of, settle_model
+from raypipe.recommend.sources.factors import settle_model_of
 from raypipe.storage.runs.manifest import RunFacts
 from raypipe.storage.runs.run import Run
 from raypipe.storage.runs.staging import Staging
@@ -83,8 +83,7 @@ def _make_run(
 
         loaded = load(config, checked.accounts, checked.inputs, stages, stack, staging.scratch)
         checked.inputs.check_unchanged()  # before a checkpoint is kept under the old digest
-        graph, say = loaded.graph, stages.progress.say
-        config = settle_model(config, following_of(graph), graph.accounts, say)
+        config = settle_model_of(loaded.graph, config, stages.progress.say)
         filters = steps.apply_filters(config, checked.filters, loaded.graph)
         decision = steps.select_ladder(config, checked, loaded, filters, run_on, staging, stages)
         prepared = prepare_night(config, loaded, decision, stages, filters, staging.scratch)

@@ -196,6 +196,13 @@ above 1e+11)
     return config.model_copy(update={"sources": sources})
 
 
+def settle_model_of(
+    graph: FollowGraph, config: RunConfig, say: Callable[[str], object]
+) -> RunConfig:
+    """:func:`settle_model` for the lists of this graph."""
+    return settle_model(config, following_of(graph), graph.accounts, say)
+
+
 def following_of(graph: FollowGraph) -> int:
     """Number of accounts that follow others."""
     return int(np.count_nonzero(graph.followees.degrees))
