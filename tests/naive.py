@@ -240,6 +240,36 @@ def pagerank(follows, account, alpha=0.5, **how):
     return {other: estimates[other] + alpha * rest for other, rest in residuals.items()}
 
 
+def reputation(follows, trusted, steps, alpha=Fraction(15, 100)):
+    """Where a walk is that starts at a trusted account, follows, and goes home now and then."""
+    here = {account: Fraction(account in trusted, len(trusted)) for account in follows}
+    for _ in range(steps):
+        after = dict.fromkeys(follows, Fraction(0))
+        for account, share in here.items():
+            for followee in follows[account]:
+                after[followee] += (1 - alpha) * share / len(follows[account])
+            home = alpha * share if follows[account] else share
+            for other in trusted:
+                after[other] += home / len(trusted)
+        here = after
+    return here
+
+
+def mutual_groups(follows):
+    """The groups of accounts that returned follows connect, alone ones too."""
+    left, groups = set(follows), []
+    while left:
+        group, waiting = set(), [left.pop()]
+        while waiting:
+            account = waiting.pop()
+            group.add(account)
+            friends = {other for other in follows[account] if account in follows[other]}
+            waiting += friends & left
+            left -= friends
+        groups.append(group)
+    return groups
+
+
 def between(follows, account, candidate, most=None, most_back=None):
     """Does the candidate follow back; and the accounts in the middle, the four ways there are.
 

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from raypipe.config.data import CustomFilterConfig as CustomFilterConfig
     from raypipe.config.data import FiltersConfig as FiltersConfig
     from raypipe.config.data import InputConfig as InputConfig
+    from raypipe.config.data import IntegrityConfig as IntegrityConfig
     from raypipe.config.feedback import NegativeFeedbackConfig as NegativeFeedbackConfig
     from raypipe.config.load import check_section as check_section
     from raypipe.config.load import load_config as load_config

@@ -184,6 +184,17 @@ class FiltersConfig(Section):
     )
 
 
+class IntegrityConfig(Section):
+    """How far accounts can be trusted: reputation, and who is suspicious."""
+
+    trusted: Place | None = Field(
+        None,
+        description="CSV or Parquet file with a column accountId: accounts that you trust, from "
+        "which reputation starts. null: the largest group of accounts that returned follows "
+        "connect.",
+    )
+
+
 class RatingsConfig(Section):
     """The scale of ratings."""
 

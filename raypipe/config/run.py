@@ -13,6 +13,7 @@ from raypipe.config.data import (
     CandidatesConfig,
     FiltersConfig,
     InputConfig,
+    IntegrityConfig,
     RatingsConfig,
 )
 from raypipe.config.feedback import FeedbackConfig
@@ -56,6 +57,7 @@ class RunConfig(Section):
     audience: AudienceConfig = section(AudienceConfig)
     candidates: CandidatesConfig = section(CandidatesConfig)
     filters: FiltersConfig = section(FiltersConfig)
+    integrity: IntegrityConfig = section(IntegrityConfig)
     sources: SourcesConfig = section(SourcesConfig)
     feedback: FeedbackConfig = section(FeedbackConfig)
     blend: BlendConfig = section(BlendConfig)
