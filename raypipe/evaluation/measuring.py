@@ -1,7 +1,7 @@
 """Measure the lists of each source for every account of a split, shard by shard."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from math import inf, nan
 from typing import Any
@@ -88,6 +88,15 @@ class Measuring:
                 estimate = estimate + sum(part.estimated_ns(context.accounts) for part in parts)
                 estimate = estimate + blend_ns(tier, context.lists.blend.candidates_per_source)
         return estimate * 1e-9
+
+    def of(self, chosen: np.ndarray) -> "Measuring":
+        """The measuring of a part of the accounts; bool[m]."""
+        context = replace(self.context, accounts=self.context.accounts[chosen])
+        return replace(self, context=context, segments=self.segments[chosen])
+
+    def with_ranker(self, ranker: Ranker) -> "Measuring":
+        """The same, with lists by this ranker."""
+        return replace(self, context=self.context.with_ranker(ranker))
 
 
 @dataclass(frozen=True)

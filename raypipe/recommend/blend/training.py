@@ -5,6 +5,10 @@ Only this file needs LightGBM; the trained model is converted to plain arrays he
 
 from __future__ import annotations
 
+import sys
+from functools import cache
+from importlib import import_module
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,12 +48,32 @@ def check_blend(config: RunConfig) -> None:
     if config.blend.method != "learned_ranker":
         return
     try:
-        import lightgbm  # noqa: F401
+        load_lightgbm()
     except OSError as error:
         raise ConfigError(
             f"blend.method: found learned_ranker, but LightGBM cannot be loaded ({error}); "
             "apt-get install libgomp1, or set rank_fusion"
         ) from error
+
+
+@cache
+def load_lightgbm() -> ModuleType:
+    """LightGBM without scikit-learn, which takes 2 s to import and serves only its estimators.
+
+    Later imports of LightGBM find it with its estimators.
+
+    Raises:
+        OSError: its library cannot be loaded.
+    """
+    if "sklearn" in sys.modules or "lightgbm" in sys.modules:
+        return import_module("lightgbm")
+    sys.modules["sklearn"] = None  # type: ignore[assignment]  # an import of it fails at once
+    try:
+        return import_module("lightgbm")
+    finally:
+        for name in [name for name in sys.modules if name.partition(".")[0] == "lightgbm"]:
+            del sys.modules[name]
+        del sys.modules["sklearn"]
 
 
 def train_ranker(examples: Examples, names: tuple[str, ...], seed: int) -> Ranker:
@@ -64,8 +88,7 @@ def train_ranker(examples: Examples, names: tuple[str, ...], seed: int) -> Ranke
         Friedman (2001), "Greedy function approximation: a gradient boosting machine", Annals of
         Statistics 29(5); trained by LightGBM, Ke et al. (2017), NeurIPS.
     """
-    import lightgbm  # some machines cannot; see check_blend
-
+    lightgbm = load_lightgbm()
     data = lightgbm.Dataset(examples.features, examples.followed.astype(np.float64))
     booster = lightgbm.train({**_PARAMETERS, "seed": seed % 2**31}, data, _TREES)
     gains = booster.feature_importance("gain")

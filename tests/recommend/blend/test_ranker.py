@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 from collections import Counter
 
@@ -234,11 +235,27 @@ def test_each_half_is_measured_by_the_other(quick, monkeypatch):
 
 
 def test_more_is_held_out_where_follows_are_few(quick, monkeypatch):
-    graph = graph_of(follows_of())
-    twice = decided(graph).ranker.facts["follows"]
-    monkeypatch.setattr(blending, "ENOUGH_FOLLOWS", 10)
-    once = decided(graph).ranker.facts["follows"]
+    """A half of the accounts teaches first, then the other half, then a further hold-out."""
+    graph, follows = graph_of(follows_of()), []
+    for enough in (10, 500, 10**6):
+        monkeypatch.setattr(blending, "ENOUGH_FOLLOWS", enough)
+        follows.append(decided(graph).ranker.facts["follows"])
+    half, once, twice = follows
+    assert 1.5 * half < once < 2.5 * half
     assert 1.5 * once < twice < 2.5 * once
+
+
+def test_the_library_comes_without_scikit_learn_and_leaves_no_trace():
+    code = """
+import sys
+from raypipe.recommend.blend.training import load_lightgbm
+assert load_lightgbm().train is load_lightgbm().train
+assert not {"sklearn", "lightgbm"} & set(sys.modules), set(sys.modules)
+import lightgbm
+lightgbm.LGBMRegressor()
+assert load_lightgbm() is not lightgbm
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_large_network_is_held_out_once(quick, monkeypatch):
@@ -367,6 +384,7 @@ def no_gomp(monkeypatch):
     for name in [name for name in sys.modules if name.partition(".")[0] == "lightgbm"]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setattr(sys, "meta_path", [Finder(), *sys.meta_path])
+    training.load_lightgbm.cache_clear()
 
 
 def test_only_a_learned_blend_needs_lightgbm(no_gomp, tmp_path):
