@@ -214,7 +214,8 @@ def test_the_ranker_learns_from_the_past_alone(timed, tmp_path, monkeypatch):
     _, decision = decided(graph, found, watched, **{"blend.method": "learned_ranker"})
     assert decision.ranker.facts["follows"] >= 100
     examples = [row[1:] for row in seen if row[0] == "examples_of_shard"]
-    assert examples[0] == examples[1] == (0, past.graph.follows)  # features of the past, labels the new follows
+    # features of the past, labels the new follows
+    assert examples[0] == examples[1] == (0, past.graph.follows)
     assert {known for known, _ in examples} == {0}
     assert len(examples) == 2 + blending.ROUNDS  # two halves
     lists = [known for name, known, _ in seen if name == "measure_shard"]
