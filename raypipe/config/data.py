@@ -52,14 +52,27 @@ class InputConfig(Section):
         "module:Class for a format of your own; changing that module starts a new "
         "run.",
     )
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = Field(
-        ",", description="Character between the values of a CSV row."
+    delimiter: Annotated[str, Field(pattern=r"^(.|\n|whitespace)$")] = Field(
+        ",",
+        description="Character between the values of a CSV row; whitespace: any number of blanks "
+        "and tabs.",
     )
     header: bool = Field(True, description="Whether the first row of a CSV file names the columns.")
     comment: str | None = Field(
         None, min_length=1, description="CSV rows that start with this text are skipped."
     )
     columns: ColumnsConfig = section(ColumnsConfig)
+    null: list[str] = Field(
+        ["\\N", "NULL", "null", "None", "nan", "NaN", "NA", "<NA>"],
+        description="Texts that stand for no id: rows with one go to quarantine. Ids of blanks "
+        "only always do.",
+    )
+    normalise: list[Literal["trim", "invisible", "numbers", "nfc", "lower"]] = Field(
+        [],
+        description="Joins spellings of one id, in the input and in all lists. trim: blanks around "
+        "it. invisible: characters without width. numbers: 7.0 and 1e3 become 7 and 1000. nfc: "
+        "composed characters. lower: lower case.",
+    )
     followee_prefix: str = Field(
         "",
         description="Prefix of every followee id, for followees of another kind than their "

@@ -14,7 +14,7 @@ from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
 from raypipe.errors import RunError, TooManyBadRows
 from raypipe.evaluation.holdout_selection import Decision
-from raypipe.graph.follow_graph import EncodedFollows, FollowGraph, build_graph, encode
+from raypipe.graph.follow_graph import FollowGraph, build_graph, encode
 from raypipe.graph.statistics import graph_statistics
 from raypipe.recommend.audience import audience
 from raypipe.recommend.blend.training import check_blend
@@ -29,8 +29,8 @@ from raypipe.recommend.search import neighbour_search, searched_graph
 from raypipe.storage.data_files import write_parquet
 from raypipe.storage.files import disk_errors, is_folder, remove_tree
 from raypipe.storage.intake.inputs import InputFiles
-from raypipe.storage.intake.read import read_follows
-from raypipe.storage.records import GraphStatistics
+from raypipe.storage.intake.read import Intake, read_follows
+from raypipe.storage.records import GraphStatistics, Notice
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Loaded:
         quarantine: the bad rows, as columns.QUARANTINE_SCHEMA.
         statistics: of the graph.
         engine, why_frames: the frame engine that read the follows, and the reason for it.
+        lines_not_rows: number of lines that are no rows.
+        notices: what else was found in the follows and the audience.
     """
 
     graph: FollowGraph
@@ -53,6 +55,8 @@ class Loaded:
     statistics: GraphStatistics
     engine: FrameEngine
     why_frames: str
+    lines_not_rows: int = 0
+    notices: tuple[Notice, ...] = ()
 
 
 def check_config(config: RunConfig) -> None:
@@ -89,19 +93,31 @@ def load(
     with stages.stage("read"):
         engine, why_frames = frame_engine(config, inputs.sizes, stack)
         stages.progress.say(why_frames)
-        parts, quarantine, counts = _read(
-            inputs, engine, scratch and scratch / "quarantine.parquet"
-        )
+        intake = _read(inputs, engine, scratch and scratch / "quarantine.parquet")
+        parts = engine.map_partitions(encode, intake.frame)
+        intake = replace(intake, frame=None)  # it is released
 
     with stages.stage("graph"):
         graph, dropped = build_graph(parts, () if accounts is None else accounts)
         del parts
-        rows = {**counts, **dropped._asdict(), "rows_used": graph.follows}
+        rows = {**intake.counts, **dropped._asdict(), "rows_used": graph.follows}
         if sum(rows.values()) != 2 * rows["rows_in"]:  # every row is counted exactly once
             raise RunError(f"rows do not add up: {rows}; this is a defect of raypipe, report it")
         statistics = graph_statistics(graph)
         chosen = audience(graph, accounts, config.audience.min_follows)
-    return Loaded(graph, chosen, rows, quarantine, statistics, engine, why_frames)
+    for notice in intake.notices:
+        stages.progress.say(notice.text)
+    return Loaded(
+        graph,
+        chosen,
+        rows,
+        intake.quarantine,
+        statistics,
+        engine,
+        why_frames,
+        intake.lines_not_rows,
+        intake.notices,
+    )
 
 
 class NightFilters(NamedTuple):
@@ -166,19 +182,16 @@ def prepare_night(
     return Prepared(context, inputs, searched.fit.shard_accounts)
 
 
-def _read(
-    inputs: InputFiles, engine: FrameEngine, bad_rows: Path | None
-) -> tuple[list[EncodedFollows], pa.Table, dict[str, int]]:
-    """The encoded parts, the quarantine and the counts; the frame itself is released."""
+def _read(inputs: InputFiles, engine: FrameEngine, bad_rows: Path | None) -> Intake:
+    """Read the follows; if too many rows are bad, the quarantine is written."""
     try:
-        intake = read_follows(inputs, engine)
+        return read_follows(inputs, engine)
     except TooManyBadRows as error:
         if bad_rows is None:
             raise
         with disk_errors(f"{bad_rows}: cannot be written"):
             write_parquet(bad_rows, error.quarantine)
         raise TooManyBadRows(f"{error}; all of them: {bad_rows}", error.quarantine) from None
-    return engine.map_partitions(encode, intake.frame), intake.quarantine, intake.counts
 
 
 def _train_once(

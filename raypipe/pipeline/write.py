@@ -149,6 +149,7 @@ def run_facts(
         actual=actual,
         stages=tuple(StageRecord(**stage._asdict()) for stage in stages.measured),
         versions=versions(),
+        notices=night.loaded.notices,
     )
 
 
@@ -160,6 +161,7 @@ def _counts(
     return records.RunCounts(
         rows=records.RowCounts(**night.loaded.rows),
         graph=night.loaded.statistics.counts,
+        lines_not_rows=night.loaded.lines_not_rows,
         audience=len(night.plan.cost.accounts),
         neighbours=sum(part.rows for part in parts["neighbours"]),
         recommendations=lists.recommendations,

@@ -1,10 +1,77 @@
 """Records that runs, evaluations and plans share: stages, the ladder's decision, hub limits."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from typing import Literal
 
 from pydantic import Field
 
 from raypipe.storage.contract import Contract
+
+
+class Notice(Contract):
+    """Something in an input that a person should know; the night goes on.
+
+    Attributes:
+        kind: what was found, a plural, as ``lines repeat the header, and are no rows``.
+        count: how many.
+        total: of how many; None: of an unknown number.
+        where: a file, or the key of the config that names it; None: the follows.
+        example: one of them.
+        key: key of the config that decides what becomes of it.
+    """
+
+    kind: str
+    count: int
+    total: int | None = None
+    where: str | None = None
+    example: str | None = None
+    key: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        kind: str,
+        count: int,
+        example: str | None = None,
+        key: str | None = None,
+        where: str | None = None,
+        total: int | None = None,
+    ) -> Notice:
+        """A notice, by position."""
+        return cls(kind=kind, count=count, example=example, key=key, where=where, total=total)
+
+    @property
+    def text(self) -> str:
+        """The notice as one line.
+
+        Example:
+            >>> Notice.of("ids are unknown", 2, "7.0", "input.normalise", "a.csv", 3).text
+            'a.csv: 2 of 3 ids are unknown, such as 7.0 (input.normalise)'
+        """
+        where = f"{self.where}: " if self.where else ""
+        of = "" if self.total is None else f"of {self.total:,} "
+        such = f", such as {self.example}" if self.example else ""
+        key = f" ({self.key})" if self.key else ""
+        return f"{where}{self.count:,} {of}{self.kind}{such}{key}"
+
+
+def merge_notices(notices: Iterable[Notice]) -> tuple[Notice, ...]:
+    """One notice for each kind, with the sum of the counts and the first example.
+
+    Example:
+        >>> found = merge_notices([Notice.of("odd rows", 1, "a"), Notice.of("odd rows", 2, "b")])
+        >>> [notice.text for notice in found]
+        ['3 odd rows, such as a']
+    """
+    found: dict[tuple[str, str | None, str | None], Notice] = {}
+    for notice in notices:
+        same = notice.kind, notice.where, notice.key
+        before = found.get(same)
+        count = notice.count + (before.count if before else 0)
+        found[same] = (before or notice).model_copy(update={"count": count})
+    return tuple(found.values())
 
 
 class StageRecord(Contract):

@@ -6,7 +6,6 @@ addition, a quoted value may contain line ends.
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
 
@@ -29,9 +28,9 @@ from raypipe.storage.intake.blocks import (
     unreadable,
 )
 from raypipe.storage.intake.columns import find_columns
-from raypipe.storage.intake.csv_blocks import CsvFile, compression
 from raypipe.storage.intake.formats import format_by_ending
 from raypipe.storage.intake.parquet_blocks import ParquetFormat
+from raypipe.storage.intake.texts import packing_by_name
 
 _BLOCK_BYTES = 64 << 20
 _HOLDS = {"id": can_be_id, "text": is_text, "number": can_be_number}
@@ -96,8 +95,6 @@ def read_table(path: Path, columns: Sequence[TableColumn], cure: str) -> SmallTa
     """
     known = format_by_ending(str(path))
     file = known.open(str(path), _size(path, cure), InputConfig(delimiter=_delimiter(path)))
-    if isinstance(file, CsvFile):
-        file = replace(file, dialect=replace(file.dialect, line_ends_in_quotes=True))
     chosen = _choose(file, columns, cure)
     schema = pa.schema([(column.name, pa.large_string()) for column in chosen])
     tables, bad, before = [schema.empty_table()], [], 0
@@ -162,7 +159,7 @@ def write_table(path: Path, table: pa.Table) -> None:
             pa.parquet.write_table(table, file)
             return
         options = pa.csv.WriteOptions(delimiter=_delimiter(path))
-        kind = compression(str(path))
+        kind = packing_by_name(str(path))
         if kind is None:
             pa.csv.write_csv(table, file, options)
             return

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 from pathlib import Path
 
 import pyarrow as pa
@@ -14,6 +16,7 @@ from raypipe.errors import InputError, MissingInputError
 from raypipe.graph.degree_table import read_degrees
 from raypipe.recommend.audience import read_accounts
 from raypipe.storage.feedback.tables import read_pairs, read_rejections
+from raypipe.storage.intake.texts import EmptyFileError
 from raypipe.storage.tables import TableColumn, read_ids, read_table, write_table
 
 #: The text of each table with ids that look like something else, and who reads it.
@@ -24,6 +27,8 @@ PACK = {
     "a.CSV.gz": gzip.compress,
     "a.tsv.gz": lambda data: gzip.compress(data.replace(b",", b"\t")),
     "a.csv.zst": lambda data: pa.compress(data, codec="zstd", asbytes=True),
+    "a.csv.bz2": bz2.compress,
+    "packed.csv": lzma.compress,
     "a.txt": lambda data: b"\xef\xbb\xbf" + data.replace(b"\n", b"\r\n"),
 }
 
@@ -74,16 +79,9 @@ HEAD = b"accountId,candidateId,follows,followers\n"
         ("a.csv", None, MissingInputError, "found no such file; "),
         ("folder", None, InputError, "is a folder; "),
         ("a.csv", b"", InputError, r"is empty \(0 bytes\); "),
-        ("a.csv", b"\n\n", InputError, "found no row; expected a header and rows"),
+        ("a.csv", b"\n\n", EmptyFileError, "found no row; expected a header and rows"),
         ("a.csv", b"a,b\n1,2\n", InputError, "no column .*; found a, b; "),
         ("a.csv", HEAD.decode().encode("utf-16"), InputError, "is UTF-16; expected UTF-8"),
-        ("a.csv.gz", HEAD, InputError, "is not gzip data; "),
-        (
-            "a.csv",
-            gzip.compress(HEAD, mtime=0),
-            InputError,
-            r"is gzip data; let its name end in \.gz",
-        ),
         (
             "a.csv.gz",
             gzip.compress(HEAD * 999, mtime=0)[:-12],

@@ -32,6 +32,7 @@ def run_report(
             ("+ self-follows", rows.self_follows),
             ("+ quarantined", rows.quarantined),
             ("+ dropped by transform", rows.dropped_by_transform),
+            *((("lines that are no rows", skipped),) if (skipped := counts.lines_not_rows) else ()),
             ("accounts", counts.graph.accounts),
             ("accounts with lists", counts.audience),
             ("neighbours", counts.neighbours),
@@ -43,6 +44,7 @@ def run_report(
     return (
         stages,
         facts,
+        *(Line(f"notice: {notice.text}") for notice in manifest.notices),
         *_filters(counts.filters),
         *ladder_report(manifest.ladder),
         *similarity_report(manifest.similarity),

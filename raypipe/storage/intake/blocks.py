@@ -4,8 +4,9 @@ A block is a piece of one input file that can be read by itself. Reading it give
 good rows, and a report with the number of its rows and why some of them are in quarantine.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,12 +15,13 @@ import pyarrow.compute as pc
 
 from raypipe.columns import ACCOUNT, CANDIDATE, FOLLOWER, FOLLOWING, ITEM, QUARANTINE_SCHEMA, USER
 from raypipe.errors import MissingInputError
+from raypipe.storage.intake.id_values import NO_RULES, CheckedIds, Fault, IdRules, check_ids
+from raypipe.storage.records import Notice
 
 #: Text in a frame: pandas strings whose characters stay where Arrow has put them.
 STRING = pd.StringDtype("pyarrow")
 
 Reason = tuple[int, str]  # (row, why it is in quarantine); rows are counted from 1
-Fault = tuple[str, np.ndarray]  # (why a row is bad, bool[rows])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,8 @@ class Column:
 
     Attributes:
         bounds: of a column of numbers: the lowest and the highest. Other rows go to quarantine.
+        rules: of a column of ids: null marks and normalisations.
+        required: whether a row without a value goes to quarantine, of a column that is no id.
     """
 
     name: str
@@ -58,6 +62,8 @@ class Column:
     label: str
     type: pa.DataType
     bounds: tuple[float, float] | None = None
+    rules: IdRules = NO_RULES
+    required: bool = False
 
     @property
     def is_id(self) -> bool:
@@ -70,12 +76,35 @@ class BlockReport:
     """The number of rows of a block, and its quarantine.
 
     Attributes:
-        rows: number of rows, with those in quarantine.
+        rows: number of rows, with those in quarantine and those that are no rows.
         bad: (row, reason) of those in quarantine, ascending; rows count from 1 in the block.
+        not_rows: number of lines that are numbered as rows, but are none: repeated headers.
+        notices: what else was found.
+        unfinished: whether the last row goes on after the block. The frame is then not whole, and
+            the file has to be read as one block.
     """
 
     rows: int
     bad: Sequence[Reason]
+    not_rows: int = 0
+    notices: tuple[Notice, ...] = ()
+    unfinished: bool = False
+
+
+class Checked(NamedTuple):
+    """Rows after their check.
+
+    Attributes:
+        table: the good rows.
+        bad: (index from 0, reason) of those in quarantine, ascending.
+        not_rows: number of rows that repeat the header; they are in neither.
+        notices: what else was found.
+    """
+
+    table: pa.Table
+    bad: list[Reason]
+    not_rows: int = 0
+    notices: tuple[Notice, ...] = ()
 
 
 def is_text(kind: pa.DataType) -> bool:
@@ -105,31 +134,47 @@ def can_be_number(kind: pa.DataType) -> bool:
 
 
 def check_rows(
-    arrays: Sequence[pa.ChunkedArray], columns: Sequence[Column]
-) -> tuple[pa.Table, list[Reason]]:
+    arrays: Sequence[pa.ChunkedArray], columns: Sequence[Column], header: bool | None = None
+) -> Checked:
     """Convert raw columns to the columns of the frame, and remove invalid rows.
 
     Args:
         arrays: one for each of ``columns``, all equally long, of any type that Arrow can cast.
         columns: the columns of the frame.
-
-    Returns:
-        The good rows, and (index from 0, reason) of every other row, ascending.
+        header: of text: whether it has a header, which may be repeated in it; None: no text.
 
     Example:
         >>> ids = pa.chunked_array([[b"ann", b"", b"caf\\xe9"]])
-        >>> good, bad = check_rows([ids], [Column("followerId", 0, "src", pa.large_string())])
-        >>> good.to_pylist()
+        >>> found = check_rows([ids], [Column("followerId", 0, "src", pa.large_string())])
+        >>> found.table.to_pylist()
         [{'followerId': 'ann'}]
-        >>> bad
+        >>> found.bad
         [(1, 'empty id in column src'), (2, 'column src is not UTF-8')]
     """
     checked: dict[str, pa.ChunkedArray] = {}
     faults: list[Fault] = []
+    headers, marks = [], 0
     for array, column in zip(arrays, columns, strict=True):
-        checked[column.name], found = _check_column(array, column)
-        faults += found
-    return without_faults(pa.table(checked), faults)
+        found = _check_column(array, column, header)
+        checked[column.name] = found.ids
+        faults += found.faults
+        marks += found.marks
+        if column.is_id:
+            headers.append(found.header)
+    table, notices = pa.table(checked), []
+    if marks:
+        notices.append(Notice.of("byte order marks inside a file were removed", marks))
+    masks = [mask for mask in headers if mask is not None]
+    if not header or not masks or len(masks) < len(headers):
+        return Checked(*without_faults(table, faults), notices=tuple(notices))
+    repeats = np.logical_and.reduce(masks)
+    count = int(np.count_nonzero(repeats))
+    if count:
+        example = ",".join(column.label for column in columns)
+        notices.append(Notice.of("lines repeat the header, and are no rows", count, example))
+    good, bad = without_faults(table, [*faults, ("", repeats)])
+    kept = [(index, reason) for index, reason in bad if not repeats[index]]
+    return Checked(good, kept, count, tuple(notices))
 
 
 def without_faults(table: pa.Table, faults: Iterable[Fault]) -> tuple[pa.Table, list[Reason]]:
@@ -158,12 +203,13 @@ def read_rows(
     Example:
         >>> ids = pa.chunked_array([["ann", ""]])
         >>> frame, report = read_rows([ids], [Column("followerId", 0, "src", pa.large_string())])
-        >>> frame["followerId"].tolist(), report
-        (['ann'], BlockReport(rows=2, bad=[(2, 'empty id in column src')]))
+        >>> frame["followerId"].tolist(), report.rows, report.bad
+        (['ann'], 2, [(2, 'empty id in column src')])
     """
-    table, bad = check_rows(arrays, columns)
+    found = check_rows(arrays, columns)
     rows = len(arrays[0]) if len(arrays) else 0
-    return to_frame(table), BlockReport(rows, [(index + 1, reason) for index, reason in bad])
+    bad = [(index + 1, reason) for index, reason in found.bad]
+    return to_frame(found.table), BlockReport(rows, bad, notices=found.notices)
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
@@ -197,22 +243,40 @@ def unreadable(path: str, error: OSError) -> MissingInputError:
     )
 
 
-def _check_column(array: pa.ChunkedArray, column: Column) -> tuple[pa.ChunkedArray, list[Fault]]:
+def _check_column(array: pa.ChunkedArray, column: Column, header: bool | None) -> CheckedIds:
     """The column in its final type, and a mask of the faulty rows for each kind of fault."""
     if pa.types.is_dictionary(array.type):
         array = array.cast(array.type.value_type)
     if column.bounds:
-        return _check_numbers(array, column.label, *column.bounds)
+        return CheckedIds(*_check_numbers(array, column.label, *column.bounds))
+    if column.required:
+        missing = _missing(array, column.rules)
+        faults = [(f"no value in column {column.label}", missing)] if missing.any() else []
+    else:
+        faults = []
     if not pa.types.is_large_string(column.type):
-        return array.cast(column.type), []
+        return CheckedIds(array.cast(column.type), faults)
     if is_text(array.type):
         array, broken = _decode(array)
     else:
         array, broken = array.cast(pa.large_string()), None
-    faults = [] if broken is None else [(f"column {column.label} is not UTF-8", broken)]
-    if column.is_id:
-        faults.extend(_missing_ids(array, column.label, broken))
-    return array, faults
+    if broken is not None:
+        faults.append((f"column {column.label} is not UTF-8", broken))
+    if not column.is_id:
+        return CheckedIds(array, faults)
+    starts_line = header is not None and column.position == 0
+    found = check_ids(array, column.label, column.rules, broken, starts_line)
+    return found._replace(faults=faults + found.faults)
+
+
+def _missing(array: pa.ChunkedArray, rules: IdRules) -> np.ndarray:
+    """bool[rows]: where there is no value."""
+    missing: np.ndarray = array.is_null().to_numpy().copy()
+    if is_text(array.type):
+        texts, broken = _decode(array)
+        for _, mask in check_ids(texts, "", rules, broken).faults:
+            missing |= mask
+    return missing
 
 
 def _check_numbers(
@@ -270,12 +334,3 @@ def _not_utf8(raw: pa.Array) -> np.ndarray:
         except UnicodeDecodeError:
             broken[index] = True
     return broken
-
-
-def _missing_ids(array: pa.ChunkedArray, label: str, broken: np.ndarray | None) -> Iterator[Fault]:
-    if array.null_count:
-        yield f"null id in column {label}", array.is_null().to_numpy()
-    empty = pc.equal(pc.binary_length(array), 0)
-    if pc.any(empty).as_py():
-        mask = pc.fill_null(empty, False).to_numpy()
-        yield f"empty id in column {label}", mask if broken is None else mask & ~broken

@@ -9,6 +9,7 @@ from raypipe.columns import FOLLOWER, FOLLOWING, ITEM, RATING, TIMESTAMP, USER
 from raypipe.config import InputConfig
 from raypipe.errors import ConfigError, InputError
 from raypipe.storage.intake.blocks import Column, InputFile, can_be_id, can_be_number
+from raypipe.storage.intake.id_values import IdRules, shown
 
 
 def choose_columns(
@@ -36,13 +37,14 @@ def choose_columns(
                 f"{file.path}: column {odd[0]} is not in all files; expected that with "
                 "input.carry: all; list the columns to carry"
             )
+    rules = IdRules(tuple(config.null), tuple(config.normalise))
     types = {}
     for name in names:
         found = {file.types[at[name]] for file, at in zip(files, positions, strict=True)}
         types[name] = pa.float64() if name in bounds else _common_type(name, found)
     return [
         tuple(
-            Column(name, at[name], file.names[at[name]], types[name], bounds.get(name))
+            Column(name, at[name], file.names[at[name]], types[name], bounds.get(name), rules)
             for name in names
         )
         for file, at in zip(files, positions, strict=True)
@@ -110,7 +112,7 @@ def find_columns(file: InputFile, wanted: Collection[str | int], cure: str) -> l
     known |= {name: position for position, name in enumerate(file.names)}
     missing = [str(name) for name in wanted if name not in known]
     if missing:
-        found = ", ".join(file.names)
+        found = shown(", ".join(file.names), 200)
         raise InputError(f"{file.path}: no column {', '.join(missing)}; found {found}; {cure}")
     for name in wanted:
         label = file.names[known[name]]

@@ -1,19 +1,19 @@
 """CSV: the header of a file, how it is cut into blocks, and how a block becomes a table.
 
-A line is a row: a value holds no line end, quoted or not (in a small table it may, which is read
-whole). So a file can be cut at any line end, and one unclosed quote costs one row, not the rest of
-the file. Lines end with LF, CR LF or CR. Empty lines and comment lines are not rows. Rows are
-numbered from 1, without the header, comments and empty lines.
+A line is a row, except that a quoted value may hold line ends (RFC 4180). A file is cut at line
+ends; a block that ends inside a quoted value says so, and its file is then read as one block. A
+quote that is not closed costs one row, not the rest of the file. Lines end with LF, CR LF or CR.
+Empty lines and comment lines are not rows. Rows are numbered from 1, without the header, comments
+and empty lines; a header that is repeated has a number, but is no row.
 
 Arrow parses a block. If it fails, the lines are checked one by one, broken ones are removed, and
 Arrow parses the rest: only a block with a fault pays for the check.
 """
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import BinaryIO
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,6 @@ import pyarrow.csv
 
 from raypipe.config import InputConfig
 from raypipe.errors import ConfigError, InputError
-from raypipe.storage import files
 from raypipe.storage.intake import csv_lines
 from raypipe.storage.intake.blocks import (
     BlockReport,
@@ -32,17 +31,26 @@ from raypipe.storage.intake.blocks import (
     check_rows,
     empty_frame,
     to_frame,
-    unreadable,
 )
+from raypipe.storage.intake.csv_layout import check_layout
+from raypipe.storage.intake.id_values import shown
+from raypipe.storage.intake.signatures import refuse_text
+from raypipe.storage.intake.texts import (
+    BOM,
+    EmptyFileError,
+    TextBlock,
+    cut_text,
+    first_line,
+    pieces_of,
+    read_head,
+)
+from raypipe.storage.records import Notice, merge_notices
 
-BOM = b"\xef\xbb\xbf"
-COMPRESSIONS = {".gz": "gzip", ".zst": "zstd"}
-MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd", "parquet": b"PAR1"}
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 DELIMITERS = ",\t;| "  # the usual ones, to guess what went wrong
-HEAD_BYTES = 1 << 16
 #: Arrow's threads take a piece of this size at a time (bytes); faster here than its 1 MB.
 PARSE_BYTES = 4 << 20
+#: The delimiter that stands for any number of blanks and tabs.
+WHITESPACE = "whitespace"
 
 
 @dataclass(frozen=True)
@@ -52,12 +60,14 @@ class Dialect:
     Attributes:
         delimiter: between values.
         comment: mark of comment lines.
-        line_ends_in_quotes: whether a quoted value may contain line ends; only in whole files.
+        header: whether the file has a header, which may be repeated.
+        folds: whether any number of blanks and tabs stands between values; delimiter is a blank.
     """
 
     delimiter: str = ","
     comment: str | None = None
-    line_ends_in_quotes: bool = False
+    header: bool = False
+    folds: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,16 +95,10 @@ class CsvFile(InputFile):
         return f"fix input.{key}, or set input.header to false where the first row is no header"
 
 
-@dataclass(frozen=True)
-class CsvBlock:
-    """Bytes ``start`` to ``stop`` of the text of one file; a compressed file is one block.
+class CsvBlock(NamedTuple):
+    """A piece of the text of one file."""
 
-    The path is absolute: a Ray task may run in another folder.
-    """
-
-    path: str
-    start: int
-    stop: int | None
+    text: TextBlock
     width: int
     columns: tuple[Column, ...]
     dialect: Dialect
@@ -104,33 +108,30 @@ class CsvFormat:
     """CSV, plain or compressed: cut at line ends. See :class:`.formats.Format`."""
 
     name = "csv"
-    endings = (".csv", ".tsv", ".txt", ".gz", ".zst")
+    endings = (".csv", ".tsv", ".txt", ".gz", ".zst", ".bz2", ".xz", ".zip")
 
     def open(self, path: str, size: int, config: InputConfig) -> CsvFile:
         """Read the first row of a CSV file.
 
         Raises:
             ConfigError: Arrow cannot parse such a delimiter.
-            InputError: there is no first row, or it is not text of UTF-8.
+            EmptyFileError: there is no row.
+            InputError: it is not a table in text of UTF-8.
             MissingInputError: the file cannot be read.
         """
-        if not config.delimiter.isascii() or config.delimiter in '"\r\n\0':
-            raise ConfigError(
-                f"input.delimiter: found {config.delimiter!r}; expected one ASCII character that "
-                "is no quote and no line end"
-            )
-        dialect = Dialect(config.delimiter, config.comment)
-        line, start, stop = _first_line(path, dialect.comment)
+        dialect = _dialect(config)
+        head, _ = read_head(path)
+        refuse_text(path, head)
+        mark = (dialect.comment or "").encode()
+        line, start, stop = first_line(path, mark)
+        if line and line.lower().startswith(b"sep=") and len(line) == len(b"sep=,"):
+            _check_sep(path, line.decode("latin-1"), dialect)
+            line, start, stop = first_line(path, mark, stop)
         if line is None:
-            raise InputError(
-                f"{path}: found no row; expected {'a header and ' if config.header else ''}rows"
-            )
-        if line.startswith(UTF_16):
-            raise InputError(
-                f"{path}: is UTF-16; expected UTF-8: iconv -f UTF-16 -t UTF-8 converts it"
-            )
-        if b"\0" in line:
-            raise InputError(f"{path}: is binary, not text; expected CSV in UTF-8, or Parquet")
+            expected = "a header and rows" if config.header else "rows"
+            raise EmptyFileError(f"{path}: found no row; expected {expected}")
+        if dialect.folds:
+            line = csv_lines.fold_blanks(line)
         values = csv_lines.split_values(line, dialect.delimiter)
         if values is None:
             raise InputError(
@@ -144,6 +145,8 @@ class CsvFormat:
                 raise InputError(
                     f"{path}: the header is not UTF-8; expected CSV in UTF-8, or Parquet"
                 ) from None
+        rows = head[stop if config.header else start :]
+        check_layout(path, rows, len(names), dialect.delimiter, dialect.folds, config)
         return CsvFile(
             path=path,
             size=size,
@@ -155,37 +158,51 @@ class CsvFormat:
         )
 
     def cut(self, file: CsvFile, columns: Sequence[Column], block_bytes: int) -> list[CsvBlock]:
-        """Cut a plain file at line ends into blocks of about ``block_bytes``.
-
-        A compressed file is one block.
-        """
-        path, width, columns = os.path.abspath(file.path), len(file.names), tuple(columns)
-        if compression(path):
-            return [CsvBlock(path, file.start, None, width, columns, file.dialect)]
-        blocks, start = [], file.start
-        with _open_text(path, None) as text:
-            while start < file.size:
-                text.seek(start + block_bytes)
-                text.readline()
-                stop = min(text.tell(), file.size)
-                blocks.append(CsvBlock(path, start, stop, width, columns, file.dialect))
-                start = stop
-        return blocks
+        """Cut a file at line ends; a compressed file is one block."""
+        width, columns = len(file.names), tuple(columns)
+        texts = cut_text(file.path, file.start, file.size, block_bytes)
+        return [CsvBlock(text, width, columns, file.dialect) for text in texts]
 
     def read(self, block: CsvBlock, block_bytes: int) -> tuple[pd.DataFrame, BlockReport]:
-        tables, reasons, rows = [], [], 0
-        for text in _texts(block, block_bytes):
-            table, bad, count = parse_text(text, block.dialect, block.width, block.columns)
-            tables.append(table)
-            reasons += [(rows + row, reason) for row, reason in bad]
-            rows += count
+        tables, reasons, rows, not_rows, rest = [], [], 0, 0, b""
+        notices: list[Notice] = []
+        for text, is_end in pieces_of(block.text, block_bytes):
+            final = is_end and block.text.is_last
+            found = parse_text(rest + text, block.dialect, block.width, block.columns, final)
+            rest = found.rest
+            tables.append(found.table)
+            reasons += [(rows + row, reason) for row, reason in found.bad]
+            rows += found.rows
+            not_rows += found.not_rows
+            notices += found.notices
         frame = to_frame(pa.concat_tables(tables)) if tables else empty_frame(block.columns)
-        return frame, BlockReport(rows, reasons)
+        kept = merge_notices(notices)
+        return frame, BlockReport(rows, reasons, not_rows, kept, unfinished=bool(rest))
+
+
+class ParsedText(NamedTuple):
+    """Rows of a text.
+
+    Attributes:
+        table: the good rows.
+        bad: (row from 1, reason) of the others, ascending.
+        rows: the number of all rows, with those that repeat the header.
+        not_rows: the number of rows that repeat the header.
+        notices: what else was found.
+        rest: the last row, if its quoted value goes on after the text; it is not in the others.
+    """
+
+    table: pa.Table
+    bad: list[Reason]
+    rows: int
+    not_rows: int = 0
+    notices: tuple[Notice, ...] = ()
+    rest: bytes = b""
 
 
 def parse_text(
-    text: bytes, dialect: Dialect, width: int, columns: Sequence[Column]
-) -> tuple[pa.Table, list[Reason], int]:
+    text: bytes, dialect: Dialect, width: int, columns: Sequence[Column], final: bool = True
+) -> ParsedText:
     """Parse whole lines of CSV.
 
     Args:
@@ -193,46 +210,64 @@ def parse_text(
         dialect: delimiter and comment mark.
         width: values in a row.
         columns: those to read.
-
-    Returns:
-        The good rows; (row from 1, reason) of the others, ascending; the number of all rows.
+        final: whether the text ends the file.
 
     Example:
         >>> src = Column("followerId", 0, "src", pa.large_string())
-        >>> table, bad, rows = parse_text(b"a,b\\nc\\n\\n,d\\n", Dialect(), 2, [src])
-        >>> table.to_pylist(), bad, rows  # doctest: +NORMALIZE_WHITESPACE
+        >>> found = parse_text(b"a,b\\nc\\n\\n,d\\n", Dialect(), 2, [src])
+        >>> found.table.to_pylist(), found.bad, found.rows  # doctest: +NORMALIZE_WHITESPACE
         ([{'followerId': 'a'}],
          [(2, 'found 1 values, expected 2'), (3, 'empty id in column src')], 3)
     """
     if dialect.comment:
         text = csv_lines.without_comments(text, dialect.comment.encode())
-    hidden = (
-        csv_lines.hide_line_ends(text, dialect.delimiter) if dialect.line_ends_in_quotes else None
-    )
-    text = hidden or text
+    if dialect.folds:
+        text = csv_lines.fold_blanks(text)
     if text.startswith(BOM):
         text = b"\n" + text  # Arrow would take it for the mark at the start of a file
     broken: list[Reason] = []
-    raw = None
+    raw, stand_ins, rest, marks = None, {}, b"", 0
     # An open quote would let Arrow read on over line ends, and nothing might show it.
     if csv_lines.closes_quotes(text, dialect.delimiter):
         with suppress(pa.ArrowInvalid):  # a line is broken
             raw = _arrow_csv(text, dialect, width, columns, PARSE_BYTES)
+    elif not dialect.folds:
+        text, marks = csv_lines.without_marks(text)
+        hidden = csv_lines.hide_line_ends(text, dialect.delimiter)
+        text, stand_ins = hidden.text, hidden.stand_ins
+        if hidden.rest is not None and not final:
+            text, rest = text[: hidden.rest], csv_lines.shown(text[hidden.rest :], stand_ins)
     if raw is None:
         text, broken, longest = csv_lines.without_broken(text, dialect.delimiter, width)
         raw = _arrow_csv(text, dialect, width, columns, max(PARSE_BYTES, longest))
-    if hidden:
-        raw = [csv_lines.show_line_ends(column) for column in raw]
-    table, faulty = check_rows(raw, columns)
+    raw = [csv_lines.show_line_ends(column, stand_ins) for column in raw]
+    checked = check_rows(raw, columns, dialect.header)
     rows = len(raw[0]) + len(broken)
     numbers = np.delete(np.arange(1, rows + 1), [row - 1 for row, _ in broken])
-    bad = broken + [(int(numbers[index]), reason) for index, reason in faulty]
-    return table, sorted(bad), rows
+    bad = broken + [(int(numbers[index]), reason) for index, reason in checked.bad]
+    notices = checked.notices
+    if marks:
+        notices += (Notice.of("byte order marks inside a file were removed", marks),)
+    return ParsedText(checked.table, sorted(bad), rows, checked.not_rows, notices, rest)
 
 
-def compression(path: str) -> str | None:
-    """The compression of a file, by its extension."""
-    return next((kind for end, kind in COMPRESSIONS.items() if path.lower().endswith(end)), None)
+def _dialect(config: InputConfig) -> Dialect:
+    if config.delimiter == WHITESPACE:
+        return Dialect(" ", config.comment, config.header, folds=True)
+    if not config.delimiter.isascii() or config.delimiter in '"\r\n\0':
+        raise ConfigError(
+            f"input.delimiter: found {config.delimiter!r}; expected one ASCII character that "
+            f"is no quote and no line end, or {WHITESPACE}"
+        )
+    return Dialect(config.delimiter, config.comment, config.header)
+
+
+def _check_sep(path: str, line: str, dialect: Dialect) -> None:
+    """Check the line with which Excel names the delimiter; it is no row."""
+    if line[-1] != dialect.delimiter:
+        raise InputError(
+            f"{path}: its first line is {shown(line)}; set input.delimiter to {line[-1]!r}"
+        )
 
 
 def _arrow_csv(
@@ -257,75 +292,3 @@ def _arrow_csv(
         ),
     )
     return [table[name] for name in wanted]
-
-
-def _texts(block: CsvBlock, block_bytes: int) -> Iterator[bytes]:
-    """The text of a block in whole lines; that of a compressed file piece by piece."""
-    with _open_text(block.path, compression(block.path)) as stream:
-        if block.stop is not None:
-            stream.seek(block.start)
-            yield stream.read(block.stop - block.start)
-            return
-        stream.read(block.start)
-        rest = b""
-        while data := stream.read(block_bytes):
-            cut = data.rfind(b"\n") + 1
-            if cut:
-                yield rest + data[:cut]
-                rest = data[cut:]
-            else:
-                rest += data
-        if rest:
-            yield rest
-
-
-def _first_line(path: str, comment: str | None) -> tuple[bytes | None, int, int]:
-    """The header or first row, where it starts, and where the rows after it start (bytes)."""
-    mark, text = (comment or "").encode(), b""
-    with _open_text(path, compression(path), check=True) as stream:
-        while True:
-            data = stream.read(max(HEAD_BYTES, len(text)))
-            text += data
-            behind_bom = len(BOM) if text.startswith(BOM) else 0
-            for start, stop in np.column_stack(csv_lines.find_lines(text)).tolist():
-                start = max(start, behind_bom)
-                if stop == len(text) and data:
-                    break  # the line may go on
-                if start < stop and not (mark and text.startswith(mark, start)):
-                    return text[start:stop], start, stop + 1
-            if not data:
-                return None, 0, 0
-
-
-def _check_magic(path: str, head: bytes) -> None:
-    """Check that the content of a file matches the compression of its extension."""
-    said = compression(path)
-    found = next((kind for kind, magic in MAGIC.items() if head.startswith(magic)), None)
-    if said in MAGIC and said != found:
-        raise InputError(f"{path}: is not {said} data; name the file by what is in it")
-    if said is None and found == "parquet":
-        raise InputError(f"{path}: is Parquet, not CSV; set input.format to parquet or auto")
-    if said is None and found:
-        end = next(end for end, kind in COMPRESSIONS.items() if kind == found)
-        raise InputError(f"{path}: is {found} data; let its name end in {end}")
-
-
-@contextmanager
-def _open_text(path: str, kind: str | None, check: bool = False) -> Iterator[BinaryIO]:
-    """A file's text as bytes, decompressed; errors become an InputError.
-
-    Args:
-        kind: how the file is compressed.
-        check: verify this before the text is read.
-    """
-    try:
-        with files.open_arrow(path) if kind else files.open_read(path) as stream:
-            if check:
-                _check_magic(path, stream.read(4))
-                stream.seek(0)
-            yield pa.CompressedInputStream(stream, kind) if kind else stream
-    except OSError as error:
-        if error.errno is not None:
-            raise unreadable(path, error) from None
-        fault = "cut short" if "runcated" in str(error) else "damaged"
-        raise InputError(f"{path}: the {kind} data is {fault}; copy the file again") from error

@@ -5,6 +5,7 @@ Everything here works on bytes and arrays of positions, for a text of whole line
 
 import re
 from functools import lru_cache
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -12,8 +13,8 @@ import pyarrow.compute as pc
 
 from raypipe.kernels.quotes import CR, LF, QUOTE, quotes_close
 
-#: Control characters in place of LF and CR, while a text is cut into lines.
-_STAND_INS = {b"\n": b"\x1c", b"\r": b"\x1d"}
+#: A quoted value with line ends has at most this size; a longer one is a quote that is not closed.
+MAX_VALUE = 1 << 20
 OPEN_QUOTE = 'a quote (") is not closed'
 
 
@@ -54,29 +55,90 @@ def split_values(line: bytes, delimiter: str) -> list[bytes] | None:
         position += 1
 
 
-def hide_line_ends(text: bytes, delimiter: str) -> bytes | None:
-    """The text with stand-ins for the line ends inside quoted values; None if there are none.
+class HiddenLineEnds(NamedTuple):
+    """A text whose quoted values hold no line ends.
 
-    A quote that is not closed at an edge of a value hides nothing, so it costs one row. A text
-    that holds a stand-in by itself, a control character that no id has, stays as it is.
+    Attributes:
+        text: as long as before.
+        stand_ins: the bytes in place of LF and CR; empty where nothing was hidden.
+        rest: where the last row begins, if its quoted value goes on after the text; else None.
+    """
+
+    text: bytes
+    stand_ins: dict[bytes, bytes]
+    rest: int | None = None
+
+
+def hide_line_ends(text: bytes, delimiter: str) -> HiddenLineEnds:
+    """Put stand-ins for the line ends inside quoted values, as RFC 4180 reads them.
+
+    A quote that is not closed at an edge of a value hides nothing, so it costs one row.
 
     Example:
-        >>> hide_line_ends(b'a,"b' + bytes([10]) + b'c"', ",")
-        b'a,"b\\x1cc"'
-        >>> hide_line_ends(b'a,"b' + bytes([10]) + b'c,"d"', ",") is None
-        True
+        >>> hide_line_ends(b'a,"b' + bytes([10]) + b'c"', ",").text
+        b'a,"b\\x01c"'
+        >>> hide_line_ends(b'a,"b' + bytes([10]) + b'c,"d"', ",").stand_ins
+        {}
+        >>> hide_line_ends(b'a,b' + bytes([10]) + b'a,"b' + bytes([10]), ",").rest
+        4
     """
-    if b'"' not in text or any(stand_in in text for stand_in in _STAND_INS.values()):
-        return None
-    hidden = _quoted_pattern(delimiter).sub(_with_stand_ins, text)
-    return None if hidden == text else hidden
+    free = [mark for mark in map(_byte, range(1, 9)) if mark not in text]
+    if len(free) < 2:
+        return HiddenLineEnds(text, {})
+    stand_ins, opened = {b"\n": free[0], b"\r": free[1]}, []
+
+    def hide(quoted: re.Match[bytes]) -> bytes:
+        value = quoted[0]
+        if quoted["open"] is not None:
+            opened.append(quoted.start())
+        elif len(value) <= MAX_VALUE:
+            for line_end, stand_in in stand_ins.items():
+                value = value.replace(line_end, stand_in)
+        return value
+
+    hidden = _quoted_pattern(delimiter).sub(hide, text)
+    rest = None
+    if opened and len(text) - opened[0] <= MAX_VALUE:
+        rest = max(hidden.rfind(line_end, 0, opened[0]) for line_end in stand_ins) + 1
+    return HiddenLineEnds(hidden, {} if hidden == text else stand_ins, rest)
 
 
-def show_line_ends(values: pa.ChunkedArray) -> pa.ChunkedArray:
+def show_line_ends(values: pa.ChunkedArray, stand_ins: dict[bytes, bytes]) -> pa.ChunkedArray:
     """Values, as bytes, with line ends in place of the stand-ins."""
-    for line_end, stand_in in _STAND_INS.items():
+    for line_end, stand_in in stand_ins.items():
         values = pc.replace_substring(values, stand_in, line_end)
     return values
+
+
+def shown(text: bytes, stand_ins: dict[bytes, bytes]) -> bytes:
+    """The text with line ends in place of the stand-ins."""
+    for line_end, stand_in in stand_ins.items():
+        text = text.replace(stand_in, line_end)
+    return text
+
+
+def without_marks(text: bytes) -> tuple[bytes, int]:
+    """The text without byte order marks at the start of lines, and their number.
+
+    A file that was appended to another brings its mark along.
+    """
+    pattern = re.compile(rb"(?:\A|(?<=[\r\n]))\xef\xbb\xbf")
+    return pattern.subn(b"", text) if b"\xef\xbb\xbf" in text else (text, 0)
+
+
+def fold_blanks(text: bytes) -> bytes:
+    """Rows whose values are apart by any number of blanks and tabs, with one blank between two.
+
+    Example:
+        >>> fold_blanks(b' 1000  1007' + bytes([9]) + b'3 ')
+        b'1000 1007 3'
+    """
+    text = text.replace(b"\t", b" ")
+    while b"  " in text:
+        text = text.replace(b"  ", b" ")
+    for line_end in (b"\n", b"\r"):
+        text = text.replace(b" " + line_end, line_end).replace(line_end + b" ", line_end)
+    return text.strip(b" ")
 
 
 def closes_quotes(text: bytes, delimiter: str) -> bool:
@@ -169,18 +231,15 @@ def _without(text: bytes, starts: np.ndarray, stops: np.ndarray) -> bytes:
     return b"".join(text[start:stop] for start, stop in edges)
 
 
-def _with_stand_ins(quoted: re.Match[bytes]) -> bytes:
-    value = quoted[0]
-    for line_end, stand_in in _STAND_INS.items():
-        value = value.replace(line_end, stand_in)
-    return value
+def _byte(value: int) -> bytes:
+    return bytes([value])
 
 
 @lru_cache
 def _quoted_pattern(delimiter: str) -> re.Pattern[bytes]:
     edge = b"[\r\n" + re.escape(delimiter.encode()) + b"]"
-    value = rb'"[^"]*(?:""[^"]*)*"'
-    return re.compile(rb"(?:\A|(?<=" + edge + rb"))" + value + rb"(?=" + edge + rb"|\Z)")
+    value = rb'"[^"]*(?:""[^"]*)*(?:"(?=' + edge + rb"|\Z)|(?P<open>\Z))"
+    return re.compile(rb"(?:\A|(?<=" + edge + rb"))" + value)
 
 
 @lru_cache

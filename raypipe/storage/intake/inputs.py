@@ -18,6 +18,7 @@ from raypipe.storage import files
 from raypipe.storage.ids import digest_of_ids
 from raypipe.storage.intake import formats, transform
 from raypipe.storage.intake.blocks import InputFile, unreadable
+from raypipe.storage.records import Notice
 
 #: Prefixes of files that tools create: .crc files, _SUCCESS, the lost+found of a volume.
 HIDDEN = (".", "_", "lost+found")
@@ -44,11 +45,13 @@ class InputFiles:
 
     Attributes:
         config: the section ``input``.
-        opened: the files, sorted by path.
+        opened: the files with rows, sorted by path.
+        notices: on files that are left out.
     """
 
     config: InputConfig
     opened: tuple[OpenFile, ...]
+    notices: tuple[Notice, ...] = ()
 
     @property
     def sizes(self) -> list[tuple[str, int]]:

@@ -21,6 +21,7 @@ from raypipe.storage.intake.columns import choose_columns
 from raypipe.storage.intake.formats import Format
 from raypipe.storage.intake.inputs import InputFiles
 from raypipe.storage.intake.transform import run_transform
+from raypipe.storage.records import Notice, merge_notices
 
 #: Bytes of text in a block: large enough that a Ray task pays, small enough to fit many times.
 BLOCK_BYTES = 64 << 20
@@ -36,11 +37,15 @@ class Intake:
         quarantine: columns.QUARANTINE_SCHEMA, in the order of the files and their rows.
         counts: rows_in (of the files), quarantined, and dropped_by_transform: rows the transform
             removed minus rows it added. rows_in = rows of the frame + the other two.
+        lines_not_rows: number of lines that are no rows: repeated headers.
+        notices: what else was found.
     """
 
     frame: Frame
     quarantine: pa.Table
     counts: dict[str, int]
+    lines_not_rows: int = 0
+    notices: tuple[Notice, ...] = ()
 
 
 def read_follows(inputs: InputFiles, engine: FrameEngine, block_bytes: int = BLOCK_BYTES) -> Intake:
@@ -62,7 +67,8 @@ def read_follows(inputs: InputFiles, engine: FrameEngine, block_bytes: int = BLO
         raise ConfigError(
             "input.ratings: this needs follows; set input.follows, or use raypipe evaluate"
         )
-    frame, quarantine, rows_in = _read_files(inputs, engine, block_bytes, None)
+    frame, quarantine, total = _read_files(inputs, engine, block_bytes, None)
+    rows_in = total.rows - total.not_rows
     if config.followee_prefix:
         frame[FOLLOWING] = config.followee_prefix + frame[FOLLOWING]
     if config.transform:
@@ -76,7 +82,7 @@ def read_follows(inputs: InputFiles, engine: FrameEngine, block_bytes: int = BLO
         "quarantined": len(quarantine),
         "dropped_by_transform": rows_in - len(quarantine) - len(frame),
     }
-    return Intake(frame, quarantine, counts)
+    return Intake(frame, quarantine, counts, total.not_rows, total.notices)
 
 
 def read_ratings(
@@ -96,8 +102,9 @@ def read_ratings(
     if inputs.config.kind == "follows":
         raise ConfigError("input.ratings: not set; expected a file, a folder or a glob")
     bounds = {RATING: scale, TIMESTAMP: (-math.inf, math.inf)}
-    frame, quarantine, rows_in = _read_files(inputs, PandasEngine(), block_bytes, bounds)
-    return Intake(frame, quarantine, {"rows_in": rows_in, "quarantined": len(quarantine)})
+    frame, quarantine, total = _read_files(inputs, PandasEngine(), block_bytes, bounds)
+    counts = {"rows_in": total.rows - total.not_rows, "quarantined": len(quarantine)}
+    return Intake(frame, quarantine, counts, total.not_rows, total.notices)
 
 
 class Piece(NamedTuple):
@@ -148,25 +155,38 @@ def _read_files(
     engine: FrameEngine,
     block_bytes: int,
     bounds: Mapping[str, tuple[float, float]] | None,
-) -> tuple[Frame, pa.Table, int]:
-    """The good rows, the quarantine, and the number of all rows."""
+) -> tuple[Frame, pa.Table, BlockReport]:
+    """The good rows, the quarantine, and a report on all files, without its bad rows."""
     files = [opened.file for opened in inputs.opened]
     columns_of = choose_columns(files, inputs.config, bounds)
-    cuts = [
-        (opened.file.path, Piece(opened.format, block))
-        for opened, columns in zip(inputs.opened, columns_of, strict=True)
-        for block in opened.format.cut(opened.file, columns, block_bytes)
-    ]
-    if not cuts:
-        raise _no_rows(inputs)
-    paths, pieces = zip(*cuts, strict=True)
-    frame, reports = engine.load(partial(read_piece, block_bytes=block_bytes), pieces)
-    rows_in = sum(report.rows for report in reports)
-    if not rows_in:
+    whole: set[str] = set()
+    while True:
+        cuts = [
+            (opened.file.path, Piece(opened.format, block))
+            for opened, columns in zip(inputs.opened, columns_of, strict=True)
+            for block in opened.format.cut(
+                opened.file,
+                columns,
+                opened.file.size if opened.file.path in whole else block_bytes,
+            )
+        ]
+        if not cuts:
+            raise _no_rows(inputs)
+        paths, pieces = zip(*cuts, strict=True)
+        frame, reports = engine.load(partial(read_piece, block_bytes=block_bytes), pieces)
+        # A row that goes on after its block: the file cannot be cut. Seldom, so it is read again.
+        open_ended = {path for path, found in zip(paths, reports, strict=True) if found.unfinished}
+        if not open_ended:
+            break
+        whole |= open_ended
+    rows = sum(report.rows for report in reports)
+    not_rows = sum(report.not_rows for report in reports)
+    if rows == not_rows:
         raise _no_rows(inputs)
     quarantine = _gather_quarantine(paths, reports)
-    check_bad_fraction(quarantine, rows_in, inputs.config.max_bad_fraction)
-    return frame, quarantine, rows_in
+    check_bad_fraction(quarantine, rows - not_rows, inputs.config.max_bad_fraction)
+    notices = merge_notices(notice for report in reports for notice in report.notices)
+    return frame, quarantine, BlockReport(rows, (), not_rows, (*inputs.notices, *notices))
 
 
 def _gather_quarantine(paths: Sequence[str], reports: Iterable[BlockReport]) -> pa.Table:

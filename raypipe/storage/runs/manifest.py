@@ -6,6 +6,7 @@ from raypipe.storage.records import (
     FactorRecord,
     GraphCounts,
     LadderDecision,
+    Notice,
     SimilarityRecord,
     StageRecord,
     WalkRecord,
@@ -56,6 +57,7 @@ class RunCounts(Contract):
     """Counts by stage.
 
     Attributes:
+        lines_not_rows: lines of the input that are no rows, as repeated headers.
         audience: number of accounts that get lists.
         recommendations: rows by source.
         excluded: candidates by source, then by the name of a ``FilterReason``.
@@ -64,6 +66,7 @@ class RunCounts(Contract):
     """
 
     rows: RowCounts
+    lines_not_rows: int = 0
     graph: GraphCounts
     audience: int
     neighbours: int
@@ -121,6 +124,7 @@ class RunFacts(Versioned):
         parts: parts by table, in the order of the accounts.
         predicted, actual: seconds that were predicted before the shards ran, and measured seconds.
         versions: versions by package.
+        notices: what was found in the inputs that a person should know.
     """
 
     config_digest: str
@@ -139,6 +143,7 @@ class RunFacts(Versioned):
     actual: SecondsRecord
     stages: tuple[StageRecord, ...]
     versions: dict[str, str]
+    notices: tuple[Notice, ...] = ()
 
 
 class Manifest(RunFacts):

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import io
+import lzma
+import zipfile
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -13,11 +17,20 @@ from raypipe.config import load_config
 from raypipe.storage.intake.inputs import open_inputs
 from raypipe.storage.intake.read import read_follows
 
+
+def zipped(data):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.csv", data)
+    return buffer.getvalue()
+
+
 PACK = {
     "": bytes,
     ".gz": gzip.compress,
     ".zst": lambda data: pa.compress(data, codec="zstd", asbytes=True),
 }
+ALL_PACKS = {**PACK, ".bz2": bz2.compress, ".xz": lzma.compress, ".zip": zipped}
 
 
 def configured(place, **settings):
@@ -26,7 +39,7 @@ def configured(place, **settings):
 
 
 def read(place, block_bytes=1 << 26, engine=None, **settings):
-    settings = {"max_bad_fraction": 1.0, **settings}
+    settings = {"max_bad_fraction": 1.0, "null": [], **settings}
     inputs = open_inputs(configured(place, **settings))
     return read_follows(inputs, engine or PandasEngine(), block_bytes)
 
@@ -89,3 +102,7 @@ BROKEN_ROWS = [
     (13, "found 1 values, expected 3"),
 ]
 BROKEN_GOOD = [("ann", "bob"), ("ann", "bob"), ("ann", 'b"ob'), ("annx", "bob")]
+
+
+#: The default of input.null; ``read`` itself has none, so that ids may be any text.
+read.default_null = load_config().input.null

@@ -109,7 +109,7 @@ def test_a_registered_format_is_named_by_check_errors_and_help(registered, demo)
     )
     (demo / "nothing").mkdir()
     nothing = raypipe("config", "check", "--follows", "nothing", code=66)
-    assert ".gz, .zst, .parquet, .pq, .jsonl, or set input.format" in nothing.stderr
+    assert ".parquet, .pq, .jsonl, or set input.format" in nothing.stderr
     for command in (("config", "check"), ("run",)):
         assert "jsonl (.jsonl), or module:Class." in raypipe(*command, "--help").stdout
 

@@ -1,0 +1,73 @@
+"""Layouts of text that are not one follow on each row: recognised in the first rows, and refused.
+
+Without this, an adjacency list or KONECT's mixture of tabs and blanks would be read as other ids.
+"""
+
+import numpy as np
+
+from raypipe.config import InputConfig
+from raypipe.errors import InputError
+from raypipe.storage.intake.csv_lines import count_values, find_lines, split_values
+from raypipe.storage.intake.id_values import shown
+
+_SAMPLE = 1000
+
+
+def check_layout(
+    path: str, head: bytes, width: int, delimiter: str, folds: bool, config: InputConfig
+) -> None:
+    """Look at the first rows of a file.
+
+    Args:
+        head: the first bytes of its rows, without the header.
+        width: number of values in the header, or in the first row.
+        folds: whether blanks and tabs are one delimiter.
+
+    Raises:
+        InputError: the rows have another layout than the config says.
+    """
+    lines = [line for line in _whole_lines(head) if not _is_comment(line, config.comment)]
+    if not lines or folds:
+        return
+    line = lines[0].decode("utf-8", "replace")
+    if delimiter == " " and any(b"\t" in line or b"  " in line for line in lines):
+        raise InputError(
+            f"{path}: several blanks or tabs stand between values, as in {shown(line)!r}; set "
+            "input.delimiter: whitespace"
+        )
+    text = b"\n".join(lines)
+    counts = count_values(text, *find_lines(text), delimiter)
+    bad = float(np.mean(counts != width))
+    if config.header and bad > max(config.max_bad_fraction, 0.99) and np.all(counts == width + 1):
+        ends = all(line.endswith(delimiter.encode()) for line in lines)
+        why = "rows end with a delimiter" if ends else "probably R's row names"
+        cure = "remove it" if ends else "write the file with row.names = FALSE"
+        raise InputError(
+            f"{path}: the header names {width} columns, but rows hold {width + 1} values, as "
+            f"{shown(line)!r}: {why}; {cure}"
+        )
+    least, most = int(counts.min()), int(counts.max())
+    if not config.header and len(counts) > 4 and bad > max(config.max_bad_fraction, 0.2):
+        raise InputError(
+            f"{path}: rows hold {least:,} to {most:,} values, as in an adjacency list; write one "
+            "follow on each row: awk '{for (i = 2; i <= NF; i++) print $1, $i}' FILE"
+        )
+    for value in split_values(lines[0], delimiter) or ():
+        if value[:1] + value[-1:] in (b"[]", b"{}") and b"," in value:
+            raise InputError(
+                f"{path}: a value holds a list, as {shown(value.decode('utf-8', 'replace'))!r}; "
+                "write one follow on each row (DataFrame.explode)"
+            )
+
+
+def _whole_lines(head: bytes) -> list[bytes]:
+    starts, stops = find_lines(head)
+    lines = [
+        head[start:stop]
+        for start, stop in zip(starts[:_SAMPLE].tolist(), stops[:_SAMPLE].tolist(), strict=True)
+    ]
+    return lines[:-1] if len(lines) > 1 and int(stops[len(lines) - 1]) == len(head) else lines
+
+
+def _is_comment(line: bytes, mark: str | None) -> bool:
+    return bool(mark) and line.startswith(str(mark).encode())
