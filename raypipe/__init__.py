@@ -161,7 +161,7 @@ def attack(
 
     Args:
         suspicion: takes the attacked ``FollowGraph`` and returns one number for each account, above
-            0 for suspicious ones; None: detection is not measured.
+            0 for suspicious ones; None: the detectors of a night, as in ``suspects.parquet``.
         progress: receives progress events.
 
     Raises:

@@ -257,17 +257,96 @@ def reputation(follows, trusted, steps, alpha=Fraction(15, 100)):
 
 def mutual_groups(follows):
     """The groups of accounts that returned follows connect, alone ones too."""
-    left, groups = set(follows), []
-    while left:
-        group, waiting = set(), [left.pop()]
+    return circles({one: {b for b in follows[one] if one in follows[b]} for one in follows})
+
+
+def circles(follows):
+    """The groups in which follows lead from each account to each other, alone ones too."""
+    reached = {}
+    for account in follows:
+        seen, waiting = {account}, [account]
         while waiting:
-            account = waiting.pop()
-            group.add(account)
-            friends = {other for other in follows[account] if account in follows[other]}
-            waiting += friends & left
-            left -= friends
-        groups.append(group)
-    return groups
+            new = follows[waiting.pop()] - seen
+            seen |= new
+            waiting += new
+        reached[account] = seen
+    return [{b for b in reached[one] if one in reached[b]} for one in follows]
+
+
+def densest_block(follows, weights):
+    """Followers and followees that remain where peeling is densest, and the weight of the block.
+
+    Who weighs least goes first; of equals a follower, then the one who sorts first.
+    """
+    left = {("a", one) for one in follows} | {("b", one) for one in follows}
+
+    def weight(side, one):
+        if side == "a":
+            return sum(weights[other] for other in follows[one] if ("b", other) in left)
+        return weights[one] * sum(("a", other) in left for other in followers_of(follows, one))
+
+    best, density, heaviest = set(), Fraction(0), 0
+    while left:
+        total = sum(weight(side, one) for side, one in left if side == "a")
+        if Fraction(total, len(left)) > density:
+            best, density, heaviest = set(left), Fraction(total, len(left)), total
+        left.remove(min(left, key=lambda node: (weight(*node), node)))
+    sides = ({one for side, one in best if side == name} for name in "ab")
+    return *sides, heaviest
+
+
+def doubtful_follows(follows, low):
+    """The follows of accounts without standing that nobody with standing returns."""
+    return {
+        one: {other for other in follows[one] if other in low or one not in follows[other]}
+        if one in low
+        else set()
+        for one in follows
+    }
+
+
+def nats(found, chance):
+    return found * math.log(found / chance) - found + chance if found > chance else 0.0
+
+
+def kind(follows, account):
+    """Binary digits of the numbers of follows and of followers."""
+    return len(follows[account]).bit_length(), len(followers_of(follows, account)).bit_length()
+
+
+def synchronised(follows, doubtful, least, members, times):
+    """Account -> its highest score among the groups of followers of one kind."""
+    found, total = {}, sum(map(len, follows.values()))
+    doubted = [one for one in follows if doubtful[one]]
+    for followed in follows:
+        fans = [one for one in doubted if followed in doubtful[one]]
+        for which in {kind(follows, fan) for fan in fans}:
+            group = [fan for fan in fans if kind(follows, fan) == which]
+            own = sum(len(follows[fan]) for fan in group)
+            made = sum(len(follows[one]) for one in doubted if kind(follows, one) == which)
+            popular = len(followers_of(follows, followed))
+            chance = popular * max(made - own, own / len(group)) / total
+            score = nats(len(group), chance)
+            many = 2 * len(group) >= popular or len(group) >= times * chance
+            if score >= least and len(group) >= members and many:
+                for fan in group:
+                    found[fan] = max(score, found.get(fan, 0))
+    return found
+
+
+def unreturned(follows, doubtful, least):
+    """Account -> how unlikely it is that none of its follows is returned, by each one's habit."""
+    found = {}
+    for account in follows:
+        if doubtful[account] == follows[account]:
+            score = 0.0
+            for followee in follows[account]:
+                fans = followers_of(follows, followee)
+                habit = len(follows[followee] & fans) / (len(fans) + 1)
+                score -= math.log(1 - habit)
+            if score >= least:
+                found[account] = score
+    return found
 
 
 def between(follows, account, candidate, most=None, most_back=None):

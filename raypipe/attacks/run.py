@@ -9,6 +9,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from functools import partial
 from zlib import crc32
 
 import numpy as np
@@ -27,6 +28,8 @@ from raypipe.evaluation.lists import check_sources
 from raypipe.evaluation.reading import digest_of_data, open_data, read_split
 from raypipe.evaluation.splits import Split, draw_accounts, segments_of
 from raypipe.graph.follow_graph import FollowGraph
+from raypipe.integrity.labels import suspicion as detectors
+from raypipe.integrity.reputation import read_trusted
 from raypipe.kernels.csr import take
 from raypipe.recommend.audience import audience, read_accounts
 from raypipe.recommend.blend.training import check_blend
@@ -66,7 +69,8 @@ def attack(
 
     Args:
         date: of the experiment, as ``2026-03-01``; None: today.
-        suspicion: scores the accounts of each attacked graph; None: detection is not measured.
+        suspicion: scores the accounts of each attacked graph; None: the detectors of
+            :mod:`raypipe.integrity.suspects`.
 
     Raises:
         RaypipeError: one of :mod:`raypipe.errors`.
@@ -78,6 +82,7 @@ def attack(
     stages = Stages(progress or Silent())
     with stages.stage("check"):
         accounts = read_accounts(config.audience)
+        score = suspicion or partial(detectors, ids=read_trusted(config.integrity))
         files = open_data(config)
         asked = config.attack.model_dump_json()
         identity = f"{config.digest()}\n{asked}\n{digest_of_data(config, accounts, files)}"
@@ -110,7 +115,7 @@ def attack(
             injections = [ATTACKS[scene.name](scene) for scene in scenes]
         with stages.stage("attack", sum(len(injection.nights) for injection in injections)):
             for scene, injection in zip(scenes, injections, strict=True):
-                for row, reached in _measure(ground, clean, scene, injection, suspicion):
+                for row, reached in _measure(ground, clean, scene, injection, score):
                     rows.append(row)
                     ranks.append(reached)
                     if row.strategy == strategies[-1]:
@@ -179,7 +184,7 @@ def _measure(
     clean: Night,
     scene: Scene,
     injection: Injection,
-    suspicion: Suspicion | None,
+    suspicion: Suspicion,
 ) -> Iterator[tuple[AttackRow, np.ndarray]]:
     """The row of each night and strategy, and the ranks of the fakes or the target."""
     config, graph, target = ground.config, ground.split.train, injection.target
@@ -196,7 +201,7 @@ def _measure(
         follows += int(graph.followees.degrees[newcomers].sum())
         last = night == len(injection.nights)
         rejections = len(injection.rejections) if last else 0
-        record = suspicion and detection(_scores(suspicion, split.train), injection.fakes)
+        record = detection(_scores(suspicion, split.train), injection.fakes)
         tiers = ladder_of(made.decision.ladder.tiers) if made.decision else ()
         for index, strategy in enumerate(ground.strategies):
             codes, before = made.codes[index], clean.codes[index]

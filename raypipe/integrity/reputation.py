@@ -15,8 +15,9 @@ from scipy.sparse.csgraph import connected_components
 from raypipe.config import IntegrityConfig
 from raypipe.errors import InputError
 from raypipe.graph.follow_graph import FollowGraph
+from raypipe.integrity.suspects import find_suspects
 from raypipe.kernels.arrays import Floats, Indices
-from raypipe.kernels.csr import Pairs, find, subset
+from raypipe.kernels.csr import Adjacency, Pairs, find, subset
 from raypipe.kernels.trust import walk_from
 from raypipe.storage.tables import read_ids
 
@@ -58,11 +59,14 @@ def trusted_accounts(graph: FollowGraph, ids: pa.Array | None = None) -> Trusted
     Without a table, they are the largest group of accounts that returned follows connect. Accounts
     that follow each other to look trusted are a small group apart, as long as nobody in the large
     group follows one of them back. Where this group has fewer than ``SMALLEST_SHARE`` of the
-    accounts, follows are hardly ever returned, and every account counts alike.
+    accounts, follows are hardly ever returned, and the largest group is taken in which walks along
+    follows lead from each account to each other. Where that is too small as well, as between users
+    and places, every account counts alike.
 
     Args:
-        ids: from :func:`read_trusted`. Unknown accounts, and those that nobody follows, are left
-            out, and ``why`` says so.
+        ids: from :func:`read_trusted`. Unknown accounts, those that nobody follows, and those that
+            would be suspects by the trust that the graph suggests, are left out, and ``why`` says
+            so.
 
     Raises:
         InputError: no account of the table remains.
@@ -76,12 +80,16 @@ def trusted_accounts(graph: FollowGraph, ids: pa.Array | None = None) -> Trusted
         return _named(graph, ids)
     if not graph.follows:
         return Trusted(np.empty(0, np.int32), "nobody: there are no follows")
-    members = _largest_group(graph)
-    if len(members) < max(2, SMALLEST_SHARE * graph.accounts):
-        every = np.arange(graph.accounts, dtype=np.int32)
-        why = "all accounts alike: hardly a follow is returned; name some in integrity.trusted"
-        return Trusted(every, why)
-    return Trusted(members, f"{len(members):,} accounts that follow each other")
+    for follows, why in (
+        (_returned(graph), "follow each other"),
+        (graph.followees, "reach each other along follows; hardly a follow is returned"),
+    ):
+        members = _largest_group(follows)
+        if len(members) >= max(2, SMALLEST_SHARE * graph.accounts):
+            return Trusted(members, f"{len(members):,} accounts that {why}")
+    every = np.arange(graph.accounts, dtype=np.int32)
+    why = "all accounts alike: follows lead to nobody who follows; name some in integrity.trusted"
+    return Trusted(every, why)
 
 
 def reputation(graph: FollowGraph, trusted: Indices, start: Floats | None = None) -> Floats:
@@ -119,32 +127,49 @@ def reputation(graph: FollowGraph, trusted: Indices, start: Floats | None = None
 
 
 def _named(graph: FollowGraph, ids: pa.Array) -> Trusted:
-    """The accounts of the table that are known and that somebody follows."""
+    """The accounts of the table that can be trusted."""
     codes = graph.codes(ids)
-    unknown = codes < 0
-    alone = ~unknown & (graph.followers.degrees_of(codes) == 0)
+    known = codes >= 0
+    followed = known & (graph.followers.degrees_of(codes) > 0)
+    suggested = trusted_accounts(graph).codes
+    suspects = find_suspects(graph, suggested, reputation(graph, suggested)).codes
+    kept = followed & ~np.isin(codes, suspects)
     left_out = [
         f"{int(bad.sum()):,} {what} ({', '.join(map(repr, ids.filter(bad)[:_NAMED].to_pylist()))})"
-        for bad, what in ((unknown, "unknown"), (alone, "that nobody follows"))
+        for bad, what in (
+            (~known, "unknown"),
+            (known & ~followed, "that nobody follows"),
+            (followed & ~kept, "suspects"),
+        )
         if bad.any()
     ]
-    kept = np.unique(codes[~unknown & ~alone]).astype(np.int32)
-    found = f"found {' and '.join(left_out) or 'no account'}"
-    if not len(kept):
+    found = f"found {', '.join(left_out) or 'no account'}"
+    if not kept.any():
         raise InputError(
             f"integrity.trusted: {found}, expected accounts that others follow; name some, or "
             "leave integrity.trusted out"
         )
-    without = f", without {' and '.join(left_out)}" if left_out else ""
-    return Trusted(kept, f"{len(kept):,} accounts in integrity.trusted{without}")
+    members = np.unique(codes[kept]).astype(np.int32)
+    without = f", without {', '.join(left_out)}" if left_out else ""
+    return Trusted(members, f"{len(members):,} accounts in integrity.trusted{without}")
 
 
-def _largest_group(graph: FollowGraph) -> Indices:
-    """The largest group of accounts that returned follows connect; of equals the first."""
-    n, followees = graph.accounts, graph.followees
-    rows = np.repeat(np.arange(n, dtype=np.int32), followees.degrees)
-    returned = find(graph.followers, Pairs(rows, followees.codes, np.arange(n))) >= 0
-    mutual = subset(followees, returned)
-    links = csr_array((returned[returned], mutual.codes, mutual.indptr), (n, n))
-    _, groups = connected_components(links, directed=False)
-    return np.flatnonzero(groups == np.bincount(groups).argmax()).astype(np.int32)
+def _returned(graph: FollowGraph) -> Adjacency:
+    """The follows that are returned."""
+    followees, every = graph.followees, np.arange(graph.accounts, dtype=np.int32)
+    rows = np.repeat(every, followees.degrees)
+    return subset(followees, find(graph.followers, Pairs(rows, followees.codes, every)) >= 0)
+
+
+def _largest_group(follows: Adjacency) -> Indices:
+    """The largest group in which follows lead from each account to each other; of equals the first.
+
+    Source: Pearce (2005), "An improved algorithm for finding the strongly connected components of a
+    directed graph", as SciPy has it.
+    """
+    n = len(follows.indptr) - 1
+    links = csr_array((np.ones(len(follows.codes), bool), follows.codes, follows.indptr), (n, n))
+    _, groups = connected_components(links, connection="strong")
+    sizes = np.bincount(groups)
+    first = int(np.argmax(sizes[groups]))
+    return np.flatnonzero(groups == groups[first]).astype(np.int32)

@@ -79,7 +79,7 @@ class AttackRow(Contract):
         target: the account that is promoted or demoted; None: the fakes promote themselves.
         accounts: number of fake accounts, or of newcomers.
         follows, rejections: of these accounts, up to this night.
-        detection: None: there was no suspicion score.
+        detection: by the suspicion score of the attacked night.
     """
 
     attack: str
@@ -93,7 +93,7 @@ class AttackRow(Contract):
     follows: int
     rejections: int
     bought: Bought
-    detection: DetectionRecord | None = None
+    detection: DetectionRecord
 
 
 class AttackResult(Result):
@@ -147,7 +147,7 @@ def _flat(row: dict[str, Any]) -> dict[str, Any]:
     flat: dict[str, Any] = {}
     for name, field in row.items():
         if name in ("bought", "detection"):
-            flat |= _flat(field or {})
+            flat |= _flat(field)
         elif isinstance(field, dict):
             flat |= {name if key == "value" else f"{name}_{key}": field[key] for key in field}
         else:

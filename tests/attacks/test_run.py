@@ -100,7 +100,6 @@ def test_files_and_json_say_the_same():
     frame = result.to_pandas()
     assert frame["exposure"].tolist() == [row.bought.exposure.value for row in result.attacks]
     assert {"price_low", "recall_lost_high", "rank_shift"} <= {*frame}
-    assert not any(column.startswith(("auc", "detected")) for column in frame)
 
 
 def test_shards_do_not_show():
@@ -183,6 +182,16 @@ def test_a_suspicion_score_is_measured_and_shown():
     assert result.to_pandas()["auc"].tolist() == [1]
     with pytest.raises(InputError, match="suspicion: returned shape"):
         raypipe.attack(config_of(**how), suspicion=lambda graph: np.zeros(3))
+
+
+def test_the_detectors_of_a_night_are_measured_unless_a_score_is_given():
+    names = ["random", "follow_farm", "newcomers"]
+    how = {"attack.attacks": names, "attack.budgets": [300], "attack.strategies": ["popular"]}
+    bots, farm, newcomers = raypipe.attack(config_of(**how)).attacks
+    assert bots.detection.auc == farm.detection.auc == 1
+    assert newcomers.detection.auc is None
+    assert newcomers.detection.false_positives < 0.002
+    assert "suspicion" in attack("--attacks", "ring", "--budgets", "300").output
 
 
 WRONG = [

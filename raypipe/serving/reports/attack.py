@@ -35,12 +35,11 @@ def attack_report(result: AttackResult, folder: str) -> Report:
         result.engines.cluster,
         f"result: {folder}",
     )
-    return (*tables, *_detections(result), *map(Line, lines))
+    return (*tables, _detections(result), *map(Line, lines))
 
 
 def _cells(rows: list[AttackRow]) -> tuple[Cell, ...]:
     first, all_bought = rows[0], [row.bought for row in rows]
-    night = f", night {first.night}" if first.attack == "sleeper" else ""
     counts = (
         [row.accounts for row in rows],
         [bought.reached for bought in all_bought],
@@ -51,20 +50,24 @@ def _cells(rows: list[AttackRow]) -> tuple[Cell, ...]:
         for name in ("price", "rank_shift", "recall_lost")
     )
     return (
-        first.attack + night,
+        _name(first),
         first.budget,
         *(round(sum(count) / len(rows)) for count in counts),
         *(Value(one.value, "short", one.low, one.high) for one in estimates),
     )
 
 
-def _detections(result: AttackResult) -> tuple[Table, ...]:
-    """How well the suspicion score finds the fakes; no table without a score."""
+def _name(row: AttackRow) -> str:
+    return row.attack + (f", night {row.night}" if row.attack == "sleeper" else "")
+
+
+def _detections(result: AttackResult) -> Table:
+    """How well the suspicion score finds the fakes."""
     cells: list[tuple[Cell, ...]] = []
     for row in result.attacks:
-        if row.detection is not None and row.strategy == result.attacks[0].strategy:
+        if row.strategy == result.attacks[0].strategy:
             found = row.detection.auc, row.detection.detected, row.detection.false_positives
             shown = (Value(value, "fine") for value in found)
-            cells.append((row.attack, row.budget, row.seed, row.night, *shown))
-    columns = ("attack", "budget", "seed", "night", "AUC", "found", "real flagged")
-    return (Table(columns, tuple(cells), "suspicion", keys=2),) if cells else ()
+            cells.append((_name(row), row.budget, row.seed, *shown))
+    columns = ("attack", "budget", "seed", "AUC", "found", "real flagged")
+    return Table(columns, tuple(cells), "suspicion", keys=2)

@@ -1,0 +1,105 @@
+"""Greedy peeling: the densest block of follows, by leaving out one account after the other."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from raypipe.kernels.arrays import Flags, Indices, Int, Offsets
+from raypipe.kernels.compiled import kernel
+from raypipe.kernels.csr import Adjacency, transpose
+
+
+class Block(NamedTuple):
+    """A block of follows, of n accounts.
+
+    Attributes:
+        followers, followees: bool[n], the accounts that follow, and those that they follow.
+        weight: sum of the weights of the follows from ones to the others.
+    """
+
+    followers: Flags
+    followees: Flags
+    weight: int
+
+
+def densest_block(rows: Adjacency, weights: Offsets) -> Block:
+    """The block with the largest density that peeling meets: at least half of the largest there is.
+
+    The density of a block is the sum of the weights of its follows, divided by the number of
+    accounts in it; an account that follows and is followed counts twice. The account whose follows
+    weigh least is left out first, of equals the one with the lowest code, followers first.
+
+    Args:
+        rows: the followees of each of n accounts.
+        weights: int64[n], the weight of a follow of each account. Whole numbers, so that the order
+            is the same on every machine.
+
+    Source:
+        Charikar (2000), "Greedy approximation algorithms for finding dense components in a graph";
+        Hooi, Song, Beutel, Shah, Shin and Faloutsos (2016), FRAUDAR.
+
+    Example:
+        >>> rows = Adjacency(np.array([0, 2, 4, 5, 5]), np.array([2, 3, 2, 3, 0], np.int32))
+        >>> block = densest_block(rows, np.full(4, 10))
+        >>> block.followers.nonzero()[0].tolist(), block.followees.nonzero()[0].tolist()
+        ([0, 1], [2, 3])
+    """
+    n = len(weights)
+    kept, weight = _peel(rows, transpose(rows), weights)
+    return Block(kept[:n], kept[n:], int(weight))
+
+
+@kernel
+def _peel(rows: Adjacency, columns: Adjacency, weights: Offsets) -> tuple[Flags, int]:
+    """bool[2 n]: who remains in the densest block, followers then followees; and its weight."""
+    n = len(weights)
+    leaves = 1
+    while leaves < 2 * n:
+        leaves *= 2
+    # A tournament of the lightest account: node i is the lighter of nodes 2 i and 2 i + 1.
+    never = np.iinfo(np.int64).max
+    sums = np.full(leaves, never, np.int64)
+    for i in range(n):
+        sums[i] = 0
+        for at in range(rows.indptr[i], rows.indptr[i + 1]):
+            sums[i] += weights[rows.codes[at]]
+        sums[n + i] = weights[i] * (columns.indptr[i + 1] - columns.indptr[i])
+    lightest = np.empty(2 * leaves, np.int32)
+    for i in range(leaves):
+        lightest[leaves + i] = i
+    for i in range(leaves - 1, 0, -1):
+        left, right = lightest[2 * i], lightest[2 * i + 1]
+        lightest[i] = left if sums[left] <= sums[right] else right
+    weight = sums[:n].sum()
+    order = np.empty(2 * n, np.int32)
+    best, density, best_weight = 2 * n, 0.0, 0
+    for step in range(2 * n):
+        if weight / (2 * n - step) > density:
+            best, density, best_weight = step, weight / (2 * n - step), weight
+        out = lightest[1]
+        order[step] = out
+        weight -= sums[out]
+        if out < n:
+            for at in range(rows.indptr[out], rows.indptr[out + 1]):
+                _lower(sums, lightest, n + rows.codes[at], weights[rows.codes[at]])
+        else:
+            for at in range(columns.indptr[out - n], columns.indptr[out - n + 1]):
+                _lower(sums, lightest, columns.codes[at], weights[out - n])
+        _lower(sums, lightest, out, sums[out] - never)
+    kept = np.zeros(2 * n, np.bool_)
+    kept[order[best:]] = True
+    return kept, best_weight
+
+
+@kernel
+def _lower(sums: Offsets, lightest: Indices, i: Int, by: Int) -> None:
+    """Lower the sum of an account that is not left out yet, and play its matches again."""
+    never = np.iinfo(np.int64).max
+    if sums[i] == never:
+        return
+    sums[i] -= by
+    node = (len(sums) + i) >> 1
+    while node:
+        left, right = lightest[2 * node], lightest[2 * node + 1]
+        lightest[node] = left if sums[left] <= sums[right] else right
+        node >>= 1
