@@ -19,6 +19,10 @@ SCORE = "score"
 SOURCE = "source"
 REASON = "reason"
 
+REPUTATION = "reputation"
+DETECTOR = "detector"
+EVIDENCE = "evidence"
+
 USER = "userId"
 ITEM = "itemId"
 RATING = "rating"
@@ -46,6 +50,17 @@ RECOMMENDATIONS_SCHEMA = pa.schema(
         (SCORE, pa.float64()),
         (SOURCE, pa.string()),
         (REASON, pa.string()),
+    ]
+)
+
+REPUTATION_SCHEMA = pa.schema([(ACCOUNT, pa.string()), (REPUTATION, pa.float64())])
+
+SUSPECTS_SCHEMA = pa.schema(
+    [
+        (ACCOUNT, pa.string()),
+        (DETECTOR, pa.string()),
+        (SCORE, pa.float64()),
+        (EVIDENCE, pa.string()),
     ]
 )
 

@@ -190,6 +190,11 @@ class FiltersConfig(Section):
         description="CSV or Parquet file with a column accountId: bots, which are recommended to "
         "nobody.",
     )
+    suspects: bool = Field(
+        False,
+        description="Exclude the suspects of the run, which are recommended to nobody: see "
+        "suspects.parquet. Look at it before you set this.",
+    )
     custom: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], CustomFilterConfig] = Field(
         {},
         description="Filters of your own, by name, as {private: {use: my_filters:private_accounts, "

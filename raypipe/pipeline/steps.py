@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from functools import partial
 from typing import NamedTuple
 
+import numpy as np
 import pyarrow as pa
 
 from raypipe.compute.engines import Runner, RunShards
@@ -15,7 +16,9 @@ from raypipe.evaluation.factor_recall import factor_facts
 from raypipe.evaluation.holdout_selection import Decision, choose_ladder
 from raypipe.evaluation.neighbour_recall import similarity_facts, walk_facts
 from raypipe.evaluation.since import since_earlier_run
-from raypipe.graph.follow_graph import FollowGraph
+from raypipe.graph.follow_graph import FollowGraph, load_graph
+from raypipe.integrity.labels import Labels, label_accounts
+from raypipe.integrity.reputation import read_trusted
 from raypipe.kernels.shards import heaviest_first
 from raypipe.pipeline.checkpoints import Shard, cut_once, decide_once, shard_name
 from raypipe.pipeline.cost.sample import (
@@ -34,8 +37,10 @@ from raypipe.recommend.filters.readers import digest_of_files
 from raypipe.recommend.negative_feedback import rejections_of
 from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.sources.registry import digest_of_custom_sources, sources_of
+from raypipe.storage.ids import digest_of_ids
 from raypipe.storage.intake.inputs import InputFiles, digest_of_inputs, open_inputs
 from raypipe.storage.records import FactorRecord, SimilarityRecord, WalkRecord
+from raypipe.storage.runs.labels import REPUTATION_FILE, has_reputation, load_reputation
 from raypipe.storage.runs.run import Run
 from raypipe.storage.runs.staging import Staging
 from raypipe.storage.runs.store import RunStore
@@ -48,6 +53,8 @@ class Checked(NamedTuple):
         accounts: ids of the audience; None: every account.
         inputs: the files of follows.
         filters: the filters and rejections, as read.
+        trusted: ids of the accounts from which trust starts; None: the graph suggests them.
+        warm: the run of an earlier date where reputation starts; None: a cold start.
         digest: of everything that the lists depend on besides date and config.
         earlier: the published runs of earlier dates, newest first, if the ladder is measured. The
             digest depends on the newest only: a night that is done stays so when others are pruned.
@@ -56,6 +63,8 @@ class Checked(NamedTuple):
     accounts: pa.Array | None
     inputs: InputFiles
     filters: FilterInputs
+    trusted: pa.Array | None
+    warm: Run | None
     digest: str
     earlier: tuple[Run, ...]
 
@@ -103,10 +112,31 @@ def check_inputs(config: RunConfig, store: RunStore, date: str, stages: Stages) 
         filters = read_filters(config, store, date)
         digest = digest_of_inputs(inputs, accounts).encode() + filters.digest()
         digest += digest_of_custom_sources(config.sources)
+        trusted, warm = read_trusted(config.integrity), store.newest(before=date)
+        if trusted is not None:
+            digest += digest_of_ids(trusted)
+        if warm is not None and not has_reputation(warm):
+            warm = None
+        if warm is not None:
+            digest += digest_of_files(warm, (REPUTATION_FILE,))
         earlier = store.published(date) if config.ladder == "holdout" else []
         if earlier:
             digest += digest_of_files(earlier[0], ("graph/",))
-    return Checked(accounts, inputs, filters, hashlib.sha256(digest).hexdigest(), tuple(earlier))
+    identity = hashlib.sha256(digest).hexdigest()
+    return Checked(accounts, inputs, filters, trusted, warm, identity, tuple(earlier))
+
+
+def label(checked: Checked, graph: FollowGraph, stages: Stages) -> Labels:
+    """The reputation of every account, and the suspects."""
+    with stages.stage("labels"):
+        start = None
+        if checked.warm is not None:
+            start = np.zeros(graph.accounts)
+            codes = graph.codes(load_graph(checked.warm.path / "graph").ids)
+            start[codes[codes >= 0]] = load_reputation(checked.warm)[codes >= 0]
+        labels = label_accounts(graph, checked.trusted, start)
+        stages.progress.say(f"trusted: {labels.trusted.why}")
+    return labels
 
 
 def apply_filters(config: RunConfig, inputs: FilterInputs, graph: FollowGraph) -> NightFilters:

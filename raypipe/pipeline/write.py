@@ -1,13 +1,19 @@
 """The last steps of a night: write the files of the run, check the lists, report the facts."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
+import pyarrow as pa
+
+from raypipe.columns import REPUTATION_SCHEMA, SUSPECTS_SCHEMA
 from raypipe.compute.stages import StageMeasure, Stages
 from raypipe.compute.versions import versions
 from raypipe.config import RunConfig, to_yaml
 from raypipe.evaluation.holdout_selection import Decision
-from raypipe.graph.follow_graph import save_graph
+from raypipe.graph.follow_graph import FollowGraph, save_graph
+from raypipe.integrity.labels import Labels
 from raypipe.pipeline.checkpoints import PUBLISHED, count_lists, published_tables, reserve_of
 from raypipe.pipeline.cost.sample import write_seconds
 from raypipe.pipeline.load import Loaded, NightFilters, Prepared
@@ -22,6 +28,7 @@ from raypipe.storage.files import disk_errors, write_atomic
 from raypipe.storage.records import StageRecord
 from raypipe.storage.runs import manifest as records
 from raypipe.storage.runs.filter_arrays import FilterArrays, save_filters
+from raypipe.storage.runs.labels import save_labels
 from raypipe.storage.runs.parts import write_parts
 from raypipe.storage.runs.reserve import save_reserve
 from raypipe.storage.runs.staging import Staging
@@ -35,6 +42,7 @@ class Computed(NamedTuple):
     Attributes:
         checked: the inputs.
         loaded: the graph.
+        labels: of its accounts.
         filters: the exclusions.
         decision: the ladder.
         prepared: search, sources and model.
@@ -43,6 +51,7 @@ class Computed(NamedTuple):
 
     checked: Checked
     loaded: Loaded
+    labels: Labels
     filters: NightFilters
     decision: Decision
     prepared: Prepared
@@ -66,6 +75,7 @@ def write_run(config: RunConfig, night: Computed, staging: Staging, stages: Stag
             write_atomic(staging.path / "config.yaml", to_yaml(config).encode(), sync=False)
             write_json(staging.path / "statistics.json", dict(loaded.statistics), sync=False)
             write_parquet(staging.path / "quarantine.parquet", loaded.quarantine, sync=False)
+            save_labels(staging.path, *_label_tables(night.labels, loaded.graph))
             save_graph(loaded.graph, staging.path / "graph")
         if config.recommendations.reserve:
             accounts = loaded.graph.accounts
@@ -76,6 +86,28 @@ def write_run(config: RunConfig, night: Computed, staging: Staging, stages: Stag
         if ranker:
             save_ranker(ranker, staging.path / "ranker.json")
     return parts
+
+
+def _label_tables(labels: Labels, graph: FollowGraph) -> tuple[pa.Table, pa.Table]:
+    """As columns.REPUTATION_SCHEMA and columns.SUSPECTS_SCHEMA."""
+    codes, *columns = labels.suspects
+    ids = graph.ids.take(pa.array(codes))
+    return (
+        pa.table([graph.ids, labels.reputation], REPUTATION_SCHEMA.names),
+        pa.table([ids, *map(pa.array, columns)], SUSPECTS_SCHEMA.names),
+    )
+
+
+def _integrity(night: Computed) -> records.IntegrityRecord:
+    """The counts of the labels."""
+    labels, warm = night.labels, night.checked.warm
+    return records.IntegrityRecord(
+        trusted=labels.trusted.why,
+        warm_from=warm and warm.id,
+        with_reputation=int(np.count_nonzero(labels.reputation)),
+        suspects=len(np.unique(labels.suspects.codes)),
+        by_detector=dict(sorted(Counter(labels.suspects.detectors).items())),
+    )
 
 
 def _filter_arrays(night: NightFilters) -> FilterArrays:
@@ -133,6 +165,7 @@ def run_facts(
             previously_followed_in=read.before and read.before.id,
             shown_in=read.shown_in and read.shown_in.id,
         ),
+        integrity=_integrity(night),
         ladder=night.decision.ladder,
         similarity=search.similarity,
         factors=search.factors,

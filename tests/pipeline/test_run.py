@@ -101,7 +101,7 @@ def test_manifest_adds_up(follows, store, demo_rows):
         part.rows for part in manifest.parts["recommendations"]
     )
     assert [stage.stage for stage in manifest.stages] == [
-        "check", "read", "graph", "prepare", "plan", "recommend", "write", "gate",
+        "check", "read", "graph", "labels", "prepare", "plan", "recommend", "write", "gate",
     ]  # fmt: skip
     assert all(stage.peak_memory_mb > 10 for stage in manifest.stages)
     assert set(manifest.versions) >= {"raypipe", "python", "ray", "modin", "numpy"}
@@ -143,7 +143,7 @@ def test_the_ladder_that_evidence_decides_is_what_is_shown(tmp_path, store):
         (10, ("similar", "popular"), "fill_up"),
     ]
     stages = [stage.stage for stage in run.manifest.stages]
-    assert stages[2:5] == ["graph", "holdout", "prepare"]
+    assert stages[2:6] == ["graph", "labels", "holdout", "prepare"]
     sets = naive.follow_sets(pairs)
     shown = pq.read_table(run.path / "recommendations").to_pylist()
     assert [(row["candidateId"], row["score"], row["source"]) for row in shown] == [

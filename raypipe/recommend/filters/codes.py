@@ -20,6 +20,7 @@ class FilterReason(IntEnum):
     OPTED_OUT = 6
     BOT = 7
     TOO_FEW_FOLLOWERS = 8
+    SUSPECT = 9
 
 
 class AddedReason(NamedTuple):

@@ -190,7 +190,7 @@ def filters_of(inputs: FilterInputs, graph: FollowGraph) -> Filters:
 def _read_all(
     config: RunConfig, rejections: pa.Table, before: Run | None
 ) -> tuple[tuple[FilterSpec, FilterInput | None], ...]:
-    reading = Reading(config.filters, rejections, before)
+    reading = Reading(config.filters, rejections, config.integrity, before)
     return tuple((spec, spec.read(spec.key, reading)) for spec in specs_of(config.filters))
 
 

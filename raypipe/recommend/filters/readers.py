@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from raypipe.config import FiltersConfig
+    from raypipe.config import FiltersConfig, IntegrityConfig
     from raypipe.graph.follow_graph import FollowGraph
     from raypipe.kernels.csr import Adjacency
     from raypipe.storage.runs.run import Run
@@ -29,11 +29,13 @@ class Reading(NamedTuple):
     Attributes:
         filters: the section ``filters`` of the config.
         rejections: columns accountId and candidateId, the rejections of one moment.
+        integrity: the section ``integrity`` of the config.
         before: the newest published run of an earlier date, if it was asked for.
     """
 
     filters: FiltersConfig
     rejections: pa.Table
+    integrity: IntegrityConfig
     before: Run | None = None
 
     def setting(self, key: str) -> object:
@@ -131,7 +133,30 @@ class EarlierFollows:
         return PairRows(rows, rows)
 
 
-FilterInput = PairTable | AccountIds | EarlierFollows
+@dataclass(frozen=True)
+class SuspectAccounts:
+    """The suspects of the graph on which the filter is applied.
+
+    Attributes:
+        trusted: ids of the accounts from which trust starts; None: the graph suggests them.
+    """
+
+    trusted: pa.Array | None
+
+    def digest(self) -> bytes:
+        """SHA-256 over the trusted ids: the rest is in the follows."""
+        from raypipe.storage.ids import digest_of_ids
+
+        return b"" if self.trusted is None else digest_of_ids(self.trusted)
+
+    def on(self, graph: FollowGraph) -> AccountMask:
+        """The suspects as a mask."""
+        from raypipe.integrity.labels import suspicion
+
+        return AccountMask(suspicion(graph, self.trusted) > 0)
+
+
+FilterInput = PairTable | AccountIds | EarlierFollows | SuspectAccounts
 
 
 def read_rejections_of(key: str, reading: Reading) -> PairTable:
@@ -172,6 +197,17 @@ def read_earlier_follows(key: str, reading: Reading) -> EarlierFollows | None:
     if reading.before is None or not reading.setting(key):
         return None
     return EarlierFollows(reading.before)
+
+
+def read_suspects(key: str, reading: Reading) -> SuspectAccounts | None:
+    """The suspects, if ``filters.<key>`` is on.
+
+    Raises:
+        InputError: ``integrity.trusted`` cannot be read.
+    """
+    from raypipe.integrity.reputation import read_trusted
+
+    return SuspectAccounts(read_trusted(reading.integrity)) if reading.setting(key) else None
 
 
 def digest_of_files(run: Run, folders: tuple[str, ...]) -> bytes:

@@ -69,6 +69,14 @@ FILTERS: tuple[FilterSpec, ...] = (
         gate_words="is a bot",
         count=Count("bots", "bots"),
     ),
+    FilterSpec(
+        "suspects",
+        FilterReason.SUSPECT,
+        readers.read_suspects,
+        words="it is a suspect",
+        gate_words="is a suspect",
+        count=Count("suspects", "suspects"),
+    ),
 )
 
 

@@ -46,6 +46,7 @@ def run_report(
         facts,
         *(Line(f"notice: {notice.text}") for notice in manifest.notices),
         *_filters(counts.filters),
+        *_integrity(manifest),
         *ladder_report(manifest.ladder),
         *similarity_report(manifest.similarity),
         *factor_report(manifest.factors),
@@ -98,3 +99,14 @@ def _filters(counts: dict[str, int]) -> tuple[Content, ...]:
     """The number of entries of each filter that is not empty."""
     found = count_words(counts)
     return (Line(f"filters: {', '.join(found)}"),) if found else ()
+
+
+def _integrity(manifest: Manifest) -> Report:
+    """Whom trust starts from and reaches, and the suspects by detector."""
+    labels = manifest.integrity
+    reached = f"{labels.with_reputation:,} of {manifest.counts.graph.accounts:,} accounts"
+    found = ", ".join(f"{name} {count:,}" for name, count in labels.by_detector.items())
+    return (
+        Line(f"reputation: {reached}; trusted: {labels.trusted}"),
+        Line(f"suspects: {labels.suspects:,}" + (f" ({found})" if found else "")),
+    )

@@ -95,6 +95,24 @@ class FeedbackRecord(Contract):
     events_during_the_night: int = 0
 
 
+class IntegrityRecord(Contract):
+    """The labels of the accounts.
+
+    Attributes:
+        trusted: the accounts from which trust starts, in words.
+        warm_from: id of the earlier run whose reputation was the start; None: a cold start.
+        with_reputation: number of accounts whose reputation is above 0.
+        suspects: number of accounts that at least one detector suspects.
+        by_detector: number of suspects of each detector.
+    """
+
+    trusted: str
+    warm_from: str | None
+    with_reputation: int
+    suspects: int
+    by_detector: dict[str, int]
+
+
 class RunEngines(EngineRecord):
     """The execution engines of a run.
 
@@ -132,6 +150,7 @@ class RunFacts(Versioned):
     seed: int
     counts: RunCounts
     feedback: FeedbackRecord
+    integrity: IntegrityRecord
     ladder: LadderDecision
     similarity: SimilarityRecord
     factors: FactorRecord | None = None

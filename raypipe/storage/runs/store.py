@@ -7,7 +7,8 @@
         .trash/                  files that are being deleted
         <date>-<config hash>/    a finished run; never changed. Also <date>-<config hash>.2, .3 ...
             manifest.json        every file with its size and SHA-256
-            config.yaml, statistics.json, quarantine.parquet, graph/, neighbours/, recommendations/
+            config.yaml, statistics.json, quarantine.parquet, reputation.parquet, suspects.parquet,
+            graph/, neighbours/, recommendations/ ...
 
 Three renames make each change atomic. A run is written and flushed in ``.staging``, and one rename
 finishes it; one rename of ``CURRENT.json`` publishes it; one rename removes a pruned run before it

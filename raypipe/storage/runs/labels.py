@@ -1,0 +1,62 @@
+"""Labels of accounts as tables in the folder of a run: reputation, and suspects with evidence."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from raypipe.columns import REPUTATION, REPUTATION_SCHEMA, SUSPECTS_SCHEMA
+from raypipe.errors import RunError
+from raypipe.storage.data_files import read_parquet, write_parquet
+from raypipe.storage.files import is_file
+from raypipe.storage.runs.parts import PART_ROWS
+from raypipe.storage.runs.run import Run
+
+REPUTATION_FILE, SUSPECTS_FILE = "reputation.parquet", "suspects.parquet"
+
+
+def save_labels(folder: Path, reputation: pa.Table, suspects: pa.Table) -> None:
+    """Write both tables; nothing is flushed to the disk.
+
+    Args:
+        reputation: as columns.REPUTATION_SCHEMA, in the order of the graph.
+        suspects: as columns.SUSPECTS_SCHEMA, the most suspicious first.
+
+    Raises:
+        OSError: they cannot be written.
+    """
+    tables = (
+        (REPUTATION_FILE, reputation, REPUTATION_SCHEMA),
+        (SUSPECTS_FILE, suspects, SUSPECTS_SCHEMA),
+    )
+    for file, table, schema in tables:
+        # In batches: a column of ids may hold more than the 2 GB of a string array.
+        batches = pa.Table.from_batches(table.to_batches(max_chunksize=PART_ROWS), table.schema)
+        write_parquet(folder / file, batches.cast(schema), sync=False)
+
+
+def has_reputation(run: Run) -> bool:
+    """False for runs of an earlier raypipe."""
+    return is_file(run.path / REPUTATION_FILE)
+
+
+def load_reputation(run: Run) -> np.ndarray:
+    """float64[n]: the reputation of each account of a run, in the order of its graph.
+
+    Raises:
+        RunError: the file is missing or damaged.
+    """
+    values: np.ndarray = _read(run, REPUTATION_FILE, [REPUTATION])[REPUTATION].to_numpy()
+    return values
+
+
+def load_suspects(run: Run) -> pa.Table:
+    """The suspects of a run, as columns.SUSPECTS_SCHEMA. Raises as :func:`load_reputation`."""
+    return _read(run, SUSPECTS_FILE, SUSPECTS_SCHEMA.names)
+
+
+def _read(run: Run, file: str, columns: list[str]) -> pa.Table:
+    try:
+        return read_parquet(run.path / file, columns)
+    except (OSError, pa.ArrowException) as error:
+        raise RunError(f"run {run.id}: {file} cannot be read ({error}); run it again") from None
