@@ -19,6 +19,8 @@ SCORE = "score"
 SOURCE = "source"
 REASON = "reason"
 
+NIGHT = "night"
+
 REPUTATION = "reputation"
 DETECTOR = "detector"
 EVIDENCE = "evidence"

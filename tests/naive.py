@@ -273,6 +273,17 @@ def circles(follows):
     return [{b for b in reached[one] if one in reached[b]} for one in follows]
 
 
+def resting(impressions, tonight, times, rest):
+    """The pairs of (account, candidate, day) that rest: shown times and times again."""
+    found = set()
+    for pair in {impression[:2] for impression in impressions}:
+        days = sorted(day for *other, day in impressions if tuple(other) == pair and day <= tonight)
+        ends = days[times - 1 :: times]
+        if ends and tonight - ends[-1] <= rest:
+            found.add(pair)
+    return found
+
+
 def densest_block(follows, weights):
     """Followers and followees that remain where peeling is densest, and the weight of the block.
 

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from raypipe.config.data import AudienceConfig as AudienceConfig
     from raypipe.config.data import CustomFilterConfig as CustomFilterConfig
     from raypipe.config.data import FiltersConfig as FiltersConfig
+    from raypipe.config.data import ImpressionsConfig as ImpressionsConfig
     from raypipe.config.data import InputConfig as InputConfig
     from raypipe.config.data import IntegrityConfig as IntegrityConfig
     from raypipe.config.feedback import NegativeFeedbackConfig as NegativeFeedbackConfig

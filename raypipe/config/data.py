@@ -161,6 +161,23 @@ class CustomFilterConfig(Section):
     )
 
 
+class ImpressionsConfig(Section):
+    """Impression fatigue: a candidate that was shown often rests for some nights."""
+
+    table: Place | None = Field(
+        None,
+        description="CSV or Parquet file with columns accountId, candidateId and night (such as "
+        "2026-03-01), one row each time that the candidate was shown to the account. null: "
+        "nobody rests.",
+    )
+    times: int = Field(
+        10, ge=1, description="A candidate rests after it was shown to an account this many times."
+    )
+    rest: int = Field(
+        30, ge=1, description="Nights for which it rests; then it is shown as many times again."
+    )
+
+
 class FiltersConfig(Section):
     """Exclusion filters, in addition to the rejections of each account.
 
@@ -190,6 +207,7 @@ class FiltersConfig(Section):
         description="CSV or Parquet file with a column accountId: bots, which are recommended to "
         "nobody.",
     )
+    impressions: ImpressionsConfig = section(ImpressionsConfig)
     suspects: bool = Field(
         False,
         description="Exclude the suspects of the run, which are recommended to nobody: see "

@@ -21,6 +21,7 @@ class FilterReason(IntEnum):
     BOT = 7
     TOO_FEW_FOLLOWERS = 8
     SUSPECT = 9
+    RESTING = 10
 
 
 class AddedReason(NamedTuple):

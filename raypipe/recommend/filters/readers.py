@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from raypipe.columns import ACCOUNT, CANDIDATE
+from raypipe.columns import ACCOUNT, CANDIDATE, NIGHT
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,12 +31,14 @@ class Reading(NamedTuple):
         rejections: columns accountId and candidateId, the rejections of one moment.
         integrity: the section ``integrity`` of the config.
         before: the newest published run of an earlier date, if it was asked for.
+        date: of the night, as ``2026-03-01``; None: no night, so nobody rests.
     """
 
     filters: FiltersConfig
     rejections: pa.Table
     integrity: IntegrityConfig
     before: Run | None = None
+    date: str | None = None
 
     def setting(self, key: str) -> object:
         """The value of a key of the section; None where it is not set."""
@@ -178,6 +180,55 @@ def read_pair_file(key: str, reading: Reading) -> PairTable | None:
     """
     path = reading.setting(key)
     return None if path is None else PairTable(_read_pairs(path, "pair of ids"))
+
+
+def read_resting(key: str, reading: Reading) -> PairTable | None:
+    """The pairs that rest in this night after many impressions.
+
+    Raises:
+        InputError: the table cannot be read, or one of its rows is not an impression.
+    """
+    from raypipe.storage.feedback.tables import read_impressions
+
+    asked = reading.filters.impressions
+    if asked.table is None:
+        return None
+    impressions = read_impressions(asked.table)
+    if reading.date is None:
+        return None
+    return PairTable(resting(impressions, reading.date, asked.times, asked.rest))
+
+
+def resting(impressions: pa.Table, date: str, times: int, rest: int) -> pa.Table:
+    """The pairs that rest: as many impressions as ``times`` ended at most ``rest`` nights ago.
+
+    Impressions of a pair count in their order, up to this night. After each ``times`` of them, the
+    candidate rests for ``rest`` nights.
+
+    Args:
+        impressions: columns accountId, candidateId and night (date32), a row for each.
+        date: of the night.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> nights = pa.array([20_511, 20_513], pa.int32()).cast(pa.date32())  # 2026-02-27, 03-01
+        >>> shown = pa.table({"accountId": ["a", "a"], "candidateId": ["b", "b"], "night": nights})
+        >>> [resting(shown, f"2026-03-0{day}", 2, 3).num_rows for day in (1, 4, 5)]
+        [1, 1, 0]
+    """
+    import numpy as np
+
+    pair = [impressions[name].combine_chunks().dictionary_encode() for name in (ACCOUNT, CANDIDATE)]
+    accounts, candidates = (ids.indices.to_numpy().astype(np.int64) for ids in pair)
+    days = impressions[NIGHT].combine_chunks().cast("int32").to_numpy()
+    tonight = np.datetime64(date, "D").astype(np.int64)
+    past = np.flatnonzero(days <= tonight)
+    key = (accounts * max(len(pair[1].dictionary), 1) + candidates)[past]
+    order = past[np.lexsort((days[past], key))]
+    _, first, counts = np.unique(np.sort(key), return_index=True, return_counts=True)
+    ended = order[first + np.maximum(counts // times * times - 1, 0)]
+    found = ended[(counts >= times) & (tonight - days[ended] <= rest)]
+    return impressions.select([ACCOUNT, CANDIDATE]).take(found)
 
 
 def read_account_file(key: str, reading: Reading) -> AccountIds | None:

@@ -54,6 +54,16 @@ FILTERS: tuple[FilterSpec, ...] = (
         count=Count("previously_followed", "used to be followed"),
     ),
     FilterSpec(
+        "impressions",
+        FilterReason.RESTING,
+        readers.read_resting,
+        words="it was shown often, and rests",
+        gate_words="was shown often, and rests",
+        own_words="it rests: you have seen it often",
+        count=Count("resting", "rest after many impressions"),
+        count_unknown=Count("resting_of_unknown_accounts", "rest, of unknown accounts"),
+    ),
+    FilterSpec(
         "opted_out",
         FilterReason.OPTED_OUT,
         readers.read_account_file,

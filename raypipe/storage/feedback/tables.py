@@ -1,11 +1,12 @@
-"""Tables of rejections and blocks in CSV or Parquet, read by ``storage.tables``."""
+"""Tables of rejections, blocks and impressions in CSV or Parquet, read by ``storage.tables``."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raypipe.columns import ACCOUNT, CANDIDATE, REASON
+from raypipe.columns import ACCOUNT, CANDIDATE, NIGHT, REASON
 from raypipe.storage.intake.blocks import quarantine_table, without_faults
 from raypipe.storage.tables import SmallTable, TableColumn, read_table, whole_rows
 
@@ -50,15 +51,39 @@ def read_pairs(path: str, what: str) -> pa.Table:
     return whole_rows(_read(Path(path)), what).select([ACCOUNT, CANDIDATE])
 
 
-def _read(path: Path) -> SmallTable:
+def read_impressions(path: str) -> pa.Table:
+    """Read a file with the columns accountId, candidateId and night, all of whose rows are valid.
+
+    Returns:
+        The ids, and ``night`` as date32.
+
+    Raises:
+        MissingInputError, InputError: as for :func:`read_pairs`.
+    """
+    columns = TableColumn(ACCOUNT), TableColumn(CANDIDATE), TableColumn(NIGHT)
+    cure = f"expected a CSV or Parquet file with columns {ACCOUNT}, {CANDIDATE} and {NIGHT}"
+    rows = whole_rows(_read(Path(path), columns, cure), "impression")
+    return rows.set_column(2, NIGHT, _nights(rows[NIGHT]).cast(pa.date32()))
+
+
+def _nights(texts: pa.ChunkedArray) -> pa.ChunkedArray:
+    """Timestamps; null where a text is no date such as 2026-03-01."""
+    found = pc.strptime(texts, format="%Y-%m-%d", unit="s", error_is_null=True)
+    same = pc.equal(pc.strftime(found, format="%Y-%m-%d"), texts)  # 2026-02-31 is no date
+    return pc.if_else(same, found, None)
+
+
+def _read(path: Path, columns: Sequence[TableColumn] = _COLUMNS, cure: str = _CURE) -> SmallTable:
     """Read the table; rows that are no pair of two accounts go to its quarantine."""
-    table = read_table(path, _COLUMNS, _CURE)
+    table = read_table(path, columns, cure)
     rows = table.rows
     faults = {
         f"null character in column {name}": pc.match_substring(rows[name], "\0")
         for name in rows.column_names
     }
     faults["account and candidate are the same"] = pc.equal(rows[ACCOUNT], rows[CANDIDATE])
+    if NIGHT in rows.column_names:
+        faults[f"no date such as 2026-03-01 in column {NIGHT}"] = pc.is_null(_nights(rows[NIGHT]))
     masks = {reason: pc.fill_null(mask, False).to_numpy() for reason, mask in faults.items()}
     good, faulty = without_faults(rows, masks.items())
     bad = [(int(table.numbers[index]), reason) for index, reason in faulty]
