@@ -13,7 +13,7 @@ from typing import NamedTuple
 from raypipe.columns import ACCOUNT, CANDIDATE, NEIGHBOUR, RANK, REASON, SCORE, SOURCE
 from raypipe.config.feedback_url import store_url, url_in_environment
 from raypipe.recommend.reason_words import NAMELESS, NAMING, is_named
-from raypipe.storage.feedback.quick_read import Rejection, rejections_by
+from raypipe.storage.feedback.quick_read import Rejection, feedback_of
 from raypipe.storage.files import is_folder
 from raypipe.storage.runs.filter_arrays import Exclusion, exclusions_in, followees_in
 from raypipe.storage.runs.reserve import FOLDER as RESERVE
@@ -60,12 +60,15 @@ class Lookup:
         newest: the newest run that was ever published, if a rollback replaced it by an earlier
             run; its exclusions still apply.
         rejected: the current rejections of the account, by candidate.
+        marked: the other accounts that the store keeps from it: blocks both ways, its follows and
+            unfollows, and opt-outs.
     """
 
     account: str
     run: Run
     newest: Run | None = None
     rejected: Mapping[str, Rejection] = field(default_factory=dict)
+    marked: frozenset[str] = frozenset()
 
     def recommendations(self, limit: int | None = None) -> list[Recommendation]:
         """The account's list, best first; the reserve takes the place of what is excluded now.
@@ -132,7 +135,9 @@ class Lookup:
         Args:
             followees: the accounts that the reasons may name; None: the followees in the run.
         """
-        changed = self.rejected or self.newest  # a run never names the accounts that it excludes
+        changed = (
+            self.rejected or self.marked or self.newest
+        )  # a run never names the accounts that it excludes
         if not changed or not any(reason.startswith(NAMING) for reason in reasons):
             return reasons
         if followees is None:
@@ -145,7 +150,7 @@ class Lookup:
 
     def hidden(self, ids: Collection[str]) -> set[str]:
         """The subset of ``ids`` that must not be shown to the account."""
-        excluded = {name for name in ids if name in self.rejected}
+        excluded = {name for name in ids if name in self.rejected or name in self.marked}
         for run in self._runs:
             excluded |= exclusions_in(run, self.account, ids).keys()
         return excluded
@@ -188,5 +193,5 @@ def look_up(store: RunStore, account: str, feedback: str | None = None) -> Looku
     """
     run, newest = store.current(), store.newest()
     rolled_back = newest if newest is not None and newest.id != run.id else None
-    rejected = rejections_by(rejections_url(store, feedback), account)
-    return Lookup(account, run, rolled_back, rejected)
+    found = feedback_of(rejections_url(store, feedback), account)
+    return Lookup(account, run, rolled_back, *found)

@@ -22,6 +22,7 @@ class FilterReason(IntEnum):
     TOO_FEW_FOLLOWERS = 8
     SUSPECT = 9
     RESTING = 10
+    FOLLOW_CHANGED = 11
 
 
 class AddedReason(NamedTuple):

@@ -148,7 +148,7 @@ def read_filters(config: RunConfig, store: RunStore, date: str) -> FilterInputs:
     asks = config.filters.previously_followed or lowers
     before = store.newest(before=date) if asks else None
     return FilterInputs(
-        _read_all(config, rejections.pairs, before, date),
+        _read_all(config, rejections, before, date),
         rejections,
         digest_of_source(config.filters) if config.filters.custom else b"",
         before=before if config.filters.previously_followed else None,
@@ -161,9 +161,9 @@ def read_named_filters(config: RunConfig) -> FilterInputs:
 
     Raises what :func:`read_filters` does.
     """
-    none = pa.table([pa.array([], pa.large_string())] * 2, [ACCOUNT, CANDIDATE])
+    none = Snapshot(0, pa.table([pa.array([], pa.large_string())] * 2, [ACCOUNT, CANDIDATE]))
     source_digest = digest_of_source(config.filters) if config.filters.custom else b""
-    return FilterInputs(_read_all(config, none, None, None), Snapshot(0, none), source_digest)
+    return FilterInputs(_read_all(config, none, None, None), none, source_digest)
 
 
 def check_filters(config: RunConfig, store: RunStore) -> None:
@@ -188,9 +188,9 @@ def filters_of(inputs: FilterInputs, graph: FollowGraph) -> Filters:
 
 
 def _read_all(
-    config: RunConfig, rejections: pa.Table, before: Run | None, date: str | None
+    config: RunConfig, stored: Snapshot, before: Run | None, date: str | None
 ) -> tuple[tuple[FilterSpec, FilterInput | None], ...]:
-    reading = Reading(config.filters, rejections, config.integrity, before, date)
+    reading = Reading(config.filters, stored, config.integrity, before, date)
     return tuple((spec, spec.read(spec.key, reading)) for spec in specs_of(config.filters))
 
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from raypipe.config import FiltersConfig, IntegrityConfig
     from raypipe.graph.follow_graph import FollowGraph
     from raypipe.kernels.csr import Adjacency
+    from raypipe.storage.feedback.store import Snapshot
     from raypipe.storage.runs.run import Run
 
 
@@ -28,14 +29,14 @@ class Reading(NamedTuple):
 
     Attributes:
         filters: the section ``filters`` of the config.
-        rejections: columns accountId and candidateId, the rejections of one moment.
+        stored: the rejections, blocks, follows and opt-outs of one moment in the feedback store.
         integrity: the section ``integrity`` of the config.
         before: the newest published run of an earlier date, if it was asked for.
         date: of the night, as ``2026-03-01``; None: no night, so nobody rests.
     """
 
     filters: FiltersConfig
-    rejections: pa.Table
+    stored: Snapshot
     integrity: IntegrityConfig
     before: Run | None = None
     date: str | None = None
@@ -43,6 +44,14 @@ class Reading(NamedTuple):
     def setting(self, key: str) -> object:
         """The value of a key of the section; None where it is not set."""
         return getattr(self.filters, key, None)
+
+    def marks(self, *kinds: str) -> pa.Table | None:
+        """The pairs that are marked in the feedback store; None: there are none."""
+        import pyarrow as pa
+
+        tables = [self.stored.marks[kind] for kind in kinds if kind in self.stored.marks]
+        pairs = pa.concat_tables(tables) if tables else None
+        return pairs if pairs else None
 
 
 class PairRows(NamedTuple):
@@ -163,13 +172,23 @@ FilterInput = PairTable | AccountIds | EarlierFollows | SuspectAccounts
 
 def read_rejections_of(key: str, reading: Reading) -> PairTable:
     """The rejections in the feedback store."""
-    return PairTable(reading.rejections)
+    return PairTable(reading.stored.pairs)
 
 
 def read_blocks(key: str, reading: Reading) -> PairTable | None:
-    """A file of blocks: neither account is shown to the other."""
-    path = reading.setting(key)
-    return None if path is None else PairTable(_read_pairs(path, "block"), both_ways=True)
+    """A file of blocks and those in the feedback store: neither account is shown to the other."""
+    import pyarrow as pa
+
+    path, stored = reading.setting(key), reading.marks("block")
+    tables = [] if path is None else [_read_pairs(path, "block")]
+    tables += [] if stored is None else [stored]
+    return PairTable(pa.concat_tables(tables), both_ways=True) if tables else None
+
+
+def read_follow_changes(key: str, reading: Reading) -> PairTable | None:
+    """The follows and unfollows in the feedback store; a follow counts once the input has it."""
+    pairs = reading.marks("follow", "unfollow")
+    return None if pairs is None else PairTable(pairs)
 
 
 def read_pair_file(key: str, reading: Reading) -> PairTable | None:
@@ -241,6 +260,17 @@ def read_account_file(key: str, reading: Reading) -> AccountIds | None:
 
     path = reading.setting(key)
     return None if path is None else AccountIds(read_ids(Path(str(path)), f"filters.{key}"))
+
+
+def read_opt_outs(key: str, reading: Reading) -> AccountIds | None:
+    """The file of accounts that have opted out, and those in the feedback store."""
+    import pyarrow as pa
+
+    named, stored = read_account_file(key, reading), reading.marks("opt_out")
+    if named is None or stored is None:
+        return named if stored is None else AccountIds(stored[ACCOUNT].combine_chunks())
+    parts = [named.ids, stored[ACCOUNT].combine_chunks()]
+    return AccountIds(pa.concat_arrays([part.cast(pa.large_string()) for part in parts]))
 
 
 def read_earlier_follows(key: str, reading: Reading) -> EarlierFollows | None:

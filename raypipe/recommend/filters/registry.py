@@ -64,9 +64,18 @@ FILTERS: tuple[FilterSpec, ...] = (
         count_unknown=Count("resting_of_unknown_accounts", "rest, of unknown accounts"),
     ),
     FilterSpec(
+        "follow_changes",
+        FilterReason.FOLLOW_CHANGED,
+        readers.read_follow_changes,
+        words="it was followed or unfollowed through the API",
+        gate_words="was followed or unfollowed through the API",
+        own_words="you have followed or unfollowed it",
+        count=Count("follow_changes", "followed or unfollowed through the API"),
+    ),
+    FilterSpec(
         "opted_out",
         FilterReason.OPTED_OUT,
-        readers.read_account_file,
+        readers.read_opt_outs,
         words="it has opted out",
         gate_words="has opted out",
         count=Count("opted_out", "opted out"),
@@ -89,6 +98,9 @@ FILTERS: tuple[FilterSpec, ...] = (
     ),
 )
 
+#: Filters whose input is the feedback store alone; they are no keys of the config.
+STORED = ("rejections", "follow_changes")
+
 
 def specs_of(filters: FiltersConfig) -> tuple[FilterSpec, ...]:
     """All filters of a config: the registered ones, then those in ``filters.custom``.
@@ -96,12 +108,14 @@ def specs_of(filters: FiltersConfig) -> tuple[FilterSpec, ...]:
     Raises:
         ConfigError: a key of the section, or a name in ``filters.custom``, is not usable.
     """
-    keys = [spec.key for spec in FILTERS]
+    keys = [spec.key for spec in FILTERS if spec.key not in STORED]
     for key in filters.model_extra or {}:
         if key not in keys:
-            known = [*type(filters).model_fields, *keys[1:]]
+            known = [*type(filters).model_fields, *keys]
             raise ConfigError(f"filters.{key}: unknown key; {did_you_mean(key, known)}")
-    return FILTERS + custom_specs(filters, {*keys, *(spec.reason.name.lower() for spec in FILTERS)})
+    return FILTERS + custom_specs(
+        filters, {*keys, *STORED, *(spec.reason.name.lower() for spec in FILTERS)}
+    )
 
 
 def count_words(counts: Mapping[str, int]) -> list[str]:

@@ -7,7 +7,9 @@ from contextlib import contextmanager
 from raypipe.errors import FeedbackError, FeedbackLockedError
 
 #: Schema version that this raypipe writes: the number of ``schema.MIGRATIONS``.
-SCHEMA = 1
+SCHEMA = 2
+#: First schema version with marks.
+MARKS_SINCE = 2
 #: Maximum seconds that a writer or reader waits for another one.
 WAIT_SECONDS = 30.0
 

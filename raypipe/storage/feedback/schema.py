@@ -19,9 +19,7 @@ events = sa.Table(
     sa.Column("seq", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
     sa.Column("request_id", sa.Text, nullable=False),
     sa.Column("at", sa.Text, nullable=False),
-    sa.Column(
-        "action", sa.Text, sa.CheckConstraint("action IN ('reject', 'unreject')"), nullable=False
-    ),
+    sa.Column("action", sa.Text, nullable=False),
     sa.Column("accountId", sa.Text, nullable=False),
     sa.Column("candidateId", sa.Text, nullable=False),
     sa.Column("reason", sa.Text),
@@ -39,13 +37,42 @@ rejections = sa.Table(
     sa.Column("reason", sa.Text),
 )
 
+#: What else holds now: blocks, follows and unfollows since the input, and opt-outs, whose candidate
+#: is the account itself. Derived from the events too.
+marks = sa.Table(
+    "marks",
+    metadata,
+    sa.Column("kind", sa.Text, primary_key=True),
+    sa.Column("accountId", sa.Text, primary_key=True),
+    sa.Column("candidateId", sa.Text, primary_key=True),
+    sa.Column("at", sa.Text, nullable=False),
+    sa.Index("marks_by_candidate", "kind", "candidateId"),
+)
+
 schema_version = sa.Table(
     "schema_version", metadata, sa.Column("version", sa.Integer, nullable=False)
 )
 
 
+def _allow_marks(connection: sa.Connection) -> None:
+    """Drop the constraint of version 1, which allows ``reject`` and ``unreject`` only."""
+    checks = sa.inspect(connection).get_check_constraints(events.name)
+    if not checks:  # a new store
+        return
+    marks.create(connection)
+    if connection.dialect.name == "postgresql":
+        for check in checks:
+            connection.execute(sa.text(f'ALTER TABLE events DROP CONSTRAINT "{check["name"]}"'))
+        return
+    connection.execute(sa.text("ALTER TABLE events RENAME TO events_before"))
+    events.create(connection)
+    names = ", ".join(f'"{column.name}"' for column in events.columns)
+    connection.execute(sa.text(f"INSERT INTO events ({names}) SELECT {names} FROM events_before"))
+    connection.execute(sa.text("DROP TABLE events_before"))
+
+
 #: Migration i upgrades a store from version i to version i + 1.
-MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (metadata.create_all,)
+MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (metadata.create_all, _allow_marks)
 
 
 def version_of(connection: sa.Connection) -> int:

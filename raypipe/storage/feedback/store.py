@@ -1,8 +1,9 @@
 """The rejection store: an append-only log of events, and the current rejections."""
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pyarrow as pa
@@ -13,12 +14,20 @@ from raypipe.columns import ACCOUNT, CANDIDATE, REASON
 from raypipe.config.feedback_url import sqlite_path, without_password
 from raypipe.errors import ConfigError, FeedbackError
 from raypipe.storage.feedback.errors import (
+    MARKS_SINCE,
     WAIT_SECONDS,
     check_version,
     explained,
     sqlite_errors,
 )
-from raypipe.storage.feedback.schema import events, migrate, rejections, version_of
+from raypipe.storage.feedback.quick_read import HIDDEN_QUERY, AccountFeedback, Rejection
+from raypipe.storage.feedback.schema import (
+    events,
+    marks,
+    migrate,
+    rejections,
+    version_of,
+)
 from raypipe.storage.files import exists, make_folder, utc_now
 
 #: Sort order of a table of rejections.
@@ -29,6 +38,19 @@ _BATCH = 20_000
 #: Key of PostgreSQL's advisory lock: it allows one writer at a time, as SQLite does, so that event
 #: numbers are in commit order and a snapshot contains all events up to its watermark.
 _WRITER = 7_297_471
+
+
+#: Each action on a mark: the kind that it sets, and the kind that it removes.
+MARKS: dict[str, tuple[str | None, str | None]] = {
+    "block": ("block", None),
+    "unblock": (None, "block"),
+    "follow": ("follow", "unfollow"),
+    "unfollow": ("unfollow", "follow"),
+    "opt_out": ("opt_out", None),
+    "opt_in": (None, "opt_out"),
+}
+#: The kinds of marks.
+KINDS = tuple(kind for kind, _ in MARKS.values() if kind)
 
 
 class Answer(NamedTuple):
@@ -57,11 +79,22 @@ class Snapshot(NamedTuple):
 
     Attributes:
         watermark: number of the last event; 0 before the first.
-        pairs: columns accountId and candidateId, large_string, sorted.
+        pairs: the rejections; columns accountId and candidateId, large_string, sorted.
+        marks: the marks in the same form, by kind; see :data:`MARKS`.
     """
 
     watermark: int
     pairs: pa.Table
+    marks: Mapping[str, pa.Table] = MappingProxyType({})
+
+
+class Event(NamedTuple):
+    """An event of the log, which counts from 1."""
+
+    seq: int
+    action: str
+    account: str
+    candidate: str
 
 
 class FeedbackStore:
@@ -115,6 +148,31 @@ class FeedbackStore:
         """Withdraw a rejection. Arguments and errors as for :meth:`reject`."""
         return self._answer("unreject", account, candidate, None, request_id)
 
+    def mark(
+        self, action: str, account: str, candidate: str, request_id: str | None = None
+    ) -> Answer:
+        """Record a block, a follow or an opt-out, or the opposite; it holds from now on.
+
+        Args:
+            action: a key of :data:`MARKS`.
+            candidate: of an opt-out, the account itself.
+
+        Raises:
+            ConfigError, FeedbackError: as for :meth:`reject`.
+        """
+        return self._answer(action, account, candidate, None, request_id)
+
+    def events_after(self, seq: int) -> list[Event]:
+        """The events after the one with this number, in order.
+
+        Raises:
+            FeedbackError: the store cannot be read.
+        """
+        columns = events.c.seq, events.c.action, events.c.accountId, events.c.candidateId
+        query = sa.select(*columns).where(events.c.seq > seq).order_by(events.c.seq)
+        with self._reading() as connection:
+            return [] if connection is None else [Event(*row) for row in connection.execute(query)]
+
     def rejections(
         self, account: str | None = None, limit: int | None = None
     ) -> list[dict[str, Any]]:
@@ -131,29 +189,57 @@ class FeedbackStore:
                 return []
             return [dict(row) for row in connection.execute(chosen.limit(limit)).mappings()]
 
+    def feedback_of(self, account: str) -> AccountFeedback:
+        """What the store says about what an account may see.
+
+        Raises:
+            FeedbackError: the store cannot be read.
+        """
+        of_account = sa.select(rejections).where(rejections.c.accountId == account)
+        hidden = sa.text(HIDDEN_QUERY.replace("?", ":account"))
+        with self._reading() as connection:
+            if connection is None:
+                return AccountFeedback({})
+            rejected = {
+                row.candidateId: Rejection(row.at, row.reason)
+                for row in connection.execute(of_account)
+            }
+            if version_of(connection) < MARKS_SINCE:
+                return AccountFeedback(rejected)
+            marked = connection.execute(hidden, {"account": account}).scalars()
+            return AccountFeedback(rejected, frozenset(marked))
+
     def snapshot(self) -> Snapshot:
         """All rejections at one moment.
 
         Raises:
             FeedbackError: the store cannot be read.
         """
-        watermark = 0
-        columns: tuple[list[pa.Array], list[pa.Array]] = ([], [])
         with self._reading() as connection:
-            if connection is not None:
-                watermark = _last_event(connection)
-                pair = (rejections.c.accountId, rejections.c.candidateId)
-                # Bytewise order, as in Arrow; SQLite uses it by default, and has an index for it.
-                order = pair if self._path else [column.collate("C") for column in pair]
-                pairs = connection.execute(sa.select(*pair).order_by(*order))
-                # Rows of the driver: SQLAlchemy needs seconds for a million rows.
-                with sqlite_errors(self.where):
-                    while rows := pairs.cursor.fetchmany(_BATCH):
-                        for column, values in zip(columns, zip(*rows, strict=True), strict=True):
-                            column.append(pa.array(values, pa.large_string()))
-                pairs.close()
-        arrays = [pa.chunked_array(column, pa.large_string()) for column in columns]
-        return Snapshot(watermark, pa.table(arrays, [ACCOUNT, CANDIDATE]))
+            if connection is None:
+                return Snapshot(0, _pair_table([]))
+            kinds = KINDS if version_of(connection) >= MARKS_SINCE else ()
+            return Snapshot(
+                _last_event(connection),
+                self._pairs(connection, rejections, sa.true()),
+                {kind: self._pairs(connection, marks, marks.c.kind == kind) for kind in kinds},
+            )
+
+    def _pairs(
+        self, connection: sa.Connection, table: sa.Table, which: sa.ColumnElement[bool]
+    ) -> pa.Table:
+        """The pairs of ids in a table, in bytewise order as in Arrow."""
+        pair = (table.c.accountId, table.c.candidateId)
+        # SQLite uses this order by default, and has an index for it.
+        order = pair if self._path else [column.collate("C") for column in pair]
+        found = connection.execute(sa.select(*pair).where(which).order_by(*order))
+        batches = []
+        # Rows of the driver: SQLAlchemy needs seconds for a million rows.
+        with sqlite_errors(self.where):
+            while rows := found.cursor.fetchmany(_BATCH):
+                batches.append(rows)
+        found.close()
+        return _pair_table(batches)
 
     def watermark(self) -> int:
         """The number of the last event; 0 before the first.
@@ -232,7 +318,7 @@ class FeedbackStore:
         request_id: str | None,
     ) -> Answer:
         event = {"action": action, ACCOUNT: account, CANDIDATE: candidate}
-        _check_ids(account, candidate)
+        _check_ids(account, candidate, of_itself=action in ("opt_out", "opt_in"))
         request_id = request_id or uuid.uuid4().hex
         pair = sa.and_(rejections.c.accountId == account, rejections.c.candidateId == candidate)
         with self._writing() as connection:
@@ -253,6 +339,9 @@ class FeedbackStore:
             connection.execute(
                 events.insert().values(request_id=request_id, at=now, reason=reason, **event)
             )
+            if action in MARKS:
+                changed = _set_mark(connection, action, account, candidate, now)
+                return Answer(request_id, repeated=False, changed=changed)
             query = sa.select(rejections.c.at).where(pair)
             rejected = connection.execute(query).first() is not None
             if action == "reject" and not rejected:
@@ -318,6 +407,35 @@ _INCOMING = sa.Table(
 )
 
 
+def _set_mark(
+    connection: sa.Connection, action: str, account: str, candidate: str, now: str
+) -> bool:
+    """Whether an action has changed a mark."""
+    add, remove = MARKS[action]
+    changed = False
+    row = {ACCOUNT: account, CANDIDATE: candidate}
+    of_pair = sa.and_(marks.c.accountId == account, marks.c.candidateId == candidate)
+    if remove:
+        gone = connection.execute(marks.delete().where(of_pair, marks.c.kind == remove))
+        changed = gone.rowcount > 0
+    if (
+        add
+        and not connection.execute(
+            sa.select(marks.c.at).where(of_pair, marks.c.kind == add)
+        ).first()
+    ):
+        connection.execute(marks.insert().values(kind=add, at=now, **row))
+        changed = True
+    return changed
+
+
+def _pair_table(batches: list[Sequence[Any]]) -> pa.Table:
+    """Columns accountId and candidateId, large_string, from batches of rows."""
+    schema = pa.schema([(ACCOUNT, pa.large_string()), (CANDIDATE, pa.large_string())])
+    tables = [pa.table(list(zip(*rows, strict=True)), schema=schema) for rows in batches]
+    return pa.concat_tables(tables) if tables else schema.empty_table()
+
+
 def _last_event(connection: sa.Connection) -> int:
     return connection.execute(sa.select(sa.func.max(events.c.seq))).scalar() or 0
 
@@ -332,11 +450,13 @@ def is_id(value: str) -> bool:
     return bool(value) and "\0" not in value and value.encode(errors="replace").decode() == value
 
 
-def _check_ids(account: str, candidate: str) -> None:
+def _check_ids(account: str, candidate: str, of_itself: bool) -> None:
     for name, value in ((ACCOUNT, account), (CANDIDATE, candidate)):
         if not is_id(value):
             raise ConfigError(f"{name} {value!r}: expected an id, as written in the input")
-    if account == candidate:
+    if of_itself and account != candidate:
+        raise ConfigError(f"{candidate!r}: found as candidate; an opt-out is about {account!r}")
+    if account == candidate and not of_itself:
         raise ConfigError(f"{account!r}: found as account and candidate; expected two accounts")
 
 

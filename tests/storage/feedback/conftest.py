@@ -25,7 +25,8 @@ def postgres_url(server):
     """A database without tables."""
     engine = sa.create_engine(server.url)
     with engine.begin() as connection:
-        connection.execute(sa.text("DROP TABLE IF EXISTS events, rejections, schema_version"))
+        tables = "events, rejections, marks, schema_version"
+        connection.execute(sa.text(f"DROP TABLE IF EXISTS {tables}"))
     engine.dispose()
     return server.url
 

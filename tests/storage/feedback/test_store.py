@@ -14,10 +14,14 @@ import sqlalchemy as sa
 from raypipe.config.feedback_url import store_url
 from raypipe.errors import ConfigError, FeedbackError, FeedbackLockedError
 from raypipe.storage.feedback import errors, quick_read, schema
-from raypipe.storage.feedback.quick_read import rejections_by
+from raypipe.storage.feedback.quick_read import feedback_of
 from raypipe.storage.feedback.store import FeedbackStore, Imported
 from tests.storage.feedback.postgres import LosesReplies
 from tests.storage.feedback.writers import write_from_eight_processes
+
+
+def rejected_by(url, account):
+    return feedback_of(url, account).rejected
 
 
 def pairs(store):
@@ -80,17 +84,17 @@ def test_ids_are_matched_to_the_byte(store, url):
     for candidate in ids:
         store.reject("me", candidate)
     assert {candidate for _, candidate in pairs(store)} == set(ids)
-    assert rejections_by(url, "me").keys() == set(ids)
-    assert rejections_by(url, "Me") == {}
+    assert rejected_by(url, "me").keys() == set(ids)
+    assert rejected_by(url, "Me") == {}
 
 
 def test_the_quick_reader_sees_what_holds(store, url):
-    assert rejections_by(url, "ann") == {}
+    assert rejected_by(url, "ann") == {}
     store.reject("ann", "bob")
     store.reject("ann", "cid")
     store.reject("dan", "eve")
     store.unreject("ann", "cid")
-    assert rejections_by(url, "ann").keys() == {"bob"}
+    assert rejected_by(url, "ann").keys() == {"bob"}
 
 
 def test_where_there_is_no_store_none_is_made(tmp_path):
@@ -98,7 +102,7 @@ def test_where_there_is_no_store_none_is_made(tmp_path):
     with closing(FeedbackStore(url)) as store:
         assert store.rejections() == []
         assert store.snapshot().watermark == 0
-    assert rejections_by(url, "ann") == {}
+    assert rejected_by(url, "ann") == {}
     assert list(tmp_path.iterdir()) == []
 
 
@@ -143,7 +147,7 @@ def test_a_store_of_a_newer_raypipe_is_refused(store, url):
         for use in (
             lambda: older.reject("ann", "cid"),
             older.snapshot,
-            lambda: rejections_by(url, "ann"),
+            lambda: rejected_by(url, "ann"),
         ):
             with pytest.raises(FeedbackError, match=newer):
                 use()
@@ -242,7 +246,7 @@ def test_a_file_that_is_no_store(tmp_path):
     path = tmp_path / "feedback.sqlite"
     path.write_bytes(b"not a database at all" * 100)
     url = store_url(None, tmp_path)
-    for use in (lambda: FeedbackStore(url).snapshot(), lambda: rejections_by(url, "ann")):
+    for use in (lambda: FeedbackStore(url).snapshot(), lambda: rejected_by(url, "ann")):
         with pytest.raises(FeedbackError, match="restore a backup"):
             use()
 
@@ -253,3 +257,79 @@ def test_a_server_that_is_not_there():
         store.snapshot()
     assert "secret" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_marks_hold_and_are_undone(store, url):
+    """Each action by hand: what it changes, what the next night reads, what an account sees."""
+    steps = [
+        ("block", "ann", "bob", True),
+        ("block", "ann", "bob", False),
+        ("block", "dan", "ann", True),
+        ("follow", "ann", "eve", True),
+        ("unfollow", "ann", "eve", True),
+        ("unfollow", "ann", "eve", False),
+        ("opt_out", "zoe", "zoe", True),
+        ("opt_out", "yan", "yan", True),
+        ("opt_in", "yan", "yan", True),
+        ("unblock", "ann", "bob", True),
+        ("unblock", "ann", "bob", False),
+        ("follow", "ann", "gus", True),
+    ]
+    for action, account, candidate, changed in steps:
+        assert store.mark(action, account, candidate).changed is changed, (action, account)
+    store.reject("ann", "hal")
+    found = store.snapshot()
+    marks = {kind: [tuple(row.values()) for row in table.to_pylist()]
+             for kind, table in found.marks.items()}  # fmt: skip
+    assert marks == {
+        "block": [("dan", "ann")],
+        "follow": [("ann", "gus")],
+        "unfollow": [("ann", "eve")],
+        "opt_out": [("zoe", "zoe")],
+    }
+    assert pairs(store) == [("ann", "hal")]
+    assert feedback_of(url, "ann").hidden == {"dan", "eve", "gus", "zoe"}
+    assert feedback_of(url, "dan").hidden == {"ann", "zoe"}
+    assert store.feedback_of("ann") == feedback_of(url, "ann")
+    assert [event[1:] for event in store.events_after(found.watermark - 2)] == [
+        ("follow", "ann", "gus"), ("reject", "ann", "hal"),
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("action", "account", "candidate"), [
+    ("block", "ann", "ann"), ("opt_out", "ann", "bob"), ("follow", "", "bob"),
+])  # fmt: skip
+def test_marks_of_no_pair_are_refused(store, action, account, candidate):
+    with pytest.raises(ConfigError):
+        store.mark(action, account, candidate)
+    assert store.watermark() == 0
+
+
+def test_a_store_of_the_first_version_is_upgraded(store, url):
+    """Its events keep their numbers; marks come with the first write."""
+    engine = sa.create_engine(url)
+    with engine.begin() as connection:
+        schema.metadata.create_all(connection)
+        schema.marks.drop(connection)
+        schema.events.drop(connection)
+        old = sa.MetaData()
+        events = sa.Table("events", old, *(
+            sa.Column(c.name, c.type, primary_key=c.primary_key, nullable=c.nullable)
+            for c in schema.events.columns
+        ), sa.CheckConstraint("action IN ('reject', 'unreject')"),
+            sa.UniqueConstraint("request_id"), sqlite_autoincrement=True)  # fmt: skip
+        events.create(connection)
+        connection.execute(events.insert().values(
+            request_id="r", at="now", action="reject", accountId="ann", candidateId="bob"
+        ))  # fmt: skip
+        connection.execute(schema.rejections.insert().values(
+            accountId="ann", candidateId="bob", at="now"
+        ))  # fmt: skip
+        connection.execute(schema.schema_version.insert().values(version=1))
+    engine.dispose()
+    assert pairs(store) == [("ann", "bob")]
+    assert store.feedback_of("ann").hidden == feedback_of(url, "ann").hidden == frozenset()
+    assert store.snapshot().marks == {}
+    assert store.mark("block", "bob", "ann").changed
+    assert feedback_of(url, "ann") == ({"bob": ("now", None)}, {"bob"})
+    assert [event.seq for event in store.events_after(0)] == [1, 2]
