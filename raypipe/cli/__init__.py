@@ -8,6 +8,7 @@ from raypipe.cli import (  # noqa: F401  these modules register commands
     lookup,
     run,
     runs,
+    serve,
 )
 from raypipe.cli.app import app, main
 

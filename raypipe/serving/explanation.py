@@ -6,7 +6,7 @@ from typing import Any
 from raypipe.recommend.filters import registry
 from raypipe.recommend.filters.codes import FilterReason
 from raypipe.serving.lookup import Lookup
-from raypipe.storage.feedback.quick_read import Rejection
+from raypipe.storage.feedback.account import Rejection
 
 #: Values of ``why_not``, in addition to the names of reason codes.
 NO_LIST, TOO_LOW, NOT_RETRIEVED = "NO_LIST", "TOO_LOW", "NOT_RETRIEVED"

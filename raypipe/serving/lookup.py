@@ -13,7 +13,8 @@ from typing import NamedTuple
 from raypipe.columns import ACCOUNT, CANDIDATE, NEIGHBOUR, RANK, REASON, SCORE, SOURCE
 from raypipe.config.feedback_url import store_url, url_in_environment
 from raypipe.recommend.reason_words import NAMELESS, NAMING, is_named
-from raypipe.storage.feedback.quick_read import Rejection, feedback_of
+from raypipe.storage.feedback.account import Rejection
+from raypipe.storage.feedback.quick_read import feedback_of
 from raypipe.storage.files import is_folder
 from raypipe.storage.runs.filter_arrays import Exclusion, exclusions_in, followees_in
 from raypipe.storage.runs.reserve import FOLDER as RESERVE
@@ -62,6 +63,7 @@ class Lookup:
         rejected: the current rejections of the account, by candidate.
         marked: the other accounts that the store keeps from it: blocks both ways, its follows and
             unfollows, and opt-outs.
+        published: the published list, where the caller has read it; None: it is read from the run.
     """
 
     account: str
@@ -69,6 +71,7 @@ class Lookup:
     newest: Run | None = None
     rejected: Mapping[str, Rejection] = field(default_factory=dict)
     marked: frozenset[str] = frozenset()
+    published: tuple[Recommendation, ...] | None = None
 
     def recommendations(self, limit: int | None = None) -> list[Recommendation]:
         """The account's list, best first; the reserve takes the place of what is excluded now.
@@ -80,8 +83,11 @@ class Lookup:
             UnknownAccountError: the account is not in the run.
             RunError: files of the run are missing or damaged.
         """
-        published = self.run.recommendations(self.account).to_pylist()
-        rows = self.visible([Recommendation(*row.values()) for row in published], limit)
+        published = self.published
+        if published is None:
+            table = self.run.recommendations(self.account)
+            published = tuple(Recommendation(*row.values()) for row in table.to_pylist())
+        rows = self.visible(published, limit)
         length = len(published) if limit is None else min(limit, len(published))
         if len(rows) < length and is_folder(self.run.path / RESERVE):
             rows += self._refill(rows, length)

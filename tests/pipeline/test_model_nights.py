@@ -24,7 +24,7 @@ from raypipe.recommend.models.model import load_model
 from raypipe.serving.lookup import Lookup
 from raypipe.serving.newcomer import recommend_newcomer
 from raypipe.serving.reports.runs import run_report
-from raypipe.storage.feedback.quick_read import Rejection
+from raypipe.storage.feedback.account import Rejection
 from raypipe.storage.runs.run import verify_run
 from raypipe.storage.runs.store import RunStore
 from tests import naive

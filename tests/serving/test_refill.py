@@ -19,7 +19,7 @@ from raypipe.serving.explain import explain
 from raypipe.serving.explanation import explain_to_account
 from raypipe.serving.lookup import Lookup
 from raypipe.serving.refill import further_rows, neighbours_of
-from raypipe.storage.feedback.quick_read import Rejection
+from raypipe.storage.feedback.account import Rejection
 from raypipe.storage.runs.reserve import load_reserve
 from raypipe.storage.runs.run import verify_run
 from raypipe.storage.runs.store import RunStore

@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from raypipe.columns import ACCOUNT, CANDIDATE, REASON
 from raypipe.config.feedback_url import sqlite_path, without_password
 from raypipe.errors import ConfigError, FeedbackError
+from raypipe.storage.feedback.account import HIDDEN_QUERY, AccountFeedback, Rejection
 from raypipe.storage.feedback.errors import (
     MARKS_SINCE,
     WAIT_SECONDS,
@@ -20,7 +21,6 @@ from raypipe.storage.feedback.errors import (
     explained,
     sqlite_errors,
 )
-from raypipe.storage.feedback.quick_read import HIDDEN_QUERY, AccountFeedback, Rejection
 from raypipe.storage.feedback.schema import (
     events,
     marks,

@@ -1,0 +1,131 @@
+"""Serve the published run over HTTP, and make tokens for it."""
+
+from __future__ import annotations
+
+import os
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from raypipe.cli.app import app, tokens_app
+from raypipe.cli.options import DEFAULT_RUNS, Feedback, Json, RunsDir
+
+_DRAIN_SECONDS = 10
+
+
+@app.command(epilog="Example: raypipe serve --runs-dir runs --port 8000")
+def serve(
+    config: Annotated[
+        Path | None,
+        typer.Argument(metavar="CONFIG", help="A YAML file, of which feedback.url is used."),
+    ] = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    host: Annotated[
+        str, typer.Option(envvar="RAYPIPE_HOST", metavar="ADDRESS", help="Address to listen on.")
+    ] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(envvar="RAYPIPE_PORT", metavar="NUMBER", min=0, max=65535, help="Port.")
+    ] = 8000,
+    workers: Annotated[
+        int, typer.Option(metavar="COUNT", min=1, help="Processes that answer.")
+    ] = 1,
+    tokens: Annotated[
+        Path | None,
+        typer.Option(
+            envvar="RAYPIPE_TOKENS",
+            metavar="FILE",
+            help="Tokens that may ask; see raypipe tokens add. Needed where the address is not "
+            "a loopback address.",
+        ),
+    ] = None,
+    rate: Annotated[
+        float, typer.Option(metavar="COUNT", min=0.1, help="Requests a second of one person.")
+    ] = 20.0,
+    mastodon: Annotated[
+        bool, typer.Option("--mastodon", help="Also answer clients of Mastodon.")
+    ] = False,
+    names: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="CSV or Parquet: accountId, name, and avatar (a URL)."),
+    ] = None,
+    maps: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Folder of mapped lists; default: RUNS/.serve."),
+    ] = None,
+    feedback: Feedback = None,
+) -> None:
+    """Answer over HTTP whom an account may want to follow, and take its feedback.
+
+    Serves the published run, the next one as soon as it is published, and every rejection, block,
+    follow and opt-out from the moment it is acknowledged. GET /docs describes the API.
+    """
+    import uvicorn
+
+    from raypipe.errors import ConfigError
+    from raypipe.serving.http.server import VARIABLE, Server, ServeSettings
+
+    if tokens is None and not _is_loopback(host):
+        raise ConfigError(
+            f"--host {host}: others can reach this address, so --tokens FILE is needed; "
+            "make one with: raypipe tokens add FILE --scope read --scope write"
+        )
+    if config is not None and feedback is None:
+        from raypipe import load_config
+
+        feedback = load_config(config).feedback.url
+    settings = ServeSettings(
+        runs_dir=runs_dir.absolute(),
+        feedback=feedback,
+        tokens=tokens and tokens.absolute(),
+        maps=maps and maps.absolute(),
+        rate=rate,
+        mastodon=mastodon,
+        names=names and names.absolute(),
+    )
+    Server(settings).live.now()  # what cannot be served is said before anything listens
+    os.environ[VARIABLE] = settings.model_dump_json()
+    if workers > 1:
+        import tempfile
+
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="raypipe-"))
+    uvicorn.run(
+        "raypipe.serving.http.server:from_environment",
+        factory=True,
+        host=host,
+        port=port,
+        workers=workers,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=_DRAIN_SECONDS,
+    )
+
+
+@tokens_app.command("add", epilog="Example: raypipe tokens add tokens.jsonl --scope read")
+def tokens_add(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="File of tokens; made if needed.")],
+    scope: Annotated[
+        list[str], typer.Option(metavar="SCOPE", help="read, write or admin; may be repeated.")
+    ],
+    subject: Annotated[
+        str | None,
+        typer.Option(metavar="ACCOUNT", help="The token is this account's, and sees it alone."),
+    ] = None,
+    name: Annotated[str, typer.Option(metavar="TEXT", help="What the token is for.")] = "token",
+    json: Json = False,
+) -> None:
+    """Make a token, store its SHA-256, and print it: it is shown once."""
+    from raypipe.cli.output.terminal import print_answer
+    from raypipe.serving.http.access import add_token
+
+    token = add_token(file, scope, subject, name)
+    print_answer({"token": token, "file": str(file)}, token, json)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,1 @@
+"""The HTTP API: lists, feedback and runs over FastAPI. Only ``raypipe serve`` imports it."""

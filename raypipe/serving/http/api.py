@@ -1,0 +1,378 @@
+"""The routes under /v1, the probes and the metrics."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+from fastapi import APIRouter, Body, Header, Path, Query, Request
+from fastapi.responses import Response
+from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
+from pydantic.alias_generators import to_camel
+from pydantic.config import ConfigDict
+
+from raypipe.serving.explanation import explain_to_account
+from raypipe.serving.http.access import Scope
+from raypipe.serving.http.lists import Asked
+from raypipe.serving.http.problems import MEDIA_TYPE, Problem
+from raypipe.serving.http.requests import caller_of, sent_of, unquoted
+from raypipe.storage.feedback.store import Answer
+
+if TYPE_CHECKING:
+    from raypipe.serving.http.server import Server
+
+#: Most rows of one answer, and most ids of one request.
+MOST_ROWS, MOST_IDS = 200, 10_000
+
+_ID_SCHEMA = WithJsonSchema({"type": "string", "minLength": 1})
+Id = Annotated[str, Path(), AfterValidator(unquoted), _ID_SCHEMA]
+Key = Annotated[
+    str | None,
+    Header(alias="Idempotency-Key", max_length=200, description="The same key counts once."),
+]
+Limit = Annotated[int | None, Query(ge=1, le=MOST_ROWS, description="Most rows.")]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="forbid")
+
+
+class ListRow(_Body):
+    """A recommended account."""
+
+    rank: int
+    candidate_id: str
+    score: float
+    source: str
+    reason: str
+
+
+class ListAnswer(_Body):
+    """An account's list; ``next`` is the cursor of the next page."""
+
+    account_id: str
+    run: str
+    recommendations: list[ListRow]
+    next: str | None = None
+
+
+class SimilarRow(_Body):
+    """An account with similar follows."""
+
+    rank: int
+    neighbour_id: str
+    score: float
+
+
+class SimilarAnswer(_Body):
+    """The accounts with the most similar follows."""
+
+    account_id: str
+    run: str
+    similar: list[SimilarRow]
+
+
+class FeedbackAnswer(_Body):
+    """What a request has changed."""
+
+    request_id: str
+    repeated: bool
+    changed: bool
+
+
+class RejectionNote(_Body):
+    """An optional note."""
+
+    reason: str | None = Field(None, max_length=1000)
+
+
+class RejectionRow(_Body):
+    """A rejection in force."""
+
+    candidate_id: str
+    at: str
+    reason: str | None = None
+
+
+class Newcomer(_Body):
+    """An account that came after the night, with its follows."""
+
+    account_id: str = Field(min_length=1, max_length=4096)
+    follows: list[str] = Field([], max_length=MOST_IDS)
+    followers: list[str] = Field([], max_length=MOST_IDS)
+    limit: int | None = Field(None, ge=1, le=MOST_ROWS)
+
+
+class NewcomerAnswer(_Body):
+    """The list of a newcomer, and the ids that are not in the run."""
+
+    account_id: str
+    run: str
+    recommendations: list[ListRow]
+    unknown: list[str]
+
+
+class RunRow(_Body):
+    """A finished run."""
+
+    run: str
+    published: bool
+    created: str | None
+    accounts: int | None
+    problem: str | None
+
+
+_PROBLEM = {"content": {MEDIA_TYPE: {"schema": {"type": "object"}}}}
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    status: {"description": words, **_PROBLEM}
+    for status, words in (
+        (400, "The request cannot be read."),
+        (401, "A token is needed."),
+        (403, "The token does not allow it."),
+        (404, "Not in the run."),
+        (409, "The key was used for another request."),
+        (413, "The body is too large."),
+        (422, "A value is not valid."),
+        (429, "Too many requests."),
+        (503, "The run or the feedback cannot be read now."),
+    )
+}
+
+
+def asked_of(account: str, query: dict[str, str]) -> Asked:
+    """The parameters of the list route.
+
+    Raises:
+        Problem: 422, a value is not valid.
+    """
+    limit, fallback = query.get("limit"), query.get("fallback")
+    if limit is not None and not (limit.isascii() and limit.isdigit() and 0 < len(limit) < 4):
+        raise Problem(422, f"limit: found {limit[:20]!r}; expected 1 to {MOST_ROWS}")
+    count = None if limit is None else int(limit)
+    if count is not None and not 1 <= count <= MOST_ROWS:
+        raise Problem(422, f"limit: found {count}; expected 1 to {MOST_ROWS}")
+    if fallback not in (None, "popular"):
+        raise Problem(422, "fallback: expected popular")
+    return Asked(account, count, query.get("cursor"), query.get("source"), fallback)
+
+
+def router_of(server: Server) -> APIRouter:
+    """All routes of the API."""
+    router = APIRouter(responses=_PROBLEMS)
+    _add_lists(router, server)
+    _add_feedback(router, server)
+    _add_runs(router, server)
+    _add_probes(router, server)
+    return router
+
+
+def _check(server: Server, request: Request, scope: Scope, account: str | None = None) -> None:
+    caller = caller_of(request.scope, sent_of(request.scope), server.access)
+    server.access.check(caller, scope, account)
+
+
+def _add_lists(router: APIRouter, server: Server) -> None:
+    @router.get(
+        "/v1/accounts/{account}/recommendations",
+        tags=["lists"],
+        response_model=ListAnswer,
+        responses={304: {"description": "Unchanged."}, 410: {"description": "The run is gone."}},
+    )
+    def recommendations(
+        request: Request,
+        account: Id,
+        limit: Limit = None,
+        cursor: Annotated[str | None, Query(description="`next` of the page before.")] = None,
+        source: Annotated[str | None, Query(description="Only rows of this source.")] = None,
+        fallback: Annotated[
+            str | None, Query(pattern="^popular$", description="For accounts outside the run.")
+        ] = None,
+    ) -> Response:
+        """The accounts that someone may want to follow, best first.
+
+        Rejections, blocks, follows and opt-outs hold as soon as they are acknowledged.
+        """
+        status, headers, body = server.made_answer(request.scope, request.path_params["account"])
+        return Response(body, status, {name.decode(): value.decode() for name, value in headers})
+
+    @router.get("/v1/accounts/{account}/similar", tags=["lists"], response_model=SimilarAnswer)
+    def similar(request: Request, account: Id, limit: Limit = None) -> dict[str, Any]:
+        """The accounts with the most similar follows."""
+        _check(server, request, "read", account)
+        served = server.live.now().served
+        rows = [row.to_json() for row in server.live.lookup(served, account).neighbours(limit)]
+        return {
+            "account_id": account,
+            "run": served.run.id,
+            "similar": [_without_account(r) for r in rows],
+        }
+
+    @router.get("/v1/accounts/{account}/explain/{candidate}", tags=["lists"])
+    def explain(request: Request, account: Id, candidate: Id) -> dict[str, Any]:
+        """Why a candidate is or is not in the list.
+
+        What others have done, such as a block, is never told.
+        """
+        _check(server, request, "read", account)
+        served = server.live.now().served
+        found = explain_to_account(server.live.lookup(served, account), candidate).to_json()
+        names = ("account", "candidate", "run", "recommended", "because", "why_not", "rank")
+        return {to_camel(name): found[name] for name in (*names, "source", "reason")}
+
+    @router.post("/v1/newcomers", tags=["lists"], response_model=NewcomerAnswer)
+    def newcomers(request: Request, body: Newcomer) -> dict[str, Any]:
+        """The list of an account that came after the night, made now from its follows."""
+        from raypipe.serving.newcomer import recommend_newcomer
+
+        _check(server, request, "read", body.account_id)
+        served = server.live.now().served
+        lookup = server.live.lookup(served, body.account_id)
+        made = recommend_newcomer(lookup, body.follows, body.limit, body.followers)
+        rows = [_without_account(row.to_json()) for row in made.rows]
+        return {
+            "account_id": body.account_id,
+            "run": served.run.id,
+            "recommendations": rows,
+            "unknown": made.unknown,
+        }
+
+
+def _add_feedback(router: APIRouter, server: Server) -> None:
+    def answer(found: Answer) -> dict[str, Any]:
+        return found._asdict()
+
+    @router.get(
+        "/v1/accounts/{account}/rejections", tags=["feedback"], response_model=list[RejectionRow]
+    )
+    def rejections(request: Request, account: Id) -> list[dict[str, Any]]:
+        """What the account has rejected, for ever or until it takes it back."""
+        _check(server, request, "read", account)
+        found = server.live.writer().rejections(account)
+        return [_without_account(row) for row in found]
+
+    @router.put(
+        "/v1/accounts/{account}/rejections/{candidate}",
+        tags=["feedback"],
+        response_model=FeedbackAnswer,
+    )
+    def reject(
+        request: Request,
+        account: Id,
+        candidate: Id,
+        note: Annotated[RejectionNote | None, Body()] = None,
+        unknown: Annotated[bool, Query(description="Also where the run has no such id.")] = False,
+        key: Key = None,
+    ) -> dict[str, Any]:
+        """Never show a candidate to the account again."""
+        _check(server, request, "write", account)
+        if not unknown:
+            server.live.check_known(candidate)
+        reason = note.reason if note else None
+        return answer(server.live.writer().reject(account, candidate, reason, key))
+
+    @router.delete(
+        "/v1/accounts/{account}/rejections/{candidate}",
+        tags=["feedback"],
+        response_model=FeedbackAnswer,
+    )
+    def unreject(request: Request, account: Id, candidate: Id, key: Key = None) -> dict[str, Any]:
+        """Take a rejection back."""
+        _check(server, request, "write", account)
+        return answer(server.live.writer().unreject(account, candidate, key))
+
+    def add_pair(what: str, on: str, off: str, words: tuple[str, str]) -> None:
+        def put(request: Request, account: Id, candidate: Id, key: Key = None) -> dict[str, Any]:
+            _check(server, request, "write", account)
+            return answer(server.live.writer().mark(on, account, candidate, key))
+
+        def delete(request: Request, account: Id, candidate: Id, key: Key = None) -> dict[str, Any]:
+            _check(server, request, "write", account)
+            return answer(server.live.writer().mark(off, account, candidate, key))
+
+        path = f"/v1/accounts/{{account}}/{what}/{{candidate}}"
+        for endpoint, method, name, text in (
+            (put, "PUT", on, words[0]), (delete, "DELETE", off, words[1]),
+        ):  # fmt: skip
+            router.add_api_route(
+                path, endpoint, methods=[method], name=name, description=text, tags=["feedback"],
+                response_model=FeedbackAnswer,
+            )  # fmt: skip
+
+    add_pair("blocks", "block", "unblock", (
+        "Neither account is shown to the other from now on.", "Take a block back.",
+    ))  # fmt: skip
+    add_pair("follows", "follow", "unfollow", (
+        "The account follows the candidate since the night, so it is not shown again.",
+        "The account has unfollowed the candidate, so it is not shown again.",
+    ))  # fmt: skip
+
+    @router.put("/v1/accounts/{account}/opt-out", tags=["feedback"], response_model=FeedbackAnswer)
+    def opt_out(request: Request, account: Id, key: Key = None) -> dict[str, Any]:
+        """Show the account to nobody."""
+        _check(server, request, "write", account)
+        return answer(server.live.writer().mark("opt_out", account, account, key))
+
+    @router.delete(
+        "/v1/accounts/{account}/opt-out", tags=["feedback"], response_model=FeedbackAnswer
+    )
+    def opt_in(request: Request, account: Id, key: Key = None) -> dict[str, Any]:
+        """Show the account again, from the next night on at the latest."""
+        _check(server, request, "write", account)
+        return answer(server.live.writer().mark("opt_in", account, account, key))
+
+
+def _add_runs(router: APIRouter, server: Server) -> None:
+    @router.get("/v1/runs", tags=["runs"], response_model=list[RunRow])
+    def runs(request: Request) -> list[dict[str, Any]]:
+        """The finished runs, newest first."""
+        _check(server, request, "read")
+        published = server.live.store.current_id()
+        return [
+            {
+                "run": run.id,
+                "published": run.id == published,
+                "created": run.stored and run.stored.created,
+                "accounts": run.stored and run.stored.counts.graph.accounts,
+                "problem": run.problem,
+            }
+            for run in server.live.store.runs()
+        ]
+
+    @router.get("/v1/runs/current", tags=["runs"])
+    def current(request: Request) -> dict[str, Any]:
+        """The manifest of the run that is served."""
+        _check(server, request, "read")
+        values: dict[str, Any] = server.live.now().served.run.manifest.model_dump(mode="json")
+        return values
+
+    @router.post("/v1/runs/{run}/publish", tags=["runs"])
+    def publish(request: Request, run: Id) -> dict[str, str]:
+        """Publish a run again; a rollback where it is older."""
+        _check(server, request, "admin")
+        known = [found.id for found in server.live.store.runs() if found.problem is None]
+        if run not in known:
+            raise Problem(404, f"run {run[:80]!r} is not among the finished runs")
+        return {"run": server.live.store.rollback(run).id}
+
+
+def _add_probes(router: APIRouter, server: Server) -> None:
+    @router.get("/livez", tags=["operations"])
+    def livez() -> dict[str, str]:
+        """The process answers."""
+        return {"status": "ok"}
+
+    @router.get("/readyz", tags=["operations"])
+    def readyz() -> dict[str, Any]:
+        """Lists can be answered."""
+        now = server.live.now()
+        return {"run": now.served.run.id, "problem": server.live.problem}
+
+    @router.get("/metrics", tags=["operations"])
+    def metrics() -> Response:
+        """Numbers for Prometheus."""
+        served = server.live.served
+        text = server.metrics.text(served.run.id if served else None)
+        return Response(text, media_type="text/plain; version=0.0.4")
+
+
+def _without_account(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name != "accountId"}

@@ -1,0 +1,148 @@
+"""The feedback since a night, held in memory and up to date at every look.
+
+A look costs one read of four bytes where nothing has changed: SQLite counts its transactions in the
+header of its file. PostgreSQL is asked for its last event.
+"""
+
+import json
+import os
+from threading import Lock
+from typing import NamedTuple
+
+from raypipe.config.feedback_url import sqlite_path
+from raypipe.errors import FeedbackError
+from raypipe.storage.feedback.store import Event, FeedbackStore
+
+#: Position and length of the transaction counter: https://www.sqlite.org/fileformat.html
+_COUNTER = 24, 4
+#: What each action adds and removes, for the account; blocks count for the candidate too.
+_EFFECTS = {
+    "reject": ("reject", ""),
+    "unreject": ("", "reject"),
+    "block": ("block", ""),
+    "unblock": ("", "block"),
+    "follow": ("follow", "unfollow"),
+    "unfollow": ("unfollow", "follow"),
+}
+
+
+class Marked(NamedTuple):
+    """The candidates that feedback since a night keeps from one account.
+
+    Attributes:
+        rejected: by the account itself.
+        hidden: for other reasons: blocks both ways, follows, unfollows; opt-outs are not among
+            them.
+    """
+
+    rejected: frozenset[str] = frozenset()
+    hidden: frozenset[str] = frozenset()
+
+
+class FeedbackView:
+    """What the events after a watermark have set, by account.
+
+    Attributes:
+        store: the store.
+        seq: number of the last event.
+        opted_out: ids of accounts that have opted out since.
+        opted_out_texts: the same as JSON bytes, without quotes.
+    """
+
+    def __init__(self, url: str, watermark: int) -> None:
+        self.store = FeedbackStore(url)
+        self.opted_out: set[str] = set()
+        self.opted_out_texts: set[bytes] = set()
+        self.seq = self.base = watermark
+        self._path = sqlite_path(url)
+        self._counter: tuple[int, bytes] | None = None
+        self._kinds: dict[str, dict[str, set[str]]] = {}
+        self._lock = Lock()
+
+    def refresh(self) -> int:
+        """Apply the events since the last look.
+
+        Returns:
+            The number of the last event.
+
+        Raises:
+            FeedbackError: the store cannot be read, or has lost events; then nothing may be shown.
+        """
+        try:
+            counter = self._transactions()
+            if counter is None or counter != self._counter:
+                self._read(counter)
+        except FeedbackError:
+            self._counter = None
+            self.store.close()  # the next look opens the file anew
+            raise
+        return self.seq
+
+    def marked(self, account: str) -> Marked | None:
+        """What is marked for an account; None: nothing."""
+        found = self._kinds.get(account)
+        if not found:
+            return None
+        pairs = list(found.items())
+        return Marked(
+            frozenset(name for name, kinds in pairs if "reject" in kinds),
+            frozenset(name for name, kinds in pairs if kinds - {"reject"}),
+        )
+
+    def _read(self, counter: tuple[int, bytes] | None) -> None:
+        with self._lock:
+            if self._counter is None or counter is None or counter[0] != self._counter[0]:
+                self._check_last_event()
+            for event in self.store.events_after(self.seq):
+                self._apply(event)
+                self.seq = event.seq
+            self._counter = counter
+
+    def _transactions(self) -> tuple[int, bytes] | None:
+        """The file and its transaction counter; None: there is none, so the store is asked."""
+        if self._path is None:
+            return None
+        try:
+            with open(self._path, "rb", buffering=0) as file:
+                file.seek(_COUNTER[0])
+                return os.fstat(file.fileno()).st_ino, file.read(_COUNTER[1])
+        except FileNotFoundError:
+            if self.seq:
+                raise FeedbackError(
+                    f"{self._path}: the store is gone, which held event {self.seq}; restore it"
+                ) from None
+            return None
+        except OSError as error:
+            raise FeedbackError(f"{self._path}: cannot be read ({error.strerror})") from error
+
+    def _check_last_event(self) -> None:
+        last = self.store.watermark()
+        if last < self.seq:
+            raise FeedbackError(
+                f"{self.store.where}: its last event is {last}, but event {self.seq} was there; "
+                "restore the store"
+            )
+
+    def _apply(self, event: Event) -> None:
+        if event.action in ("opt_out", "opt_in"):
+            change = set.add if event.action == "opt_out" else set.discard
+            change(self.opted_out, event.account)
+            text = json.dumps(event.account, ensure_ascii=False).encode()[1:-1]
+            change(self.opted_out_texts, text)
+            return
+        added, removed = _EFFECTS[event.action]
+        self._set(event.account, event.candidate, added, removed)
+        if event.action in ("block", "unblock"):
+            sides = ("blocked", "") if added else ("", "blocked")
+            self._set(event.candidate, event.account, *sides)
+
+    def _set(self, account: str, candidate: str, added: str, removed: str) -> None:
+        """Replaces what it changes, so that readers in other threads see whole sets."""
+        of_account = dict(self._kinds.get(account, {}))
+        kinds = (of_account.pop(candidate, set()) | {added}) - {removed, ""}
+        if kinds:
+            of_account[candidate] = kinds
+        if of_account:
+            self._kinds[account] = of_account
+        else:
+            self._kinds.pop(account, None)

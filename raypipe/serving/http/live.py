@@ -1,0 +1,209 @@
+"""What a server answers from: the published run, mapped, and the feedback since it.
+
+A newly published run is checked and mapped in a thread of its own; then one pointer moves. Answers
+that have begun finish with the run that they began with.
+"""
+
+import logging
+import os
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NamedTuple
+
+from raypipe.errors import RaypipeError, RunError
+from raypipe.serving.http.feedback_view import FeedbackView
+from raypipe.serving.lookup import Lookup, Recommendation, rejections_url
+from raypipe.storage.feedback.account import Rejection
+from raypipe.storage.feedback.store import FeedbackStore
+from raypipe.storage.runs.mapped_lists import MappedLists, make_lists, map_lists
+from raypipe.storage.runs.run import Run, verify_run
+from raypipe.storage.runs.store import RunStore
+
+logger = logging.getLogger("raypipe.serve")
+
+
+class Served(NamedTuple):
+    """A run that is answered from.
+
+    Attributes:
+        run: the run.
+        newest: the newest run that was ever published, if it is another; its exclusions hold too.
+        lists: its lists; None: not mapped yet, so they are read from Parquet.
+    """
+
+    run: Run
+    newest: Run | None
+    lists: MappedLists | None
+
+
+class Now(NamedTuple):
+    """One moment: a run, and the number of the last event of the feedback that holds."""
+
+    served: Served
+    seq: int
+
+    @property
+    def etag(self) -> str:
+        """Changes with the run and with every event."""
+        return f'"{self.served.run.id}.{self.seq}"'
+
+
+@dataclass
+class Live:
+    """The published run and the feedback since it.
+
+    Args:
+        store: the runs folder.
+        url: of the feedback store; None: that of the published run.
+        maps: folder of mapped lists.
+    """
+
+    store: RunStore
+    url: str | None
+    maps: Path
+
+    def __post_init__(self) -> None:
+        self._served: Served | None = None
+        self._seen: tuple[int, int] | None = None
+        self._preparing = threading.Lock()
+        self._view: FeedbackView | None = None
+        self._writer: FeedbackStore | None = None
+        self.problem: str | None = None
+        self.threads: list[threading.Thread] = []
+
+    def now(self) -> Now:
+        """The run that is published and the feedback that holds at this moment.
+
+        Raises:
+            RunError: nothing is published, or it cannot be read.
+            FeedbackError: the feedback cannot be read.
+        """
+        served = self._current()
+        return Now(served, self.feedback(served.run).refresh())
+
+    def feedback(self, run: Run) -> FeedbackView:
+        """The feedback since a run; since the earliest of those that were asked for."""
+        watermark = run.manifest.feedback.watermark
+        view = self._view
+        if view is None or watermark < view.base:
+            view = FeedbackView(rejections_url(self.store, self.url), watermark)
+            view.refresh()
+            self._view = view
+        return view
+
+    def run(self, run_id: str) -> Served:
+        """A run that is kept, for the further pages of its lists.
+
+        Raises:
+            RunError: it is gone.
+        """
+        current = self._current()
+        if current.run.id == run_id:
+            return current
+        run = self.store.get(run_id)
+        return Served(run, self._newest(run), map_lists(run, self.maps))
+
+    @property
+    def served(self) -> Served | None:
+        """What was answered from last; None: nothing yet."""
+        return self._served
+
+    def writer(self) -> FeedbackStore:
+        """The store that takes feedback; also where nothing is published yet."""
+        if self._writer is None:
+            self._writer = FeedbackStore(rejections_url(self.store, self.url))
+        return self._writer
+
+    def check_known(self, candidate: str) -> None:
+        """Check that a candidate is in the served run.
+
+        Raises:
+            UnknownAccountError: it is not.
+        """
+        served = self._current()
+        if served.lists is not None and served.lists.find(candidate) is not None:
+            return
+        served.run.recommendations(candidate, 0)
+
+    def lookup(self, served: Served, account: str) -> Lookup:
+        """What an account sees of a run now."""
+        view = self.feedback(served.run)
+        marked = view.marked(account)
+        rejected, hidden = marked or (frozenset(), frozenset())
+        return Lookup(
+            account,
+            served.run,
+            served.newest,
+            {name: Rejection("", None) for name in rejected},
+            hidden | view.opted_out,
+            published=_published(served, account),
+        )
+
+    def _current(self) -> Served:
+        """The newest run that is ready; a newer one is prepared in the background."""
+        try:
+            state = os.stat(self.store.root / "CURRENT.json")
+            seen = state.st_mtime_ns, state.st_ino
+        except OSError:
+            seen = None
+        if self._served is None or seen != self._seen:
+            self._notice(seen)
+        served = self._served
+        if served is None:
+            raise RunError(f"nothing is published in {self.store.root}")
+        return served
+
+    def _notice(self, seen: tuple[int, int] | None) -> None:
+        """Take the published run, at once if nothing is served yet."""
+        if not self._preparing.acquire(blocking=self._served is None):
+            return
+        try:
+            if self._served is not None and seen == self._seen:
+                return
+            run = self.store.current()
+            newest, before = self._newest(run), self._served
+            if before is None or before.run.id == run.id:
+                self._served = Served(run, newest, map_lists(run, self.maps))
+            self._seen = seen
+            if self._served is None or self._served.run.id != run.id or not self._served.lists:
+                thread = threading.Thread(target=self._prepare, args=(run, newest), daemon=True)
+                self.threads = [*(one for one in self.threads if one.is_alive()), thread]
+                thread.start()
+        except RaypipeError as error:
+            self.problem = str(error)
+            if self._served is None:
+                raise
+            logger.error("the served run stays: %s", error)
+            self._seen = seen
+        finally:
+            self._preparing.release()
+
+    def _prepare(self, run: Run, newest: Run | None) -> None:
+        """Check and map a run, then serve it, unless another one was published meanwhile."""
+        try:
+            if problems := verify_run(run):
+                raise RunError(f"run {run.id} is damaged: {problems[0]}")
+            make_lists(run, self.maps)
+            lists = map_lists(run, self.maps)
+        except RaypipeError as error:
+            self.problem = str(error)
+            logger.error("the served run stays: %s", error)
+            return
+        with self._preparing:
+            if self.store.current_id() == run.id:
+                self._served, self.problem = Served(run, newest, lists), None
+                logger.info("serving run %s", run.id)
+
+    def _newest(self, run: Run) -> Run | None:
+        newest = self.store.newest()
+        return newest if newest is not None and newest.id != run.id else None
+
+
+def _published(served: Served, account: str) -> tuple[Recommendation, ...] | None:
+    """The published list of an account, from the map; None: there is none."""
+    index = None if served.lists is None else served.lists.find(account)
+    if served.lists is None or index is None:
+        return None
+    rows = served.lists.recommendations(index)
+    return tuple(Recommendation(account, rank, *row) for rank, row in enumerate(rows, 1))
