@@ -73,7 +73,7 @@ def test_placeholders_are_in_capitals_and_flags_have_none(words):
 def test_help_of_a_command_shows_an_example(words, page):
     shown = page(words, 80)
     assert f"Example: raypipe {' '.join(words)}" in shown
-    assert ("--json" in shown) == (words not in (("jobs", "logs"), ("jobs", "stop")))
+    assert ("--json" in shown) == (words not in (("jobs", "logs"), ("jobs", "stop"), ("serve",)))
 
 
 def test_help_groups_every_command_and_begins_with_run(page):
