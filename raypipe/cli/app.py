@@ -46,12 +46,10 @@ runs_app = _group("List, inspect, roll back and prune runs.")
 config_app = _group("Show or check a config before a run.")
 rejections_app = _group("List, import and export rejections.")
 jobs_app = _group("List, follow and stop jobs on a Ray cluster.")
-tokens_app = _group("Make tokens for raypipe serve.")
 app.add_typer(runs_app, name="runs")
 app.add_typer(config_app, name="config")
 app.add_typer(rejections_app, name="rejections")
 app.add_typer(jobs_app, name="jobs")
-app.add_typer(tokens_app, name="tokens")
 
 
 def _version(requested: bool) -> None:

@@ -17,7 +17,7 @@ GROUPS = {
     "Every night": ("run", "plan", "config", "runs"),
     "Ask and answer": ("recommend", "similar", "explain", "reject", "unreject", "rejections"),
     "Measure and tune": ("evaluate", "attack", "sweep", "stats"),
-    "Operate": ("serve", "tokens", "submit", "jobs"),
+    "Operate": ("serve", "token", "submit", "jobs"),
     "Try": ("demo",),
 }
 

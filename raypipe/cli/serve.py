@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from raypipe.cli.app import app, tokens_app
+from raypipe.cli.app import app
 from raypipe.cli.options import DEFAULT_RUNS, Feedback, Json, RunsDir
 
 _DRAIN_SECONDS = 10
@@ -36,7 +36,7 @@ def serve(
         typer.Option(
             envvar="RAYPIPE_TOKENS",
             metavar="FILE",
-            help="Tokens that may ask; see raypipe tokens add. Needed where the address is not "
+            help="Tokens that may ask; see raypipe token. Needed where the address is not "
             "a loopback address.",
         ),
     ] = None,
@@ -69,7 +69,7 @@ def serve(
     if tokens is None and not _is_loopback(host):
         raise ConfigError(
             f"--host {host}: others can reach this address, so --tokens FILE is needed; "
-            "make one with: raypipe tokens add FILE --scope read --scope write"
+            "make one with: raypipe token FILE --scope read --scope write"
         )
     if config is not None and feedback is None:
         from raypipe import load_config
@@ -103,8 +103,8 @@ def serve(
     )
 
 
-@tokens_app.command("add", epilog="Example: raypipe tokens add tokens.jsonl --scope read")
-def tokens_add(
+@app.command(epilog="Example: raypipe token tokens.jsonl --scope read --scope write")
+def token(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="File of tokens; made if needed.")],
     scope: Annotated[
         list[str], typer.Option(metavar="SCOPE", help="read, write or admin; may be repeated.")
@@ -120,8 +120,8 @@ def tokens_add(
     from raypipe.cli.output.terminal import print_answer
     from raypipe.serving.http.access import add_token
 
-    token = add_token(file, scope, subject, name)
-    print_answer({"token": token, "file": str(file)}, token, json)
+    made = add_token(file, scope, subject, name)
+    print_answer({"token": made, "file": str(file)}, made, json)
 
 
 def _is_loopback(host: str) -> bool:

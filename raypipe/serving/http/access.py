@@ -1,7 +1,7 @@
 """Who may do what: tokens in a file, scopes, subjects, and how many requests a second.
 
 A line of the file is a JSON object: ``name``, ``sha256`` of the token, ``scopes`` (of read, write
-and admin) and, where it is one person's, ``subject``, the id of the account. ``raypipe tokens add``
+and admin) and, where it is one person's, ``subject``, the id of the account. ``raypipe token``
 writes one. The file is read again when it changes.
 """
 
@@ -161,7 +161,7 @@ def read_tokens(path: Path) -> dict[str, Caller]:
         if not fits or not isinstance(subject, str | None):
             raise ConfigError(
                 f"{path}, line {number}: expected a JSON object with name, sha256 and scopes of "
-                f"{', '.join(SCOPES)}; write it with: raypipe tokens add {path}"
+                f"{', '.join(SCOPES)}; write it with: raypipe token {path}"
             )
         callers[digest] = Caller(str(row.get("name", f"line {number}")), frozenset(scopes), subject)
     return callers
