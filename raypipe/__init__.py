@@ -113,10 +113,11 @@ def run(
 
     Args:
         runs_dir: folder of the runs; it is created.
-        date: date of the run, as ``2026-03-01``; None: today.
+        date: date of the run, as ``2026-03-01``; None: today in UTC.
         progress: receives progress events.
 
     Raises:
+        HeldError: the run is finished, but differs too much from the published one.
         RaypipeError: one of :mod:`raypipe.errors`; then nothing is published.
     """
     from raypipe.pipeline.run import run_night
@@ -341,7 +342,7 @@ def unreject(
 
 
 def _today() -> str:
-    return datetime.date.today().isoformat()
+    return datetime.datetime.now(datetime.timezone.utc).date().isoformat()
 
 
 def _resolve(config: Config) -> RunConfig:

@@ -97,6 +97,12 @@ class LeakError(RaypipeError):
     exit_code = 70
 
 
+class HeldError(RaypipeError):
+    """The run is finished, but differs too much from the published one: it is held back."""
+
+    exit_code = 77
+
+
 class TooLargeError(RaypipeError):
     """The run needs more memory than is free, or than ``memory_per_task`` allows."""
 

@@ -43,7 +43,9 @@ Settings = Annotated[
 ]
 Date = Annotated[
     datetime.datetime | None,
-    typer.Option(metavar="DATE", formats=["%Y-%m-%d"], help="Date of the run; default: today."),
+    typer.Option(
+        metavar="DATE", formats=["%Y-%m-%d"], help="Date of the run; default: today in UTC."
+    ),
 ]
 Account = Annotated[
     str, typer.Argument(metavar="ACCOUNT", help="Id of the account, as written in the input.")

@@ -44,6 +44,9 @@ def run(
 ) -> None:
     """Make and publish recommendations, once per date, config and input.
 
+    A run that differs too much from the published one is held back (exit code 77), and a run of an
+    earlier date is not published: raypipe runs publish does it.
+
     Repeating the command changes nothing; after a kill, it continues from the finished shards.
 
     The rejection store is --set feedback.url, else RAYPIPE_FEEDBACK_URL, else the config's.
@@ -51,11 +54,13 @@ def run(
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     started = time.monotonic()
     resolved = resolve(config, follows, settings)
-    day = (date or datetime.datetime.now()).date().isoformat()
+    day = (date or datetime.datetime.now(datetime.timezone.utc)).date().isoformat()
 
     from raypipe.cli.output.terminal import Bars
 
     with Bars() as bars:
+        if date is None:
+            bars.stage(f"date {day}, today in UTC")
         bars.stage("import")  # takes seconds on a cold disk: say so first
         from raypipe.cli.output.report import print_result
         from raypipe.compute.compilation import compilations_reported
@@ -67,11 +72,16 @@ def run(
         with compilations_reported(bars):
             outcome = run_night(resolved, store, day, bars)
     made = outcome.run
-    published = made.id if outcome.new else store.current_id()
-    report = run_report(made.manifest, str(made.path), outcome.new, published)
+    report = run_report(made.manifest, str(made.path), outcome.new, store.current_id())
     print_result({"new": outcome.new, **made.manifest.model_dump(mode="json")}, report, json)
     if not json:
         _print_next_steps(made, runs_dir, time.monotonic() - started)
+        if outcome.newer:
+            typer.echo(
+                f"not published: {outcome.newer} is of a later date; to publish this run: "
+                f"raypipe runs publish {made.id}",
+                err=True,
+            )
 
 
 def _print_next_steps(run: Run, runs_dir: Path, seconds: float) -> None:

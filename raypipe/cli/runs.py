@@ -1,16 +1,22 @@
-"""List, inspect, roll back and prune finished runs."""
+"""List, inspect, compare, publish, roll back and prune finished runs."""
 
-from typing import Annotated
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from raypipe.cli.app import runs_app
 from raypipe.cli.options import DEFAULT_RUNS, Json, RunId, RunsDir
 
+if TYPE_CHECKING:
+    from raypipe.storage.runs.run import Run
+    from raypipe.storage.runs.store import RunStore
+
 
 @runs_app.command("list", epilog="Example: raypipe runs list --json")
 def runs_list(runs_dir: RunsDir = DEFAULT_RUNS, json: Json = False) -> None:
-    """List finished runs, newest first; * marks the published one."""
+    """List finished runs, newest first; * marks the published one, held those held back."""
     from raypipe.cli.output.terminal import print_rows
     from raypipe.storage.runs.store import RunStore
 
@@ -22,7 +28,7 @@ def runs_list(runs_dir: RunsDir = DEFAULT_RUNS, json: Json = False) -> None:
             "published": run.id == published,
             "created": run.stored and run.stored.created,
             "accounts": run.stored and run.stored.counts.graph.accounts,
-            "problem": run.problem,
+            "problem": run.problem or ("held" if _is_held(store, run) else None),
         }
         for run in store.runs()
     ]
@@ -57,6 +63,48 @@ def runs_show(
         typer.echo(f"verified: {len(run.manifest.files)} files match their SHA-256")
 
 
+@runs_app.command("diff", epilog="Example: raypipe runs diff 2026-03-01-1a2b3c4d")
+def runs_diff(
+    before: Annotated[str, typer.Argument(metavar="A", help="Id of the earlier run.")],
+    now: Annotated[
+        str | None,
+        typer.Argument(metavar="B", help="Id of the later run; default: the published one."),
+    ] = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """Compare two runs, as the guard does: sizes, lists, quality, the most followed accounts."""
+    from raypipe.cli.output.report import print_result
+    from raypipe.serving.reports.runs import diff_report
+    from raypipe.storage.runs.compare import Side, changes_between
+    from raypipe.storage.runs.store import RunStore
+
+    store = RunStore(runs_dir)
+    earlier, later = store.get(before), store.get(now) if now else store.current()
+    changes = changes_between(earlier, Side(later.path, later.manifest))
+    values = {"before": earlier.id, "now": later.id}
+    rows = {"changes": [change.model_dump() for change in changes]}
+    print_result(values | rows, diff_report(changes, earlier.id, later.id), json)
+
+
+@runs_app.command("publish", epilog="Example: raypipe runs publish 2026-03-01-1a2b3c4d --force")
+def runs_publish(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="Id of a finished run.")],
+    force: Annotated[
+        bool, typer.Option("--force", help="Publish a run that the guard has held back.")
+    ] = False,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """Publish a finished run: one that was held back, or that is older than the published one."""
+    from raypipe.cli.output.terminal import print_answer
+    from raypipe.storage.runs.store import RunStore
+
+    store = RunStore(runs_dir)
+    run = store.release(store.get(run_id), force)
+    print_answer({"run": run.id}, f"published: {run.id}", json)
+
+
 @runs_app.command("rollback", epilog="Example: raypipe runs rollback")
 def runs_rollback(
     run_id: Annotated[
@@ -87,3 +135,7 @@ def runs_prune(
     removed = [run.id for run in RunStore(runs_dir).prune(keep)]
     lines = [f"removed {len(removed)} runs", *(f"  {run_id}" for run_id in removed)]
     print_answer({"removed": removed}, "\n".join(lines), json)
+
+
+def _is_held(store: RunStore, run: Run) -> bool:
+    return bool(run.breaches) and not store.was_published(run)

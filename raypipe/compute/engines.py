@@ -3,6 +3,7 @@
 These choices change the speed of a run, never its results.
 """
 
+import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,6 +23,12 @@ from raypipe.config import RunConfig
 from raypipe.errors import ConfigError, TooLargeError
 
 _CGROUP = Path("/sys/fs/cgroup")
+#: Limit and use of memory, quota and period of CPUs: files of cgroup v2, and of v1.
+_MEMORY = (
+    ("memory.max", "memory.current"),
+    ("memory/memory.limit_in_bytes", "memory/memory.usage_in_bytes"),
+)
+_CPU = (("cpu.max",), ("cpu/cpu.cfs_quota_us", "cpu/cpu.cfs_period_us"))
 
 RunShards = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
@@ -161,20 +168,31 @@ def _address(config: RunConfig) -> str | None:
 def memory_available() -> int:
     """Available memory in bytes, within the limit of the container if there is one."""
     available = psutil.virtual_memory().available
-    try:
-        limit, used = (
-            int((_CGROUP / name).read_text()) for name in ("memory.max", "memory.current")
-        )
-    except (OSError, ValueError):  # no cgroup v2, or its limit is "max"
-        return available
-    return min(available, max(0, limit - used))
+    for names in _MEMORY:
+        limit, used = (_cgroup(name) for name in names)
+        if limit and used:  # a limit of "max" is no limit
+            available = min(available, max(0, limit[0] - used[0]))
+    return available
 
 
 def cpus_here() -> int:
-    """Number of CPUs that this process may use."""
+    """Number of CPUs that this process may use: its affinity, and the quota of the container."""
+    cpus = os.cpu_count() or 1
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        cpus = len(os.sched_getaffinity(0))
+    for names in _CPU:
+        numbers = [number for name in names for number in _cgroup(name)]
+        if len(numbers) == 2 and min(numbers) > 0:  # a quota of "max" or -1 is no quota
+            cpus = min(cpus, math.ceil(numbers[0] / numbers[1]))
+    return cpus
+
+
+def _cgroup(name: str) -> list[int]:
+    """The numbers in a file of the cgroup; none if there is no such file, or it says "max"."""
+    try:
+        return [int(word) for word in (_CGROUP / name).read_text().split()]
+    except (OSError, ValueError):
+        return []
 
 
 def tasks_at_a_time(nodes: Sequence[tuple[int, float]], memory_per_task: int) -> int:

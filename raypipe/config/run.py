@@ -17,6 +17,7 @@ from raypipe.config.data import (
     RatingsConfig,
 )
 from raypipe.config.feedback import FeedbackConfig
+from raypipe.config.guard import GuardConfig
 from raypipe.config.lists import BlendConfig, RecommendationsConfig
 from raypipe.config.quality import AttackConfig, EvaluationConfig, SweepConfig
 from raypipe.config.section import SPEED_ONLY, Section, section
@@ -54,6 +55,13 @@ class RunConfig(Section):
         description="Maximum memory of a task. A similarity index that is larger is built and "
         "searched in blocks. null: no limit. Affects speed only.",
     )
+    network: str | None = Field(
+        None,
+        min_length=1,
+        json_schema_extra=SPEED_ONLY,
+        description="Name of the network. A runs folder is of one network: another name is "
+        "refused. null: networks are told apart by the ids that they have in common.",
+    )
     audience: AudienceConfig = section(AudienceConfig)
     candidates: CandidatesConfig = section(CandidatesConfig)
     filters: FiltersConfig = section(FiltersConfig)
@@ -62,6 +70,7 @@ class RunConfig(Section):
     feedback: FeedbackConfig = section(FeedbackConfig)
     blend: BlendConfig = section(BlendConfig)
     recommendations: RecommendationsConfig = section(RecommendationsConfig)
+    guard: GuardConfig = section(GuardConfig)
     ladder: Literal["holdout", "fixed"] = Field(
         "holdout",
         description="Which strategy makes the lists of an account. holdout: for each segment, the "

@@ -103,10 +103,12 @@ class ListCounts(NamedTuple):
     """Entries of lists, and candidates that were excluded from them.
 
     Attributes:
+        accounts: number of accounts with at least one recommendation.
         recommendations: by source.
         excluded: by source and reason.
     """
 
+    accounts: int
     recommendations: dict[str, int]
     excluded: dict[str, dict[str, int]]
 
@@ -121,15 +123,18 @@ def count_lists(
     """
     used = {name for tier in ladder for name in tier.sources}
     recommended = np.zeros(len(sources), np.int64)
+    accounts = 0
     excluded: dict[str, Counter[str]] = {source: Counter() for source in sources}
     for shard in shards:
         tables = staging.load_shard(shard_name(shard))
+        accounts += len(tables["recommendations"]["account"].unique())
         indices = tables["recommendations"][SOURCE].to_numpy()
         recommended += np.bincount(indices, minlength=len(sources))
         for row in tables["excluded"].to_pylist():
             excluded[row[SOURCE]][row["reason"]] += row["candidates"]
     by_source = zip(sources, recommended.tolist(), strict=True)
     return ListCounts(
+        accounts,
         {name: count for name, count in by_source if name in used},
         {name: dict(excluded[name]) for name in sources if name in used},
     )

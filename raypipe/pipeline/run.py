@@ -13,12 +13,13 @@ from raypipe.compute.engines import Runner, runner
 from raypipe.compute.progress import Progress, Silent
 from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
-from raypipe.pipeline import steps
+from raypipe.pipeline import guard, steps
 from raypipe.pipeline.load import load, prepare_night
 from raypipe.pipeline.write import Computed, check_at_the_gate, run_facts, write_run
 from raypipe.recommend.filters.inputs import feedback_store
 from raypipe.recommend.shard import warm_up
 from raypipe.recommend.sources.factors import settle_model_of
+from raypipe.storage.runs.compare import Side
 from raypipe.storage.runs.manifest import RunFacts
 from raypipe.storage.runs.run import Run
 from raypipe.storage.runs.staging import Staging
@@ -27,10 +28,17 @@ from raypipe.storage.runs.store import RunStore
 
 @dataclass(frozen=True)
 class NightResult:
-    """The result of a night: the finished run, and whether this call made or published it."""
+    """The result of a night.
+
+    Attributes:
+        run: the finished run.
+        new: whether this call made or published it.
+        newer: id of the published run, if it is of a later date: then this one is not published.
+    """
 
     run: Run
     new: bool
+    newer: str | None = None
 
     def to_pandas(self) -> pd.DataFrame:
         """All published lists: accountId, rank, candidateId, score, source, reason.
@@ -53,27 +61,41 @@ def run_night(
     Args:
         date: of the run, as ``2026-03-01``.
 
+    A run of an earlier date than the published one is finished, but not published.
+
     Raises:
+        HeldError: the run differs too much from the published one; it is finished, not published.
         RaypipeError: one of :mod:`raypipe.errors`; nothing is published then.
     """
     name = f"{date}-{config.digest()}"
     stages = Stages(progress or Silent())
     with store.lock():
+        published = store.last_published()
+        guard.check_network_name(config, published)
         checked = steps.check_inputs(config, store, date, stages)
         run = store.find(name, checked.digest)
         if run and store.was_published(run):
             return NightResult(run, new=False)
+        made = run is None
         if run is None:
             staging = store.open_staging(name, checked.digest)
-            facts = _make_run(config, checked, staging, stages)
+            facts = _make_run(config, checked, published, staging, stages)
             facts = _count_late_events(config, checked, store, facts)
+            compared = guard.compare(config.guard, published, Side(staging.path, facts))
             stages.progress.stage("publish")
-            run = store.finish(staging, facts)
+            run = store.finish(staging, facts.model_copy(update={"guard": compared}))
+        if published and run.date < published.date:
+            return NightResult(run, new=made, newer=published.id)
+        guard.release(run, config.guard)
         return NightResult(store.publish(run), new=True)
 
 
 def _make_run(
-    config: RunConfig, checked: steps.Checked, staging: Staging, stages: Stages
+    config: RunConfig,
+    checked: steps.Checked,
+    published: Run | None,
+    staging: Staging,
+    stages: Stages,
 ) -> RunFacts:
     """All steps from the input to the checked files of a run."""
     with ExitStack() as stack:
@@ -82,6 +104,7 @@ def _make_run(
             return runner(config, loaded.engine, seconds, stack, warm_up)
 
         loaded = load(config, checked.accounts, checked.inputs, stages, stack, staging.scratch)
+        guard.check_network(config, published, loaded.graph)
         checked.inputs.check_unchanged()  # before a checkpoint is kept under the old digest
         config = settle_model_of(loaded.graph, config, stages.progress.say)
         labels = steps.label(checked, loaded.graph, stages)

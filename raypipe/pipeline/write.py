@@ -157,6 +157,7 @@ def run_facts(
     return records.RunFacts(
         config_digest=config.digest(),
         fingerprint=night.loaded.graph.fingerprint,
+        network=config.network,
         seed=config.seed,
         counts=_counts(config, night, parts, at_the_gate, staging),
         feedback=records.FeedbackRecord(
@@ -196,6 +197,7 @@ def _counts(
         graph=night.loaded.statistics.counts,
         lines_not_rows=night.loaded.lines_not_rows,
         audience=len(night.plan.cost.accounts),
+        with_lists=lists.accounts,
         neighbours=sum(part.rows for part in parts["neighbours"]),
         recommendations=lists.recommendations,
         excluded=lists.excluded,

@@ -125,6 +125,32 @@ def test_memory_of_a_container(limit, used, expected, tmp_path, monkeypatch):
     assert engines.memory_available() == expected
 
 
+@pytest.mark.parametrize(
+    ("files", "cpus", "memory"),
+    [
+        ({"cpu.max": "50000 100000", "memory.max": "1000", "memory.current": "400"}, 1, 600),
+        ({"cpu.max": "250000 100000"}, 3, 5000),
+        ({"cpu.max": "max 100000"}, 8, 5000),
+        ({"cpu/cpu.cfs_quota_us": "150000", "cpu/cpu.cfs_period_us": "100000"}, 2, 5000),
+        ({"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8, 5000),
+        (
+            {"memory/memory.limit_in_bytes": "3000", "memory/memory.usage_in_bytes": "1000"},
+            8,
+            2000,
+        ),
+        ({}, 8, 5000),
+    ],
+)
+def test_the_limits_of_a_container_v1_and_v2(files, cpus, memory, tmp_path, monkeypatch):
+    monkeypatch.setattr(engines, "_CGROUP", tmp_path)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: type("M", (), {"available": 5000}))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(8)))
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text + "\n")
+    assert (engines.cpus_here(), engines.memory_available()) == (cpus, memory)
+
+
 def test_what_the_module_that_holds_ray_is_told(monkeypatch):
     """Its token is for a Ray of our own: RAY_ADDRESS of somebody else's must not keep it away."""
     monkeypatch.setenv("RAY_ADDRESS", "10.0.0.1:6379")

@@ -33,6 +33,7 @@ RULES = (
     policy.writable,
     policy.deadline,
     policy.schedule,
+    policy.retries,
     policy.no_secret,
     policy.account_token,
     policy.rbac,

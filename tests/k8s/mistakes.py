@@ -14,6 +14,7 @@ HEAD = f"{CLUSTER}/headGroupSpec"
 HEAD_POD = f"{HEAD}/template/spec"
 RAY = f"{HEAD_POD}/containers/0"
 WORKERS = f"{CLUSTER}/workerGroupSpecs/0"
+FAILURE = "/spec/jobTemplate/spec/podFailurePolicy/rules/0"
 SUBMITTER = "/spec/submitterPodTemplate/spec"
 CRON_POD = "/spec/jobTemplate/spec/template/spec"
 CLAIM = "PersistentVolumeClaim"
@@ -229,6 +230,10 @@ MISTAKES = (
     Mistake("schedule", "nightly", "CronJob", "/spec/schedule", "30 5-3 * * *"),
     Mistake("schedule", "raycronjob-alpha", "RayCronJob", "/spec/schedule", "every night"),
     Mistake("schedule", "nightly", "CronJob", "/spec/startingDeadlineSeconds", GONE),
+    Mistake("retries", "one-node", "CronJob", "/spec/jobTemplate/spec/podFailurePolicy", GONE),
+    Mistake("retries", "one-node", "CronJob", f"{FAILURE}/onExitCodes/values", [65, 70, 78]),
+    Mistake("retries", "one-node", "CronJob", f"{FAILURE}/onExitCodes/values/-", 75),
+    Mistake("retries", "one-node", "CronJob", f"{FAILURE}/action", "Ignore"),
     Mistake("data_volume", "sweep", CLAIM, "/spec/accessModes", ["ReadWriteOnce"]),
     Mistake("data_volume", "sweep", "RayJob", f"{RAY}/volumeMounts/0/mountPath", "/mnt"),
     Mistake("reference", "sweep", "RayJob", f"{HEAD_POD}/volumes/1/configMap/name", "raypipe-conf"),

@@ -61,8 +61,10 @@ def with_tonight(objects: list[Object]) -> list[Object]:
     """The objects, and the RayJob that a CronJob among them will make."""
     made = []
     for cron in of_kind(objects, "CronJob"):
-        starter = start_night()
         pod = cron["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+        if "args" not in pod["containers"][0]:
+            continue  # the night itself, on one node
+        starter = start_night()
         told = starter.parser().parse_args(pod["containers"][0]["args"])
         for template in of_kind(objects, "RayJob"):
             if template["metadata"]["name"] == told.template:

@@ -6,6 +6,14 @@ import re
 import zoneinfo
 from collections.abc import Iterator
 
+from raypipe.errors import (
+    ClusterError,
+    ConfigError,
+    HeldError,
+    InputError,
+    LeakError,
+    RunsLockedError,
+)
 from tests.k8s.objects import (
     Object,
     containers,
@@ -180,9 +188,34 @@ def schedule(objects: list[Object]) -> Found:
         # Below 10 s the controller, which looks every 10 s, may never see it.
         if not 600 <= spec.get("startingDeadlineSeconds", 0) < DAY / 4:
             yield where, "startingDeadlineSeconds: expected 10 minutes to 6 hours"
-        args = spec["jobTemplate"]["spec"]["template"]["spec"]["containers"][0]["args"]
-        if args[args.index("--time-zone") + 1] != zone:
+        args = spec["jobTemplate"]["spec"]["template"]["spec"]["containers"][0].get("args")
+        if args and args[args.index("--time-zone") + 1] != zone:
             yield where, f"--time-zone: expected {zone}, as timeZone: else nights get a wrong date"
+
+
+def retries(objects: list[Object]) -> Found:
+    """A night on one node is not tried again where that changes nothing: a held run, bad data."""
+    final = {error.exit_code for error in (HeldError, InputError, LeakError, ConfigError)}
+    for cron in of_kind(objects, "CronJob"):
+        job = cron["spec"]["jobTemplate"]["spec"]
+        pod = job["template"]["spec"]
+        for container in pod["containers"]:
+            if container.get("command", [""])[0] != "raypipe":
+                continue
+            codes = {
+                code
+                for rule in job.get("podFailurePolicy", {}).get("rules", [])
+                if rule["action"] == "FailJob"
+                and rule.get("onExitCodes", {}).get("operator") == "In"
+                and rule["onExitCodes"].get("containerName") in (None, container["name"])
+                for code in rule["onExitCodes"]["values"]
+            }
+            if missing := sorted(final - codes):
+                yield name_of(cron), f"podFailurePolicy: expected FailJob for {missing}"
+            if kept := sorted(codes & {RunsLockedError.exit_code, ClusterError.exit_code}):
+                yield name_of(cron), f"podFailurePolicy: {kept} may be tried again"
+        if pod.get("restartPolicy") != "Never":
+            yield name_of(cron), "restartPolicy: expected Never, as podFailurePolicy needs it"
 
 
 def _is_schedule(text: str) -> bool:
@@ -344,7 +377,8 @@ def data_volume(objects: list[Object]) -> Found:
             for mount in container.get("volumeMounts", [])
             if mount["name"] == "data"
         }
-        wanted = {"/data"} if pod.role in ("ray-head", "ray-worker", "Pod") else set()
+        runs = pod.spec["containers"][0].get("command", [""])[0] == "raypipe"
+        wanted = {"/data"} if pod.role in ("ray-head", "ray-worker", "Pod") or runs else set()
         if mounted != wanted:
             yield pod.where, f"data: found at {sorted(mounted)}; expected {sorted(wanted)}"
 

@@ -4,7 +4,8 @@ from raypipe.recommend.filters.registry import count_words
 from raypipe.serving.reports.content import Content, Facts, Line, Report, Table
 from raypipe.serving.reports.ladder import ladder_report
 from raypipe.storage.records import FactorRecord, RecallRecord, SimilarityRecord
-from raypipe.storage.runs.manifest import Manifest
+from raypipe.storage.runs.compare import in_words
+from raypipe.storage.runs.manifest import ChangeRecord, GuardRecord, Manifest
 
 
 def run_report(
@@ -45,6 +46,7 @@ def run_report(
         stages,
         facts,
         *(Line(f"notice: {notice.text}") for notice in manifest.notices),
+        *_guard(manifest.guard),
         *_filters(counts.filters),
         *_integrity(manifest),
         *ladder_report(manifest.ladder),
@@ -62,6 +64,22 @@ def _nothing_to_do(run: str, published: str | None) -> Report:
         return (Line(said),)
     again = f"published is {published}; to publish this one again: raypipe runs rollback {run}"
     return Line(said), Line(again)
+
+
+def diff_report(changes: tuple[ChangeRecord, ...], before: str, now: str) -> Report:
+    """Two runs side by side; before and now are their ids."""
+    rows = tuple((change.name.replace("_", " "), *in_words(change)[:2]) for change in changes)
+    return (Table(("", before, now), rows),)
+
+
+def _guard(record: GuardRecord | None) -> Report:
+    """What the run was compared with, and what was outside the limits."""
+    if record is None or (record.against is None and not record.breaches):
+        return ()
+    against = f"compared with run {record.against}" if record.against else "the first run"
+    breached = f"{len(record.breaches)} outside the limits" if record.breaches else "inside"
+    lines = (f"guard: {against}: {breached}", *(f"  {line}" for line in record.breaches))
+    return tuple(Line(line) for line in lines)
 
 
 def similarity_report(record: SimilarityRecord) -> Report:

@@ -59,6 +59,7 @@ class RunCounts(Contract):
     Attributes:
         lines_not_rows: lines of the input that are no rows, as repeated headers.
         audience: number of accounts that get lists.
+        with_lists: number of accounts with a list that is not empty; None: not counted.
         recommendations: rows by source.
         excluded: candidates by source, then by the name of a ``FilterReason``.
         filters: entries read, by filter; the registry of filters names them.
@@ -69,6 +70,7 @@ class RunCounts(Contract):
     lines_not_rows: int = 0
     graph: GraphCounts
     audience: int
+    with_lists: int | None = None
     neighbours: int
     recommendations: dict[str, int]
     excluded: dict[str, dict[str, int]]
@@ -113,6 +115,35 @@ class IntegrityRecord(Contract):
     by_detector: dict[str, int]
 
 
+class ChangeRecord(Contract):
+    """A number of a run, and of the published run that it is compared with.
+
+    Attributes:
+        name: such as ``accounts``.
+        before, now: None where it is not known.
+        is_share: whether the numbers are shares, between 0 and 1.
+    """
+
+    name: str
+    before: float | None
+    now: float | None
+    is_share: bool = True
+
+
+class GuardRecord(Contract):
+    """The comparison with the last published run of the network.
+
+    Attributes:
+        against: id of that run; None for the first run.
+        changes: the numbers of both.
+        breaches: those outside the limits of the config, one line each; then the run was held.
+    """
+
+    against: str | None
+    changes: tuple[ChangeRecord, ...]
+    breaches: tuple[str, ...] = ()
+
+
 class RunEngines(EngineRecord):
     """The execution engines of a run.
 
@@ -137,6 +168,8 @@ class RunFacts(Versioned):
     Attributes:
         config_digest: digest of all settings that change the result.
         fingerprint: digest of the follow graph.
+        network: name of the network; None: it has no name.
+        guard: the comparison with the published run; None: not compared.
         factors: how the model's candidates are retrieved; None: no model was trained.
         walks: records by source, if ``max_intermediary_follows`` is set.
         parts: parts by table, in the order of the accounts.
@@ -148,6 +181,8 @@ class RunFacts(Versioned):
     config_digest: str
     fingerprint: str
     seed: int
+    network: str | None = None
+    guard: GuardRecord | None = None
     counts: RunCounts
     feedback: FeedbackRecord
     integrity: IntegrityRecord

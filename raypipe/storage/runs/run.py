@@ -46,6 +46,11 @@ class Run:
         return self.stored
 
     @property
+    def breaches(self) -> tuple[str, ...]:
+        """Why the guard held the run back, one line each; also if it was published later."""
+        return self.stored.guard.breaches if self.stored and self.stored.guard else ()
+
+    @property
     def date(self) -> datetime.date:
         """The date in the id."""
         return datetime.date.fromisoformat(self.id[:10])

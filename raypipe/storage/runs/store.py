@@ -27,7 +27,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from raypipe.errors import ConfigError, RunError, RunsLockedError, did_you_mean
+from raypipe.errors import ConfigError, HeldError, RunError, RunsLockedError, did_you_mean
 from raypipe.storage import files
 from raypipe.storage.runs.history import History, check_run_id, is_run_id
 from raypipe.storage.runs.manifest import FileRecord, Manifest, RunFacts
@@ -229,6 +229,23 @@ class RunStore:
                     files.write_atomic(self._current_path, history.moved(run.id, action).to_json())
         return run
 
+    def release(self, run: Run, force: bool = False) -> Run:
+        """Publish a finished run because a user asks for it: one that was held, or an older one.
+
+        Args:
+            force: publish it even if the guard has held it back.
+
+        Raises:
+            HeldError: the guard has held it back.
+            RunError: the run is damaged.
+        """
+        if run.breaches and not force and not self.was_published(run):
+            raise HeldError(
+                "\n  ".join((f"run {run.id} was held back:", *run.breaches))
+                + f"\npublish it all the same: raypipe runs publish {run.id} --force"
+            )
+        return self.publish(run)
+
     def was_published(self, run: Run) -> bool:
         """Whether a run was ever published; False if it was killed between finish and publish."""
         return run.id in self._history().ever()
@@ -243,6 +260,15 @@ class RunStore:
             The run; None if there is none.
         """
         return next(iter(self.published(before)), None)
+
+    def last_published(self) -> Run | None:
+        """The published run; if it is damaged or gone, the newest that was ever published.
+
+        This is "the night before" of a new night: what readers have until it is published.
+        """
+        current = self.current_id()
+        run = None if current is None else self._load(current)
+        return run if run and run.problem is None else self.newest()
 
     def published(self, before: str | None = None) -> list[Run]:
         """The undamaged runs that were ever published, newest first; ``before`` as above."""
