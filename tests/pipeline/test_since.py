@@ -69,7 +69,7 @@ def test_new_follows_decide_and_the_manifest_names_the_earlier_run(store, rows):
     run = night(store, rows, "2026-03-02").run
     found = run.manifest.ladder.since
     assert (found.run, found.decides) == (before.id, True)
-    assert [stage.stage for stage in run.manifest.stages][3:5] == ["since", "holdout"]
+    assert [stage.stage for stage in run.manifest.stages][4:6] == ["since", "holdout"]
     table, lines = lines_of(run)
     assert table.title == "ndcg@10 on new follows; *: leads"
     assert table.rows[-1][0] == "at random"

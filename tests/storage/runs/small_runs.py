@@ -61,6 +61,13 @@ def facts(parts):
             "counts": counts,
             "feedback": dict.fromkeys(("url", "previously_followed_in", "shown_in"))
             | {"watermark": 0},
+            "integrity": {
+                "trusted": "",
+                "warm_from": None,
+                "with_reputation": 0,
+                "suspects": 0,
+                "by_detector": {},
+            },
             "ladder": {**ladder, "tiers": tiers},
             "similarity": {**similarity, "recall": 1.0, "low": 1.0, "high": 1.0, "sample": 0},
             "walks": {},
