@@ -81,8 +81,8 @@ def attack(
     strategies = check_sources(config.attack.strategies, settle_model(config, 0, 0))
     stages = Stages(progress or Silent())
     with stages.stage("check"):
-        accounts = read_accounts(config.audience)
-        score = suspicion or partial(detectors, ids=read_trusted(config.integrity))
+        accounts = read_accounts(config.audience, config.input)
+        score = suspicion or partial(detectors, ids=read_trusted(config.integrity, config.input))
         files = open_data(config)
         asked = config.attack.model_dump_json()
         identity = f"{config.digest()}\n{asked}\n{digest_of_data(config, accounts, files)}"

@@ -46,12 +46,12 @@ def config_check(
     from raypipe.recommend.filters.inputs import check_filters
     from raypipe.recommend.models.algorithms import check_factors
     from raypipe.recommend.sources.registry import sources_of
-    from raypipe.storage.intake.columns import choose_columns
     from raypipe.storage.intake.inputs import open_inputs
+    from raypipe.storage.intake.read import check_files
     from raypipe.storage.runs.store import RunStore
 
     inputs = open_inputs(resolved.input)
-    choose_columns([opened.file for opened in inputs.opened], resolved.input)
+    check_files(inputs)
     if resolved.input.kind == "follows":
         check_factors(resolved)
         check_blend(resolved)
@@ -61,7 +61,7 @@ def config_check(
         chosen_algorithms(resolved)
     if resolved.input.transform:
         load_user_code(resolved.input.transform, "input.transform")
-    read_accounts(resolved.audience)
+    read_accounts(resolved.audience, resolved.input)
     values = {"digest": resolved.digest(), "files": [path for path, _ in inputs.sizes]}
     good = f"good: {len(inputs.opened)} input files, config {resolved.digest()}"
     print_answer(values, good, json)

@@ -223,7 +223,8 @@ def tasks_at_a_time(nodes: Sequence[tuple[int, float]], memory_per_task: int) ->
 #:   .csv .parquet  1.2, 1.2, 3.5   2.3, 36, 14
 #:   .gz  .zst      3.3, 12, 15     3.8, 21, 13
 #: Sorted Parquet is ignored: with 36, most other Parquet files would be considered too large.
-EXPANSION = {".gz": 15.0, ".zst": 21.0, ".parquet": 14.0, ".pq": 14.0}
+EXPANSION = {".gz": 15.0, ".zst": 21.0, ".parquet": 14.0, ".pq": 14.0, ".parq": 14.0}
+EXPANSION |= dict.fromkeys((".bz2", ".xz", ".zip"), 21.0)
 CSV_EXPANSION = 3.5
 
 #: Maximum share of the memory for a frame: reading it needs 1.7 to 3.1 times its size.

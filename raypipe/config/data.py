@@ -14,12 +14,24 @@ from raypipe.config.user_code import SPEC
 class ColumnsConfig(Section):
     """Names of the columns in the input; without a header, their positions from 0."""
 
-    followerId: str | int = Field("followerId", description="Column of the account that follows.")
+    followerId: str | int = Field(
+        "followerId",
+        description="Column of the account that follows; $file: the name of each file, without its "
+        "ending.",
+    )
     followingId: str | int = Field("followingId", description="Column of the account followed.")
     timestamp: str | int | None = Field(
         None,
         description="Column of the time of the follow: seconds, or a date as in ISO 8601. The "
         "frame has it as timestamp. evaluation.split: time needs it.",
+    )
+    action: str | int | None = Field(
+        None,
+        description="Column of an event log that says follow or unfollow. The last event of a pair "
+        "decides, by the column timestamp, else by their order in the input.",
+    )
+    sign: str | int | None = Field(
+        None, description="Column of numbers; only rows with a positive one are follows."
     )
 
 
@@ -40,7 +52,9 @@ class InputConfig(Section):
     """The input, follows or ratings, and how to read it."""
 
     follows: Place | None = Field(
-        None, description="File, folder or glob of follows: CSV (.csv, .gz, .zst) or Parquet."
+        None,
+        description="File, folder or glob of follows: CSV, Parquet or JSON lines, plain or packed "
+        "(docs/input.md); -: the standard input.",
     )
     ratings: Place | None = Field(
         None,
@@ -48,7 +62,7 @@ class InputConfig(Section):
     )
     format: str = Field(
         "auto",
-        description="auto: by file extension, CSV if it is unknown. Or csv, parquet, or "
+        description="auto: by file extension and first bytes. Or csv, parquet, jsonl, or "
         "module:Class for a format of your own; changing that module starts a new "
         "run.",
     )
@@ -72,6 +86,31 @@ class InputConfig(Section):
         description="Joins spellings of one id, in the input and in all lists. trim: blanks around "
         "it. invisible: characters without width. numbers: 7.0 and 1e3 become 7 and 1000. nfc: "
         "composed characters. lower: lower case.",
+    )
+    follow_actions: list[str] = Field(
+        ["follow", "followed", "add", "create", "1"],
+        description="Values of input.columns.action that are follows.",
+    )
+    unfollow_actions: list[str] = Field(
+        ["unfollow", "unfollowed", "remove", "delete", "block", "0", "-1"],
+        description="Values of input.columns.action that end a follow. Rows with any other value "
+        "go to quarantine.",
+    )
+    ignore: list[str] = Field(
+        [],
+        description="Columns of actions or signs that are not read on purpose: every row is a "
+        "follow.",
+    )
+    max_respelled_fraction: float = Field(
+        0.02,
+        ge=0,
+        le=1,
+        description="Fail if one normalisation (but lower) would join a larger share of the ids.",
+    )
+    bipartite: bool = Field(
+        False,
+        description="Whether followees are of another kind than their followers, so that none of "
+        "them follows: it is then not noticed.",
     )
     followee_prefix: str = Field(
         "",

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import ByteSize, Field, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
-from raypipe.config.section import Decimal, Place, Section, as_written, section
+from raypipe.config.section import Decimal, Place, Section, Size, as_written, section
 
 
 class SegmentsConfig(Section):
@@ -157,9 +157,7 @@ class ResourcesConfig(Section):
     cpus: float = Field(
         1, gt=0, description="CPUs that a trial reserves; it computes in one thread."
     )
-    memory: ByteSize | None = Field(
-        None, gt=0, description="Memory that a trial reserves; null: none."
-    )
+    memory: Size | None = Field(None, gt=0, description="Memory that a trial reserves; null: none.")
 
 
 class SweepConfig(Section):

@@ -6,7 +6,7 @@ import hashlib
 import json
 from typing import Any, Literal, get_args
 
-from pydantic import ByteSize, Field, model_validator
+from pydantic import Field, model_validator
 
 from raypipe.config.data import (
     AudienceConfig,
@@ -20,7 +20,7 @@ from raypipe.config.feedback import FeedbackConfig
 from raypipe.config.guard import GuardConfig
 from raypipe.config.lists import BlendConfig, RecommendationsConfig
 from raypipe.config.quality import AttackConfig, EvaluationConfig, SweepConfig
-from raypipe.config.section import SPEED_ONLY, Section, section
+from raypipe.config.section import SPEED_ONLY, Section, Size, section
 from raypipe.config.sources import SourcesConfig
 
 
@@ -48,7 +48,7 @@ class RunConfig(Section):
         description="Number of tasks into which the accounts are split; null: by estimated work. "
         "Affects speed only.",
     )
-    memory_per_task: ByteSize | None = Field(
+    memory_per_task: Size | None = Field(
         None,
         gt=0,
         json_schema_extra=SPEED_ONLY,

@@ -106,7 +106,7 @@ def evaluate(
     check_blend(config)
     stages = Stages(progress or Silent())
     with stages.stage("check"):
-        accounts = read_accounts(config.audience)
+        accounts = read_accounts(config.audience, config.input)
         files = open_data(config)
         of_data = digest_of_data(config, accounts, files)
         runs = RunStore(runs_dir).published() if runs_dir else []

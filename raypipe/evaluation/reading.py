@@ -224,7 +224,7 @@ def _file_digest(path: str) -> bytes:
 
 def _with_rejections(split: Split, path: str, config: RunConfig) -> Split:
     """Add the rejections of a file: a share is held out, the rest is negative feedback."""
-    table = read_pairs(path, "rejection")
+    table = read_pairs(path, "rejection", config.input)
     rejected, unknown = pairs_in(table, split.train)
     feedback, held_out = hold_out_rejections(
         rejected, split.train, config.evaluation.share_fraction, config.seed

@@ -11,9 +11,7 @@ from raypipe.columns import TIMESTAMP
 from raypipe.errors import InputError
 from raypipe.graph.follow_graph import EncodedFollows, FollowGraph, encode
 from raypipe.kernels.csr import Pairs, find
-from raypipe.storage.intake.blocks import is_text
-
-_MICROSECONDS = pa.timestamp("us")
+from raypipe.storage.intake.times import check_units, times_of
 
 
 class TimedFollows(NamedTuple):
@@ -35,7 +33,7 @@ class TimedFollows(NamedTuple):
 def encode_timed(part: pd.DataFrame) -> TimedFollows:
     """Encode one row partition and parse its times, in the process that holds the partition.
 
-    A time is a number, in any unit, or an ISO 8601 date, in UTC if it has no time zone.
+    ``storage.intake.times`` says what a time is.
 
     Example:
         >>> part = pd.DataFrame({"followerId": ["a", "b"], "followingId": ["b", "c"]})
@@ -45,7 +43,8 @@ def encode_timed(part: pd.DataFrame) -> TimedFollows:
         array([    0., 86401.])
     """
     column = part[TIMESTAMP]
-    times, kind = _times_and_kind(column)
+    times, kind = times_of(pa.array(column.astype("string") if column.dtype == object else column))
+    times = times.copy()
     broken = np.flatnonzero(~np.isfinite(times))
     times[broken] = np.nan
     odd = str(column.iloc[int(broken[0])]) if len(broken) else None
@@ -59,7 +58,8 @@ def first_times(graph: FollowGraph, parts: Sequence[TimedFollows]) -> np.ndarray
         graph: built from the same parts.
 
     Raises:
-        InputError: a time cannot be parsed, or some times are numbers and others dates.
+        InputError: a time cannot be parsed, some times are numbers and others dates, or numbers
+            are in several units.
 
     Example:
         >>> from raypipe.graph.follow_graph import build_graph
@@ -81,6 +81,7 @@ def first_times(graph: FollowGraph, parts: Sequence[TimedFollows]) -> np.ndarray
             "input.columns.timestamp: found numbers in some rows and dates in others; "
             "expected one or the other"
         )
+    check_units(np.concatenate([np.empty(0), *(p.times for p in parts if p.kind == "numbers")]))
     first = np.full(graph.follows, np.inf)
     for part in parts:
         codes = graph.codes(part.follows.ids)
@@ -89,34 +90,3 @@ def first_times(graph: FollowGraph, parts: Sequence[TimedFollows]) -> np.ndarray
         kept = positions >= 0  # the graph has no follows of an account by itself
         np.minimum.at(first, positions[kept], part.times[kept])
     return first
-
-
-def _times_and_kind(column: pd.Series) -> tuple[np.ndarray, str | None]:
-    """float64, NaN where a value is not a time, and the kind of all times."""
-    if column.dtype == object:
-        column = column.astype("string")
-    array = pa.array(column)
-    kind = array.type
-    if not len(column):
-        return np.empty(0), None
-    if pa.types.is_temporal(kind) and not (pa.types.is_time(kind) or pa.types.is_duration(kind)):
-        seconds = array.cast(_MICROSECONDS, safe=False).cast(pa.int64()).cast(pa.float64())
-        return _with_nan(seconds) / 1e6, "dates"
-    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        return _with_nan(array.cast(pa.float64(), safe=False)), "numbers"
-    if not is_text(kind):
-        return np.full(len(column), np.nan), "numbers"
-    numbers = pd.to_numeric(column, errors="coerce").to_numpy(np.float64, na_value=np.nan).copy()
-    if np.isfinite(numbers).any():
-        return numbers, "numbers"
-    dates = pd.to_datetime(column, errors="coerce", utc=True, format="ISO8601")
-    return _with_nan(
-        pa.array(dates).cast(_MICROSECONDS, safe=False).cast(pa.int64())
-    ) / 1e6, "dates"
-
-
-def _with_nan(array: pa.Array | pa.ChunkedArray) -> np.ndarray:
-    result: np.ndarray = (
-        array.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False).astype(np.float64)
-    )
-    return result

@@ -12,7 +12,7 @@ import pyarrow as pa
 from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
-from raypipe.config import IntegrityConfig
+from raypipe.config import InputConfig, IntegrityConfig
 from raypipe.errors import InputError
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.integrity.suspects import find_suspects
@@ -41,8 +41,13 @@ class Trusted(NamedTuple):
     why: str
 
 
-def read_trusted(config: IntegrityConfig) -> pa.Array | None:
+def read_trusted(
+    config: IntegrityConfig, input_config: InputConfig | None = None
+) -> pa.Array | None:
     """The ids in ``integrity.trusted``; None where the config names no table.
+
+    Args:
+        input_config: its rules for ids hold for this file, too.
 
     Raises:
         MissingInputError: there is no such file.
@@ -50,7 +55,7 @@ def read_trusted(config: IntegrityConfig) -> pa.Array | None:
     """
     if config.trusted is None:
         return None
-    return read_ids(Path(config.trusted), "integrity.trusted")
+    return read_ids(Path(config.trusted), "integrity.trusted", input_config)
 
 
 def trusted_accounts(graph: FollowGraph, ids: pa.Array | None = None) -> Trusted:

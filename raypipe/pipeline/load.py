@@ -30,6 +30,7 @@ from raypipe.storage.data_files import write_parquet
 from raypipe.storage.files import disk_errors, is_folder, remove_tree
 from raypipe.storage.intake.inputs import InputFiles
 from raypipe.storage.intake.read import Intake, read_follows
+from raypipe.storage.intake.spellings import spelling_notices, unknown_ids
 from raypipe.storage.records import GraphStatistics, Notice
 
 
@@ -105,7 +106,8 @@ def load(
             raise RunError(f"rows do not add up: {rows}; this is a defect of raypipe, report it")
         statistics = graph_statistics(graph)
         chosen = audience(graph, accounts, config.audience.min_follows)
-    for notice in intake.notices:
+    notices = intake.notices + _notices_of_ids(graph, accounts, config)
+    for notice in notices:
         stages.progress.say(notice.text)
     return Loaded(
         graph,
@@ -116,7 +118,7 @@ def load(
         engine,
         why_frames,
         intake.lines_not_rows,
-        intake.notices,
+        notices,
     )
 
 
@@ -127,11 +129,13 @@ class NightFilters(NamedTuple):
         filters: by account index, as the gate checks them.
         exclusions: the candidates that must not be shown, besides followees.
         rejections: negative feedback to learn from; None: there is none.
+        notices: ids of the filters' files that are not in the follows.
     """
 
     filters: Filters
     exclusions: Exclusions
     rejections: Rejections | None
+    notices: tuple[Notice, ...] = ()
 
 
 class Prepared(NamedTuple):
@@ -180,6 +184,18 @@ def prepare_night(
         rules = replace(rules, reserve=config.recommendations.reserve)
         context = shard_context(inputs, config, rules, neighbour_search(searched, config))
     return Prepared(context, inputs, searched.fit.shard_accounts)
+
+
+def _notices_of_ids(
+    graph: FollowGraph, accounts: pa.Array | None, config: RunConfig
+) -> tuple[Notice, ...]:
+    """Spellings of ids, and ids of the audience that are in no follow."""
+    follows, followed = graph.followees.degrees > 0, graph.followers.degrees > 0
+    notices = spelling_notices(graph.ids, follows, followed, config.input)
+    if accounts is None:
+        return notices
+    idle = ~(follows | followed)[graph.codes(accounts)]
+    return notices + unknown_ids(accounts, idle, "audience.accounts", "ids are in no follow")
 
 
 def _read(inputs: InputFiles, engine: FrameEngine, bad_rows: Path | None) -> Intake:

@@ -92,7 +92,7 @@ def plan_night(config: RunConfig, nodes: int, cpus: int, progress: Progress | No
     with ExitStack() as stack:
         inputs = open_inputs(config.input)
         here = Runner(map, 1, "")
-        loaded = load(config, read_accounts(config.audience), inputs, stages, stack)
+        loaded = load(config, read_accounts(config.audience, config.input), inputs, stages, stack)
         graph = loaded.graph
         config = settle_model_of(graph, config, stages.progress.say)
         decided = choose_ladder(graph, loaded.audience, config, stages, lambda _: here)

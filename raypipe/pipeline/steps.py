@@ -32,7 +32,7 @@ from raypipe.pipeline.load import Loaded, NightFilters, Prepared, check_config
 from raypipe.recommend.audience import read_accounts
 from raypipe.recommend.context import ShardContext
 from raypipe.recommend.filters.eligibility import exclusions_of
-from raypipe.recommend.filters.inputs import FilterInputs, filters_of, read_filters
+from raypipe.recommend.filters.inputs import FilterInputs, filters_of, read_filters, unknown_of
 from raypipe.recommend.filters.readers import digest_of_files
 from raypipe.recommend.negative_feedback import rejections_of
 from raypipe.recommend.shard import recommend_shard
@@ -107,12 +107,12 @@ def check_inputs(config: RunConfig, store: RunStore, date: str, stages: Stages) 
     with stages.stage("check"):
         check_config(config)
         sources_of(config)  # raises if a user's own source cannot be used
-        accounts = read_accounts(config.audience)
+        accounts = read_accounts(config.audience, config.input)
         inputs = open_inputs(config.input)
         filters = read_filters(config, store, date)
         digest = digest_of_inputs(inputs, accounts).encode() + filters.digest()
         digest += digest_of_custom_sources(config.sources)
-        trusted, warm = read_trusted(config.integrity), store.newest(before=date)
+        trusted, warm = read_trusted(config.integrity, config.input), store.newest(before=date)
         if trusted is not None:
             digest += digest_of_ids(trusted)
         if warm is not None and not has_reputation(warm):
@@ -139,13 +139,17 @@ def label(checked: Checked, graph: FollowGraph, stages: Stages) -> Labels:
     return labels
 
 
-def apply_filters(config: RunConfig, inputs: FilterInputs, graph: FollowGraph) -> NightFilters:
+def apply_filters(
+    config: RunConfig, inputs: FilterInputs, graph: FollowGraph, stages: Stages
+) -> NightFilters:
     """The filters by account index, and the rejections to learn from."""
-    filters = filters_of(inputs, graph)
+    filters, notices = filters_of(inputs, graph), unknown_of(inputs, graph)
+    for notice in notices:
+        stages.progress.say(notice.text)
     rejections = None
     if config.feedback.negative.teach and len(filters.rejected.codes):
         rejections = rejections_of(filters.rejected, graph, filters.shown)
-    return NightFilters(filters, exclusions_of(filters), rejections)
+    return NightFilters(filters, exclusions_of(filters), rejections, notices)
 
 
 def select_ladder(

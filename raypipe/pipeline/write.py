@@ -183,7 +183,7 @@ def run_facts(
         actual=actual,
         stages=tuple(StageRecord(**stage._asdict()) for stage in stages.measured),
         versions=versions(),
-        notices=night.loaded.notices,
+        notices=night.loaded.notices + night.filters.notices,
     )
 
 

@@ -4,17 +4,20 @@ from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 
-from raypipe.config import AudienceConfig
+from raypipe.config import AudienceConfig, InputConfig
 from raypipe.errors import InputError
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.storage.tables import read_ids
 
 
-def read_accounts(config: AudienceConfig) -> pa.Array | None:
+def read_accounts(
+    config: AudienceConfig, input_config: InputConfig | None = None
+) -> pa.Array | None:
     """The distinct ids in the audience file, as large_string; None where the config names none.
+
+    Args:
+        input_config: its rules for ids hold for this file, too.
 
     Raises:
         MissingInputError: there is no such file.
@@ -22,7 +25,7 @@ def read_accounts(config: AudienceConfig) -> pa.Array | None:
     """
     if config.accounts is None:
         return None
-    ids = read_ids(Path(config.accounts), "audience.accounts")
+    ids = read_ids(Path(config.accounts), "audience.accounts", input_config)
     if len(ids) == 0:
         raise InputError(
             f"{config.accounts}: holds no accounts; give some, or leave audience.accounts out"

@@ -14,6 +14,7 @@ own files.
 
 from __future__ import annotations
 
+import atexit
 import errno
 import fnmatch
 import glob
@@ -22,6 +23,7 @@ import json
 import os
 import shutil
 import stat as modes
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
@@ -121,6 +123,25 @@ def exists(path: Path | str) -> bool:
 def is_file(path: Path | str) -> bool:
     """Whether the path is a file."""
     return os.path.isfile(path)
+
+
+def is_pipe(path: Path | str) -> bool:
+    """Whether the path is a pipe, or a socket."""
+    mode = os.stat(path).st_mode
+    return modes.S_ISFIFO(mode) or modes.S_ISSOCK(mode)
+
+
+def spool(path: Path | str) -> Path:
+    """Copy a pipe into a temporary file, which is removed when the process ends.
+
+    Raises:
+        OSError: it cannot be read, or the copy not written.
+    """
+    number, name = tempfile.mkstemp(prefix="raypipe-input-")
+    atexit.register(Path(name).unlink, missing_ok=True)
+    with open(number, "wb") as kept, open_read(path) as source:
+        shutil.copyfileobj(source, kept, _CHUNK)
+    return Path(name)
 
 
 def is_folder(path: Path | str) -> bool:

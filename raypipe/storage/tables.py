@@ -1,8 +1,8 @@
 """The one reader of small tables: audience, opt-outs, bots, blocks, rejections, degree tables.
 
-They are read like the input: the same formats and compressions by file extension (a .tsv has tabs),
-UTF-8, and every value is the text in the file: ``0123`` stays ``0123``, and ``NA`` is not null. In
-addition, a quoted value may contain line ends.
+They are read as the input is: files, folders and globs of the same formats and compressions, UTF-8,
+and every id is the text in the file, with the null marks and normalisations of the input. The
+delimiter is the one by which the header holds the columns.
 """
 
 from collections.abc import Sequence
@@ -16,7 +16,7 @@ import pyarrow.parquet
 
 from raypipe.columns import ACCOUNT
 from raypipe.config import InputConfig
-from raypipe.errors import InputError, MissingInputError
+from raypipe.errors import InputError
 from raypipe.storage import files
 from raypipe.storage.intake.blocks import (
     Column,
@@ -25,12 +25,13 @@ from raypipe.storage.intake.blocks import (
     can_be_number,
     is_text,
     quarantine_table,
-    unreadable,
 )
 from raypipe.storage.intake.columns import find_columns
-from raypipe.storage.intake.formats import format_by_ending
+from raypipe.storage.intake.csv_blocks import DELIMITERS
+from raypipe.storage.intake.id_values import IdRules
+from raypipe.storage.intake.inputs import InputFiles, open_inputs
 from raypipe.storage.intake.parquet_blocks import ParquetFormat
-from raypipe.storage.intake.texts import packing_by_name
+from raypipe.storage.intake.texts import EmptyFileError, packing_by_name
 
 _BLOCK_BYTES = 64 << 20
 _HOLDS = {"id": can_be_id, "text": is_text, "number": can_be_number}
@@ -72,11 +73,15 @@ class SmallTable(NamedTuple):
         return np.delete(every, self.quarantine["row"].to_numpy() - 1)
 
 
-def read_table(path: Path, columns: Sequence[TableColumn], cure: str) -> SmallTable:
+def read_table(
+    path: Path, columns: Sequence[TableColumn], cure: str, config: InputConfig | None = None
+) -> SmallTable:
     """Read the columns of a small table.
 
     Args:
+        path: a file, a folder or a glob.
         cure: what kind of file is expected, for errors.
+        config: its null marks and normalisations hold for the ids; None: the defaults.
 
     Raises:
         MissingInputError: there is no such file, or it cannot be read.
@@ -86,30 +91,42 @@ def read_table(path: Path, columns: Sequence[TableColumn], cure: str) -> SmallTa
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
         ...     path = Path(folder, "a.csv")
-        ...     _ = path.write_text('n,accountId\\n1,0123\\n2,\\n3,"two\\nlines"\\n')
+        ...     _ = path.write_text('n;accountId\\n1;0123\\n2;\\n3;"two\\nlines"\\n')
         ...     found = read_table(path, [TableColumn("accountId")], "expected ids")
         >>> found.rows["accountId"].to_pylist(), found.quarantine["reason"].to_pylist()
         (['0123', 'two\\nlines'], ['empty id in column accountId'])
         >>> found.numbers.tolist()
         [1, 3]
     """
-    known = format_by_ending(str(path))
-    file = known.open(str(path), _size(path, cure), InputConfig(delimiter=_delimiter(path)))
-    chosen = _choose(file, columns, cure)
-    schema = pa.schema([(column.name, pa.large_string()) for column in chosen])
+    config = config or InputConfig()
+    rules = IdRules(tuple(config.null), tuple(config.normalise))
+    plain = InputConfig(follows=str(path), delimiter=_delimiter(path))
+    try:
+        inputs = open_inputs(plain, cure)
+        names = [column.name for column in columns if column.required]
+        if delimiter := _other_delimiter(inputs, names):
+            inputs = open_inputs(plain.model_copy(update={"delimiter": delimiter}), cure)
+    except EmptyFileError as error:
+        raise InputError(f"{str(error).partition(';')[0]}; {cure}") from None
+    schema = pa.schema([(column.name, pa.large_string()) for column in columns])
     tables, bad, before = [schema.empty_table()], [], 0
-    # A plain file is one block: it may not be cut inside a value.
-    for block in known.cut(file, chosen, max(file.size, _BLOCK_BYTES)):
-        frame, report = known.read(block, _BLOCK_BYTES)
-        tables.append(pa.Table.from_pandas(frame, schema=schema, preserve_index=False))
-        bad += [(before + row, reason) for row, reason in report.bad]
-        before += report.rows
+    present: set[str] = set()
+    for known, file, _ in inputs.opened:
+        chosen = _choose(file, columns, cure, rules)
+        present |= {column.name for column in chosen}
+        # A plain file is one block: it may not be cut inside a value.
+        for block in known.cut(file, chosen, max(file.size, _BLOCK_BYTES)):
+            frame, report = known.read(block, _BLOCK_BYTES)
+            table = pa.Table.from_pandas(frame, preserve_index=False)
+            for column in columns:
+                if column.name not in table.column_names:
+                    nulls = pa.nulls(table.num_rows, pa.large_string())
+                    table = table.append_column(column.name, nulls)
+            tables.append(table.select(schema.names).cast(schema))
+            bad += [(before + row, reason) for row, reason in report.bad]
+            before += report.rows
     rows = pa.concat_tables(tables).combine_chunks()
-    for column in columns:
-        if column.name not in rows.column_names:
-            rows = rows.append_column(column.name, pa.nulls(rows.num_rows, pa.large_string()))
-    rows = rows.select([column.name for column in columns])
-    return SmallTable(path, rows, quarantine_table(str(path), bad), frozenset(schema.names))
+    return SmallTable(path, rows, quarantine_table(str(path), bad), frozenset(present))
 
 
 def whole_rows(table: SmallTable, what: str) -> pa.Table:
@@ -131,17 +148,18 @@ def whole_rows(table: SmallTable, what: str) -> pa.Table:
     return table.rows
 
 
-def read_ids(path: Path, key: str) -> pa.LargeStringArray:
+def read_ids(path: Path, key: str, config: InputConfig | None = None) -> pa.LargeStringArray:
     """The distinct ids in a file with a column accountId, in their order.
 
     Args:
         key: of the config, which names the file.
+        config: as in :func:`read_table`.
 
     Raises:
         MissingInputError, InputError: as :func:`read_table`; or a row has no id.
     """
     cure = f"{key} names a CSV or Parquet file with a column {ACCOUNT}"
-    rows = whole_rows(read_table(path, [TableColumn(ACCOUNT)], cure), "account")
+    rows = whole_rows(read_table(path, [TableColumn(ACCOUNT)], cure, config), "account")
     return rows[ACCOUNT].combine_chunks().unique()
 
 
@@ -169,25 +187,22 @@ def write_table(path: Path, table: pa.Table) -> None:
         file.write(sink.getvalue())
 
 
-def _size(path: Path, cure: str) -> int:
-    try:
-        state = files.stat(path)
-    except FileNotFoundError:
-        raise MissingInputError(f"{path}: found no such file; {cure}") from None
-    except OSError as error:
-        raise unreadable(str(path), error) from None
-    if state.is_folder:
-        raise InputError(f"{path}: is a folder; {cure}")
-    if not state.size:
-        raise InputError(f"{path}: is empty (0 bytes); {cure}")
-    return state.size
-
-
 def _delimiter(path: Path) -> str:
     return "\t" if ".tsv" in path.suffixes[-2:] else ","
 
 
-def _choose(file: InputFile, columns: Sequence[TableColumn], cure: str) -> tuple[Column, ...]:
+def _other_delimiter(inputs: InputFiles, names: Sequence[str]) -> str | None:
+    """The delimiter by which the one column of the first file becomes these columns, if any."""
+    found = inputs.opened[0].file.names
+    for delimiter in DELIMITERS:
+        if len(found) == 1 and set(names) <= set(found[0].split(delimiter)) - {found[0]}:
+            return delimiter
+    return None
+
+
+def _choose(
+    file: InputFile, columns: Sequence[TableColumn], cure: str, rules: IdRules
+) -> tuple[Column, ...]:
     """The columns that the file has, with their positions."""
     here = [column for column in columns if column.required or column.name in file.names]
     positions = find_columns(file, [column.name for column in here], cure)
@@ -198,6 +213,6 @@ def _choose(file: InputFile, columns: Sequence[TableColumn], cure: str) -> tuple
                 f"{file.path}: column {column.name} is {kind}, expected {_EXPECTED[column.kind]}"
             )
     return tuple(
-        Column(column.name, position, column.name, pa.large_string())
+        Column(column.name, position, column.name, pa.large_string(), rules=rules)
         for column, position in zip(here, positions, strict=True)
     )

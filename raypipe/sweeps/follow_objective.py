@@ -195,7 +195,7 @@ recall@20? Metrics are recall, precision, ndcg, map, mrr, hit_rate, lengths thos
                 "evaluation.split: found since, but a sweep reads no earlier run; expected share, "
                 "time or file"
             )
-        accounts = read_accounts(config.audience)
+        accounts = read_accounts(config.audience, config.input)
         return Held(read_split(config, accounts, open_data(config), stages, stack).split, accounts)
 
     def cut(self, config: RunConfig, held: Held) -> Split:

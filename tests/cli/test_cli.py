@@ -440,7 +440,9 @@ def test_config_check_reads_filters_and_rejections(night):
     assert raypipe(*told).stdout.startswith("good: ")
     missing = raypipe(*told, "--set", "filters.bots=b.csv")
     assert missing.exit_code == 66
-    assert missing.stderr.startswith("raypipe: b.csv: found no such file; filters.bots names a CSV")
+    assert missing.stderr.startswith(
+        "raypipe: b.csv: found no such file or folder; filters.bots names a CSV"
+    )
     Path("bad.csv").write_text("accountId,candidateId\na,b\na,\n")
     bad = raypipe(*told, "--set", "filters.blocks=bad.csv")
     assert (bad.exit_code, "1 of 2 rows hold no block (row 2" in bad.stderr) == (65, True)

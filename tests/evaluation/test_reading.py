@@ -267,16 +267,23 @@ BAD = {
     ),
     "unreadable": (
         dict(evaluation__split="time", input__columns={"timestamp": "at"}),
-        ["a,b,1", "a,c,", "a,d,yesterday"],
+        ["a,b,1", "a,c,soon", "a,d,yesterday"],
         InputError,
-        "input.columns.timestamp: 2 of 3 follows have no time that can be read, such as ''; "
+        "input.columns.timestamp: 2 of 3 follows have no time that can be read, such as 'soon'; "
         "expected numbers, or dates as 2026-03-01T04:05:06Z",
+    ),
+    "several units": (
+        dict(evaluation__split="time", input__columns={"timestamp": "at"}),
+        ["a,b,1767225600", "a,c,1767225600000", "a,d,1767225601"],
+        InputError,
+        "input.columns.timestamp: 2 times are in seconds, 1 in milliseconds, such as "
+        "1767225600000; write them in one unit",
     ),
     "neither a number": (
         dict(evaluation__split="time", input__columns={"timestamp": "at"}),
-        ["a,b,nan", "a,c,inf"],
+        ["a,b,-inf", "a,c,inf"],
         InputError,
-        "input.columns.timestamp: 2 of 2 follows have no time that can be read, such as 'nan'; "
+        "input.columns.timestamp: 2 of 2 follows have no time that can be read, such as '-inf'; "
         "expected numbers, or dates as 2026-03-01T04:05:06Z",
     ),
     "all at once": (

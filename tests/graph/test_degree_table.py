@@ -65,7 +65,7 @@ class BadTable:
 
 
 BAD_TABLES = [
-    BadTable("no file", None, f"found no such file; {COLUMNS}", MissingInputError),
+    BadTable("no file", None, f"found no such file or folder; {COLUMNS}", MissingInputError),
     BadTable("empty", "", f"is empty (0 bytes); {COLUMNS}"),
     BadTable("no rows", HEADER, "found no rows; expected numbers of follows and followers"),
     BadTable("no column", "a,follows\n1,2\n", f"no column followers; found a, follows; {COLUMNS}"),

@@ -11,16 +11,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from raypipe.config import AudienceConfig
+from raypipe.config import AudienceConfig, InputConfig
 from raypipe.errors import InputError, MissingInputError
 from raypipe.graph.degree_table import read_degrees
 from raypipe.recommend.audience import read_accounts
 from raypipe.storage.feedback.tables import read_pairs, read_rejections
-from raypipe.storage.intake.texts import EmptyFileError
 from raypipe.storage.tables import TableColumn, read_ids, read_table, write_table
 
 #: The text of each table with ids that look like something else, and who reads it.
-IDS = ["0123", "1e5", "NA", "null", " a ", "é", "\ufeffb", "true", 'q"q']
+IDS = ["0123", "1e5", "NAN", "nil", " a ", "é", "\ufeffb", "true", 'q"q']
 PACK = {
     "a.csv": bytes,
     "a.tsv": lambda data: data.replace(b",", b"\t"),
@@ -76,10 +75,10 @@ HEAD = b"accountId,candidateId,follows,followers\n"
 @pytest.mark.parametrize(
     ("name", "data", "error", "message"),
     [
-        ("a.csv", None, MissingInputError, "found no such file; "),
-        ("folder", None, InputError, "is a folder; "),
+        ("a.csv", None, MissingInputError, "found no such file or folder; "),
+        ("folder", None, MissingInputError, "found no input file in this folder; "),
         ("a.csv", b"", InputError, r"is empty \(0 bytes\); "),
-        ("a.csv", b"\n\n", EmptyFileError, "found no row; expected a header and rows"),
+        ("a.csv", b"\n\n", InputError, "found no row; "),
         ("a.csv", b"a,b\n1,2\n", InputError, "no column .*; found a, b; "),
         ("a.csv", HEAD.decode().encode("utf-16"), InputError, "is UTF-16; expected UTF-8"),
         (
@@ -141,6 +140,36 @@ def test_bad_rows_of_rejections_keep_their_numbers(tmp_path):
             (5, "found 2 values, expected 3"),
             (6, "column reason is not UTF-8"),
         )
+    ]
+
+
+@pytest.mark.parametrize("reader", READERS)
+@pytest.mark.parametrize("delimiter", [";", "\t", "|", " "])
+def test_the_delimiter_is_the_one_that_gives_the_columns(delimiter, reader, tmp_path):
+    text = "n,accountId,candidateId\n1,0123,x\n2,7,y\n".replace(",", delimiter)
+    (tmp_path / "a.csv").write_text(text)
+    assert READERS[reader](tmp_path / "a.csv") == ["0123", "7"]
+
+
+@pytest.mark.parametrize("reader", READERS)
+def test_a_folder_and_a_glob_of_all_formats(reader, tmp_path):
+    (tmp_path / "in").mkdir()
+    (tmp_path / "in" / "a.csv").write_text("accountId,candidateId\n1,x\n")
+    (tmp_path / "in" / "b.jsonl").write_text('{"accountId": "2", "candidateId": "x"}\n')
+    table = {"accountId": pa.array([3.0]), "candidateId": ["x"]}
+    pq.write_table(pa.table(table), tmp_path / "in" / "c.parq")
+    (tmp_path / "in" / "d.csv").write_bytes(b"")
+    for place in (tmp_path / "in", tmp_path / "in" / "*"):
+        assert READERS[reader](place) == ["1", "2", "3"]
+
+
+def test_rules_for_ids_of_the_input_hold_for_tables(tmp_path):
+    (tmp_path / "a.csv").write_text("accountId\n1064.0\n 7 \n-\n")
+    config = InputConfig(null=["-"], normalise=["trim", "numbers"])
+    found = read_table(tmp_path / "a.csv", [TableColumn("accountId")], "", config)
+    assert found.rows["accountId"].to_pylist() == ["1064", "7"]
+    assert found.quarantine["reason"].to_pylist() == [
+        "null mark - in column accountId (input.null)"
     ]
 
 

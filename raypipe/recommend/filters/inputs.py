@@ -18,9 +18,12 @@ from raypipe.kernels.csr import Adjacency
 from raypipe.recommend.filters.codes import FilterReason
 from raypipe.recommend.filters.custom import digest_of_source
 from raypipe.recommend.filters.readers import (
+    FROM_FILES,
+    AccountIds,
     AccountMask,
     FilterInput,
     PairRows,
+    PairTable,
     Reading,
     digest_of_files,
 )
@@ -28,6 +31,8 @@ from raypipe.recommend.filters.registry import REJECTIONS, specs_of
 from raypipe.recommend.filters.spec import FilterSpec
 from raypipe.storage.data_files import read_parquet
 from raypipe.storage.feedback.store import FeedbackStore, Snapshot
+from raypipe.storage.intake.spellings import unknown_ids
+from raypipe.storage.records import Notice
 from raypipe.storage.runs.run import Run
 from raypipe.storage.runs.store import RunStore
 
@@ -187,10 +192,27 @@ def filters_of(inputs: FilterInputs, graph: FollowGraph) -> Filters:
     )
 
 
+def unknown_of(inputs: FilterInputs, graph: FollowGraph) -> tuple[Notice, ...]:
+    """A notice for each file and function that names ids which are not in the follows."""
+    notices: tuple[Notice, ...] = ()
+    for spec, found in inputs.read:
+        if spec.read not in FROM_FILES and not spec.key.startswith("custom."):
+            continue
+        if isinstance(found, AccountIds):
+            ids = found.ids
+        elif isinstance(found, PairTable):
+            sides = (found.table[name] for name in (ACCOUNT, CANDIDATE))
+            ids = pc.unique(pa.chunked_array([chunk for side in sides for chunk in side.chunks]))
+        else:
+            continue
+        notices += unknown_ids(ids, graph.codes(ids) < 0, f"filters.{spec.key}")
+    return notices
+
+
 def _read_all(
     config: RunConfig, stored: Snapshot, before: Run | None, date: str | None
 ) -> tuple[tuple[FilterSpec, FilterInput | None], ...]:
-    reading = Reading(config.filters, stored, config.integrity, before, date)
+    reading = Reading(config.filters, stored, config.integrity, before, date, config.input)
     return tuple((spec, spec.read(spec.key, reading)) for spec in specs_of(config.filters))
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
-    from raypipe.config import FiltersConfig, IntegrityConfig
+    from raypipe.config import FiltersConfig, InputConfig, IntegrityConfig
     from raypipe.graph.follow_graph import FollowGraph
     from raypipe.kernels.csr import Adjacency
     from raypipe.storage.feedback.store import Snapshot
@@ -33,6 +33,7 @@ class Reading(NamedTuple):
         integrity: the section ``integrity`` of the config.
         before: the newest published run of an earlier date, if it was asked for.
         date: of the night, as ``2026-03-01``; None: no night, so nobody rests.
+        input: the section ``input``, whose rules for ids hold for all files.
     """
 
     filters: FiltersConfig
@@ -40,6 +41,7 @@ class Reading(NamedTuple):
     integrity: IntegrityConfig
     before: Run | None = None
     date: str | None = None
+    input: InputConfig | None = None
 
     def setting(self, key: str) -> object:
         """The value of a key of the section; None where it is not set."""
@@ -180,7 +182,7 @@ def read_blocks(key: str, reading: Reading) -> PairTable | None:
     import pyarrow as pa
 
     path, stored = reading.setting(key), reading.marks("block")
-    tables = [] if path is None else [_read_pairs(path, "block")]
+    tables = [] if path is None else [_read_pairs(path, "block", reading)]
     tables += [] if stored is None else [stored]
     return PairTable(pa.concat_tables(tables), both_ways=True) if tables else None
 
@@ -198,7 +200,7 @@ def read_pair_file(key: str, reading: Reading) -> PairTable | None:
         InputError: it cannot be read, or one of its rows is not a pair of ids.
     """
     path = reading.setting(key)
-    return None if path is None else PairTable(_read_pairs(path, "pair of ids"))
+    return None if path is None else PairTable(_read_pairs(path, "pair of ids", reading))
 
 
 def read_resting(key: str, reading: Reading) -> PairTable | None:
@@ -212,7 +214,7 @@ def read_resting(key: str, reading: Reading) -> PairTable | None:
     asked = reading.filters.impressions
     if asked.table is None:
         return None
-    impressions = read_impressions(asked.table)
+    impressions = read_impressions(asked.table, reading.input)
     if reading.date is None:
         return None
     return PairTable(resting(impressions, reading.date, asked.times, asked.rest))
@@ -259,7 +261,9 @@ def read_account_file(key: str, reading: Reading) -> AccountIds | None:
     from raypipe.storage.tables import read_ids
 
     path = reading.setting(key)
-    return None if path is None else AccountIds(read_ids(Path(str(path)), f"filters.{key}"))
+    if path is None:
+        return None
+    return AccountIds(read_ids(Path(str(path)), f"filters.{key}", reading.input))
 
 
 def read_opt_outs(key: str, reading: Reading) -> AccountIds | None:
@@ -271,6 +275,10 @@ def read_opt_outs(key: str, reading: Reading) -> AccountIds | None:
         return named if stored is None else AccountIds(stored[ACCOUNT].combine_chunks())
     parts = [named.ids, stored[ACCOUNT].combine_chunks()]
     return AccountIds(pa.concat_arrays([part.cast(pa.large_string()) for part in parts]))
+
+
+#: The readers of files: ids in them that are unknown have no effect, which is said.
+FROM_FILES = (read_blocks, read_pair_file, read_account_file, read_opt_outs)
 
 
 def read_earlier_follows(key: str, reading: Reading) -> EarlierFollows | None:
@@ -288,7 +296,11 @@ def read_suspects(key: str, reading: Reading) -> SuspectAccounts | None:
     """
     from raypipe.integrity.reputation import read_trusted
 
-    return SuspectAccounts(read_trusted(reading.integrity)) if reading.setting(key) else None
+    return (
+        SuspectAccounts(read_trusted(reading.integrity, reading.input))
+        if reading.setting(key)
+        else None
+    )
 
 
 def digest_of_files(run: Run, folders: tuple[str, ...]) -> bytes:
@@ -314,10 +326,10 @@ def pairs_in(table: pa.Table, graph: FollowGraph, both_ways: bool = False) -> tu
     return _rows_of(ways, graph), int(np.count_nonzero(~known))
 
 
-def _read_pairs(path: object, what: str) -> pa.Table:
+def _read_pairs(path: object, what: str, reading: Reading) -> pa.Table:
     from raypipe.storage.feedback.tables import read_pairs
 
-    return read_pairs(str(path), what)
+    return read_pairs(str(path), what, reading.input)
 
 
 def _gone_follows(run: Run, graph: FollowGraph) -> Adjacency:

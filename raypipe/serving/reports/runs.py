@@ -33,6 +33,7 @@ def run_report(
             ("+ self-follows", rows.self_follows),
             ("+ quarantined", rows.quarantined),
             ("+ dropped by transform", rows.dropped_by_transform),
+            *((("+ superseded", rows.superseded),) if rows.superseded else ()),
             *((("lines that are no rows", skipped),) if (skipped := counts.lines_not_rows) else ()),
             ("accounts", counts.graph.accounts),
             ("accounts with lists", counts.audience),

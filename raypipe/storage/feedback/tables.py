@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raypipe.columns import ACCOUNT, CANDIDATE, NIGHT, REASON
+from raypipe.config import InputConfig
 from raypipe.storage.intake.blocks import quarantine_table, without_faults
 from raypipe.storage.tables import SmallTable, TableColumn, read_table, whole_rows
 
@@ -39,20 +40,24 @@ def read_rejections(path: Path) -> SmallTable:
     return table._replace(rows=table.rows.set_column(2, REASON, reason))
 
 
-def read_pairs(path: str, what: str) -> pa.Table:
+def read_pairs(path: str, what: str, config: InputConfig | None = None) -> pa.Table:
     """Read a file of (accountId, candidateId) pairs, in which every row must be valid.
 
     Args:
         what: a name of one pair, for the error message.
+        config: its rules for ids hold for this file, too.
 
     Raises:
         MissingInputError, InputError: as for :func:`read_rejections`; or a row is invalid.
     """
-    return whole_rows(_read(Path(path)), what).select([ACCOUNT, CANDIDATE])
+    return whole_rows(_read(Path(path), config), what).select([ACCOUNT, CANDIDATE])
 
 
-def read_impressions(path: str) -> pa.Table:
+def read_impressions(path: str, config: InputConfig | None = None) -> pa.Table:
     """Read a file with the columns accountId, candidateId and night, all of whose rows are valid.
+
+    Args:
+        config: its rules for ids hold for this file, too.
 
     Returns:
         The ids, and ``night`` as date32.
@@ -62,7 +67,7 @@ def read_impressions(path: str) -> pa.Table:
     """
     columns = TableColumn(ACCOUNT), TableColumn(CANDIDATE), TableColumn(NIGHT)
     cure = f"expected a CSV or Parquet file with columns {ACCOUNT}, {CANDIDATE} and {NIGHT}"
-    rows = whole_rows(_read(Path(path), columns, cure), "impression")
+    rows = whole_rows(_read(Path(path), config, columns, cure), "impression")
     return rows.set_column(2, NIGHT, _nights(rows[NIGHT]).cast(pa.date32()))
 
 
@@ -73,9 +78,14 @@ def _nights(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(same, found, None)
 
 
-def _read(path: Path, columns: Sequence[TableColumn] = _COLUMNS, cure: str = _CURE) -> SmallTable:
+def _read(
+    path: Path,
+    config: InputConfig | None = None,
+    columns: Sequence[TableColumn] = _COLUMNS,
+    cure: str = _CURE,
+) -> SmallTable:
     """Read the table; rows that are no pair of two accounts go to its quarantine."""
-    table = read_table(path, columns, cure)
+    table = read_table(path, columns, cure, config)
     rows = table.rows
     faults = {
         f"null character in column {name}": pc.match_substring(rows[name], "\0")

@@ -15,7 +15,8 @@ import pyarrow.compute as pc
 
 from raypipe.columns import ACCOUNT, CANDIDATE, FOLLOWER, FOLLOWING, ITEM, QUARANTINE_SCHEMA, USER
 from raypipe.errors import MissingInputError
-from raypipe.storage.intake.id_values import NO_RULES, CheckedIds, Fault, IdRules, check_ids
+from raypipe.storage.intake.id_types import uuid_texts, whole_floats
+from raypipe.storage.intake.id_values import NO_RULES, CheckedIds, Fault, IdRules, check_ids, shown
 from raypipe.storage.records import Notice
 
 #: Text in a frame: pandas strings whose characters stay where Arrow has put them.
@@ -33,6 +34,7 @@ class InputFile:
         names, types: of all columns, as the file has them; a dictionary has the type of its values.
         header: whether the file names its columns; if not, ``names`` are positions, from 0.
         by_name: whether columns are read by name; then a duplicate name cannot be read.
+        constants: (name, value) of columns that the file's path holds, as ``dt=2026-01-01``.
     """
 
     path: str
@@ -41,6 +43,17 @@ class InputFile:
     types: tuple[pa.DataType, ...]
     header: bool = True
     by_name: bool = True
+    constants: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def all_names(self) -> tuple[str, ...]:
+        """The names of the columns, and those in the path."""
+        return self.names + tuple(name for name, _ in self.constants)
+
+    @property
+    def all_types(self) -> tuple[pa.DataType, ...]:
+        """Their types."""
+        return self.types + (pa.large_string(),) * len(self.constants)
 
     def cure(self, key: str) -> str:
         """How to fix a missing column that ``input.<key>`` names."""
@@ -55,6 +68,8 @@ class Column:
         bounds: of a column of numbers: the lowest and the highest. Other rows go to quarantine.
         rules: of a column of ids: null marks and normalisations.
         required: whether a row without a value goes to quarantine, of a column that is no id.
+        constant: the value in all rows of the file, which its path holds.
+        values: of a column that is no id: the only values that it may have; None: any.
     """
 
     name: str
@@ -64,6 +79,8 @@ class Column:
     bounds: tuple[float, float] | None = None
     rules: IdRules = NO_RULES
     required: bool = False
+    constant: str | None = None
+    values: tuple[str, ...] | None = None
 
     @property
     def is_id(self) -> bool:
@@ -124,7 +141,15 @@ def is_text(kind: pa.DataType) -> bool:
 
 def can_be_id(kind: pa.DataType) -> bool:
     """Whether a column of this type may contain ids."""
-    return is_text(kind) or pa.types.is_integer(kind)
+    return (
+        is_text(kind)
+        or pa.types.is_integer(kind)
+        or pa.types.is_floating(kind)
+        or (pa.types.is_decimal(kind) and kind.scale == 0)
+        or pa.types.is_fixed_size_binary(kind)
+        or pa.types.is_null(kind)
+        or kind == pa.uuid()
+    )
 
 
 def can_be_number(kind: pa.DataType) -> bool:
@@ -220,6 +245,26 @@ def to_frame(table: pa.Table) -> pd.DataFrame:
     return frame
 
 
+def with_constants(
+    frame: pd.DataFrame, report: BlockReport, columns: Sequence[Column]
+) -> tuple[pd.DataFrame, BlockReport]:
+    """The frame and the report of a block, with the columns that the path of its file holds."""
+    bad = set()
+    for column in columns:
+        if column.constant is not None:
+            value = pa.chunked_array([[column.constant]], pa.large_string())
+            checked = check_ids(value, column.label, column.rules)
+            frame[column.name] = pd.Series(checked.ids[0].as_py(), frame.index, STRING)
+            if column.is_id:
+                bad |= {reason for reason, _ in checked.faults}
+    frame = frame[[column.name for column in columns]]
+    if bad:
+        rows = report.rows - report.not_rows
+        reasons = [(row, "; ".join(sorted(bad))) for row in range(1, rows + 1)]
+        return frame.iloc[:0], BlockReport(rows, reasons, notices=report.notices)
+    return frame, report
+
+
 def empty_frame(columns: Sequence[Column]) -> pd.DataFrame:
     """A frame with these columns and no row."""
     return to_frame(pa.schema([(column.name, column.type) for column in columns]).empty_table())
@@ -256,17 +301,33 @@ def _check_column(array: pa.ChunkedArray, column: Column, header: bool | None) -
         faults = []
     if not pa.types.is_large_string(column.type):
         return CheckedIds(array.cast(column.type), faults)
-    if is_text(array.type):
+    if pa.types.is_floating(array.type) and column.is_id:
+        array, faults = whole_floats(array, column.label)
+    if array.type == pa.uuid():
+        array = uuid_texts(array)
+    if is_text(array.type) or pa.types.is_fixed_size_binary(array.type):
         array, broken = _decode(array)
     else:
         array, broken = array.cast(pa.large_string()), None
     if broken is not None:
         faults.append((f"column {column.label} is not UTF-8", broken))
+    if column.values is not None:
+        known = pc.is_in(array, value_set=pa.array(column.values, pa.large_string()))
+        faults += _unknown_values(array, ~known.to_numpy(), column.label)
     if not column.is_id:
         return CheckedIds(array, faults)
     starts_line = header is not None and column.position == 0
     found = check_ids(array, column.label, column.rules, broken, starts_line)
     return found._replace(faults=faults + found.faults)
+
+
+def _unknown_values(array: pa.ChunkedArray, mask: np.ndarray, label: str) -> list[Fault]:
+    """One fault for each value that a column may not have; the first few by name."""
+    values = array.filter(pa.array(mask)).unique().to_pylist()[:5]
+    texts = array.to_numpy() if values else mask
+    faults = [(f"column {label} holds {shown(value, 30)}", texts == value) for value in values]
+    rest = mask & ~np.logical_or.reduce([found for _, found in faults], axis=0) if values else mask
+    return faults + [(f"column {label} holds another value", rest)] * bool(rest.any())
 
 
 def _missing(array: pa.ChunkedArray, rules: IdRules) -> np.ndarray:

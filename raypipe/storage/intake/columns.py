@@ -1,5 +1,6 @@
 """Which columns of the input files are read, and what they become in the frame."""
 
+import math
 from collections.abc import Collection, Mapping, Sequence
 from itertools import combinations
 
@@ -9,6 +10,7 @@ from raypipe.columns import FOLLOWER, FOLLOWING, ITEM, RATING, TIMESTAMP, USER
 from raypipe.config import InputConfig
 from raypipe.errors import ConfigError, InputError
 from raypipe.storage.intake.blocks import Column, InputFile, can_be_id, can_be_number
+from raypipe.storage.intake.events import ACTION, SIGN
 from raypipe.storage.intake.id_values import IdRules, shown
 
 
@@ -28,7 +30,8 @@ def choose_columns(
         ConfigError, InputError: a column is missing, is there twice, or has a type that does not
             fit.
     """
-    bounds = bounds or {}
+    bounds = {SIGN: (-math.inf, math.inf), **(bounds or {})}
+    actions = (*config.follow_actions, *config.unfollow_actions)
     positions = [_positions(file, config) for file in files]
     names = list(positions[0])
     for file, at in zip(files, positions, strict=True):
@@ -40,11 +43,23 @@ def choose_columns(
     rules = IdRules(tuple(config.null), tuple(config.normalise))
     types = {}
     for name in names:
-        found = {file.types[at[name]] for file, at in zip(files, positions, strict=True)}
+        found = {file.all_types[at[name]] for file, at in zip(files, positions, strict=True)}
         types[name] = pa.float64() if name in bounds else _common_type(name, found)
     return [
         tuple(
-            Column(name, at[name], file.names[at[name]], types[name], bounds.get(name), rules)
+            Column(
+                name,
+                at[name],
+                file.all_names[at[name]],
+                types[name],
+                bounds.get(name),
+                rules,
+                required=name == TIMESTAMP,
+                values=actions if name == ACTION else None,
+                constant=dict(enumerate(dict(file.constants).values(), len(file.names))).get(
+                    at[name]
+                ),
+            )
             for name in names
         )
         for file, at in zip(files, positions, strict=True)
@@ -66,18 +81,18 @@ def _positions(file: InputFile, config: InputConfig) -> dict[str, int]:
                 f"input.{key}: {first} and {second} are both {labels[first]}; expected two columns"
             )
     for name, position in at.items():
-        kind = file.types[position]
+        kind = file.all_types[position]
         if name in (RATING, TIMESTAMP):
             holds, expected, cure = can_be_number(kind), "numbers", "a number"
         else:
             holds, expected, cure = can_be_id(kind), "text or whole numbers", "text"
         if not holds:
             raise InputError(
-                f"{file.path}: column {file.names[position]} is {kind}, "
+                f"{file.path}: column {file.all_names[position]} is {kind}, "
                 f"expected {expected} as {name}; write it as {cure}"
             )
-    if config.kind == "follows" and config.columns.timestamp is not None:
-        (at[TIMESTAMP],) = find_columns(file, [config.columns.timestamp], file.cure("columns"))
+    more = {name: label for name, label in _further_labels(config).items() if label is not None}
+    at |= dict(zip(more, find_columns(file, more.values(), file.cure("columns")), strict=True))
     carry = config.carry
     if carry == "all":
         carry = [name for i, name in enumerate(file.names) if i not in at.values()]
@@ -99,6 +114,14 @@ def _labels(config: InputConfig) -> tuple[str, dict[str, str | int]]:
     return "rating_columns", labels if time is None else {**labels, TIMESTAMP: time}
 
 
+def _further_labels(config: InputConfig) -> dict[str, str | int | None]:
+    """The labels of the columns of follows that are not ids, by name in the frame."""
+    columns = config.columns
+    if config.kind == "ratings":
+        return {}
+    return {TIMESTAMP: columns.timestamp, ACTION: columns.action, SIGN: columns.sign}
+
+
 def find_columns(file: InputFile, wanted: Collection[str | int], cure: str) -> list[int]:
     """The position of each wanted column, given by name or by position.
 
@@ -109,13 +132,13 @@ def find_columns(file: InputFile, wanted: Collection[str | int], cure: str) -> l
         InputError: a column is missing, or is there twice.
     """
     known: dict[str | int, int] = {position: position for position in range(len(file.names))}
-    known |= {name: position for position, name in enumerate(file.names)}
+    known |= {name: position for position, name in enumerate(file.all_names)}
     missing = [str(name) for name in wanted if name not in known]
     if missing:
         found = shown(", ".join(file.names), 200)
         raise InputError(f"{file.path}: no column {', '.join(missing)}; found {found}; {cure}")
     for name in wanted:
-        label = file.names[known[name]]
+        label = file.all_names[known[name]]
         count = file.names.count(label)
         # A position tells two columns of one name apart, unless the format reads by name.
         if count > 1 and (name == label or file.by_name):
@@ -128,7 +151,7 @@ def find_columns(file: InputFile, wanted: Collection[str | int], cure: str) -> l
 
 def _common_type(name: str, found: set[pa.DataType]) -> pa.DataType:
     text = pa.large_string()
-    if name in (FOLLOWER, FOLLOWING, USER, ITEM):
+    if name in (FOLLOWER, FOLLOWING, USER, ITEM, ACTION):
         return text
     if len(found) > 1:
         for kind in found:

@@ -87,6 +87,11 @@ class CsvFile(InputFile):
         for delimiter in DELIMITERS:
             if len(self.names) == 1 and delimiter in self.names[0] and self.header:
                 return f"the whole header is one column: set input.delimiter to {delimiter!r}"
+        if self.names[:1] == ("Account address",):
+            return (
+                "one account's follows, as Mastodon exports them: name each file by its account, "
+                "and set input.columns: {followerId: $file, followingId: Account address}"
+            )
         if not self.header:
             return (
                 f"there is no header: fix input.{key}, which counts positions from 0, "

@@ -32,7 +32,7 @@ def check_layout(
     line = lines[0].decode("utf-8", "replace")
     if delimiter == " " and any(b"\t" in line or b"  " in line for line in lines):
         raise InputError(
-            f"{path}: several blanks or tabs stand between values, as in {shown(line)!r}; set "
+            f"{path}: several blanks or tabs stand between values, as in {shown(line)}; set "
             "input.delimiter: whitespace"
         )
     text = b"\n".join(lines)
@@ -44,7 +44,7 @@ def check_layout(
         cure = "remove it" if ends else "write the file with row.names = FALSE"
         raise InputError(
             f"{path}: the header names {width} columns, but rows hold {width + 1} values, as "
-            f"{shown(line)!r}: {why}; {cure}"
+            f"{shown(line)}: {why}; {cure}"
         )
     least, most = int(counts.min()), int(counts.max())
     if not config.header and len(counts) > 4 and bad > max(config.max_bad_fraction, 0.2):
@@ -55,7 +55,7 @@ def check_layout(
     for value in split_values(lines[0], delimiter) or ():
         if value[:1] + value[-1:] in (b"[]", b"{}") and b"," in value:
             raise InputError(
-                f"{path}: a value holds a list, as {shown(value.decode('utf-8', 'replace'))!r}; "
+                f"{path}: a value holds a list, as {shown(value.decode('utf-8', 'replace'))}; "
                 "write one follow on each row (DataFrame.explode)"
             )
 

@@ -126,6 +126,9 @@ def without_marks(text: bytes) -> tuple[bytes, int]:
     return pattern.subn(b"", text) if b"\xef\xbb\xbf" in text else (text, 0)
 
 
+_BLANKS = re.compile(rb'(?P<quoted>"[^"\r\n]*")|[ \t]+')
+
+
 def fold_blanks(text: bytes) -> bytes:
     """Rows whose values are apart by any number of blanks and tabs, with one blank between two.
 
@@ -133,9 +136,12 @@ def fold_blanks(text: bytes) -> bytes:
         >>> fold_blanks(b' 1000  1007' + bytes([9]) + b'3 ')
         b'1000 1007 3'
     """
-    text = text.replace(b"\t", b" ")
-    while b"  " in text:
-        text = text.replace(b"  ", b" ")
+    if b'"' in text:
+        text = _BLANKS.sub(lambda found: found["quoted"] or b" ", text)
+    else:
+        text = text.replace(b"\t", b" ")
+        while b"  " in text:
+            text = text.replace(b"  ", b" ")
     for line_end in (b"\n", b"\r"):
         text = text.replace(b" " + line_end, line_end).replace(line_end + b" ", line_end)
     return text.strip(b" ")

@@ -16,7 +16,10 @@ from raypipe.config.user_code import load_user_code, user_errors
 from raypipe.errors import ConfigError, did_you_mean
 from raypipe.storage.intake.blocks import BlockReport, Column, InputFile
 from raypipe.storage.intake.csv_blocks import CsvFormat
+from raypipe.storage.intake.json_lines import JsonLinesFormat
 from raypipe.storage.intake.parquet_blocks import ParquetFormat
+from raypipe.storage.intake.signatures import PARQUET
+from raypipe.storage.intake.texts import BOM, open_text
 
 #: The key of the config that names a format.
 KEY = "input.format"
@@ -67,8 +70,8 @@ class Format(Protocol[File, Block]):
         """
 
 
-#: A file with another extension is read as the first.
-FORMATS: tuple[Format[Any, Any], ...] = (CsvFormat(), ParquetFormat())
+#: A file with another extension is read as the first, or as its first bytes say.
+FORMATS: tuple[Format[Any, Any], ...] = (CsvFormat(), ParquetFormat(), JsonLinesFormat())
 
 
 def all_endings() -> tuple[str, ...]:
@@ -76,7 +79,8 @@ def all_endings() -> tuple[str, ...]:
 
     Example:
         >>> all_endings()
-        ('.csv', '.tsv', '.txt', '.gz', '.zst', '.parquet', '.pq')
+        ('.csv', '.tsv', '.txt', '.gz', '.zst', '.bz2', '.xz', '.zip', '.parquet', '.pq', '.parq', \
+'.jsonl', '.ndjson')
     """
     return tuple(ending for known in FORMATS for ending in known.endings)
 
@@ -86,7 +90,8 @@ def describe_formats() -> str:
 
     Example:
         >>> describe_formats()
-        'csv (.csv, .tsv, .txt, .gz, .zst), parquet (.parquet, .pq)'
+        'csv (.csv, .tsv, .txt, .gz, .zst, .bz2, .xz, .zip), parquet (.parquet, .pq, .parq), \
+jsonl (.jsonl, .ndjson)'
     """
     return ", ".join(f"{known.name} ({', '.join(known.endings)})" for known in FORMATS)
 
@@ -105,6 +110,24 @@ def format_by_ending(path: str) -> Format[Any, Any]:
         if path.lower().endswith(ending)
     ]
     return max(fitting, key=lambda pair: pair[0])[1] if fitting else FORMATS[0]
+
+
+def recognised_format(path: str) -> Format[Any, Any]:
+    """The format of a file: by its extension, and by its first bytes where that says text.
+
+    Raises:
+        MissingInputError: the file cannot be read.
+    """
+    known = format_by_ending(path)
+    if known is not FORMATS[0]:
+        return known
+    with open_text(path) as (stream, _):
+        head = stream.read(len(PARQUET) + 60)
+    if head.startswith(PARQUET):
+        return FORMATS[1]
+    start = head.removeprefix(BOM).lstrip()
+    is_object = start.startswith(b"{") and start[1:].lstrip()[:1] == b'"'
+    return FORMATS[2] if is_object else known
 
 
 def named_format(name: str) -> Format[Any, Any] | None:

@@ -80,7 +80,7 @@ def check_ids(
         >>> found = check_ids(ids, "src", IdRules(null=("NULL",)))
         >>> [(reason, mask.nonzero()[0].tolist()) for reason, mask in found.faults]
         [('empty id in column src', [1]), ('blank id in column src', [2]), \
-('null mark NULL in column src', [3])]
+('null mark NULL in column src (input.null)', [3])]
         >>> found.header.nonzero()[0].tolist()
         [4]
     """
@@ -113,7 +113,10 @@ def check_ids(
         f"empty id in column {label}": empty,
         f"blank id in column {label}": pc.and_not(blank, empty),
     }
-    masks |= {f"null mark {mark} in column {label}": pc.equal(texts, mark) for mark in rules.null}
+    masks |= {
+        f"null mark {mark} in column {label} (input.null)": pc.equal(texts, mark)
+        for mark in rules.null
+    }
     found = ((reason, rows(mask)) for reason, mask in masks.items())
     faults += [(reason, mask) for reason, mask in found if mask.any()]
     header = rows(pc.equal(texts, label))

@@ -2,11 +2,13 @@
 
 import glob
 import hashlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import unquote
 
 import pyarrow as pa
 
@@ -18,7 +20,19 @@ from raypipe.storage import files
 from raypipe.storage.ids import digest_of_ids
 from raypipe.storage.intake import formats, transform
 from raypipe.storage.intake.blocks import InputFile, unreadable
+from raypipe.storage.intake.texts import EmptyFileError
 from raypipe.storage.records import Notice
+
+#: Stands for the name of the file in input.columns: one account for each file.
+FILE_NAME = "$file"
+#: Endings of data that is not read. In a folder, it is not left out in silence.
+UNREAD_DATA = (
+    ".json", ".avro", ".orc", ".feather", ".arrow", ".ipc", ".xlsx", ".xls", ".ods",
+    ".tar", ".tgz", ".7z", ".rar", ".lz4", ".snappy", ".sz", ".br", ".lzo",
+    ".lz", ".sqlite", ".sqlite3", ".db", ".sas7bdat", ".dta", ".sav", ".rds", ".rdata",
+    ".pkl", ".pickle", ".npy", ".npz", ".h5", ".hdf5", ".mtx", ".xml", ".sql",
+    ".graphml", ".gml", ".net", ".mat", ".deflate", ".z",
+)  # fmt: skip
 
 #: Prefixes of files that tools create: .crc files, _SUCCESS, the lost+found of a volume.
 HIDDEN = (".", "_", "lost+found")
@@ -92,40 +106,96 @@ class InputFiles:
                 raise InputError(f"{self.config.place}: changed while it was read; run it again")
 
 
-def open_inputs(config: InputConfig) -> InputFiles:
+def open_inputs(config: InputConfig, cure: str | None = None) -> InputFiles:
     """List the input files, and read their columns.
+
+    Files without rows are left out, if there are others.
+
+    Args:
+        cure: what to do where there is no file; None: fix the key of the config.
 
     Raises:
         ConfigError, MissingInputError, InputError: naming the file and what is wrong with it.
     """
     named = formats.named_format(config.format)
-    return InputFiles(config, tuple(_open(found, named, config) for found in list_files(config)))
+    listing = list_files(config, cure)
+    opened: list[OpenFile] = []
+    empty: list[EmptyFileError] = []
+    for found in listing.files:
+        try:
+            opened.append(_open(found, named, config))
+        except EmptyFileError as error:
+            empty.append(error)
+    if not opened:
+        raise empty[0]
+    notices = list(listing.notices)
+    if empty:
+        example = str(empty[0]).partition(": ")[0]
+        notices.append(Notice.of("files without rows are left out", len(empty), example))
+    return InputFiles(config, tuple(opened), tuple(notices))
 
 
-def list_files(config: InputConfig) -> list[ListedFile]:
+class Listing(NamedTuple):
+    """Files that are read, and notices on those that are not."""
+
+    files: list[ListedFile]
+    notices: tuple[Notice, ...] = ()
+
+
+def list_files(config: InputConfig, cure: str | None = None) -> Listing:
     """The input files, sorted by path.
 
     A folder is searched with all its folders, for names that end as those of a format (for any
     name, where ``format`` is not auto). Links to folders are not followed, and what is hidden is
-    left out: names that start with "." or "_".
+    left out: names that start with "." or "_". A pipe, and ``-`` for the standard input, is read
+    once into a temporary file.
 
     Raises:
         ConfigError: neither input.follows nor input.ratings is set.
+        InputError: a folder has data in a format that is not read.
         MissingInputError: there is no file.
     """
     if not config.place:
         raise ConfigError(f"input.{config.kind}: not set; expected a file, a folder or a glob")
-    place = Path(config.place)
+    place = Path("/dev/stdin" if config.place == "-" else config.place)
+    left_out: Counter[str] = Counter()
     try:
         state = _state(place)
         if state and not state.is_folder:
-            return [ListedFile(place, state)]
-        found = {listed.path: listed for listed in _find(place, state, config)}
+            if not files.is_file(place):
+                place, state = _spooled(place)
+            return Listing([ListedFile(place, state)])
+        found = {listed.path: listed for listed in _find(place, state, config, left_out)}
     except OSError as error:
         raise unreadable(str(error.filename or place), error) from None
-    if found:
-        return sorted(found.values(), key=lambda listed: str(listed.path))
-    raise MissingInputError(f"{place}: {_why_none(config, state)}")
+    unread = {ending: count for ending, count in left_out.items() if ending in UNREAD_DATA}
+    if unread:
+        raise InputError(
+            f"{place}: {_counted(unread)} would be left out: raypipe does not read them; convert "
+            f"them, move them away, or name the others by a glob, as {place}/*.csv"
+        )
+    if not found:
+        raise MissingInputError(f"{place}: {_why_none(config, state, cure)}")
+    notices: tuple[Notice, ...] = ()
+    if left_out:
+        kind = "files of the folder are left out, by their endings"
+        example = _counted(left_out)
+        notices = (Notice.of(kind, left_out.total(), example, formats.KEY),)
+    return Listing(sorted(found.values(), key=lambda listed: str(listed.path)), notices)
+
+
+def _counted(endings: Mapping[str, int]) -> str:
+    return ", ".join(
+        f"{count:,} {ending or 'without an ending'}" for ending, count in endings.items()
+    )
+
+
+def _spooled(place: Path) -> tuple[Path, files.FileState]:
+    """A pipe, copied into a temporary file that is removed at the end of the process."""
+    if not files.is_pipe(place):
+        raise InputError(f"{place}: is a device, no file; expected a file, a folder or a glob")
+    path = files.spool(place)
+    return path, files.stat(path)
 
 
 def digest_of_inputs(inputs: InputFiles, accounts: pa.Array | None) -> str:
@@ -137,26 +207,35 @@ def digest_of_inputs(inputs: InputFiles, accounts: pa.Array | None) -> str:
     return digest.hexdigest()
 
 
-def _find(place: Path, state: files.FileState | None, config: InputConfig) -> Iterator[ListedFile]:
-    """The files in a folder, or the files and contents of folders that match a glob."""
+def _find(
+    place: Path, state: files.FileState | None, config: InputConfig, left_out: Counter[str]
+) -> Iterator[ListedFile]:
+    """The files in a folder, or the files and contents of folders that match a glob.
+
+    Args:
+        left_out: counts the files of folders that are not read, by ending.
+    """
     matches = (
         [(place, state)] if state else [(path, _state(path)) for path in files.find(str(place))]
     )
     for match, seen in matches:
-        paths = _files_in(match, config) if seen and seen.is_folder else [match]
+        is_folder = seen is not None and seen.is_folder
+        paths = _files_in(match, place, config, left_out) if is_folder else [match]
         for path in paths:
             if not _is_hidden(path, place):
                 yield ListedFile(path, seen if seen and path is match else files.stat(path))
 
 
-def _files_in(folder: Path, config: InputConfig) -> list[Path]:
+def _files_in(folder: Path, place: Path, config: InputConfig, left_out: Counter[str]) -> list[Path]:
     endings = formats.all_endings()
-    return [
-        parent / name
-        for parent, names in files.walk(folder, lambda name: not name.startswith(HIDDEN))
-        for name in names
-        if config.format != "auto" or name.lower().endswith(endings)
-    ]
+    found = []
+    for parent, names in files.walk(folder, lambda name: not name.startswith(HIDDEN)):
+        for name in names:
+            if config.format != "auto" or name.lower().endswith(endings):
+                found.append(parent / name)
+            elif not _is_hidden(parent / name, place):
+                left_out[Path(name).suffix.lower()] += 1
+    return found
 
 
 def _state(path: Path) -> files.FileState | None:
@@ -172,14 +251,14 @@ def _is_hidden(path: Path, place: Path) -> bool:
     return any(part.startswith(HIDDEN) and part not in place.parts for part in path.parts)
 
 
-def _why_none(config: InputConfig, state: files.FileState | None) -> str:
+def _why_none(config: InputConfig, state: files.FileState | None, cure: str | None) -> str:
     if state:
         return (
             "found no input file in this folder; expected names that end in "
             f"{', '.join(formats.all_endings())}, or set {formats.KEY}"
         )
     what = "file that matches" if glob.has_magic(str(config.place)) else "such file or folder"
-    return f"found no {what}; fix input.{config.kind}"
+    return f"found no {what}; {cure or f'fix input.{config.kind}'}"
 
 
 def _open(
@@ -187,9 +266,28 @@ def _open(
 ) -> OpenFile:
     path, size = str(listed.path), listed.state.size
     if not size:
-        raise InputError(f"{path}: is empty (0 bytes); write it again or remove it")
-    chosen = named or formats.format_by_ending(path)
-    return OpenFile(chosen, chosen.open(path, size, config), listed.state)
+        raise EmptyFileError(f"{path}: is empty (0 bytes); write it again or remove it")
+    chosen = named or formats.recognised_format(path)
+    file = chosen.open(path, size, config)
+    constants = [(FILE_NAME, _plain_name(listed.path.name))]
+    for part in listed.path.parent.parts:
+        name, equals, value = part.partition("=")
+        if equals and name.isidentifier():
+            constants.append((name, unquote(value)))
+    known = dict(pair for pair in constants if pair[0] not in file.names)
+    return OpenFile(chosen, replace(file, constants=tuple(known.items())), listed.state)
+
+
+def _plain_name(name: str) -> str:
+    """A file's name without the endings of formats.
+
+    Example:
+        >>> _plain_name("ann@example.org.csv.gz")
+        'ann@example.org'
+    """
+    while name.lower().endswith(formats.all_endings()):
+        name = name.rpartition(".")[0]
+    return name
 
 
 def _file_digest(path: str) -> str:

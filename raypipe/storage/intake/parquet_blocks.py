@@ -19,6 +19,7 @@ from raypipe.storage.intake.blocks import (
     read_rows,
     unreadable,
 )
+from raypipe.storage.intake.texts import EmptyFileError
 
 MAGIC = b"PAR1"
 
@@ -47,13 +48,15 @@ class ParquetFormat:
     """Parquet: read by row groups; columns by name. See :class:`.formats.Format`."""
 
     name = "parquet"
-    endings = (".parquet", ".pq")
+    endings = (".parquet", ".pq", ".parq")
 
     def open(self, path: str, size: int, config: InputConfig) -> ParquetFile:
         with _errors_named(path), files.open_arrow(path) as source:
             _check_magic(path, source)
             with pq.ParquetFile(source) as file:
                 schema, metadata = file.schema_arrow, file.metadata
+                if not metadata.num_rows:
+                    raise EmptyFileError(f"{path}: found no row; expected rows")
                 groups = tuple(
                     metadata.row_group(group).total_byte_size
                     for group in range(metadata.num_row_groups)

@@ -16,8 +16,14 @@ import pyarrow as pa
 from raypipe.columns import FOLLOWING, QUARANTINE_SCHEMA, RATING, TIMESTAMP
 from raypipe.compute.frames import Frame, FrameEngine, PandasEngine
 from raypipe.errors import ConfigError, InputError, TooManyBadRows
-from raypipe.storage.intake.blocks import BlockReport, quarantine_table
+from raypipe.storage.intake.blocks import (
+    BlockReport,
+    Column,
+    quarantine_table,
+    with_constants,
+)
 from raypipe.storage.intake.columns import choose_columns
+from raypipe.storage.intake.events import check_unread_columns, current_follows
 from raypipe.storage.intake.formats import Format
 from raypipe.storage.intake.inputs import InputFiles
 from raypipe.storage.intake.transform import run_transform
@@ -25,6 +31,7 @@ from raypipe.storage.records import Notice, merge_notices
 
 #: Bytes of text in a block: large enough that a Ray task pays, small enough to fit many times.
 BLOCK_BYTES = 64 << 20
+_SAMPLE_BYTES = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -36,7 +43,8 @@ class Intake:
             ratings: pandas; userId, itemId (text), rating (float64), timestamp if it is named.
         quarantine: columns.QUARANTINE_SCHEMA, in the order of the files and their rows.
         counts: rows_in (of the files), quarantined, and dropped_by_transform: rows the transform
-            removed minus rows it added. rows_in = rows of the frame + the other two.
+            removed minus rows it added; superseded: events that a later one ends, unfollows, and
+            edges whose sign is not positive. rows_in = rows of the frame + the other three.
         lines_not_rows: number of lines that are no rows: repeated headers.
         notices: what else was found.
     """
@@ -68,7 +76,10 @@ def read_follows(inputs: InputFiles, engine: FrameEngine, block_bytes: int = BLO
             "input.ratings: this needs follows; set input.follows, or use raypipe evaluate"
         )
     frame, quarantine, total = _read_files(inputs, engine, block_bytes, None)
-    rows_in = total.rows - total.not_rows
+    rows_in, events = total.rows - total.not_rows, len(frame)
+    if config.columns.action is not None or config.columns.sign is not None:
+        frame = current_follows(frame, config)
+    superseded = events - len(frame)
     if config.followee_prefix:
         frame[FOLLOWING] = config.followee_prefix + frame[FOLLOWING]
     if config.transform:
@@ -80,7 +91,8 @@ def read_follows(inputs: InputFiles, engine: FrameEngine, block_bytes: int = BLO
     counts = {
         "rows_in": rows_in,
         "quarantined": len(quarantine),
-        "dropped_by_transform": rows_in - len(quarantine) - len(frame),
+        "dropped_by_transform": rows_in - len(quarantine) - len(frame) - superseded,
+        "superseded": superseded,
     }
     return Intake(frame, quarantine, counts, total.not_rows, total.notices)
 
@@ -108,15 +120,19 @@ def read_ratings(
 
 
 class Piece(NamedTuple):
-    """A block with the format that reads it."""
+    """A block with the format that reads it, and the columns of the frame."""
 
     format: Format[Any, Any]
     block: Any
+    columns: tuple[Column, ...]
 
 
 def read_piece(piece: Piece, block_bytes: int) -> tuple[pd.DataFrame, BlockReport]:
     """Read one block, of any format; runs in this process or in a Ray task."""
-    return piece.format.read(piece.block, block_bytes)
+    frame, report = piece.format.read(piece.block, block_bytes)
+    if all(column.constant is None for column in piece.columns):
+        return frame, report
+    return with_constants(frame, report, piece.columns)
 
 
 def check_bad_fraction(quarantine: pa.Table, rows: int, limit: float) -> None:
@@ -157,16 +173,15 @@ def _read_files(
     bounds: Mapping[str, tuple[float, float]] | None,
 ) -> tuple[Frame, pa.Table, BlockReport]:
     """The good rows, the quarantine, and a report on all files, without its bad rows."""
-    files = [opened.file for opened in inputs.opened]
-    columns_of = choose_columns(files, inputs.config, bounds)
+    columns_of = check_files(inputs, bounds, block_bytes)
     whole: set[str] = set()
     while True:
         cuts = [
-            (opened.file.path, Piece(opened.format, block))
+            (opened.file.path, Piece(opened.format, block, columns))
             for opened, columns in zip(inputs.opened, columns_of, strict=True)
             for block in opened.format.cut(
                 opened.file,
-                columns,
+                [column for column in columns if column.constant is None],
                 opened.file.size if opened.file.path in whole else block_bytes,
             )
         ]
@@ -187,6 +202,35 @@ def _read_files(
     check_bad_fraction(quarantine, rows - not_rows, inputs.config.max_bad_fraction)
     notices = merge_notices(notice for report in reports for notice in report.notices)
     return frame, quarantine, BlockReport(rows, (), not_rows, (*inputs.notices, *notices))
+
+
+def check_files(
+    inputs: InputFiles,
+    bounds: Mapping[str, tuple[float, float]] | None = None,
+    block_bytes: int = BLOCK_BYTES,
+) -> list[tuple[Column, ...]]:
+    """The columns to read from each file, after a look at columns whose names suggest events.
+
+    Raises:
+        ConfigError, InputError: as ``columns.choose_columns``; or rows of the first file are no
+            follows, as a column says that is not read.
+    """
+    columns_of = choose_columns([opened.file for opened in inputs.opened], inputs.config, bounds)
+    opened, columns = inputs.opened[0], columns_of[0]
+    file, config = opened.file, inputs.config
+
+    def sample(label: str) -> list[str]:
+        position = file.names.index(label)
+        column = Column(label, position, label, file.types[position])
+        for block in opened.format.cut(file, [column], min(block_bytes, _SAMPLE_BYTES)):
+            frame, _ = opened.format.read(block, block_bytes)
+            return [str(value) for value in frame[label].dropna().unique()]
+        return []
+
+    if config.kind == "follows" and config.carry != "all":
+        read = [column.label for column in columns]
+        check_unread_columns(file, read, config, sample)
+    return columns_of
 
 
 def _gather_quarantine(paths: Sequence[str], reports: Iterable[BlockReport]) -> pa.Table:

@@ -51,6 +51,7 @@ class RowCounts(Contract):
     self_follows: int
     quarantined: int
     dropped_by_transform: int
+    superseded: int = 0
 
 
 class RunCounts(Contract):

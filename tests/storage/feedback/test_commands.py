@@ -119,7 +119,7 @@ def test_bad_rows_go_to_quarantine(elsewhere):
 @pytest.mark.parametrize(
     ("content", "exit_code", "message"),
     [
-        (None, 66, "in.csv: found no such file; expected a CSV or Parquet file"),
+        (None, 66, "in.csv: found no such file or folder; expected a CSV or Parquet file"),
         ("a,b\n1,2\n", 65, "in.csv: no column accountId, candidateId; found a, b"),
     ],
 )

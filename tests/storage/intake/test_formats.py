@@ -28,8 +28,8 @@ QUICK = ("--set", "cluster=none", "--set", "frames=pandas", "--set", "ladder=fix
 class JsonLines:
     """The toy: a JSON object a line; one file is one block."""
 
-    name = "jsonl"
-    endings = (".jsonl",)
+    name = "toy"
+    endings = (".toy",)
 
     def open(self, path, size, config):
         with files.open_read(path) as lines:
@@ -76,12 +76,12 @@ def registered(monkeypatch):
 
 @pytest.fixture
 def demo(tmp_path, monkeypatch):
-    """The same follows as follows.csv and in/follows.jsonl, in the current folder."""
+    """The same follows as follows.csv and in/follows.toy, in the current folder."""
     monkeypatch.chdir(tmp_path)
     for name in ("RAYPIPE_RUNS_DIR", "RAYPIPE_FEEDBACK_URL"):
         monkeypatch.delenv(name, raising=False)
     write_demo(tmp_path / "follows.csv", accounts=120)
-    write_json_lines(tmp_path / "follows.csv", tmp_path / "in" / "follows.jsonl")
+    write_json_lines(tmp_path / "follows.csv", tmp_path / "in" / "follows.toy")
     return tmp_path
 
 
@@ -97,26 +97,26 @@ def test_a_registered_format_is_read_in_a_whole_night(registered, demo):
     ]
     assert lists[0].num_rows > 100
     assert lists[0].equals(lists[1])
-    assert made["in"]["inputs"][0]["file"] == "in/follows.jsonl"
+    assert made["in"]["inputs"][0]["file"] == "in/follows.toy"
 
 
 def test_a_registered_format_is_named_by_check_errors_and_help(registered, demo):
     assert "good: 1 input files" in raypipe("config", "check", "--follows", "in").stdout
-    raypipe("config", "check", "--follows", "in", "--set", "input.format=jsonl")
+    raypipe("config", "check", "--follows", "in", "--set", "input.format=toy")
     wrong = raypipe("config", "check", "--follows", "in", "--set", "input.format=xml", code=78)
-    assert "input.format: found xml; expected auto, csv, parquet, jsonl or MODULE:CLASS" in (
+    assert "input.format: found xml; expected auto, csv, parquet, jsonl, toy or MODULE:CLASS" in (
         wrong.stderr
     )
     (demo / "nothing").mkdir()
     nothing = raypipe("config", "check", "--follows", "nothing", code=66)
-    assert ".parquet, .pq, .jsonl, or set input.format" in nothing.stderr
+    assert ".jsonl, .ndjson, .toy, or set input.format" in nothing.stderr
     for command in (("config", "check"), ("run",)):
-        assert "jsonl (.jsonl), or module:Class." in raypipe(*command, "--help").stdout
+        assert "toy (.toy), or module:Class." in raypipe(*command, "--help").stdout
 
 
 def test_a_format_that_is_not_registered_is_unknown(demo):
     raypipe("config", "check", "--follows", "in", code=66)
-    assert "jsonl" not in raypipe("run", "--help").stdout
+    assert "toy" not in raypipe("run", "--help").stdout
 
 
 @pytest.fixture
