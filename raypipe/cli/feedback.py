@@ -133,6 +133,30 @@ def rejections_export(
     print_answer({"file": str(file), "rows": rows}, f"{file}: {rows:,} rows", json)
 
 
+@rejections_app.command("accept", epilog="Example: raypipe rejections accept")
+def rejections_accept(
+    feedback: Feedback = None, runs_dir: RunsDir = DEFAULT_RUNS, json: Json = False
+) -> None:
+    """Use this store from now on, in place of the one that the newest run has used.
+
+    For a store that is lost, or was moved by export and import. What only the other one held is
+    forgotten.
+    """
+    from raypipe.cli.output.terminal import print_answer
+    from raypipe.config.feedback_url import without_password
+    from raypipe.serving.lookup import place_of_rejections
+    from raypipe.storage.feedback.quick_read import state_of
+    from raypipe.storage.runs.feedback_used import StoreState, accept
+    from raypipe.storage.runs.store import RunStore
+
+    store = RunStore(runs_dir)
+    url = place_of_rejections(store, feedback)
+    found = StoreState(*state_of(url))
+    run = accept(store, found)
+    line = f"{without_password(url)}: used from event {found.watermark:,} on"
+    print_answer({"run": run, **found._asdict()}, line, json)
+
+
 def _store(feedback: str | None, runs_dir: Path) -> AbstractContextManager[FeedbackStore]:
     """The feedback store, open until the block ends."""
     from raypipe.serving.lookup import rejections_url

@@ -54,9 +54,10 @@ class FeedbackConfig(Section):
         None,
         pattern=r"^(sqlite:///.+|postgresql\+psycopg://.*)$",
         json_schema_extra=SPEED_ONLY,
-        description="URL of the store: sqlite:///runs/feedback.sqlite or "
-        "postgresql+psycopg://USER@HOST/NAME. null: a SQLite file in the runs folder. The "
-        "URL is not part of the config digest; the rejections count as input.",
+        description="URL of the store: sqlite:////srv/feedback.sqlite or "
+        "postgresql+psycopg://USER@HOST/NAME; a relative path is one in the runs folder. null: "
+        "feedback.sqlite in the runs folder. The URL is not part of the config digest; the "
+        "rejections count as input.",
     )
     negative: NegativeFeedbackConfig = section(NegativeFeedbackConfig)
 

@@ -17,11 +17,14 @@ def url_in_environment() -> str | None:
 def store_url(url: str | None, runs: Path) -> str:
     """The URL of the store; by default a SQLite file in the runs folder.
 
+    A relative path is one in the runs folder, whatever folder a command is started in.
+
     Example:
-        >>> store_url(None, Path("runs"))
-        'sqlite:///runs/feedback.sqlite'
+        >>> store_url(None, Path("runs")), store_url("sqlite:///a/b.sqlite", Path("runs"))
+        ('sqlite:///runs/feedback.sqlite', 'sqlite:///runs/a/b.sqlite')
     """
-    return url or f"{_SQLITE}{runs / 'feedback.sqlite'}"
+    path = sqlite_path(url or f"{_SQLITE}feedback.sqlite")
+    return f"{_SQLITE}{runs / path}" if path else str(url)
 
 
 def sqlite_path(url: str) -> Path | None:

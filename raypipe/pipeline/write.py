@@ -162,6 +162,7 @@ def run_facts(
         counts=_counts(config, night, parts, at_the_gate, staging),
         feedback=records.FeedbackRecord(
             url=config.feedback.url,
+            store=read.rejections.identity,
             watermark=read.rejections.watermark,
             previously_followed_in=read.before and read.before.id,
             shown_in=read.shown_in and read.shown_in.id,

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from raypipe.columns import ACCOUNT, CANDIDATE, NEIGHBOUR, RANK, REASON, SCORE, SOURCE
-from raypipe.config.feedback_url import store_url, url_in_environment
+from raypipe.config.feedback_url import store_url, url_in_environment, without_password
 from raypipe.recommend.reason_words import NAMELESS, NAMING, is_named
 from raypipe.storage.feedback.account import Rejection
-from raypipe.storage.feedback.quick_read import feedback_of
+from raypipe.storage.feedback.quick_read import feedback_of, state_of
 from raypipe.storage.files import is_folder
+from raypipe.storage.runs.feedback_used import StoreState, check_used
 from raypipe.storage.runs.filter_arrays import Exclusion, exclusions_in, followees_in
 from raypipe.storage.runs.reserve import FOLDER as RESERVE
 from raypipe.storage.runs.run import Run
@@ -178,8 +179,16 @@ def rejections_url(store: RunStore, given: str | None = None) -> str:
     a file in the runs folder.
 
     Raises:
+        FeedbackError: the store cannot be read, or is not the one that the newest run has used.
         RunError: the published run cannot be read.
     """
+    url = place_of_rejections(store, given)
+    check_used(store, StoreState(*state_of(url)), without_password(url))
+    return url
+
+
+def place_of_rejections(store: RunStore, given: str | None = None) -> str:
+    """The same URL, of whatever store is there."""
     given = given or url_in_environment()
     if given is None and store.current_id() is not None:
         given = store.current().manifest.feedback.url

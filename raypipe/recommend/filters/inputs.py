@@ -33,6 +33,7 @@ from raypipe.storage.data_files import read_parquet
 from raypipe.storage.feedback.store import FeedbackStore, Snapshot
 from raypipe.storage.intake.spellings import unknown_ids
 from raypipe.storage.records import Notice
+from raypipe.storage.runs.feedback_used import StoreState, check_used
 from raypipe.storage.runs.run import Run
 from raypipe.storage.runs.store import RunStore
 
@@ -144,11 +145,12 @@ def read_filters(config: RunConfig, store: RunStore, date: str) -> FilterInputs:
 
     Raises:
         ConfigError: an unknown filter.
-        FeedbackError: the store of rejections cannot be read.
+        FeedbackError: the store of rejections cannot be read, or is not the one used before.
         InputError: a file that the config names cannot be read, or holds an unusable row.
     """
     with closing(feedback_store(config, store)) as feedback:
         rejections = feedback.snapshot()
+        check_used(store, StoreState(rejections.identity, rejections.watermark), feedback.where)
     lowers = config.feedback.negative.popular > 0 and rejections.pairs.num_rows > 0
     asks = config.filters.previously_followed or lowers
     before = store.newest(before=date) if asks else None
@@ -174,7 +176,7 @@ def read_named_filters(config: RunConfig) -> FilterInputs:
 def check_filters(config: RunConfig, store: RunStore) -> None:
     """Check that the input of every filter can be read. Raises what :func:`read_filters` does."""
     with closing(feedback_store(config, store)) as feedback:
-        feedback.watermark()
+        check_used(store, StoreState(feedback.identity(), feedback.watermark()), feedback.where)
     read_named_filters(config)
 
 

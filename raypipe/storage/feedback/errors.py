@@ -7,9 +7,11 @@ from contextlib import contextmanager
 from raypipe.errors import FeedbackError, FeedbackLockedError
 
 #: Schema version that this raypipe writes: the number of ``schema.MIGRATIONS``.
-SCHEMA = 2
+SCHEMA = 3
 #: First schema version with marks.
 MARKS_SINCE = 2
+#: First schema version with an identity.
+IDENTITY_SINCE = 3
 #: Maximum seconds that a writer or reader waits for another one.
 WAIT_SECONDS = 30.0
 

@@ -4,6 +4,7 @@ Migrations are a list here, not Alembic: the first process that writes creates o
 inside its own transaction, without files outside the package.
 """
 
+import uuid
 from collections.abc import Callable
 
 import sqlalchemy as sa
@@ -49,6 +50,9 @@ marks = sa.Table(
     sa.Index("marks_by_candidate", "kind", "candidateId"),
 )
 
+#: One row: which store this is, so that another one is not taken for it.
+identity = sa.Table("identity", metadata, sa.Column("store", sa.Text, nullable=False))
+
 schema_version = sa.Table(
     "schema_version", metadata, sa.Column("version", sa.Integer, nullable=False)
 )
@@ -59,7 +63,7 @@ def _allow_marks(connection: sa.Connection) -> None:
     checks = sa.inspect(connection).get_check_constraints(events.name)
     if not checks:  # a new store
         return
-    marks.create(connection)
+    marks.create(connection, checkfirst=True)
     if connection.dialect.name == "postgresql":
         for check in checks:
             connection.execute(sa.text(f'ALTER TABLE events DROP CONSTRAINT "{check["name"]}"'))
@@ -71,8 +75,17 @@ def _allow_marks(connection: sa.Connection) -> None:
     connection.execute(sa.text("DROP TABLE events_before"))
 
 
+def _give_identity(connection: sa.Connection) -> None:
+    identity.create(connection, checkfirst=True)
+    connection.execute(identity.insert().values(store=uuid.uuid4().hex))
+
+
 #: Migration i upgrades a store from version i to version i + 1.
-MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (metadata.create_all, _allow_marks)
+MIGRATIONS: tuple[Callable[[sa.Connection], None], ...] = (
+    metadata.create_all,
+    _allow_marks,
+    _give_identity,
+)
 
 
 def version_of(connection: sa.Connection) -> int:

@@ -15,6 +15,7 @@ from raypipe.config.feedback_url import sqlite_path, without_password
 from raypipe.errors import ConfigError, FeedbackError
 from raypipe.storage.feedback.account import HIDDEN_QUERY, AccountFeedback, Rejection
 from raypipe.storage.feedback.errors import (
+    IDENTITY_SINCE,
     MARKS_SINCE,
     WAIT_SECONDS,
     check_version,
@@ -23,6 +24,7 @@ from raypipe.storage.feedback.errors import (
 )
 from raypipe.storage.feedback.schema import (
     events,
+    identity,
     marks,
     migrate,
     rejections,
@@ -81,11 +83,13 @@ class Snapshot(NamedTuple):
         watermark: number of the last event; 0 before the first.
         pairs: the rejections; columns accountId and candidateId, large_string, sorted.
         marks: the marks in the same form, by kind; see :data:`MARKS`.
+        identity: of the store; None: there is none, or it has none yet.
     """
 
     watermark: int
     pairs: pa.Table
     marks: Mapping[str, pa.Table] = MappingProxyType({})
+    identity: str | None = None
 
 
 class Event(NamedTuple):
@@ -223,6 +227,7 @@ class FeedbackStore:
                 _last_event(connection),
                 self._pairs(connection, rejections, sa.true()),
                 {kind: self._pairs(connection, marks, marks.c.kind == kind) for kind in kinds},
+                _identity_of(connection),
             )
 
     def _pairs(
@@ -249,6 +254,11 @@ class FeedbackStore:
         """
         with self._reading() as connection:
             return _last_event(connection) if connection is not None else 0
+
+    def identity(self) -> str | None:
+        """Which store this is; None: there is none, or it has no identity yet."""
+        with self._reading() as connection:
+            return None if connection is None else _identity_of(connection)
 
     def import_table(self, table: pa.Table) -> Imported:
         """Reject every pair of a table, in one transaction.
@@ -438,6 +448,12 @@ def _pair_table(batches: list[Sequence[Any]]) -> pa.Table:
 
 def _last_event(connection: sa.Connection) -> int:
     return connection.execute(sa.select(sa.func.max(events.c.seq))).scalar() or 0
+
+
+def _identity_of(connection: sa.Connection) -> str | None:
+    if version_of(connection) < IDENTITY_SINCE:
+        return None
+    return connection.execute(sa.select(identity.c.store)).scalar()
 
 
 def is_id(value: str) -> bool:

@@ -85,6 +85,7 @@ class FeedbackRecord(Contract):
 
     Attributes:
         url: URL of the store in the config; None: the store in the runs folder.
+        store: identity of the store; None: there was none.
         watermark: number of the last event read.
         previously_followed_in: id of the earlier run that unfollows were read from.
         shown_in: id of the earlier run whose lists were counted for negative feedback.
@@ -92,6 +93,7 @@ class FeedbackRecord(Contract):
     """
 
     url: str | None
+    store: str | None = None
     watermark: int
     previously_followed_in: str | None
     shown_in: str | None

@@ -25,7 +25,7 @@ def postgres_url(server):
     """A database without tables."""
     engine = sa.create_engine(server.url)
     with engine.begin() as connection:
-        tables = "events, rejections, marks, schema_version"
+        tables = "events, rejections, marks, identity, schema_version"
         connection.execute(sa.text(f"DROP TABLE IF EXISTS {tables}"))
     engine.dispose()
     return server.url

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from raypipe.cli import app
 from raypipe.graph.demo import write_demo
-from raypipe.storage.feedback.quick_read import rejections_by
+from raypipe.storage.feedback.quick_read import feedback_of
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +113,7 @@ def test_bad_rows_go_to_quarantine(elsewhere):
             (7, "empty id in column accountId"),
         )
     ]
-    assert rejections_by("sqlite:///runs/feedback.sqlite", "ann").keys() == {"bob", "cid"}
+    assert feedback_of("sqlite:///runs/feedback.sqlite", "ann").rejected.keys() == {"bob", "cid"}
 
 
 @pytest.mark.parametrize(
@@ -163,9 +163,13 @@ def test_every_command_looks_in_the_same_place(elsewhere, monkeypatch):
     assert [row["candidateId"] for row in as_json("rejections", "list")] == ["star-03"]
     monkeypatch.setenv("RAYPIPE_FEEDBACK_URL", "sqlite:///environment.sqlite")
     told = ("--set", "feedback.url=sqlite:///line.sqlite")
+    other = raypipe(*run, *told, "--date", "2026-03-02", code=74)
+    assert "runs/line.sqlite: found another store; expected the store that run" in other.stderr
+    raypipe("rejections", "accept", "--feedback", "sqlite:///line.sqlite")
     made = as_json(*run, *told, "--date", "2026-03-02")
     assert made["feedback"]["url"] == "sqlite:///line.sqlite"
     monkeypatch.delenv("RAYPIPE_FEEDBACK_URL")
+    raypipe("rejections", "accept", "--feedback", "sqlite:///config.sqlite")
     made = as_json(*run, "--date", "2026-03-03")
     assert made["feedback"]["url"] == "sqlite:///config.sqlite"
     assert [row["candidateId"] for row in as_json("rejections", "list")] == ["star-02"]
