@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from raypipe.compute.progress import Progress
     from raypipe.config import RunConfig
     from raypipe.pipeline.run import NightResult
+    from raypipe.serving.about import About
     from raypipe.serving.explanation import Explanation
     from raypipe.serving.lookup import Lookup, Neighbour, Recommendation
     from raypipe.serving.rows import Rows
@@ -53,6 +54,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 __all__ = [
+    "about",
     "attack",
     "evaluate",
     "explain",
@@ -295,6 +297,22 @@ def explain(
     from raypipe.serving.explain import explain as explain_candidate
 
     return explain_candidate(lookup, candidate)
+
+
+def about(account: str, *, runs_dir: str | PathLike[str] = "runs") -> About:
+    """What stands against an account in the published run; it may be told all of it.
+
+    Args:
+        runs_dir: folder of the runs.
+
+    Raises:
+        UnknownAccountError: the run does not know the account.
+        RunError: nothing is published, or it cannot be read.
+    """
+    from raypipe.serving.about import about_account
+    from raypipe.storage.runs.store import RunStore
+
+    return about_account(RunStore(Path(runs_dir)).current(), account)
 
 
 def reject(

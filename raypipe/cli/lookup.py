@@ -12,7 +12,6 @@ from raypipe.cli.app import app
 from raypipe.cli.options import (
     DEFAULT_RUNS,
     Account,
-    Candidate,
     Feedback,
     Json,
     Limit,
@@ -83,8 +82,18 @@ def recommend(
 
 @app.command(epilog="Example: raypipe explain jazz-0042 star-01")
 def explain(
-    account: Account,
-    candidate: Candidate,
+    account: Annotated[
+        str | None, typer.Argument(metavar="ACCOUNT", help="Id of the account.")
+    ] = None,
+    candidate: Annotated[
+        str | None, typer.Argument(metavar="CANDIDATE", help="Id of the recommended account.")
+    ] = None,
+    about: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ACCOUNT", help="Instead: what stands against this account in all lists."
+        ),
+    ] = None,
     as_account: Annotated[
         bool,
         typer.Option(
@@ -97,15 +106,24 @@ def explain(
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Explain why a candidate is or is not recommended to an account.
+    """Explain why a candidate is or is not recommended to an account, or to nobody.
 
     The answer for an operator names the filter that excludes the candidate, and shows the rank and
-    score that each source alone would give it.
+    score that each source alone would give it. With --about, the answer tells an account its
+    reputation, the evidence of suspicions and what keeps it out of lists; it names nobody who has
+    rejected or blocked it.
     """
+    from raypipe import about as about_account
     from raypipe import explain as explain_candidate
     from raypipe.cli.output.report import print_result
-    from raypipe.serving.reports.explanation import explanation_report
+    from raypipe.serving.reports.explanation import about_report, explanation_report
 
+    if about is not None and account is None:
+        told = about_account(about, runs_dir=runs_dir)
+        print_result(told.to_json(), about_report(told), json)
+        return
+    if about is not None or account is None or candidate is None:
+        raise typer.BadParameter("expected ACCOUNT and CANDIDATE, or --about ACCOUNT")
     found = explain_candidate(
         account, candidate, as_account=as_account, runs_dir=runs_dir, feedback=feedback
     )

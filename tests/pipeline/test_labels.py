@@ -8,7 +8,7 @@ import pytest
 from raypipe.cli.output.report import print_report
 from raypipe.columns import REPUTATION_SCHEMA, SUSPECTS_SCHEMA
 from raypipe.config import load_config
-from raypipe.errors import InputError
+from raypipe.errors import HeldError, InputError
 from raypipe.graph.follow_graph import load_graph
 from raypipe.integrity.reputation import reputation, trusted_accounts
 from raypipe.pipeline.run import run_night
@@ -113,6 +113,8 @@ def test_a_table_of_trusted_accounts_is_part_of_the_input(night, tmp_path):
 
 def test_a_network_without_follows_has_nobody_to_trust(night, tmp_path):
     (tmp_path / "accounts.csv").write_text("accountId\na\nb\n")
-    run = night([("a", "a")], **{"audience.accounts": str(tmp_path / "accounts.csv")})
+    with pytest.raises(HeldError):  # without recommendations
+        night([("a", "a")], **{"audience.accounts": str(tmp_path / "accounts.csv")})
+    (run,) = RunStore(tmp_path / "runs").runs()
     assert run.manifest.integrity.trusted == "nobody: there are no follows"
     assert load_reputation(run).tolist() == [0, 0]

@@ -1,5 +1,6 @@
-"""An explanation: why a candidate is or is not in a list, and its rank by each source."""
+"""Explanations: why a candidate is or is not in a list, and what stands against an account."""
 
+from raypipe.serving.about import FEWEST, About
 from raypipe.serving.explanation import Explanation, SourceRank
 from raypipe.serving.reports.content import Content, Line, Report, Table
 
@@ -22,6 +23,21 @@ def explanation_report(explanation: Explanation) -> Report:
         )
         found.append(Table(columns, rows))
     return tuple(found)
+
+
+def about_report(found: About) -> Report:
+    """What stands against an account, a line for each."""
+    excluded = f"at least {found.excluded_by:,}" if found.excluded_by else f"fewer than {FEWEST}"
+    lines = [
+        f"about {found.account}, run {found.run}",
+        f"reputation: {found.reputation:.2g}; {found.above:.0%} of the accounts have more",
+        *(f"suspicion: {one.evidence} ({one.detector}, {one.score})" for one in found.suspicions),
+        *(f"shown to nobody: {words}" for words in found.shown_to_nobody),
+        f"excluded from the lists of {excluded} accounts",
+    ]
+    if not found.suspicions:
+        lines.insert(2, "suspicion: none")
+    return tuple(map(Line, lines))
 
 
 def _rank(row: SourceRank) -> str:

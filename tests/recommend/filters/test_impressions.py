@@ -7,7 +7,7 @@ import datetime
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from raypipe.config import load_config
@@ -30,6 +30,7 @@ impressions = st.lists(
 )
 
 
+@example([("a", "x", 20_500), ("a", "x", 20_501), ("a", "x", 20_509)], 20_509, 2, 2)
 @given(impressions, st.integers(20_499, 20_530), st.integers(1, 4), st.integers(1, 9))
 def test_resting_pairs_equal_the_naive_ones(rows, tonight, times, rest):
     accounts, candidates, days = zip(*rows, strict=True) if rows else ((), (), ())

@@ -1,0 +1,119 @@
+"""What stands against an account being recommended, in words that it may be told."""
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from raypipe.columns import ACCOUNT, DETECTOR, EVIDENCE, SCORE
+from raypipe.config import load_config
+from raypipe.errors import RunError
+from raypipe.recommend.filters.codes import FilterReason
+from raypipe.recommend.filters.registry import specs_of
+from raypipe.storage.data_files import map_array
+from raypipe.storage.runs.filter_arrays import load_filters
+from raypipe.storage.runs.labels import load_reputation, load_suspects
+from raypipe.storage.runs.parts import places_of_ids
+from raypipe.storage.runs.run import Run
+
+#: Fewer accounts that exclude an account are not counted: a change would tell which one it was.
+FEWEST = 5
+
+
+@dataclass(frozen=True)
+class Suspicion:
+    """A detector that suspects an account, its score in nats, and its evidence in words."""
+
+    detector: str
+    score: float
+    evidence: str
+
+
+@dataclass(frozen=True)
+class About:
+    """What stands against an account in a run.
+
+    Attributes:
+        account, run: ids.
+        followers: number of its followers.
+        reputation: between 0 and 1.
+        above: share of the accounts with a higher reputation.
+        suspicions: the strongest first.
+        shown_to_nobody: why no list holds it, in words; empty if lists may hold it.
+        excluded_by: number of accounts to which it is not shown because of a rejection, a block or
+            an unfollow by either side, rounded down to one digit; 0: fewer than ``FEWEST``.
+    """
+
+    account: str
+    run: str
+    followers: int
+    reputation: float
+    above: float
+    suspicions: tuple[Suspicion, ...]
+    shown_to_nobody: tuple[str, ...]
+    excluded_by: int
+
+    def to_json(self) -> dict[str, Any]:
+        """The fields as JSON values."""
+        return asdict(self)
+
+
+def about_account(run: Run, account: str) -> About:
+    """Everything that keeps a run from recommending an account.
+
+    It names no account that has rejected, blocked or unfollowed it, and does not count few.
+
+    Raises:
+        UnknownAccountError: the account is not in the run.
+        RunError: files of the run are missing or damaged.
+    """
+    run.recommendations(account, 0)  # raises for an unknown account
+    try:
+        (code,) = places_of_ids(run.path / "graph" / "ids.arrow", [account])
+        indptr = map_array(run.path / "graph" / "followers_indptr.npy")
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise RunError(f"run {run.id}: its graph cannot be read ({error}); run it again") from error
+    assert code is not None
+    followers, reputation = int(indptr[code + 1] - indptr[code]), load_reputation(run)
+    suspects = load_suspects(run)
+    mine = suspects.filter(pa.array(np.asarray(suspects[ACCOUNT]) == account)).to_pylist()
+    return About(
+        account,
+        run.id,
+        followers,
+        float(reputation[code]),
+        float(np.mean(reputation > reputation[code])),
+        tuple(Suspicion(row[DETECTOR], row[SCORE], row[EVIDENCE]) for row in mine),
+        _shown_to_nobody(run, code, followers),
+        _excluded_by(run, code),
+    )
+
+
+def rounded_down(count: int) -> int:
+    """A count to one digit; 0 for fewer than ``FEWEST``.
+
+    Example:
+        >>> [rounded_down(count) for count in (0, 4, 5, 9, 10, 39, 250)]
+        [0, 0, 5, 9, 10, 30, 200]
+    """
+    if count < FEWEST:
+        return 0
+    unit: int = 10 ** (len(str(count)) - 1)
+    return count // unit * unit
+
+
+def _shown_to_nobody(run: Run, code: int, followers: int) -> tuple[str, ...]:
+    """The filter about accounts that holds, and the minimum of followers."""
+    config = load_config(run.path / "config.yaml")
+    reason, fewest = int(load_filters(run).globally_excluded[code]), config.candidates.min_followers
+    words = [spec.words for spec in specs_of(config.filters) if spec.reason.value == reason]
+    if followers < fewest:
+        words.append(f"it has {followers:,} followers, but candidates.min_followers is {fewest:,}")
+    return tuple(words)
+
+
+def _excluded_by(run: Run, code: int) -> int:
+    filters = load_filters(run)
+    resting = filters.excluded_reasons == FilterReason.RESTING  # not against the account
+    return rounded_down(int(np.count_nonzero((filters.excluded_codes == code) & ~resting)))
