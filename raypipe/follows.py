@@ -75,7 +75,7 @@ def tanimoto(list1: Iterable[str], list2: Iterable[str]) -> float:
         >>> tanimoto([], [])
         0.0
     """
-    set1, set2 = set(list1), set(list2)
+    set1, set2 = set(list1) - {None}, set(list2) - {None}
     shared = len(set1 & set2)
     union = len(set1) + len(set2) - shared
     return shared / union if union else 0.0
@@ -113,6 +113,7 @@ def follow_metadata_statistics(df: Frame) -> pd.Series[float]:
 def follow_relations_df(df: Frame) -> Frame:
     """One row per follower, by id, with its list of followees in column ``follow_relations``."""
     check_columns(df.columns, FOLLOWS_SCHEMA.names, "frame")
+    df = df.dropna(subset=[FOLLOWER, FOLLOWING])  # a missing id is no followee that two share
     # agg, not apply: Modin's apply passes a frame to the function, and returns column names.
     lists = df.groupby(FOLLOWER)[FOLLOWING].agg(list).sort_index()
     return lists.rename(FOLLOW_RELATIONS).reset_index()

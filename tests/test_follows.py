@@ -180,3 +180,10 @@ def test_real_follows(data, name):
     assert len(frame) == len(lines)
     assert rows_of(frame[:3]) == [line.split(",")[:2] for line in lines[:3]]
     assert follows.follower_statistics(frame).sum() == len(lines)
+
+
+def test_a_missing_id_is_no_followee_that_two_share():
+    rows = {"followerId": ["ann", "bob", "ann", None], "followingId": [None, None, "cid", "dan"]}
+    found = follows.follow_relations_df(pd.DataFrame(rows))
+    assert found.to_dict("list") == {"followerId": ["ann"], "follow_relations": [["cid"]]}
+    assert follows.tanimoto([None, "a"], [None, "b"]) == 0

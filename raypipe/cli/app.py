@@ -1,5 +1,8 @@
 """The Typer app: it turns errors into one line and an exit code (:mod:`raypipe.errors`)."""
 
+import errno
+import os
+import sys
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
@@ -7,7 +10,7 @@ import typer
 
 from raypipe import __version__
 from raypipe.cli.help import Command, Group, Root
-from raypipe.errors import RaypipeError
+from raypipe.errors import RaypipeError, RunError
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -17,10 +20,18 @@ class _Raypipe(Root):
 
     def invoke(self, ctx: Any) -> Any:
         try:
-            return super().invoke(ctx)
+            result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
         except RaypipeError as error:
             typer.echo(f"raypipe: {error}", err=True)
             raise typer.Exit(error.exit_code) from None
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+                raise
+            typer.echo(f"raypipe: the output cannot be written: {error.strerror}", err=True)
+            os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # nor can what is buffered
+            raise typer.Exit(RunError.exit_code) from None
 
 
 class _App(typer.Typer):

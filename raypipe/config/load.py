@@ -14,6 +14,10 @@ from raypipe.config.run import RunConfig
 from raypipe.config.section import Section
 from raypipe.errors import ConfigError, did_you_mean
 
+_MAX_BYTES = 256 << 10
+_MAX_NODES = 100_000
+_MAX_DEPTH = 50
+_EXPECTED = "expected sections of keys"
 _OPENERS = ("[", "{", "'", '"')
 
 
@@ -106,11 +110,12 @@ def parse_setting(text: str) -> tuple[str, Any]:
     loaded: Any = None
     try:
         loaded = _yaml().load(value)
-    except YAMLError:
+    except (YAMLError, RecursionError):
         if value[:1] in _OPENERS:
             raise ConfigError(f"--set {text}: the value is not YAML; quote it") from None
     # YAML reads a lone mark such as # or | as nothing, but here it is meant as text.
     is_lost = loaded in (None, "") and value not in ("", "null", "~", "''", '""')
+    _check_size(loaded, f"--set {key.strip()}")
     return key.strip(), value if is_lost else loaded
 
 
@@ -130,7 +135,10 @@ def _yaml() -> YAML:
 
 def _read_yaml(path: Path) -> dict[str, Any]:
     try:
-        tree = _yaml().load(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8") if _is_small(path) else None
+        tree = None if text is None else _yaml().load(text)
+    except RecursionError:
+        raise ConfigError(f"{path}: is nested too deeply; {_EXPECTED}") from None
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -140,11 +148,32 @@ def _read_yaml(path: Path) -> dict[str, Any]:
         line = f" line {mark.line + 1}:" if mark else ""
         problem = getattr(error, "problem", None) or "cannot be parsed"
         raise ConfigError(f"{path}:{line} not YAML: {' '.join(problem.split())}") from None
+    if text is None:
+        raise ConfigError(f"{path}: is larger than {_MAX_BYTES >> 10} kB; {_EXPECTED}")
+    _check_size(tree, str(path))
     if tree is None:
         return {}
     if not isinstance(tree, dict):
         raise ConfigError(f"{path}: found a {type(tree).__name__}, expected sections of keys")
     return tree
+
+
+def _is_small(path: Path) -> bool:
+    with path.open("rb") as file:  # a device may be endless
+        return len(file.read(_MAX_BYTES + 1)) <= _MAX_BYTES
+
+
+def _check_size(tree: Any, where: str) -> None:
+    """Refuse a tree that is small as text, but whose aliases make it huge or endless."""
+    nodes, todo = 0, [(tree, 0)]
+    while todo:
+        node, depth = todo.pop()
+        nodes += 1
+        if nodes > _MAX_NODES or depth > _MAX_DEPTH:
+            raise ConfigError(f"{where}: is nested too deeply, or too large; {_EXPECTED}")
+        values = node.values() if isinstance(node, dict) else node
+        if isinstance(node, dict | list):
+            todo += [(value, depth + 1) for value in values]
 
 
 def _lay_over(tree: dict[str, Any], key: str, value: Any) -> None:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import time
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -215,3 +218,67 @@ def test_setting_below_a_value_is_refused():
                 [parse_setting("sources.similar=3"), parse_setting("sources.similar.neighbours=3")]
             ),
         )
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 5000, "is nested too deeply"),
+        ("a: " + "[" * 5000, "is nested too deeply"),
+        ("input: &a\n  follows: *a\n", "is nested too deeply, or too large"),
+        ("a: &a [*a]\n", "is nested too deeply, or too large"),
+        (
+            "a0: &a0 [x, x, x, x, x, x, x, x, x]\n"
+            + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 20)),
+            "is nested too deeply, or too large",
+        ),
+        ("# " + "x" * 300_000, "is larger than 256 kB"),
+        ("budget: .inf", "budget: found inf; input should be a finite number"),
+        ("budget: .nan", "budget: found nan; input should be a finite number"),
+    ],
+    ids=["deep list", "deep value", "recursive", "itself", "aliases", "large", "infinity", "nan"],
+)
+def test_a_config_that_is_a_bomb_is_one_line(text, message, tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    started = time.perf_counter()
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    assert message in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert time.perf_counter() - started < 10
+
+
+def test_an_endless_config_is_one_line():
+    with pytest.raises(ConfigError, match=r"^/dev/zero: is larger than 256 kB; "):
+        load_config(Path("/dev/zero"))
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("./a.csv", "a.csv"),
+        ("a//b/./c/", "a/b/c"),
+        ("a/../b.csv", "a/../b.csv"),
+        ("s3://bucket/a.csv", "s3://bucket/a.csv"),
+        ("~/a.csv", "/home/ann/a.csv"),
+        ("${DATA}/a.csv", "/data/a.csv"),
+        ("$DATA/a.csv", "$DATA/a.csv"),
+        ("-", "-"),
+    ],
+)
+def test_paths_of_a_config(written, meant, monkeypatch):
+    monkeypatch.setenv("HOME", "/home/ann")
+    monkeypatch.setenv("DATA", "/data")
+    assert load_config(None, {"input.follows": written}).input.follows == meant
+
+
+def test_an_unknown_variable_is_named(monkeypatch):
+    monkeypatch.delenv("NOBODY", raising=False)
+    with pytest.raises(ConfigError, match="the environment has no variable NOBODY"):
+        load_config(None, {"input.follows": "${NOBODY}/a.csv"})
+
+
+@pytest.mark.parametrize("text", ["2Gi", "2GiB", "2147483648"])
+def test_sizes_as_kubernetes_writes_them(text):
+    assert load_config(None, {"memory_per_task": text}).memory_per_task == 2**31

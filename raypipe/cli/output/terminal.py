@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
+from math import isfinite
 from typing import Any
 
 from rich.console import Console
@@ -25,7 +26,16 @@ _LONG_SECONDS = 300.0
 
 def print_json(value: Any) -> None:
     """Print JSON for programs."""
-    sys.stdout.write(json.dumps(value, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.write(json.dumps(_finite(value), indent=2, ensure_ascii=False) + "\n")
+
+
+def _finite(value: Any) -> Any:
+    """The value with null in place of numbers that JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _finite(found) for key, found in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(found) for found in value]
+    return None if isinstance(value, float) and not isfinite(value) else value
 
 
 def print_answer(values: Any, line: str, as_json: bool) -> None:

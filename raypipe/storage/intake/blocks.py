@@ -283,6 +283,10 @@ def quarantine_table(file: str, reasons: Sequence[Reason]) -> pa.Table:
 
 def unreadable(path: str, error: OSError) -> MissingInputError:
     """The error for a file that cannot be opened or read."""
+    if isinstance(error, FileNotFoundError | NotADirectoryError):
+        return MissingInputError(
+            f"{path}: is gone, or a link to a file that is not there; restore or remove it"
+        )
     return MissingInputError(
         f"{path}: cannot be read: {error.strerror}; give this user the right to read it"
     )

@@ -292,7 +292,7 @@ def _arrow_csv(
         ),
         convert_options=pyarrow.csv.ConvertOptions(
             column_types=dict.fromkeys(wanted, pa.large_binary()),
-            include_columns=wanted,
+            include_columns=list(dict.fromkeys(wanted)),  # one column may be read as two
             strings_can_be_null=False,
         ),
     )

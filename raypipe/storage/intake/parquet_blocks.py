@@ -116,7 +116,7 @@ def _errors_named(path: str) -> Iterator[None]:
     """Convert errors of a Parquet file to an InputError of one line."""
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise unreadable(path, error) from None
         detail = " ".join(str(error).split())
