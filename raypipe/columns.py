@@ -19,6 +19,8 @@ SCORE = "score"
 SOURCE = "source"
 REASON = "reason"
 
+#: Day of an account's last activity, in a table of the filter ``inactive``.
+LAST_ACTIVE = "lastActive"
 NIGHT = "night"
 
 REPUTATION = "reputation"

@@ -217,6 +217,19 @@ class ImpressionsConfig(Section):
     )
 
 
+class InactiveConfig(Section):
+    """Inactive accounts are left out of candidates; they vote and get lists."""
+
+    table: Place | None = Field(
+        None,
+        description="CSV or Parquet file with columns accountId and lastActive (such as "
+        "2026-03-01); accounts without a row count as active. null: nobody is inactive.",
+    )
+    days: int = Field(
+        365, ge=1, description="Days without activity, up to the date of the run, that are allowed."
+    )
+
+
 class FiltersConfig(Section):
     """Exclusion filters, in addition to the rejections of each account.
 
@@ -243,9 +256,10 @@ class FiltersConfig(Section):
     )
     bots: Place | None = Field(
         None,
-        description="CSV or Parquet file with a column accountId: bots, which are recommended to "
-        "nobody.",
+        description="CSV or Parquet file with a column accountId: bots and suspended accounts. "
+        "They are recommended to nobody and get no lists; their follows do not count.",
     )
+    inactive: InactiveConfig = section(InactiveConfig)
     impressions: ImpressionsConfig = section(ImpressionsConfig)
     suspects: bool = Field(
         False,

@@ -30,7 +30,7 @@ from raypipe.evaluation.splits import (
 )
 from raypipe.evaluation.stand_ins import split_of_idle
 from raypipe.evaluation.times import encode_timed, first_times
-from raypipe.graph.follow_graph import EncodedFollows, FollowGraph, build_graph, encode
+from raypipe.graph.follow_graph import EncodedFollows, FollowGraph, build_graph, encode, muted
 from raypipe.kernels.csr import Pairs, find
 from raypipe.recommend.audience import audience
 from raypipe.recommend.filters.inputs import FilterInputs, filters_of, read_named_filters
@@ -99,6 +99,12 @@ class HeldOut(NamedTuple):
     method: SplitMethod
     times: np.ndarray | None = None
 
+    def only(self, graph: FollowGraph, kept: np.ndarray) -> "HeldOut":
+        """The same with some of the follows; of split ``since``, the mask is empty."""
+        mask = self.mask[kept] if len(self.mask) else self.mask
+        times = None if self.times is None else self.times[kept]
+        return HeldOut(graph, mask, self.method, times)
+
 
 def open_data(config: RunConfig) -> DataFiles:
     """List and open the files that an evaluation reads.
@@ -148,8 +154,11 @@ def read_split(
         held_out = hold_out(config, data, engine, () if accounts is None else accounts)
 
     with stages.stage("split"):
-        graph = held_out.graph
+        silent = data.filters.silent(held_out.graph)
+        graph, kept = muted(held_out.graph, silent)
+        held_out = held_out.only(graph, kept)
         members = audience(graph, accounts, config.audience.min_follows)
+        members = members[~silent[members]]
         further = config.evaluation, config.seed
         idle = since = at_random = None
         if config.evaluation.split == "since":

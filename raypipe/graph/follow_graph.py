@@ -196,6 +196,22 @@ def with_follows(graph: FollowGraph, keep: Flags) -> FollowGraph:
     return graph_of_rows(graph.ids, subset(graph.followees, keep))
 
 
+def muted(graph: FollowGraph, silent: Flags) -> tuple[FollowGraph, Flags]:
+    """The graph without the follows of some accounts, and bool[follows]: those that remain.
+
+    Args:
+        silent: bool[n], the accounts whose follows do not count; they keep their codes.
+
+    Example:
+        >>> graph = graph_of("ba bc ab")
+        >>> less, kept = muted(graph, np.array([False, True, False]))
+        >>> less.follows, less.followers.degrees.tolist(), kept.tolist()
+        (1, [0, 1, 0], [True, False, False])
+    """
+    kept = ~np.repeat(silent, graph.followees.degrees)
+    return (graph if kept.all() else with_follows(graph, kept)), kept
+
+
 def with_account(
     graph: FollowGraph, account: str, followees: Indices, followers: Indices
 ) -> tuple[FollowGraph, int]:

@@ -14,13 +14,13 @@ from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
 from raypipe.errors import RunError, TooManyBadRows
 from raypipe.evaluation.holdout_selection import Decision
-from raypipe.graph.follow_graph import FollowGraph, build_graph, encode
+from raypipe.graph.follow_graph import FollowGraph, build_graph, encode, muted
 from raypipe.graph.statistics import graph_statistics
 from raypipe.recommend.audience import audience
 from raypipe.recommend.blend.training import check_blend
 from raypipe.recommend.context import NightInputs, ShardContext, list_rules, shard_context
 from raypipe.recommend.filters.eligibility import Exclusions, no_exclusions
-from raypipe.recommend.filters.inputs import Filters
+from raypipe.recommend.filters.inputs import FilterInputs, Filters
 from raypipe.recommend.ladder import has_learned, ladder_of, needs_model
 from raypipe.recommend.models.algorithms import check_factors, train
 from raypipe.recommend.models.model import FactorModel, load_model, save_model
@@ -77,6 +77,7 @@ def load(
     stages: Stages,
     stack: ExitStack,
     scratch: Path | None = None,
+    filters: FilterInputs | None = None,
 ) -> Loaded:
     """Read the follows, and build their graph.
 
@@ -86,6 +87,7 @@ def load(
         stack: closes Ray, if it is started here.
         scratch: folder of this run for work in progress; if there are too many bad rows, the
             quarantine is written there.
+        filters: their silent accounts neither vote nor get lists.
 
     Raises:
         TooManyBadRows: more rows are bad than the config allows.
@@ -101,11 +103,15 @@ def load(
     with stages.stage("graph"):
         graph, dropped = build_graph(parts, () if accounts is None else accounts)
         del parts
+        silent = np.zeros(graph.accounts, np.bool_) if filters is None else filters.silent(graph)
+        graph, kept = muted(graph, silent)
         rows = {**intake.counts, **dropped._asdict(), "rows_used": graph.follows}
+        rows["of_bots"] = len(kept) - graph.follows
         if sum(rows.values()) != 2 * rows["rows_in"]:  # every row is counted exactly once
             raise RunError(f"rows do not add up: {rows}; this is a defect of raypipe, report it")
         statistics = graph_statistics(graph)
         chosen = audience(graph, accounts, config.audience.min_follows)
+        chosen = chosen[~silent[chosen]]
     notices = intake.notices + _notices_of_ids(graph, accounts, config)
     for notice in notices:
         stages.progress.say(notice.text)

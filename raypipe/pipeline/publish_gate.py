@@ -81,6 +81,8 @@ def _check_pairs(
         _refuse(spec.gate_words, find(excluded.rows, pairs) >= 0, *ids)
     for spec, mask in filters.masks:
         _refuse(spec.gate_words, mask.members[columns], *ids)
+        if spec.silent:
+            _refuse(f"is shown to one that {spec.gate_words}", mask.members[rows], *ids)
 
 
 def _ids(codes: np.ndarray, graph: FollowGraph) -> pa.Array:

@@ -103,7 +103,15 @@ def _make_run(
         def run_on(seconds: float) -> Runner:
             return runner(config, loaded.engine, seconds, stack, warm_up)
 
-        loaded = load(config, checked.accounts, checked.inputs, stages, stack, staging.scratch)
+        loaded = load(
+            config,
+            checked.accounts,
+            checked.inputs,
+            stages,
+            stack,
+            staging.scratch,
+            checked.filters,
+        )
         guard.check_network(config, published, loaded.graph)
         checked.inputs.check_unchanged()  # before a checkpoint is kept under the old digest
         config = settle_model_of(loaded.graph, config, stages.progress.say)

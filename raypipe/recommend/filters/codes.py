@@ -23,6 +23,7 @@ class FilterReason(IntEnum):
     SUSPECT = 9
     RESTING = 10
     FOLLOW_CHANGED = 11
+    INACTIVE = 12
 
 
 class AddedReason(NamedTuple):

@@ -56,6 +56,14 @@ class FilterInputs:
     before: Run | None = None
     shown_in: Run | None = None
 
+    def silent(self, graph: FollowGraph) -> np.ndarray:
+        """bool[n]: the accounts whose follows do not count, and who get no lists."""
+        found = np.zeros(graph.accounts, np.bool_)
+        for spec, read in self.read:
+            if spec.silent and isinstance(read, AccountIds):
+                found |= read.on(graph).members
+        return found
+
     def digest(self) -> bytes:
         """SHA-256 over everything that a result depends on; the order of rejections is not."""
         digest = hashlib.sha256(self.source_digest)

@@ -277,6 +277,21 @@ def read_opt_outs(key: str, reading: Reading) -> AccountIds | None:
     return AccountIds(pa.concat_arrays([part.cast(pa.large_string()) for part in parts]))
 
 
+def read_inactive_accounts(key: str, reading: Reading) -> AccountIds | None:
+    """The accounts without activity for too long before this night."""
+    import datetime
+
+    from raypipe.storage.feedback.tables import read_inactive
+
+    asked = reading.filters.inactive
+    if asked.table is None:
+        return None
+    day = datetime.date.fromisoformat(reading.date or datetime.date.max.isoformat())
+    since = (day - datetime.timedelta(asked.days)).isoformat()
+    ids = read_inactive(asked.table, since, reading.input)
+    return AccountIds(ids if reading.date else ids[:0])
+
+
 #: The readers of files: ids in them that are unknown have no effect, which is said.
 FROM_FILES = (read_blocks, read_pair_file, read_account_file, read_opt_outs)
 

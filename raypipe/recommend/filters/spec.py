@@ -31,6 +31,7 @@ class FilterSpec:
             is not told.
         count: the number of pairs, or of accounts.
         count_unknown: the number of pairs in the input with an account outside the graph.
+        silent: of a filter about accounts: their follows do not count, and they get no lists.
     """
 
     key: str
@@ -41,3 +42,4 @@ class FilterSpec:
     count: Count
     count_unknown: Count | None = None
     own_words: str | None = None
+    silent: bool = False

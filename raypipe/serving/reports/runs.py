@@ -34,6 +34,7 @@ def run_report(
             ("+ quarantined", rows.quarantined),
             ("+ dropped by transform", rows.dropped_by_transform),
             *((("+ superseded", rows.superseded),) if rows.superseded else ()),
+            *((("+ of bots", rows.of_bots),) if rows.of_bots else ()),
             *((("lines that are no rows", skipped),) if (skipped := counts.lines_not_rows) else ()),
             ("accounts", counts.graph.accounts),
             ("accounts with lists", counts.audience),

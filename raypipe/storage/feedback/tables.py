@@ -6,8 +6,9 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raypipe.columns import ACCOUNT, CANDIDATE, NIGHT, REASON
+from raypipe.columns import ACCOUNT, CANDIDATE, LAST_ACTIVE, NIGHT, REASON
 from raypipe.config import InputConfig
+from raypipe.errors import InputError
 from raypipe.storage.intake.blocks import quarantine_table, without_faults
 from raypipe.storage.tables import SmallTable, TableColumn, read_table, whole_rows
 
@@ -69,6 +70,30 @@ def read_impressions(path: str, config: InputConfig | None = None) -> pa.Table:
     cure = f"expected a CSV or Parquet file with columns {ACCOUNT}, {CANDIDATE} and {NIGHT}"
     rows = whole_rows(_read(Path(path), config, columns, cure), "impression")
     return rows.set_column(2, NIGHT, _nights(rows[NIGHT]).cast(pa.date32()))
+
+
+def read_inactive(path: str, since: str, config: InputConfig | None = None) -> pa.Array:
+    """The accounts whose last activity, by a file with accountId and lastActive, was earlier.
+
+    Args:
+        since: a date, as ``2026-03-01``.
+        config: its rules for ids hold for this file, too.
+
+    Raises:
+        MissingInputError, InputError: as for :func:`read_pairs`; or a value is no date.
+    """
+    columns = TableColumn(ACCOUNT), TableColumn(LAST_ACTIVE)
+    cure = f"expected a CSV or Parquet file with columns {ACCOUNT} and {LAST_ACTIVE}"
+    rows = whole_rows(read_table(Path(path), columns, cure, config), "last activity")
+    days = _nights(rows[LAST_ACTIVE])
+    if days.null_count:
+        row = pc.index(pc.is_null(days), True).as_py()
+        raise InputError(
+            f"{path}: found {rows[LAST_ACTIVE][row].as_py()!r} in column {LAST_ACTIVE} (row "
+            f"{row + 1}); expected dates such as 2026-03-01"
+        )
+    late = pc.less(rows[LAST_ACTIVE], since)  # ISO dates sort as text
+    return rows[ACCOUNT].filter(late).combine_chunks()
 
 
 def _nights(texts: pa.ChunkedArray) -> pa.ChunkedArray:

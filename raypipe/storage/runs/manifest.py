@@ -52,6 +52,7 @@ class RowCounts(Contract):
     quarantined: int
     dropped_by_transform: int
     superseded: int = 0
+    of_bots: int = 0
 
 
 class RunCounts(Contract):
