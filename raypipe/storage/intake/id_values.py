@@ -194,11 +194,15 @@ NORMALISERS: dict[str, Callable[[pa.ChunkedArray], pa.ChunkedArray]] = {
 def shown(text: object, limit: int = 80) -> str:
     r"""A value as an error shows it: cut, on one line, with invisible characters visible.
 
+    A blank at its edge would be overlooked, so such a value stands in quotes.
+
     Example:
         >>> print(shown("a\u200bb\n"), len(shown("x" * 500)))
         a\u200bb\n 80
     """
     escaped = "".join(_visible(str(text)[: limit + 1]))
+    if escaped != escaped.strip():
+        escaped = f"'{escaped}'"
     return escaped if len(escaped) <= limit else escaped[: limit - 3] + "..."
 
 
