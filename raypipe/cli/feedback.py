@@ -167,7 +167,8 @@ def _store(feedback: str | None, runs_dir: Path) -> AbstractContextManager[Feedb
 
 
 def _say(answer: Answer, sentence: str, json: bool) -> None:
-    from raypipe.cli.output.terminal import print_answer, text
+    from raypipe.cli.output.terminal import print_answer
+    from raypipe.serving.reports.cells import text
 
     if answer.repeated:
         sentence = "nothing to do: this request was processed before"

@@ -16,7 +16,7 @@ NARROW = 70
 GROUPS = {
     "Every night": ("run", "plan", "config", "runs"),
     "Ask and answer": ("recommend", "similar", "explain", "reject", "unreject", "rejections"),
-    "Measure and tune": ("evaluate", "attack", "sweep", "stats"),
+    "Measure and tune": ("evaluate", "attack", "sweep", "stats", "report"),
     "Operate": ("serve", "token", "submit", "jobs"),
     "Try": ("demo",),
 }

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from raypipe.cli.app import runs_app
+from raypipe.cli.app import app, runs_app
 from raypipe.cli.options import DEFAULT_RUNS, Json, RunId, RunsDir
 
 if TYPE_CHECKING:
@@ -85,6 +86,30 @@ def runs_diff(
     values = {"before": earlier.id, "now": later.id}
     rows = {"changes": [change.model_dump() for change in changes]}
     print_result(values | rows, diff_report(changes, earlier.id, later.id), json)
+
+
+@app.command(epilog="Example: raypipe report 2026-03-01-1a2b3c4d --out night.html")
+def report(
+    run_id: RunId = None,
+    out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")] = Path(
+        "report.html"
+    ),
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """Write a run beside the one before it as one HTML file that needs no other."""
+    from raypipe.cli.output.terminal import print_answer
+    from raypipe.serving.reports.html import report_html, whole_page
+    from raypipe.serving.reports.runs import night_report
+    from raypipe.storage.files import writing_output
+    from raypipe.storage.runs.store import RunStore
+
+    store = RunStore(runs_dir)
+    run = store.get(run_id) if run_id else store.current()
+    page = whole_page(f"Run {run.id}", report_html(night_report(run, store.before(run))))
+    with writing_output(out) as file:
+        file.write(page.encode())
+    print_answer({"file": str(out), "run": run.id}, f"report: {out}", json)
 
 
 @runs_app.command("publish", epilog="Example: raypipe runs publish 2026-03-01-1a2b3c4d --force")

@@ -34,6 +34,7 @@ from raypipe.recommend.shard import (
 )
 from raypipe.recommend.sources import Candidates
 from raypipe.serving.explanation import (
+    MARKED,
     NO_LIST,
     NOT_RETRIEVED,
     TOO_LOW,
@@ -202,6 +203,8 @@ def _excluded(case: _Case, candidate: str) -> tuple[str, str] | None:
         return FilterReason(code).name, fixed[code]
     if rejected:
         return FilterReason.REJECTED.name, f"it was rejected{when_rejected(rejected)}"
+    if why := case.lookup.marked.get(candidate):
+        return _in_words(MARKED[why].value, case.config)
     if code == FilterReason.REJECTED:
         words = "it was rejected when this run was made; later runs may show it again"
         return FilterReason.REJECTED.name, words

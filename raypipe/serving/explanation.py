@@ -12,6 +12,15 @@ from raypipe.storage.feedback.account import Rejection
 NO_LIST, TOO_LOW, NOT_RETRIEVED = "NO_LIST", "TOO_LOW", "NOT_RETRIEVED"
 #: ``why_not`` for the account itself, if it did not cause the exclusion.
 NOT_AVAILABLE = "NOT_AVAILABLE"
+#: The reason of each mark in the feedback store, and the marks that are the account's own.
+MARKED = {
+    "block": FilterReason.BLOCKED,
+    "blocked": FilterReason.BLOCKED,
+    "follow": FilterReason.FOLLOW_CHANGED,
+    "unfollow": FilterReason.FOLLOW_CHANGED,
+    "opt_out": FilterReason.OPTED_OUT,
+}
+OWN_MARKS = ("block", "follow", "unfollow")
 
 
 @dataclass(frozen=True)
@@ -121,6 +130,7 @@ def explain_to_account(lookup: Lookup, candidate: str) -> Explanation:
             )
     rejected = lookup.rejected.get(candidate)
     codes = [FilterReason.REJECTED.value] if rejected else []
+    codes += [MARKED[why].value for why in [lookup.marked.get(candidate)] if why in OWN_MARKS]
     codes += [exclusion.own for exclusion in lookup.exclusions(candidate)]
     own = {spec.reason.value: spec for spec in registry.FILTERS if spec.own_words}
     for spec in (own[code] for code in codes if code in own):

@@ -62,8 +62,8 @@ class Lookup:
         newest: the newest run that was ever published, if a rollback replaced it by an earlier
             run; its exclusions still apply.
         rejected: the current rejections of the account, by candidate.
-        marked: the other accounts that the store keeps from it: blocks both ways, its follows and
-            unfollows, and opt-outs.
+        marked: the other accounts that the store keeps from it, with why; see
+            :class:`raypipe.storage.feedback.account.AccountFeedback`.
         published: the published list, where the caller has read it; None: it is read from the run.
     """
 
@@ -71,7 +71,7 @@ class Lookup:
     run: Run
     newest: Run | None = None
     rejected: Mapping[str, Rejection] = field(default_factory=dict)
-    marked: frozenset[str] = frozenset()
+    marked: Mapping[str, str] = field(default_factory=dict)
     published: tuple[Recommendation, ...] | None = None
 
     def recommendations(self, limit: int | None = None) -> list[Recommendation]:

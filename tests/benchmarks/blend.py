@@ -16,12 +16,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from raypipe.cli.output.terminal import print_table, short
+from raypipe.cli.output.terminal import print_table
 from raypipe.config import load_config
 from raypipe.evaluation.evaluate import Evaluation, evaluate
 from raypipe.kernels.trees import BinnedTrees, score
 from raypipe.recommend.blend.examples import Examples
 from raypipe.recommend.blend.training import train_ranker
+from raypipe.serving.reports.cells import short
 from raypipe.storage.evaluations import difference_of, only
 from tests.benchmarks.nights import night
 from tests.benchmarks.similarity.graphs import community

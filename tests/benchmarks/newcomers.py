@@ -13,13 +13,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from raypipe.cli.output.terminal import print_table, short
+from raypipe.cli.output.terminal import print_table
 from raypipe.config import load_config
 from raypipe.evaluation.splits import draw_accounts, hold_out_share
 from raypipe.graph.follow_graph import FollowGraph, build_graph, encode
 from raypipe.pipeline.run import run_night
 from raypipe.serving.lookup import Lookup
 from raypipe.serving.newcomer import recommend_newcomer
+from raypipe.serving.reports.cells import short
 from raypipe.storage.runs.run import Run
 from raypipe.storage.runs.store import RunStore
 from tests.benchmarks.blend import SETTINGS

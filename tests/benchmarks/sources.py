@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from raypipe.cli.output.terminal import print_table, short
+from raypipe.cli.output.terminal import print_table
 from raypipe.config import load_config
 from raypipe.evaluation.evaluate import Evaluation, evaluate
 from raypipe.recommend.models.algorithms import ALGORITHMS
+from raypipe.serving.reports.cells import short
 from raypipe.storage.evaluations import DifferenceRow, MeanRow, difference_of, only
 from tests.paths import ROOT
 

@@ -13,10 +13,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from raypipe.cli.output.terminal import print_table, short
+from raypipe.cli.output.terminal import print_table
 from raypipe.config import load_config
 from raypipe.evaluation.evaluate import Evaluation, evaluate
 from raypipe.evaluation.intervals import Means, bootstrap_means, compare
+from raypipe.serving.reports.cells import short
 
 NETWORK = "bitcoin-otc/trust.csv.gz"
 SEEDS = 0, 1, 2

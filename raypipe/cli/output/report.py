@@ -11,10 +11,9 @@ from raypipe.cli.output.terminal import (
     print_json,
     print_line,
     print_table,
-    short,
-    text,
 )
-from raypipe.serving.reports.content import Cell, Content, Facts, Table, Value
+from raypipe.serving.reports.cells import cell_text, shown
+from raypipe.serving.reports.content import Content, Facts, Table
 
 #: Characters of a border and its spaces, for each column.
 _BORDER = 3
@@ -28,7 +27,7 @@ def print_report(report: Iterable[Content]) -> None:
         if isinstance(content, Table):
             _print_table(content)
         elif isinstance(content, Facts):
-            print_facts({name: _shown(cell) for name, cell in content.items}, content.title)
+            print_facts({name: shown(cell) for name, cell in content.items}, content.title)
         else:
             print_line(content.text)
 
@@ -39,38 +38,6 @@ def print_result(values: Any, report: Iterable[Content], json: bool) -> None:
         print_json(values)
     else:
         print_report(report)
-
-
-def cell_text(cell: Cell) -> str:
-    """A cell as text for people.
-
-    Example:
-        >>> cell_text(Value(0.2761, "short", 0.2684, 0.2839, best=True))
-        '.276* .268-.284'
-        >>> cell_text(Value(5.3, "short")), cell_text(Value(2e6, "megabytes")), cell_text(None)
-        ('5.30', '2.000', '-')
-    """
-    return text(_shown(cell))
-
-
-def _shown(cell: Cell) -> str | int | float | None:
-    """The value to print; numbers stay numbers unless they have a format of their own."""
-    if not isinstance(cell, Value):
-        return cell
-    if cell.number is None:
-        return "-"
-    mark = "*" if cell.best else ""
-    if cell.format == "megabytes":
-        return cell.number / 1e6
-    if cell.format == "exact":
-        return f"{cell.number:.4f}{mark}"
-    if cell.format == "plain" and not mark:
-        return cell.number
-    places = 4 if cell.format == "fine" else 3
-    shown = f"{short(cell.number, places)}{mark}"
-    if cell.low is None or cell.high is None:
-        return shown
-    return f"{shown} {short(cell.low, places)}-{short(cell.high, places)}"
 
 
 def _print_table(table: Table) -> None:
@@ -87,7 +54,7 @@ def _print_table(table: Table) -> None:
             _print_columns(table, columns)
         return
     numbers = [
-        all(not isinstance(_shown(row[place]), str) for row in table.rows)
+        all(not isinstance(shown(row[place]), str) for row in table.rows)
         for place in range(len(widths))
     ]
     least = [
@@ -123,7 +90,7 @@ def _cut(widths: Sequence[int], keys: int, width: int) -> list[list[int]]:
 
 def _print_columns(table: Table, columns: Iterable[int]) -> None:
     places = list(columns)
-    rows = [[_shown(row[place]) for place in places] for row in table.rows]
+    rows = [[shown(row[place]) for place in places] for row in table.rows]
     print_table([table.columns[place] for place in places], rows, table.title)
 
 

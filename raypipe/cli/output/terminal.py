@@ -16,8 +16,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TaskID, TextColumn
 from rich.table import Table
 from rich.text import Text
 
-#: Longer values are cut for people; JSON holds them whole.
-_WIDEST = 200
+from raypipe.serving.reports.cells import text
+
 #: Seconds between lines that say that a stage still runs.
 _BEAT_SECONDS = 8.0
 #: A stage that runs for longer prints a line each time that it has run this long again.
@@ -79,43 +79,6 @@ def print_line(line: str, console: Console | None = None) -> None:
     """Print a line for people; it is folded in a terminal, but not in a log."""
     console = console or Console()
     console.print(line, highlight=False, markup=False, soft_wrap=not console.is_terminal)
-
-
-def text(value: Any) -> str:
-    """A value as text for people.
-
-    Example:
-        >>> text(1234567), text(0.5), text(1234.5), text(None), text("a")
-        ('1,234,567', '0.500', '1,234.5', '-', 'a')
-        >>> print(text("two" + chr(10) + "lines"))
-        two\\nlines
-    """
-    if value is None:
-        return "-"
-    if isinstance(value, float):
-        return f"{value:,.3f}" if abs(value) < 10 else f"{value:,.1f}"
-    if isinstance(value, int):
-        return f"{value:,}"
-    plain = "".join(c if c.isprintable() else repr(c)[1:-1] for c in str(value))
-    return plain if len(plain) <= _WIDEST else f"{plain[:_WIDEST]}..."
-
-
-def short(value: float | None, places: int = 3) -> str:
-    """A number with three significant digits; below 1, with ``places`` decimals.
-
-    Example:
-        >>> [short(value) for value in (0.0123, -0.5, 1.0, 12.345, 1234.5, None)]
-        ['.012', '-.500', '1.00', '12.3', '1,234', '-']
-        >>> short(0.0003), short(0.0123, 4)
-        ('.0003', '.0123')
-    """
-    if value is None:
-        return "-"
-    if 0 < abs(value) < 0.0005:
-        places = max(places, 4)
-    if abs(value) < 0.9995:
-        return f"{value:.{places}f}".replace("0.", ".", 1)
-    return f"{value:,.{2 if abs(value) < 10 else 1 if abs(value) < 100 else 0}f}"
 
 
 def _title(title: str | None) -> Text | None:

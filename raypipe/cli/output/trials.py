@@ -10,7 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from raypipe.cli.output.terminal import print_line, text
+from raypipe.cli.output.terminal import print_line
+from raypipe.serving.reports.cells import text
 from raypipe.serving.reports.sweep import settings_text
 from raypipe.sweeps.space import Settings
 from raypipe.sweeps.trials import Goal, Report, Trial, best_trial, value_text

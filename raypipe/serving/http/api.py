@@ -10,12 +10,14 @@ from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic.config import ConfigDict
 
+from raypipe.errors import HeldError
 from raypipe.serving.explanation import explain_to_account
 from raypipe.serving.http.access import Scope
 from raypipe.serving.http.lists import Asked
 from raypipe.serving.http.problems import MEDIA_TYPE, Problem
 from raypipe.serving.http.requests import caller_of, sent_of, unquoted
 from raypipe.storage.feedback.store import Answer
+from raypipe.storage.runs.run import Run
 
 if TYPE_CHECKING:
     from raypipe.serving.http.server import Server
@@ -321,6 +323,12 @@ def _add_feedback(router: APIRouter, server: Server) -> None:
 
 
 def _add_runs(router: APIRouter, server: Server) -> None:
+    def finished(run_id: str) -> Run:
+        for run in server.live.store.runs():
+            if run.id == run_id and run.problem is None:
+                return run
+        raise Problem(404, f"run {run_id[:80]!r} is not among the finished runs")
+
     @router.get("/v1/runs", tags=["runs"], response_model=list[RunRow])
     def runs(request: Request) -> list[dict[str, Any]]:
         """The finished runs, newest first."""
@@ -344,14 +352,24 @@ def _add_runs(router: APIRouter, server: Server) -> None:
         values: dict[str, Any] = server.live.now().served.run.manifest.model_dump(mode="json")
         return values
 
+    @router.get("/v1/runs/{run}", tags=["runs"])
+    def manifest(request: Request, run: Id) -> dict[str, Any]:
+        """The manifest of a finished run."""
+        _check(server, request, "read")
+        values: dict[str, Any] = finished(run).manifest.model_dump(mode="json")
+        return values
+
     @router.post("/v1/runs/{run}/publish", tags=["runs"])
     def publish(request: Request, run: Id) -> dict[str, str]:
-        """Publish a run again; a rollback where it is older."""
+        """Publish a finished run; one that the guard holds back is refused with 409."""
         _check(server, request, "admin")
-        known = [found.id for found in server.live.store.runs() if found.problem is None]
-        if run not in known:
-            raise Problem(404, f"run {run[:80]!r} is not among the finished runs")
-        return {"run": server.live.store.rollback(run).id}
+        found, store = finished(run), server.live.store
+        if store.was_published(found):
+            return {"run": store.rollback(run).id}
+        try:
+            return {"run": store.release(found, force=False).id}
+        except HeldError as error:
+            raise Problem(409, str(error)) from None
 
 
 def _add_probes(router: APIRouter, server: Server) -> None:

@@ -7,10 +7,10 @@ header of its file. PostgreSQL is asked for its last event.
 import json
 import os
 from threading import Lock
-from typing import NamedTuple
 
 from raypipe.config.feedback_url import sqlite_path
 from raypipe.errors import FeedbackError
+from raypipe.storage.feedback.account import AccountFeedback, Rejection
 from raypipe.storage.feedback.store import Event, FeedbackStore
 
 #: Position and length of the transaction counter: https://www.sqlite.org/fileformat.html
@@ -24,19 +24,6 @@ _EFFECTS = {
     "follow": ("follow", "unfollow"),
     "unfollow": ("unfollow", "follow"),
 }
-
-
-class Marked(NamedTuple):
-    """The candidates that feedback since a night keeps from one account.
-
-    Attributes:
-        rejected: by the account itself.
-        hidden: for other reasons: blocks both ways, follows, unfollows; opt-outs are not among
-            them.
-    """
-
-    rejected: frozenset[str] = frozenset()
-    hidden: frozenset[str] = frozenset()
 
 
 class FeedbackView:
@@ -78,16 +65,15 @@ class FeedbackView:
             raise
         return self.seq
 
-    def marked(self, account: str) -> Marked | None:
-        """What is marked for an account; None: nothing."""
+    def marked(self, account: str) -> AccountFeedback | None:
+        """What is marked for an account, opt-outs apart; None: nothing."""
         found = self._kinds.get(account)
         if not found:
             return None
-        pairs = list(found.items())
-        return Marked(
-            frozenset(name for name, kinds in pairs if "reject" in kinds),
-            frozenset(name for name, kinds in pairs if kinds - {"reject"}),
-        )
+        rejected = {name: Rejection("", None) for name, kinds in found.items() if "reject" in kinds}
+        # Its own marks come before those of others, in the order of the alphabet: block, blocked.
+        others = ((name, kinds - {"reject"}) for name, kinds in found.items())
+        return AccountFeedback(rejected, {name: min(kinds) for name, kinds in others if kinds})
 
     def _read(self, counter: tuple[int, bytes] | None) -> None:
         with self._lock:

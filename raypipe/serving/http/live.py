@@ -14,7 +14,7 @@ from typing import NamedTuple
 from raypipe.errors import RaypipeError, RunError
 from raypipe.serving.http.feedback_view import FeedbackView
 from raypipe.serving.lookup import Lookup, Recommendation, rejections_url
-from raypipe.storage.feedback.account import Rejection
+from raypipe.storage.feedback.account import AccountFeedback
 from raypipe.storage.feedback.store import FeedbackStore
 from raypipe.storage.runs.mapped_lists import MappedLists, make_lists, map_lists
 from raypipe.storage.runs.run import Run, verify_run
@@ -129,14 +129,14 @@ class Live:
     def lookup(self, served: Served, account: str) -> Lookup:
         """What an account sees of a run now."""
         view = self.feedback(served.run)
-        marked = view.marked(account)
-        rejected, hidden = marked or (frozenset(), frozenset())
+        rejected, marked = view.marked(account) or AccountFeedback({})
+        opted_out = dict.fromkeys(view.opted_out - {account}, "opt_out")
         return Lookup(
             account,
             served.run,
             served.newest,
-            {name: Rejection("", None) for name in rejected},
-            hidden | view.opted_out,
+            rejected,
+            {**opted_out, **marked},
             published=_published(served, account),
         )
 

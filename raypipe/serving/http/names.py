@@ -45,7 +45,7 @@ class Names:
             rows = read_table(
                 path, columns, "expected a table with accountId, name and avatar"
             ).rows
-        unsafe = pc.invert(pc.match_substring_regex(rows["avatar"], "^https?://"))
+        unsafe = pc.invert(pc.match_substring_regex(rows["avatar"], "^(https?://.+)?$"))
         if found := rows["avatar"].filter(pc.fill_null(unsafe, False)).slice(0, 1).to_pylist():
             raise InputError(f"{path}: avatar {found[0][:80]!r}; expected a URL of http or https")
         rows = rows.sort_by(ACCOUNT).combine_chunks()
@@ -56,4 +56,4 @@ class Names:
         index = bisect_left(range(len(self._ids)), account, key=lambda i: self._ids[i].as_py())
         if index == len(self._ids) or self._ids[index].as_py() != account:
             return Shown(account)
-        return Shown(self._names[index].as_py() or account, self._avatars[index].as_py())
+        return Shown(self._names[index].as_py() or account, self._avatars[index].as_py() or None)

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 
 from raypipe import __version__
 from raypipe.errors import ConfigError, RaypipeError
-from raypipe.serving.http import api
+from raypipe.serving.http import api, page
 from raypipe.serving.http.access import Access, Denied
 from raypipe.serving.http.lists import Asked, made_bytes, ready_bytes
 from raypipe.serving.http.live import Live
@@ -155,18 +155,22 @@ def _routes(server: Server, settings: ServeSettings) -> FastAPI:
         redirect_slashes=False,
     )
     app.include_router(api.router_of(server))
+    app.include_router(page.router_of(server))
     if settings.mastodon:
         from raypipe.serving.http import mastodon
 
         app.include_router(mastodon.router_of(server, server.names))
 
     async def failed(request: Request, error: Exception) -> Response:
-        status, headers, body = problem_answer(problem_of(error))
-        return _response(status, headers, body)
+        if page.wants_page(request):
+            return page.error_page(request, error)
+        return _response(*problem_answer(problem_of(error)))
 
     async def refused(request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 500
         detail = str(error.detail) if isinstance(error, HTTPException) else ""
+        if page.wants_page(request):
+            return page.error_page(request, Problem(status, detail))
         return _response(*problem_answer(Problem(status, detail)))
 
     async def invalid(request: Request, error: Exception) -> Response:

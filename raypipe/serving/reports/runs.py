@@ -3,9 +3,11 @@
 from raypipe.recommend.filters.registry import count_words
 from raypipe.serving.reports.content import Content, Facts, Line, Report, Table
 from raypipe.serving.reports.ladder import ladder_report
+from raypipe.serving.reports.lists import statistics_report
 from raypipe.storage.records import FactorRecord, RecallRecord, SimilarityRecord
-from raypipe.storage.runs.compare import in_words
+from raypipe.storage.runs.compare import Side, changes_between, in_words
 from raypipe.storage.runs.manifest import ChangeRecord, GuardRecord, Manifest
+from raypipe.storage.runs.run import Run
 
 
 def run_report(
@@ -58,6 +60,16 @@ def run_report(
         Line(f"result: {folder}"),
         *(() if new else _nothing_to_do(manifest.run, published)),
     )
+
+
+def night_report(run: Run, before: Run | None) -> Report:
+    """A night for the team: beside the night before, its own numbers, and its graph."""
+    changes: Report = ()
+    if before is not None:
+        found = changes_between(before, Side(run.path, run.manifest))
+        changes = diff_report(found, before.id, run.id)
+    own = run_report(run.manifest, str(run.path))
+    return (*changes, *own, *statistics_report(run.statistics(), "graph", {}))
 
 
 def _nothing_to_do(run: str, published: str | None) -> Report:

@@ -1,5 +1,7 @@
 """What the feedback store says about one account. Cheap to import."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 
@@ -20,17 +22,18 @@ class AccountFeedback(NamedTuple):
 
     Attributes:
         rejected: the current rejections of the account, by candidate.
-        hidden: the other accounts that it must not see: it has blocked, followed or unfollowed
-            them, they have blocked it, or they have opted out.
+        marked: the other accounts that it must not see, with why: ``block``, ``follow`` and
+            ``unfollow`` are its own; ``blocked``: it is blocked by them; ``opt_out``.
     """
 
-    rejected: dict[str, Rejection]
-    hidden: frozenset[str] = frozenset()
+    rejected: Mapping[str, Rejection]
+    marked: Mapping[str, str] = MappingProxyType({})
 
 
-#: Two parameters, both the account.
-HIDDEN_QUERY = """
-SELECT "candidateId" FROM marks
-WHERE kind = 'opt_out' OR (kind IN ('block', 'follow', 'unfollow') AND "accountId" = ?)
-UNION SELECT "accountId" FROM marks WHERE kind = 'block' AND "candidateId" = ?
+#: Rows of account and why, own ones last. Three parameters, each the account.
+MARKED_QUERY = """
+SELECT "accountId", 'blocked', 0 AS own FROM marks WHERE kind = 'block' AND "candidateId" = ?
+UNION ALL SELECT "candidateId", kind, 0 FROM marks WHERE kind = 'opt_out' AND "accountId" <> ?
+UNION ALL SELECT "candidateId", kind, 1 FROM marks
+WHERE kind IN ('block', 'follow', 'unfollow') AND "accountId" = ? ORDER BY own
 """

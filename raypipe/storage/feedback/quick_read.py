@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from raypipe.config.feedback_url import sqlite_path
-from raypipe.storage.feedback.account import HIDDEN_QUERY, AccountFeedback, Rejection
+from raypipe.storage.feedback.account import MARKED_QUERY, AccountFeedback, Rejection
 from raypipe.storage.feedback.errors import (
     IDENTITY_SINCE,
     MARKS_SINCE,
@@ -83,8 +83,8 @@ def feedback_of(url: str, account: str) -> AccountFeedback:
         ).fetchall()
         marked = []
         if version >= MARKS_SINCE:
-            marked = connection.execute(HIDDEN_QUERY, (account, account)).fetchall()
+            marked = connection.execute(MARKED_QUERY, (account,) * 3).fetchall()
     return AccountFeedback(
         {candidate: Rejection(at, reason) for candidate, at, reason in rows},
-        frozenset(name for (name,) in marked),
+        {name: why for name, why, _ in marked},
     )

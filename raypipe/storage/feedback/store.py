@@ -13,7 +13,7 @@ from sqlalchemy.exc import DBAPIError
 from raypipe.columns import ACCOUNT, CANDIDATE, REASON
 from raypipe.config.feedback_url import sqlite_path, without_password
 from raypipe.errors import ConfigError, FeedbackError
-from raypipe.storage.feedback.account import HIDDEN_QUERY, AccountFeedback, Rejection
+from raypipe.storage.feedback.account import MARKED_QUERY, AccountFeedback, Rejection
 from raypipe.storage.feedback.errors import (
     IDENTITY_SINCE,
     MARKS_SINCE,
@@ -200,7 +200,7 @@ class FeedbackStore:
             FeedbackError: the store cannot be read.
         """
         of_account = sa.select(rejections).where(rejections.c.accountId == account)
-        hidden = sa.text(HIDDEN_QUERY.replace("?", ":account"))
+        query = sa.text(MARKED_QUERY.replace("?", ":account"))
         with self._reading() as connection:
             if connection is None:
                 return AccountFeedback({})
@@ -210,8 +210,20 @@ class FeedbackStore:
             }
             if version_of(connection) < MARKS_SINCE:
                 return AccountFeedback(rejected)
-            marked = connection.execute(hidden, {"account": account}).scalars()
-            return AccountFeedback(rejected, frozenset(marked))
+            found = connection.execute(query, {"account": account})
+            return AccountFeedback(rejected, {name: why for name, why, _ in found})
+
+    def has_opted_out(self, account: str) -> bool:
+        """Whether an account has opted out.
+
+        Raises:
+            FeedbackError: the store cannot be read.
+        """
+        query = sa.select(marks.c.at).where(marks.c.kind == "opt_out", marks.c.accountId == account)
+        with self._reading() as connection:
+            if connection is None or version_of(connection) < MARKS_SINCE:
+                return False
+            return connection.execute(query).first() is not None
 
     def snapshot(self) -> Snapshot:
         """All rejections at one moment.

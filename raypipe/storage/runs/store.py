@@ -133,6 +133,11 @@ class RunStore:
             )
         return run
 
+    def before(self, run: Run) -> Run | None:
+        """The newest undamaged run that is older than a run."""
+        older = (other for other in self.runs() if other.age_key < run.age_key)
+        return next((other for other in older if other.problem is None), None)
+
     def find(self, name: str, input_digest: str) -> Run | None:
         """The newest undamaged run with a name (an id without ``.2``) and an input, if any."""
         whole = (run for run in self.runs() if run.name == name and run.problem is None)

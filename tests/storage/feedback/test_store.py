@@ -288,8 +288,10 @@ def test_marks_hold_and_are_undone(store, url):
         "opt_out": [("zoe", "zoe")],
     }
     assert pairs(store) == [("ann", "hal")]
-    assert feedback_of(url, "ann").hidden == {"dan", "eve", "gus", "zoe"}
-    assert feedback_of(url, "dan").hidden == {"ann", "zoe"}
+    assert feedback_of(url, "ann").marked == {
+        "dan": "blocked", "eve": "unfollow", "gus": "follow", "zoe": "opt_out",
+    }  # fmt: skip
+    assert feedback_of(url, "dan").marked == {"ann": "block", "zoe": "opt_out"}
     assert store.feedback_of("ann") == feedback_of(url, "ann")
     assert [event[1:] for event in store.events_after(found.watermark - 2)] == [
         ("follow", "ann", "gus"), ("reject", "ann", "hal"),
@@ -328,8 +330,8 @@ def test_a_store_of_the_first_version_is_upgraded(store, url):
         connection.execute(schema.schema_version.insert().values(version=1))
     engine.dispose()
     assert pairs(store) == [("ann", "bob")]
-    assert store.feedback_of("ann").hidden == feedback_of(url, "ann").hidden == frozenset()
+    assert store.feedback_of("ann").marked == feedback_of(url, "ann").marked == {}
     assert store.snapshot().marks == {}
     assert store.mark("block", "bob", "ann").changed
-    assert feedback_of(url, "ann") == ({"bob": ("now", None)}, {"bob"})
+    assert feedback_of(url, "ann") == ({"bob": ("now", None)}, {"bob": "blocked"})
     assert [event.seq for event in store.events_after(0)] == [1, 2]
