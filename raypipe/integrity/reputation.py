@@ -15,7 +15,7 @@ from scipy.sparse.csgraph import connected_components
 from raypipe.config import InputConfig, IntegrityConfig
 from raypipe.errors import InputError
 from raypipe.graph.follow_graph import FollowGraph
-from raypipe.integrity.suspects import find_suspects
+from raypipe.integrity.suspects import dense_blocks, find_suspects
 from raypipe.kernels.arrays import Floats, Indices
 from raypipe.kernels.csr import Adjacency, Pairs, find, subset
 from raypipe.kernels.trust import walk_from
@@ -25,6 +25,8 @@ from raypipe.storage.tables import read_ids
 ALPHA = 0.15
 #: Without a table, as large a share of the accounts must be held together by returned follows.
 SMALLEST_SHARE = 0.05
+#: Dense blocks that are looked for among follows that are returned.
+BLOCKS = 4
 #: Ids that a message names.
 _NAMED = 3
 
@@ -61,12 +63,12 @@ def read_trusted(
 def trusted_accounts(graph: FollowGraph, ids: pa.Array | None = None) -> Trusted:
     """The accounts from which trust starts: those in a table, or those that the graph suggests.
 
-    Without a table, they are the largest group of accounts that returned follows connect. Accounts
-    that follow each other to look trusted are a small group apart, as long as nobody in the large
-    group follows one of them back. Where this group has fewer than ``SMALLEST_SHARE`` of the
-    accounts, follows are hardly ever returned, and the largest group is taken in which walks along
-    follows lead from each account to each other. Where that is too small as well, as between users
-    and places, every account counts alike.
+    Without a table, they are the largest group of accounts that returned follows connect, less the
+    dense blocks in it: accounts that follow each other to look trusted are a small group apart, and
+    a dense block where members of the large group follow some of them back. Where this group has
+    fewer than ``SMALLEST_SHARE`` of the accounts, follows are hardly ever returned, and the largest
+    group is taken in which walks along follows lead from each account to each other. Where that is
+    too small as well, as between users and places, every account counts alike.
 
     Args:
         ids: from :func:`read_trusted`. Unknown accounts, those that nobody follows, and those that
@@ -90,6 +92,8 @@ def trusted_accounts(graph: FollowGraph, ids: pa.Array | None = None) -> Trusted
         (graph.followees, "reach each other along follows; hardly a follow is returned"),
     ):
         members = _largest_group(follows)
+        tight = [group.members for group in dense_blocks(graph, follows, BLOCKS)]
+        members = np.setdiff1d(members, np.concatenate([*tight, members[:0]]))
         if len(members) >= max(2, SMALLEST_SHARE * graph.accounts):
             return Trusted(members, f"{len(members):,} accounts that {why}")
     every = np.arange(graph.accounts, dtype=np.int32)

@@ -95,20 +95,21 @@ chance it would be 0.21")
     return Suspects(np.array(codes, np.int32), detectors, -np.array(scores, np.float64), evidence)
 
 
-def dense_blocks(graph: FollowGraph, rows: Adjacency) -> Iterator[Group]:
+def dense_blocks(graph: FollowGraph, rows: Adjacency, blocks: int | None = None) -> Iterator[Group]:
     """FRAUDAR: followers in a block of follows that is dense although popular followees count less.
 
     A follow of v weighs 1 / ln(followers of v + 5), and :func:`densest_block` peels. Its followers
-    are left out, and the next block is peeled, up to ``BLOCKS`` times. A block of e follows is
+    are left out, and the next block is peeled, up to ``blocks`` times. A block of e follows is
     reported if e is far more than x, what its accounts would have by their degrees alone:
     (e ln(e / x) - e + x) / (number of followers in it) >= ``NATS``.
 
     Args:
         rows: the follows that count, one row for each account.
+        blocks: number of blocks that are peeled; None: ``BLOCKS``.
     """
     out, into = graph.followees.degrees, graph.followers.degrees
     weights = np.round(_UNIT / np.log(into + 5.0)).astype(np.int64)
-    for _ in range(BLOCKS):
+    for _ in range(blocks or BLOCKS):
         block = densest_block(rows, weights)
         followers = np.repeat(block.followers, rows.degrees)
         members = np.flatnonzero(block.followers).astype(np.int32)

@@ -64,20 +64,26 @@ def _peel(rows: Adjacency, columns: Adjacency, weights: Offsets) -> tuple[Flags,
         for at in range(rows.indptr[i], rows.indptr[i + 1]):
             sums[i] += weights[rows.codes[at]]
         sums[n + i] = weights[i] * (columns.indptr[i + 1] - columns.indptr[i])
+    weight, left_out = sums[:n].sum(), 0
+    order = np.empty(2 * n, np.int32)
     lightest = np.empty(2 * leaves, np.int32)
     for i in range(leaves):
         lightest[leaves + i] = i
+        if sums[i] == 0:  # these go first, and change nothing
+            order[left_out] = i
+            left_out += 1
+            sums[i] = never
     for i in range(leaves - 1, 0, -1):
         left, right = lightest[2 * i], lightest[2 * i + 1]
         lightest[i] = left if sums[left] <= sums[right] else right
-    weight = sums[:n].sum()
-    order = np.empty(2 * n, np.int32)
-    best, density, best_weight = 2 * n, 0.0, 0
-    for step in range(2 * n):
-        if weight / (2 * n - step) > density:
-            best, density, best_weight = step, weight / (2 * n - step), weight
+    kept = np.full(2 * n, weight > 0)
+    best, density, best_weight = 0, 0.0, 0
+    while weight > 0:
+        if weight / (2 * n - left_out) > density:
+            best, density, best_weight = left_out, weight / (2 * n - left_out), weight
         out = lightest[1]
-        order[step] = out
+        order[left_out] = out
+        left_out += 1
         weight -= sums[out]
         if out < n:
             for at in range(rows.indptr[out], rows.indptr[out + 1]):
@@ -86,8 +92,7 @@ def _peel(rows: Adjacency, columns: Adjacency, weights: Offsets) -> tuple[Flags,
             for at in range(columns.indptr[out - n], columns.indptr[out - n + 1]):
                 _lower(sums, lightest, columns.codes[at], weights[out - n])
         _lower(sums, lightest, out, sums[out] - never)
-    kept = np.zeros(2 * n, np.bool_)
-    kept[order[best:]] = True
+    kept[order[:best]] = False
     return kept, best_weight
 
 
@@ -101,5 +106,8 @@ def _lower(sums: Offsets, lightest: Indices, i: Int, by: Int) -> None:
     node = (len(sums) + i) >> 1
     while node:
         left, right = lightest[2 * node], lightest[2 * node + 1]
-        lightest[node] = left if sums[left] <= sums[right] else right
+        winner = left if sums[left] <= sums[right] else right
+        if winner == lightest[node] and winner != i:
+            break  # as before, and so in all later matches
+        lightest[node] = winner
         node >>= 1

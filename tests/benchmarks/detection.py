@@ -16,12 +16,13 @@ def bench(data: Path) -> None:
     """Print a table a network: the worst of three seeds, and the seconds of the detectors."""
     for name in NETWORKS:
         graph, rows = real_graph(data, name), []
-        for attack in ATTACKS:
-            found = [detected(graph, attack, seed) for seed in range(3)]
-            one = attacked(graph, attack, 0).graph
+        for attack, returned in [*((attack, 0) for attack in ATTACKS), ("ring", 5)]:
+            found = [detected(graph, attack, seed, returned) for seed in range(3)]
+            one = attacked(graph, attack, 0, returned).graph
             seconds = in_turns({"": lambda one=one: suspicion(one)}, rounds=3)[""]
             worst = min(found, key=lambda record: record.auc)
             flagged = max(record.false_positives for record in found)
-            rows.append([attack, worst.auc, worst.detected, f"{flagged:.3%}", seconds])
+            what = f"{attack}, {returned} returned" if returned else attack
+            rows.append([what, worst.auc, worst.detected, f"{flagged:.3%}", seconds])
         title = f"{name}: {graph.accounts:,} accounts, the worst of three seeds"
         print_table(["attack", "AUC", "found", "real flagged", "seconds"], rows, title)

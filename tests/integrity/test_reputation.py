@@ -117,6 +117,14 @@ def test_a_ring_of_fakes_is_not_trusted_beside_a_larger_group():
     assert not reputation(graph, trusted_accounts(graph).codes)[graph.codes(list("wxyz"))].any()
 
 
+def test_a_ring_of_fakes_is_not_trusted_because_a_real_account_follows_one_back():
+    circle = [(a, (a + b) % 3000) for a in range(3000) for b in (-3, -2, -1, 1, 2, 3)]
+    rows = [(f"f{a:04}", f"f{b:04}") for a, b in circle]
+    ring = [(f"x{a}", f"x{b}") for a in range(60) for b in range(60) if a != b]
+    graph = graph_of([*rows, *ring, ("x0", "f0000"), ("f0000", "x0")])
+    assert ids_of(graph, trusted_accounts(graph).codes) == {one for one, _ in rows}
+
+
 def test_a_ring_of_fakes_is_not_trusted_where_no_real_follow_is_returned():
     rows = [(f"user{i}", f"place{j}") for i in range(40) for j in range(i % 3 + 1)]
     graph = graph_of([*rows, ("x", "y"), ("y", "x")])

@@ -184,6 +184,12 @@ def test_evidence_is_in_words():
     }
 
 
+def test_a_ring_with_returned_follows_is_found(data):
+    graph = real_graph(data, "advogato")
+    for seed in range(3):
+        assert detected(graph, "ring", seed, returned=5).auc >= 0.98
+
+
 @pytest.mark.parametrize("network", ["advogato", "wiki-vote"])
 @pytest.mark.parametrize("attack", ["ring", "follow_farm", "bandwagon"])
 def test_fakes_of_a_hundredth_of_the_accounts_are_found(data, network, attack):
