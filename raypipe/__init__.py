@@ -321,6 +321,7 @@ def reject(
     *,
     reason: str | None = None,
     request_id: str | None = None,
+    unknown: bool = False,
     runs_dir: str | PathLike[str] = "runs",
     feedback: str | None = None,
 ) -> Answer:
@@ -329,13 +330,20 @@ def reject(
     Args:
         reason: free text, stored with the rejection.
         request_id: unique id of your own; the same request again counts once.
+        unknown: accept ids that the published run does not know.
         runs_dir, feedback: as for :func:`recommendations`.
 
     Raises:
         ConfigError: an id is empty, both are the same, or ``request_id`` was used for another pair.
         FeedbackError: the store cannot be written; then nothing has changed.
+        UnknownAccountError: the published run does not know an id.
     """
+    from raypipe.serving.lookup import check_known
     from raypipe.storage.feedback.store import FeedbackStore
+    from raypipe.storage.runs.store import RunStore
+
+    if not unknown:
+        check_known(RunStore(Path(runs_dir)), account, candidate)
 
     with closing(FeedbackStore(_feedback_url(runs_dir, feedback))) as store:
         return store.reject(account, candidate, reason, request_id)

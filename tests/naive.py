@@ -484,4 +484,9 @@ def reason(follows, account, candidate, near=(), unseen=()):
         return "people who follow like you follow it"
     if followers_of(follows, account) & followers_of(follows, candidate):
         return "people who follow you follow it"
-    return "popular"
+    counts = sorted((len(followers_of(follows, other)) for other in follows), reverse=True)
+    popular = max(10, len(follows) // 100)
+    own = len(followers_of(follows, candidate))
+    if popular >= len(counts) or own > counts[popular]:
+        return "popular"
+    return f"has {own} follower{'s' * (own != 1)}"

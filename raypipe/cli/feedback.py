@@ -36,11 +36,19 @@ def reject(
         str | None, typer.Option(metavar="TEXT", help="Free-text note stored with the rejection.")
     ] = None,
     request_id: RequestId = None,
+    unknown: Annotated[
+        bool, typer.Option("--unknown", help="Accept ids that the published run does not know.")
+    ] = False,
     feedback: Feedback = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
     """Never show a candidate to an account again, from now on."""
+    from raypipe.serving.lookup import check_known
+    from raypipe.storage.runs.store import RunStore
+
+    if not unknown:
+        check_known(RunStore(runs_dir), account, candidate)
     with _store(feedback, runs_dir) as store:
         answer = store.reject(account, candidate, reason, request_id)
     _say(answer, f"{candidate} will not be shown to {account} again", json)

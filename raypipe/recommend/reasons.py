@@ -24,6 +24,7 @@ class Reason(IntEnum):
     FOLLOWED_BY_SIMILAR = 2
     FOLLOWED_BY_FOLLOWERS = 3
     POPULAR = 4
+    HAS_FOLLOWERS = 5
 
 
 _TEXT = pa.large_string()
@@ -35,7 +36,11 @@ SENTENCES = (
     "people who follow like you follow it",
     "people who follow you follow it",
     "popular",
+    "has ",
 )
+
+#: Popular are the most followed hundredth of all accounts, and at least this number of accounts.
+MIN_POPULAR = 10
 
 
 class Reasons(NamedTuple):
@@ -44,7 +49,7 @@ class Reasons(NamedTuple):
     Attributes:
         kinds: uint8, a :class:`Reason`.
         first, second: int32, followees of the account that follow the candidate; -1: none.
-        others: int32, the number of further such followees.
+        others: int32, the number of further such followees; of HAS_FOLLOWERS, of all followers.
     """
 
     kinds: np.ndarray
@@ -67,6 +72,8 @@ def reasons_of(
     Of the followees that follow a candidate, those with the fewest follows are named (by index
     where equal): they are the most selective, and weigh most in ``two_hop``. An account that must
     not be shown is neither named nor counted, since naming it in a reason would reveal it.
+    Without a link, a candidate is popular if it is one of the most followed accounts, ties at the
+    end left out; of any other, the number of its followers is given.
 
     Args:
         asked: m accounts.
@@ -92,9 +99,27 @@ def reasons_of(
     ties = ties_of(asked, counts, codes, near, followees, followers, globally_excluded)
     holds = (ties.follows, ties.common > 0, ties.by_near, ties.by_followers)
     kinds = np.select(holds, list(Reason)[: len(holds)], Reason.POPULAR).astype(np.uint8)
+    count = np.zeros(len(kinds), np.int32)
+    rest = np.flatnonzero(kinds == Reason.POPULAR)
+    if len(rest):
+        every = followers.degrees
+        entries = codes[np.arange(codes.shape[1]) < np.asarray(counts)[:, None]]
+        own = every[entries[rest]].astype(np.int32)
+        few = own <= _most_followed_below(every)
+        kinds[rest[few]] = Reason.HAS_FOLLOWERS
+        count[rest[few]] = own[few]
     named = kinds == Reason.FOLLOWED_BY
     first, second = (np.where(named, column, np.int32(-1)) for column in ties[2:4])
-    return Reasons(kinds, first, second, np.where(named, np.maximum(ties.common - 2, 0), 0))
+    others = np.where(named, np.maximum(ties.common - 2, 0), count).astype(np.int32)
+    return Reasons(kinds, first, second, others)
+
+
+def _most_followed_below(followers: np.ndarray) -> int:
+    """The largest number of followers of an account that is not popular; -1: all are."""
+    popular = max(MIN_POPULAR, len(followers) // 100)
+    if popular >= len(followers):
+        return -1
+    return int(-np.partition(-followers, popular)[popular])
 
 
 def sentences(reasons: Reasons, ids: pa.Array) -> pa.Array:
@@ -113,6 +138,9 @@ def sentences(reasons: Reasons, ids: pa.Array) -> pa.Array:
         followed by ann and bob, whom you follow
         followed by ann, bob and 1 other you follow
         followed by ann, bob and 12 others you follow
+        >>> one = np.array([-1]), np.array([-1]), np.array([7])
+        >>> sentences(Reasons(np.array([5]), *one), pa.array(["ann"])).to_pylist()
+        ['has 7 followers']
     """
     named = np.asarray(reasons.kinds) == Reason.FOLLOWED_BY
     first, second, others = (column[named] for column in reasons[1:])
@@ -125,7 +153,12 @@ def sentences(reasons: Reasons, ids: pa.Array) -> pa.Array:
     tail = pc.if_else(two, pa.scalar(", whom you follow", _TEXT), counted)
     whole = _join(SENTENCES[Reason.FOLLOWED_BY], _names(first, ids), then, tail)
     text = pa.array(SENTENCES, _TEXT).take(pa.array(reasons.kinds))
-    return pc.replace_with_mask(text, pa.array(named), whole)
+    text = pc.replace_with_mask(text, pa.array(named), whole)
+    counted = np.asarray(reasons.kinds) == Reason.HAS_FOLLOWERS
+    count = pa.array(np.asarray(reasons.others)[counted])
+    word = pc.if_else(pc.equal(count, 1), pa.scalar(" follower", _TEXT), " followers")
+    whole = _join(SENTENCES[Reason.HAS_FOLLOWERS], pc.cast(count, _TEXT), word)
+    return pc.replace_with_mask(text, pa.array(counted), whole)
 
 
 def _join(*parts: str | pa.Array) -> pa.Array:

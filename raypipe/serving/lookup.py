@@ -195,6 +195,21 @@ def place_of_rejections(store: RunStore, given: str | None = None) -> str:
     return store_url(given, store.root)
 
 
+def check_known(store: RunStore, *accounts: str) -> None:
+    """Refuse accounts that the published run does not know; without a run, all are accepted.
+
+    Raises:
+        UnknownAccountError: an account is not in the run; the nearest ids are named.
+        RunError: the published run cannot be read.
+    """
+    if store.current_id() is None:
+        return
+    run = store.current()
+    for account in accounts:
+        if not run.holds(account):
+            raise run.unknown(account, "nothing was stored; for a new account: --unknown")
+
+
 def look_up(store: RunStore, account: str, feedback: str | None = None) -> Lookup:
     """Look up what an account sees now.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +75,22 @@ def test_by_hand(sentence):
     graph, context = night_of([*(("me", b) for b in MINE), *BY_HAND[sentence]])
     tables = recommend_shard(context, (0, graph.accounts)).tables
     assert reasons_in(tables, graph.ids)["me", "c"] == sentence
+
+
+def test_popular_are_only_the_popular():
+    """Ten accounts are popular; an eleventh with as many followers as the twelfth is not."""
+    ranks = {f"c{i:02}": 14 - i for i in range(11)} | {"c11": 4, "c12": 1}
+    rows = [(f"f{i:02}", name) for name, count in ranks.items() for i in range(count)]
+    graph, context = night_of([*rows, ("me", "alone")], names=("popular",))
+    context = replace(context, lists=replace(context.lists, per_account=20))
+    found = reasons_in(recommend_shard(context, (0, graph.accounts)).tables, graph.ids)
+    told = {name: found["me", name] for name in ranks}
+    assert {name for name, reason in told.items() if reason == "popular"} == {*list(ranks)[:10]}
+    assert [told[name] for name in ("c10", "c11", "c12")] == [
+        "has 4 followers",
+        "has 4 followers",
+        "has 1 follower",
+    ]
 
 
 def test_the_strongest_tie_is_told_whatever_source_led():

@@ -289,4 +289,4 @@ def test_unknown_ids(pair):
     run = run_on(1)
     done = CliRunner().invoke(app, ["explain", *pair])
     assert done.exit_code == UnknownAccountError.exit_code
-    assert done.stderr.startswith(f"raypipe: account 'nobody' is not in run {run.id}; write the")
+    assert done.stderr.startswith(f"raypipe: account 'nobody' is not in run {run.id}; no id")

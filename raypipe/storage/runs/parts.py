@@ -4,6 +4,7 @@ All rows of an account are in one part, in a few row groups, so a reader of one 
 these. Equal rows give equal bytes, no matter how they were split into tables before.
 """
 
+import difflib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -25,6 +26,8 @@ PART_SCHEMAS = {"neighbours": NEIGHBOURS_SCHEMA, "recommendations": RECOMMENDATI
 PART_ROWS = 1 << 20
 #: Rows of a row group; reading one account decodes one or two groups.
 GROUP_ROWS = 1 << 15
+#: Of a file with more ids, an unknown id is compared with this many on each side of its place.
+_NEAR_ALL, _NEAR = 5_000, 50
 
 
 def write_parts(
@@ -116,6 +119,27 @@ def places_of_ids(path: Path, ids: Iterable[str]) -> list[int | None]:
     column = map_arrow(path).column("id")
     ranges = [_row_range(column, name) for name in ids]
     return [start if start < stop else None for start, stop in ranges]
+
+
+def nearest_ids(path: Path, account: str, count: int = 3) -> list[str]:
+    """The ids of a file of :func:`places_of_ids` most like an unknown one, most similar first.
+
+    Of a large file, only the ids are compared that stand near it in their order, or near one of its
+    other spellings: without blanks, ``@`` or ``.0``, in lower or upper case.
+    """
+    column = map_arrow(path).column("id")
+    bare = account.strip().strip("@").removesuffix(".0")
+    spellings = {account, bare, bare.lower(), bare.upper(), bare.capitalize(), bare.lstrip("0")}
+    rows = range(len(column))
+    if len(column) > _NEAR_ALL:
+        starts = [_row_range(column, text)[0] for text in spellings]
+        near = {row for start in starts for row in rows[max(0, start - _NEAR) : start + _NEAR]}
+    else:
+        near = set(rows)
+    ids = [column[row].as_py() for row in sorted(near)]
+    same = [name for name in ids if name.casefold() == bare.casefold()]
+    similar = difflib.get_close_matches(bare, ids, n=count, cutoff=0.6)
+    return list(dict.fromkeys([*same, *similar]))[:count]
 
 
 def ids_at(path: Path, indices: np.ndarray) -> list[str]:

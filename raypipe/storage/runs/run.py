@@ -12,7 +12,7 @@ from raypipe.storage.data_files import read_parquet
 from raypipe.storage.files import disk_errors, is_folder, list_tree, read_bytes, sha256_file, stat
 from raypipe.storage.records import GraphStatistics
 from raypipe.storage.runs.manifest import FileRecord, Manifest, PartRecord
-from raypipe.storage.runs.parts import holds_id, read_account
+from raypipe.storage.runs.parts import holds_id, nearest_ids, read_account
 
 MANIFEST = "manifest.json"
 
@@ -120,12 +120,31 @@ class Run:
         except (OSError, pa.ArrowException) as error:
             raise self._unreadable(kind, error) from error
         if not known:
-            raise UnknownAccountError(
-                f"account {account!r} is not in run {self.id}; write the id exactly as in the "
-                "input, or for a list of a new account its follows: raypipe recommend ID "
-                "--following ID,..."
-            )
+            raise self.unknown(account, "for a list of a new account: --following ID,...")
         return rows
+
+    def holds(self, account: str) -> bool:
+        """Whether the account is in the run.
+
+        Raises:
+            RunError: files of the run are missing or damaged.
+        """
+        try:
+            return holds_id(self.path / "graph" / "ids.arrow", account)
+        except (OSError, pa.ArrowException) as error:
+            raise self._unreadable("graph", error) from error
+
+    def unknown(self, account: str, otherwise: str) -> UnknownAccountError:
+        """The error for an unknown account: it names the nearest ids.
+
+        Args:
+            otherwise: what to do where the account is new.
+        """
+        near = nearest_ids(self.path / "graph" / "ids.arrow", account)
+        meant = f"nearest: {', '.join(map(repr, near))}" if near else "no id is near"
+        return UnknownAccountError(
+            f"account {account!r} is not in run {self.id}; {meant}; {otherwise}"
+        )
 
     def _parts(self, kind: str) -> Sequence[PartRecord]:
         parts = self.manifest.parts

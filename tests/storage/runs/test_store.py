@@ -65,8 +65,8 @@ def test_reading_one_account(store):
     assert len(run.recommendations("d", k=0)) == 0
     assert len(run.recommendations("quiet")) == 0
     assert refusal(run.recommendations, "D", error=UnknownAccountError) == (
-        f"account 'D' is not in run {A}; write the id exactly as in the input, "
-        "or for a list of a new account its follows: raypipe recommend ID --following ID,..."
+        f"account 'D' is not in run {A}; nearest: 'd'; for a list of a new account: "
+        "--following ID,..."
     )
     assert "'\\udcff'" in refusal(run.recommendations, "\udcff", error=UnknownAccountError)
     assert refusal(run.neighbours, "a") == (f"run {A} holds no neighbours; found recommendations")
