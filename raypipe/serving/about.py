@@ -20,6 +20,8 @@ from raypipe.storage.runs.run import Run
 #: Fewer accounts that exclude an account are not counted: a change would tell which one it was.
 FEWEST = 5
 
+_AGAINST = (FilterReason.REJECTED, FilterReason.BLOCKED, FilterReason.PREVIOUSLY_FOLLOWED)
+
 
 @dataclass(frozen=True)
 class Suspicion:
@@ -115,5 +117,5 @@ def _shown_to_nobody(run: Run, code: int, followers: int) -> tuple[str, ...]:
 
 def _excluded_by(run: Run, code: int) -> int:
     filters = load_filters(run)
-    resting = filters.excluded_reasons == FilterReason.RESTING  # not against the account
-    return rounded_down(int(np.count_nonzero((filters.excluded_codes == code) & ~resting)))
+    against = np.isin(filters.excluded_reasons, _AGAINST) & (filters.excluded_codes == code)
+    return rounded_down(int(np.count_nonzero(against)))

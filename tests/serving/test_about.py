@@ -69,7 +69,7 @@ def test_who_excludes_an_account_is_not_told_and_few_are_not_counted(night, tmp_
 
 def test_filters_about_the_account_are_named(night, tmp_path):
     (tmp_path / "bots.csv").write_text("accountId\nf03\n")
-    assert "shown to nobody: it is a bot\n" in night("f03", **{"filters.bots": "bots.csv"})
+    assert "shown to nobody: it is a bot" in night("f03", **{"filters.bots": "bots.csv"})
 
 
 def test_words_that_make_no_question_are_refused(night):
