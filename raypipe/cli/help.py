@@ -15,7 +15,15 @@ NARROW = 70
 #: The commands of ``raypipe`` by purpose, in the order of the help page.
 GROUPS = {
     "Every night": ("run", "plan", "config", "runs"),
-    "Ask and answer": ("recommend", "similar", "explain", "reject", "unreject", "rejections"),
+    "Ask and answer": (
+        "recommend",
+        "similar",
+        "explain",
+        "reject",
+        "unreject",
+        "erase",
+        "rejections",
+    ),
     "Measure and tune": ("evaluate", "attack", "sweep", "stats", "report"),
     "Operate": ("serve", "token", "submit", "jobs"),
     "Try": ("demo",),

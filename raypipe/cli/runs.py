@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from raypipe.cli.app import app, runs_app
-from raypipe.cli.options import DEFAULT_RUNS, Json, RunId, RunsDir
+from raypipe.cli.options import DEFAULT_RUNS, Account, Feedback, Json, RunId, RunsDir
 
 if TYPE_CHECKING:
     from raypipe.storage.runs.run import Run
@@ -149,17 +150,76 @@ def runs_rollback(
 
 @runs_app.command("prune", epilog="Example: raypipe runs prune --keep 14")
 def runs_prune(
-    keep: Annotated[int, typer.Option(metavar="COUNT", help="Number of newest runs to keep.")],
+    keep: Annotated[
+        int | None, typer.Option(metavar="COUNT", help="Number of newest runs to keep.")
+    ] = None,
+    older_than: Annotated[
+        int | None,
+        typer.Option(metavar="DAYS", min=0, help="Delete only runs that are older, by their date."),
+    ] = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
     """Delete old runs, except the published one and the one before it."""
+    import datetime
+
     from raypipe.cli.output.terminal import print_answer
+    from raypipe.errors import ConfigError
     from raypipe.storage.runs.store import RunStore
 
-    removed = [run.id for run in RunStore(runs_dir).prune(keep)]
+    if keep is None and older_than is None:
+        raise ConfigError("found neither --keep nor --older-than; expected one of the two, or both")
+    before = None
+    if older_than is not None:
+        today = datetime.datetime.now(datetime.timezone.utc).date()
+        before = (today - datetime.timedelta(older_than)).isoformat()
+    removed = [run.id for run in RunStore(runs_dir).prune(1 if keep is None else keep, before)]
     lines = [f"removed {len(removed)} runs", *(f"  {run_id}" for run_id in removed)]
     print_answer({"removed": removed}, "\n".join(lines), json)
+
+
+#: What erasing leaves, for whoever answers a request.
+_LEFT = (
+    "left: the follows and exclusions of the account by index, without its id; digests; the input "
+    "and tables that the config names, from which the next night reads it again; exports, backups, "
+    "logs; what servers hold until they are started again"
+)
+
+
+@app.command(epilog="Example: raypipe erase jazz-0042")
+def erase(
+    account: Account,
+    evaluations: Annotated[
+        Path, typer.Option(metavar="DIR", help="Folder of the evaluations.")
+    ] = Path("evaluations"),
+    feedback: Feedback = None,
+    runs_dir: RunsDir = DEFAULT_RUNS,
+    json: Json = False,
+) -> None:
+    """Erase an account from the rejection store, from all runs and from evaluations.
+
+    Its id becomes a marker; lists, neighbours and reasons that name it, notes and its events in the
+    log go. After a kill, the same command continues. Readers are not disturbed.
+    """
+    from raypipe.cli.output.terminal import print_answer
+    from raypipe.serving.erase import erase_from_runs, erase_from_tables
+    from raypipe.serving.lookup import rejections_url
+    from raypipe.storage.feedback.store import FeedbackStore
+    from raypipe.storage.runs.store import RunStore
+
+    store = RunStore(runs_dir)
+    with closing(FeedbackStore(rejections_url(store, feedback))) as rejections:
+        events = rejections.erase(account)
+    runs = erase_from_runs(store, account)
+    tables = erase_from_tables(evaluations, account)
+    lines = [
+        f"erased from {events:,} events, {len(runs):,} runs and {len(tables):,} tables of "
+        "evaluations",
+        *(f"  {run}: {', '.join(names)}" for run, names in runs.items()),
+        _LEFT,
+    ]
+    values = {"events": events, "runs": runs, "evaluations": tables, "left": _LEFT}
+    print_answer(values, "\n".join(lines), json)
 
 
 def _is_held(store: RunStore, run: Run) -> bool:

@@ -1,6 +1,7 @@
 """Account ids: their numbering, their bytes and their digest."""
 
 import hashlib
+import re
 
 import numpy as np
 import pyarrow as pa
@@ -36,3 +37,13 @@ def bytes_of_ids(ids: pa.LargeStringArray) -> tuple[np.ndarray, np.ndarray]:
     lengths = pc.binary_length(ids).to_numpy(zero_copy_only=False)
     offsets = np.concatenate([[0], np.cumsum(lengths, dtype=np.int64)])
     return np.frombuffer(ids.buffers()[2] or b"", np.uint8)[: offsets[-1]], offsets
+
+
+def names_id(text: str, account: str) -> bool:
+    """Whether a text names an account: its id stands there as a word of its own.
+
+    Example:
+        >>> names_id("ann, of course", "ann"), names_id("annual", "ann")
+        (True, False)
+    """
+    return re.search(rf"(?<!\w){re.escape(account)}(?!\w)", text) is not None

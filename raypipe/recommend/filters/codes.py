@@ -24,6 +24,7 @@ class FilterReason(IntEnum):
     RESTING = 10
     FOLLOW_CHANGED = 11
     INACTIVE = 12
+    ERASED = 13
 
 
 class AddedReason(NamedTuple):

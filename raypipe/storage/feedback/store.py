@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
@@ -31,6 +31,7 @@ from raypipe.storage.feedback.schema import (
     version_of,
 )
 from raypipe.storage.files import exists, make_folder, utc_now
+from raypipe.storage.ids import names_id
 
 #: Sort order of a table of rejections.
 _ORDER = [(ACCOUNT, "ascending"), (CANDIDATE, "ascending")]
@@ -267,6 +268,45 @@ class FeedbackStore:
         with self._reading() as connection:
             return _last_event(connection) if connection is not None else 0
 
+    def erase(self, account: str) -> int:
+        """Erase an account: rows of what holds now, and ids and notes in the log of events.
+
+        Events keep their numbers. A SQLite file is rewritten, so that no free page holds the id.
+
+        Returns:
+            Number of events that named it.
+
+        Raises:
+            FeedbackError: the store cannot be written; run it again.
+        """
+        with self._reading() as connection:
+            if connection is None:
+                return 0
+        either = [
+            sa.or_(table.c.accountId == account, table.c.candidateId == account)
+            for table in (rejections, marks, events)
+        ]
+        with self._writing() as connection:
+            connection.execute(rejections.delete().where(either[0]))
+            connection.execute(marks.delete().where(either[1]))
+            for table in (rejections, events):
+                notes = sa.select(table.c.reason).distinct()
+                notes = notes.where(table.c.reason.contains(account, autoescape=True))
+                for note in connection.execute(notes).scalars().all():
+                    if names_id(note, account):
+                        same = table.update().where(table.c.reason == note)
+                        connection.execute(same.values(reason=None))
+            request = sa.literal("erased-") + sa.cast(events.c.seq, sa.Text)
+            gone = events.update().where(either[2]).values(reason=None, request_id=request)
+            count = connection.execute(gone).rowcount
+            for column in (events.c.accountId, events.c.candidateId):  # no account has an empty id
+                named = events.update().where(column == account)
+                connection.execute(named.values({column.name: ""}))
+        if self._path:
+            with self._errors(), closing(self._engine.raw_connection()) as raw:
+                raw.cursor().execute("VACUUM")
+        return count
+
     def identity(self) -> str | None:
         """Which store this is; None: there is none, or it has no identity yet."""
         with self._reading() as connection:
@@ -374,6 +414,8 @@ class FeedbackStore:
                 )
             elif action == "unreject" and rejected:
                 connection.execute(rejections.delete().where(pair))
+                of_pair = events.c.accountId == account, events.c.candidateId == candidate
+                connection.execute(events.update().where(*of_pair).values(reason=None))
         return Answer(request_id, repeated=False, changed=rejected != (action == "reject"))
 
     @contextmanager
@@ -513,6 +555,7 @@ def _set_up_sqlite(connection: Any, _: object) -> None:
     # WAL is not safe below SQLite 3.51.3. Without WAL, EXTRA makes commits durable.
     connection.execute("PRAGMA journal_mode = DELETE")
     connection.execute("PRAGMA synchronous = EXTRA")
+    connection.execute("PRAGMA secure_delete = ON")  # what is withdrawn stays in no free page
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

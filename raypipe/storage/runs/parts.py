@@ -71,7 +71,7 @@ def write_parts(
         name = f"{kind}/part-{number:05d}.parquet"
         _check_rows(part, name)
         with files.disk_errors(f"{folder / name}: cannot be written"):
-            _write_part(folder / name, part)
+            write_part(folder / name, part)
         accounts = part.column(ACCOUNT)
         first, last = (accounts[0].as_py(), accounts[-1].as_py()) if len(part) else (None, None)
         records.append(PartRecord(file=name, first=first, last=last, rows=len(part)))
@@ -159,7 +159,8 @@ def _row_range(ids: pa.ChunkedArray, account: str) -> tuple[int, int]:
     return bisect_left(rows, account, key=id_at), bisect_right(rows, account, key=id_at)
 
 
-def _write_part(path: Path, part: pa.Table) -> None:
+def write_part(path: Path, part: pa.Table) -> None:
+    """Write one part; nothing is flushed to the disk."""
     with files.writing(path, sync=False) as file:
         pq.write_table(
             part,

@@ -310,11 +310,15 @@ class RunStore:
                 )
             return self.publish(previous, "rollback")
 
-    def prune(self, keep: int) -> list[Run]:
+    def prune(self, keep: int, before: str | None = None) -> list[Run]:
         """Delete the runs that are older than the ``keep`` newest undamaged ones.
 
         The current run and the target of :meth:`rollback` are always kept. The staging folders of
         killed runs are deleted too.
+
+        Args:
+            keep: at least 1.
+            before: delete only runs of earlier dates, such as ``2026-03-01``.
 
         Returns:
             The runs that were deleted, newest first.
@@ -330,15 +334,21 @@ class RunStore:
             protected = {self._history().current, previous.id if previous else None}
             removed, whole = [], 0
             for run in self.runs():
-                if whole >= keep and run.id not in protected:
+                is_old = before is None or run.id[:10] < before
+                if whole >= keep and is_old and run.id not in protected:
                     removed.append(run)
                 whole += run.problem is None
             for run in removed:
                 self._discard(run.path)
+            self.discard_unfinished()
+        return removed
+
+    def discard_unfinished(self) -> None:
+        """Delete the staging folders of killed runs, and the trash."""
+        with self.lock(), files.disk_errors(f"{self.root}: cannot be written"):
             self._discard(self.root / _STAGING)
             for left in files.list_names(self._trash):
                 files.remove_tree(self._trash / left)
-        return removed
 
     @property
     def _current_path(self) -> Path:

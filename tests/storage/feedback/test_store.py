@@ -335,3 +335,19 @@ def test_a_store_of_the_first_version_is_upgraded(store, url):
     assert store.mark("block", "bob", "ann").changed
     assert feedback_of(url, "ann") == ({"bob": ("now", None)}, {"bob": "blocked"})
     assert [event.seq for event in store.events_after(0)] == [1, 2]
+
+
+def test_an_erased_account_is_nowhere_in_the_store(store):
+    store.reject("ann", "bob", "told by cid")
+    store.reject("bob", "cid", "private")
+    store.reject("dan", "bob", "cider")
+    store.mark("opt_out", "cid", "cid")
+    assert store.erase("cid") == 2
+    assert store.erase("cid") == 0
+    assert [(event.account, event.candidate) for event in store.events_after(0)] == [
+        ("ann", "bob"), ("bob", ""), ("dan", "bob"), ("", ""),
+    ]  # fmt: skip
+    notes = {row["accountId"]: row["reason"] for row in store.rejections()}
+    assert notes == {"ann": None, "dan": "cider"}
+    assert store.snapshot().marks["opt_out"].num_rows == 0
+    assert store.watermark() == 4
