@@ -12,6 +12,7 @@ IDS = ["0", "00", "0123", "1e5", "NA", "null", "None", "é", "z", "Z", "10", "9"
 
 #: Settings of a night whose lists can be worked out by hand: no blend, few neighbours.
 PLAIN = {
+    "integrity.bounds": False,
     "blend.method": "none",
     "sources.factors.algorithm": "none",
     "sources.similar.neighbours": 10,

@@ -244,7 +244,7 @@ def _newcomers(scene: Scene) -> Injection:
     newcomers = np.sort(np.array(chosen, np.int64))
     first = [scene.rng.choice(followers.row(account)) for account in newcomers]
     follows = np.column_stack([np.array(first, np.int64), newcomers])
-    return Injection(0, (follows,), newcomers=newcomers)
+    return Injection(0, (follows, follows[:0]), newcomers=newcomers)
 
 
 #: Every attack by name; the last is none: it shows what honest newcomers get.

@@ -1,5 +1,7 @@
 """The lists of real accounts on a graph, made as a night makes them: select, train, recommend."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -19,6 +21,7 @@ from raypipe.evaluation.lists import LADDER, asks_for_model, lists_of
 from raypipe.evaluation.measuring import Measuring, measuring_of, shards_of
 from raypipe.evaluation.splits import Split
 from raypipe.graph.follow_graph import with_more
+from raypipe.integrity.entries import Before, admitted, rows_of
 from raypipe.kernels.csr import Adjacency, Pairs, adjacency
 from raypipe.kernels.shards import cut_short, heaviest_first
 from raypipe.recommend.audience import audience
@@ -49,19 +52,39 @@ class Ground:
     run_on: Callable[[float], Runner]
 
 
-class Night(NamedTuple):
-    """The lists of m real accounts.
+class Made(NamedTuple):
+    """The lists of m real accounts, as they are made.
 
     Attributes:
-        codes: int32[strategies, m, n], best first, then -1.
+        codes: int32[strategies, m, n + r], best first, then -1; a list and its reserve.
+        votes: int64[accounts], the followers of each account that count.
         decision: the ladder and the ranker; None: no strategy needs one.
     """
 
     codes: np.ndarray
+    votes: np.ndarray
     decision: Decision | None
 
 
-def make_night(ground: Ground, split: Split, decision: Decision | None = None) -> Night:
+class Night(NamedTuple):
+    """The lists of m real accounts, as they are shown.
+
+    Attributes:
+        codes: int32[strategies, m, n], best first, then -1.
+        votes: as made.
+    """
+
+    codes: np.ndarray
+    votes: np.ndarray
+
+    def without(self, accounts: np.ndarray) -> Night:
+        """The night as it was before some accounts came."""
+        votes = self.votes.copy()
+        votes[accounts] = 0
+        return Night(np.where(np.isin(self.codes, accounts), np.int32(-1), self.codes), votes)
+
+
+def make_night(ground: Ground, split: Split, decision: Decision | None = None) -> Made:
     """Select the ladder and train what it needs on ``split.train``, then make the lists.
 
     Args:
@@ -74,10 +97,8 @@ def make_night(ground: Ground, split: Split, decision: Decision | None = None) -
     config, names, tiers = ground.config, ground.strategies, None
     if decision is None and {LADDER, LEARNED_RANKER} & set(names):
         members = audience(split.train, ground.audience_ids, config.audience.min_follows)
-        stages = Stages(Silent())
-        decision = choose_ladder(
-            split.train, members, config, stages, ground.run_on, split.rejections
-        )
+        stages, taught = Stages(Silent()), (split.rejections, None, split.bounds)
+        decision = choose_ladder(split.train, members, config, stages, ground.run_on, *taught)
     if decision is not None:
         tiers = ladder_of(decision.ladder.tiers)
         if LEARNED_RANKER in names and not decision.ranker:
@@ -85,7 +106,7 @@ def make_night(ground: Ground, split: Split, decision: Decision | None = None) -
             raise InputError(f"attack.strategies: {LEARNED_RANKER}: {why}")
     model = None
     if asks_for_model(names, tiers or (), config):
-        model = train(split.train, config, memory_available(), split.rejections)
+        model = train(split.votes.graph, config, memory_available(), split.rejections)
     ranker = decision.ranker if decision else None
     measuring = measuring_of(split, config, names, model, tiers, ranker=ranker)
     seconds = measuring.estimated_seconds
@@ -93,7 +114,29 @@ def make_night(ground: Ground, split: Split, decision: Decision | None = None) -
     shards = shards_of(measuring, float(seconds.sum()), run.cpus)
     todo = heaviest_first(cut_short(seconds, shards, measuring.shard_accounts), seconds)
     parts = dict(run.run_shards(partial(_lists_of_shard, measuring), todo))
-    return Night(np.concatenate([parts[start] for start in sorted(parts)], axis=1), decision)
+    codes = np.concatenate([parts[start] for start in sorted(parts)], axis=1)
+    return Made(codes, split.votes.graph.followers.degrees, decision)
+
+
+def shown(ground: Ground, made: Made, earlier: Night | None = None) -> Night:
+    """The lists as they are shown, with the limit on new entries since an earlier night.
+
+    Args:
+        earlier: of the same real accounts; None: the first night, which has no limit.
+    """
+    config, n = ground.config.integrity, ground.config.recommendations.per_account
+    if earlier is None or not config.bounds:
+        return Night(made.codes[:, :, :n], made.votes)
+    accounts = ground.split.accounts
+    votes = np.zeros(len(made.votes), np.int64)
+    votes[: len(earlier.votes)] = earlier.votes
+    codes = np.full_like(earlier.codes, -1)
+    for strategy, lists in enumerate(made.codes):
+        before = Before(rows_of(earlier.codes[strategy]), np.ones(len(accounts), np.bool_), votes)
+        ids, no_source = ground.split.train.tie_rule.positions[accounts], np.zeros_like(lists, "u1")
+        kept = admitted(lists, no_source, n, before, ids, config)
+        codes[strategy] = np.where(kept < 0, -1, np.take_along_axis(lists, kept, axis=1))
+    return Night(codes, made.votes)
 
 
 def _lists_of_shard(measuring: Measuring, shard: tuple[int, int]) -> tuple[int, np.ndarray]:

@@ -17,13 +17,14 @@ import pyarrow as pa
 
 from raypipe.attacks.attacks import ATTACKS, Injection, Scene
 from raypipe.attacks.measure import Lists, bought, detection, first_ranks
-from raypipe.attacks.night import Ground, Night, attacked, make_night
+from raypipe.attacks.night import Ground, Night, attacked, make_night, shown
 from raypipe.compute.engines import Runner, runner
 from raypipe.compute.progress import Progress, Silent
 from raypipe.compute.stages import Stages
 from raypipe.compute.versions import versions
 from raypipe.config import RunConfig
 from raypipe.errors import ConfigError, InputError, UnknownAccountError, did_you_mean
+from raypipe.evaluation.holdout_selection import Decision
 from raypipe.evaluation.lists import check_sources
 from raypipe.evaluation.reading import digest_of_data, open_data, read_split
 from raypipe.evaluation.splits import Split, draw_accounts, segments_of
@@ -110,17 +111,20 @@ def attack(
         measuring = _measuring_recall(config)
         ground = Ground(measuring, strategies, clean_split, accounts, files.filters, run_on)
         with stages.stage("clean"):
-            clean = make_night(ground, ground.split)
+            first = make_night(ground, ground.split)
+            clean = shown(ground, first)
             scenes = [_scene(ground, clean, *case) for case in cases]
             injections = [ATTACKS[scene.name](scene) for scene in scenes]
         with stages.stage("attack", sum(len(injection.nights) for injection in injections)):
             for scene, injection in zip(scenes, injections, strict=True):
-                for row, reached in _measure(ground, clean, scene, injection, score):
+                for row, reached in _measure(
+                    ground, clean, first.decision, scene, injection, score
+                ):
                     rows.append(row)
                     ranks.append(reached)
                     if row.strategy == strategies[-1]:
                         stages.progress.advance(1)
-    decision = clean.decision
+    decision = first.decision
     result = AttackResult(
         date=date or datetime.date.today().isoformat(),
         digest=hashlib.sha256(identity.encode()).hexdigest()[:8],
@@ -147,7 +151,8 @@ def _check_names(names: list[str] | None) -> tuple[str, ...]:
 
 def _measuring_recall(config: RunConfig) -> RunConfig:
     """The config with recall as its metric, at the length of the published lists."""
-    asked = {"k": [config.recommendations.per_account], "metrics": ["recall"]}
+    lists = config.recommendations
+    asked = {"k": [lists.per_account + lists.reserve], "metrics": ["recall"]}
     evaluation = config.evaluation.model_copy(update=asked)
     return config.model_copy(update={"evaluation": evaluation})
 
@@ -182,6 +187,7 @@ def _scene(ground: Ground, clean: Night, name: str, budget: int, seed: int) -> S
 def _measure(
     ground: Ground,
     clean: Night,
+    decision: Decision | None,
     scene: Scene,
     injection: Injection,
     suspicion: Suspicion,
@@ -194,9 +200,12 @@ def _measure(
         watched = np.array([target]) if injection.demotes else np.append(watched, target)
     chosen = ~np.isin(ground.split.accounts, newcomers)
     test = take(ground.split.test, ground.split.accounts[chosen])
+    earlier = clean.without(newcomers)
     for night in range(1, len(injection.nights) + 1):
-        split = attacked(ground.split, ground.filters, injection, night)
-        made = make_night(ground, split, None if config.attack.retrain else clean.decision)
+        if night == 1 or len(injection.nights[night - 1]):  # else nothing has changed
+            split = attacked(ground.split, ground.filters, injection, night)
+            made = make_night(ground, split, None if config.attack.retrain else decision)
+        earlier = shown(ground, made, earlier)
         follows = sum(int((part[:, 0] >= n).sum()) for part in injection.nights[:night])
         follows += int(graph.followees.degrees[newcomers].sum())
         last = night == len(injection.nights)
@@ -204,7 +213,7 @@ def _measure(
         record = detection(_scores(suspicion, split.train), injection.fakes)
         tiers = ladder_of(made.decision.ladder.tiers) if made.decision else ()
         for index, strategy in enumerate(ground.strategies):
-            codes, before = made.codes[index], clean.codes[index]
+            codes, before = earlier.codes[index], clean.codes[index]
             found = bought(
                 Lists(codes[chosen], before[chosen], test), watched, target, follows + rejections,
                 config.evaluation.bootstrap, config.seed, real=len(newcomers) > 0,

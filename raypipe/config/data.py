@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, field_validator, model_validator
 
-from raypipe.config.section import Place, Section, section
+from raypipe.config.section import Decimal, Place, Section, as_written, section
 from raypipe.config.user_code import SPEC
 
 
@@ -282,6 +282,40 @@ class IntegrityConfig(Section):
         "which reputation starts. null: the largest group of accounts that returned follows "
         "connect.",
     )
+    bounds: bool = Field(
+        True,
+        description="Bound what accounts without reputation can change in the lists of others. "
+        "false: each follow and each rejection counts.",
+    )
+    unproven_votes: Decimal = Field(
+        2.0,
+        ge=0,
+        le=1000,
+        description="Followers without reputation that count, for each follower with reputation.",
+    )
+
+    new_entries: int = Field(
+        1,
+        ge=0,
+        description="Lists that an account may enter a night beyond those that it leaves, if a "
+        "follower of it counted in the run before. The first night of a network has no limit.",
+    )
+    new_entries_per_follower: Decimal = Field(
+        0.05,
+        ge=0,
+        le=1000,
+        description="Further lists for each follower that counted in the run before.",
+    )
+
+    @property
+    def entries_fraction(self) -> tuple[int, int]:
+        """``new_entries_per_follower`` as written, as an exact (numerator, denominator)."""
+        return as_written(self.new_entries_per_follower)
+
+    @property
+    def unproven_fraction(self) -> tuple[int, int]:
+        """``unproven_votes`` as written, as an exact (numerator, denominator)."""
+        return as_written(self.unproven_votes)
 
 
 class RatingsConfig(Section):

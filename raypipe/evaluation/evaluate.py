@@ -197,7 +197,7 @@ def _measure(
         members = audience(split.train, accounts, config.audience.min_follows)
         members = members if data.idle is None else np.setdiff1d(members, data.idle.accounts)
         decision = choose_ladder(
-            split.train, members, config, stages, run_on, split.rejections, data.since
+            split.train, members, config, stages, run_on, split.rejections, data.since, split.bounds
         )
         if LEARNED_RANKER in sources and not decision.ranker:
             why = f"source {LEARNED_RANKER}: {(decision.ladder.blend or decision.ladder).why}"
@@ -209,7 +209,7 @@ def _measure(
     model = None
     if asks_for_model(sources, tiers, config):
         with stages.stage("train"):
-            model = train(split.train, config, memory_available(), split.rejections)
+            model = train(split.votes.graph, config, memory_available(), split.rejections)
     with stages.stage("prepare"):
         ranker = decision.ranker if decision else None
         parts = [

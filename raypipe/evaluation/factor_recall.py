@@ -30,7 +30,7 @@ def factor_facts(
     """
     if SPEC.name not in context.sources:
         return None
-    exact, why = retrieval_of(inputs.graph, config.sources.factors)
+    exact, why = retrieval_of(inputs.graph.followees, config.sources.factors)
     measured = EXACT if exact else measure_factor_recall(inputs, context, config)
     return FactorRecord(retrieval="exact" if exact else "candidates", why=why, **dict(measured))
 

@@ -44,6 +44,7 @@ from raypipe.evaluation.splits import (
 )
 from raypipe.evaluation.stand_ins import draw_stand_ins, hide_all_follows
 from raypipe.graph.follow_graph import FollowGraph
+from raypipe.integrity.votes import Bounds
 from raypipe.recommend.blend.ranker import Ranker
 from raypipe.recommend.ladder import (
     FILL_UP,
@@ -129,6 +130,7 @@ def choose_ladder(
     run_on: Callable[[float], Runner],
     rejections: Rejections | None = None,
     since: Since | None = None,
+    bounds: Bounds | None = None,
 ) -> Decision:
     """Choose the strategy of each activity segment; measuring takes a stage ``holdout``.
 
@@ -140,6 +142,7 @@ def choose_ladder(
         run_on: returns a runner for a number of seconds of work.
         rejections: negative feedback; rejected pairs are never shown; None: there is none.
         since: new follows, which are held out if there are enough; None: no earlier run.
+        bounds: which follows count for others; None: all.
 
     Raises:
         TooLargeError: the machine has too little memory to measure.
@@ -161,7 +164,8 @@ def choose_ladder(
         searched_graph(graph, len(audience), config, memory_available())
         if past:
             graph, rejections = past.graph, past.carry(rejections)
-        evidence = _measure(graph, sample, new, config, stages, run_on, rejections)
+        taught = partial(replace, rejections=rejections, bounds=bounds)
+        evidence = _measure(graph, sample, new, config, stages, run_on, taught)
     values = {
         segment: evidence.values[:, evidence.segments == index]
         for index, segment in enumerate(SEGMENTS)
@@ -239,7 +243,7 @@ def _measure(
     config: RunConfig,
     stages: Stages,
     run_on: Callable[[float], Runner],
-    rejections: Rejections | None,
+    taught: Callable[[Split], Split],
 ) -> Evidence:
     """The ndcg of each strategy, at the length of the published lists.
 
@@ -247,10 +251,11 @@ def _measure(
         graph: the follows that are split at random.
         new: the split that decides, with all of ``graph`` in train, and that of a random hold-out
             of the same accounts; empty: the follows of ``graph`` decide.
+        taught: adds rejections and bounds to a split.
     """
 
     def measuring(split: Split, tried: Sequence[Tier]) -> Measuring:
-        return _measuring_of(replace(split, rejections=rejections), tried, config)
+        return _measuring_of(taught(split), tried, config)
 
     def at_random(number: int) -> Split:
         return _hold_out(graph, sample.accounts, config, config.seed + number)
@@ -360,7 +365,7 @@ def _measuring_of(split: Split, tried: Sequence[Tier], config: RunConfig) -> Mea
     try:
         model = None
         if split.segments.any() and needs_model(tried, config):
-            model = train(split.train, config, memory_available(), split.rejections)
+            model = train(split.votes.graph, config, memory_available(), split.rejections)
         return measuring_of(
             split,
             config.model_copy(update={"evaluation": evaluation}),

@@ -160,8 +160,8 @@ def measuring_of(
     graph, feedback = split.train, split.rejections
     filters = split.filters or Filters(graph.accounts, FILTERS, {})
     exclusions = exclusions_of(filters if feedback is None else filters.rejecting(feedback.rows))
-    inputs = NightInputs(graph, split.accounts, exclusions, feedback, model)
-    rules = list_rules(config, ladder, graph, ranker)
+    inputs = NightInputs(graph, split.accounts, exclusions, feedback, model, split.votes)
+    rules = list_rules(config, ladder, inputs, ranker)
     shard_accounts = None
     if split.segments.any():
         room = available - inputs.model_bytes

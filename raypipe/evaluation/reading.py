@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import dropwhile
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, TypeVar, cast
@@ -31,6 +32,7 @@ from raypipe.evaluation.splits import (
 from raypipe.evaluation.stand_ins import split_of_idle
 from raypipe.evaluation.times import encode_timed, first_times
 from raypipe.graph.follow_graph import EncodedFollows, FollowGraph, build_graph, encode, muted
+from raypipe.integrity.votes import Bounds, read_bounds
 from raypipe.kernels.csr import Pairs, find
 from raypipe.recommend.audience import audience
 from raypipe.recommend.filters.inputs import FilterInputs, filters_of, read_named_filters
@@ -77,11 +79,13 @@ class DataFiles(NamedTuple):
         follows: input.follows.
         test: evaluation.test; None if the split needs none.
         filters: those that the config names by file or function.
+        bounds: which follows count.
     """
 
     follows: InputFiles
     test: InputFiles | None
     filters: FilterInputs
+    bounds: Bounds
 
 
 class HeldOut(NamedTuple):
@@ -119,7 +123,7 @@ def open_data(config: RunConfig) -> DataFiles:
             # The test file has the same format as the follows.
             path = {"follows": config.evaluation.test}
             test = open_inputs(config.input.model_copy(update=path))
-    return DataFiles(follows, test, read_named_filters(config))
+    return DataFiles(follows, test, read_named_filters(config), read_bounds(config))
 
 
 def read_split(
@@ -176,8 +180,10 @@ def read_split(
         if config.evaluation.split == "share":
             idle = split_of_idle(graph, members, *further)
         filters = filters_of(data.filters, split.train)
-        split = replace(split, record=split.record.model_copy(update=dict(method)), filters=filters)
-        idle, at_random = (part and replace(part, filters=filters) for part in (idle, at_random))
+        split = replace(split, record=split.record.model_copy(update=dict(method)))
+        further_of = partial(replace, filters=filters, bounds=data.bounds)
+        split = further_of(split)
+        idle, at_random = (part and further_of(part) for part in (idle, at_random))
         if config.evaluation.rejections is not None:
             path = config.evaluation.rejections
             split = _with_rejections(split, path, config)
@@ -216,7 +222,7 @@ def digest_of_data(config: RunConfig, accounts: pa.Array | None, data: DataFiles
             digest.update(data.test.digest.encode())
     if config.evaluation.rejections is not None:
         digest.update(_file_digest(config.evaluation.rejections))
-    digest.update(data.filters.digest())
+    digest.update(data.filters.digest() + data.bounds.digest())
     digest.update(digest_of_metrics(config.evaluation.metrics))
     digest.update(digest_of_custom_sources(config.sources))
     return digest.hexdigest()

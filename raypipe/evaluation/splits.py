@@ -6,12 +6,14 @@ degrees, popularity, neighbours and everything else derived from it cannot depen
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from raypipe.config import EvaluationConfig
 from raypipe.errors import InputError
 from raypipe.graph.follow_graph import FollowGraph, with_follows
+from raypipe.integrity.votes import Bounds, Votes, all_votes
 from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency, subset
 from raypipe.kernels.splitmix import mix_pair, nth_smallest
@@ -38,6 +40,7 @@ class Split:
         test_rejections: held-out rejections, one row per account of the graph; None: there are
             none.
         filters: the filters that the config names; None: there are none.
+        bounds: which follows count for others; None: all.
     """
 
     train: FollowGraph
@@ -48,6 +51,12 @@ class Split:
     rejections: Rejections | None = None
     test_rejections: Adjacency | None = None
     filters: Filters | None = None
+    bounds: Bounds | None = None
+
+    @cached_property
+    def votes(self) -> Votes:
+        """The follows in train that count for others than the follower."""
+        return all_votes(self.train) if self.bounds is None else self.bounds.votes_of(self.train)
 
 
 def hold_out_share(

@@ -38,6 +38,8 @@ class GraphFeatures(NamedTuple):
         out: bool[n], followees of an account whose own followees are read; a candidate that is not
             ``out`` gets 0 in the last two features.
         back: bool[n], followers of an account whose followees are read.
+        own: followees of each account when it is the account and not the candidate; those of the
+            graph, and maybe more.
     """
 
     followees: Adjacency
@@ -45,6 +47,7 @@ class GraphFeatures(NamedTuple):
     returned: Indices
     out: Flags
     back: Flags
+    own: Adjacency
 
     @classmethod
     def of(
@@ -53,18 +56,21 @@ class GraphFeatures(NamedTuple):
         followers: Adjacency,
         max_out: int | None = None,
         max_back: int | None = None,
+        own: Adjacency | None = None,
     ) -> GraphFeatures:
         """The features of a graph; holds its arrays, not copies.
 
         Args:
             max_out, max_back: maximum number of follows of the accounts that are read; None: no
                 limit.
+            own: None: those of the graph.
         """
         out, back = (
             np.full(len(followees.degrees), True) if limit is None else followees.degrees <= limit
             for limit in (max_out, max_back)
         )
-        return cls(followees, followers, returned_follows(followees, followers), out, back)
+        returned = returned_follows(followees, followers)
+        return cls(followees, followers, returned, out, back, followees if own is None else own)
 
 
 @kernel
@@ -97,7 +103,7 @@ def pair_features(graph: GraphFeatures, accounts: Integers, union: CandidateUnio
         >>> pair_features(graph, np.array([0]), union)[:, 0].tolist()
         [0.5, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0, 1.0, 1.0, 1.0, 1.0]
     """
-    followees, followers, returned, out, back = graph
+    followees, followers, returned, out, back, own = graph
     indptr, codes, scores, ranks, _ = union
     width = len(OF_A_SOURCE) * scores.shape[1]
     values = np.zeros((width + 2 * len(OF_AN_ACCOUNT) + len(SHARED), len(codes)))
@@ -111,10 +117,10 @@ def pair_features(graph: GraphFeatures, accounts: Integers, union: CandidateUnio
         if start == stop:
             continue
         account = np.int64(accounts[i])
-        mine = followees.codes[followees.indptr[account] : followees.indptr[account + 1]]
+        mine = own.codes[own.indptr[account] : own.indptr[account + 1]]
         theirs = followers.codes[followers.indptr[account] : followers.indptr[account + 1]]
         _fill_of_sources(scores[start:stop], ranks[start:stop], values[:, start:stop])
-        _fill_of_account(followees, followers, returned, account, of_account[:, start:stop])
+        _fill_of_account(own, followers, returned, account, of_account[:, start:stop])
         for at in range(start, stop):
             position[codes[at]] = at
         for code in mine:

@@ -1,7 +1,7 @@
 """Checkpoints of a run that is started again: ladder, shards, and the tables made of shards."""
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +20,7 @@ from raypipe.storage.runs.reserve import Reserve
 from raypipe.storage.runs.staging import Staging
 
 Shard = tuple[int, int]
+Tables = dict[str, pa.Table]
 
 #: The tables of a shard that are published, and the name of their second account column.
 PUBLISHED = {"neighbours": NEIGHBOUR, "recommendations": CANDIDATE}
@@ -68,15 +69,16 @@ def shard_name(shard: Shard) -> str:
 
 
 def published_tables(
-    staging: Staging, shards: list[Shard], graph: FollowGraph, kind: str, sources: Sequence[str]
+    shards: Iterable[Tables], graph: FollowGraph, kind: str, sources: Sequence[str]
 ) -> Iterator[pa.Table]:
     """One table per shard, in the order of the accounts, with ids and the published columns.
 
     Args:
+        shards: the tables of each.
         sources: names by index.
     """
-    for shard in shards:
-        table = staging.load_shard(shard_name(shard))[kind]
+    for tables in shards:
+        table = tables[kind]
         columns = {
             ACCOUNT: graph.ids.take(table["account"]),
             RANK: table[RANK],
@@ -90,9 +92,9 @@ def published_tables(
         yield pa.table(columns)
 
 
-def reserve_of(staging: Staging, shards: list[Shard], accounts: int) -> Reserve:
+def reserve_of(shards: Iterable[Tables], accounts: int) -> Reserve:
     """The reserve of all shards, for a graph of this number of accounts."""
-    tables = (staging.load_shard(shard_name(shard))["reserve"] for shard in shards)
+    tables = (tables["reserve"].select(_RESERVE_SCHEMA.names) for tables in shards)
     rows = pa.concat_tables([_RESERVE_SCHEMA.empty_table(), *tables])
     counts = np.bincount(rows["account"].to_numpy(), minlength=accounts)
     arrays = (rows[name].to_numpy() for name in ("other", SOURCE, SCORE))
@@ -114,7 +116,7 @@ class ListCounts(NamedTuple):
 
 
 def count_lists(
-    staging: Staging, shards: list[Shard], ladder: tuple[Tier, ...], sources: Sequence[str]
+    shards: Iterable[Tables], ladder: tuple[Tier, ...], sources: Sequence[str]
 ) -> ListCounts:
     """Recommendations and excluded candidates of each source on the ladder.
 
@@ -125,8 +127,7 @@ def count_lists(
     recommended = np.zeros(len(sources), np.int64)
     accounts = 0
     excluded: dict[str, Counter[str]] = {source: Counter() for source in sources}
-    for shard in shards:
-        tables = staging.load_shard(shard_name(shard))
+    for tables in shards:
         accounts += len(tables["recommendations"]["account"].unique())
         indices = tables["recommendations"][SOURCE].to_numpy()
         recommended += np.bincount(indices, minlength=len(sources))

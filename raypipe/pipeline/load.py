@@ -16,6 +16,7 @@ from raypipe.errors import RunError, TooManyBadRows
 from raypipe.evaluation.holdout_selection import Decision
 from raypipe.graph.follow_graph import FollowGraph, build_graph, encode, muted
 from raypipe.graph.statistics import graph_statistics
+from raypipe.integrity.votes import Bounds, Votes
 from raypipe.recommend.audience import audience
 from raypipe.recommend.blend.training import check_blend
 from raypipe.recommend.context import NightInputs, ShardContext, list_rules, shard_context
@@ -40,6 +41,7 @@ class Loaded:
 
     Attributes:
         graph: the follows.
+        votes: those that count for others than the follower.
         audience: int32, the accounts that get lists, ascending.
         rows: numbers of input rows: read, used, and dropped by reason.
         quarantine: the bad rows, as columns.QUARANTINE_SCHEMA.
@@ -50,6 +52,7 @@ class Loaded:
     """
 
     graph: FollowGraph
+    votes: Votes
     audience: np.ndarray
     rows: dict[str, int]
     quarantine: pa.Table
@@ -76,6 +79,7 @@ def load(
     inputs: InputFiles,
     stages: Stages,
     stack: ExitStack,
+    bounds: Bounds,
     scratch: Path | None = None,
     filters: FilterInputs | None = None,
 ) -> Loaded:
@@ -85,6 +89,7 @@ def load(
         accounts: from ``audience.read_accounts``.
         inputs: from ``intake.inputs.open_inputs``.
         stack: closes Ray, if it is started here.
+        bounds: which follows count.
         scratch: folder of this run for work in progress; if there are too many bad rows, the
             quarantine is written there.
         filters: their silent accounts neither vote nor get lists.
@@ -112,11 +117,13 @@ def load(
         statistics = graph_statistics(graph)
         chosen = audience(graph, accounts, config.audience.min_follows)
         chosen = chosen[~silent[chosen]]
+        votes = bounds.votes_of(graph)
     notices = intake.notices + _notices_of_ids(graph, accounts, config)
     for notice in notices:
         stages.progress.say(notice.text)
     return Loaded(
         graph,
+        votes,
         chosen,
         rows,
         intake.quarantine,
@@ -181,12 +188,13 @@ def prepare_night(
     model = None
     if needs_model(ladder, config):
         with stages.stage("train"):
-            model = _train_once(graph, config, scratch and scratch / "model", rejections)
+            kept = scratch and scratch / "model"
+            model = _train_once(loaded.votes.graph, config, kept, rejections)
     with stages.stage("prepare"):
-        inputs = NightInputs(graph, loaded.audience, exclusions, rejections, model)
+        inputs = NightInputs(graph, loaded.audience, exclusions, rejections, model, loaded.votes)
         free = memory_available() - inputs.model_bytes
         searched = searched_graph(graph, len(loaded.audience), config, free)
-        rules = list_rules(config, ladder, graph, decision.ranker if has_learned(ladder) else None)
+        rules = list_rules(config, ladder, inputs, decision.ranker if has_learned(ladder) else None)
         rules = replace(rules, reserve=config.recommendations.reserve)
         context = shard_context(inputs, config, rules, neighbour_search(searched, config))
     return Prepared(context, inputs, searched.fit.shard_accounts)

@@ -22,6 +22,7 @@ from raypipe.evaluation.neighbour_recall import similarity_facts
 from raypipe.graph.degree_table import Degrees, without_hubs
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.graph.statistics import co_follow_pairs
+from raypipe.integrity.votes import read_bounds
 from raypipe.kernels.column_blocks import ColumnBlocks
 from raypipe.kernels.factor_scores import block_bytes
 from raypipe.pipeline.cost.sample import cut_shards, measure_cost, write_seconds
@@ -92,7 +93,8 @@ def plan_night(config: RunConfig, nodes: int, cpus: int, progress: Progress | No
     with ExitStack() as stack:
         inputs = open_inputs(config.input)
         here = Runner(map, 1, "")
-        loaded = load(config, read_accounts(config.audience, config.input), inputs, stages, stack)
+        accounts, bounds = read_accounts(config.audience, config.input), read_bounds(config)
+        loaded = load(config, accounts, inputs, stages, stack, bounds)
         graph = loaded.graph
         config = settle_model_of(graph, config, stages.progress.say)
         decided = choose_ladder(graph, loaded.audience, config, stages, lambda _: here)

@@ -109,6 +109,7 @@ def _make_run(
             checked.inputs,
             stages,
             stack,
+            checked.bounds,
             staging.scratch,
             checked.filters,
         )
@@ -121,7 +122,8 @@ def _make_run(
         prepared = prepare_night(config, loaded, decision, stages, filters, staging.scratch)
         plan = steps.plan_shards(config, prepared, run_on, staging, stages)
         steps.recommend(prepared.context, plan, staging, stages)
-    night = Computed(checked, loaded, labels, filters, decision, prepared, plan)
+    shards, entries = steps.limit_new_entries(config, checked, loaded, plan, staging, stages)
+    night = Computed(checked, loaded, labels, filters, decision, prepared, plan, shards, entries)
     search = steps.report_search(config, prepared, stages)
     parts = write_run(config, night, staging, stages)
     at_the_gate = check_at_the_gate(night, parts, staging, stages)

@@ -18,7 +18,7 @@ from raypipe.evaluation.neighbour_recall import similarity_facts, walk_facts
 from raypipe.evaluation.since import since_earlier_run
 from raypipe.graph.follow_graph import FollowGraph, load_graph
 from raypipe.integrity.labels import Labels, label_accounts
-from raypipe.integrity.reputation import read_trusted
+from raypipe.integrity.votes import Bounds, read_bounds
 from raypipe.kernels.shards import heaviest_first
 from raypipe.pipeline.checkpoints import Shard, cut_once, decide_once, shard_name
 from raypipe.pipeline.cost.sample import (
@@ -28,6 +28,7 @@ from raypipe.pipeline.cost.sample import (
     measure_cost,
     reason_of_blocks,
 )
+from raypipe.pipeline.entries import FinishedShards, limit_entries
 from raypipe.pipeline.load import Loaded, NightFilters, Prepared, check_config
 from raypipe.recommend.audience import read_accounts
 from raypipe.recommend.context import ShardContext
@@ -37,9 +38,8 @@ from raypipe.recommend.filters.readers import digest_of_files
 from raypipe.recommend.negative_feedback import rejections_of
 from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.sources.registry import digest_of_custom_sources, sources_of
-from raypipe.storage.ids import digest_of_ids
 from raypipe.storage.intake.inputs import InputFiles, digest_of_inputs, open_inputs
-from raypipe.storage.records import FactorRecord, SimilarityRecord, WalkRecord
+from raypipe.storage.records import EntriesRecord, FactorRecord, SimilarityRecord, WalkRecord
 from raypipe.storage.runs.labels import REPUTATION_FILE, has_reputation, load_reputation
 from raypipe.storage.runs.run import Run
 from raypipe.storage.runs.staging import Staging
@@ -53,17 +53,18 @@ class Checked(NamedTuple):
         accounts: ids of the audience; None: every account.
         inputs: the files of follows.
         filters: the filters and rejections, as read.
-        trusted: ids of the accounts from which trust starts; None: the graph suggests them.
+        bounds: which follows count, and ids of the accounts from which trust starts.
         warm: the run of an earlier date where reputation starts; None: a cold start.
         digest: of everything that the lists depend on besides date and config.
-        earlier: the published runs of earlier dates, newest first, if the ladder is measured. The
-            digest depends on the newest only: a night that is done stays so when others are pruned.
+        earlier: the published runs of earlier dates, newest first, if the ladder is measured or
+            entries are bounded. The digest depends on the newest only: a night that is done stays
+            so when others are pruned.
     """
 
     accounts: pa.Array | None
     inputs: InputFiles
     filters: FilterInputs
-    trusted: pa.Array | None
+    bounds: Bounds
     warm: Run | None
     digest: str
     earlier: tuple[Run, ...]
@@ -109,21 +110,21 @@ def check_inputs(config: RunConfig, store: RunStore, date: str, stages: Stages) 
         sources_of(config)  # raises if a user's own source cannot be used
         accounts = read_accounts(config.audience, config.input)
         inputs = open_inputs(config.input)
-        filters = read_filters(config, store, date)
+        filters, bounds = read_filters(config, store, date), read_bounds(config)
         digest = digest_of_inputs(inputs, accounts).encode() + filters.digest()
+        digest += bounds.digest()
         digest += digest_of_custom_sources(config.sources)
-        trusted, warm = read_trusted(config.integrity, config.input), store.newest(before=date)
-        if trusted is not None:
-            digest += digest_of_ids(trusted)
+        warm = store.newest(before=date)
         if warm is not None and not has_reputation(warm):
             warm = None
         if warm is not None:
             digest += digest_of_files(warm, (REPUTATION_FILE,))
-        earlier = store.published(date) if config.ladder == "holdout" else []
+        compares = config.ladder == "holdout" or config.integrity.bounds
+        earlier = store.published(date) if compares else []
         if earlier:
-            digest += digest_of_files(earlier[0], ("graph/",))
+            digest += digest_of_files(earlier[0], ("graph/", "recommendations/"))
     identity = hashlib.sha256(digest).hexdigest()
-    return Checked(accounts, inputs, filters, trusted, warm, identity, tuple(earlier))
+    return Checked(accounts, inputs, filters, bounds, warm, identity, tuple(earlier))
 
 
 def label(checked: Checked, graph: FollowGraph, stages: Stages) -> Labels:
@@ -134,7 +135,7 @@ def label(checked: Checked, graph: FollowGraph, stages: Stages) -> Labels:
             start = np.zeros(graph.accounts)
             codes = graph.codes(load_graph(checked.warm.path / "graph").ids)
             start[codes[codes >= 0]] = load_reputation(checked.warm)[codes >= 0]
-        labels = label_accounts(graph, checked.trusted, start)
+        labels = label_accounts(graph, checked.bounds.trusted, start)
         stages.progress.say(f"trusted: {labels.trusted.why}")
     return labels
 
@@ -166,10 +167,11 @@ def select_ladder(
 
     def decide() -> Decision:
         since = None
-        if checked.earlier:
+        if checked.earlier and config.ladder == "holdout":
             with stages.stage("since"):
                 since = since_earlier_run(checked.earlier, graph, audience, config.evaluation)
-        return choose_ladder(graph, audience, config, stages, run_on, filters.rejections, since)
+        taught = filters.rejections, since, checked.bounds
+        return choose_ladder(graph, audience, config, stages, run_on, *taught)
 
     return decide_once(staging, decide)
 
@@ -206,6 +208,23 @@ def recommend(context: ShardContext, plan: ShardPlan, staging: Staging, stages: 
         for result in plan.run_shards(partial(recommend_shard, context), todo):
             staging.save_shard(shard_name(result.shard), result.tables)
             stages.progress.advance(plan.cost.of(result.shard))
+
+
+def limit_new_entries(
+    config: RunConfig,
+    checked: Checked,
+    loaded: Loaded,
+    plan: ShardPlan,
+    staging: Staging,
+    stages: Stages,
+) -> tuple[FinishedShards, EntriesRecord | None]:
+    """Hold back new entries beyond what followers of the night before allow."""
+    length = config.recommendations.per_account
+    finished = FinishedShards(staging, plan.shards, loaded.audience, length)
+    earlier = checked.earlier[0] if checked.earlier else None
+    limits = config.integrity.bounds and earlier is not None
+    with stages.stage("entries") if limits else nullcontext():
+        return limit_entries(config, loaded.graph, checked.bounds, earlier, finished)
 
 
 def report_search(config: RunConfig, prepared: Prepared, stages: Stages) -> SearchReport:

@@ -14,8 +14,10 @@ from raypipe.config import RunConfig, to_yaml
 from raypipe.evaluation.holdout_selection import Decision
 from raypipe.graph.follow_graph import FollowGraph, save_graph
 from raypipe.integrity.labels import Labels
+from raypipe.integrity.votes import save_votes
 from raypipe.pipeline.checkpoints import PUBLISHED, count_lists, published_tables, reserve_of
 from raypipe.pipeline.cost.sample import write_seconds
+from raypipe.pipeline.entries import FinishedShards
 from raypipe.pipeline.load import Loaded, NightFilters, Prepared
 from raypipe.pipeline.publish_gate import check_lists, check_reserve
 from raypipe.pipeline.steps import Checked, SearchReport, ShardPlan
@@ -25,7 +27,7 @@ from raypipe.recommend.models.model import save_model
 from raypipe.recommend.sources.registry import sources_of
 from raypipe.storage.data_files import write_json, write_parquet
 from raypipe.storage.files import disk_errors, write_atomic
-from raypipe.storage.records import StageRecord
+from raypipe.storage.records import EntriesRecord, StageRecord
 from raypipe.storage.runs import manifest as records
 from raypipe.storage.runs.filter_arrays import FilterArrays, save_filters
 from raypipe.storage.runs.labels import save_labels
@@ -46,7 +48,9 @@ class Computed(NamedTuple):
         filters: the exclusions.
         decision: the ladder.
         prepared: search, sources and model.
-        plan: the shards.
+        plan: the shards, and their cost.
+        shards: their tables, with the limit on new entries.
+        entries: what that held back; None: there are no bounds.
     """
 
     checked: Checked
@@ -56,6 +60,8 @@ class Computed(NamedTuple):
     decision: Decision
     prepared: Prepared
     plan: ShardPlan
+    shards: FinishedShards
+    entries: EntriesRecord | None
 
 
 def write_run(config: RunConfig, night: Computed, staging: Staging, stages: Stages) -> Parts:
@@ -67,7 +73,7 @@ def write_run(config: RunConfig, night: Computed, staging: Staging, stages: Stag
             kind: write_parts(
                 staging.path,
                 kind,
-                published_tables(staging, night.plan.shards, loaded.graph, kind, names),
+                published_tables(night.shards.every(), loaded.graph, kind, names),
             )
             for kind in PUBLISHED
         }
@@ -77,9 +83,10 @@ def write_run(config: RunConfig, night: Computed, staging: Staging, stages: Stag
             write_parquet(staging.path / "quarantine.parquet", loaded.quarantine, sync=False)
             save_labels(staging.path, *_label_tables(night.labels, loaded.graph))
             save_graph(loaded.graph, staging.path / "graph")
+            save_votes(loaded.votes, staging.path / "graph")
         if config.recommendations.reserve:
             accounts = loaded.graph.accounts
-            save_reserve(staging.path, reserve_of(staging, night.plan.shards, accounts))
+            save_reserve(staging.path, reserve_of(night.shards.every(), accounts))
         save_filters(staging.path, _filter_arrays(night.filters))
         if model:
             save_model(model, staging.path / "model")
@@ -159,7 +166,7 @@ def run_facts(
         fingerprint=night.loaded.graph.fingerprint,
         network=config.network,
         seed=config.seed,
-        counts=_counts(config, night, parts, at_the_gate, staging),
+        counts=_counts(config, night, parts, at_the_gate),
         feedback=records.FeedbackRecord(
             url=config.feedback.url,
             store=read.rejections.identity,
@@ -169,6 +176,7 @@ def run_facts(
         ),
         integrity=_integrity(night),
         ladder=night.decision.ladder,
+        entries=night.entries,
         similarity=search.similarity,
         factors=search.factors,
         walks=search.walks,
@@ -189,10 +197,10 @@ def run_facts(
 
 
 def _counts(
-    config: RunConfig, night: Computed, parts: Parts, at_the_gate: int, staging: Staging
+    config: RunConfig, night: Computed, parts: Parts, at_the_gate: int
 ) -> records.RunCounts:
     shards, ladder = night.plan.shards, night.prepared.context.lists.ladder
-    lists = count_lists(staging, shards, ladder, tuple(sources_of(config)))
+    lists = count_lists(night.shards.every(), ladder, tuple(sources_of(config)))
     return records.RunCounts(
         rows=records.RowCounts(**night.loaded.rows),
         graph=night.loaded.statistics.counts,

@@ -10,6 +10,7 @@ import numpy as np
 
 from raypipe.config import RunConfig
 from raypipe.graph.follow_graph import FollowGraph
+from raypipe.integrity.votes import Votes
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.pair_features import GraphFeatures
 from raypipe.kernels.read_only import freeze
@@ -150,7 +151,8 @@ class NightInputs(NamedTuple):
         accounts: int32, the audience, ascending.
         exclusions: the candidates that must not be shown, besides followees.
         rejections: negative feedback to learn from; None: there is none.
-        model: of the graph; None: no source on the ladder needs one.
+        model: of the votes; None: no source on the ladder needs one.
+        votes: the follows that count for others than the follower; None: all.
     """
 
     graph: FollowGraph
@@ -158,6 +160,12 @@ class NightInputs(NamedTuple):
     exclusions: Exclusions
     rejections: Rejections | None = None
     model: FactorModel | None = None
+    votes: Votes | None = None
+
+    @property
+    def counted(self) -> FollowGraph:
+        """The follows that count for others than the follower."""
+        return self.votes.graph if self.votes else self.graph
 
     @property
     def model_bytes(self) -> int:
@@ -171,7 +179,7 @@ def shard_context(
     """The context of the shards of a night, all its sources prepared; holds the graph's arrays."""
     graph = inputs.graph
     return ShardContext(
-        FollowSides(graph.followees, graph.followers, graph.tie_rule),
+        FollowSides(graph.followees, graph.followers, inputs.counted.tie_rule),
         inputs.accounts,
         inputs.exclusions,
         search,
@@ -182,18 +190,22 @@ def shard_context(
 
 def prepare_sources(inputs: NightInputs, config: RunConfig) -> dict[str, PreparedSource]:
     """Run the first step of every source that these inputs suffice for; by name."""
+    rejections = inputs.rejections
+    if rejections and inputs.votes:
+        rejections = rejections.heard_from(inputs.votes.heard)
     source_inputs = SourceInputs(
         config.candidates.min_followers,
         inputs.exclusions.globally_excluded,
-        inputs.rejections,
+        rejections,
         config.feedback.negative,
         inputs.model,
+        inputs.graph.followees,
     )
     known = sources_of(config)
     prepared = {}
     for name, source in known.items():
         if inputs.model is not None if source.spec.needs_model else source.ready:
-            made = source.spec.prepare(inputs.graph, source.section, source_inputs)
+            made = source.spec.prepare(inputs.counted, source.section, source_inputs)
             scores = retrieving_sources(config) if isinstance(made, Scorer) else ()
             near = any(known[part].spec.needs_neighbours for part in (name, *scores))
             prepared[name] = PreparedSource(source.index, near, made, scores)
@@ -203,7 +215,7 @@ def prepare_sources(inputs: NightInputs, config: RunConfig) -> dict[str, Prepare
 def called_sources(names: Iterable[str], graph: FollowGraph, config: RunConfig) -> set[str]:
     """These sources, and those that retrieve for the scorers among them."""
     called = set(names)
-    if FACTORS.name in called and not retrieval_of(graph, config.sources.factors).exact:
+    if FACTORS.name in called and not retrieval_of(graph.followees, config.sources.factors).exact:
         called.update(retrieving_sources(config))
     return called
 
@@ -236,13 +248,13 @@ def with_silent_sources(context: ShardContext, config: RunConfig) -> ShardContex
 def list_rules(
     config: RunConfig,
     ladder: tuple[Tier, ...],
-    graph: FollowGraph | None = None,
+    inputs: NightInputs | None = None,
     ranker: Ranker | None = None,
 ) -> ListRules:
     """The rules by which this config makes lists.
 
     Args:
-        graph: the follows; needed for a learned blend only.
+        inputs: of the night; needed for a learned blend only.
         ranker: of the learned blend; None: not trained.
     """
     learns = config.blend.method == LEARNED_RANKER
@@ -250,7 +262,7 @@ def list_rules(
         {name: source.section.weight for name, source in sources_of(config).items()},
         blend_length(config),
         config.blend.most_fraction,
-        _graph_features(graph, config) if graph is not None and learns else None,
+        _graph_features(inputs, config) if inputs is not None and learns else None,
         ranker,
     )
     return ListRules(
@@ -262,8 +274,9 @@ def list_rules(
     )
 
 
-def _graph_features(graph: FollowGraph, config: RunConfig) -> GraphFeatures:
+def _graph_features(inputs: NightInputs, config: RunConfig) -> GraphFeatures:
     """Features of the graph, with the intermediary limits of the sources that walk two steps."""
     limits = dict(walk_limits(config).values())
-    sides = graph.followees, graph.followers
-    return GraphFeatures.of(*sides, limits.get("followees"), limits.get("followers"))
+    sides = inputs.counted.followees, inputs.counted.followers
+    most = limits.get("followees"), limits.get("followers")
+    return GraphFeatures.of(*sides, *most, inputs.graph.followees)

@@ -14,10 +14,29 @@ class Rejections(NamedTuple):
     Attributes:
         rows: the accounts that each account has rejected and does not follow.
         shown: int64[n], the number of accounts that each was recommended to before; 0 if unknown.
+        only_heard: as ``rows``, of accounts whose rejections count for others; None: of all.
     """
 
     rows: Adjacency
     shown: np.ndarray
+    only_heard: Adjacency | None = None
+
+    @property
+    def heard(self) -> Adjacency:
+        """The rejections that count for others than the account that rejects."""
+        return self.rows if self.only_heard is None else self.only_heard
+
+    def heard_from(self, accounts: np.ndarray) -> "Rejections":
+        """The same, where those of some accounts count for others; from bool[n].
+
+        Example:
+            >>> rows = Adjacency(np.array([0, 1, 2]), np.array([1, 0], np.int32))
+            >>> found = Rejections(rows, np.zeros(2)).heard_from(np.array([True, False]))
+            >>> found.rows.degrees.tolist(), found.heard.degrees.tolist()
+            ([1, 1], [1, 0])
+        """
+        kept = np.repeat(accounts, self.rows.degrees)
+        return self._replace(only_heard=subset(self.rows, kept))
 
 
 def rejections_of(

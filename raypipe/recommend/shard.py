@@ -71,7 +71,7 @@ class ShardResult:
         tables: ``neighbours``: account, rank, other, score, of those published;
             ``recommendations``: account, rank,
             other, score, source (its index), and the columns of ``reasons.Reasons``;
-            ``reserve``: account, other, score, source, of the candidates that follow these;
+            ``reserve``: the same without rank, of the candidates that follow these;
             ``excluded``: source (its name), reason, candidates.
     """
 
@@ -89,6 +89,10 @@ def make_lists(context: ShardContext, shard: tuple[int, int], near: Neighbours) 
     accounts = context.accounts[slice(*shard)]
     made, excluded = recommend_to(context, accounts, near)
     lists, reserve = ranking.split(made, context.lists.per_account)
+    why = why_recommended(context, accounts, made, near)
+    used = np.arange(made.codes.shape[1]) < made.counts[:, None]
+    in_list = np.flatnonzero(used) % used.shape[1] < context.lists.per_account
+    of_lists, of_reserve = (Reasons(*(one[part] for one in why)) for part in (in_list, ~in_list))
     published = context.lists.neighbours
     shown = np.minimum(near.counts, published)
     tables = {
@@ -101,9 +105,9 @@ def make_lists(context: ShardContext, shard: tuple[int, int], near: Neighbours) 
             lists.codes,
             lists.scores,
             lists.sources,
-            why_recommended(context, accounts, lists, near),
+            of_lists,
         ),
-        "reserve": _long_table(accounts, *reserve).drop_columns([RANK]),
+        "reserve": _long_table(accounts, *reserve, of_reserve).drop_columns([RANK]),
         "excluded": pa.table(
             {
                 SOURCE: [source for source, _ in excluded],

@@ -12,6 +12,7 @@ import numpy as np
 from raypipe.columns import CANDIDATE, RANK, REASON, SCORE, SOURCE
 from raypipe.config import RunConfig, load_config
 from raypipe.graph.follow_graph import FollowGraph, load_graph
+from raypipe.integrity.votes import load_votes
 from raypipe.kernels.candidate_union import CandidateUnion
 from raypipe.kernels.csr import Adjacency, subset
 from raypipe.kernels.tanimoto import Neighbours
@@ -176,10 +177,11 @@ def _context_of(run: Run, graph: FollowGraph, config: RunConfig, code: int) -> S
     feedback, is_rejection = None, exclusions.reasons == FilterReason.REJECTED
     if config.feedback.negative.teach and is_rejection.any():
         feedback = rejections_of(subset(rows, is_rejection), graph, filters.shown)
-    inputs = NightInputs(graph, np.array([code], np.int32), exclusions, feedback, model)
+    votes = load_votes(graph, run.path / "graph")
+    inputs = NightInputs(graph, np.array([code], np.int32), exclusions, feedback, model, votes)
     ladder = ladder_of(run.manifest.ladder.tiers)
     trained = load_ranker(ranker) if is_file(ranker) else None
-    return shard_context(inputs, config, list_rules(config, ladder, graph, trained), search=None)
+    return shard_context(inputs, config, list_rules(config, ladder, inputs, trained), search=None)
 
 
 def _excluded(case: _Case, candidate: str) -> tuple[str, str] | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from raypipe.config import RunConfig, load_config
 from raypipe.graph.follow_graph import FollowGraph, load_graph, with_account
+from raypipe.integrity.votes import Votes, load_votes
 from raypipe.kernels.csr import Adjacency
 from raypipe.recommend.blend.ranker import load_ranker
 from raypipe.recommend.context import (
@@ -74,14 +75,20 @@ def recommend_newcomer(
     config = load_config(run.path / "config.yaml")
     night = load_graph(run.path / "graph")
     sides = [_known(night, ids, lookup.account) for ids in (follows, followers)]
-    graph, account = with_account(night, lookup.account, *(codes for codes, _ in sides))
+    follows_of_it = [codes for codes, _ in sides]
+    graph, account = with_account(night, lookup.account, *follows_of_it)
+    counted, heard = load_votes(night, run.path / "graph")
+    votes = Votes(
+        with_account(counted, lookup.account, *follows_of_it)[0],
+        np.append(heard, True)[: graph.accounts],
+    )
     lists = config.recommendations.model_copy(
         update={"per_account": limit or config.recommendations.per_account}
     )
     config = config.model_copy(update={"recommendations": lists})
     ladder = ladder_of(run.manifest.ladder.tiers)
     tier = ladder[int(tiers_of(ladder, graph.followees.degrees_of(np.array([account])))[0])]
-    context = _context(lookup, config, graph, account, tier)
+    context = _context(lookup, config, graph, votes, account, tier)
     near = nearest(context, context.accounts)
     made, _ = recommend_to(context, context.accounts, near)
     reasons = sentences(why_recommended(context, context.accounts, made, near), graph.ids)
@@ -109,24 +116,28 @@ def _known(graph: FollowGraph, ids: Sequence[str], account: str) -> tuple[np.nda
 
 
 def _context(
-    lookup: Lookup, config: RunConfig, graph: FollowGraph, account: int, tier: Tier
+    lookup: Lookup,
+    config: RunConfig,
+    graph: FollowGraph,
+    votes: Votes,
+    account: int,
+    tier: Tier,
 ) -> ShardContext:
     """What makes the list of one account on this tier."""
     run, ladder = lookup.run, (tier._replace(min_follows=0),)
-    model = _model(run, graph, account) if needs_model(ladder, config) else None
-    inputs = NightInputs(
-        graph, np.array([account], np.int32), _exclusions(lookup, graph, account), model=model
-    )
+    model = _model(run, graph, votes, account) if needs_model(ladder, config) else None
+    excluded = _exclusions(lookup, graph, account)
+    inputs = NightInputs(graph, np.array([account], np.int32), excluded, None, model, votes)
     ranker = load_ranker(run.path / "ranker.json") if has_learned(ladder) else None
     search, known = None, sources_of(config)
     called = called_sources(tier.sources, graph, config)
     if len(graph.followees.row(account)) and any(known[n].spec.needs_neighbours for n in called):
         search = neighbour_search(searched_graph(graph, 1, config, inf), config)
-    rules = list_rules(config, ladder, graph, ranker)
+    rules = list_rules(config, ladder, inputs, ranker)
     return with_silent_sources(shard_context(inputs, config, rules, search), config)
 
 
-def _model(run: Run, graph: FollowGraph, account: int) -> FactorModel | None:
+def _model(run: Run, graph: FollowGraph, votes: Votes, account: int) -> FactorModel | None:
     """The model of the run with the factors of this account; None: it cannot score new accounts."""
     if not is_folder(run.path / "model"):
         return None
@@ -138,7 +149,7 @@ def _model(run: Run, graph: FollowGraph, account: int) -> FactorModel | None:
     # Only this account is scored, so one row stands for all.
     everybody = np.broadcast_to(folded, (graph.accounts, folded.shape[1]))
     factors = model.factors._replace(account_factors=everybody)
-    return replace(model, factors=factors, fingerprint=graph.fingerprint)
+    return replace(model, factors=factors, fingerprint=votes.graph.fingerprint)
 
 
 def _exclusions(lookup: Lookup, graph: FollowGraph, account: int) -> Exclusions:

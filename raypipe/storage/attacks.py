@@ -9,8 +9,8 @@ from raypipe.storage.contract import Contract, Result
 from raypipe.storage.records import EngineRecord, LadderDecision, StageRecord
 
 RESULT = "attack.json"
-#: The row of honest newcomers, beside those of the attacks.
-NEWCOMERS = "newcomers"
+#: The row of honest newcomers, beside those of the attacks; they and sleepers have several nights.
+NEWCOMERS, SLEEPER = "newcomers", "sleeper"
 
 
 class Estimate(Contract):

@@ -10,6 +10,22 @@ from pydantic import Field
 from raypipe.storage.contract import Contract
 
 
+class EntriesRecord(Contract):
+    """The limit on new entries in one night.
+
+    Attributes:
+        run: the earlier run since which entries are new; None: no limit in this night.
+        held_back: entries beyond the limit.
+        refilled: candidates that took their place.
+        why: in words.
+    """
+
+    run: str | None = None
+    held_back: int = 0
+    refilled: int = 0
+    why: str
+
+
 class Notice(Contract):
     """Something in an input that a person should know; the night goes on.
 

@@ -211,6 +211,7 @@ recall@20? Metrics are recall, precision, ndcg, map, mrr, hit_rate, lengths thos
         asked = audience(graph, held.accounts, config.audience.min_follows)
         inside = evaluation.model_copy(update={"split": "share", "min_follows": minimum})
         split = split_follows(graph, mask, asked, inside, config.seed)
+        split = replace(split, bounds=held.split.bounds)
         split = replace(split, filters=held.split.filters)
         if held.split.rejections is None:
             return split
@@ -233,11 +234,11 @@ recall@20? Metrics are recall, precision, ndcg, map, mrr, hit_rate, lengths thos
             return
         available, _ = memory_limit(config)
         if epochs and ALGORITHMS[config.sources.factors.algorithm].by_epoch:
-            arguments = split.train, config, available, epochs, split.rejections
+            arguments = split.votes.graph, config, available, epochs, split.rejections
             for done, model in train_by_epoch(*arguments):
                 yield Report(done, self._measures(config, split, model))
         else:
-            model = train(split.train, config, available, split.rejections)
+            model = train(split.votes.graph, config, available, split.rejections)
             yield Report(None, self._measures(config, split, model))
 
     def _measures(

@@ -51,6 +51,7 @@ def test_follow_back_shows_spammers_to_each_account_that_they_follow(monkeypatch
     spam = ATTACKS["follow_spam"]
     monkeypatch.setitem(ATTACKS, "follow_spam", lambda scene: made.append(spam(scene)) or made[-1])
     lists = {"recommendations.per_account": 1000, "attack.strategies": ["follow_back"]}
+    lists["integrity.bounds"] = False
     how = {"attack.attacks": ["follow_spam"], "attack.budgets": [10, 90]}
     found = raypipe.attack(config_of(**lists, **how)).attacks
     for row, injection in zip(found, made, strict=True):
@@ -61,8 +62,17 @@ def test_follow_back_shows_spammers_to_each_account_that_they_follow(monkeypatch
         assert (row.follows, row.target) == (row.budget, None)
 
 
+def test_fakes_whom_nobody_proven_follows_are_shown_to_nobody():
+    single = ["follow_back", "similar", "co_followed", "two_hop", "pagerank", "popular"]
+    names = ["ring", "follow_spam", "copycat"]
+    how = {"attack.attacks": names, "attack.budgets": [300], "attack.strategies": single}
+    for row in raypipe.attack(config_of(**how, **{"integrity.unproven_votes": 100})).attacks:
+        assert row.bought.reached == 0
+
+
 def test_popular_shows_a_farmed_account_at_rank_1_to_all_who_do_not_follow_it():
     lists = {"attack.strategies": ["popular"], "attack.attacks": ["follow_farm"]}
+    lists["integrity.bounds"] = False
     found = raypipe.attack(config_of(**lists, **{"attack.budgets": [400]})).attacks[0]
     rows = {tuple(row.split(",")) for row in Path("demo/follows.csv").read_text().split()[1:]}
     followers = {follower for follower, followee in rows if followee == found.target}
@@ -86,7 +96,7 @@ def test_files_and_json_say_the_same():
     assert folder == Path("attacks", f"{said['date']}-{said['digest']}")
     assert json.loads((folder / "attack.json").read_text()) == said
     result = AttackResult.from_json((folder / "attack.json").read_bytes())
-    nights = {name: 2 if name == "sleeper" else 1 for name in ATTACKS}
+    nights = {name: 2 if name in ("sleeper", "newcomers") else 1 for name in ATTACKS}
     assert len(result.attacks) == sum(nights.values()) * 2
     reached = pq.read_table(folder / "attack.parquet").to_pandas()
     names = ["accountId", "attack", "strategy", "budget", "seed", "night", "rank"]
@@ -137,8 +147,11 @@ def test_a_table_in_80_columns():
     assert result.exit_code == 0, result.output
     lines = result.stdout.splitlines()
     assert max(map(len, lines)) <= 80
+    two = {"sleeper", "newcomers"}
     shown = [line.split("│")[1].strip() for line in lines if line.startswith("│")]
-    assert set(shown) == {*ATTACKS} - {"sleeper"} | {"sleeper, night 1", "sleeper, night 2"}
+    assert set(shown) == {*ATTACKS} - two | {
+        f"{name}, night {night}" for name in two for night in (1, 2)
+    }
     assert any(line.startswith("lists of 420 real accounts, 10 long; recall") for line in lines)
     assert "strategy and ranker of each attacked night: selected and trained anew" in lines
     assert "attack ...\n" in result.stderr
@@ -187,7 +200,7 @@ def test_a_suspicion_score_is_measured_and_shown():
 def test_the_detectors_of_a_night_are_measured_unless_a_score_is_given():
     names = ["random", "follow_farm", "newcomers"]
     how = {"attack.attacks": names, "attack.budgets": [300], "attack.strategies": ["popular"]}
-    bots, farm, newcomers = raypipe.attack(config_of(**how)).attacks
+    bots, farm, newcomers, _ = raypipe.attack(config_of(**how)).attacks
     assert bots.detection.auc == farm.detection.auc == 1
     assert newcomers.detection.auc is None
     assert newcomers.detection.false_positives < 0.002

@@ -159,7 +159,7 @@ def test_evaluate_since_the_earlier_run(store, rows, monkeypatch):
     seen = []
 
     def watched(graph, *rest):
-        seen.append((graph.follows, rest[-1]))
+        seen.append((graph.follows, rest[-2]))
         return choose_ladder(graph, *rest)
 
     monkeypatch.setattr("raypipe.evaluation.evaluate.choose_ladder", watched)

@@ -30,7 +30,7 @@ def prepare(
     inputs = NightInputs(graph, accounts, exclusions, rejections, model)
     search = neighbour_search(searched_graph(graph, len(accounts), config, available), config)
     ladder = ladder or fixed_ladder(config, trained=model is not None)
-    return shard_context(inputs, config, list_rules(config, ladder, graph, ranker), search)
+    return shard_context(inputs, config, list_rules(config, ladder, inputs, ranker), search)
 
 
 def column_blocks(context):

@@ -26,7 +26,7 @@ from raypipe.recommend.negative_feedback import Rejections, rejections_of
 from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.sources import SourceInputs
 from raypipe.recommend.sources.popular import lowered, popular
-from raypipe.recommend.sources.similar import Similar
+from raypipe.recommend.sources.similar import Similar, similar
 from raypipe.storage.feedback.store import FeedbackStore
 from raypipe.storage.runs.store import RunStore
 from tests import naive
@@ -128,6 +128,24 @@ def dense(seed, rows):
     return [(f"{a:02}", f"{b:02}") for a, b in drawn]
 
 
+@given(pairs.filter(len), rejected_pairs, st.sets(st.integers(0, 14)))
+@example(dense(0, 300), dense(1, 200), {*range(0, 30, 2)})
+def test_rejections_of_accounts_that_are_not_heard_change_no_list(rows, rejected, silent):
+    graph = graph_of(rows)
+    everybody = np.arange(graph.accounts, dtype=np.int32)
+    index = build_index(graph.followees, graph.followers)
+    near = top_neighbours(index, everybody, 5, (1, 10))
+    heard = ~np.isin(everybody, list(silent))
+    ids, how = graph.ids.to_pylist(), NegativeFeedbackConfig(popular=1)
+    without = [pair for pair in rejected if pair[0] in ids and heard[ids.index(pair[0])]]
+    taught = taught_by(graph, rejected).heard_from(heard), taught_by(graph, without)
+    inputs = [SourceInputs(rejections=some, feedback=how) for some in taught]
+    wanted = np.full(graph.accounts, 5)
+    for source in (similar, popular):
+        some, less = (source(graph, None, one)(everybody, wanted, near) for one in inputs)
+        assert all(np.array_equal(*arrays) for arrays in zip(some, less, strict=True))
+
+
 @given(pairs.filter(len), rejected_pairs, weights, weights, st.sampled_from([2, 10]))
 @example(dense(0, 300), dense(1, 200), 0.5, 3.0, 10)
 @example(dense(2, 200), dense(3, 90), 3.0, 0.5, 10)
@@ -138,7 +156,7 @@ def test_similar_equals_the_oracle(rows, rejected, times, votes, k):
     index = build_index(graph.followees, graph.followers)
     near = top_neighbours(index, everybody, k, (1, 10))
     how = NegativeFeedbackConfig(neighbours=times, votes=votes)
-    source = Similar(graph.followees, taught_by(graph, rejected).rows, how)
+    source = Similar(graph.followees, taught_by(graph, rejected), how)
     found = source(everybody, np.full(graph.accounts, 5), near)
     for code, account in enumerate(graph.ids.to_pylist()):
         expected = naive.similar_with_rejections(follows, taught, account, times, votes, k=k)
@@ -166,7 +184,7 @@ def test_similar_by_hand():
         ([("x", "no")], 1, 1, {"x": 1.0, "y": 1.0, "p": 1.0, "no": 0.5, "q": 0.5}),
     ):
         how = NegativeFeedbackConfig(neighbours=times, votes=votes)
-        source = Similar(graph.followees, taught_by(graph, rejected).rows, how)
+        source = Similar(graph.followees, taught_by(graph, rejected), how)
         assert dict(named(graph, source(me, np.array([9]), near))) == pytest.approx(expected)
 
 

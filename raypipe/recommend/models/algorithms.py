@@ -303,7 +303,7 @@ def _training_rejections(config: RunConfig, rejections: Rejections | None) -> tu
     """The rejections as further arguments of a training: one, or none."""
     algorithm, _ = _chosen(config.sources.factors)
     takes = algorithm.takes_rejections and config.feedback.negative.factors
-    return (rejections.rows,) if takes and rejections is not None else ()
+    return (rejections.heard,) if takes and rejections is not None else ()
 
 
 def _width_name(parameters: Section) -> str:

@@ -70,6 +70,8 @@ class SourceInputs:
         rejections: negative feedback to learn from; None: there is none.
         feedback: how much a rejection counts.
         model: the factor model of the graph; None where none was trained.
+        own: all follows of each account, for its own list; those of the graph may be fewer, as
+            some do not count for others. None: those of the graph.
     """
 
     min_followers: int = 0
@@ -77,6 +79,11 @@ class SourceInputs:
     rejections: Rejections | None = None
     feedback: NegativeFeedbackConfig = field(default_factory=NegativeFeedbackConfig)
     model: FactorModel | None = None
+    own: Adjacency | None = None
+
+    def own_follows(self, graph: FollowGraph) -> Adjacency:
+        """All follows of each account, for its own list."""
+        return graph.followees if self.own is None else self.own
 
 
 @dataclass(frozen=True)

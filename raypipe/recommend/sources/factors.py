@@ -21,6 +21,7 @@ from raypipe.kernels.factor_scores import Cooccurrence, best_columns, block_byte
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.kernels.topk import TieRule
 from raypipe.recommend.models.algorithms import (
+    ALGORITHMS,
     cooccurrence,
     fold_in,
     shape_of,
@@ -159,9 +160,10 @@ def factors(
         RunError: there is no model, or it was trained on another graph.
     """
     model = _model_of(graph, inputs)
-    if retrieval_of(graph, config).exact:
+    own = inputs.own_follows(graph)
+    if retrieval_of(own, config).exact:
         return exact_factors(graph, inputs)
-    return FactorScorer(without_folded(model), graph.followees, cooccurrence(model, graph))
+    return FactorScorer(without_folded(model), own, cooccurrence(model, graph))
 
 
 def settle_model(
@@ -200,15 +202,11 @@ def settle_model_of(
     graph: FollowGraph, config: RunConfig, say: Callable[[str], object]
 ) -> RunConfig:
     """:func:`settle_model` for the lists of this graph."""
-    return settle_model(config, following_of(graph), graph.accounts, say)
+    following = int(np.count_nonzero(graph.followees.degrees))
+    return settle_model(config, following, graph.accounts, say)
 
 
-def following_of(graph: FollowGraph) -> int:
-    """Number of accounts that follow others."""
-    return int(np.count_nonzero(graph.followees.degrees))
-
-
-def retrieval_of(graph: FollowGraph, config: FactorsConfig) -> Retrieval:
+def retrieval_of(followees: Adjacency, config: FactorsConfig) -> Retrieval:
     """Whether all accounts are scored for each list.
 
     Decided from numbers that holding out follows does not change, so that a ranker is trained on
@@ -217,10 +215,11 @@ def retrieval_of(graph: FollowGraph, config: FactorsConfig) -> Retrieval:
     Example:
         >>> from raypipe.graph.follow_graph import graph_of
         >>> graph = graph_of("ax ay bx")
-        >>> retrieval_of(graph, FactorsConfig(algorithm="TruncatedSVD"))[0]
+        >>> retrieval_of(graph.followees, FactorsConfig(algorithm="TruncatedSVD"))[0]
         True
     """
-    return choose_retrieval(following_of(graph), graph.accounts, config)
+    follows = followees.degrees
+    return choose_retrieval(int(np.count_nonzero(follows)), len(follows), config)
 
 
 def choose_retrieval(following: int, accounts: int, config: FactorsConfig) -> Retrieval:
@@ -249,7 +248,7 @@ def retrieval_from(degrees: Degrees, config: RunConfig) -> Retrieval:
 
 
 def following_in(degrees: Degrees) -> int:
-    """:func:`following_of` a network of which only the degrees are known."""
+    """Number of accounts that follow others, where only the degrees are known."""
     numbers, accounts = degrees.of_follows
     return int(accounts[numbers > 0].sum())
 
@@ -266,15 +265,27 @@ def exact_factors(graph: FollowGraph, inputs: SourceInputs) -> Factors:
     )
     columns = np.flatnonzero(retrieved).astype(np.int32)
     column_factors = model.factors.followee_factors[columns]
+    own = inputs.own_follows(graph)
     return Factors(
-        model.factors.account_factors,
-        graph.followees,
+        _factors_of(model, graph, own),
+        own,
         column_factors,
         columns,
         graph.tie_rule,
         cooccurrence(model, graph),
         longest_of(column_factors),
     )
+
+
+def _factors_of(model: FactorModel, graph: FollowGraph, own: Adjacency) -> np.ndarray:
+    """float32[n, d]: of every account, from all its follows, where some count for nobody else."""
+    factors = model.factors.account_factors
+    differ = np.flatnonzero(graph.followees.degrees != own.degrees)
+    if not len(differ) or ALGORITHMS[model.algorithm].fold_in is None:
+        return factors
+    factors = factors.copy()
+    factors[differ] = fold_in(model, take(own, differ))
+    return factors
 
 
 def _model_of(graph: FollowGraph, inputs: SourceInputs) -> FactorModel:

@@ -74,7 +74,8 @@ def follow_back(
     followers = graph.followers.degrees
     retrieved = may_be_retrieved(followers, inputs.min_followers, inputs.globally_excluded)
     ratios = followers / (1 + graph.followees.degrees)
-    return FollowBack(graph.followees, graph.followers, ratios, retrieved, graph.tie_rule)
+    own = inputs.own_follows(graph)
+    return FollowBack(own, graph.followers, ratios, retrieved, graph.tie_rule)
 
 
 SPEC = SourceSpec("follow_back", "follows the account already", follow_back, FollowBackConfig)

@@ -62,11 +62,14 @@ def pagerank(
 ) -> PageRank:
     """The source, prepared; holds the graph's arrays, not copies."""
     config, inputs = config or PageRankConfig(), inputs or SourceInputs()
-    weight = config.backward_weight
+    weight, own = config.backward_weight, inputs.own_follows(graph)
+    degrees = weighted_degrees(own, graph.followers, weight)
+    if len(own.codes) > graph.follows:  # a walk that cannot go on from where it arrives ends there
+        degrees[np.setdiff1d(own.codes, np.flatnonzero(degrees))] = 1.0
     walk = Walk(
-        graph.followees,
+        own,
         graph.followers,
-        weighted_degrees(graph.followees, graph.followers, weight),
+        degrees,
         weight,
         config.alpha,
         config.epsilon,

@@ -108,7 +108,7 @@ def popular(
     scores = graph.followers.degrees.astype(np.float64)
     rejections, weight = inputs.rejections, inputs.feedback.popular
     if rejections is not None and weight:
-        rejecting = transpose(rejections.rows).degrees
+        rejecting = transpose(rejections.heard).degrees
         scores = lowered(scores, rejections.shown, rejecting, weight)
     rule = graph.tie_rule
     order = np.lexsort((rule.positions, -rule.follower_counts, -scores)).astype(np.int32)

@@ -9,6 +9,7 @@ from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.neighbourhood import weigh_excluded, weighted_union, withdraw_rejected
 from raypipe.kernels.tanimoto import Neighbours
+from raypipe.recommend.negative_feedback import Rejections
 from raypipe.recommend.sources import Candidates, SourceInputs, SourceSpec
 
 
@@ -25,7 +26,7 @@ class Similar:
 
     Attributes:
         followees: the accounts that every account follows.
-        rejected: the accounts that every account has rejected; None: nothing is learned from them.
+        rejections: negative feedback to learn from; None: there is none.
         feedback: how much a rejection counts.
 
     Source:
@@ -45,7 +46,7 @@ class Similar:
     """
 
     followees: Adjacency
-    rejected: Adjacency | None = None
+    rejections: Rejections | None = None
     feedback: NegativeFeedbackConfig = field(default_factory=NegativeFeedbackConfig)
 
     def estimated_ns(self, accounts: np.ndarray) -> np.ndarray:
@@ -53,12 +54,13 @@ class Similar:
 
     def __call__(self, accounts: np.ndarray, wanted: np.ndarray, near: Neighbours) -> Candidates:
         near = near._replace(counts=np.where(wanted > 0, near.counts, 0))
-        weights, rejected, feedback = near.scores, self.rejected, self.feedback
-        if rejected is not None and feedback.neighbours:
-            weights = weigh_excluded(self.followees, rejected, accounts, near, feedback.neighbours)
+        weights, learned, feedback = near.scores, self.rejections, self.feedback
+        if learned is not None and feedback.neighbours:
+            own = accounts, near, feedback.neighbours
+            weights = weigh_excluded(self.followees, learned.rows, *own)
         union = weighted_union(self.followees, near.counts, near.codes, weights)
-        if rejected is not None and feedback.votes:
-            union = withdraw_rejected(rejected, near, feedback.votes * weights, union)
+        if learned is not None and feedback.votes:
+            union = withdraw_rejected(learned.heard, near, feedback.votes * weights, union)
         return union
 
 
@@ -67,8 +69,7 @@ def similar(
 ) -> Similar:
     """The source, prepared; holds the graph's arrays, not copies."""
     inputs = inputs or SourceInputs()
-    rejected = None if inputs.rejections is None else inputs.rejections.rows
-    return Similar(graph.followees, rejected, inputs.feedback)
+    return Similar(graph.followees, inputs.rejections, inputs.feedback)
 
 
 SPEC = SourceSpec(

@@ -89,7 +89,8 @@ def two_hop(graph: FollowGraph, config: TwoStepConfig, inputs: SourceInputs | No
         >>> [graph.ids[code].as_py() for code in found.codes], found.scores.tolist()
         (['x'], [2.0])
     """
-    return _walks(graph.followees, graph, config, inputs or SourceInputs())
+    inputs = inputs or SourceInputs()
+    return _walks(inputs.own_follows(graph), graph, config, inputs)
 
 
 def co_followed(

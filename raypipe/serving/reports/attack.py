@@ -1,7 +1,7 @@
 """An experiment with attacks: what each attack has bought with each budget."""
 
 from raypipe.serving.reports.content import Cell, Line, Report, Table, Value
-from raypipe.storage.attacks import AttackResult, AttackRow, over_seeds
+from raypipe.storage.attacks import NEWCOMERS, SLEEPER, AttackResult, AttackRow, over_seeds
 from raypipe.storage.evaluations import LEVEL
 
 _COLUMNS = (
@@ -58,7 +58,7 @@ def _cells(rows: list[AttackRow]) -> tuple[Cell, ...]:
 
 
 def _name(row: AttackRow) -> str:
-    return row.attack + (f", night {row.night}" if row.attack == "sleeper" else "")
+    return row.attack + (f", night {row.night}" if row.attack in (SLEEPER, NEWCOMERS) else "")
 
 
 def _detections(result: AttackResult) -> Table:

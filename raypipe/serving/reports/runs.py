@@ -54,6 +54,7 @@ def run_report(
         *_filters(counts.filters),
         *_integrity(manifest),
         *ladder_report(manifest.ladder),
+        *((Line(f"entries: {manifest.entries.why}"),) if manifest.entries else ()),
         *similarity_report(manifest.similarity),
         *factor_report(manifest.factors),
         *(Line(line) for line in where if line),

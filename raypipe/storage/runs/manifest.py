@@ -3,6 +3,7 @@
 from raypipe.storage.contract import Contract, Versioned
 from raypipe.storage.records import (
     EngineRecord,
+    EntriesRecord,
     FactorRecord,
     GraphCounts,
     LadderDecision,
@@ -174,6 +175,7 @@ class RunFacts(Versioned):
         fingerprint: digest of the follow graph.
         network: name of the network; None: it has no name.
         guard: the comparison with the published run; None: not compared.
+        entries: new entries that were held back; None: there are no bounds.
         factors: how the model's candidates are retrieved; None: no model was trained.
         walks: records by source, if ``max_intermediary_follows`` is set.
         parts: parts by table, in the order of the accounts.
@@ -191,6 +193,7 @@ class RunFacts(Versioned):
     feedback: FeedbackRecord
     integrity: IntegrityRecord
     ladder: LadderDecision
+    entries: EntriesRecord | None = None
     similarity: SimilarityRecord
     factors: FactorRecord | None = None
     walks: dict[str, WalkRecord]

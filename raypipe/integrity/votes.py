@@ -1,0 +1,177 @@
+"""Votes: the follows that count, so that accounts without reputation cannot count for much.
+
+docs/attacks.md has the bounds as formulas.
+"""
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from scipy.sparse import csr_array
+from scipy.sparse.csgraph import connected_components
+
+from raypipe.config import IntegrityConfig, RunConfig
+from raypipe.errors import RunError
+from raypipe.graph.follow_graph import FollowGraph, graph_of_rows
+from raypipe.integrity.reputation import read_trusted, reputation, trusted_accounts
+from raypipe.kernels.arrays import Flags, Floats
+from raypipe.kernels.csr import Adjacency, subset, transpose
+from raypipe.kernels.voices import BANDS, counted_followers, signatures, silence_twins
+from raypipe.storage.data_files import map_array, save_array
+from raypipe.storage.files import is_file
+from raypipe.storage.ids import digest_of_ids
+
+#: An account is proven if its reputation is at least this share of the mean of all
+#: accounts that have any.
+PROVEN = 0.01
+_FILES = "votes_indptr.npy", "votes_codes.npy", "votes_fingerprint.npy", "heard.npy"
+#: Followers that count of an account that no follows connect to a proven one.
+ISLAND = 3
+#: Accounts are twins if their follow sets are this similar, of at least this number of follows.
+TWINS, TWIN_FOLLOWS = (9, 10), 10
+
+
+class Votes(NamedTuple):
+    """The follows of n accounts that count.
+
+    Attributes:
+        graph: the same accounts with these follows; the graph itself where all count.
+        heard: bool[n], the accounts whose every follow and every rejection counts.
+    """
+
+    graph: FollowGraph
+    heard: Flags
+
+
+class Bounds(NamedTuple):
+    """Which follows count for others than the follower.
+
+    Attributes:
+        config: says whether there are bounds, and which.
+        trusted: from :func:`raypipe.integrity.reputation.read_trusted`.
+    """
+
+    config: IntegrityConfig
+    trusted: pa.Array | None
+
+    def digest(self) -> bytes:
+        """SHA-256 over the trusted ids; the empty string if the config names none."""
+        if self.trusted is None:
+            return b""
+        return digest_of_ids(pa.array(sorted(self.trusted.to_pylist()), pa.large_string()))
+
+    def votes_of(self, graph: FollowGraph) -> Votes:
+        """The votes of a graph."""
+        if not self.config.bounds or not graph.follows:
+            return all_votes(graph)
+        found = reputation(graph, trusted_accounts(graph, self.trusted).codes)
+        trust = np.where(found * np.count_nonzero(found) >= PROVEN, found, 0.0)
+        return count_votes(graph, trust, self.config.unproven_fraction)
+
+
+def read_bounds(config: RunConfig) -> Bounds:
+    """The bounds of a config.
+
+    Raises:
+        RaypipeError: as :func:`raypipe.integrity.reputation.read_trusted`.
+    """
+    return Bounds(config.integrity, read_trusted(config.integrity, config.input))
+
+
+def all_votes(graph: FollowGraph) -> Votes:
+    """The votes of a graph without bounds: every follow counts."""
+    return Votes(graph, np.ones(graph.accounts, np.bool_))
+
+
+def save_votes(votes: Votes, folder: Path) -> None:
+    """Write the votes beside their graph; nothing where everybody is heard."""
+    if not votes.heard.all():
+        fingerprint = np.frombuffer(bytes.fromhex(votes.graph.fingerprint), np.uint8)
+        arrays = *votes.graph.followees, fingerprint, votes.heard
+        for name, array in zip(_FILES, arrays, strict=True):
+            save_array(folder / name, array, sync=False)
+
+
+def load_votes(graph: FollowGraph, folder: Path) -> Votes:
+    """The votes of a saved graph.
+
+    Raises:
+        RunError: a file is damaged.
+    """
+    if not is_file(folder / _FILES[0]):
+        return all_votes(graph)
+    try:
+        indptr, codes, fingerprint, heard = (map_array(folder / name) for name in _FILES)
+    except (OSError, ValueError) as error:
+        raise RunError(f"{folder}: cannot be read ({error}); run the night again") from None
+    rows = Adjacency(indptr, codes)  # the fingerprint is that of the night, as of the saved graph
+    found = FollowGraph(graph.ids, rows, transpose(rows), fingerprint.tobytes().hex())
+    return Votes(found, heard)
+
+
+def count_votes(graph: FollowGraph, trust: Floats, times: tuple[int, int]) -> Votes:
+    """The votes of a graph whose accounts have this trust.
+
+        votes(t) = all s proven followers of t, and at most floor(times s) of the others
+
+    where of accounts with nearly the same follows only one votes: see :func:`speakers`. So an
+    account that nobody proven follows has no votes, and no number of unproven accounts counts for
+    more than ``times`` as much as the proven followers. Where follows connect an account to nobody
+    proven, in either direction and over any number of accounts, trust says nothing, and ``ISLAND``
+    followers count.
+
+    Args:
+        trust: float64[n], above 0 for proven accounts.
+        times: (numerator, denominator).
+
+    Example:
+        >>> from raypipe.graph.follow_graph import graph_of
+        >>> graph = graph_of("ax xt yt zt yz")
+        >>> votes = count_votes(graph, (graph.codes(list("atxyz")) == 2) * 1.0, (1, 1))
+        >>> dict(zip("atxyz", votes.graph.followers.degrees.tolist()))
+        {'a': 0, 't': 2, 'x': 0, 'y': 0, 'z': 0}
+    """
+    speaks = speakers(graph, trust)
+    heard = speaks & (trust > 0)
+    ids = graph.tie_rule.positions
+    least = np.where(_on_islands(graph, trust > 0), ISLAND, 0)
+    counted = counted_followers(graph.followers, heard, speaks, ids, times, least)
+    if counted.all():
+        return Votes(graph, heard)
+    rows = transpose(subset(graph.followers, counted))
+    return Votes(graph_of_rows(graph.ids, rows), heard)
+
+
+def speakers(graph: FollowGraph, trust: Floats) -> Flags:
+    """bool[n]: of each set of twins only one account, that with the most trust.
+
+    Twins are accounts with at least ``TWIN_FOLLOWS`` follows each and a Tanimoto similarity of
+    their follow sets of at least ``TWINS``. Those with equal sets are always found, others with a
+    probability of 1 - (1 - J^2)^2 for a similarity of J, at least .96.
+
+    Example:
+        >>> from raypipe.graph.follow_graph import graph_of
+        >>> graph = graph_of(" ".join(a + b for a in "xy" for b in "abcdefghij"))
+        >>> (~speakers(graph, np.arange(graph.accounts))).sum().item()
+        1
+    """
+    rows, ids = graph.followees, graph.tie_rule.positions
+    speaks = np.ones(graph.accounts, np.bool_)
+    large = np.flatnonzero(rows.degrees >= TWIN_FOLLOWS)
+    for band in range(BANDS):
+        keys = signatures(rows, ids, band)
+        some = large[speaks[large]]
+        some = some[np.lexsort((ids[some], -trust[some], keys[some]))]
+        silence_twins(rows, some, keys, TWINS, speaks)
+    return speaks
+
+
+def _on_islands(graph: FollowGraph, proven: Flags) -> Flags:
+    """bool[n]: the accounts that no follows connect to a proven one, whatever their direction."""
+    n, rows = graph.accounts, graph.followees
+    links = csr_array((np.ones(graph.follows, np.bool_), rows.codes, rows.indptr), (n, n))
+    _, island = connected_components(links, directed=False)
+    reached = np.zeros(n, np.bool_)
+    reached[island[proven]] = True
+    return np.asarray(~reached[island])

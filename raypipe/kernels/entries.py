@@ -1,0 +1,96 @@
+"""New entries: which candidates may newly enter the lists of a night, and what comes instead."""
+
+import numpy as np
+
+from raypipe.kernels.arrays import Bytes, Flags, Indices, Integers, Offsets
+from raypipe.kernels.compiled import kernel
+from raypipe.kernels.csr import Adjacency, contains
+
+
+@kernel
+def admit(
+    codes: Indices,
+    sources: Bytes,
+    n: int,
+    before: Adjacency,
+    listed: Flags,
+    order: Integers,
+    more: Offsets,
+    limit: int,
+) -> Indices:
+    """int32[m, n]: positions in ``codes`` of the entries of each list, best first, then -1.
+
+    A candidate may be in at most ``more`` lists more than before. So it newly enters at most as
+    many as it leaves, and ``more`` beyond. Where it would enter others, it enters those in which it
+    has the best ranks, and the candidates that follow the list take its place elsewhere, by the
+    same rule. Lists that were not there before neither count nor change.
+
+    Args:
+        codes: int32[m, n + r], the list of each account, best first, -1 where it is shorter, and
+            from column n on the candidates that follow it.
+        sources: uint8[m, n + r], the source of each.
+        n: maximum length of a list.
+        before: the candidates in the list of each account before.
+        listed: bool[m], the accounts that had a list before.
+        order: int64[m], the accounts in the order of their claims at equal ranks.
+        more: int64[accounts].
+        limit: maximum number of candidates from one source that fill up a list.
+
+    Example:
+        >>> codes = np.array([[7, 8], [7, 9]], np.int32)
+        >>> before = Adjacency(np.array([0, 1, 2]), np.array([5, 6], np.int32))
+        >>> more = np.array([0, 0, 0, 0, 0, 0, 0, 1, 1, 1])
+        >>> admit(codes, np.zeros((2, 2), "u1"), 1, before, np.ones(2, bool), np.arange(2), more, 9)
+        array([[0],
+               [1]], dtype=int32)
+    """
+    m, width = codes.shape
+    is_new = np.zeros((m, n), dtype=np.bool_)
+    for i in range(m):
+        row = before.codes[before.indptr[i] : before.indptr[i + 1]]
+        for rank in range(n if listed[i] else 0):
+            is_new[i, rank] = codes[i, rank] >= 0 and not contains(row, codes[i, rank])
+    room = _room(codes, is_new, before, listed, more)
+    positions = np.full((m, n), -1, dtype=np.int32)
+    lengths = np.zeros(m, dtype=np.int32)
+    for rank in range(n):
+        for i in order:
+            code = codes[i, rank]
+            if code >= 0 and (not is_new[i, rank] or room[code] > 0):
+                room[code] -= is_new[i, rank]
+                positions[i, lengths[i]] = rank
+                lengths[i] += 1
+    of_source = np.zeros(256, dtype=np.int64)
+    for i in order:
+        wanted = 0
+        for rank in range(n):
+            wanted += codes[i, rank] >= 0
+        if lengths[i] < wanted:
+            of_source[:] = 0
+            for at in positions[i, : lengths[i]]:
+                of_source[sources[i, at]] += 1
+            for at in range(n, width):
+                code, source = codes[i, at], sources[i, at]
+                fits = code >= 0 and room[code] > 0 and of_source[source] < limit
+                if fits and lengths[i] < wanted:
+                    room[code] -= 1
+                    of_source[source] += 1
+                    positions[i, lengths[i]] = at
+                    lengths[i] += 1
+    return positions
+
+
+@kernel
+def _room(
+    codes: Indices, is_new: Flags, before: Adjacency, listed: Flags, more: Offsets
+) -> Offsets:
+    """int64[accounts]: the lists that each candidate may newly enter: those it leaves, and more."""
+    room = more.copy()
+    for i in range(len(listed)):
+        if listed[i]:
+            for code in before.codes[before.indptr[i] : before.indptr[i + 1]]:
+                room[code] += 1
+            for rank in range(is_new.shape[1]):
+                if codes[i, rank] >= 0 and not is_new[i, rank]:
+                    room[codes[i, rank]] -= 1
+    return room

@@ -1,0 +1,99 @@
+"""New entries: no account is in more lists than before and the limit, and lists stay in order."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from raypipe.config import IntegrityConfig
+from raypipe.integrity.entries import Before, admitted, more_entries, rows_of
+
+N, R = 3, 3
+
+
+def nights(accounts=6, candidates=5):
+    """Lists of last night, lists and reserves of tonight, votes, and the accounts with lists."""
+    full = st.permutations(range(10, 10 + candidates + N)).map(lambda row: row[: N + R])
+    short = st.integers(0, N - 1).flatmap(
+        lambda n: full.map(lambda row: [*row[:n], *[-1] * (N + R - n)])
+    )
+    lists = st.lists(st.one_of(full, short), min_size=accounts, max_size=accounts)
+    votes = st.lists(st.integers(0, 30), min_size=20, max_size=20)
+    listed = st.lists(st.booleans(), min_size=accounts, max_size=accounts)
+    return st.tuples(lists, lists, votes, listed)
+
+
+def admit(before, codes, votes, listed, **keys):
+    codes = np.array(codes, np.int32)
+    earlier = np.array(before, np.int32)[:, :N]
+    night = Before(rows_of(earlier), np.array(listed), np.array(votes))
+    limit = keys.pop("limit", None)
+    config = IntegrityConfig(**keys)
+    ids = np.arange(len(codes), dtype=np.uint32)
+    sources = (codes % 2).astype(np.uint8)
+    positions = admitted(codes, sources, N, night, ids, config, limit)
+    shown = np.where(positions < 0, -1, np.take_along_axis(codes, positions, axis=1))
+    return earlier, codes, positions, shown, more_entries(night.votes, config)
+
+
+def count(lists, listed):
+    return Counter(int(c) for row, had in zip(lists, listed, strict=True) if had for c in row)
+
+
+@given(nights(), st.integers(0, 2), st.sampled_from([0.0, 0.1, 1.0]))
+def test_no_account_is_in_more_lists_than_before_and_the_limit(given_nights, base, rate):
+    before, codes, votes, listed = given_nights
+    keys = {"new_entries": base, "new_entries_per_follower": rate}
+    earlier, made, positions, shown, more = admit(before, codes, votes, listed, **keys)
+    old, now = count(earlier, listed), count(shown, listed)
+    assert all(now[code] <= old[code] + more[code] for code in now if code >= 0)
+    for row, (whole, new) in enumerate(zip(made, positions, strict=True)):
+        kept = new[new >= 0].tolist()
+        assert kept == sorted({*kept})
+        assert (new[len(kept) :] == -1).all()
+        assert len(kept) <= (whole[:N] >= 0).sum()
+        if not listed[row]:
+            assert shown[row].tolist() == whole[:N].tolist()
+        stayed = {*whole[:N].tolist()} & {*earlier[row].tolist()} - {-1}
+        assert stayed <= {*shown[row].tolist()}
+
+
+@given(nights())
+def test_lists_below_the_limit_stay_as_they_are(given_nights):
+    before, codes, _, listed = given_nights
+    _, made, _, shown, _ = admit(before, codes, [30] * 20, listed, new_entries=9)
+    assert shown.tolist() == made[:, :N].tolist()
+
+
+@given(nights())
+def test_accounts_without_votes_enter_only_what_they_leave(given_nights):
+    before, codes, _, _ = given_nights
+    earlier, _, _, shown, _ = admit(before, codes, [0] * 20, [True] * 6)
+    old, now = count(earlier, [True] * 6), count(shown, [True] * 6)
+    assert all(now[code] <= old[code] for code in now if code >= 0)
+
+
+def test_the_best_ranks_are_kept_and_the_reserve_takes_the_other_places():
+    before = [[15, 16, 17], [15, 16, 17], [15, 16, 17]]
+    codes = [[16, 10, 17, 12, 15, 13], [10, 16, 17, 15, -1, -1], [16, 17, 10, -1, -1, -1]]
+    votes = [0] * 10 + [1] * 10
+    keys = {"new_entries": 1, "new_entries_per_follower": 0.0}
+    *_, shown, _ = admit(before, codes, votes, [True] * 3, **keys)
+    assert shown.tolist() == [[16, 17, 12], [10, 16, 17], [16, 17, -1]]
+
+
+def test_no_source_fills_up_more_than_its_share():
+    before = [[15, 16, 17]] * 2
+    codes = [[16, 10, 17, 12, 15, 13], [10, 16, 17, 12, 15, 13]]
+    *_, shown, _ = admit(before, codes, [0] * 10 + [1] * 10, [True] * 2, new_entries=0, limit=1)
+    assert shown.tolist() == [[16, 17, -1], [16, 17, -1]]
+    *_, shown, _ = admit(before, codes, [0] * 10 + [1] * 10, [True] * 2, new_entries=0, limit=2)
+    assert shown.tolist() == [[16, 17, 15], [16, 17, 15]]
+
+
+def test_the_formula():
+    config = IntegrityConfig(new_entries=2, new_entries_per_follower=0.15)
+    assert more_entries(np.array([0, 1, 6, 7, 100]), config).tolist() == [0, 2, 2, 3, 17]
