@@ -49,6 +49,8 @@ from raypipe.storage.records import Notice, merge_notices
 DELIMITERS = ",\t;| "  # the usual ones, to guess what went wrong
 #: Arrow's threads take a piece of this size at a time (bytes); faster here than its 1 MB.
 PARSE_BYTES = 4 << 20
+#: Values of a first row that is a header, whatever the config says.
+_NAMES = {b"followerid", b"followingid"}
 #: The delimiter that stands for any number of blanks and tabs.
 WHITESPACE = "whitespace"
 
@@ -150,6 +152,8 @@ class CsvFormat:
                 raise InputError(
                     f"{path}: the header is not UTF-8; expected CSV in UTF-8, or Parquet"
                 ) from None
+        elif {value.lower() for value in values} >= _NAMES:
+            raise InputError(f"{path}: its first row names the columns; set input.header: true")
         rows = head[stop if config.header else start :]
         check_layout(path, rows, len(names), dialect.delimiter, dialect.folds, config)
         return CsvFile(

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 HEAD = "followerId,followingId\n"
 AB = [("ann", "bob")]
+ONE = HEAD + "ann,bob\n"
 
 
 class Kind(NamedTuple):
@@ -104,6 +105,8 @@ B_NO_ROWS = [
     bad("rows end with a delimiter", HEAD + "ann,bob,\nbob,cat,\n",
         "a.csv: the header names 2 columns, but rows hold 3 values, as ann,bob,: rows end with a "
         "delimiter; remove it", max_bad_fraction=0.01),
+    bad("a header that is said not to be there", ONE,
+        "a.csv: its first row names the columns; set input.header: true", header=False),
     good("R's row names with a name", '"","followerId","followingId"\n"1","ann","bob"\n'),
 ]  # fmt: skip
 
@@ -134,7 +137,6 @@ def tarred(text: str) -> bytes:
     return buffer.getvalue()
 
 
-ONE = HEAD + "ann,bob\n"
 LINES = '{"followerId": "ann", "followingId": "bob"}\n'
 FLOATS = [1000.0, float("nan"), 1.5, 2.0**60]
 C_LAYOUTS = [

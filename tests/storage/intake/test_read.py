@@ -243,6 +243,15 @@ def blank(frame):
         ("a.csv", {"carry": "all"}),
         ("a.csv", {"carry": "all", "transform": "steps_of_modin:blank"}),
         ("a.csv", {"transform": "steps_of_modin:others"}),
+        (
+            "a.csv",
+            {
+                "columns": {"action": "since", "timestamp": "since"},
+                "follow_actions": ["1", "3"],
+                "unfollow_actions": ["2", "4"],
+            },
+        ),
+        ("a.csv", {"columns": {"sign": "since"}}),
         ("a.csv", {"columns": {"timestamp": "since"}, "followee_prefix": "place "}),
         ("[bc].*", {"comment": "#"}),
     ],
