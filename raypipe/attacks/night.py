@@ -18,12 +18,12 @@ from raypipe.config import RunConfig
 from raypipe.errors import InputError
 from raypipe.evaluation.holdout_selection import Decision, choose_ladder
 from raypipe.evaluation.lists import LADDER, asks_for_model, lists_of
-from raypipe.evaluation.measuring import Measuring, measuring_of, shards_of
+from raypipe.evaluation.measuring import Measuring, by_shard, measuring_of, shards_of
 from raypipe.evaluation.splits import Split
 from raypipe.graph.follow_graph import with_more
 from raypipe.integrity.entries import Before, admitted, rows_of
 from raypipe.kernels.csr import Adjacency, Pairs, adjacency
-from raypipe.kernels.shards import cut_short, heaviest_first
+from raypipe.kernels.shards import Shard
 from raypipe.recommend.audience import audience
 from raypipe.recommend.filters.inputs import FilterInputs, filters_of
 from raypipe.recommend.ladder import LEARNED_RANKER, ladder_of
@@ -109,12 +109,11 @@ def make_night(ground: Ground, split: Split, decision: Decision | None = None) -
         model = train(split.votes.graph, config, memory_available(), split.rejections)
     ranker = decision.ranker if decision else None
     measuring = measuring_of(split, config, names, model, tiers, ranker=ranker)
-    seconds = measuring.estimated_seconds
-    run = ground.run_on(float(seconds.sum()))
-    shards = shards_of(measuring, float(seconds.sum()), run.cpus)
-    todo = heaviest_first(cut_short(seconds, shards, measuring.shard_accounts), seconds)
-    parts = dict(run.run_shards(partial(_lists_of_shard, measuring), todo))
-    codes = np.concatenate([parts[start] for start in sorted(parts)], axis=1)
+    seconds = float(measuring.estimated_seconds.sum())
+    run = ground.run_on(seconds)
+    shards = shards_of(measuring, seconds, run.cpus)
+    parts = dict(by_shard(measuring, partial(_lists_of_shard, measuring), run.run_shards, shards))
+    codes = np.concatenate([parts[shard] for shard in sorted(parts)], axis=1)
     return Made(codes, split.votes.graph.followers.degrees, decision)
 
 
@@ -139,9 +138,9 @@ def shown(ground: Ground, made: Made, earlier: Night | None = None) -> Night:
     return Night(codes, made.votes)
 
 
-def _lists_of_shard(measuring: Measuring, shard: tuple[int, int]) -> tuple[int, np.ndarray]:
+def _lists_of_shard(measuring: Measuring, shard: Shard) -> tuple[Shard, np.ndarray]:
     accounts = measuring.context.accounts[slice(*shard)]
-    return shard[0], np.stack(lists_of(measuring.context, measuring.ladders, accounts))
+    return shard, np.stack(lists_of(measuring.context, measuring.ladders, accounts))
 
 
 def fake_ids(ids: pa.LargeStringArray, count: int) -> list[str]:

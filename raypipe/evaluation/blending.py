@@ -13,8 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from raypipe.evaluation.examples import concatenate, examples_of_shard
-from raypipe.evaluation.measuring import Measuring, RunShards, measure_lists
-from raypipe.kernels.shards import cut_short, heaviest_first
+from raypipe.evaluation.measuring import Measuring, RunShards, by_shard, measure_lists
 from raypipe.recommend.blend.examples import Examples
 from raypipe.recommend.blend.features import feature_names
 from raypipe.recommend.blend.ranker import Ranker
@@ -136,13 +135,9 @@ def _examples(
     shards: int,
     advance: Callable[[float], None],
 ) -> Examples:
-    seconds = measuring.estimated_seconds
-    todo = heaviest_first(cut_short(seconds, shards, measuring.shard_accounts), seconds)
-    parts: dict[int, Examples] = {}
-    for shard, examples in run_shards(partial(examples_of_shard, measuring, tier, seed), todo):
-        parts[shard[0]] = examples
-        advance(float(seconds[slice(*shard)].sum()))
-    return concatenate([parts[start] for start in sorted(parts)])
+    make = partial(examples_of_shard, measuring, tier, seed)
+    parts = dict(by_shard(measuring, make, run_shards, shards, advance))
+    return concatenate([parts[shard] for shard in sorted(parts)])
 
 
 def _record(ranker: Ranker) -> RankerRecord:

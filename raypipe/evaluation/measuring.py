@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from math import inf, nan
-from typing import Any
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from raypipe.evaluation.metric_choice import choose_metrics, values_by_account
 from raypipe.evaluation.metric_spec import MetricSpec, Popularity
 from raypipe.evaluation.splits import SEGMENTS, Split
 from raypipe.kernels.csr import Adjacency, take
-from raypipe.kernels.shards import cut_short, heaviest_first
+from raypipe.kernels.shards import Shard, cut_short, heaviest_first
 from raypipe.recommend.blend.ranker import Ranker
 from raypipe.recommend.context import (
     NightInputs,
@@ -38,6 +38,7 @@ from raypipe.storage.evaluations import ALL
 #: Approximate number of seconds of a shard.
 SHARD_SECONDS = 2.0
 
+Done = TypeVar("Done", bound=tuple[Any, ...])
 RunShards = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
 
 
@@ -99,8 +100,7 @@ class Measuring:
         return replace(self, context=self.context.with_ranker(ranker))
 
 
-@dataclass(frozen=True)
-class ShardMeasures:
+class ShardMeasures(NamedTuple):
     """The measured values of one shard of m accounts.
 
     Attributes:
@@ -233,8 +233,6 @@ def measure_lists(
         advance: receives the estimated seconds of work that each shard has completed.
     """
     context, lengths = measuring.context, measuring.lengths
-    seconds = measuring.estimated_seconds
-    todo = heaviest_first(cut_short(seconds, shards, measuring.shard_accounts), seconds)
     names: tuple[str, ...] = ()
     parts: dict[int, np.ndarray] = {}
     accounts = len(context.follows.follower_counts)
@@ -242,13 +240,11 @@ def measure_lists(
     recommended = np.zeros(shape if of_lists(measuring.metrics) else (0, 0, 0, 0), np.bool_)
     sources = len(measuring.ladders)
     same = np.ones((len(SEGMENTS), sources, sources), np.bool_)
-    for done in run_shards(partial(measure_shard, measuring), todo):
+    for done in by_shard(measuring, partial(measure_shard, measuring), run_shards, shards, advance):
         names, parts[done.shard[0]] = done.metrics, done.values
         same &= done.same
         for index, codes in done.recommended.items():
             recommended[index][codes] = True
-        if advance:
-            advance(float(seconds[slice(*done.shard)].sum()))
     return Measures(
         sources=tuple(measuring.ladders),
         metrics=names,
@@ -258,6 +254,27 @@ def measure_lists(
         of_lists=_values_of_lists(measuring, recommended),
         same=same,
     )
+
+
+def by_shard(
+    measuring: Measuring,
+    make: Callable[[Shard], Done],
+    run_shards: RunShards,
+    shards: int,
+    advance: Callable[[float], None] | None = None,
+) -> Iterator[Done]:
+    """What ``make`` returns for each shard, its range of accounts first, as they are done.
+
+    Args:
+        shards: number of shards.
+        advance: receives the estimated seconds of work that each shard has completed.
+    """
+    seconds = measuring.estimated_seconds
+    todo = heaviest_first(cut_short(seconds, shards, measuring.shard_accounts), seconds)
+    for done in run_shards(make, todo):
+        yield done
+        if advance:
+            advance(float(seconds[slice(*done[0])].sum()))
 
 
 def shards_of(measuring: Measuring, seconds: float, cpus: int) -> int:

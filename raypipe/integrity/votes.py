@@ -88,7 +88,7 @@ def save_votes(votes: Votes, folder: Path) -> None:
     """Write the votes beside their graph; nothing where everybody is heard."""
     if not votes.heard.all():
         fingerprint = np.frombuffer(bytes.fromhex(votes.graph.fingerprint), np.uint8)
-        arrays = *votes.graph.followees, fingerprint, votes.heard
+        arrays: list[np.ndarray] = [*votes.graph.followees, fingerprint, votes.heard]
         for name, array in zip(_FILES, arrays, strict=True):
             save_array(folder / name, array, sync=False)
 
