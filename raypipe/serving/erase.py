@@ -32,6 +32,7 @@ from raypipe.storage.data_files import (
 )
 from raypipe.storage.ids import names_id
 from raypipe.storage.runs.manifest import FileRecord, Manifest, PartRecord
+from raypipe.storage.runs.mapped_lists import FOLDER as MAPS
 from raypipe.storage.runs.parts import places_of_ids, write_part
 from raypipe.storage.runs.run import ERASING, MANIFEST, Run, load_run
 from raypipe.storage.runs.store import RunStore
@@ -64,6 +65,8 @@ def erase_from_runs(store: RunStore, account: str) -> dict[str, list[str]]:
                     "again: nothing can be erased from a damaged run"
                 )
         changed = {run.id: erase_from_run(run, account) for run in store.runs()}
+        with files.disk_errors(f"{store.root / MAPS}: cannot be removed"):
+            files.remove_tree(store.root / MAPS, ignore_errors=not files.exists(store.root / MAPS))
         store.discard_unfinished()
     return {run_id: names for run_id, names in changed.items() if names}
 

@@ -64,6 +64,8 @@ class Lookup:
         rejected: the current rejections of the account, by candidate.
         marked: the other accounts that the store keeps from it, with why; see
             :class:`raypipe.storage.feedback.account.AccountFeedback`.
+        search: whether reasons in a refill may search neighbours again, which takes seconds on a
+            large network.
         published: the published list, where the caller has read it; None: it is read from the run.
     """
 
@@ -72,6 +74,7 @@ class Lookup:
     newest: Run | None = None
     rejected: Mapping[str, Rejection] = field(default_factory=dict)
     marked: Mapping[str, str] = field(default_factory=dict)
+    search: bool = True
     published: tuple[Recommendation, ...] | None = None
 
     def recommendations(self, limit: int | None = None) -> list[Recommendation]:
@@ -98,7 +101,7 @@ class Lookup:
         """Rows from the reserve that follow these; in a blend, within the limit on each source."""
         from raypipe.serving.refill import further_rows  # needs the graph
 
-        found, limit = further_rows(self.run, self.account)
+        found, limit = further_rows(self.run, self.account, self.search)
         by_source, more = Counter(row.source for row in rows), list[Recommendation]()
         for row in self.visible([Recommendation(self.account, 0, *values) for values in found]):
             if len(rows) + len(more) < length and by_source[row.source] < limit:

@@ -1,6 +1,9 @@
 """The reserve of one account, from which its list is refilled."""
 
+from functools import lru_cache
 from math import inf
+from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -12,16 +15,40 @@ from raypipe.kernels.tanimoto import Neighbours
 from raypipe.kernels.ties import Asked
 from raypipe.recommend.context import list_rules
 from raypipe.recommend.ladder import FILL_UP, ladder_of, tiers_of
-from raypipe.recommend.reasons import reasons_of, sentences
+from raypipe.recommend.reasons import Reason, reasons_of, sentences
 from raypipe.recommend.search import neighbour_search, searched_graph
 from raypipe.recommend.sources.registry import sources_of
-from raypipe.storage.runs.filter_arrays import load_filters
-from raypipe.storage.runs.reserve import load_reserve
-from raypipe.storage.runs.run import Run
+from raypipe.storage.files import disk_errors, stat
+from raypipe.storage.runs.filter_arrays import FilterArrays, load_filters
+from raypipe.storage.runs.reserve import Reserve, load_reserve
+from raypipe.storage.runs.run import MANIFEST, Run, load_run
 
 
-def further_rows(run: Run, account: str) -> tuple[list[tuple[str, float, str, str]], int]:
+class _Night(NamedTuple):
+    """The files of a run that a refill reads; all arrays are memory-mapped."""
+
+    config: RunConfig
+    graph: FollowGraph
+    reserve: Reserve
+    filters: FilterArrays
+
+
+@lru_cache(maxsize=4)
+def _night_of(path: Path, changed: int) -> _Night:
+    """The night in the folder of a run; ``changed`` is when its manifest was written."""
+    run = load_run(path)
+    graph = load_graph(path / "graph")
+    return _Night(load_config(path / "config.yaml"), graph, load_reserve(path), load_filters(run))
+
+
+def further_rows(
+    run: Run, account: str, search: bool = True
+) -> tuple[list[tuple[str, float, str, str]], int]:
     """The candidates that follow the published list of an account in a run with a reserve.
+
+    Args:
+        search: search the neighbours again, if the run has published some of them only. Else a
+            reason may be less exact than the night's; it is true all the same.
 
     Returns:
         Candidate, score, source and reason of each, as the night would have published them; and the
@@ -30,22 +57,28 @@ def further_rows(run: Run, account: str) -> tuple[list[tuple[str, float, str, st
     Raises:
         RunError: files of the run are missing or damaged.
     """
-    reserve, filters = load_reserve(run.path), load_filters(run)
-    config, graph = load_config(run.path / "config.yaml"), load_graph(run.path / "graph")
+    with disk_errors(f"{run.path}: cannot be read"):
+        changed = stat(run.path / MANIFEST).modified_ns
+    config, graph, reserve, filters = _night_of(run.path, changed)
     accounts = graph.codes([account]).astype(np.int32)
     own = slice(*reserve.indptr[accounts[0] : accounts[0] + 2])
     codes, sources, scores = (np.array(array[own]) for array in reserve[1:])
+    names = [*sources_of(config)]
+    by_name = [names[source] for source in sources]
+    near = (neighbours_of if search else published_neighbours)(run, graph, config, account)
     reasons = reasons_of(
         Asked(accounts, accounts, graph.followees, Adjacency(*filters[:2])),
         np.array([len(codes)], np.int32),
         codes[None],
-        neighbours_of(run, graph, config, account),
+        near,
         graph.followees,
         graph.followers,
         filters.globally_excluded,
     )
-    texts, names = sentences(reasons, graph.ids).to_pylist(), [*sources_of(config)]
-    by_name = (names[source] for source in sources)
+    # Similar accounts follow what `similar` has found, also where they are not published.
+    by_similar = (reasons.kinds > Reason.FOLLOWED_BY_SIMILAR) & (np.array(by_name) == "similar")
+    reasons.kinds[by_similar] = Reason.FOLLOWED_BY_SIMILAR
+    texts = sentences(reasons, graph.ids).to_pylist()
     candidates = graph.ids.take(codes).to_pylist()
     ladder, limit = ladder_of(run.manifest.ladder.tiers), config.recommendations.per_account
     if ladder[int(tiers_of(ladder, graph.followees.degrees_of(accounts))[0])].how != FILL_UP:
@@ -58,10 +91,18 @@ def neighbours_of(run: Run, graph: FollowGraph, config: RunConfig, account: str)
 
     If the run may have published some of them only, they are searched again.
     """
-    table, similar = run.neighbours(account), config.sources.similar
-    if len(table) == similar.published < similar.neighbours:
+    found, similar = published_neighbours(run, graph, config, account), config.sources.similar
+    if found.codes.shape[1] == similar.published < similar.neighbours:
         search = neighbour_search(searched_graph(graph, 1, config, inf), config)
         return search.nearest(graph.followees, graph.codes([account]))
+    return found
+
+
+def published_neighbours(
+    run: Run, graph: FollowGraph, config: RunConfig, account: str
+) -> Neighbours:
+    """The neighbours of one account that the run has published."""
+    table = run.neighbours(account)
     codes = graph.codes(table[NEIGHBOUR].combine_chunks()).astype(np.int32)[None]
     scores = table[SCORE].to_numpy()[None]
     return Neighbours(np.array([len(table)], np.int32), codes, np.zeros_like(codes), scores)

@@ -68,9 +68,13 @@ class Access:
 
     path: Path | None
     rate: float
+    _file: str = ""
     _state: tuple[int, int] | None = None
     _callers: dict[str, Caller] = field(default_factory=dict)
     _budgets: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._file = str(self.path)  # a path would be joined again at every request
 
     def check_file(self) -> None:
         """Check that the file can be read.
@@ -130,7 +134,7 @@ class Access:
 
     def _reload(self, path: Path) -> None:
         try:
-            found = os.stat(path)
+            found = os.stat(self._file)
         except OSError as error:
             raise ConfigError(f"{path}: the tokens cannot be read ({error.strerror})") from error
         state = found.st_mtime_ns, found.st_ino

@@ -380,8 +380,8 @@ def _add_probes(router: APIRouter, server: Server) -> None:
 
     @router.get("/readyz", tags=["operations"])
     def readyz() -> dict[str, Any]:
-        """Lists can be answered."""
-        now = server.live.now()
+        """Lists can be answered and refilled."""
+        now = server.live.check_ready()
         return {"run": now.served.run.id, "problem": server.live.problem}
 
     @router.get("/metrics", tags=["operations"])

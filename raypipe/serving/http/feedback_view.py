@@ -13,8 +13,8 @@ from raypipe.errors import FeedbackError
 from raypipe.storage.feedback.account import AccountFeedback, Rejection
 from raypipe.storage.feedback.store import Event, FeedbackStore
 
-#: Position and length of the transaction counter: https://www.sqlite.org/fileformat.html
-_COUNTER = 24, 4
+#: Length and position of the transaction counter: https://www.sqlite.org/fileformat.html
+_COUNTER = 4, 24
 #: What each action adds and removes, for the account; blocks count for the candidate too.
 _EFFECTS = {
     "reject": ("reject", ""),
@@ -24,6 +24,16 @@ _EFFECTS = {
     "follow": ("follow", "unfollow"),
     "unfollow": ("unfollow", "follow"),
 }
+
+
+class _OpenFile:
+    """An open file, closed once no thread reads it."""
+
+    def __init__(self, name: str) -> None:
+        self.number = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
+
+    def __del__(self) -> None:
+        os.close(self.number)
 
 
 class FeedbackView:
@@ -42,6 +52,8 @@ class FeedbackView:
         self.opted_out_texts: set[bytes] = set()
         self.seq = self.base = watermark
         self._path = sqlite_path(url)
+        self._name = str(self._path)
+        self._file: _OpenFile | None = None
         self._counter: tuple[int, bytes] | None = None
         self._kinds: dict[str, dict[str, set[str]]] = {}
         self._lock = Lock()
@@ -89,9 +101,11 @@ class FeedbackView:
         if self._path is None:
             return None
         try:
-            with open(self._path, "rb", buffering=0) as file:
-                file.seek(_COUNTER[0])
-                return os.fstat(file.fileno()).st_ino, file.read(_COUNTER[1])
+            inode = os.stat(self._name).st_ino
+            file = self._file
+            if file is None or inode != os.fstat(file.number).st_ino:
+                file = self._file = _OpenFile(self._name)
+            return inode, os.pread(file.number, *_COUNTER)
         except FileNotFoundError:
             if self.seq:
                 raise FeedbackError(

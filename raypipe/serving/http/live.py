@@ -11,13 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+
 from raypipe.errors import RaypipeError, RunError
 from raypipe.serving.http.feedback_view import FeedbackView
 from raypipe.serving.lookup import Lookup, Recommendation, rejections_url
 from raypipe.storage.feedback.account import AccountFeedback
 from raypipe.storage.feedback.store import FeedbackStore
+from raypipe.storage.files import is_folder
 from raypipe.storage.runs.mapped_lists import MappedLists, make_lists, map_lists
-from raypipe.storage.runs.run import Run, verify_run
+from raypipe.storage.runs.parts import ids_at
+from raypipe.storage.runs.reserve import FOLDER as RESERVE
+from raypipe.storage.runs.run import MANIFEST, Run, verify_run
 from raypipe.storage.runs.store import RunStore
 
 logger = logging.getLogger("raypipe.serve")
@@ -64,12 +69,15 @@ class Live:
     maps: Path
 
     def __post_init__(self) -> None:
+        self._pointer = str(self.store.root / "CURRENT.json")
+        self._manifest = ""  # of the served run, which is written again when an account is erased
         self._served: Served | None = None
-        self._seen: tuple[int, int] | None = None
+        self._seen: tuple[int, int, int] | None = None
         self._preparing = threading.Lock()
         self._view: FeedbackView | None = None
         self._writer: FeedbackStore | None = None
         self.problem: str | None = None
+        self.warm = False
         self.threads: list[threading.Thread] = []
 
     def now(self) -> Now:
@@ -115,6 +123,17 @@ class Live:
             self._writer = FeedbackStore(rejections_url(self.store, self.url))
         return self._writer
 
+    def check_ready(self) -> Now:
+        """The run and the feedback, once lists are answered and refilled without delay.
+
+        Raises:
+            RunError, FeedbackError: they cannot be read, or are still being loaded.
+        """
+        now = self.now()
+        if not self.warm:
+            raise RunError(f"run {now.served.run.id} is being loaded")
+        return now
+
     def check_known(self, candidate: str) -> None:
         """Check that a candidate is in the served run.
 
@@ -137,14 +156,15 @@ class Live:
             served.newest,
             rejected,
             {**opted_out, **marked},
+            search=False,
             published=_published(served, account),
         )
 
     def _current(self) -> Served:
         """The newest run that is ready; a newer one is prepared in the background."""
         try:
-            state = os.stat(self.store.root / "CURRENT.json")
-            seen = state.st_mtime_ns, state.st_ino
+            pointer, manifest = os.stat(self._pointer), os.stat(self._manifest or self._pointer)
+            seen = pointer.st_mtime_ns, pointer.st_ino, manifest.st_mtime_ns
         except OSError:
             seen = None
         if self._served is None or seen != self._seen:
@@ -154,7 +174,11 @@ class Live:
             raise RunError(f"nothing is published in {self.store.root}")
         return served
 
-    def _notice(self, seen: tuple[int, int] | None) -> None:
+    def _serve(self, served: Served) -> None:
+        self._manifest = str(served.run.path / MANIFEST)
+        self._served = served
+
+    def _notice(self, seen: tuple[int, int, int] | None) -> None:
         """Take the published run, at once if nothing is served yet."""
         if not self._preparing.acquire(blocking=self._served is None):
             return
@@ -164,9 +188,10 @@ class Live:
             run = self.store.current()
             newest, before = self._newest(run), self._served
             if before is None or before.run.id == run.id:
-                self._served = Served(run, newest, map_lists(run, self.maps))
+                self._serve(Served(run, newest, map_lists(run, self.maps)))
             self._seen = seen
-            if self._served is None or self._served.run.id != run.id or not self._served.lists:
+            served = self._served
+            if served is None or served.run.id != run.id or not served.lists or not self.warm:
                 thread = threading.Thread(target=self._prepare, args=(run, newest), daemon=True)
                 self.threads = [*(one for one in self.threads if one.is_alive()), thread]
                 thread.start()
@@ -184,6 +209,7 @@ class Live:
         try:
             if problems := verify_run(run):
                 raise RunError(f"run {run.id} is damaged: {problems[0]}")
+            self._warm_up(run)
             make_lists(run, self.maps)
             lists = map_lists(run, self.maps)
         except RaypipeError as error:
@@ -192,8 +218,18 @@ class Live:
             return
         with self._preparing:
             if self.store.current_id() == run.id:
-                self._served, self.problem = Served(run, newest, lists), None
+                self._serve(Served(run, newest, lists))
+                self.problem = None
                 logger.info("serving run %s", run.id)
+
+    def _warm_up(self, run: Run) -> None:
+        """Load what refills a list, which takes seconds the first time."""
+        if not self.warm and is_folder(run.path / RESERVE):
+            from raypipe.serving.refill import further_rows
+
+            (account,) = ids_at(run.path / "graph" / "ids.arrow", np.zeros(1, np.int64))
+            further_rows(run, account, search=False)
+        self.warm = True
 
     def _newest(self, run: Run) -> Run | None:
         newest = self.store.newest()

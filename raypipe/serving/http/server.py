@@ -25,6 +25,7 @@ from raypipe.serving.http.metrics import Metrics
 from raypipe.serving.http.names import Names
 from raypipe.serving.http.problems import Headers, Problem, problem_answer, problem_of
 from raypipe.serving.http.requests import caller_of, query_of, sent_of, unquoted
+from raypipe.storage.runs.mapped_lists import FOLDER
 from raypipe.storage.runs.store import RunStore
 
 #: Environment variable with the settings of a worker process, as JSON.
@@ -69,7 +70,7 @@ class Server:
         store = RunStore(settings.runs_dir)
         self.access = Access(settings.tokens, settings.rate)
         self.access.check_file()
-        self.live = Live(store, settings.feedback, settings.maps or settings.runs_dir / ".serve")
+        self.live = Live(store, settings.feedback, settings.maps or settings.runs_dir / FOLDER)
         self.metrics = Metrics()
         self.names = Names(settings.names)
         self.routes = _routes(self, settings)

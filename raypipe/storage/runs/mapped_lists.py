@@ -28,6 +28,9 @@ from raypipe.storage import files
 from raypipe.storage.data_files import map_array, map_arrow, save_array
 from raypipe.storage.runs.run import Run
 
+#: Name of the folder inside the runs folder.
+FOLDER = ".serve"
+
 _ROWS, _ENDS, _FIRST = "rows.json", "row_ends.npy", "first_rows.npy"
 #: Characters that JSON writes with a backslash; texts with others are rare, and escaped one by one.
 _PLAIN = r'^[^"\\\x00-\x1f]*$'
@@ -114,7 +117,9 @@ def make_lists(run: Run, folder: Path) -> None:
             if files.is_folder(home):
                 return
             for name in files.list_names(folder):
-                if not (name.startswith(".") or files.is_folder(run.path.parent / name[:-13])):
+                # Another digest of the same run: an account was erased from it.
+                gone = not files.is_folder(run.path.parent / name[:-13])
+                if not name.startswith(".") and (gone or name[:-13] == run.id):
                     files.remove_tree(folder / name)
             making = folder / ".making"
             files.remove_tree(making, ignore_errors=True)
