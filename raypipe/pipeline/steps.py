@@ -12,6 +12,7 @@ import pyarrow as pa
 from raypipe.compute.engines import Runner, RunShards
 from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
+from raypipe.errors import RunError
 from raypipe.evaluation.factor_recall import factor_facts
 from raypipe.evaluation.holdout_selection import Decision, choose_ladder
 from raypipe.evaluation.neighbour_recall import similarity_facts, walk_facts
@@ -132,9 +133,14 @@ def label(checked: Checked, graph: FollowGraph, stages: Stages) -> Labels:
     with stages.stage("labels"):
         start = None
         if checked.warm is not None:
-            start = np.zeros(graph.accounts)
-            codes = graph.codes(load_graph(checked.warm.path / "graph").ids)
-            start[codes[codes >= 0]] = load_reputation(checked.warm)[codes >= 0]
+            try:
+                codes = graph.codes(load_graph(checked.warm.path / "graph").ids)
+                before = load_reputation(checked.warm)
+            except RunError as error:  # a damaged earlier run must not keep this night from running
+                stages.progress.say(f"reputation starts cold: {error}")
+            else:
+                start = np.zeros(graph.accounts)
+                start[codes[codes >= 0]] = before[codes >= 0]
         labels = label_accounts(graph, checked.bounds.trusted, start)
         stages.progress.say(f"trusted: {labels.trusted.why}")
     return labels
