@@ -124,7 +124,12 @@ def test_dialects(name, block_bytes, pack, tmp_path):
     intake = read(path, block_bytes, **settings)
     assert pairs(intake) == expected
     assert intake.quarantine.num_rows == 0
-    assert intake.counts == {"rows_in": len(expected), "quarantined": 0, "dropped_by_transform": 0}
+    assert intake.counts == {
+        "rows_in": len(expected),
+        "quarantined": 0,
+        "dropped_by_transform": 0,
+        "superseded": 0,
+    }
     assert intake.frame.dtypes.to_dict() == {FOLLOWER: STRING, FOLLOWING: STRING}
     assert intake.frame.index.equals(pd.RangeIndex(len(expected)))
 
@@ -279,7 +284,12 @@ def test_a_repeated_header_is_no_row(block_bytes, pack, tmp_path):
     intake = read(path, block_bytes)
     assert pairs(intake) == [("ann", "bob"), ("followerId", "cat")]
     assert quarantined(intake) == [(3, "empty id in column followerId")]
-    assert intake.counts == {"rows_in": 3, "quarantined": 1, "dropped_by_transform": 0}
+    assert intake.counts == {
+        "rows_in": 3,
+        "quarantined": 1,
+        "dropped_by_transform": 0,
+        "superseded": 0,
+    }
     assert intake.lines_not_rows == 2
     assert sorted(notice.text for notice in intake.notices) == [
         "1 byte order marks inside a file were removed",

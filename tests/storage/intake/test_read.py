@@ -198,7 +198,12 @@ def test_a_folder_of_all_kinds(block_bytes, tmp_path):
         {"file": f"{tmp_path}/b.csv.gz", "row": 2, "reason": "empty id in column followingId"},
         {"file": f"{tmp_path}/d.parquet", "row": 2, "reason": "null id in column followingId"},
     ]
-    assert intake.counts == {"rows_in": 8, "quarantined": 3, "dropped_by_transform": 0}
+    assert intake.counts == {
+        "rows_in": 8,
+        "quarantined": 3,
+        "dropped_by_transform": 0,
+        "superseded": 0,
+    }
     assert intake.frame.index.equals(pd.RangeIndex(5))
 
 

@@ -62,7 +62,12 @@ def test_transform(step, expected, dropped, steps):
     path = list(sys.path)
     intake = read(steps, transform=f"steps:{step}")
     assert pairs(intake) == expected
-    assert intake.counts == {"rows_in": 4, "quarantined": 1, "dropped_by_transform": dropped}
+    assert intake.counts == {
+        "rows_in": 4,
+        "quarantined": 1,
+        "dropped_by_transform": dropped,
+        "superseded": 0,
+    }
     assert quarantined(intake) == [EMPTY_ID]
     assert intake.frame.dtypes.tolist() == [STRING, STRING]
     assert sys.path == path
@@ -78,7 +83,12 @@ def test_ids_that_a_transform_loses_go_to_quarantine(steps):
         {"file": "steps:blank", "row": 2, "reason": "null id in column followerId"},
         {"file": "steps:blank", "row": 3, "reason": "empty id in column followerId"},
     ]
-    assert intake.counts == {"rows_in": 4, "quarantined": 3, "dropped_by_transform": -1}
+    assert intake.counts == {
+        "rows_in": 4,
+        "quarantined": 3,
+        "dropped_by_transform": -1,
+        "superseded": 0,
+    }
     assert intake.counts["rows_in"] == len(intake.frame) + 3 - 1
 
 
