@@ -18,6 +18,7 @@ from raypipe.columns import ACCOUNT
 from raypipe.config import InputConfig
 from raypipe.errors import InputError
 from raypipe.storage import files
+from raypipe.storage.data_files import read_parquet
 from raypipe.storage.intake.blocks import (
     Column,
     InputFile,
@@ -101,19 +102,26 @@ def read_table(
     config = config or InputConfig()
     rules = IdRules(tuple(config.null), tuple(config.normalise))
     plain = InputConfig(follows=str(path), delimiter=_delimiter(path))
+    schema = pa.schema([(column.name, pa.large_string()) for column in columns])
     try:
         inputs = open_inputs(plain, cure)
         names = [column.name for column in columns if column.required]
         if delimiter := _other_delimiter(inputs, names):
             inputs = open_inputs(plain.model_copy(update={"delimiter": delimiter}), cure)
     except EmptyFileError as error:
+        # An export of nothing: a table with these columns, and no row.
+        if path.suffix == ".parquet" and "found no row" in str(error):
+            present = frozenset(read_parquet(path).column_names)
+            if present >= {column.name for column in columns if column.required}:
+                return SmallTable(
+                    path, schema.empty_table(), quarantine_table(str(path), []), present
+                )
         raise InputError(f"{str(error).partition(';')[0]}; {cure}") from None
-    schema = pa.schema([(column.name, pa.large_string()) for column in columns])
     tables, bad, before = [schema.empty_table()], [], 0
-    present: set[str] = set()
+    names_present: set[str] = set()
     for known, file, _ in inputs.opened:
         chosen = _choose(file, columns, cure, rules)
-        present |= {column.name for column in chosen}
+        names_present |= {column.name for column in chosen}
         # A plain file is one block: it may not be cut inside a value.
         for block in known.cut(file, chosen, max(file.size, _BLOCK_BYTES)):
             frame, report = known.read(block, _BLOCK_BYTES)
@@ -126,7 +134,7 @@ def read_table(
             bad += [(before + row, reason) for row, reason in report.bad]
             before += report.rows
     rows = pa.concat_tables(tables).combine_chunks()
-    return SmallTable(path, rows, quarantine_table(str(path), bad), frozenset(present))
+    return SmallTable(path, rows, quarantine_table(str(path), bad), frozenset(names_present))
 
 
 def whole_rows(table: SmallTable, what: str) -> pa.Table:

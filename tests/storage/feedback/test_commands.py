@@ -97,6 +97,11 @@ def test_export_then_import(name, elsewhere):
     assert one == two
 
 
+def test_an_export_of_nothing_can_be_imported(elsewhere):
+    raypipe("rejections", "export", "none.parquet")
+    assert as_json("rejections", "import", "none.parquet")["rows"] == 0
+
+
 def test_bad_rows_go_to_quarantine(elsewhere):
     (elsewhere / "in.csv").write_bytes(
         b"candidateId,accountId\nbob,ann\n,ann\nbob,bob\nbob\nx\xff,ann\ncid,ann\nbob,\n"
