@@ -7,14 +7,14 @@ import numpy as np
 import pyarrow as pa
 
 from raypipe.columns import ACCOUNT, DETECTOR, EVIDENCE, SCORE
-from raypipe.config import load_config
-from raypipe.errors import RunError
+from raypipe.config import RunConfig, load_config
+from raypipe.graph.follow_graph import load_graph
+from raypipe.integrity.entries import more_entries
+from raypipe.integrity.votes import load_votes
 from raypipe.recommend.filters.codes import FilterReason
 from raypipe.recommend.filters.registry import specs_of
-from raypipe.storage.data_files import map_array
 from raypipe.storage.runs.filter_arrays import load_filters
 from raypipe.storage.runs.labels import load_reputation, load_suspects
-from raypipe.storage.runs.parts import places_of_ids
 from raypipe.storage.runs.run import Run
 
 #: Fewer accounts that exclude an account are not counted: a change would tell which one it was.
@@ -39,6 +39,9 @@ class About:
     Attributes:
         account, run: ids.
         followers: number of its followers.
+        counted: number of those that count for what others are shown.
+        new_entries: number of lists that it may newly enter in the next night, beyond those that it
+            leaves; None: no limit (``integrity.bounds: false``).
         reputation: between 0 and 1.
         above: share of the accounts with a higher reputation.
         suspicions: the strongest first.
@@ -50,6 +53,8 @@ class About:
     account: str
     run: str
     followers: int
+    counted: int
+    new_entries: int | None
     reputation: float
     above: float
     suspicions: tuple[Suspicion, ...]
@@ -71,23 +76,23 @@ def about_account(run: Run, account: str) -> About:
         RunError: files of the run are missing or damaged.
     """
     run.recommendations(account, 0)  # raises for an unknown account
-    try:
-        (code,) = places_of_ids(run.path / "graph" / "ids.arrow", [account])
-        indptr = map_array(run.path / "graph" / "followers_indptr.npy")
-    except (OSError, ValueError, pa.ArrowException) as error:
-        raise RunError(f"run {run.id}: its graph cannot be read ({error}); run it again") from error
-    assert code is not None
-    followers, reputation = int(indptr[code + 1] - indptr[code]), load_reputation(run)
+    folder, config = run.path / "graph", load_config(run.path / "config.yaml")
+    graph, reputation = load_graph(folder), load_reputation(run)
+    code = graph.code(account)
+    votes = load_votes(graph, folder).graph.followers.degrees
+    followers, bounds = len(graph.followers.row(code)), config.integrity
     suspects = load_suspects(run)
     mine = suspects.filter(pa.array(np.asarray(suspects[ACCOUNT]) == account)).to_pylist()
     return About(
         account,
         run.id,
         followers,
+        int(votes[code]),
+        int(more_entries(votes, bounds)[code]) if bounds.bounds else None,
         float(reputation[code]),
         float(np.mean(reputation > reputation[code])),
         tuple(Suspicion(row[DETECTOR], row[SCORE], row[EVIDENCE]) for row in mine),
-        _shown_to_nobody(run, code, followers),
+        _shown_to_nobody(run, config, code, followers),
         _excluded_by(run, code),
     )
 
@@ -105,9 +110,8 @@ def rounded_down(count: int) -> int:
     return count // unit * unit
 
 
-def _shown_to_nobody(run: Run, code: int, followers: int) -> tuple[str, ...]:
+def _shown_to_nobody(run: Run, config: RunConfig, code: int, followers: int) -> tuple[str, ...]:
     """The filter about accounts that holds, and the minimum of followers."""
-    config = load_config(run.path / "config.yaml")
     reason, fewest = int(load_filters(run).globally_excluded[code]), config.candidates.min_followers
     words = [spec.words for spec in specs_of(config.filters) if spec.reason.value == reason]
     if followers < fewest:
