@@ -87,9 +87,12 @@ def test_a_damaged_file_is_read_or_refused_in_one_line(noise, at, name):
             assert "\n" not in error_of(read_all, path, {}, 1 << 20)
 
 
-@pytest.mark.parametrize("pack", PACKS[1:], ids=["gz", "bz2", "xz", "zip"])
-@pytest.mark.parametrize("fill", [b"\0", b"\n", b"a", b'"', b","], ids=repr)
-def test_a_bomb_is_refused_within_bounded_memory_and_time(fill, pack, tmp_path, monkeypatch):
+@pytest.mark.parametrize(
+    ("pack", "fill"),
+    [(gzip.compress, fill) for fill in (b"\0", b"\n", b"a", b'"', b",")]
+    + [(pack, b"a") for pack in PACKS[2:]],
+)
+def test_a_bomb_is_refused_within_bounded_memory_and_time(pack, fill, tmp_path, monkeypatch):
     monkeypatch.setattr("raypipe.storage.intake.texts.MAX_LINE", 1 << 20)
     for head in (b"", HEAD.encode()):
         path = tmp_path / "bomb.csv"
