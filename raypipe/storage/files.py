@@ -115,6 +115,21 @@ def stat(path: Path | str) -> FileState:
     return FileState(found.st_size, found.st_mtime_ns, modes.S_ISDIR(found.st_mode))
 
 
+def version(path: Path | str) -> tuple[int, int]:
+    """Inode and time of the last change: another file of that name has another.
+
+    Raises:
+        OSError: there is none, or it cannot be seen.
+    """
+    found = os.stat(path)
+    return found.st_ino, found.st_mtime_ns
+
+
+def keep_private(path: Path | str) -> None:
+    """Let only the owner of a file read and write it."""
+    os.chmod(path, 0o600)
+
+
 def exists(path: Path | str) -> bool:
     """Whether a file, folder or link exists; a broken link counts, too."""
     return os.path.lexists(path)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import secrets
 import time
 from collections.abc import Iterable
@@ -18,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from raypipe.errors import ConfigError
-from raypipe.storage.files import open_append, read_bytes
+from raypipe.storage.files import keep_private, open_append, read_bytes, version
 
 Scope = Literal["read", "write", "admin"]
 SCOPES: tuple[Scope, ...] = ("read", "write", "admin")
@@ -134,10 +133,9 @@ class Access:
 
     def _reload(self, path: Path) -> None:
         try:
-            found = os.stat(self._file)
+            state = version(self._file)
         except OSError as error:
             raise ConfigError(f"{path}: the tokens cannot be read ({error.strerror})") from error
-        state = found.st_mtime_ns, found.st_ino
         if state != self._state:
             self._callers, self._state = read_tokens(path), state
 
@@ -195,7 +193,7 @@ def add_token(path: Path, scopes: Iterable[str], subject: str | None, name: str)
     try:
         with open_append(path) as file:
             file.write(json.dumps(row).encode() + b"\n")
-        os.chmod(path, 0o600)
+        keep_private(path)
     except OSError as error:
         raise ConfigError(f"{path}: cannot be written ({error.strerror})") from error
     return token

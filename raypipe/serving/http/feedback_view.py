@@ -5,16 +5,14 @@ header of its file. PostgreSQL is asked for its last event.
 """
 
 import json
-import os
 from threading import Lock
 
 from raypipe.config.feedback_url import sqlite_path
 from raypipe.errors import FeedbackError
 from raypipe.storage.feedback.account import AccountFeedback, Rejection
 from raypipe.storage.feedback.store import Event, FeedbackStore
+from raypipe.storage.feedback.transactions import TransactionCounter
 
-#: Length and position of the transaction counter: https://www.sqlite.org/fileformat.html
-_COUNTER = 4, 24
 #: What each action adds and removes, for the account; blocks count for the candidate too.
 _EFFECTS = {
     "reject": ("reject", ""),
@@ -24,16 +22,6 @@ _EFFECTS = {
     "follow": ("follow", "unfollow"),
     "unfollow": ("unfollow", "follow"),
 }
-
-
-class _OpenFile:
-    """An open file, closed once no thread reads it."""
-
-    def __init__(self, name: str) -> None:
-        self.number = os.open(name, os.O_RDONLY | os.O_CLOEXEC)
-
-    def __del__(self) -> None:
-        os.close(self.number)
 
 
 class FeedbackView:
@@ -52,8 +40,7 @@ class FeedbackView:
         self.opted_out_texts: set[bytes] = set()
         self.seq = self.base = watermark
         self._path = sqlite_path(url)
-        self._name = str(self._path)
-        self._file: _OpenFile | None = None
+        self._counter_of = None if self._path is None else TransactionCounter(self._path)
         self._counter: tuple[int, bytes] | None = None
         self._kinds: dict[str, dict[str, set[str]]] = {}
         self._lock = Lock()
@@ -98,14 +85,10 @@ class FeedbackView:
 
     def _transactions(self) -> tuple[int, bytes] | None:
         """The file and its transaction counter; None: there is none, so the store is asked."""
-        if self._path is None:
+        if self._counter_of is None:
             return None
         try:
-            inode = os.stat(self._name).st_ino
-            file = self._file
-            if file is None or inode != os.fstat(file.number).st_ino:
-                file = self._file = _OpenFile(self._name)
-            return inode, os.pread(file.number, *_COUNTER)
+            return self._counter_of.read()
         except FileNotFoundError:
             if self.seq:
                 raise FeedbackError(

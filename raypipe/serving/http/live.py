@@ -5,7 +5,6 @@ that have begun finish with the run that they began with.
 """
 
 import logging
-import os
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,12 +17,15 @@ from raypipe.serving.http.feedback_view import FeedbackView
 from raypipe.serving.lookup import Lookup, Recommendation, rejections_url
 from raypipe.storage.feedback.account import AccountFeedback
 from raypipe.storage.feedback.store import FeedbackStore
-from raypipe.storage.files import is_folder
+from raypipe.storage.files import is_folder, version
 from raypipe.storage.runs.mapped_lists import MappedLists, make_lists, map_lists
 from raypipe.storage.runs.parts import ids_at
 from raypipe.storage.runs.reserve import FOLDER as RESERVE
 from raypipe.storage.runs.run import MANIFEST, Run, verify_run
 from raypipe.storage.runs.store import RunStore
+
+#: Versions of CURRENT.json and of the served run's manifest.
+Seen = tuple[tuple[int, int], tuple[int, int]]
 
 logger = logging.getLogger("raypipe.serve")
 
@@ -72,7 +74,7 @@ class Live:
         self._pointer = str(self.store.root / "CURRENT.json")
         self._manifest = ""  # of the served run, which is written again when an account is erased
         self._served: Served | None = None
-        self._seen: tuple[int, int, int] | None = None
+        self._seen: Seen | None = None
         self._preparing = threading.Lock()
         self._view: FeedbackView | None = None
         self._writer: FeedbackStore | None = None
@@ -163,8 +165,7 @@ class Live:
     def _current(self) -> Served:
         """The newest run that is ready; a newer one is prepared in the background."""
         try:
-            pointer, manifest = os.stat(self._pointer), os.stat(self._manifest or self._pointer)
-            seen = pointer.st_mtime_ns, pointer.st_ino, manifest.st_mtime_ns
+            seen = version(self._pointer), version(self._manifest or self._pointer)
         except OSError:
             seen = None
         if self._served is None or seen != self._seen:
@@ -178,7 +179,7 @@ class Live:
         self._manifest = str(served.run.path / MANIFEST)
         self._served = served
 
-    def _notice(self, seen: tuple[int, int, int] | None) -> None:
+    def _notice(self, seen: Seen | None) -> None:
         """Take the published run, at once if nothing is served yet."""
         if not self._preparing.acquire(blocking=self._served is None):
             return

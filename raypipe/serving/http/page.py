@@ -24,6 +24,7 @@ from raypipe.serving.http.problems import Problem, problem_of
 from raypipe.serving.http.requests import COOKIE, caller_of, sent_of, unquoted
 from raypipe.serving.reports.html import report_html
 from raypipe.serving.reports.runs import night_report
+from raypipe.storage.files import read_bytes
 
 if TYPE_CHECKING:
     from raypipe.serving.http.server import Server
@@ -103,7 +104,7 @@ def _page(template: str, status: int = 200, **values: Any) -> HTMLResponse:
 
 def _add_files(router: APIRouter) -> None:
     folder = Path(__file__).parent / "static"
-    content = {name: (folder / name).read_bytes() for name in _STATIC}
+    content = {name: read_bytes(folder / name) for name in _STATIC}
 
     @router.get("/static/{name}")
     def static(name: str) -> Response:

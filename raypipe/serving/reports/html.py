@@ -5,6 +5,7 @@ from pathlib import Path
 
 from raypipe.serving.reports.cells import cell_text, shown
 from raypipe.serving.reports.content import Cell, Facts, Report, Table, Value
+from raypipe.storage.files import read_bytes
 
 
 def report_html(report: Report) -> str:
@@ -29,7 +30,7 @@ def report_html(report: Report) -> str:
 
 def whole_page(title: str, body: str) -> str:
     """A page that needs no other file."""
-    style = (Path(__file__).parent.parent / "http" / "static" / "raypipe.css").read_text()
+    style = read_bytes(Path(__file__).parent.parent / "http" / "static" / "raypipe.css").decode()
     name = escape(title)
     return (
         f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{name}</title>'
