@@ -164,6 +164,7 @@ def choose_ladder(
         searched_graph(graph, len(audience), config, memory_available())
         if past:
             graph, rejections = past.graph, past.carry(rejections)
+        bounds = bounds and bounds.of_night(graph)
         taught = partial(replace, rejections=rejections, bounds=bounds)
         evidence = _measure(graph, sample, new, config, stages, run_on, taught)
     values = {

@@ -181,7 +181,8 @@ def read_split(
             idle = split_of_idle(graph, members, *further)
         filters = filters_of(data.filters, split.train)
         split = replace(split, record=split.record.model_copy(update=dict(method)))
-        further_of = partial(replace, filters=filters, bounds=data.bounds)
+        bounds = data.bounds.of_night(past.graph if config.evaluation.split == "since" else graph)
+        further_of = partial(replace, filters=filters, bounds=bounds)
         split = further_of(split)
         idle, at_random = (part and further_of(part) for part in (idle, at_random))
         if config.evaluation.rejections is not None:

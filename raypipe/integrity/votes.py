@@ -3,6 +3,8 @@
 docs/attacks.md has the bounds as formulas.
 """
 
+from __future__ import annotations
+
 from pathlib import Path
 from typing import NamedTuple
 
@@ -50,10 +52,13 @@ class Bounds(NamedTuple):
     Attributes:
         config: says whether there are bounds, and which.
         trusted: from :func:`raypipe.integrity.reputation.read_trusted`.
+        trust: float64[n], above 0 for proven accounts, of a night whose follows are held out in
+            part; None: that of the graph itself.
     """
 
     config: IntegrityConfig
     trusted: pa.Array | None
+    trust: Floats | None = None
 
     def digest(self) -> bytes:
         """SHA-256 over the trusted ids; the empty string if the config names none."""
@@ -65,9 +70,21 @@ class Bounds(NamedTuple):
         """The votes of a graph."""
         if not self.config.bounds or not graph.follows:
             return all_votes(graph)
-        found = reputation(graph, trusted_accounts(graph, self.trusted).codes)
-        trust = np.where(found * np.count_nonzero(found) >= PROVEN, found, 0.0)
+        trust = self.trust_of(graph) if self.trust is None else self.trust
         return count_votes(graph, trust, self.config.unproven_fraction)
+
+    def trust_of(self, graph: FollowGraph) -> Floats:
+        """float64[n]: the reputation of each proven account; 0 for others."""
+        found = reputation(graph, trusted_accounts(graph, self.trusted).codes)
+        return np.where(found * np.count_nonzero(found) >= PROVEN, found, 0.0)
+
+    def of_night(self, graph: FollowGraph) -> Bounds:
+        """The same, for graphs that hold out a part of these follows.
+
+        A night vouches by all its follows. An account that only held-out follows vouch for would
+        look unproven, so lists would be measured that no night makes.
+        """
+        return self._replace(trust=self.trust_of(graph)) if self.config.bounds else self
 
 
 def read_bounds(config: RunConfig) -> Bounds:
