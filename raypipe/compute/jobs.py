@@ -34,6 +34,9 @@ PATH_KEYS = (
     "filters.blocks",
     "filters.opted_out",
     "filters.bots",
+    "filters.inactive.table",
+    "filters.impressions.table",
+    "integrity.trusted",
     "evaluation.test",
     "evaluation.rejections",
 )

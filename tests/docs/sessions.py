@@ -29,9 +29,10 @@ ELSEWHERE = (
     "git",
     "export",
     "pip",
+    "curl",
 )
-#: Commands of raypipe that need a cluster: the parser checks them.
-REMOTE = (("submit",), ("jobs",))
+#: Commands of raypipe that need a cluster, or never end: the parser checks them.
+REMOTE = (("submit",), ("jobs",), ("serve",), ("token",))
 #: Programs that run here.
 HERE = ("raypipe", "python", "ls", "cat", "head", "cp", "mkdir", "echo", "printf", "sqlite3", "rm")
 #: Commands whose every number is a measurement.
