@@ -13,6 +13,7 @@ import pytest
 from raypipe.config import load_config
 from raypipe.errors import (
     ConfigError,
+    HeldError,
     InputError,
     TooLargeError,
     TooManyBadRows,
@@ -394,22 +395,31 @@ def test_another_version_is_another_run(follows, store, monkeypatch):
     assert second.run.id != first.run.id
 
 
-def test_an_audience_of_nobody_publishes_empty_lists(follows, store):
-    run = run_night(config_for(follows, audience__min_follows=10**6), store, DATE).run
+def held(config, store):
+    """The finished run of a night without any list: it is held back."""
+    with pytest.raises(HeldError):
+        run_night(config, store, DATE)
+    (run,) = store.runs()
+    assert store.current_id() is None
+    return run
+
+
+def test_an_audience_of_nobody_makes_empty_lists_and_is_held(follows, store):
+    run = held(config_for(follows, audience__min_follows=10**6), store)
     assert run.manifest.counts.recommendations == {"similar": 0, "popular": 0}
     assert len(run.recommendations("star-01")) == 0
 
 
-def test_rows_that_are_all_bad_publish_an_empty_graph(follows, store):
+def test_rows_that_are_all_bad_make_an_empty_graph_and_are_held(follows, store):
     follows.write_text("followerId,followingId\n,a\na,\n")
-    run = run_night(config_for(follows, input__max_bad_fraction=1), store, DATE).run
+    run = held(config_for(follows, input__max_bad_fraction=1), store)
     assert run.manifest.counts.rows.quarantined == 2
     assert run.manifest.counts.graph.accounts == 0
 
 
 def test_only_self_follows_recommend_nobody(follows, store):
     follows.write_text("followerId,followingId\na,a\nb,b\n")
-    run = run_night(config_for(follows), store, DATE).run
+    run = held(config_for(follows), store)
     assert run.manifest.counts.recommendations == {"similar": 0, "popular": 0}
     assert len(run.recommendations("a")) == 0
 
