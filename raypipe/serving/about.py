@@ -13,12 +13,10 @@ from raypipe.integrity.entries import more_entries
 from raypipe.integrity.votes import load_votes
 from raypipe.recommend.filters.codes import FilterReason
 from raypipe.recommend.filters.registry import specs_of
+from raypipe.serving.explanation import FEWEST
 from raypipe.storage.runs.filter_arrays import load_filters
 from raypipe.storage.runs.labels import load_reputation, load_suspects
 from raypipe.storage.runs.run import Run
-
-#: Fewer accounts that exclude an account are not counted: a change would tell which one it was.
-FEWEST = 5
 
 _AGAINST = (FilterReason.REJECTED, FilterReason.BLOCKED, FilterReason.PREVIOUSLY_FOLLOWED)
 

@@ -12,6 +12,8 @@ from raypipe.storage.feedback.account import Rejection
 NO_LIST, TOO_LOW, NOT_RETRIEVED = "NO_LIST", "TOO_LOW", "NOT_RETRIEVED"
 #: ``why_not`` for the account itself, if it did not cause the exclusion.
 NOT_AVAILABLE = "NOT_AVAILABLE"
+#: Fewer accounts that exclude an account are not counted: a change would tell which one it was.
+FEWEST = 5
 #: The reason of each mark in the feedback store, and the marks that are the account's own.
 MARKED = {
     "block": FilterReason.BLOCKED,

@@ -327,6 +327,11 @@ def test_every_reason_but_eligible_is_refused_somewhere():
         "OPTED_OUT",
         "BOT",
         "TOO_FEW_FOLLOWERS",
+        "SUSPECT",
+        "RESTING",
+        "FOLLOW_CHANGED",
+        "INACTIVE",
+        "ERASED",
     ]
 
 

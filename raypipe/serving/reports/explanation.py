@@ -1,8 +1,14 @@
 """Explanations: why a candidate is or is not in a list, and what stands against an account."""
 
-from raypipe.serving.about import FEWEST, About
-from raypipe.serving.explanation import Explanation, SourceRank
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from raypipe.serving.explanation import FEWEST, Explanation, SourceRank
 from raypipe.serving.reports.content import Content, Line, Report, Table
+
+if TYPE_CHECKING:  # this module needs the graph
+    from raypipe.serving.about import About
 
 
 def explanation_report(explanation: Explanation) -> Report:
