@@ -130,9 +130,9 @@ def test_the_ladder_is_measured_with_what_teaches(monkeypatch):
     assert before.ladder != after.ladder
     without, with_ = seen
     assert with_.context.exclusions.rows.codes.tolist() == taught.rows.codes.tolist()
-    assert with_.context.sources["similar"].source.rejected is taught.rows
+    assert with_.context.sources["similar"].source.rejections.rows is taught.rows
     assert not len(without.context.exclusions.rows.codes)
-    assert without.context.sources["similar"].source.rejected is None
+    assert without.context.sources["similar"].source.rejections is None
 
 
 def test_trials_of_a_sweep_hold_out_some_of_what_teaches():
