@@ -22,13 +22,17 @@ from tests.k8s.schemas import Schemas, crds, known_kind, schema
 #: apiVersion to kind to name in URLs.
 KINDS = {
     "v1": {
+        "Service": "services",
         "Namespace": "namespaces",
         "ConfigMap": "configmaps",
         "PersistentVolumeClaim": "persistentvolumeclaims",
         "Pod": "pods",
         "ServiceAccount": "serviceaccounts",
     },
+    "apps/v1": {"Deployment": "deployments"},
+    "autoscaling/v2": {"HorizontalPodAutoscaler": "horizontalpodautoscalers"},
     "batch/v1": {"CronJob": "cronjobs"},
+    "policy/v1": {"PodDisruptionBudget": "poddisruptionbudgets"},
     "networking.k8s.io/v1": {"NetworkPolicy": "networkpolicies"},
     "rbac.authorization.k8s.io/v1": {"Role": "roles", "RoleBinding": "rolebindings"},
     "ray.io/v1": {"RayCluster": "rayclusters", "RayCronJob": "raycronjobs", "RayJob": "rayjobs"},
@@ -113,8 +117,10 @@ def serve(folder: Path) -> Iterator[tuple[str, Api]]:
             self._answer(*self._refusal() or api.create(self._path(), body, self._dry()))
 
         def do_PATCH(self) -> None:
-            body = self._body()
-            self._answer(*self._refusal() or api.put(self._path(), body, self._dry()))
+            body, path = self._body(), self._path()
+            if "apiVersion" not in body:  # a patch of some fields
+                body = merged(api.get(path)[1], body)
+            self._answer(*self._refusal() or api.put(path, body, self._dry()))
 
         def log_message(self, *_: object) -> None:
             """Not to the screen: the requests are kept."""
@@ -177,3 +183,13 @@ def _resources(version: str) -> Object:
         for kind, name in KINDS[version].items()
     ]
     return {"kind": "APIResourceList", "groupVersion": version, "resources": resources}
+
+
+def merged(whole: Object, patch: Object) -> Object:
+    """An object with the fields of a patch; what is no object is replaced."""
+    found = dict(whole)
+    for name, value in patch.items():
+        before = found.get(name)
+        both = isinstance(value, dict) and isinstance(before, dict)
+        found[name] = merged(before, value) if both else value
+    return found

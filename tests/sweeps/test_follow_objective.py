@@ -269,7 +269,7 @@ def test_an_algorithm_without_epochs_is_looked_at_once(place):
 def test_measures_are_those_of_factors_alone_and_rmse(place):
     config = config_of(**{"sweep.objective": "map@3", "evaluation.metrics": ["recall", "coverage"]})
     seen = FOLLOWS.cut(config, read(config))
-    model = train(seen.train, config, 1e9)
+    model = train(seen.votes.graph, config, 1e9)
     (report,) = reports(config)
     alone = load_config(None, {**PLAIN, "evaluation.k": [3], "sources.factors": SVD})
     expected = measure(alone, seen, "factors", model)
