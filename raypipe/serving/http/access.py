@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from raypipe.errors import ConfigError
+from raypipe.serving.http.problems import Problem
 from raypipe.storage.files import keep_private, open_append, read_bytes, version
 
 Scope = Literal["read", "write", "admin"]
@@ -42,18 +43,8 @@ class Caller:
 ANYBODY = Caller("anybody", frozenset(SCOPES))
 
 
-class Denied(Exception):
-    """A request that is not allowed.
-
-    Attributes:
-        status: 401, 403 or 429.
-        detail: one sentence.
-        retry_after: seconds; None: trying again does not help.
-    """
-
-    def __init__(self, status: int, detail: str, retry_after: int | None = None) -> None:
-        super().__init__(detail)
-        self.status, self.detail, self.retry_after = status, detail, retry_after
+class Denied(Problem):
+    """A request that is not allowed: status 401, 403 or 429."""
 
 
 @dataclass

@@ -10,18 +10,11 @@ from threading import Lock
 from raypipe.config.feedback_url import sqlite_path
 from raypipe.errors import FeedbackError
 from raypipe.storage.feedback.account import AccountFeedback, Rejection
-from raypipe.storage.feedback.store import Event, FeedbackStore
+from raypipe.storage.feedback.store import MARKS, Event, FeedbackStore
 from raypipe.storage.feedback.transactions import TransactionCounter
 
 #: What each action adds and removes, for the account; blocks count for the candidate too.
-_EFFECTS = {
-    "reject": ("reject", ""),
-    "unreject": ("", "reject"),
-    "block": ("block", ""),
-    "unblock": ("", "block"),
-    "follow": ("follow", "unfollow"),
-    "unfollow": ("unfollow", "follow"),
-}
+_EFFECTS = {"reject": ("reject", None), "unreject": (None, "reject"), **MARKS}
 
 
 class FeedbackView:
@@ -116,13 +109,15 @@ class FeedbackView:
         added, removed = _EFFECTS[event.action]
         self._set(event.account, event.candidate, added, removed)
         if event.action in ("block", "unblock"):
-            sides = ("blocked", "") if added else ("", "blocked")
+            sides = ("blocked", None) if added else (None, "blocked")
             self._set(event.candidate, event.account, *sides)
 
-    def _set(self, account: str, candidate: str, added: str, removed: str) -> None:
+    def _set(self, account: str, candidate: str, added: str | None, removed: str | None) -> None:
         """Replaces what it changes, so that readers in other threads see whole sets."""
         of_account = dict(self._kinds.get(account, {}))
-        kinds = (of_account.pop(candidate, set()) | {added}) - {removed, ""}
+        kinds = of_account.pop(candidate, set()) - {removed}
+        if added:
+            kinds.add(added)
         if kinds:
             of_account[candidate] = kinds
         if of_account:

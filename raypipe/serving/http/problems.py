@@ -11,7 +11,6 @@ from raypipe.errors import (
     RunsLockedError,
     UnknownAccountError,
 )
-from raypipe.serving.http.access import Denied
 
 #: Seconds after which to try again where the feedback or the runs cannot be read.
 RETRY_AFTER = 2
@@ -39,8 +38,6 @@ def problem_of(error: Exception) -> Problem:
     match error:
         case Problem():
             return error
-        case Denied():
-            return Problem(error.status, error.detail, error.retry_after)
         case UnknownAccountError():
             return Problem(404, str(error).partition(";")[0])
         case FeedbackError():

@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -18,9 +18,9 @@ from starlette.exceptions import HTTPException
 from raypipe import __version__
 from raypipe.errors import ConfigError, RaypipeError
 from raypipe.serving.http import api, page
-from raypipe.serving.http.access import Access, Denied
+from raypipe.serving.http.access import Access
 from raypipe.serving.http.lists import Asked, made_bytes, ready_bytes
-from raypipe.serving.http.live import Live
+from raypipe.serving.http.live import Live, Now
 from raypipe.serving.http.metrics import Metrics
 from raypipe.serving.http.names import Names
 from raypipe.serving.http.problems import Headers, Problem, problem_answer, problem_of
@@ -37,6 +37,22 @@ _BEFORE, _AFTER = b"/v1/accounts/", b"/recommendations"
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Answer = tuple[int, Headers, bytes]
+
+
+class _ListRequest(NamedTuple):
+    """A request for a list that is allowed.
+
+    Attributes:
+        asked: what it asks for.
+        now: the run and the feedback that answer it.
+        headers: of the answer.
+        unchanged: whether the client has this answer.
+    """
+
+    asked: Asked
+    now: Now
+    headers: Headers
+    unchanged: bool
 
 
 class ServeSettings(BaseModel):
@@ -92,22 +108,15 @@ class Server:
         watched = self.metrics.watching(send, started)
         await self.routes(scope, _limited(receive), watched)
 
-    def list_answer(self, scope: Mapping[str, Any], account: bytes | str) -> Answer | None:
-        """The answer with a list from ready bytes; None: :meth:`made_answer` has it."""
-        asked, now, headers, unchanged = self._asked(scope, account)
-        if unchanged:
-            return 304, headers, b""
-        body = ready_bytes(self.live, now, asked)
-        return None if body is None else (200, headers, body)
-
-    def made_answer(self, scope: Mapping[str, Any], account: bytes | str) -> Answer:
+    def made_answer(self, scope: Mapping[str, Any], account: str) -> Answer:
         """The answer with a list by way of the lookup."""
-        asked, now, headers, unchanged = self._asked(scope, account)
-        return (
-            (304, headers, b"") if unchanged else (200, headers, made_bytes(self.live, now, asked))
-        )
+        request = self._asked(scope, account)
+        if request.unchanged:
+            return 304, request.headers, b""
+        return 200, request.headers, made_bytes(self.live, request.now, request.asked)
 
-    def _asked(self, scope: Mapping[str, Any], account: bytes | str) -> Any:
+    def _asked(self, scope: Mapping[str, Any], account: bytes | str) -> _ListRequest:
+        """Read and admit a request for a list; once for each request, which counts for the rate."""
         sent = sent_of(scope)
         name = unquoted(account)
         self.access.check(caller_of(scope, sent, self.access), "read", name)
@@ -119,17 +128,17 @@ class Server:
             (b"etag", etag.encode()),
             (b"cache-control", b"private, no-cache"),
         ]
-        return asked, now, headers, sent.if_none_match == etag
+        return _ListRequest(asked, now, headers, sent.if_none_match == etag)
 
     async def _list(self, scope: Mapping[str, Any], send: Send, account: bytes) -> None:
         started = time.perf_counter()
         try:
-            answer = self.list_answer(scope, account)
-            if answer is None:
-                answer = await run_in_threadpool(self.made_answer, scope, account)
-        except (Problem, Denied, RaypipeError) as error:
-            answer = problem_answer(problem_of(error))
-        status, headers, body = answer
+            asked, now, headers, unchanged = self._asked(scope, account)
+            status, body = (304, b"") if unchanged else (200, ready_bytes(self.live, now, asked))
+            if body is None:
+                body = await run_in_threadpool(made_bytes, self.live, now, asked)
+        except (Problem, RaypipeError) as error:
+            status, headers, body = problem_answer(problem_of(error))
         headers.append((b"content-length", str(len(body)).encode()))
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
@@ -179,7 +188,7 @@ def _routes(server: Server, settings: ServeSettings) -> FastAPI:
         where = ".".join(str(part) for part in found.get("loc", ()))
         return _response(*problem_answer(Problem(422, f"{where}: {found.get('msg', 'invalid')}")))
 
-    for kind in (Problem, Denied, RaypipeError):
+    for kind in (Problem, RaypipeError):
         app.add_exception_handler(kind, failed)
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, invalid)
