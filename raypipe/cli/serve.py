@@ -62,6 +62,7 @@ def serve(
     follow and opt-out from the moment it is acknowledged. GET /docs describes the API.
     """
     import uvicorn
+    from uvicorn.config import LOGGING_CONFIG
 
     from raypipe.errors import ConfigError
     from raypipe.serving.http.server import VARIABLE, Server, ServeSettings
@@ -90,12 +91,14 @@ def serve(
         import tempfile
 
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="raypipe-"))
+    own = {"raypipe": {"handlers": ["default"], "level": "INFO"}}
     uvicorn.run(
         "raypipe.serving.http.server:from_environment",
         factory=True,
         host=host,
         port=port,
         workers=workers,
+        log_config={**LOGGING_CONFIG, "loggers": {**LOGGING_CONFIG["loggers"], **own}},
         access_log=False,
         server_header=False,
         date_header=False,

@@ -82,6 +82,13 @@ class Live:
         self.warm = False
         self.threads: list[threading.Thread] = []
 
+    def begin(self) -> None:
+        """Begin to load the published run, so that the first request need not."""
+        try:
+            self.now()
+        except RaypipeError as error:
+            logger.error("nothing can be served yet: %s", error)
+
     def now(self) -> Now:
         """The run that is published and the feedback that holds at this moment.
 

@@ -152,9 +152,11 @@ def from_environment() -> Server:
         ConfigError: they are not there, or wrong.
     """
     try:
-        return Server(ServeSettings.model_validate_json(os.environ[VARIABLE]))
+        server = Server(ServeSettings.model_validate_json(os.environ[VARIABLE]))
     except (KeyError, ValueError) as error:
         raise ConfigError(f"{VARIABLE}: expected the settings of raypipe serve ({error})") from None
+    server.live.begin()
+    return server
 
 
 def _routes(server: Server, settings: ServeSettings) -> FastAPI:

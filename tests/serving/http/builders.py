@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
 from contextlib import contextmanager
 
+import httpx2 as httpx
 from fastapi.testclient import TestClient
 
 from raypipe.config import load_config
@@ -43,6 +47,38 @@ def client_of(folder, headers=None, **settings):
     with TestClient(server, headers=headers or {}, base_url="http://localhost") as client:
         client.server = server
         yield client
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@contextmanager
+def serving(folder, *options, workers=1):
+    """`raypipe serve` in a process, once each worker has mapped the lists; and a client."""
+    port = free_port()
+    command = [sys.executable, "-m", "raypipe", "serve", "--runs-dir", str(folder / "runs")]
+    command += ["--port", str(port), "--workers", str(workers), *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    try:
+        wait_for_run(process, workers)
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+            yield process, client
+    finally:
+        process.terminate()  # ends its workers too
+        process.wait()
+        process.stdout.close()
+
+
+def wait_for_run(process, workers=1):
+    """Reads what a server says until it listens and so many workers have mapped the lists."""
+    said = b""
+    while b"running on" not in said or said.count(b"serving run") < workers:
+        line = process.stdout.readline()
+        said += line
+        assert line, said.decode()
 
 
 def in_path(name):

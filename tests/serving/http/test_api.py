@@ -313,6 +313,9 @@ def test_tokens_say_who_may_do_what(folder):
     ({"Origin": "https://evil.example"}, 403),
     ({"Origin": "http://localhost"}, 200),
     ({"Sec-Fetch-Site": "same-origin"}, 200),
+    ({"Sec-Fetch-Site": "same-origin", "Origin": "null"}, 200),
+    ({"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost"}, 403),
+    ({"Origin": "null"}, 403),
     ({"Host": "evil.example"}, 403),
     ({}, 200),
 ])  # fmt: skip

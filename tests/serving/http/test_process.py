@@ -6,12 +6,9 @@ import json
 import os
 import random
 import signal
-import socket
 import subprocess
-import sys
 import threading
 import time
-from contextlib import contextmanager
 
 import httpx2 as httpx
 import pytest
@@ -20,7 +17,7 @@ from typer.testing import CliRunner
 from raypipe.cli import app
 from raypipe.serving.http.access import add_token
 from raypipe.storage.runs.store import RunStore
-from tests.serving.http.builders import ROWS, in_path, make_night, write_follows
+from tests.serving.http.builders import ROWS, in_path, make_night, serving, write_follows
 
 
 @pytest.fixture(scope="module")
@@ -37,36 +34,6 @@ def plain_accounts(folder):
     table = RunStore(folder / "runs").current().table("recommendations")
     names = sorted(set(table["accountId"].to_pylist()))
     return [name for name in names if name.isascii() and name.replace("-", "").isalnum()]
-
-
-def free_port():
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        return found.getsockname()[1]
-
-
-@contextmanager
-def serving(folder, *options):
-    """`raypipe serve` in a process; yields it and a client."""
-    port = free_port()
-    command = [sys.executable, "-m", "raypipe", "serve", "--runs-dir", str(folder / "runs")]
-    process = subprocess.Popen(
-        [*command, "--port", str(port), *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
-            for _ in range(600):
-                try:
-                    client.get("/readyz").raise_for_status()
-                    break
-                except httpx.HTTPError:
-                    assert process.poll() is None, process.stdout.read().decode()
-                    time.sleep(0.1)
-            yield process, client
-    finally:
-        process.terminate()  # ends its workers too
-        process.wait()
-        process.stdout.close()
 
 
 def test_eight_clients_see_no_leak_while_runs_change_and_a_worker_is_killed(folder):
@@ -108,7 +75,7 @@ def test_eight_clients_see_no_leak_while_runs_change_and_a_worker_is_killed(fold
         left = client.get(f"/v1/accounts/{account}/recommendations").json()["recommendations"]
         lost.extend(name for name in gone if name in [row["candidateId"] for row in left])
 
-    with serving(folder, "--workers", "2") as (process, client):
+    with serving(folder, workers=2) as (process, client):
         base = str(client.base_url)
         clients = [httpx.Client(base_url=base, timeout=20) for _ in range(8)]
         people = [threading.Thread(target=person, args=pair) for pair in enumerate(clients)]
