@@ -223,7 +223,13 @@ class InactiveConfig(Section):
     table: Place | None = Field(
         None,
         description="CSV or Parquet file with columns accountId and lastActive (such as "
-        "2026-03-01); accounts without a row count as active. null: nobody is inactive.",
+        "2026-03-01); the latest row of an account counts, and without one it is active. "
+        "null: no such file.",
+    )
+    by_follows: bool = Field(
+        False,
+        description="Accounts whose last follow is older count as inactive too; those that follow "
+        "nobody do not. Needs input.columns.timestamp.",
     )
     days: int = Field(
         365, ge=1, description="Days without activity, up to the date of the run, that are allowed."

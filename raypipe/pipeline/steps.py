@@ -147,10 +147,11 @@ def label(checked: Checked, graph: FollowGraph, stages: Stages) -> Labels:
 
 
 def apply_filters(
-    config: RunConfig, inputs: FilterInputs, graph: FollowGraph, stages: Stages
+    config: RunConfig, inputs: FilterInputs, loaded: Loaded, stages: Stages
 ) -> NightFilters:
     """The filters by account index, and the rejections to learn from."""
-    filters, notices = filters_of(inputs, graph), unknown_of(inputs, graph)
+    graph = loaded.graph
+    filters, notices = filters_of(inputs, graph, loaded.inactive), unknown_of(inputs, graph)
     for notice in notices:
         stages.progress.say(notice.text)
     rejections = None
