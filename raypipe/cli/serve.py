@@ -19,7 +19,7 @@ _DRAIN_SECONDS = 10
 def serve(
     config: Annotated[
         Path | None,
-        typer.Argument(metavar="CONFIG", help="A YAML file, of which feedback.url is used."),
+        typer.Argument(metavar="CONFIG", help="A YAML file; only feedback.url is used."),
     ] = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     host: Annotated[
@@ -56,7 +56,7 @@ def serve(
     ] = None,
     feedback: Feedback = None,
 ) -> None:
-    """Answer over HTTP whom an account may want to follow, and take its feedback.
+    """Serve the lists over HTTP, and take feedback.
 
     Serves the published run, the next one as soon as it is published, and every rejection, block,
     follow and opt-out from the moment it is acknowledged. GET /docs describes the API.

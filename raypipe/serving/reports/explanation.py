@@ -37,7 +37,7 @@ def about_report(found: About) -> Report:
     lines = [
         f"about {found.account}, run {found.run}",
         f"reputation: {found.reputation:.2g}; {found.above:.0%} of the accounts have more",
-        f"followers: {found.followers:,}, of which {found.counted:,} count",
+        f"followers: {found.followers:,}, {found.counted:,} count",
         *(f"suspicion: {one.evidence} ({one.detector}, {one.score})" for one in found.suspicions),
         *(f"shown to nobody: {words}" for words in found.shown_to_nobody),
         f"excluded from the lists of {excluded} accounts",
