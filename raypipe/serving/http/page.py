@@ -83,12 +83,11 @@ def router_of(server: Server) -> APIRouter:
     return router
 
 
-def error_page(request: Request, error: Exception) -> Response:
+def error_page(error: Exception) -> Response:
     """What a browser sees instead of a problem body; without a token, the way to the login."""
     problem = problem_of(error)
     if problem.status == 401:
-        where = urlencode({"next": request.url.path})
-        return RedirectResponse(f"/login?{where}", 303, headers=_HEADERS)
+        return RedirectResponse("/login", 303, headers=_HEADERS)
     return _page("problem.html", problem.status, problem=problem)
 
 
