@@ -46,7 +46,8 @@ def about_report(found: About) -> Report:
         lines.insert(3, "suspicion: none")
     if found.new_entries is not None:
         lines.append(
-            f"new lists in the next night: at most {found.new_entries:,}, and one for each that it leaves"
+            f"new lists in the next night: at most {found.new_entries:,}, and one for each that it "
+            "leaves"
         )
     return tuple(map(Line, lines))
 
