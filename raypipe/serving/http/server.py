@@ -103,6 +103,8 @@ class Server:
             if b"/" not in account and account:
                 await self._list(scope, send, account)
                 return
+        if path.startswith(b"/api/"):  # Mastodon does not mind a slash at the end
+            path = path.rstrip(b"/")
         # Routes see the path as it was sent, so that %2F stays a part of an id.
         scope = {**scope, "path": path.decode("latin-1")}
         started = time.perf_counter()

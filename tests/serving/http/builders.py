@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 import subprocess
 import sys
+import threading
 from contextlib import contextmanager
 
 import httpx2 as httpx
@@ -70,6 +71,23 @@ def serving(folder, *options, workers=1):
         process.terminate()  # ends its workers too
         process.wait()
         process.stdout.close()
+
+
+@contextmanager
+def listening(folder, **settings):
+    """The URL of a server in a thread of this process."""
+    import uvicorn
+
+    app = Server(ServeSettings(runs_dir=folder / "runs", **settings))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # who connects waits until it answers
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            thread.join()
 
 
 def wait_for_run(process, workers=1):

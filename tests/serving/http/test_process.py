@@ -15,7 +15,6 @@ import pytest
 from typer.testing import CliRunner
 
 from raypipe.cli import app
-from raypipe.serving.http.access import add_token
 from raypipe.storage.runs.store import RunStore
 from tests.serving.http.builders import ROWS, in_path, make_night, serving, write_follows
 
@@ -131,26 +130,3 @@ def test_a_token_is_printed_once_and_stored_as_a_digest(tmp_path):
     wrong = CliRunner().invoke(app, ["token", str(file), "--scope", "everything"])
     assert wrong.exit_code == 78
     assert "expected some of read, write, admin" in wrong.output
-
-
-def test_routes_of_mastodon(folder):
-    """What its clients ask, in the shapes of its documentation."""
-    tokens = folder / "tokens.jsonl"
-    account = plain_accounts(folder)[-1]
-    token = add_token(tokens, ["read", "write"], account, "person")
-    with serving(folder, "--mastodon", "--tokens", str(tokens)) as (_, client):
-        client.headers["Authorization"] = f"Bearer {token}"
-        assert client.get("/api/v1/accounts/verify_credentials").json()["id"] == account
-        assert client.get("/api/v2/instance").json()["version"].startswith("4.")
-        found = client.get("/api/v2/suggestions", params={"limit": 3}).json()
-        assert len(found) == 3
-        known = {"similar_to_recently_followed", "friends_of_friends", "most_followed"}
-        assert {source for row in found for source in row["sources"]} <= known
-        first, second, third = (row["account"]["id"] for row in found)
-        assert client.delete(f"/api/v1/suggestions/{first}").json() == {}
-        assert client.post(f"/api/v1/accounts/{second}/follow").json()["following"] is True
-        assert client.post(f"/api/v1/accounts/{third}/block").json()["blocking"] is True
-        left = [row["account"]["id"] for row in client.get("/api/v2/suggestions").json()]
-        assert not {first, second, third} & {*left}
-        del client.headers["Authorization"]
-        assert client.get("/api/v2/suggestions").status_code == 401
