@@ -163,7 +163,7 @@ def _every_account(split: Split, ids: pa.Array | None, config: RunConfig) -> Spl
     limit = config.evaluation.max_accounts or len(members)
     members = draw_accounts(members, limit, config.seed)
     segments = segments_of(split.train.followees.degrees_of(members), config.evaluation)
-    bounds = split.bounds and split.bounds._replace(trust=None)  # the attacked network is train
+    bounds = split.bounds and split.bounds._replace(standing=None)  # the attacked network is train
     return replace(split, accounts=members, segments=segments, test_rejections=None, bounds=bounds)
 
 

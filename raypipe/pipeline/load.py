@@ -17,7 +17,7 @@ from raypipe.evaluation.holdout_selection import Decision
 from raypipe.evaluation.times import check_has_times, encode_timed, last_seconds
 from raypipe.graph.follow_graph import FollowGraph, build_graph, encode, muted
 from raypipe.graph.statistics import graph_statistics
-from raypipe.integrity.votes import Bounds, Votes
+from raypipe.integrity.votes import Bounds, Standing, Votes, standing_of
 from raypipe.recommend.audience import audience
 from raypipe.recommend.blend.training import check_blend
 from raypipe.recommend.context import NightInputs, ShardContext, list_rules, shard_context
@@ -42,7 +42,8 @@ class Loaded:
 
     Attributes:
         graph: the follows.
-        votes: those that count for others than the follower.
+        standing: of every account.
+        votes: the follows that count for others than the follower.
         audience: int32, the accounts that get lists, ascending.
         rows: numbers of input rows: read, used, and dropped by reason.
         quarantine: the bad rows, as columns.QUARANTINE_SCHEMA.
@@ -54,6 +55,7 @@ class Loaded:
     """
 
     graph: FollowGraph
+    standing: Standing
     votes: Votes
     audience: np.ndarray
     rows: dict[str, int]
@@ -127,12 +129,14 @@ def load(
         statistics = graph_statistics(graph)
         chosen = audience(graph, accounts, config.audience.min_follows)
         chosen = chosen[~silent[chosen]]
-        votes = bounds.votes_of(graph)
+        standing = standing_of(graph, bounds.trusted)
+        votes = bounds._replace(standing=standing).votes_of(graph)
     notices = intake.notices + _notices_of_ids(graph, accounts, config)
     for notice in notices:
         stages.progress.say(notice.text)
     return Loaded(
         graph,
+        standing,
         votes,
         chosen,
         rows,

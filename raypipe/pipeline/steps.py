@@ -128,8 +128,9 @@ def check_inputs(config: RunConfig, store: RunStore, date: str, stages: Stages) 
     return Checked(accounts, inputs, filters, bounds, warm, identity, tuple(earlier))
 
 
-def label(checked: Checked, graph: FollowGraph, stages: Stages) -> Labels:
+def label(checked: Checked, loaded: Loaded, stages: Stages) -> Labels:
     """The reputation of every account, and the suspects."""
+    graph = loaded.graph
     with stages.stage("labels"):
         start = None
         if checked.warm is not None:
@@ -141,7 +142,7 @@ def label(checked: Checked, graph: FollowGraph, stages: Stages) -> Labels:
             else:
                 start = np.zeros(graph.accounts)
                 start[codes[codes >= 0]] = before[codes >= 0]
-        labels = label_accounts(graph, checked.bounds.trusted, start)
+        labels = label_accounts(graph, loaded.standing, start)
         stages.progress.say(f"trusted: {labels.trusted.why}")
     return labels
 
@@ -177,7 +178,8 @@ def select_ladder(
         if checked.earlier and config.ladder == "holdout":
             with stages.stage("since"):
                 since = since_earlier_run(checked.earlier, graph, audience, config.evaluation)
-        taught = filters.rejections, since, checked.bounds
+        bounds = checked.bounds._replace(standing=loaded.standing)
+        taught = filters.rejections, since, bounds
         return choose_ladder(graph, audience, config, stages, run_on, *taught)
 
     return decide_once(staging, decide)
