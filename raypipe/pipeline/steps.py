@@ -17,7 +17,7 @@ from raypipe.evaluation.factor_recall import factor_facts
 from raypipe.evaluation.holdout_selection import Decision, choose_ladder
 from raypipe.evaluation.neighbour_recall import similarity_facts, walk_facts
 from raypipe.evaluation.since import since_earlier_run
-from raypipe.graph.follow_graph import FollowGraph, load_graph
+from raypipe.graph.follow_graph import load_graph
 from raypipe.integrity.labels import Labels, label_accounts
 from raypipe.integrity.votes import Bounds, read_bounds
 from raypipe.kernels.shards import heaviest_first
