@@ -10,15 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from raypipe.config import IntegrityConfig, RunConfig
 from raypipe.errors import RunError
 from raypipe.graph.follow_graph import FollowGraph, graph_of_rows
 from raypipe.integrity.reputation import Trusted, read_trusted, reputation, trusted_accounts
 from raypipe.kernels.arrays import Flags, Floats
-from raypipe.kernels.csr import Adjacency, subset, transpose
+from raypipe.kernels.csr import Adjacency, connected_to, subset, transpose
 from raypipe.kernels.voices import BANDS, counted_followers, signatures, silence_twins
 from raypipe.storage.data_files import map_array, save_array
 from raypipe.storage.files import is_file
@@ -176,7 +174,7 @@ def count_votes(graph: FollowGraph, trust: Floats, times: tuple[int, int]) -> Vo
     speaks = speakers(graph, trust)
     heard = speaks & (trust > 0)
     ids = graph.tie_rule.positions
-    least = np.where(_on_islands(graph, trust > 0), ISLAND, 0)
+    least = np.where(connected_to(graph.followees, graph.followers, trust > 0), 0, ISLAND)
     counted = counted_followers(graph.followers, heard, speaks, ids, times, least)
     if counted.all():
         return Votes(graph, heard)
@@ -206,13 +204,3 @@ def speakers(graph: FollowGraph, trust: Floats) -> Flags:
         some = some[np.lexsort((ids[some], -trust[some], keys[some]))]
         silence_twins(rows, some, keys, TWINS, speaks)
     return speaks
-
-
-def _on_islands(graph: FollowGraph, proven: Flags) -> Flags:
-    """bool[n]: the accounts that no follows connect to a proven one, whatever their direction."""
-    n, rows = graph.accounts, graph.followees
-    links = csr_array((np.ones(graph.follows, np.bool_), rows.codes, rows.indptr), (n, n))
-    _, island = connected_components(links, directed=False)
-    reached = np.zeros(n, np.bool_)
-    reached[island[proven]] = True
-    return np.asarray(~reached[island])

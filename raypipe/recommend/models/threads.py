@@ -21,16 +21,20 @@ def one_blas_thread() -> AbstractContextManager[Any]:
     return limits
 
 
-def by_rows(rows: int, make: Callable[[slice], Made]) -> list[Made]:
+def by_rows(rows: int, make: Callable[[slice], Made], size: int | None = None) -> list[Made]:
     """What ``make`` returns for each part of this number of rows, in their order.
 
     The parts are the same for any number of threads. ``make`` should not hold Python's lock.
+
+    Args:
+        size: number of rows of a part; None: as many as keep a thread busy.
 
     Example:
         >>> by_rows(70_000, lambda part: part.stop - part.start)
         [65536, 4464]
     """
-    parts = [slice(start, min(start + _ROWS, rows)) for start in range(0, rows, _ROWS)]
+    size = size or _ROWS
+    parts = [slice(start, min(start + size, rows)) for start in range(0, max(rows, 1), size)]
     if len(parts) == 1:
         return [make(parts[0])]
     with ThreadPoolExecutor(cpus_here()) as pool:

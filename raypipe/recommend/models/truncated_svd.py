@@ -255,13 +255,18 @@ def _scale(graph: FollowGraph, factors: FollowFactors, seed: int) -> float:
     sample = np.sort(np.random.default_rng(seed).permutation(rows)[:_SAMPLE])
     columns = np.flatnonzero(graph.followers.degrees).astype(np.int32)
     of_accounts, of_columns = factors.account_factors[sample], factors.followee_factors[columns]
-    one = np.ones(len(sample), np.int64)
-    asked = columns, take(graph.followees, sample), one, sample, graph.tie_rule
-    low_pass = best_columns(of_accounts, of_columns, *asked)
     walks = cooccurrence(graph, 1.0)
-    linear = best_columns(of_accounts[:, :0], of_columns[:, :0], *asked, walks)
-    best = low_pass.scores, linear.scores
-    medians = [float(np.median(scores)) if len(scores) else 0.0 for scores in best]
+
+    def best(part: slice) -> tuple[Floats, Floats]:
+        some, mine = sample[part], of_accounts[part]
+        one = np.ones(len(some), np.int64)
+        asked = columns, take(graph.followees, some), one, some, graph.tie_rule
+        low_pass = best_columns(mine, of_columns, *asked)
+        linear = best_columns(mine[:, :0], of_columns[:, :0], *asked, walks)
+        return low_pass.scores, linear.scores
+
+    both = (np.concatenate(scores) for scores in zip(*by_rows(len(sample), best, 64), strict=True))
+    medians = [float(np.median(scores)) if len(scores) else 0.0 for scores in both]
     return medians[0] / medians[1] if min(medians) > 0 else 1.0
 
 
