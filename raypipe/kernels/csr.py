@@ -120,7 +120,7 @@ def connected_to(rows: Adjacency, columns: Adjacency, start: Flags) -> Flags:
     Example:
         >>> rows = Adjacency(np.array([0, 0, 1, 1, 2]), np.array([0, 3], dtype=np.int32))
         >>> connected_to(rows, transpose(rows), np.array([True, False, False, False])).tolist()
-        [True, False, True, False]
+        [True, True, False, False]
     """
     reached = start.copy()
     queue = np.empty(len(start), dtype=np.int32)
