@@ -106,7 +106,7 @@ def best_columns(
             block += walked
             bounds += 4 * _ROUNDING * walked.max(axis=1, initial=0.0)
         scores = _Block(block, bounds, mine, column_factors, walked)
-        asked = wanted[part].astype(np.int64), accounts[part].astype(np.int64)
+        asked = wanted[part].astype(np.int64), accounts[part].astype(np.int32)
         parts.append(_best_of_block(scores, columns, followees, *asked, rule))
     counts, codes, scores_of_best = (
         np.concatenate(arrays) for arrays in zip(*(parts or [_NOTHING]), strict=True)
