@@ -85,16 +85,19 @@ def serve(
         mastodon=mastodon,
         names=names and names.absolute(),
     )
-    Server(settings).live.now()  # what cannot be served is said before anything listens
-    os.environ[VARIABLE] = settings.model_dump_json()
-    if workers > 1:
+    server = Server(settings)
+    server.live.check()  # what cannot be served is said before anything listens
+    if workers == 1:
+        server.live.begin()
+    else:
         import tempfile
 
+        os.environ[VARIABLE] = settings.model_dump_json()
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="raypipe-"))
     own = {"raypipe": {"handlers": ["default"], "level": "INFO"}}
     uvicorn.run(
-        "raypipe.serving.http.server:from_environment",
-        factory=True,
+        server if workers == 1 else "raypipe.serving.http.server:from_environment",
+        factory=workers > 1,
         host=host,
         port=port,
         workers=workers,

@@ -82,10 +82,18 @@ class Live:
         self.warm = False
         self.threads: list[threading.Thread] = []
 
+    def check(self) -> None:
+        """Check that something is published, and that its feedback can be read.
+
+        Raises:
+            RunError, FeedbackError: as of :meth:`now`.
+        """
+        self.feedback(self.store.current())
+
     def begin(self) -> None:
-        """Begin to load the published run, so that the first request need not."""
+        """Load what answers and refills lists, before the first request; then map the lists."""
         try:
-            self.now()
+            self._warm_up(self._current().run)
         except RaypipeError as error:
             logger.error("nothing can be served yet: %s", error)
 
