@@ -62,9 +62,11 @@ def serving(folder, *options, workers=1):
     port = free_port()
     command = [sys.executable, "-m", "raypipe", "serve", "--runs-dir", str(folder / "runs")]
     command += ["--port", str(port), "--workers", str(workers), *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     try:
-        wait_for_run(process, workers)
+        said = wait_for(process, "serving run", workers)
+        if "running on" not in said:
+            wait_for(process, "running on")
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
             yield process, client
     finally:
@@ -75,7 +77,7 @@ def serving(folder, *options, workers=1):
 
 @contextmanager
 def listening(folder, **settings):
-    """The URL of a server in a thread of this process."""
+    """The URL of a server in a thread of this process, and the server."""
     import uvicorn
 
     app = Server(ServeSettings(runs_dir=folder / "runs", **settings))
@@ -84,19 +86,20 @@ def listening(folder, **settings):
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
         try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", app
         finally:
             server.should_exit = True
             thread.join()
 
 
-def wait_for_run(process, workers=1):
-    """Reads what a server says until it listens and so many workers have mapped the lists."""
-    said = b""
-    while b"running on" not in said or said.count(b"serving run") < workers:
+def wait_for(process, words, times=1):
+    """Reads what a server says until it says so; returns what was read."""
+    said = ""
+    while said.count(words) < times:
         line = process.stdout.readline()
+        assert line, said
         said += line
-        assert line, said.decode()
+    return said
 
 
 def in_path(name):

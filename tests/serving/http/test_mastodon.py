@@ -63,7 +63,7 @@ def token(folder, account):
 
 @pytest.fixture
 def url(folder, token):
-    with listening(folder, tokens=folder / "tokens", mastodon=True) as url:
+    with listening(folder, tokens=folder / "tokens", mastodon=True) as (url, _):
         yield url
 
 
