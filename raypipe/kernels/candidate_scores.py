@@ -48,7 +48,8 @@ def products(factors: Floats32, candidate_factors: Floats32, candidates: Adjacen
     scores = np.empty(len(codes), dtype=np.float64)
     mine = np.empty(width, dtype=np.float64)
     for i in range(len(factors)):
-        mine[:] = factors[i]
+        for f in range(width):  # a slice would take Numba 2 s to compile
+            mine[f] = factors[i, f]
         for at in range(indptr[i], indptr[i + 1]):
             ahead = codes[min(at + 2, indptr[i + 1] - 1)]
             prefetch(candidate_factors, np.int64(ahead) * width, width)

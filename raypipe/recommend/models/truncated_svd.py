@@ -146,7 +146,7 @@ def _right_vectors(
     """float32[columns, width]: the right singular vectors of the largest singular values.
 
     Subspace iteration from random directions. Each array is freed as soon as the next one is there,
-    so at most three of them are in memory.
+    so at most two of them are in memory.
     """
     turns = len(matrix.rows.indptr) < len(transposed.rows.indptr)  # smaller blocks
     wide, turned = (transposed, matrix) if turns else (matrix, transposed)
@@ -156,9 +156,11 @@ def _right_vectors(
         rows = block[start : start + _ROWS]
         rows[:] = random.normal(size=rows.shape)
     for _ in range(n_iter):
-        block = turned @ _orthonormal(wide @ block)
-        block = _orthonormal(block)
-    block = _orthonormal(wide @ block)
+        for side in (wide, turned):
+            block = side @ block
+            block = _orthonormal(block)
+    block = wide @ block
+    block = _orthonormal(block)
     projected = turned @ block
     if not turns:
         del block
