@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from raypipe.kernels.arrays import Bytes, Floats, Indices, Integers, Offsets
+from raypipe.kernels.arrays import Bytes, Floats, Indices, Offsets
 from raypipe.kernels.compiled import kernel
 from raypipe.kernels.read_only import freeze
 
@@ -142,13 +142,6 @@ def score(trees: BinnedTrees, values: Floats) -> Floats:
 
 
 @kernel
-def _copy(source: Integers, target: Integers) -> None:
-    """Numba needs 2 s to compile ``target[:] = source``, for an error that says both shapes."""
-    for row in range(len(target)):
-        target[row] = source[row]
-
-
-@kernel
 def _score(trees: BinnedTrees, values: Floats) -> Floats:
     columns, edges, spans, starts, inputs, bins, left, right, leaves = trees
     width = leaves.shape[1]
@@ -171,7 +164,7 @@ def _score(trees: BinnedTrees, values: Floats) -> Floats:
                     exceeds = thresholds[higher - np.uint32(1)] < column[row]
                     found[row] = higher if exceeds else found[row]
                 step = np.uint32(step >> 1)
-            _copy(found, bin_of[i])
+            bin_of[i] = found
         for tree in range(len(leaves)):
             first, last = starts[tree], starts[tree + 1] - 1
             for node in range(last, first - 1, -1):
@@ -182,7 +175,7 @@ def _score(trees: BinnedTrees, values: Floats) -> Floats:
                     # Both are read first: the compiler makes no vectors of conditional reads.
                     if_left, if_right, found_bin = lefts[row], rights[row], bins_of[row]
                     found_leaves[row] = if_left if found_bin <= largest else if_right
-            _copy(table[width if last >= first else 0], reached[tree % _TREES])
+            reached[tree % _TREES] = table[width if last >= first else 0]
             if tree % _TREES == _TREES - 1:
                 for row in range(len(block)):
                     total = block[row]
