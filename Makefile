@@ -36,6 +36,8 @@ run: $(VENV)/installed $(if $(FOLLOWS),,demo/follows.csv)  ## the nightly job [F
 	$(BIN)/raypipe run $(if $(FOLLOWS),$(OWN_RUN),$(DEMO_RUN)) $(ARGS)
 	@echo "make run: $$(( $$(date +%s) - $(STARTED) )) s in all"
 
+# Tests start hundreds of processes; without bytecode each would compile its imports, 3 s with Ray.
+test test-long: export PYTHONDONTWRITEBYTECODE :=
 PYTEST := $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 test: $(VENV)/dev  ## the test suite, two files at a time [ARGS=...]
 	$(PYTEST) $(ARGS)

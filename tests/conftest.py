@@ -21,13 +21,18 @@ def real_data() -> Path | None:
     return folder if folder.is_dir() else None
 
 
+def needed(found: bool, reason: str) -> None:
+    """Skip where something is not, as in a stranger's clone; in CI that is a failure."""
+    if not found:
+        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+
+
 @pytest.fixture(scope="session")
 def data() -> Path:
-    """The real graphs; skips where they are not, as in a stranger's clone, and fails in CI."""
+    """The real graphs."""
     folder = real_data()
-    if folder is None:
-        reason = "no real graphs here; set RAYPIPE_TEST_DATA to a folder that holds them"
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+    reason = "no real graphs here; set RAYPIPE_TEST_DATA to a folder that holds them"
+    needed(folder is not None, reason)
     return folder
 
 

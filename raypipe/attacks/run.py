@@ -130,7 +130,7 @@ def attack(
         digest=hashlib.sha256(identity.encode()).hexdigest()[:8],
         data=str(config.input.follows),
         length=config.recommendations.per_account,
-        retrain=config.attack.retrain,
+        retrained=config.attack.retrain,
         ladder=decision and decision.ladder,
         attacks=tuple(rows),
         config=config.model_dump(mode="json"),
@@ -163,7 +163,7 @@ def _every_account(split: Split, ids: pa.Array | None, config: RunConfig) -> Spl
     limit = config.evaluation.max_accounts or len(members)
     members = draw_accounts(members, limit, config.seed)
     segments = segments_of(split.train.followees.degrees_of(members), config.evaluation)
-    bounds = split.bounds and split.bounds._replace(trust=None)  # the attacked network is train
+    bounds = split.bounds and split.bounds._replace(standing=None)  # the attacked network is train
     return replace(split, accounts=members, segments=segments, test_rejections=None, bounds=bounds)
 
 
@@ -173,7 +173,8 @@ def _scene(ground: Ground, clean: Night, name: str, budget: int, seed: int) -> S
     codes = clean.codes[0]
     shown = np.bincount(codes[codes >= 0], minlength=graph.accounts)
     if config.target is None:
-        promoted = _draw_target(graph, seed)
+        least = np.flatnonzero(shown == shown.min())
+        promoted = int(np.random.default_rng(seed).choice(least))
         demoted = int(shown.argmax())
     else:
         try:
@@ -182,16 +183,6 @@ def _scene(ground: Ground, clean: Night, name: str, budget: int, seed: int) -> S
             raise UnknownAccountError(f"attack.target: {error}") from None
     rng = np.random.default_rng([seed, crc32(name.encode()), budget])
     return Scene(name, graph, promoted, demoted, budget, config.nights, seed, rng)
-
-
-def _draw_target(graph: FollowGraph, seed: int) -> int:
-    """An account to be promoted: it has more followers than 90 % of all, fewer than the top 1 %.
-
-    Fakes can multiply the votes of such an account; one with hardly a follower has no votes.
-    """
-    order = np.argsort(-graph.followers.degrees, kind="stable")
-    first, last = graph.accounts // 100, graph.accounts // 10
-    return int(np.random.default_rng(seed).choice(order[first : max(last, first + 1)]))
 
 
 def _measure(
@@ -214,7 +205,7 @@ def _measure(
     for night in range(1, len(injection.nights) + 1):
         if night == 1 or len(injection.nights[night - 1]):  # else nothing has changed
             split = attacked(ground.split, ground.filters, injection, night)
-            made = make_night(ground, split, decision)
+            made = make_night(ground, split, None if config.attack.retrain else decision)
         earlier = shown(ground, made, earlier)
         follows = sum(int((part[:, 0] >= n).sum()) for part in injection.nights[:night])
         follows += int(graph.followees.degrees[newcomers].sum())

@@ -126,19 +126,30 @@ def rejections_export(
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="Parquet if it ends in .parquet, else CSV.")
     ],
+    spreadsheet: Annotated[
+        bool,
+        typer.Option(
+            "--spreadsheet",
+            help="Put an apostrophe before each formula, for reading only.",
+        ),
+    ] = False,
     feedback: Feedback = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
     """Write the rejections in force to a file that `rejections import` reads."""
     from raypipe.cli.output.terminal import print_answer
-    from raypipe.storage.tables import write_table
+    from raypipe.storage.tables import count_formulas, without_formulas, write_table
 
     with _store(feedback, runs_dir) as store:
         table = store.export_table()
-    write_table(file, table)
-    rows = table.num_rows
-    print_answer({"file": str(file), "rows": rows}, f"{file}: {rows:,} rows", json)
+    formulas = count_formulas(table)
+    write_table(file, without_formulas(table) if spreadsheet else table)
+    line = f"{file}: {table.num_rows:,} rows"
+    if formulas and not spreadsheet:
+        line += f"; a spreadsheet takes {formulas:,} cells for formulas (--spreadsheet)"
+    facts = {"file": str(file), "rows": table.num_rows, "formulas": formulas}
+    print_answer(facts, line, json)
 
 
 @rejections_app.command("accept", epilog="Example: raypipe rejections accept")

@@ -178,7 +178,7 @@ def runs_prune(
     print_answer({"removed": removed}, "\n".join(lines), json)
 
 
-#: What erasing leaves, for whoever answers a request.
+#: What erasing leaves, for the person who answers a request.
 _LEFT = (
     "left: the follows and exclusions of the account by index, without its id; digests; the input "
     "and tables that the config names, from which the next night reads it again; exports, backups, "

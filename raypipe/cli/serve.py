@@ -19,7 +19,7 @@ _DRAIN_SECONDS = 10
 def serve(
     config: Annotated[
         Path | None,
-        typer.Argument(metavar="CONFIG", help="A YAML file, of which feedback.url is used."),
+        typer.Argument(metavar="CONFIG", help="A YAML file; only feedback.url is used."),
     ] = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     host: Annotated[
@@ -56,12 +56,13 @@ def serve(
     ] = None,
     feedback: Feedback = None,
 ) -> None:
-    """Answer over HTTP whom an account may want to follow, and take its feedback.
+    """Serve the lists over HTTP, and take feedback.
 
     Serves the published run, the next one as soon as it is published, and every rejection, block,
     follow and opt-out from the moment it is acknowledged. GET /docs describes the API.
     """
     import uvicorn
+    from uvicorn.config import LOGGING_CONFIG
 
     from raypipe.errors import ConfigError
     from raypipe.serving.http.server import VARIABLE, Server, ServeSettings
@@ -84,18 +85,23 @@ def serve(
         mastodon=mastodon,
         names=names and names.absolute(),
     )
-    Server(settings).live.now()  # what cannot be served is said before anything listens
-    os.environ[VARIABLE] = settings.model_dump_json()
-    if workers > 1:
+    server = Server(settings)
+    server.live.check()  # what cannot be served is said before anything listens
+    if workers == 1:
+        server.live.begin()
+    else:
         import tempfile
 
+        os.environ[VARIABLE] = settings.model_dump_json()
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", tempfile.mkdtemp(prefix="raypipe-"))
+    own = {"raypipe": {"handlers": ["default"], "level": "INFO"}}
     uvicorn.run(
-        "raypipe.serving.http.server:from_environment",
-        factory=True,
+        server if workers == 1 else "raypipe.serving.http.server:from_environment",
+        factory=workers > 1,
         host=host,
         port=port,
         workers=workers,
+        log_config={**LOGGING_CONFIG, "loggers": {**LOGGING_CONFIG["loggers"], **own}},
         access_log=False,
         server_header=False,
         date_header=False,

@@ -223,7 +223,13 @@ class InactiveConfig(Section):
     table: Place | None = Field(
         None,
         description="CSV or Parquet file with columns accountId and lastActive (such as "
-        "2026-03-01); accounts without a row count as active. null: nobody is inactive.",
+        "2026-03-01); the latest row of an account counts, and without one it is active. "
+        "null: no such file.",
+    )
+    by_follows: bool = Field(
+        False,
+        description="Accounts whose last follow is older count as inactive too; those that follow "
+        "nobody do not. Needs input.columns.timestamp.",
     )
     days: int = Field(
         365, ge=1, description="Days without activity, up to the date of the run, that are allowed."
@@ -295,17 +301,16 @@ class IntegrityConfig(Section):
     )
 
     new_entries: int = Field(
-        0,
+        1,
         ge=0,
         description="Lists that an account may enter a night beyond those that it leaves, if a "
         "follower of it counted in the run before. The first night of a network has no limit.",
     )
     new_entries_per_follower: Decimal = Field(
-        0.02,
+        0.05,
         ge=0,
         le=1000,
-        description="Further lists for each follower that counted in the run before; parts of a "
-        "list are rounded by chance.",
+        description="Further lists for each follower that counted in the run before.",
     )
 
     @property

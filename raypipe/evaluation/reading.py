@@ -13,7 +13,6 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from raypipe.columns import TIMESTAMP
 from raypipe.compute.engines import frame_engine
 from raypipe.compute.frames import FrameEngine
 from raypipe.compute.stages import Stages
@@ -30,7 +29,7 @@ from raypipe.evaluation.splits import (
     split_of,
 )
 from raypipe.evaluation.stand_ins import split_of_idle
-from raypipe.evaluation.times import encode_timed, first_times
+from raypipe.evaluation.times import check_has_times, encode_timed, first_times
 from raypipe.graph.follow_graph import EncodedFollows, FollowGraph, build_graph, encode, muted
 from raypipe.integrity.votes import Bounds, read_bounds
 from raypipe.kernels.csr import Pairs, find
@@ -334,11 +333,8 @@ def _read(
 ) -> list[Part]:
     """The encoded parts of the follows; the frame itself is released."""
     frame = read_follows(inputs, engine).frame
-    if encode_part is encode_timed and TIMESTAMP not in frame.columns:
-        raise InputError(
-            f"{inputs.config.transform}: returned no column {TIMESTAMP}, which a split by time "
-            "needs; keep it"
-        )
+    if encode_part is encode_timed:
+        check_has_times(frame.columns, inputs.config.transform)
     return engine.map_partitions(encode_part, frame)
 
 

@@ -1,6 +1,6 @@
 """The time of each follow, for a split by time."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from raypipe.columns import TIMESTAMP
 from raypipe.errors import InputError
 from raypipe.graph.follow_graph import EncodedFollows, FollowGraph, encode
 from raypipe.kernels.csr import Pairs, find
-from raypipe.storage.intake.times import check_units, times_of
+from raypipe.storage.intake.times import check_units, seconds_in_unit, times_of
 
 
 class TimedFollows(NamedTuple):
@@ -28,6 +28,16 @@ class TimedFollows(NamedTuple):
     times: np.ndarray
     kind: str | None
     odd: str | None
+
+
+def check_has_times(columns: Iterable[str], transform: str | None) -> None:
+    """Check that a transform has kept the times.
+
+    Raises:
+        InputError: they are gone.
+    """
+    if TIMESTAMP not in columns:
+        raise InputError(f"{transform}: returned no column {TIMESTAMP}, which is needed; keep it")
 
 
 def encode_timed(part: pd.DataFrame) -> TimedFollows:
@@ -51,6 +61,28 @@ def encode_timed(part: pd.DataFrame) -> TimedFollows:
     return TimedFollows(encode(part), times, kind, odd)
 
 
+def last_seconds(graph: FollowGraph, parts: Sequence[TimedFollows]) -> np.ndarray:
+    """float64[n]: when each account last followed, in seconds since 1970; inf if it never did.
+
+    Raises:
+        InputError: as for :func:`first_times`; or the times are numbers before 1973.
+
+    Example:
+        >>> from raypipe.graph.follow_graph import build_graph
+        >>> frame = pd.DataFrame({"followerId": list("aa"), "followingId": list("bc")})
+        >>> part = encode_timed(frame.assign(timestamp=["1970-01-02", "1970-01-01"]))
+        >>> last_seconds(build_graph([part.follows])[0], [part]).tolist()
+        [86400.0, inf, inf]
+    """
+    _check(parts)
+    last = np.full(graph.accounts, -np.inf)
+    for part in parts:
+        codes = graph.codes(part.follows.ids)[part.follows.followers]
+        scale = seconds_in_unit(part.times) if part.kind == "numbers" else 1.0
+        np.maximum.at(last, codes[codes >= 0], part.times[codes >= 0] * scale)
+    return np.where(np.isneginf(last), np.inf, last)
+
+
 def first_times(graph: FollowGraph, parts: Sequence[TimedFollows]) -> np.ndarray:
     """float64[follows]: the time of each follow of the graph; the earliest if it is repeated.
 
@@ -68,6 +100,18 @@ def first_times(graph: FollowGraph, parts: Sequence[TimedFollows]) -> np.ndarray
         >>> first_times(build_graph([part.follows])[0], [part]).tolist()
         [4.0]
     """
+    _check(parts)
+    first = np.full(graph.follows, np.inf)
+    for part in parts:
+        codes = graph.codes(part.follows.ids)
+        pairs = Pairs(part.follows.followers, part.follows.followees, codes)
+        positions = find(graph.followees, pairs)
+        kept = positions >= 0  # the graph has no follows of an account by itself
+        np.minimum.at(first, positions[kept], part.times[kept])
+    return first
+
+
+def _check(parts: Sequence[TimedFollows]) -> None:
     unreadable = sum(int(np.isnan(part.times).sum()) for part in parts)
     if unreadable:
         odd = next(part.odd for part in parts if part.odd is not None)
@@ -82,11 +126,3 @@ def first_times(graph: FollowGraph, parts: Sequence[TimedFollows]) -> np.ndarray
             "expected one or the other"
         )
     check_units(np.concatenate([np.empty(0), *(p.times for p in parts if p.kind == "numbers")]))
-    first = np.full(graph.follows, np.inf)
-    for part in parts:
-        codes = graph.codes(part.follows.ids)
-        pairs = Pairs(part.follows.followers, part.follows.followees, codes)
-        positions = find(graph.followees, pairs)
-        kept = positions >= 0  # the graph has no follows of an account by itself
-        np.minimum.at(first, positions[kept], part.times[kept])
-    return first

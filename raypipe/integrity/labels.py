@@ -6,8 +6,9 @@ import numpy as np
 import pyarrow as pa
 
 from raypipe.graph.follow_graph import FollowGraph
-from raypipe.integrity.reputation import Trusted, reputation, trusted_accounts
+from raypipe.integrity.reputation import Trusted, reputation
 from raypipe.integrity.suspects import Suspects, find_suspects
+from raypipe.integrity.votes import Standing, standing_of
 from raypipe.kernels.arrays import Floats
 
 
@@ -25,26 +26,21 @@ class Labels(NamedTuple):
     suspects: Suspects
 
 
-def label_accounts(
-    graph: FollowGraph, ids: pa.Array | None = None, start: Floats | None = None
-) -> Labels:
+def label_accounts(graph: FollowGraph, standing: Standing, start: Floats | None = None) -> Labels:
     """Label every account of a graph.
 
     Args:
-        ids: of trusted accounts, from :func:`raypipe.integrity.reputation.read_trusted`.
+        standing: of its accounts.
         start: float64[n], the reputation of an earlier night.
-
-    Raises:
-        InputError: as :func:`raypipe.integrity.reputation.trusted_accounts`.
 
     Example:
         >>> from raypipe.graph.follow_graph import graph_of
-        >>> labels = label_accounts(graph_of("ab ba xa"))
+        >>> graph = graph_of("ab ba xa")
+        >>> labels = label_accounts(graph, standing_of(graph))
         >>> labels.trusted.why, labels.reputation.tolist(), labels.suspects.codes.tolist()
         ('2 accounts that follow each other', [0.5, 0.5, 0.0], [])
     """
-    trusted = trusted_accounts(graph, ids)
-    found = reputation(graph, trusted.codes)
+    trusted, found, _ = standing
     suspects = find_suspects(graph, trusted.codes, found)
     if start is not None:
         found = reputation(graph, trusted.codes, start)
@@ -54,9 +50,9 @@ def label_accounts(
 def suspicion(graph: FollowGraph, ids: pa.Array | None = None) -> Floats:
     """float64[n]: the highest score of each account by any detector; 0: it is no suspect.
 
-    Takes and raises what :func:`label_accounts` does.
+    Takes and raises what :func:`raypipe.integrity.reputation.trusted_accounts` does.
     """
-    found = label_accounts(graph, ids).suspects
+    found = label_accounts(graph, standing_of(graph, ids)).suspects
     scores = np.zeros(graph.accounts)
     np.maximum.at(scores, found.codes, found.scores)
     return scores

@@ -22,7 +22,7 @@ STANDING = 0.1
 NATS = 40.0
 #: Smallest group of a detector of groups.
 MEMBERS = 5
-#: Followers of one kind are reported if they are half of all, or so many times what chance does.
+#: Followers of one kind are reported if they are half of all, or this many times what chance gives.
 TIMES = 50
 #: Blocks that are peeled, one after the other: the densest may be a part of an honest network.
 BLOCKS = 8

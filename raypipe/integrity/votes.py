@@ -10,15 +10,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from scipy.sparse import csr_array
-from scipy.sparse.csgraph import connected_components
 
 from raypipe.config import IntegrityConfig, RunConfig
 from raypipe.errors import RunError
 from raypipe.graph.follow_graph import FollowGraph, graph_of_rows
-from raypipe.integrity.reputation import read_trusted, reputation, trusted_accounts
+from raypipe.integrity.reputation import Trusted, read_trusted, reputation, trusted_accounts
 from raypipe.kernels.arrays import Flags, Floats
-from raypipe.kernels.csr import Adjacency, subset, transpose
+from raypipe.kernels.csr import Adjacency, connected_to, subset, transpose
 from raypipe.kernels.voices import BANDS, counted_followers, signatures, silence_twins
 from raypipe.storage.data_files import map_array, save_array
 from raypipe.storage.files import is_file
@@ -46,19 +44,45 @@ class Votes(NamedTuple):
     heard: Flags
 
 
+class Standing(NamedTuple):
+    """What the follows of a graph say of its n accounts.
+
+    Attributes:
+        trusted: the accounts from which trust starts.
+        reputation: float64[n].
+        fingerprint: of the graph.
+    """
+
+    trusted: Trusted
+    reputation: Floats
+    fingerprint: str
+
+    @property
+    def trust(self) -> Floats:
+        """float64[n]: the reputation of each proven account; 0 for others."""
+        found = self.reputation
+        return np.where(found * np.count_nonzero(found) >= PROVEN, found, 0.0)
+
+
+def standing_of(graph: FollowGraph, ids: pa.Array | None = None) -> Standing:
+    """The standing of every account of a graph; takes and raises what `trusted_accounts` does."""
+    trusted = trusted_accounts(graph, ids)
+    return Standing(trusted, reputation(graph, trusted.codes), graph.fingerprint)
+
+
 class Bounds(NamedTuple):
     """Which follows count for others than the follower.
 
     Attributes:
         config: says whether there are bounds, and which.
         trusted: from :func:`raypipe.integrity.reputation.read_trusted`.
-        trust: float64[n], above 0 for proven accounts, of a night whose follows are held out in
-            part; None: that of the graph itself.
+        standing: of the accounts of a night, whose follows may be held out in part; None: that of
+            the graph itself.
     """
 
     config: IntegrityConfig
     trusted: pa.Array | None
-    trust: Floats | None = None
+    standing: Standing | None = None
 
     def digest(self) -> bytes:
         """SHA-256 over the trusted ids; the empty string if the config names none."""
@@ -68,15 +92,10 @@ class Bounds(NamedTuple):
 
     def votes_of(self, graph: FollowGraph) -> Votes:
         """The votes of a graph."""
-        if not self.config.bounds:
+        if not self.config.bounds or not graph.follows:
             return all_votes(graph)
-        trust = self.trust_of(graph) if self.trust is None else self.trust
-        return count_votes(graph, trust, self.config.unproven_fraction)
-
-    def trust_of(self, graph: FollowGraph) -> Floats:
-        """float64[n]: the reputation of each proven account; 0 for others."""
-        found = reputation(graph, trusted_accounts(graph, self.trusted).codes)
-        return np.where(found * np.count_nonzero(found) >= PROVEN, found, 0.0)
+        standing = self.standing or standing_of(graph, self.trusted)
+        return count_votes(graph, standing.trust, self.config.unproven_fraction)
 
     def of_night(self, graph: FollowGraph) -> Bounds:
         """The same, for graphs that hold out a part of these follows.
@@ -84,7 +103,10 @@ class Bounds(NamedTuple):
         A night vouches by all its follows. An account that only held-out follows vouch for would
         look unproven, so lists would be measured that no night makes.
         """
-        return self._replace(trust=self.trust_of(graph)) if self.config.bounds else self
+        known = self.standing is not None and self.standing.fingerprint == graph.fingerprint
+        if known or not self.config.bounds:
+            return self
+        return self._replace(standing=standing_of(graph, self.trusted))
 
 
 def read_bounds(config: RunConfig) -> Bounds:
@@ -152,7 +174,7 @@ def count_votes(graph: FollowGraph, trust: Floats, times: tuple[int, int]) -> Vo
     speaks = speakers(graph, trust)
     heard = speaks & (trust > 0)
     ids = graph.tie_rule.positions
-    least = np.where(_on_islands(graph, trust > 0), ISLAND, 0)
+    least = np.where(connected_to(graph.followees, graph.followers, trust > 0), 0, ISLAND)
     counted = counted_followers(graph.followers, heard, speaks, ids, times, least)
     if counted.all():
         return Votes(graph, heard)
@@ -182,13 +204,3 @@ def speakers(graph: FollowGraph, trust: Floats) -> Flags:
         some = some[np.lexsort((ids[some], -trust[some], keys[some]))]
         silence_twins(rows, some, keys, TWINS, speaks)
     return speaks
-
-
-def _on_islands(graph: FollowGraph, proven: Flags) -> Flags:
-    """bool[n]: the accounts that no follows connect to a proven one, whatever their direction."""
-    n, rows = graph.accounts, graph.followees
-    links = csr_array((np.ones(graph.follows, np.bool_), rows.codes, rows.indptr), (n, n))
-    _, island = connected_components(links, directed=False)
-    reached = np.zeros(n, np.bool_)
-    reached[island[proven]] = True
-    return np.asarray(~reached[island])

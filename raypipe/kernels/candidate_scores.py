@@ -10,15 +10,19 @@ exact.
 import numpy as np
 
 from raypipe.kernels.arrays import Floats, Floats32, Indices, Integers
+from raypipe.kernels.bit_set import clear, empty_set, insert, members_in
 from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.factor_scores import Cooccurrence
+from raypipe.kernels.prefetch import prefetch
 
 #: Maximum number of walks that are continued from an account.
 WALKS = 512
 #: Walks do not pass through accounts with more follows than this: each of their walks has a weight
 #: below 1/MAX_FOLLOWS of the account's.
 MAX_FOLLOWS = 1000
+#: Number of walks between the one whose row is asked for and the one that is continued.
+_AHEAD = 6
 
 
 @kernel
@@ -44,8 +48,11 @@ def products(factors: Floats32, candidate_factors: Floats32, candidates: Adjacen
     scores = np.empty(len(codes), dtype=np.float64)
     mine = np.empty(width, dtype=np.float64)
     for i in range(len(factors)):
-        mine[:] = factors[i]
+        for f in range(width):  # a slice would take Numba 2 s to compile
+            mine[f] = factors[i, f]
         for at in range(indptr[i], indptr[i + 1]):
+            ahead = codes[min(at + 2, indptr[i + 1] - 1)]
+            prefetch(candidate_factors, np.int64(ahead) * width, width)
             row = candidate_factors[codes[at]]
             first = second = third = fourth = 0.0
             for f in range(0, whole, 4):
@@ -85,13 +92,15 @@ def sampled_walks(
     followees, _, first, middle, last = walks
     indptr, codes = candidates
     scores = np.zeros(len(codes), dtype=np.float64)
-    position = np.full(len(first), -1, dtype=np.int32)
+    position = np.empty(len(first), dtype=np.int32)  # of members only
+    members, found = empty_set(len(first)), np.empty(max_follows, dtype=np.int32)
     reached = np.empty(limit + 1, dtype=np.int32)
     weights = np.empty(limit + 1, dtype=np.float64)
-    begins = np.empty(limit + 1, dtype=np.int64)
-    ends = np.empty(limit + 1, dtype=np.int64)
+    begins = np.zeros(limit + 1 + _AHEAD, dtype=np.int64)
+    ends = np.zeros(limit + 1, dtype=np.int64)
     for i in range(len(accounts)):
         start, stop = indptr[i], indptr[i + 1]
+        insert(members, codes[start:stop])
         for at in range(start, stop):
             position[codes[at]] = at
         count = _draw(walks, accounts[i], limit, reached, weights)
@@ -100,12 +109,13 @@ def sampled_walks(
             begins[at], ends[at] = followees.indptr[b], followees.indptr[b + 1]
             weights[at] *= middle[b]
         for at in range(count):
+            prefetch(followees.codes, begins[at + _AHEAD], 64)
             if ends[at] - begins[at] <= max_follows:
-                for code in followees.codes[begins[at] : ends[at]]:
-                    if position[code] >= 0:
-                        scores[position[code]] += weights[at]
+                row = followees.codes[begins[at] : ends[at]]
+                for code in found[: members_in(members, row, found)]:
+                    scores[position[code]] += weights[at]
+        clear(members, codes[start:stop])
         for at in range(start, stop):
-            position[codes[at]] = -1
             scores[at] *= last[codes[at]]
     return scores
 

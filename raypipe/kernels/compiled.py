@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from numba import njit
+from numba import njit, types
 from numba.core import caching
 
 F = TypeVar("F", bound=Callable[..., object])
@@ -28,6 +28,13 @@ def inlined_kernel(function: F) -> F:
 
 def _compiled(function: F, **options: Any) -> F:
     compiled: Any = njit(nogil=True, **options)(function)
+    template = compiled.get_call_template
+
+    def get_call_template(args: Any, kws: Any) -> Any:
+        """Numba compiles a kernel again for each number in its callers, such as a first 0."""
+        return template(tuple(map(types.unliteral, args)), kws)
+
+    compiled.get_call_template = get_call_template
     try:
         compiled.enable_caching()
     except RuntimeError as error:

@@ -110,6 +110,37 @@ def transpose(rows: Adjacency) -> Adjacency:
     return Adjacency(turned_indptr, turned)
 
 
+@kernel
+def connected_to(rows: Adjacency, columns: Adjacency, start: Flags) -> Flags:
+    """bool[n]: the accounts that follows connect to one of ``start``, whatever their direction.
+
+    Args:
+        rows, columns: both sides of a graph of n accounts.
+
+    Example:
+        >>> rows = Adjacency(np.array([0, 0, 1, 1, 2]), np.array([0, 3], dtype=np.int32))
+        >>> connected_to(rows, transpose(rows), np.array([True, False, False, False])).tolist()
+        [True, True, False, False]
+    """
+    reached = start.copy()
+    queue = np.empty(len(start), dtype=np.int32)
+    end = 0
+    for account in range(len(start)):
+        if start[account]:
+            queue[end] = account
+            end += 1
+    at = 0
+    while at < end:
+        for side in (rows, columns):
+            for code in side.codes[side.indptr[queue[at]] : side.indptr[queue[at] + 1]]:
+                if not reached[code]:
+                    reached[code] = True
+                    queue[end] = code
+                    end += 1
+        at += 1
+    return reached
+
+
 def subset(rows: Adjacency, keep: Flags) -> Adjacency:
     """The same rows with only the codes to keep.
 

@@ -13,6 +13,7 @@ from raypipe.kernels.arrays import Floats, Floats32, Indices, Integers, Offsets
 from raypipe.kernels.candidates import Candidates
 from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency, lower_bound, take
+from raypipe.kernels.read_only import frozen
 from raypipe.kernels.topk import TieRule, sort_best
 
 #: Scores of one block.
@@ -91,6 +92,7 @@ def best_columns(
     """
     size = max(1, _BLOCK // max(1, len(columns)))
     longest = longest_of(column_factors) if longest is None else longest
+    column_factors, columns, walks = frozen(column_factors), frozen(columns), frozen(walks)
     parts = []
     for start in range(0, len(factors), size):
         part = slice(start, start + size)
@@ -104,7 +106,7 @@ def best_columns(
             block += walked
             bounds += 4 * _ROUNDING * walked.max(axis=1, initial=0.0)
         scores = _Block(block, bounds, mine, column_factors, walked)
-        asked = wanted[part], accounts[part]
+        asked = wanted[part].astype(np.int64), accounts[part].astype(np.int32)
         parts.append(_best_of_block(scores, columns, followees, *asked, rule))
     counts, codes, scores_of_best = (
         np.concatenate(arrays) for arrays in zip(*(parts or [_NOTHING]), strict=True)

@@ -10,7 +10,11 @@ from raypipe.kernels.arrays import Floats, Integers, Offsets
 from raypipe.kernels.candidates import Candidates
 from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency, contains
+from raypipe.kernels.prefetch import prefetch
 from raypipe.kernels.tanimoto import Neighbours
+
+#: Number of neighbours between the one whose row is asked for and the one that is read.
+_AHEAD = 4
 
 
 @kernel
@@ -60,7 +64,8 @@ def weighted_union(
         mask = table_size(bounds[i]) - 1
         start = end
         for j in range(counts[i]):
-            b = neighbours[i, j]
+            b, ahead = neighbours[i, j], neighbours[i, min(j + _AHEAD, counts[i] - 1)]
+            prefetch(codes, indptr[ahead], 32)
             weight = weights[i, j]
             for at in range(indptr[b], indptr[b + 1]):
                 code = codes[at]

@@ -6,10 +6,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from raypipe.kernels.arrays import Bytes, Flags, Floats, Indices, Int, Integers
+from raypipe.kernels.arrays import Bytes, Flags, Floats, Indices, Int, Integers, Words
+from raypipe.kernels.bit_set import clear, empty_set, insert, members_in
 from raypipe.kernels.candidate_union import CandidateUnion
 from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency
+from raypipe.kernels.prefetch import prefetch
 from raypipe.kernels.reciprocity import returned_follows
 
 #: Per source: the score of the candidate, its share of the best score for the account, its rank.
@@ -27,6 +29,10 @@ SHARED = (
 )
 #: What the account has to do with another one, in `pair_features`.
 _FOLLOWEE, _FOLLOWER = 1, 2
+#: Number of codes of a row that are compared with the candidates at a time.
+_PART = 1024
+#: Number of rows between the one that is asked for and the one that is read.
+_AHEAD = 4
 
 
 class GraphFeatures(NamedTuple):
@@ -73,6 +79,20 @@ class GraphFeatures(NamedTuple):
         return cls(followees, followers, returned, out, back, followees if own is None else own)
 
 
+class _Candidates(NamedTuple):
+    """The candidates of one account.
+
+    Attributes:
+        position: int32[n], of each candidate; arbitrary for others.
+        members: the set of them.
+        found: int32[_PART], for those of a part of a row.
+    """
+
+    position: Indices
+    members: Words
+    found: Indices
+
+
 @kernel
 def pair_features(graph: GraphFeatures, accounts: Integers, union: CandidateUnion) -> Floats:
     """float64[features, c]: of each account a and each of its candidates c, one row per feature.
@@ -109,7 +129,9 @@ def pair_features(graph: GraphFeatures, accounts: Integers, union: CandidateUnio
     values = np.zeros((width + 2 * len(OF_AN_ACCOUNT) + len(SHARED), len(codes)))
     of_account, of_candidate = values[width : width + 4], values[width + 4 : width + 8]
     shared = values[width + 8 :]
-    position = np.full(len(out), -1, dtype=np.int32)
+    position = np.empty(len(out), dtype=np.int32)  # of members only
+    members, found = empty_set(len(out)), np.empty(_PART, dtype=np.int32)
+    candidates = _Candidates(position, members, found)
     relation = np.zeros(len(out), dtype=np.uint8)
     everybody = np.full(len(out), True)
     for i in range(len(accounts)):
@@ -123,20 +145,21 @@ def pair_features(graph: GraphFeatures, accounts: Integers, union: CandidateUnio
         _fill_of_account(own, followers, returned, account, of_account[:, start:stop])
         for at in range(start, stop):
             position[codes[at]] = at
-        for code in mine:
-            relation[code] |= _FOLLOWEE
-        for code in theirs:
-            relation[code] |= _FOLLOWER
-        _count(followees, mine, out, position, shared[1])
-        _count(followees, theirs, back, position, shared[2])
+        insert(members, codes[start:stop])
+        _relate(relation, mine, theirs)
+        _count(followees, mine, out, candidates, shared[1])
+        _count(followees, theirs, back, candidates, shared[2])
         around = _size(followers, mine) + _size(followers, theirs)
         by_candidate = _size(followees, codes[start:stop]) <= around
         if not by_candidate:
-            _count(followers, mine, everybody, position, shared[3])
-            _count(followers, theirs, everybody, position, shared[4])
+            _count(followers, mine, everybody, candidates, shared[3])
+            _count(followers, theirs, everybody, candidates, shared[4])
+        clear(members, codes[start:stop])
         for at in range(start, stop):
             candidate = np.int64(codes[at])
-            position[candidate] = -1
+            if by_candidate:
+                ahead = codes[min(at + _AHEAD, stop - 1)]
+                prefetch(followees.codes, followees.indptr[ahead], 32)
             _fill_of_account(
                 followees, followers, returned, candidate, of_candidate[:, at : at + 1]
             )
@@ -145,11 +168,19 @@ def pair_features(graph: GraphFeatures, accounts: Integers, union: CandidateUnio
                 shared[3, at] = shared[4, at] = 0
             elif by_candidate:
                 shared[3, at], shared[4, at] = _count_related(followees, candidate, relation)
-        for code in mine:
-            relation[code] = 0
-        for code in theirs:
-            relation[code] = 0
+        for codes_of in (mine, theirs):
+            for code in codes_of:
+                relation[code] = 0
     return values
+
+
+@kernel
+def _relate(relation: Bytes, mine: Indices, theirs: Indices) -> None:
+    """Mark the followees and the followers of an account."""
+    for code in mine:
+        relation[code] |= _FOLLOWEE
+    for code in theirs:
+        relation[code] |= _FOLLOWER
 
 
 @kernel
@@ -192,14 +223,18 @@ def _size(rows: Adjacency, of: Indices) -> int:
 
 @kernel
 def _count(
-    rows: Adjacency, walked: Indices, is_read: Flags, position: Indices, counts: Floats
+    rows: Adjacency, walked: Indices, is_read: Flags, candidates: _Candidates, counts: Floats
 ) -> None:
     """Add 1 at each candidate for every walked account whose row holds it."""
     indptr, codes = rows
-    for b in walked:
+    position, members, found = candidates
+    for step in range(len(walked)):
+        b, ahead = walked[step], walked[min(step + _AHEAD, len(walked) - 1)]
+        prefetch(codes, indptr[ahead], 32)
         if is_read[b]:
-            for code in codes[indptr[b] : indptr[b + 1]]:
-                if position[code] >= 0:
+            for start in range(indptr[b], indptr[b + 1], _PART):
+                part = codes[start : min(start + _PART, indptr[b + 1])]
+                for code in found[: members_in(members, part, found)]:
                     counts[position[code]] += 1
 
 

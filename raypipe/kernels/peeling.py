@@ -7,6 +7,10 @@ import numpy as np
 from raypipe.kernels.arrays import Flags, Indices, Int, Offsets
 from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency, transpose
+from raypipe.kernels.read_only import frozen
+
+#: More than any sum of weights.
+_NEVER = 2**63 - 1
 
 
 class Block(NamedTuple):
@@ -44,7 +48,7 @@ def densest_block(rows: Adjacency, weights: Offsets) -> Block:
         >>> block.followers.nonzero()[0].tolist(), block.followees.nonzero()[0].tolist()
         ([0, 1], [2, 3])
     """
-    n = len(weights)
+    n, rows = len(weights), frozen(rows)
     kept, weight = _peel(rows, transpose(rows), weights)
     return Block(kept[:n], kept[n:], int(weight))
 
@@ -57,8 +61,7 @@ def _peel(rows: Adjacency, columns: Adjacency, weights: Offsets) -> tuple[Flags,
     while leaves < 2 * n:
         leaves *= 2
     # A tournament of the lightest account: node i is the lighter of nodes 2 i and 2 i + 1.
-    never = np.iinfo(np.int64).max
-    sums = np.full(leaves, never, np.int64)
+    sums = np.full(leaves, _NEVER, np.int64)
     for i in range(n):
         sums[i] = 0
         for at in range(rows.indptr[i], rows.indptr[i + 1]):
@@ -72,7 +75,7 @@ def _peel(rows: Adjacency, columns: Adjacency, weights: Offsets) -> tuple[Flags,
         if sums[i] == 0:  # these go first, and change nothing
             order[left_out] = i
             left_out += 1
-            sums[i] = never
+            sums[i] = _NEVER
     for i in range(leaves - 1, 0, -1):
         left, right = lightest[2 * i], lightest[2 * i + 1]
         lightest[i] = left if sums[left] <= sums[right] else right
@@ -91,7 +94,7 @@ def _peel(rows: Adjacency, columns: Adjacency, weights: Offsets) -> tuple[Flags,
         else:
             for at in range(columns.indptr[out - n], columns.indptr[out - n + 1]):
                 _lower(sums, lightest, columns.codes[at], weights[out - n])
-        _lower(sums, lightest, out, sums[out] - never)
+        _lower(sums, lightest, out, sums[out] - _NEVER)
     kept[order[:best]] = False
     return kept, best_weight
 
@@ -99,8 +102,7 @@ def _peel(rows: Adjacency, columns: Adjacency, weights: Offsets) -> tuple[Flags,
 @kernel
 def _lower(sums: Offsets, lightest: Indices, i: Int, by: Int) -> None:
     """Lower the sum of an account that is not left out yet, and play its matches again."""
-    never = np.iinfo(np.int64).max
-    if sums[i] == never:
+    if sums[i] == _NEVER:
         return
     sums[i] -= by
     node = (len(sums) + i) >> 1

@@ -15,6 +15,7 @@ from raypipe.kernels.candidates import Candidates
 from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.neighbourhood import table_size
+from raypipe.kernels.prefetch import prefetch
 from raypipe.kernels.topk import TieRule, keep_best
 
 #: Bytes of the arrays of a push for each account reached, without the hash table.
@@ -255,6 +256,12 @@ def _push(walk: Walk, account: Int, reached: _Reached) -> tuple[int, int]:
         back = in_indptr[code] - split
         stop = in_indptr[code + 1] - back
         steps += stop - first
+        if waiting:
+            ahead = codes[queue[head]]
+            prefetch(out_codes, out_indptr[ahead])
+            prefetch(in_codes, in_indptr[ahead])
+        for at in range(first, stop):  # the degrees of many accounts arrive at a time
+            prefetch(degrees, out_codes[at] if at < split else in_codes[at + back])
         for at in range(first, stop):
             if at < split:
                 other, handed = out_codes[at], share

@@ -119,7 +119,7 @@ def top_neighbours(
         raise ValueError(f"k must be at least 1, not {k}")
     if not 0 <= numerator < denominator <= 2**31:
         raise ValueError(f"threshold must be a fraction in [0, 1) of 32-bit integers: {threshold}")
-    codes = np.asarray(rows, dtype=np.int32)
+    codes = np.array(rows, dtype=np.int32)  # a copy: of read-only rows, it would be compiled again
     # Members of a group come together, so that its search runs once.
     order = np.argsort(index.group_of[codes], kind="stable")
     found = no_neighbours(len(codes), k)

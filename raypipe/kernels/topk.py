@@ -19,6 +19,8 @@ from raypipe.kernels.arrays import Flags, Floats, Indices, Int, Integers
 from raypipe.kernels.candidates import BestLists, Candidates
 from raypipe.kernels.compiled import kernel
 
+#: Up to this number of entries, comparing each with every other one is the fastest way to sort.
+_FEW = 128
 _32, _MASK = np.uint64(32), np.uint64(2**32 - 1)
 
 
@@ -199,14 +201,45 @@ def keep_best(
 def sort_best(
     codes: Indices, scores: Floats, count: int, n: int, account: Int, rule: TieRule
 ) -> int:
-    """:func:`keep_best`, best first."""
+    """:func:`keep_best`, best first; no code may stand twice among the entries."""
     count = keep_best(codes, scores, count, n, account, rule)
+    if count <= _FEW:
+        _sort_few(codes, scores, count, account, rule)
+        return count
     _make_heap(codes, scores, count, account, rule)
     for last in range(count - 1, 0, -1):
         code, score = codes[last], scores[last]
         codes[last], scores[last] = codes[0], scores[0]
         _sift_down(codes, scores, 0, last, code, score, account, rule)
     return count
+
+
+@kernel
+def _sort_few(codes: Indices, scores: Floats, count: int, account: Int, rule: TieRule) -> None:
+    """Put each entry at the number of those before it: no branch, so vectors count them."""
+    from_codes, from_scores = codes[:count].copy(), scores[:count].copy()
+    to = np.empty(count, dtype=np.int64)
+    equal = np.empty(count, dtype=np.int64)
+    for i in range(count):
+        before, same = 0, 0
+        for j in range(count):
+            before += from_scores[j] > from_scores[i]
+            same += from_scores[j] == from_scores[i]
+        to[i], equal[i] = before, same
+    keys = np.empty(count, dtype=np.uint64)
+    for i in range(count):
+        if equal[i] > 1:  # only then: a key takes two reads far away
+            keys[i] = _tie_key(account, from_codes[i], rule)
+    for i in range(count):
+        if equal[i] > 1:
+            before = 0
+            for j in range(count):
+                first = keys[j] == keys[i]
+                first = (keys[j] > keys[i]) | (first & (from_codes[j] < from_codes[i]))
+                before += first & (from_scores[j] == from_scores[i])
+            to[i] += before
+    for i in range(count):
+        codes[to[i]], scores[to[i]] = from_codes[i], from_scores[i]
 
 
 @kernel

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from raypipe.kernels.arrays import Bytes, Floats, Indices, Offsets
+from raypipe.kernels.arrays import Bytes, Floats, Indices, Integers, Offsets
 from raypipe.kernels.compiled import kernel
 from raypipe.kernels.read_only import freeze
 
@@ -142,6 +142,13 @@ def score(trees: BinnedTrees, values: Floats) -> Floats:
 
 
 @kernel
+def _copy(source: Integers, target: Integers) -> None:
+    """Numba needs 2 s to compile ``target[:] = source``, for an error that says both shapes."""
+    for row in range(len(target)):
+        target[row] = source[row]
+
+
+@kernel
 def _score(trees: BinnedTrees, values: Floats) -> Floats:
     columns, edges, spans, starts, inputs, bins, left, right, leaves = trees
     width = leaves.shape[1]
@@ -164,7 +171,7 @@ def _score(trees: BinnedTrees, values: Floats) -> Floats:
                     exceeds = thresholds[higher - np.uint32(1)] < column[row]
                     found[row] = higher if exceeds else found[row]
                 step = np.uint32(step >> 1)
-            bin_of[i] = found
+            _copy(found, bin_of[i])
         for tree in range(len(leaves)):
             first, last = starts[tree], starts[tree + 1] - 1
             for node in range(last, first - 1, -1):
@@ -175,7 +182,7 @@ def _score(trees: BinnedTrees, values: Floats) -> Floats:
                     # Both are read first: the compiler makes no vectors of conditional reads.
                     if_left, if_right, found_bin = lefts[row], rights[row], bins_of[row]
                     found_leaves[row] = if_left if found_bin <= largest else if_right
-            reached[tree % _TREES] = table[width if last >= first else 0]
+            _copy(table[width if last >= first else 0], reached[tree % _TREES])
             if tree % _TREES == _TREES - 1:
                 for row in range(len(block)):
                     total = block[row]

@@ -13,10 +13,13 @@ from raypipe.kernels.arrays import Flags, Floats, Integers, Offsets
 from raypipe.kernels.candidates import Candidates
 from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency
+from raypipe.kernels.prefetch import prefetch
 from raypipe.kernels.topk import TieRule, keep_best
 
 #: Nanoseconds of :func:`best_of_walks` for each walk, on the machine that this was measured on.
 NS_PER_WALK = 5.0
+#: Number of intermediaries between the one whose row is asked for and the one that is walked.
+_AHEAD = 4
 
 
 def weights_of(follows: Offsets, weight: str, max_follows: int | None = None) -> Floats:
@@ -126,7 +129,10 @@ def _best_of_walks(
     for i in range(m):
         if wanted[i] > 0:
             found = 0
-            for b in middle[middle_indptr[accounts[i]] : middle_indptr[accounts[i] + 1]]:
+            first, last = middle_indptr[accounts[i]], middle_indptr[accounts[i] + 1]
+            for step in range(first, last):
+                b, ahead = middle[step], middle[min(step + _AHEAD, last - 1)]
+                prefetch(codes, indptr[ahead], 64)
                 if weights[b] != 0:
                     for at in range(indptr[b], indptr[b + 1]):
                         code = codes[at]

@@ -120,8 +120,9 @@ def release(run: Run, config: GuardConfig) -> None:
     record = run.manifest.guard
     lines = breaches(config, record.changes) if record else ()
     if lines:
-        diff = f"raypipe runs diff {record.against} {run.id}; " if record and record.against else ""
+        against = record and record.against
+        diff = f"compare: raypipe runs diff {against} {run.id}; " if against else ""
         raise HeldError(
             "\n  ".join((f"run {run.id} is finished and held back, not published:", *lines))
-            + f"\nlook: {diff}publish it all the same: raypipe runs publish {run.id} --force"
+            + f"\n{diff}publish it all the same: raypipe runs publish {run.id} --force"
         )

@@ -14,9 +14,10 @@ from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
 from raypipe.errors import RunError, TooManyBadRows
 from raypipe.evaluation.holdout_selection import Decision
+from raypipe.evaluation.times import check_has_times, encode_timed, last_seconds
 from raypipe.graph.follow_graph import FollowGraph, build_graph, encode, muted
 from raypipe.graph.statistics import graph_statistics
-from raypipe.integrity.votes import Bounds, Votes
+from raypipe.integrity.votes import Bounds, Standing, Votes, standing_of
 from raypipe.recommend.audience import audience
 from raypipe.recommend.blend.training import check_blend
 from raypipe.recommend.context import NightInputs, ShardContext, list_rules, shard_context
@@ -41,7 +42,8 @@ class Loaded:
 
     Attributes:
         graph: the follows.
-        votes: those that count for others than the follower.
+        standing: of every account.
+        votes: the follows that count for others than the follower.
         audience: int32, the accounts that get lists, ascending.
         rows: numbers of input rows: read, used, and dropped by reason.
         quarantine: the bad rows, as columns.QUARANTINE_SCHEMA.
@@ -49,9 +51,11 @@ class Loaded:
         engine, why_frames: the frame engine that read the follows, and the reason for it.
         lines_not_rows: number of lines that are no rows.
         notices: what else was found in the follows and the audience.
+        inactive: bool[n], the accounts whose last follow is too long ago; None: it does not matter.
     """
 
     graph: FollowGraph
+    standing: Standing
     votes: Votes
     audience: np.ndarray
     rows: dict[str, int]
@@ -61,6 +65,7 @@ class Loaded:
     why_frames: str
     lines_not_rows: int = 0
     notices: tuple[Notice, ...] = ()
+    inactive: np.ndarray | None = None
 
 
 def check_config(config: RunConfig) -> None:
@@ -102,12 +107,19 @@ def load(
         engine, why_frames = frame_engine(config, inputs.sizes, stack)
         stages.progress.say(why_frames)
         intake = _read(inputs, engine, scratch and scratch / "quarantine.parquet")
-        parts = engine.map_partitions(encode, intake.frame)
+        since, timed = filters and filters.active_since, None
+        if since is None:
+            parts = engine.map_partitions(encode, intake.frame)
+        else:
+            check_has_times(intake.frame.columns, config.input.transform)
+            timed = engine.map_partitions(encode_timed, intake.frame)
+            parts = [part.follows for part in timed]
         intake = replace(intake, frame=None)  # it is released
 
     with stages.stage("graph"):
         graph, dropped = build_graph(parts, () if accounts is None else accounts)
-        del parts
+        inactive = None if timed is None else last_seconds(graph, timed) < since
+        del parts, timed
         silent = np.zeros(graph.accounts, np.bool_) if filters is None else filters.silent(graph)
         graph, kept = muted(graph, silent)
         rows = {**intake.counts, **dropped._asdict(), "rows_used": graph.follows}
@@ -117,12 +129,14 @@ def load(
         statistics = graph_statistics(graph)
         chosen = audience(graph, accounts, config.audience.min_follows)
         chosen = chosen[~silent[chosen]]
-        votes = bounds.votes_of(graph)
+        standing = standing_of(graph, bounds.trusted)
+        votes = bounds._replace(standing=standing).votes_of(graph)
     notices = intake.notices + _notices_of_ids(graph, accounts, config)
     for notice in notices:
         stages.progress.say(notice.text)
     return Loaded(
         graph,
+        standing,
         votes,
         chosen,
         rows,
@@ -132,6 +146,7 @@ def load(
         why_frames,
         intake.lines_not_rows,
         notices,
+        inactive,
     )
 
 

@@ -17,7 +17,7 @@ from raypipe.evaluation.factor_recall import factor_facts
 from raypipe.evaluation.holdout_selection import Decision, choose_ladder
 from raypipe.evaluation.neighbour_recall import similarity_facts, walk_facts
 from raypipe.evaluation.since import since_earlier_run
-from raypipe.graph.follow_graph import FollowGraph, load_graph
+from raypipe.graph.follow_graph import load_graph
 from raypipe.integrity.labels import Labels, label_accounts
 from raypipe.integrity.votes import Bounds, read_bounds
 from raypipe.kernels.shards import heaviest_first
@@ -128,8 +128,9 @@ def check_inputs(config: RunConfig, store: RunStore, date: str, stages: Stages) 
     return Checked(accounts, inputs, filters, bounds, warm, identity, tuple(earlier))
 
 
-def label(checked: Checked, graph: FollowGraph, stages: Stages) -> Labels:
+def label(checked: Checked, loaded: Loaded, stages: Stages) -> Labels:
     """The reputation of every account, and the suspects."""
+    graph = loaded.graph
     with stages.stage("labels"):
         start = None
         if checked.warm is not None:
@@ -141,16 +142,17 @@ def label(checked: Checked, graph: FollowGraph, stages: Stages) -> Labels:
             else:
                 start = np.zeros(graph.accounts)
                 start[codes[codes >= 0]] = before[codes >= 0]
-        labels = label_accounts(graph, checked.bounds.trusted, start)
+        labels = label_accounts(graph, loaded.standing, start)
         stages.progress.say(f"trusted: {labels.trusted.why}")
     return labels
 
 
 def apply_filters(
-    config: RunConfig, inputs: FilterInputs, graph: FollowGraph, stages: Stages
+    config: RunConfig, inputs: FilterInputs, loaded: Loaded, stages: Stages
 ) -> NightFilters:
     """The filters by account index, and the rejections to learn from."""
-    filters, notices = filters_of(inputs, graph), unknown_of(inputs, graph)
+    graph = loaded.graph
+    filters, notices = filters_of(inputs, graph, loaded.inactive), unknown_of(inputs, graph)
     for notice in notices:
         stages.progress.say(notice.text)
     rejections = None
@@ -176,7 +178,8 @@ def select_ladder(
         if checked.earlier and config.ladder == "holdout":
             with stages.stage("since"):
                 since = since_earlier_run(checked.earlier, graph, audience, config.evaluation)
-        taught = filters.rejections, since, checked.bounds
+        bounds = checked.bounds._replace(standing=loaded.standing)
+        taught = filters.rejections, since, bounds
         return choose_ladder(graph, audience, config, stages, run_on, *taught)
 
     return decide_once(staging, decide)

@@ -27,6 +27,7 @@ from raypipe.storage.runs.run import MANIFEST, Run, load_run
 class _Night(NamedTuple):
     """The files of a run that a refill reads; all arrays are memory-mapped."""
 
+    run: Run
     config: RunConfig
     graph: FollowGraph
     reserve: Reserve
@@ -38,7 +39,8 @@ def _night_of(path: Path, changed: int) -> _Night:
     """The night in the folder of a run; ``changed`` is when its manifest was written."""
     run = load_run(path)
     graph = load_graph(path / "graph")
-    return _Night(load_config(path / "config.yaml"), graph, load_reserve(path), load_filters(run))
+    config = load_config(path / "config.yaml")
+    return _Night(run, config, graph, load_reserve(path), load_filters(run))
 
 
 def further_rows(
@@ -59,7 +61,15 @@ def further_rows(
     """
     with disk_errors(f"{run.path}: cannot be read"):
         changed = stat(run.path / MANIFEST).modified_ns
-    config, graph, reserve, filters = _night_of(run.path, changed)
+    rows, limit = _rows_of(run.path, changed, account, search)
+    return [*rows], limit
+
+
+@lru_cache(maxsize=1024)  # whoever dismisses one row dismisses others
+def _rows_of(
+    path: Path, changed: int, account: str, search: bool
+) -> tuple[tuple[tuple[str, float, str, str], ...], int]:
+    run, config, graph, reserve, filters = _night_of(path, changed)
     accounts = graph.codes([account]).astype(np.int32)
     own = slice(*reserve.indptr[accounts[0] : accounts[0] + 2])
     codes, sources, scores = (np.array(array[own]) for array in reserve[1:])
@@ -83,7 +93,7 @@ def further_rows(
     ladder, limit = ladder_of(run.manifest.ladder.tiers), config.recommendations.per_account
     if ladder[int(tiers_of(ladder, graph.followees.degrees_of(accounts))[0])].how != FILL_UP:
         limit = list_rules(config, ladder).blend.limit(limit)
-    return list(zip(candidates, scores.tolist(), by_name, texts, strict=True)), limit
+    return tuple(zip(candidates, scores.tolist(), by_name, texts, strict=True)), limit
 
 
 def neighbours_of(run: Run, graph: FollowGraph, config: RunConfig, account: str) -> Neighbours:

@@ -11,6 +11,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet
 
@@ -193,6 +194,29 @@ def write_table(path: Path, table: pa.Table) -> None:
         with pa.CompressedOutputStream(sink, kind) as packed:
             pa.csv.write_csv(table, packed, options)
         file.write(sink.getvalue())
+
+
+#: What a cell begins with where a spreadsheet takes it for a formula
+#: (https://owasp.org/www-community/attacks/CSV_Injection).
+_FORMULA = r"^([=+\-@\t\r\n])"
+
+
+def count_formulas(table: pa.Table) -> int:
+    """Cells of a table of texts that a spreadsheet would take for formulas."""
+    found = [pc.match_substring_regex(column, _FORMULA) for column in table.columns]
+    return sum(pc.sum(cells).as_py() or 0 for cells in found)
+
+
+def without_formulas(table: pa.Table) -> pa.Table:
+    """A table of texts for a spreadsheet: an apostrophe stands before what begins a formula.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> without_formulas(pa.table({"reason": ["=1+1", "a = b"]}))["reason"].to_pylist()
+        ["'=1+1", 'a = b']
+    """
+    columns = [pc.replace_substring_regex(column, _FORMULA, r"'\1") for column in table.columns]
+    return pa.table(columns, table.column_names)
 
 
 def _delimiter(path: Path) -> str:

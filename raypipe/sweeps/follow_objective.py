@@ -266,7 +266,7 @@ recall@20? Metrics are recall, precision, ndcg, map, mrr, hit_rate, lengths thos
         return (
             f"{lists}, on a share of {evaluation.share:g} of train that all trials held out",
             f"{lists} made from all of train, on the test part (split: {evaluation.split}{seed}), "
-            "of which no trial saw anything",
+            "which no trial has seen",
         )
 
 

@@ -64,7 +64,7 @@ as sources.factors.parameters.n_factors: {int: [20, 300]}
         key, grid = f"sweep.space.{dimension.key}", sweep.search == "grid"
         if grid and dimension.kind in RANGES:
             raise ConfigError(
-                f"{key}: found a range, of which search: grid has no points; expected "
+                f"{key}: found a range, which search: grid cannot list; expected "
                 "{grid: [...]}, or set search: random"
             )
         if not grid and dimension.kind == "grid":

@@ -329,7 +329,7 @@ BAD = {
         ),
         ["a,b,1"],
         InputError,
-        "steps:narrow: returned no column timestamp, which a split by time needs; keep it",
+        "steps:narrow: returned no column timestamp, which is needed; keep it",
     ),
 }
 

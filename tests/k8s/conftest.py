@@ -11,14 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import ROOT
+from tests.conftest import ROOT, needed
 from tests.k8s.fake_api import serve
 from tests.k8s.objects import K8S, render
-
-
-def needed(found: bool, reason: str) -> None:
-    if not found:
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
 
 
 @pytest.fixture(scope="session")

@@ -16,9 +16,8 @@ from raypipe.config import load_config
 from raypipe.graph.demo import write_demo
 from raypipe.pipeline.run import run_night
 from raypipe.storage.runs.store import RunStore
-from tests.conftest import ROOT
+from tests.conftest import ROOT, needed
 from tests.k8s import kuberay_pods
-from tests.k8s.conftest import needed
 from tests.k8s.kuberay_pods import Container, Mount
 from tests.k8s.objects import of_kind, render, with_tonight
 from tests.k8s.pods_here import run_pods, why_no_pods

@@ -1,4 +1,4 @@
-"""Kernels where nothing can be cached, as in a pod with a read-only root and no home."""
+"""Kernels: which versions are compiled, and where nothing can be cached, as in a read-only pod."""
 
 from __future__ import annotations
 
@@ -73,3 +73,18 @@ def test_kernels_beside_the_code_are_read_where_nothing_is_writable(tmp_path):
     pod = ["unshare", "--user", "--map-user=4321", *command]
     found = subprocess.run(pod, capture_output=True, text=True, check=True, env=env, cwd="/")
     assert found.stdout == "False 1\n"
+
+
+@kernel
+def _add_one(number):
+    return number + 1
+
+
+@kernel
+def _add_to_zero_and(number):
+    return _add_one(0) + _add_one(number)
+
+
+def test_a_number_in_a_caller_is_no_version_of_its_own():
+    assert _add_to_zero_and(5) == 7
+    assert len(_add_one.signatures) == 1

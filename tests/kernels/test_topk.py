@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -95,6 +96,17 @@ def test_keep_best_and_sort_best_follow_the_tie_rule(scores, n, account, rule, r
         kept = zip(kept_codes[:count].tolist(), kept_scores[:count].tolist(), strict=True)
         assert order(kept) == order(expected)
         assert (kept_codes[len(entries) :].tolist(), kept_scores[len(entries) :].tolist()) == spare
+
+
+@pytest.mark.parametrize("count", [128, 129, 300])
+def test_sort_best_of_many_follows_the_tie_rule(count):
+    """Few are sorted by comparing all pairs, many by a heap."""
+    rng = np.random.default_rng(count)
+    rule = TieRule(rng.integers(0, 3, count).astype(np.int32), rng.integers(0, 9, count, np.uint32))
+    codes, scores = rng.permutation(count).astype(np.int32), rng.integers(0, 9, count) / 8
+    expected = best(rule, 5, list(zip(codes.tolist(), scores.tolist(), strict=True)), count)
+    assert sort_best(codes, scores, count, count, 5, rule) == count
+    assert list(zip(codes.tolist(), scores.tolist(), strict=True)) == expected
 
 
 @given(

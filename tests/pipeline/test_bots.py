@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 import pytest
 
 from raypipe.config import load_config
-from raypipe.errors import InputError, LeakError
+from raypipe.errors import InputError, LeakError, RaypipeError
 from raypipe.evaluation.evaluate import evaluate
 from raypipe.pipeline.run import run_night
 from raypipe.recommend.filters.inputs import FilterInputs
@@ -21,7 +23,8 @@ BOTS = [(f"bot{i:02}", "spam") for i in range(20)]
 def night(tmp_path):
     def run(rows, date="2026-03-01", folder="runs", **settings):
         path = tmp_path / "follows.csv"
-        path.write_text("followerId,followingId\n" + "".join(f"{a},{b}\n" for a, b in rows))
+        names = ("followerId", "followingId", "at")[: len(rows[0])]
+        path.write_text("".join(",".join(map(str, row)) + "\n" for row in [names, *rows]))
         told = {"input.follows": str(path), "cluster": "none", "frames": "pandas"}
         given = {key.replace("__", "."): value for key, value in settings.items()}
         config = load_config(None, PLAIN | told | {"ladder": "fixed"} | given)
@@ -93,3 +96,51 @@ def test_a_last_activity_that_is_no_date(night, tmp_path):
     times = table(tmp_path / "t.csv", "accountId,lastActive", "u1,yesterday")
     with pytest.raises(InputError, match=r"found 'yesterday' in column lastActive \(row 1\)"):
         night(PEOPLE, filters__inactive__table=times)
+
+
+def test_the_latest_activity_counts(night, tmp_path):
+    rows = ["u1,2026-02-28", "u1,2019-01-01", "u2,2019-01-01", "u2,2018-01-01"]
+    times = table(tmp_path / "t.csv", "accountId,lastActive", *rows)
+    run = night(PEOPLE, filters__inactive__table=times)
+    assert run.manifest.counts.filters["inactive"] == 1
+    assert "u2" not in {candidate for _, _, candidate in lists_of(run)}
+
+
+@pytest.mark.parametrize("unit", ["dates", 1, 1000, 1_000_000_000])
+def test_accounts_without_a_follow_since_are_no_candidates(night, tmp_path, unit):
+    def at(day):
+        if unit == "dates":
+            return day
+        return int(datetime.fromisoformat(f"{day}+00:00").timestamp()) * unit
+
+    old, new = "2025-12-30", "2025-12-31"
+    rows = [(a, b, at(old if a == "u1" or b == "u4" else new)) for a, b in PEOPLE]
+    rows += [("u2", "star", at(old)), ("u3", "star", at(new))]
+    told = {"filters__inactive__by_follows": True, "filters__inactive__days": 60}
+    told |= {"input__columns__timestamp": "at"}
+    run = night(rows, **told)
+    shown = {candidate for _, _, candidate in lists_of(run)}
+    # u1 followed last on the day before; the star follows nobody; 60 days before March 1.
+    assert {"u2", "u4", "star"} <= shown
+    assert "u1" not in shown
+    assert run.manifest.counts.filters["inactive"] == 1
+    assert run.recommendations("u1").num_rows
+    more = table(tmp_path / "t.csv", "accountId,lastActive", "u4,2019-01-01")
+    both = night(rows, **told, filters__inactive__table=more)
+    assert both.manifest.counts.filters["inactive"] == 2
+
+
+@pytest.mark.parametrize(
+    ("rows", "settings", "message"),
+    [
+        (PEOPLE, {}, "by_follows: needs the times of follows; set input.columns.timestamp"),
+        (
+            [(*pair, n) for n, pair in enumerate(PEOPLE)],
+            {"input__columns__timestamp": "at"},
+            "16 numbers are no times since 1970, such as 0; filters.inactive.by_follows needs",
+        ),
+    ],
+)
+def test_follows_without_times_show_nobody_as_inactive(night, rows, settings, message):
+    with pytest.raises(RaypipeError, match=message):
+        night(rows, filters__inactive__by_follows=True, **settings)

@@ -53,14 +53,14 @@ def test_an_account_in_good_standing_has_nothing_against_it(night):
     said = night("f01", **bounded).splitlines()
     assert said[1].startswith("reputation: 0.02; ")
     assert said[2:] == [
-        "followers: 49, of which 1 count",  # they are near-twins
+        "followers: 49; 1 count as votes",  # they are near-twins
         "suspicion: none",
         "excluded from the lists of fewer than 5 accounts",
-        "new lists in the next night: at most 0, and as many as it leaves",
+        "new lists in the next night: at most 1, and one for each that it leaves",
     ]
     said = night("star", **bounded, **{"integrity.new_entries": 7}).splitlines()
-    assert said[2] == "followers: 40, of which 3 count"  # nobody proven is near
-    assert said[-1] == "new lists in the next night: at most 7, and as many as it leaves"
+    assert said[2] == "followers: 40; 3 count as votes"  # nobody proven is near
+    assert said[-1] == "new lists in the next night: at most 7, and one for each that it leaves"
     assert "new lists" not in night("star", **{"integrity.bounds": False})
 
 

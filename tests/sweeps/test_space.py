@@ -68,7 +68,7 @@ def test_what_is_no_dimension_is_told_in_one_line(told, message):
 
 
 def test_a_range_is_no_grid():
-    with pytest.raises(ConfigError, match="found a range, of which search: grid has no points"):
+    with pytest.raises(ConfigError, match="found a range, which search: grid cannot list"):
         parse_space(SweepConfig(space={A: {"int": [1, 2]}}, search="grid"))
 
 

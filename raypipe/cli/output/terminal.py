@@ -56,23 +56,23 @@ def print_table(
 ) -> None:
     """Print a table for people; numbers are aligned to the right."""
     rows = [list(row) for row in rows]
-    table = Table(title=_title(title), title_justify="left", header_style="bold")
+    table = Table(header_style="bold")
     for place, name in enumerate(columns):
         number = rows and all(isinstance(row[place], int | float | None) for row in rows)
         table.add_column(name, justify="right" if number else "left", overflow="fold")
     for row in rows:
         table.add_row(*(Text(text(value)) for value in row))
-    Console().print(table)
+    _print_titled(table, title)
 
 
 def print_facts(facts: dict[str, Any], title: str | None = None) -> None:
     """Print names and values, one pair per line."""
-    table = Table(title=_title(title), title_justify="left", show_header=False, box=None)
+    table = Table(show_header=False, box=None)
     table.add_column()
     table.add_column(justify="right")
     for name, value in facts.items():
         table.add_row(name, Text(text(value)))
-    Console().print(table)
+    _print_titled(table, title)
 
 
 def print_line(line: str, console: Console | None = None) -> None:
@@ -81,9 +81,12 @@ def print_line(line: str, console: Console | None = None) -> None:
     console.print(line, highlight=False, markup=False, soft_wrap=not console.is_terminal)
 
 
-def _title(title: str | None) -> Text | None:
-    """A title without markup, because it may contain ids."""
-    return None if title is None else Text(text(title), style="italic")
+def _print_titled(table: Table, title: str | None) -> None:
+    """The title is a line of its own, as wide as it is; without markup, as it may hold ids."""
+    console = Console()
+    if title is not None:
+        console.print(Text(text(title), style="italic"))
+    console.print(table)
 
 
 class Bars(AbstractContextManager["Bars"]):

@@ -23,7 +23,7 @@ CLASSES = 8
 #: Size of the first sample of a class; each further sample is four times as large.
 _SAMPLE = 64
 #: Seconds of measuring, for all classes together, after which no larger sample is drawn.
-ENOUGH_SECONDS = 0.5
+ENOUGH_SECONDS = 0.25
 #: Seconds of a shard: short enough for even work, long enough to hide the overhead of a task.
 SHARD_SECONDS = 2.0
 #: Maximum share of a shard's time for building column blocks, if its memory allows.

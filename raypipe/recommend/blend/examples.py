@@ -1,4 +1,4 @@
-"""Training examples of a ranker: candidates, some of which are held-out follows."""
+"""Training examples of a ranker: held-out follows and other candidates."""
 
 from typing import NamedTuple
 

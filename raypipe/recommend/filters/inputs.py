@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 import numpy as np
 import pyarrow as pa
@@ -12,7 +13,7 @@ import pyarrow.compute as pc
 from raypipe.columns import ACCOUNT, CANDIDATE
 from raypipe.config import RunConfig
 from raypipe.config.feedback_url import store_url
-from raypipe.errors import RunError
+from raypipe.errors import ConfigError, RunError
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.csr import Adjacency
 from raypipe.recommend.filters.codes import FilterReason
@@ -48,6 +49,8 @@ class FilterInputs:
         source_digest: SHA-256 over the source of the user's own filters.
         before: the run whose follows may be gone now, if there is one.
         shown_in: the run whose recommendations were seen, if they lower popularity.
+        active_since: an account whose last follow is older is inactive, in seconds since 1970;
+            None: the times of follows do not matter.
     """
 
     read: tuple[tuple[FilterSpec, FilterInput | None], ...]
@@ -55,6 +58,7 @@ class FilterInputs:
     source_digest: bytes = b""
     before: Run | None = None
     shown_in: Run | None = None
+    active_since: float | None = None
 
     def silent(self, graph: FollowGraph) -> np.ndarray:
         """bool[n]: the accounts whose follows do not count, and who get no lists."""
@@ -168,7 +172,21 @@ def read_filters(config: RunConfig, store: RunStore, date: str) -> FilterInputs:
         digest_of_source(config.filters) if config.filters.custom else b"",
         before=before if config.filters.previously_followed else None,
         shown_in=before if lowers else None,
+        active_since=_active_since(config, date),
     )
+
+
+def _active_since(config: RunConfig, date: str) -> float | None:
+    """When an account must have followed somebody to be active, in seconds since 1970."""
+    inactive = config.filters.inactive
+    if not inactive.by_follows:
+        return None
+    if config.input.columns.timestamp is None:
+        raise ConfigError(
+            "filters.inactive.by_follows: needs the times of follows; set "
+            "input.columns.timestamp, or name a table of last activity in filters.inactive.table"
+        )
+    return (datetime.fromisoformat(f"{date}+00:00") - timedelta(inactive.days)).timestamp()
 
 
 def read_named_filters(config: RunConfig) -> FilterInputs:
@@ -188,16 +206,27 @@ def check_filters(config: RunConfig, store: RunStore) -> None:
     read_named_filters(config)
 
 
-def filters_of(inputs: FilterInputs, graph: FollowGraph) -> Filters:
+def filters_of(
+    inputs: FilterInputs, graph: FollowGraph, inactive: np.ndarray | None = None
+) -> Filters:
     """The filters as account indices.
+
+    Args:
+        inactive: bool[n], the accounts that the times of follows show as inactive.
 
     Raises:
         RunError: the graph or the recommendations of the earlier run cannot be read.
     """
+    found = {spec.key: read.on(graph) for spec, read in inputs.read if read is not None}
+    if inactive is not None:
+        (key,) = (spec.key for spec, _ in inputs.read if spec.reason is FilterReason.INACTIVE)
+        named = found.get(key)
+        members = inactive | named.members if isinstance(named, AccountMask) else inactive
+        found[key] = AccountMask(members)
     return Filters(
         graph.accounts,
         tuple(spec for spec, _ in inputs.read),
-        {spec.key: found.on(graph) for spec, found in inputs.read if found is not None},
+        found,
         shown=None if inputs.shown_in is None else _shown(inputs.shown_in, graph),
     )
 

@@ -18,9 +18,10 @@ the solver: Halko, Martinsson, Tropp (2011), "Finding structure with randomness"
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from pydantic import Field
 
 from raypipe.config import Section
@@ -28,11 +29,9 @@ from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.arrays import Floats, Floats32, Integers
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.factor_scores import Cooccurrence, best_columns, block_bytes
+from raypipe.kernels.weighted_rows import sum_rows
 from raypipe.recommend.models.model import FollowFactors
-from raypipe.recommend.models.threads import one_blas_thread
-
-if TYPE_CHECKING:
-    from scipy.sparse import csr_matrix
+from raypipe.recommend.models.threads import by_rows, one_blas_thread
 
 #: Number of directions of the solver beyond those wanted.
 _OVERSAMPLES = 20
@@ -86,8 +85,6 @@ def train_truncated_svd(
         >>> [round(float(score), 2) for score in scores]
         [0.59, 0.42]
     """
-    from scipy.sparse import csr_matrix
-
     follows, followers = graph.followees.degrees, graph.followers.degrees
     rows, columns = np.flatnonzero(follows), np.flatnonzero(followers)
     # Without empty rows and columns, because the solver needs memory for each.
@@ -96,13 +93,22 @@ def train_truncated_svd(
     followees = take(graph.followees, rows)
     left = _power(follows, -parameters.follower_exponent)
     right = _power(followers, -parameters.followee_exponent)
-    values = np.repeat(left[rows], follows[rows]) * right[followees.codes]
-    shape = len(rows), len(columns)
-    matrix = csr_matrix((values, column_of[followees.codes], followees.indptr), shape)
-    width = min(parameters.n_factors, max(1, min(matrix.shape) // 4))
+    # Both sides, so that products with the transposed matrix sum up rows as well.
+    sides = _Matrix(
+        Adjacency(followees.indptr, column_of[followees.codes]),
+        np.repeat(left[rows], follows[rows]) * right[followees.codes],
+    )
+    row_of = np.zeros(graph.accounts, np.int32)
+    row_of[rows] = np.arange(len(rows))
+    by_column = take(graph.followers, columns)
+    turned = _Matrix(
+        Adjacency(by_column.indptr, row_of[by_column.codes]),
+        left[by_column.codes] * np.repeat(right[columns], followers[columns]),
+    )
+    width = min(parameters.n_factors, max(1, min(len(rows), len(columns)) // 4))
     with one_blas_thread():
-        vectors = _right_vectors(matrix, width, parameters.n_iter, seed)
-    del matrix
+        vectors = _right_vectors(sides, turned, width, parameters.n_iter, seed)
+    del sides, turned
     followee_factors = np.zeros((graph.accounts, vectors.shape[1]), np.float32)
     for start in range(0, len(columns), _ROWS):
         some = slice(start, start + _ROWS)
@@ -116,47 +122,77 @@ def train_truncated_svd(
     return factors
 
 
-def _right_vectors(matrix: csr_matrix, width: int, n_iter: int, seed: int) -> Floats32:
+class _Matrix(NamedTuple):
+    """A sparse matrix by rows.
+
+    Attributes:
+        rows: the columns of the entries of each row.
+        weights: float32[entries], their values.
+    """
+
+    rows: Adjacency
+    weights: Floats32
+
+    def __matmul__(self, block: Floats32) -> Floats32:
+        m = len(self.rows.indptr) - 1
+        out = np.empty((m, block.shape[1]), np.float32)
+        by_rows(m, lambda part: sum_rows(*self, block, out, part.start, part.stop))
+        return out
+
+
+def _right_vectors(
+    matrix: _Matrix, transposed: _Matrix, width: int, n_iter: int, seed: int
+) -> Floats32:
     """float32[columns, width]: the right singular vectors of the largest singular values.
 
     Subspace iteration from random directions. Each array is freed as soon as the next one is there,
-    so at most three of them are in memory.
+    so at most two of them are in memory.
     """
-    transposed = matrix.shape[0] < matrix.shape[1]  # smaller blocks
-    wide = matrix.T if transposed else matrix
+    turns = len(matrix.rows.indptr) < len(transposed.rows.indptr)  # smaller blocks
+    wide, turned = (transposed, matrix) if turns else (matrix, transposed)
     random = np.random.RandomState(seed)
-    block = np.empty((wide.shape[1], width + _OVERSAMPLES), np.float32)
+    block = np.empty((len(turned.rows.indptr) - 1, width + _OVERSAMPLES), np.float32)
     for start in range(0, len(block), _ROWS):
         rows = block[start : start + _ROWS]
         rows[:] = random.normal(size=rows.shape)
     for _ in range(n_iter):
-        block = wide.T @ _orthonormal(wide @ block)
-        block = _orthonormal(block)
-    block = _orthonormal(wide @ block)
-    projected = wide.T @ block
-    if not transposed:
+        for side in (wide, turned):
+            block = side @ block
+            block = _orthonormal(block)
+    block = wide @ block
+    block = _orthonormal(block)
+    projected = turned @ block
+    if not turns:
         del block
         return _orthonormal(projected)[:, :width]
     values, vectors = _gram(projected)
-    return np.asarray(block @ vectors[:, values > _RANK**2 * values[0]][:, :width])
+    return _product(block, vectors[:, values > _RANK**2 * values[0]][:, :width])
 
 
 def _orthonormal(block: Floats32) -> Floats32:
     """float32[n, at most d]: the left singular vectors of n rows of d columns, largest first."""
     values, vectors = _gram(block)
     kept = values > _RANK**2 * values[0]
-    return np.asarray(block @ (vectors[:, kept] / np.sqrt(values[kept])).astype(np.float32))
+    return _product(block, (vectors[:, kept] / np.sqrt(values[kept])).astype(np.float32))
+
+
+def _product(block: Floats32, vectors: NDArray[Any]) -> NDArray[Any]:
+    """The product, in the type that NumPy's has."""
+    out = np.empty((len(block), vectors.shape[1]), np.result_type(block, vectors))
+    by_rows(len(block), lambda part: np.matmul(block[part], vectors, out=out[part]))
+    return out
 
 
 def _gram(block: Floats32) -> tuple[Floats, Floats]:
     """The eigenvalues and eigenvectors of block' block, largest first; summed in float64."""
     from scipy.linalg import eigh
 
-    gram = np.zeros((block.shape[1], block.shape[1]))
-    for start in range(0, len(block), _ROWS):
-        rows = block[start : start + _ROWS].astype(np.float64)
-        gram += rows.T @ rows
-    values, vectors = eigh(gram)
+    def gram(part: slice) -> Floats:
+        rows = block[part].astype(np.float64)
+        product: Floats = rows.T @ rows
+        return product
+
+    values, vectors = eigh(sum(by_rows(len(block), gram), np.zeros((block.shape[1],) * 2)))
     return values[::-1], vectors[:, ::-1]
 
 
@@ -173,12 +209,9 @@ def fold_in(
         followers: int64[n], number of followers of every account in the training graph.
         followees: a row of codes for each of the m accounts; one without follows gets zeros.
     """
-    from scipy.sparse import csr_matrix
-
-    weights = _power(followers, -2 * parameters.followee_exponent)[followees.codes]
-    shape = len(followees.indptr) - 1, len(followee_factors)
-    rows = csr_matrix((weights, followees.codes, followees.indptr), shape)
-    return np.asarray(rows @ followee_factors)
+    of_codes = np.asarray(followers)[followees.codes]  # not of the whole graph, for a few accounts
+    weights = _power(of_codes, -2 * parameters.followee_exponent)
+    return _Matrix(followees, weights) @ followee_factors
 
 
 def cooccurrence(graph: FollowGraph, weight: float) -> Cooccurrence:
@@ -224,13 +257,18 @@ def _scale(graph: FollowGraph, factors: FollowFactors, seed: int) -> float:
     sample = np.sort(np.random.default_rng(seed).permutation(rows)[:_SAMPLE])
     columns = np.flatnonzero(graph.followers.degrees).astype(np.int32)
     of_accounts, of_columns = factors.account_factors[sample], factors.followee_factors[columns]
-    one = np.ones(len(sample), np.int64)
-    asked = columns, take(graph.followees, sample), one, sample, graph.tie_rule
-    low_pass = best_columns(of_accounts, of_columns, *asked)
     walks = cooccurrence(graph, 1.0)
-    linear = best_columns(of_accounts[:, :0], of_columns[:, :0], *asked, walks)
-    best = low_pass.scores, linear.scores
-    medians = [float(np.median(scores)) if len(scores) else 0.0 for scores in best]
+
+    def best(part: slice) -> tuple[Floats, Floats]:
+        some, mine = sample[part], of_accounts[part]
+        one = np.ones(len(some), np.int64)
+        asked = columns, take(graph.followees, some), one, some, graph.tie_rule
+        low_pass = best_columns(mine, of_columns, *asked)
+        linear = best_columns(mine[:, :0], of_columns[:, :0], *asked, walks)
+        return low_pass.scores, linear.scores
+
+    both = (np.concatenate(scores) for scores in zip(*by_rows(len(sample), best, 64), strict=True))
+    medians = [float(np.median(scores)) if len(scores) else 0.0 for scores in both]
     return medians[0] / medians[1] if min(medians) > 0 else 1.0
 
 

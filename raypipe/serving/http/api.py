@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import APIRouter, Body, Header, Path, Query, Request
-from fastapi.responses import Response
+from fastapi.responses import PlainTextResponse, Response
 from pydantic import AfterValidator, BaseModel, Field, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic.config import ConfigDict
@@ -384,7 +384,7 @@ def _add_probes(router: APIRouter, server: Server) -> None:
         now = server.live.check_ready()
         return {"run": now.served.run.id, "problem": server.live.problem}
 
-    @router.get("/metrics", tags=["operations"])
+    @router.get("/metrics", tags=["operations"], response_class=PlainTextResponse)
     def metrics() -> Response:
         """Numbers for Prometheus."""
         served = server.live.served

@@ -82,6 +82,21 @@ class Live:
         self.warm = False
         self.threads: list[threading.Thread] = []
 
+    def check(self) -> None:
+        """Check that something is published, and that its feedback can be read.
+
+        Raises:
+            RunError, FeedbackError: as of :meth:`now`.
+        """
+        self.feedback(self.store.current())
+
+    def begin(self) -> None:
+        """Load what answers and refills lists, before the first request; then map the lists."""
+        try:
+            self._warm_up(self._current().run)
+        except RaypipeError as error:
+            logger.error("nothing can be served yet: %s", error)
+
     def now(self) -> Now:
         """The run that is published and the feedback that holds at this moment.
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi import APIRouter, Request
 
 from raypipe import __version__
+from raypipe.errors import UnknownAccountError
 from raypipe.serving.http.access import Denied, Scope
 from raypipe.serving.http.names import Names
 from raypipe.serving.http.requests import caller_of, sent_of, unquoted
@@ -33,6 +34,7 @@ _API_VERSION = "4.3.0"
 def router_of(server: Server, names: Names) -> APIRouter:
     """The routes of Mastodon's API."""
     router = APIRouter(tags=["mastodon"], include_in_schema=False)
+    _add_instance(router)
     live = server.live
 
     def subject(request: Request, scope: Scope) -> str:
@@ -73,12 +75,28 @@ def router_of(server: Server, names: Names) -> APIRouter:
     add_action("block", "block", blocking=True)
     add_action("unblock", "unblock")
 
+    @router.get("/api/v2/search")
+    def search(request: Request, q: str) -> dict[str, list[dict[str, Any]]]:
+        """The account of an id; clients look one up before they follow it."""
+        subject(request, "read")
+        try:
+            live.check_known(q.removeprefix("@"))
+        except UnknownAccountError:
+            found = []
+        else:
+            found = [account_entity(q.removeprefix("@"), names, str(request.base_url))]
+        return {"accounts": found, "statuses": [], "hashtags": []}
+
     @router.get("/api/v1/accounts/verify_credentials")
     def verify_credentials(request: Request) -> dict[str, Any]:
         shown = account_entity(subject(request, "read"), names, str(request.base_url))
         source = {"privacy": "public", "sensitive": False, "note": "", "fields": []}
         return {**shown, "source": source}
 
+    return router
+
+
+def _add_instance(router: APIRouter) -> None:
     @router.get("/api/v2/instance")
     def instance(request: Request) -> dict[str, Any]:
         return {
@@ -96,8 +114,6 @@ def router_of(server: Server, names: Names) -> APIRouter:
     @router.get("/api/v1/instance")
     def instance_before(request: Request) -> dict[str, Any]:
         return {**instance(request), "uri": request.url.netloc, "short_description": "raypipe"}
-
-    return router
 
 
 _RELATIONSHIP = dict.fromkeys(

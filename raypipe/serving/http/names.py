@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from raypipe.columns import ACCOUNT
 from raypipe.errors import InputError
-from raypipe.storage.tables import TableColumn, read_table
 
 
 class Shown(NamedTuple):
@@ -37,14 +35,14 @@ class Names:
     """
 
     def __init__(self, path: Path | None) -> None:
+        self._ids: Any = ()
+        if path is None:
+            return
+        from raypipe.storage.tables import TableColumn, read_table  # needs pandas and numba
+
         columns = [TableColumn(ACCOUNT)]
         columns += [TableColumn(name, "text", required=False) for name in ("name", "avatar")]
-        schema = pa.schema([(column.name, pa.large_string()) for column in columns])
-        rows = schema.empty_table()
-        if path is not None:
-            rows = read_table(
-                path, columns, "expected a table with accountId, name and avatar"
-            ).rows
+        rows = read_table(path, columns, "expected a table with accountId, name and avatar").rows
         unsafe = pc.invert(pc.match_substring_regex(rows["avatar"], "^(https?://.+)?$"))
         if found := rows["avatar"].filter(pc.fill_null(unsafe, False)).slice(0, 1).to_pylist():
             raise InputError(f"{path}: avatar {found[0][:80]!r}; expected a URL of http or https")

@@ -6,6 +6,7 @@ puts the answer into the page.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import parse_qs, quote, urlencode
@@ -39,7 +40,7 @@ _POLICY = (
 _HEADERS = {
     "content-security-policy": _POLICY,
     "x-content-type-options": "nosniff",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # with no-referrer, forms send `Origin: null`
     "cache-control": "private, no-store",
 }
 _STATIC = {
@@ -82,12 +83,11 @@ def router_of(server: Server) -> APIRouter:
     return router
 
 
-def error_page(request: Request, error: Exception) -> Response:
+def error_page(error: Exception) -> Response:
     """What a browser sees instead of a problem body; without a token, the way to the login."""
     problem = problem_of(error)
     if problem.status == 401:
-        where = urlencode({"next": request.url.path})
-        return RedirectResponse(f"/login?{where}", 303, headers=_HEADERS)
+        return RedirectResponse("/login", 303, headers=_HEADERS)
     return _page("problem.html", problem.status, problem=problem)
 
 
@@ -158,13 +158,19 @@ def _add_account(router: APIRouter, server: Server) -> None:
         caller = caller_of(request.scope, sent_of(request.scope), server.access)
         server.access.check(caller, scope, account)
 
-    def of_account(account: str) -> dict[str, Any]:
+    def of_account(account: str, here: str, query: Mapping[str, str]) -> dict[str, Any]:
         rejections = live.writer().rejections(account)
+        candidate = query.get("candidate", "").strip()
+        words, undo = _ACTIONS.get(query.get("done", ""), ("", None))
         return {
             "account": account,
+            "here": here,
+            "candidate": candidate,
+            "done": words.format(name=names.of(candidate).name),
+            "undo": undo,
+            "rejections": rejections,
             "me": names.of(account),
             "names": names,
-            "hidden_count": len(rejections),
             "opted_out": live.writer().has_opted_out(account),
             "tokens": server.access.path is not None,
         }
@@ -172,12 +178,6 @@ def _add_account(router: APIRouter, server: Server) -> None:
     @router.get("/accounts/{account}")
     def account_page(request: Request, account: Id) -> Response:
         check(request, "read", account)
-        query = request.query_params
-        action, candidate = query.get("done", ""), query.get("candidate", "")
-        done = undo = None
-        if action in _ACTIONS:
-            words, undo = _ACTIONS[action]
-            done = words.format(name=names.of(candidate).name)
         rows, cold = [], False
         try:
             rows = live.lookup(live.now().served, account).recommendations()
@@ -186,10 +186,8 @@ def _add_account(router: APIRouter, server: Server) -> None:
 
             cold = True
             rows = recommend_newcomer(live.lookup(live.now().served, account), ()).rows
-        return _page(
-            "account.html", rows=rows, cold=cold, done=done, undo=undo, candidate=candidate,
-            **of_account(account),
-        )  # fmt: skip
+        values = of_account(account, "", request.query_params)
+        return _page("account.html", rows=rows, cold=cold, **values)
 
     @router.post("/accounts/{account}/{action}")
     async def act(request: Request, account: Id, action: str) -> Response:
@@ -207,17 +205,15 @@ def _add_account(router: APIRouter, server: Server) -> None:
     @router.get("/accounts/{account}/hidden")
     def hidden(request: Request, account: Id) -> Response:
         check(request, "read", account)
-        rows = live.writer().rejections(account)
-        return _page("hidden.html", rows=rows, **of_account(account))
+        return _page("hidden.html", **of_account(account, "/hidden", request.query_params))
 
     @router.get("/accounts/{account}/why")
     def why(request: Request, account: Id) -> Response:
         check(request, "read", account)
-        candidate = request.query_params.get("candidate", "").strip()
-        found = None
-        if candidate:
+        values, found = of_account(account, "/why", request.query_params), None
+        if candidate := values["candidate"]:
             found = explain_to_account(live.lookup(live.now().served, account), candidate)
-        return _page("why.html", found=found, candidate=candidate, **of_account(account))
+        return _page("why.html", found=found, **values)
 
 
 def _act(server: Server, action: str, account: str, candidate: str) -> None:

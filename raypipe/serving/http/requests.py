@@ -92,8 +92,8 @@ def caller_of(scope: Scope, sent: Sent, access: Access) -> Caller:
 
 
 def _from_elsewhere(sent: Sent) -> bool:
-    if sent.site is not None and sent.site not in ("same-origin", "none"):
-        return True
+    if sent.site is not None:  # browsers send it over HTTPS and to loopback addresses
+        return sent.site not in ("same-origin", "none")
     return sent.origin is not None and urlsplit(sent.origin).netloc != sent.host
 
 

@@ -8,12 +8,13 @@ from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from raypipe import __version__
 from raypipe.errors import ConfigError, RaypipeError
@@ -102,6 +103,8 @@ class Server:
             if b"/" not in account and account:
                 await self._list(scope, send, account)
                 return
+        if path.startswith(b"/api/"):  # Mastodon does not mind a slash at the end
+            path = path.rstrip(b"/")
         # Routes see the path as it was sent, so that %2F stays a part of an id.
         scope = {**scope, "path": path.decode("latin-1")}
         started = time.perf_counter()
@@ -152,9 +155,11 @@ def from_environment() -> Server:
         ConfigError: they are not there, or wrong.
     """
     try:
-        return Server(ServeSettings.model_validate_json(os.environ[VARIABLE]))
+        server = Server(ServeSettings.model_validate_json(os.environ[VARIABLE]))
     except (KeyError, ValueError) as error:
         raise ConfigError(f"{VARIABLE}: expected the settings of raypipe serve ({error})") from None
+    server.live.begin()
+    return server
 
 
 def _routes(server: Server, settings: ServeSettings) -> FastAPI:
@@ -164,24 +169,29 @@ def _routes(server: Server, settings: ServeSettings) -> FastAPI:
         summary="Accounts to follow, and feedback on them.",
         redirect_slashes=False,
     )
-    app.include_router(api.router_of(server))
-    app.include_router(page.router_of(server))
+    routers = [api.router_of(server), page.router_of(server)]
     if settings.mastodon:
         from raypipe.serving.http import mastodon
 
-        app.include_router(mastodon.router_of(server, server.names))
+        routers.append(mastodon.router_of(server, server.names))
+    for router in routers:
+        app.include_router(router)
 
     async def failed(request: Request, error: Exception) -> Response:
         if page.wants_page(request):
-            return page.error_page(request, error)
+            return page.error_page(error)
         return _response(*problem_answer(problem_of(error)))
 
     async def refused(request: Request, error: Exception) -> Response:
-        status = error.status_code if isinstance(error, HTTPException) else 500
-        detail = str(error.detail) if isinstance(error, HTTPException) else ""
+        if not isinstance(error, HTTPException):
+            raise error
+        problem = Problem(error.status_code, str(error.detail))
         if page.wants_page(request):
-            return page.error_page(request, Problem(status, detail))
-        return _response(*problem_answer(Problem(status, detail)))
+            return page.error_page(problem)
+        answer = _response(*problem_answer(problem))
+        if error.status_code == 405:
+            answer.headers["allow"] = ", ".join(sorted(_methods(routers, request.scope)))
+        return answer
 
     async def invalid(request: Request, error: Exception) -> Response:
         found = error.errors()[0] if isinstance(error, RequestValidationError) else {}
@@ -193,6 +203,13 @@ def _routes(server: Server, settings: ServeSettings) -> FastAPI:
     app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, invalid)
     return app
+
+
+def _methods(routers: list[APIRouter], scope: MutableMapping[str, Any]) -> set[str]:
+    """The methods of a path; each is a route of its own."""
+    routes = (route for router in routers for route in router.routes)
+    fitting = (route for route in routes if route.matches(scope)[0] is not Match.NONE)
+    return {name for route in fitting for name in getattr(route, "methods", None) or ()}
 
 
 def _response(status: int, headers: Headers, body: bytes) -> Response:

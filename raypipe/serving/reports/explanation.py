@@ -37,7 +37,7 @@ def about_report(found: About) -> Report:
     lines = [
         f"about {found.account}, run {found.run}",
         f"reputation: {found.reputation:.2g}; {found.above:.0%} of the accounts have more",
-        f"followers: {found.followers:,}, of which {found.counted:,} count",
+        f"followers: {found.followers:,}; {found.counted:,} count as votes",
         *(f"suspicion: {one.evidence} ({one.detector}, {one.score})" for one in found.suspicions),
         *(f"shown to nobody: {words}" for words in found.shown_to_nobody),
         f"excluded from the lists of {excluded} accounts",
@@ -46,7 +46,8 @@ def about_report(found: About) -> Report:
         lines.insert(3, "suspicion: none")
     if found.new_entries is not None:
         lines.append(
-            f"new lists in the next night: at most {found.new_entries:,}, and as many as it leaves"
+            f"new lists in the next night: at most {found.new_entries:,}, and one for each that it "
+            "leaves"
         )
     return tuple(map(Line, lines))
 

@@ -41,11 +41,14 @@ def whole_page(title: str, body: str) -> str:
 
 
 def _table(table: Table) -> str:
-    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in table.columns)
+    heads = "".join(
+        f'<th scope="col">{escape(name)}</th>' if name else "<td></td>" for name in table.columns
+    )
     rows = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in table.rows)
     caption = f"<caption>{escape(table.title)}</caption>" if table.title else ""
     inside = f"{caption}<thead><tr>{heads}</tr></thead><tbody>{rows}</tbody>"
-    region = f'role="region" aria-label="{escape(table.title or "table")}"'  # it may scroll
+    label = escape(table.title or ", ".join(filter(None, table.columns)))
+    region = f'role="region" aria-label="{label}"'  # it may scroll
     return f'<div class="wide" tabindex="0" {region}><table>{inside}</table></div>'
 
 

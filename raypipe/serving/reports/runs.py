@@ -57,6 +57,7 @@ def run_report(
         *((Line(f"entries: {manifest.entries.why}"),) if manifest.entries else ()),
         *similarity_report(manifest.similarity),
         *factor_report(manifest.factors),
+        *_identity(manifest),
         *(Line(line) for line in where if line),
         Line(f"result: {folder}"),
         *(() if new else _nothing_to_do(manifest.run, published)),
@@ -71,6 +72,16 @@ def night_report(run: Run, before: Run | None) -> Report:
         changes = diff_report(found, before.id, run.id)
     own = run_report(run.manifest, str(run.path))
     return (*changes, *own, *statistics_report(run.statistics(), "graph", {}))
+
+
+def _identity(manifest: Manifest) -> Report:
+    """The name of the network and the feedback store that was read, where there are such."""
+    feedback = manifest.feedback
+    store = f"feedback: store {feedback.store}, up to event {feedback.watermark:,}"
+    return (
+        *((Line(f"network: {manifest.network}"),) if manifest.network else ()),
+        *((Line(store),) if feedback.store else ()),
+    )
 
 
 def _nothing_to_do(run: str, published: str | None) -> Report:

@@ -75,6 +75,8 @@ def read_impressions(path: str, config: InputConfig | None = None) -> pa.Table:
 def read_inactive(path: str, since: str, config: InputConfig | None = None) -> pa.Array:
     """The accounts whose last activity, by a file with accountId and lastActive, was earlier.
 
+    The latest of several rows of an account counts.
+
     Args:
         since: a date, as ``2026-03-01``.
         config: its rules for ids hold for this file, too.
@@ -92,8 +94,10 @@ def read_inactive(path: str, since: str, config: InputConfig | None = None) -> p
             f"{path}: found {rows[LAST_ACTIVE][row].as_py()!r} in column {LAST_ACTIVE} (row "
             f"{row + 1}); expected dates such as 2026-03-01"
         )
-    late = pc.less(rows[LAST_ACTIVE], since)  # ISO dates sort as text
-    return rows[ACCOUNT].filter(late).combine_chunks()
+    last = pa.table({ACCOUNT: rows[ACCOUNT], LAST_ACTIVE: days}).group_by(ACCOUNT)
+    last = last.aggregate([(LAST_ACTIVE, "max")])
+    late = pc.less(last[f"{LAST_ACTIVE}_max"], pc.strptime(since, format="%Y-%m-%d", unit="s"))
+    return last[ACCOUNT].filter(late).combine_chunks()
 
 
 def _nights(texts: pa.ChunkedArray) -> pa.ChunkedArray:

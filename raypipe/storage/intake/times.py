@@ -77,6 +77,27 @@ milliseconds, such as 1700000000000; write them in one unit
         )
 
 
+def seconds_in_unit(times: np.ndarray) -> float:
+    """What makes seconds since 1970 of numbers in one unit: 1 for seconds, .001 for milliseconds.
+
+    Raises:
+        InputError: a number is no time of the years 1973 to 2286, such as a counter.
+
+    Example:
+        >>> seconds_in_unit(np.array([1.7e12, 1.6e12]))
+        0.001
+    """
+    for _, low, high in _UNITS:
+        if ((times >= low) & (times < high)).all():
+            return 1e8 / low
+    known = [(times >= low) & (times < high) for _, low, high in _UNITS]
+    odd = times[~np.any(known, axis=0)]
+    raise InputError(
+        f"input.columns.timestamp: {len(odd):,} numbers are no times since 1970, such as "
+        f"{odd[0]:.0f}; filters.inactive.by_follows needs dates or Unix times"
+    )
+
+
 def _seconds(texts: "pd.Series[str]", form: str) -> np.ndarray:
     try:
         dates = pd.to_datetime(texts, errors="coerce", utc=True, format=form)

@@ -1,6 +1,7 @@
 """The exclusions of a run as arrays in its folder, which are read without numba or a graph."""
 
 from collections.abc import Collection
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ import pyarrow as pa
 
 from raypipe.errors import RunError
 from raypipe.storage.data_files import map_array, save_array
-from raypipe.storage.files import disk_errors, is_file, is_folder, make_folder
+from raypipe.storage.files import disk_errors, is_file, is_folder, make_folder, version
 from raypipe.storage.runs.parts import ids_at, places_of_ids
 from raypipe.storage.runs.run import Run
 
@@ -61,10 +62,18 @@ def load_filters(run: Run) -> FilterArrays:
     Raises:
         RunError: a file is missing or damaged.
     """
+    folder = run.path / FOLDER
+    with disk_errors(f"{folder}: cannot be read"):
+        return _mapped_filters(folder, version(folder))
+
+
+@lru_cache(maxsize=4)
+def _mapped_filters(folder: Path, version: tuple[int, int]) -> FilterArrays:
+    """Kept, since a server asks for them at every answer; the folder changes with its files."""
     names = set(FilterArrays._fields)
-    if not is_file(run.path / FOLDER / "shown.npy"):
+    if not is_file(folder / "shown.npy"):
         names.remove("shown")
-    return FilterArrays(**{name: _load(run, name) for name in names})
+    return FilterArrays(**{name: _load(folder / f"{name}.npy") for name in names})
 
 
 class Exclusion(NamedTuple):
@@ -117,10 +126,16 @@ def followees_in(run: Run, account: str) -> list[str]:
         (row,) = places_of_ids(graph / "ids.arrow", [account])
         if row is None:
             return []
-        indptr, codes = (map_array(graph / f"followees_{name}.npy") for name in ("indptr", "codes"))
+        indptr, codes = _mapped_followees(graph, version(graph))
         return ids_at(graph / "ids.arrow", codes[slice(*indptr[row : row + 2])])
     except (OSError, ValueError, pa.ArrowException) as error:
         raise RunError(f"run {run.id}: its graph cannot be read ({error}); run it again") from error
+
+
+@lru_cache(maxsize=4)
+def _mapped_followees(graph: Path, version: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    indptr, codes = (map_array(graph / f"followees_{name}.npy") for name in ("indptr", "codes"))
+    return indptr, codes
 
 
 def _row(filters: FilterArrays, row: int) -> dict[int, tuple[int, int]]:
@@ -130,8 +145,7 @@ def _row(filters: FilterArrays, row: int) -> dict[int, tuple[int, int]]:
     return dict(zip(codes, zip(reasons, own, strict=True), strict=True))
 
 
-def _load(run: Run, name: str) -> np.ndarray:
-    path = run.path / FOLDER / f"{name}.npy"
+def _load(path: Path) -> np.ndarray:
     try:
         return map_array(path)
     except (OSError, ValueError) as error:

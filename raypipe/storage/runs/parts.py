@@ -7,6 +7,7 @@ these. Equal rows give equal bytes, no matter how they were split into tables be
 import difflib
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +117,7 @@ def places_of_ids(path: Path, ids: Iterable[str]) -> list[int | None]:
     Raises:
         OSError, pyarrow.ArrowException: the file is missing or damaged.
     """
-    column = map_arrow(path).column("id")
+    column = _ids(path)
     ranges = [_row_range(column, name) for name in ids]
     return [start if start < stop else None for start, stop in ranges]
 
@@ -127,7 +128,7 @@ def nearest_ids(path: Path, account: str, count: int = 3) -> list[str]:
     Of a large file, only the ids are compared that stand near it in their order, or near one of its
     other spellings: without blanks, ``@`` or ``.0``, in lower or upper case.
     """
-    column = map_arrow(path).column("id")
+    column = _ids(path)
     bare = account.strip().strip("@").removesuffix(".0")
     spellings = {account, bare, bare.lower(), bare.upper(), bare.capitalize(), bare.lstrip("0")}
     rows = range(len(column))
@@ -144,8 +145,18 @@ def nearest_ids(path: Path, account: str, count: int = 3) -> list[str]:
 
 def ids_at(path: Path, indices: np.ndarray) -> list[str]:
     """The ids at these indices of a file of :func:`places_of_ids`."""
-    column = map_arrow(path).column("id")
+    column = _ids(path)
     return [column[index].as_py() for index in indices.tolist()]  # pa.array would import pandas
+
+
+def _ids(path: Path) -> pa.ChunkedArray:
+    """The ids in a file, which a server asks for at every answer."""
+    return _mapped_ids(path, files.version(path))
+
+
+@lru_cache(maxsize=4)
+def _mapped_ids(path: Path, version: tuple[int, int]) -> pa.ChunkedArray:
+    return map_arrow(path).column("id")
 
 
 def _row_range(ids: pa.ChunkedArray, account: str) -> tuple[int, int]:

@@ -200,8 +200,14 @@ def test_the_summary_of_a_run_says_what_is_filtered(capsys):
     files = {"blocks": "blocks.csv", "opted_out": "out.csv", "bots": "bots.csv"}
     reject(("a", "b"), ("c", "a"), ("a", "nobody knows"))
     told = {f"filters__{key}": value for key, value in files.items()}
-    print_report(run_report(run_night(config_for(**told), store, "2026-03-02").run.manifest, ""))
-    (line,) = [ln for ln in capsys.readouterr().out.splitlines() if ln.startswith("filters:")]
+    told["network"] = "people"
+    manifest = run_night(config_for(**told), store, "2026-03-02").run.manifest
+    print_report(run_report(manifest, ""))
+    lines = capsys.readouterr().out.splitlines()
+    assert {"network: people", f"feedback: store {manifest.feedback.store}, up to event 3"} <= set(
+        lines
+    )
+    (line,) = [ln for ln in lines if ln.startswith("filters:")]
     assert line == (
         "filters: 2 rejected, 1 rejected of unknown accounts, 2 blocked, both ways counted, "
         "2 used to be followed, 1 opted out, 1 bots"

@@ -10,7 +10,7 @@ from raypipe.config.sources import FactorsConfig
 from raypipe.kernels.candidate_scores import sampled_walks
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.factor_scores import walk
-from raypipe.recommend.models import truncated_svd
+from raypipe.recommend.models import threads, truncated_svd
 from raypipe.recommend.models.model import FactorModel
 from raypipe.recommend.models.threads import one_blas_thread
 from raypipe.recommend.models.truncated_svd import (
@@ -182,10 +182,17 @@ def test_who_is_brought(graph):
 def test_vectors_are_those_of_scikit_learn_but_for_signs(shape, monkeypatch):
     """Whatever number of rows is drawn at a time."""
     monkeypatch.setattr(truncated_svd, "_ROWS", 7)
+    monkeypatch.setattr(threads, "_ROWS", 7)
     matrix = random_matrix(*shape, density=0.2, format="csr", dtype=np.float32, random_state=1)
     told = {"n_oversamples": 20, "n_iter": 4, "power_iteration_normalizer": "LU"}
     with one_blas_thread():
         expected = randomized_svd(matrix, 9, random_state=3, **told)[2].T
-        found = truncated_svd._right_vectors(matrix, 9, 4, 3)
+        sides = [
+            truncated_svd._Matrix(Adjacency(some.indptr.astype(np.int64), some.indices), some.data)
+            for some in (matrix, matrix.T.tocsr())
+        ]
+        found = truncated_svd._right_vectors(*sides, 9, 4, 3)
+    found = found.astype(np.float32)
+    np.testing.assert_array_equal(sides[0] @ found, matrix @ found)
     signs = np.sign(found[0] * expected[0])
     np.testing.assert_allclose(found, expected * signs, atol=2e-5)

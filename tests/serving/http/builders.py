@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import subprocess
+import sys
+import threading
 from contextlib import contextmanager
 
+import httpx2 as httpx
 from fastapi.testclient import TestClient
 
 from raypipe.config import load_config
@@ -43,6 +48,58 @@ def client_of(folder, headers=None, **settings):
     with TestClient(server, headers=headers or {}, base_url="http://localhost") as client:
         client.server = server
         yield client
+
+
+def free_port():
+    with socket.socket() as found:
+        found.bind(("127.0.0.1", 0))
+        return found.getsockname()[1]
+
+
+@contextmanager
+def serving(folder, *options, workers=1):
+    """`raypipe serve` in a process, once each worker has mapped the lists; and a client."""
+    port = free_port()
+    command = [sys.executable, "-m", "raypipe", "serve", "--runs-dir", str(folder / "runs")]
+    command += ["--port", str(port), "--workers", str(workers), *options]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        said = wait_for(process, "serving run", workers)
+        if "running on" not in said:
+            wait_for(process, "running on")
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=20) as client:
+            yield process, client
+    finally:
+        process.terminate()  # ends its workers too
+        process.wait()
+        process.stdout.close()
+
+
+@contextmanager
+def listening(folder, **settings):
+    """The URL of a server in a thread of this process, and the server."""
+    import uvicorn
+
+    app = Server(ServeSettings(runs_dir=folder / "runs", **settings))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", ws="none"))
+    with socket.create_server(("127.0.0.1", 0)) as listener:  # who connects waits until it answers
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}", app
+        finally:
+            server.should_exit = True
+            thread.join()
+
+
+def wait_for(process, words, times=1):
+    """Reads what a server says until it says so; returns what was read."""
+    said = ""
+    while said.count(words) < times:
+        line = process.stdout.readline()
+        assert line, said
+        said += line
+    return said
 
 
 def in_path(name):

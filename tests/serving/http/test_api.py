@@ -163,6 +163,7 @@ def test_pages_follow_each_other_and_stay_in_their_run(folder, client):
         if not cursor:
             break
     assert found == whole
+    mapped(client)  # the newer run is served now
     shutil.rmtree(folder / "runs" / first)
     assert client.get(path, params={"cursor": other}).status_code == 410
     assert client.get(path, params={"cursor": "x"}).status_code == 400
@@ -230,6 +231,10 @@ def test_a_request_key_counts_once(client):
     ("/v1/accounts/nobody/recommendations?fallback=best", 422),
     ("/v1/accounts/%ff/recommendations", 400),
     ("/v1/accounts/a%00b/recommendations", 404),
+    ("/v1/accounts/%2e%2e/recommendations", 200),
+    ("/v1/accounts/a%2fb/recommendations", 200),
+    ("/v1/accounts/%E2%80%8Fright/recommendations", 200),
+    ("/v1/accounts/%F0%9F%91%8D/recommendations", 200),
     (f"/v1/accounts/{'x' * 4096}/recommendations", 404),
     ("/v1/accounts/nobody/recommendations?limit=0", 422),
     ("/v1/accounts/nobody/recommendations?limit=201", 422),
@@ -258,6 +263,7 @@ def test_get_by_hand(client, path, status):
     ("PUT", "/v1/accounts/zoe/blocks/a%00b", {}, 422),
     ("PUT", "/v1/accounts/zoe/rejections/star-01", {"json": {"reason": 5}}, 422),
     ("PUT", "/v1/accounts/zoe/rejections/star-01", {"json": {"other": "x"}}, 422),
+    ("PUT", f"/v1/accounts/zoe/blocks/{'x' * 4096}", {}, 200),
     ("POST", "/v1/accounts/zoe/rejections/star-01", {}, 405),
     ("POST", "/v1/newcomers", {"json": {"accountId": "new"}}, 200),
     ("POST", "/v1/newcomers", {"json": {"accountId": "new", "follows": ["star-01", "?"]}}, 200),
@@ -270,6 +276,11 @@ def test_requests_by_hand(client, method, path, sent, status):
     if "?" in str(sent):
         assert answer.json()["unknown"] == ["?"]
         assert len(answer.json()["recommendations"]) == ROWS + 1
+
+
+def test_a_wrong_method_is_told_the_right_ones(client):
+    answer = client.post("/v1/accounts/zoe/rejections/star-01")
+    assert answer.headers["allow"] == "DELETE, PUT"
 
 
 def test_tokens_say_who_may_do_what(folder):
@@ -313,6 +324,9 @@ def test_tokens_say_who_may_do_what(folder):
     ({"Origin": "https://evil.example"}, 403),
     ({"Origin": "http://localhost"}, 200),
     ({"Sec-Fetch-Site": "same-origin"}, 200),
+    ({"Sec-Fetch-Site": "same-origin", "Origin": "null"}, 200),
+    ({"Sec-Fetch-Site": "cross-site", "Origin": "http://localhost"}, 403),
+    ({"Origin": "null"}, 403),
     ({"Host": "evil.example"}, 403),
     ({}, 200),
 ])  # fmt: skip

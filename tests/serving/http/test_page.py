@@ -98,6 +98,23 @@ def test_pages_hold_nothing_inline_and_escape_ids(client):
     assert client.get("/static/server.py").status_code == 404
 
 
+@pytest.mark.parametrize(("path", "status"), [
+    ("/accounts/a%00b", 200),  # as of an account that is not in the run
+    (f"/accounts/{'x' * 4096}", 200),
+    ("/accounts/%ff", 400),
+    ("/accounts/%E2%80%8Fright/why?candidate=%00", 200),
+    ("/runs?run=../..", 404),
+    ("/static/%2e%2e%2fserver.py", 404),
+])  # fmt: skip
+def test_nasty_ids_have_pages(client, path, status):
+    assert client.get(path).status_code == status
+
+
+def test_large_bodies_are_refused(client):
+    for path in ("/login", f"/accounts/{in_path(ODD[0])}/follow"):
+        assert client.post(path, content=b"x" * (1 << 21)).status_code == 413
+
+
 def test_a_cookie_stands_for_a_token(folder):
     tokens = folder / "tokens.jsonl"
     token = add_token(tokens, ["read", "write"], ODD[0], "person")

@@ -14,7 +14,8 @@ import threading
 from pathlib import Path
 
 import psutil
-import pytest
+
+from tests.conftest import needed
 
 PROGRAMS = ("initdb", "pg_ctl", "postgres")
 
@@ -27,8 +28,8 @@ def found_on_path() -> str | None:
 
 def require() -> None:
     """Skip where it is not installed; in CI that is a failure."""
-    if reason := found_on_path():
-        (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(reason)
+    reason = found_on_path()
+    needed(reason is None, reason)
 
 
 class Postgres:

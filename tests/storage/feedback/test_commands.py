@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import sqlite3
 
@@ -95,6 +96,23 @@ def test_export_then_import(name, elsewhere):
     tables = [as_json("rejections", "list"), as_json("rejections", "list", "--feedback", other)]
     one, two = ([[row[key] for key in keys] for row in table] for table in tables)
     assert one == two
+
+
+def test_formulas_are_counted_and_made_text_for_a_spreadsheet(elsewhere):
+    formulas = ["=1+1", "+1", "-1", "@sum(a1)", "\t=1", "\r=1", "\n=1"]
+    for n, reason in enumerate([*formulas, "a=b", ""]):
+        raypipe("reject", "ann", f"c{n}", "--reason", reason)
+    raypipe("reject", "=ann", "bob")
+    assert as_json("rejections", "export", "exact.csv")["formulas"] == 8
+    assert "takes 8 cells for formulas (--spreadsheet)" in (
+        raypipe("rejections", "export", "exact.csv").stdout
+    )
+    raypipe("rejections", "export", "--spreadsheet", "sheet.csv")
+    with open("sheet.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert rows[0]["accountId"] == "'=ann"
+    assert [row["reason"] for row in rows[1:]] == [*("'" + text for text in formulas), "a=b", ""]
+    assert "formulas (" not in raypipe("rejections", "export", "--spreadsheet", "sheet.csv").stdout
 
 
 def test_an_export_of_nothing_can_be_imported(elsewhere):

@@ -25,7 +25,7 @@ async function send(form) {
     if (answer.status === 429) throw new Error("Too fast: wait a second, and try again.");
     if (!answer.ok) throw new Error("This did not work. Nothing has changed; try again.");
     const page = new DOMParser().parseFromString(await answer.text(), "text/html");
-    for (const part of ["main", "nav"]) {
+    for (const part of ["#status", "#content", "nav"]) {
       document.querySelector(part).replaceChildren(...page.querySelector(part).childNodes);
     }
     const rows = document.querySelectorAll(".people > li");
@@ -36,7 +36,7 @@ async function send(form) {
   } catch (error) {
     button.disabled = false;
     button.focus();
-    const known = error instanceof TypeError ? "The server does not answer. Nothing has changed; try again." : error.message;
+    const known = error instanceof TypeError ? "The server does not answer, so this may not have been stored. Try again." : error.message;
     say(known);
   }
 }
