@@ -16,12 +16,12 @@ from raypipe.compute.progress import Silent
 from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
 from raypipe.errors import InputError
-from raypipe.evaluation.holdout_selection import Decision, choose_ladder
+from raypipe.evaluation.holdout_selection import Decision, choose_ladder, train_again
 from raypipe.evaluation.lists import LADDER, asks_for_model, lists_of
 from raypipe.evaluation.measuring import Measuring, by_shard, measuring_of, shards_of
 from raypipe.evaluation.splits import Split
-from raypipe.graph.follow_graph import with_more
-from raypipe.integrity.entries import Before, admitted, rows_of
+from raypipe.graph.follow_graph import FollowGraph, with_more
+from raypipe.integrity.entries import Before, admitted, chances, rows_of
 from raypipe.kernels.csr import Adjacency, Pairs, adjacency
 from raypipe.kernels.shards import Shard
 from raypipe.recommend.audience import audience
@@ -58,11 +58,13 @@ class Made(NamedTuple):
     Attributes:
         codes: int32[strategies, m, n + r], best first, then -1; a list and its reserve.
         votes: int64[accounts], the followers of each account that count.
+        graph: of the night, real accounts first.
         decision: the ladder and the ranker; None: no strategy needs one.
     """
 
     codes: np.ndarray
     votes: np.ndarray
+    graph: FollowGraph
     decision: Decision | None
 
 
@@ -72,16 +74,19 @@ class Night(NamedTuple):
     Attributes:
         codes: int32[strategies, m, n], best first, then -1.
         votes: as made.
+        fingerprint: of the graph.
     """
 
     codes: np.ndarray
     votes: np.ndarray
+    fingerprint: str
 
     def without(self, accounts: np.ndarray) -> Night:
         """The night as it was before some accounts came."""
         votes = self.votes.copy()
         votes[accounts] = 0
-        return Night(np.where(np.isin(self.codes, accounts), np.int32(-1), self.codes), votes)
+        codes = np.where(np.isin(self.codes, accounts), np.int32(-1), self.codes)
+        return Night(codes, votes, self.fingerprint)
 
 
 def make_night(ground: Ground, split: Split, decision: Decision | None = None) -> Made:
@@ -89,16 +94,22 @@ def make_night(ground: Ground, split: Split, decision: Decision | None = None) -
 
     Args:
         split: of ``ground``, or with an injection.
-        decision: of another night, to be used here; None: select and train.
+        decision: of the clean night; what of it is used here, ``attack.retrain`` says. None: this
+            is the clean night.
 
     Raises:
         InputError: the strategy learned_ranker was asked for, and cannot be trained.
     """
     config, names, tiers = ground.config, ground.strategies, None
-    if decision is None and {LADDER, LEARNED_RANKER} & set(names):
+    retrain = config.attack.retrain
+    if {LADDER, LEARNED_RANKER} & set(names) and (decision is None or retrain != "none"):
         members = audience(split.train, ground.audience_ids, config.audience.min_follows)
-        stages, taught = Stages(Silent()), (split.rejections, None, split.bounds)
-        decision = choose_ladder(split.train, members, config, stages, ground.run_on, *taught)
+        night, taught = (split.train, members, config), (split.rejections, split.bounds)
+        if decision is None or retrain == "all":
+            stages = Stages(Silent())
+            decision = choose_ladder(*night, stages, ground.run_on, taught[0], None, taught[1])
+        else:
+            decision = train_again(*night, ground.run_on, decision, *taught)
     if decision is not None:
         tiers = ladder_of(decision.ladder.tiers)
         if LEARNED_RANKER in names and not decision.ranker:
@@ -114,7 +125,7 @@ def make_night(ground: Ground, split: Split, decision: Decision | None = None) -
     shards = shards_of(measuring, seconds, run.cpus)
     parts = dict(by_shard(measuring, partial(_lists_of_shard, measuring), run.run_shards, shards))
     codes = np.concatenate([parts[shard] for shard in sorted(parts)], axis=1)
-    return Made(codes, split.votes.graph.followers.degrees, decision)
+    return Made(codes, split.votes.graph.followers.degrees, split.train, decision)
 
 
 def shown(ground: Ground, made: Made, earlier: Night | None = None) -> Night:
@@ -125,17 +136,17 @@ def shown(ground: Ground, made: Made, earlier: Night | None = None) -> Night:
     """
     config, n = ground.config.integrity, ground.config.recommendations.per_account
     if earlier is None or not config.bounds:
-        return Night(made.codes[:, :, :n], made.votes)
-    accounts = ground.split.accounts
+        return Night(made.codes[:, :, :n], made.votes, made.graph.fingerprint)
+    accounts, ids = ground.split.accounts, made.graph.tie_rule.positions
+    listed, drawn = np.ones(len(accounts), np.bool_), chances(ids, earlier.fingerprint)
     votes = np.zeros(len(made.votes), np.int64)
     votes[: len(earlier.votes)] = earlier.votes
     codes = np.full_like(earlier.codes, -1)
     for strategy, lists in enumerate(made.codes):
-        before = Before(rows_of(earlier.codes[strategy]), np.ones(len(accounts), np.bool_), votes)
-        ids, no_source = ground.split.train.tie_rule.positions[accounts], np.zeros_like(lists, "u1")
-        kept = admitted(lists, no_source, n, before, ids, config)
+        before = Before(rows_of(earlier.codes[strategy]), listed, votes, drawn)
+        kept = admitted(lists, np.zeros_like(lists, "u1"), n, before, ids[accounts], config)
         codes[strategy] = np.where(kept < 0, -1, np.take_along_axis(lists, kept, axis=1))
-    return Night(codes, made.votes)
+    return Night(codes, made.votes, made.graph.fingerprint)
 
 
 def _lists_of_shard(measuring: Measuring, shard: Shard) -> tuple[Shard, np.ndarray]:

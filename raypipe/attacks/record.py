@@ -6,6 +6,7 @@ attacks/<date>-<digest>/
     attack.png
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,7 @@ from matplotlib.figure import Figure
 from raypipe.attacks.run import Attacks
 from raypipe.columns import ACCOUNT, RANK
 from raypipe.evaluation.plots import series_style
-from raypipe.storage.attacks import NEWCOMERS, RESULT, AttackResult, over_seeds
+from raypipe.storage.attacks import NEWCOMERS, RESULT, AttackResult, AttackRow, over_seeds
 from raypipe.storage.data_files import parquet_writer, save_figure
 from raypipe.storage.evaluations import save_evaluation
 
@@ -64,13 +65,9 @@ def figure_of(result: AttackResult) -> Figure:
     for strategy, axes in zip(strategies, panels, strict=True):
         for index, name in enumerate(nights):
             of_line = [row for row in rows if (row.attack, row.strategy) == (name, strategy)]
-            found = [[row.bought for row in of_line if row.budget == budget] for budget in budgets]
-            won = [over_seeds([bought.exposure for bought in some]) for some in found]
-            before = [np.mean([bought.exposure_before for bought in some]) for some in found]
+            values = np.array([_won(of_line, budget) for budget in budgets]).T
             colour, marker = series_style(index)
             style = "--" if name == NEWCOMERS else "-"
-            values = np.array([[one.value, one.low, one.high] for one in won], np.float64).T
-            values -= before
             axes.errorbar(
                 budgets, values[0], np.abs(values[1:] - values[0]), fmt=style + marker,
                 color=colour, markersize=5, capsize=2, label=name,
@@ -80,8 +77,18 @@ def figure_of(result: AttackResult) -> Figure:
         axes.minorticks_off()
         axes.set(title=strategy, xlabel="fake follows and rejections")
         axes.grid(alpha=0.3)
-    panels[0].set_ylabel("share of real lists won (lost: below 0)")
+    panels[0].set_ylabel(f"of {rows[0].bought.lists:,} real lists: won (lost: below 0)")
     figure.suptitle(f"attacks on {Path(result.data).name}, {result.date}", fontsize=10)
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside right center", frameon=False)
     return figure
+
+
+def _won(rows: Sequence[AttackRow], budget: int) -> list[float]:
+    """Lists won with a budget, over all seeds: mean, and the bounds of its interval."""
+    some = [row for row in rows if row.budget == budget]
+    price = over_seeds([row.bought.price for row in some])
+    spent = sum(row.follows + row.rejections for row in some) / len(some)
+    return [
+        spent * (np.nan if one is None else one) for one in (price.value, price.low, price.high)
+    ]

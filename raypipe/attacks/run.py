@@ -130,7 +130,7 @@ def attack(
         digest=hashlib.sha256(identity.encode()).hexdigest()[:8],
         data=str(config.input.follows),
         length=config.recommendations.per_account,
-        retrained=config.attack.retrain,
+        retrain=config.attack.retrain,
         ladder=decision and decision.ladder,
         attacks=tuple(rows),
         config=config.model_dump(mode="json"),
@@ -173,8 +173,7 @@ def _scene(ground: Ground, clean: Night, name: str, budget: int, seed: int) -> S
     codes = clean.codes[0]
     shown = np.bincount(codes[codes >= 0], minlength=graph.accounts)
     if config.target is None:
-        least = np.flatnonzero(shown == shown.min())
-        promoted = int(np.random.default_rng(seed).choice(least))
+        promoted = _draw_target(graph, seed)
         demoted = int(shown.argmax())
     else:
         try:
@@ -183,6 +182,16 @@ def _scene(ground: Ground, clean: Night, name: str, budget: int, seed: int) -> S
             raise UnknownAccountError(f"attack.target: {error}") from None
     rng = np.random.default_rng([seed, crc32(name.encode()), budget])
     return Scene(name, graph, promoted, demoted, budget, config.nights, seed, rng)
+
+
+def _draw_target(graph: FollowGraph, seed: int) -> int:
+    """An account to be promoted: it has more followers than 90 % of all, fewer than the top 1 %.
+
+    Fakes can multiply the votes of such an account; one with hardly a follower has no votes.
+    """
+    order = np.argsort(-graph.followers.degrees, kind="stable")
+    first, last = graph.accounts // 100, graph.accounts // 10
+    return int(np.random.default_rng(seed).choice(order[first : max(last, first + 1)]))
 
 
 def _measure(
@@ -205,7 +214,7 @@ def _measure(
     for night in range(1, len(injection.nights) + 1):
         if night == 1 or len(injection.nights[night - 1]):  # else nothing has changed
             split = attacked(ground.split, ground.filters, injection, night)
-            made = make_night(ground, split, None if config.attack.retrain else decision)
+            made = make_night(ground, split, decision)
         earlier = shown(ground, made, earlier)
         follows = sum(int((part[:, 0] >= n).sum()) for part in injection.nights[:night])
         follows += int(graph.followees.degrees[newcomers].sum())

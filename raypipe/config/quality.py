@@ -216,14 +216,15 @@ class AttackConfig(Section):
     )
     target: str | None = Field(
         None,
-        description="The account that attacks promote or demote. null: promoted is one that is "
-        "shown least, demoted the one that is shown most.",
+        description="The account that attacks promote or demote. null: promoted is one with "
+        "more followers than 90 % of all, demoted the one that is shown most.",
     )
     nights: int = Field(1, ge=1, description="Honest nights of a sleeper before it attacks.")
-    retrain: bool = Field(
-        True,
-        description="true: an attacked night selects its strategy and trains its ranker anew. "
-        "false: both are those of the clean night. A factor model is always trained anew.",
+    retrain: Literal["ranker", "all", "none"] = Field(
+        "ranker",
+        description="What an attacked night learns anew. ranker: the learned ranker; all: the "
+        "selection of strategies too, in 1.6 times the time; none: both are those of the clean "
+        "night. A factor model is always trained anew.",
     )
 
     @field_validator("budgets")

@@ -59,42 +59,15 @@ def learn(
 ) -> Learned:
     """Train the ranker of a blend and measure it by two-fold cross-validation.
 
-    A half of the accounts teaches first. While there are fewer than ENOUGH_FOLLOWS to learn from,
-    the other half is added, and then further hold-outs.
-
     The folds are every other account; the lists of each fold are made by a ranker that was trained
     on the other fold. The returned ranker was trained on both folds, so it is expected to recover
     at least the measured share. Neither depends on the shards.
 
     Args:
-        parts: of one metric at one length; an account that is in several is in one fold.
-        tier: the learned blend.
-        further: each makes another hold-out; its accounts are not measured.
-        advance: receives the estimated seconds of work that are done: those of the blend for the
-            examples of each round, and once more for the lists.
+        parts, tier, further, run_shards, shards, advance: as for :func:`gather_examples`.
         unseen: parts that are measured after the others, and that nothing is learned from.
     """
-    seed = parts[0].seed
-    parts, unseen = ([of_blend(part, tier) for part in some] for some in (parts, unseen))
-    everybody = np.unique(np.concatenate([part.context.accounts for part in parts]))
-
-    def position(accounts: np.ndarray) -> np.ndarray:
-        return np.searchsorted(everybody, accounts)
-
-    def half_of(part: Measuring, half: int) -> Measuring:
-        return part.of(position(part.context.accounts) // 2 % 2 == half)
-
-    rounds: list[list[Callable[[], Measuring]]] = []
-    rounds += [[partial(half_of, part, half) for part in parts] for half in (0, 1)]
-    rounds += [[make] for make in further]
-    found: list[Examples] = []
-    for number, makers in enumerate(rounds, -1):
-        round_seed = seed + max(0, number)
-        for make in makers:
-            found.append(_examples(make(), tier, round_seed, run_shards, shards, advance))
-        if sum(np.count_nonzero(some.followed) for some in found) >= ENOUGH_FOLLOWS:
-            break
-    examples = concatenate(found)
+    examples = gather_examples(parts, tier, further, run_shards, shards, advance)
     follows = int(np.count_nonzero(examples.followed))
     if follows < MIN_FOLLOWS:
         why = (
@@ -102,8 +75,9 @@ def learn(
             f"{MIN_FOLLOWS:,} are needed)"
         )
         return Learned(None, None, RankerRecord(why=why))
-    names = feature_names(tier.sources)
-    measured = [*parts, *unseen]
+    names, seed = feature_names(tier.sources), parts[0].seed
+    measured = [of_blend(part, tier) for part in (*parts, *unseen)]
+    position = _positions(parts)
     fold_of_example = position(examples.accounts) % 2
     training = [examples]
     training += [
@@ -120,6 +94,51 @@ def learn(
                 lists = measure_lists(test_fold, run_shards, shards, advance)
                 of_part[chosen] = lists.values[0, 0]
     return Learned(ranker, np.concatenate(values), _record(ranker))
+
+
+def gather_examples(
+    parts: Sequence[Measuring],
+    tier: Tier,
+    further: Sequence[Callable[[], Measuring]],
+    run_shards: RunShards,
+    shards: int,
+    advance: Callable[[float], None],
+) -> Examples:
+    """Examples for a ranker.
+
+    A half of the accounts teaches first. While there are fewer than ENOUGH_FOLLOWS to learn from,
+    the other half is added, and then further hold-outs.
+
+    Args:
+        parts: of one metric at one length; an account that is in several is in one fold.
+        tier: the learned blend.
+        further: each makes another hold-out; its accounts are not measured.
+        advance: receives the estimated seconds of work that are done: those of the blend for the
+            examples of each round, and once more for the lists.
+    """
+    seed, position = parts[0].seed, _positions(parts)
+
+    def half_of(part: Measuring, half: int) -> Measuring:
+        return part.of(position(part.context.accounts) // 2 % 2 == half)
+
+    rounds: list[list[Callable[[], Measuring]]] = []
+    rounds += [[partial(half_of, part, half) for part in parts] for half in (0, 1)]
+    rounds += [[make] for make in further]
+    found: list[Examples] = []
+    for number, makers in enumerate(rounds, -1):
+        round_seed = seed + max(0, number)
+        for make in makers:
+            part = of_blend(make(), tier)
+            found.append(_examples(part, tier, round_seed, run_shards, shards, advance))
+        if sum(np.count_nonzero(some.followed) for some in found) >= ENOUGH_FOLLOWS:
+            break
+    return concatenate(found)
+
+
+def _positions(parts: Sequence[Measuring]) -> Callable[[np.ndarray], np.ndarray]:
+    """Returns a function: the positions of accounts among those of all parts."""
+    everybody = np.unique(np.concatenate([part.context.accounts for part in parts]))
+    return lambda accounts: np.searchsorted(everybody, accounts)
 
 
 def of_blend(measuring: Measuring, tier: Tier) -> Measuring:

@@ -29,7 +29,7 @@ from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
 from raypipe.errors import TooLargeError
 from raypipe.evaluation import blending, leading
-from raypipe.evaluation.blending import Learned, learn, of_blend
+from raypipe.evaluation.blending import Learned, gather_examples, learn, of_blend
 from raypipe.evaluation.measuring import Measuring, measure_lists, measuring_of, shards_of
 from raypipe.evaluation.since import Past, Since
 from raypipe.evaluation.splits import (
@@ -45,7 +45,9 @@ from raypipe.evaluation.splits import (
 from raypipe.evaluation.stand_ins import draw_stand_ins, hide_all_follows
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.integrity.votes import Bounds
+from raypipe.recommend.blend.features import feature_names
 from raypipe.recommend.blend.ranker import Ranker
+from raypipe.recommend.blend.training import train_ranker
 from raypipe.recommend.ladder import (
     FILL_UP,
     LEARNED_RANKER,
@@ -258,20 +260,10 @@ def _measure(
     def measuring(split: Split, tried: Sequence[Tier]) -> Measuring:
         return _measuring_of(taught(split), tried, config)
 
-    def at_random(number: int) -> Split:
-        return _hold_out(graph, sample.accounts, config, config.seed + number)
-
     tried = strategies(config, ranker=False)
     tier = blend(config, LEARNED_RANKER, config.sources.factors.trained)
     learns = config.blend.method == LEARNED_RANKER
-    random: list[Callable[[], Split]] = []
-    if len(sample.accounts):
-        random.append(partial(at_random, 0))
-    if len(sample.stand_ins):
-        idle = graph, sample.stand_ins, config.evaluation, config.seed
-        random.append(partial(hide_all_follows, *idle))
-    repeats = range(1, blending.ROUNDS if sample.every and len(sample.accounts) else 1)
-    further: list[Callable[[], Split]] = [partial(at_random, number) for number in repeats]
+    random, further = _hold_outs(graph, sample, config)
     if new:
         further = [*random, *further]
     parts = [measuring(split, tried) for split in new or [make() for make in random]]
@@ -302,6 +294,61 @@ def _measure(
         return every
     count = len(new[0].accounts)
     return every.of(slice(count))._replace(at_random=every.of(slice(count, None)))
+
+
+def train_again(
+    graph: FollowGraph,
+    audience: np.ndarray,
+    config: RunConfig,
+    run_on: Callable[[float], Runner],
+    decision: Decision,
+    rejections: Rejections | None = None,
+    bounds: Bounds | None = None,
+) -> Decision:
+    """The decision of another night, with its ranker trained on these follows.
+
+    Training equals that of :func:`choose_ladder`, which would select strategies, too. Where too
+    little can be learned from, the other ranker stays.
+    """
+    if decision.ranker is None:
+        return decision
+    sample = draw_sample(graph, audience, config)
+    tier = blend(config, LEARNED_RANKER, config.sources.factors.trained)
+    bounds = bounds and bounds.of_night(graph)
+
+    def measuring(make: Callable[[], Split]) -> Measuring:
+        split = replace(make(), rejections=rejections, bounds=bounds)
+        return _measuring_of(split, [tier], config)
+
+    random, further = _hold_outs(graph, sample, config)
+    parts = list(map(measuring, random))
+    seconds = sum(float(part.estimated_seconds.sum()) for part in parts)
+    run = run_on(seconds)
+    shards = shards_of(parts[0], seconds, run.cpus)
+    more = [partial(measuring, make) for make in further]
+    examples = gather_examples(parts, tier, more, run.run_shards, shards, lambda _: None)
+    if np.count_nonzero(examples.followed) < blending.MIN_FOLLOWS:
+        return decision
+    return decision._replace(
+        ranker=train_ranker(examples, feature_names(tier.sources), config.seed)
+    )
+
+
+def _hold_outs(
+    graph: FollowGraph, sample: Sample, config: RunConfig
+) -> tuple[list[Callable[[], Split]], list[Callable[[], Split]]]:
+    """The random hold-outs of a sample, and those from which a ranker may learn more."""
+    rounds = (blending.ROUNDS if sample.every else 1) if len(sample.accounts) else 0
+    first: list[Callable[[], Split]] = []
+    further: list[Callable[[], Split]] = []
+    for number in range(rounds):
+        seed = config.seed + number
+        make = partial(_hold_out, graph, sample.accounts, config, seed)
+        (further if number else first).append(make)
+    if len(sample.stand_ins):
+        idle = graph, sample.stand_ins, config.evaluation, config.seed
+        first.append(partial(hide_all_follows, *idle))
+    return first, further
 
 
 def _with_claim(row: StrategyRow, evidence: Evidence) -> StrategyRow:

@@ -11,6 +11,7 @@ from raypipe.config import IntegrityConfig
 from raypipe.kernels.arrays import Flags, Indices, Offsets
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.entries import admit
+from raypipe.kernels.splitmix import hash_numbers
 
 
 class Before(NamedTuple):
@@ -20,25 +21,50 @@ class Before(NamedTuple):
         lists: the candidates in the list of each of m accounts, ascending.
         listed: bool[m], the accounts that had a list.
         votes: int64[n], the followers of each account that counted.
+        chances: uint32[n], from :func:`chances`.
     """
 
     lists: Adjacency
     listed: Flags
     votes: Offsets
+    chances: np.ndarray
 
 
-def more_entries(votes: Offsets, config: IntegrityConfig) -> Offsets:
+def chances(ids: np.ndarray, fingerprint: str) -> np.ndarray:
+    """uint32[n]: for each account a number by chance, another one after each night.
+
+    Nobody can choose an id for its chances: the graph of the night before decides, too.
+
+    Args:
+        ids: uint32[n], a hash of the id of each account.
+        fingerprint: of the graph of the night before.
+
+    Example:
+        >>> [chances(np.arange(2, dtype="u4"), graph).tolist() for graph in ("1f", "20")]
+        [[2139398126, 2911093286], [3011693867, 3318229085]]
+    """
+    return hash_numbers(ids, int(fingerprint[:8], 16))
+
+
+def more_entries(votes: Offsets, chances: np.ndarray, config: IntegrityConfig) -> Offsets:
     """int64[n]: the lists that each account may enter tonight beyond those that it leaves.
 
-        new_entries + floor(new_entries_per_follower * votes), and 0 without votes
+        new_entries + floor(new_entries_per_follower * votes + chance), and 0 without votes
+
+    with a chance of at least 0 and below 1. So an account with few votes enters a list once in
+    several nights.
+
+    Args:
+        chances: uint32[n], in parts of 2^32.
 
     Example:
         >>> config = IntegrityConfig(new_entries=1, new_entries_per_follower=0.5)
-        >>> more_entries(np.array([0, 1, 2, 5]), config).tolist()
-        [0, 1, 2, 3]
+        >>> more_entries(np.array([0, 1, 2, 5, 5]), np.array([0, 0, 0, 0, 2**31]), config).tolist()
+        [0, 1, 2, 3, 4]
     """
     numerator, denominator = config.entries_fraction
-    found: Offsets = config.new_entries + votes * numerator // denominator
+    part = chances.astype(np.int64) * denominator >> 32
+    found: Offsets = config.new_entries + (votes * numerator + part) // denominator
     return np.where(votes > 0, found, 0)
 
 
@@ -59,7 +85,7 @@ def admitted(
         limit: maximum number of candidates from one source that fill up a list; None: no limit.
     """
     order = np.argsort(ids, kind="stable")
-    more = more_entries(before.votes, config)
+    more = more_entries(before.votes, before.chances, config)
     limit = n if limit is None else limit
     return admit(codes, sources, n, before.lists, before.listed, order, more, limit)
 

@@ -92,7 +92,7 @@ class Bounds(NamedTuple):
 
     def votes_of(self, graph: FollowGraph) -> Votes:
         """The votes of a graph."""
-        if not self.config.bounds or not graph.follows:
+        if not self.config.bounds:
             return all_votes(graph)
         standing = self.standing or standing_of(graph, self.trusted)
         return count_votes(graph, standing.trust, self.config.unproven_fraction)

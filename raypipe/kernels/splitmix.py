@@ -7,7 +7,7 @@ non-cryptographic hash algorithm", IETF draft: FNV-1a of 64 bits.
 
 import numpy as np
 
-from raypipe.kernels.arrays import Bytes, Offsets, Words
+from raypipe.kernels.arrays import Bytes, Integers, Offsets, Words
 from raypipe.kernels.compiled import kernel
 
 STEP = np.uint64(0x9E3779B97F4A7C15)
@@ -97,4 +97,18 @@ def hash_texts(data: Bytes, offsets: Offsets) -> Words:
         for byte in data[offsets[i] : offsets[i + 1]]:
             word = (word ^ np.uint64(byte)) * _FNV_PRIME
         hashes[i] = mix(word)
+    return hashes
+
+
+@kernel
+def hash_numbers(numbers: Integers, seed: int) -> Integers:
+    """uint32[n]: a hash of each number and a seed.
+
+    Example:
+        >>> len(set(hash_numbers(np.arange(1000), 0).tolist()))
+        1000
+    """
+    hashes = np.empty(len(numbers), dtype=np.uint32)
+    for i in range(len(numbers)):
+        hashes[i] = mix_pair(seed, numbers[i], 0) >> _32
     return hashes

@@ -9,7 +9,7 @@ import pyarrow as pa
 from raypipe.columns import ACCOUNT, CANDIDATE, RANK, SOURCE
 from raypipe.config import RunConfig, load_config
 from raypipe.graph.follow_graph import FollowGraph, load_graph
-from raypipe.integrity.entries import Before, admitted
+from raypipe.integrity.entries import Before, admitted, chances
 from raypipe.integrity.votes import Bounds
 from raypipe.kernels.csr import Pairs, adjacency, take
 from raypipe.pipeline.checkpoints import Shard, Tables, shard_name
@@ -148,4 +148,5 @@ def _before(run: Run, graph: FollowGraph, bounds: Bounds, audience: np.ndarray) 
     counts = bounds.votes_of(earlier).graph.followers.degrees
     votes = np.where(code_of >= 0, counts[code_of], 0) if len(counts) else np.zeros_like(code_of)
     lists = take(adjacency(pairs, graph.accounts)[0], audience)
-    return Before(lists, listed[audience], votes)
+    drawn = chances(graph.tie_rule.positions, earlier.fingerprint)
+    return Before(lists, listed[audience], votes, drawn)

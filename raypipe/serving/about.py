@@ -9,7 +9,7 @@ import pyarrow as pa
 from raypipe.columns import ACCOUNT, DETECTOR, EVIDENCE, SCORE
 from raypipe.config import RunConfig, load_config
 from raypipe.graph.follow_graph import load_graph
-from raypipe.integrity.entries import more_entries
+from raypipe.integrity.entries import chances, more_entries
 from raypipe.integrity.votes import load_votes
 from raypipe.recommend.filters.codes import FilterReason
 from raypipe.recommend.filters.registry import specs_of
@@ -79,6 +79,7 @@ def about_account(run: Run, account: str) -> About:
     code = graph.code(account)
     votes = load_votes(graph, folder).graph.followers.degrees
     followers, bounds = len(graph.followers.row(code)), config.integrity
+    drawn = chances(graph.tie_rule.positions, graph.fingerprint)
     suspects = load_suspects(run)
     mine = suspects.filter(pa.array(np.asarray(suspects[ACCOUNT]) == account)).to_pylist()
     return About(
@@ -86,7 +87,7 @@ def about_account(run: Run, account: str) -> About:
         run.id,
         followers,
         int(votes[code]),
-        int(more_entries(votes, bounds)[code]) if bounds.bounds else None,
+        int(more_entries(votes, drawn, bounds)[code]) if bounds.bounds else None,
         float(reputation[code]),
         float(np.mean(reputation > reputation[code])),
         tuple(Suspicion(row[DETECTOR], row[SCORE], row[EVIDENCE]) for row in mine),

@@ -48,9 +48,9 @@ class Bought(Contract):
         lists: number of real accounts whose lists were made.
         reached: lists with a fake or the target; of an attack that demotes, with the target.
         first: the same, at rank 1.
+        reached_before, first_before: both without the attack, when there is no fake.
         exposure, exposure_first: shares of the lists: ``reached / lists`` and ``first / lists``.
-        exposure_before: ``exposure`` in the night without the attack.
-        price: lists won for each fake follow or rejection: ``(exposure - exposure_before) lists /
+        price: lists won for each fake follow or rejection: ``(reached - reached_before) /
             (follows + rejections)``; below 0 where lists are lost.
         rank_shift: ranks by which the target rises in a list, on average; without a target, those
             of the best fake. An account that is not in the list has the rank after the last.
@@ -61,9 +61,10 @@ class Bought(Contract):
     lists: int
     reached: int
     first: int
+    reached_before: int
+    first_before: int
     exposure: Estimate
     exposure_first: Estimate
-    exposure_before: float
     price: Estimate
     rank_shift: Estimate
     recall_before: float | None
@@ -103,7 +104,7 @@ class AttackResult(Result):
         digest: of config and input: equal ones give equal rows, to the last bit.
         data: the follows, as the config names them.
         length: of the lists.
-        retrained: whether each attacked night selected its strategy and trained its ranker anew.
+        retrain: what each attacked night learned anew, as ``attack.retrain`` says.
         ladder: of the clean night; None: no strategy needs one.
         config: as resolved.
     """
@@ -112,7 +113,7 @@ class AttackResult(Result):
     digest: str
     data: str
     length: int
-    retrained: bool
+    retrain: str
     ladder: LadderDecision | None
     attacks: tuple[AttackRow, ...]
     config: dict[str, JsonValue]

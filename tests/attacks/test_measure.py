@@ -40,7 +40,7 @@ def test_a_promoted_target_and_its_fakes_by_hand():
     found = measured([8, 9, 7], target=7)
     assert (found.lists, found.reached, found.first) == (5, 4, 3)
     assert (found.exposure.value, found.exposure_first.value) == (4 / 5, 3 / 5)
-    assert found.exposure_before == 1 / 5
+    assert (found.reached_before, found.first_before) == (1, 1)
     assert found.price.value == pytest.approx((4 - 1) / 10)
     assert found.rank_shift.value == pytest.approx(1 / 5)  # absent (3) to rank 2, in one list
     assert found.recall_before == 1
@@ -50,14 +50,14 @@ def test_a_promoted_target_and_its_fakes_by_hand():
 
 def test_without_a_target_the_shift_is_that_of_the_best_fake():
     found = measured([8, 9], target=None)
-    assert (found.reached, found.first, found.exposure_before) == (2, 2, 0)
+    assert (found.reached, found.first, found.reached_before) == (2, 2, 0)
     assert found.price.value == pytest.approx(2 / 10)
     assert found.rank_shift.value == pytest.approx((2 + 2) / 5)
 
 
 def test_a_demoted_target_has_a_price_below_zero():
     found = measured([2], target=2)
-    assert found.exposure_before == 3 / 5
+    assert (found.reached_before, found.first_before) == (3, 1)
     assert found.exposure.value == 2 / 5
     assert found.price.value == pytest.approx(-1 / 10)
     assert found.rank_shift.value == pytest.approx(-1 / 5)  # from rank 2 to absent, in one list
@@ -65,7 +65,7 @@ def test_a_demoted_target_has_a_price_below_zero():
 
 def test_newcomers_were_not_there_before():
     found = measured([2], target=None, real=True)
-    assert (found.reached, found.exposure_before) == (2, 0)
+    assert (found.reached, found.reached_before) == (2, 0)
     assert (found.recall_before, found.recall_lost.value) == (None, None)
 
 

@@ -16,6 +16,7 @@ from raypipe.attacks.attacks import ATTACKS
 from raypipe.cli import app
 from raypipe.errors import InputError
 from raypipe.storage.attacks import AttackResult
+from tests.strategies import graph_of
 
 #: Lists of single sources need no hold-out selection, so they are quick.
 QUICK = ["cluster=none", "evaluation.bootstrap=100", "ladder=fixed"]
@@ -153,19 +154,33 @@ def test_a_table_in_80_columns():
         f"{name}, night {night}" for name in two for night in (1, 2)
     }
     assert any(line.startswith("lists of 420 real accounts, 10 long; recall") for line in lines)
-    assert "strategy and ranker of each attacked night: selected and trained anew" in lines
+    assert "strategies as in the clean night; each attacked night trains its ranker" in lines
     assert "attack ...\n" in result.stderr
 
 
-def test_the_decision_of_the_clean_night_is_kept_without_retraining(monkeypatch):
+@pytest.mark.parametrize(
+    ("retrain", "again", "anew"), [("ranker", 2, 0), ("all", 0, 2), ("none", 0, 0)]
+)
+def test_an_attacked_night_learns_anew_what_the_config_says(monkeypatch, retrain, again, anew):
     made, choose = [], night.choose_ladder
     monkeypatch.setattr(night, "choose_ladder", lambda *given: made.append(1) or choose(*given))
-    asked = ["--attacks", "ring,random", "--budgets", "10"]
-    as_json(*asked)
-    assert len(made) == 3
-    said = as_json(*asked, settings=[*QUICK, "attack.retrain=false"])
-    assert len(made) == 4
-    assert not said["retrained"]
+    monkeypatch.setattr(night, "train_again", lambda *given: made.append(0) or given[4])
+    said = as_json(
+        "--attacks",
+        "ring,random",
+        "--budgets",
+        "10",
+        settings=[*QUICK, f"attack.retrain={retrain}"],
+    )
+    assert said["retrain"] == retrain
+    assert (made.count(0), made.count(1)) == (again, anew + 1)
+
+
+def test_the_target_is_one_that_attacks_can_promote():
+    rows = [(f"{a:03}", f"{b:03}") for a in range(200) for b in range(a)]
+    graph = graph_of(rows)
+    found = {graph.followers.degrees[run._draw_target(graph, seed)] for seed in range(200)}
+    assert found == set(range(180, 198))
 
 
 def test_a_target_of_the_config_is_promoted_and_demoted():
@@ -204,7 +219,7 @@ def test_the_detectors_of_a_night_are_measured_unless_a_score_is_given():
     assert bots.detection.auc == farm.detection.auc == 1
     assert newcomers.detection.auc is None
     assert newcomers.detection.false_positives < 0.002
-    assert "suspicion" in attack("--attacks", "ring", "--budgets", "300").output
+    assert "suspects" in attack("--attacks", "ring", "--budgets", "300").output
 
 
 WRONG = [

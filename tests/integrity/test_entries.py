@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections import Counter
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from raypipe.config import IntegrityConfig
-from raypipe.integrity.entries import Before, admitted, more_entries, rows_of
+from raypipe.integrity.entries import Before, admitted, chances, more_entries, rows_of
 
 N, R = 3, 3
 
@@ -29,24 +30,28 @@ def nights(accounts=6, candidates=5):
 def admit(before, codes, votes, listed, **keys):
     codes = np.array(codes, np.int32)
     earlier = np.array(before, np.int32)[:, :N]
-    night = Before(rows_of(earlier), np.array(listed), np.array(votes))
+    drawn = np.array(keys.pop("chances", [0] * len(votes)), np.uint32)
+    night = Before(rows_of(earlier), np.array(listed), np.array(votes), drawn)
     limit = keys.pop("limit", None)
     config = IntegrityConfig(**keys)
     ids = np.arange(len(codes), dtype=np.uint32)
     sources = (codes % 2).astype(np.uint8)
     positions = admitted(codes, sources, N, night, ids, config, limit)
     shown = np.where(positions < 0, -1, np.take_along_axis(codes, positions, axis=1))
-    return earlier, codes, positions, shown, more_entries(night.votes, config)
+    return earlier, codes, positions, shown, more_entries(night.votes, drawn, config)
 
 
 def count(lists, listed):
     return Counter(int(c) for row, had in zip(lists, listed, strict=True) if had for c in row)
 
 
-@given(nights(), st.integers(0, 2), st.sampled_from([0.0, 0.1, 1.0]))
-def test_no_account_is_in_more_lists_than_before_and_the_limit(given_nights, base, rate):
+drawn = st.lists(st.integers(0, 2**32 - 1), min_size=20, max_size=20)
+
+
+@given(nights(), st.integers(0, 2), st.sampled_from([0.0, 0.1, 1.0]), drawn)
+def test_no_account_is_in_more_lists_than_before_and_the_limit(given_nights, base, rate, chance):
     before, codes, votes, listed = given_nights
-    keys = {"new_entries": base, "new_entries_per_follower": rate}
+    keys = {"new_entries": base, "new_entries_per_follower": rate, "chances": chance}
     earlier, made, positions, shown, more = admit(before, codes, votes, listed, **keys)
     old, now = count(earlier, listed), count(shown, listed)
     assert all(now[code] <= old[code] + more[code] for code in now if code >= 0)
@@ -71,7 +76,7 @@ def test_lists_below_the_limit_stay_as_they_are(given_nights):
 @given(nights())
 def test_accounts_without_votes_enter_only_what_they_leave(given_nights):
     before, codes, _, _ = given_nights
-    earlier, _, _, shown, _ = admit(before, codes, [0] * 20, [True] * 6)
+    earlier, _, _, shown, _ = admit(before, codes, [0] * 20, [True] * 6, new_entries=2)
     old, now = count(earlier, [True] * 6), count(shown, [True] * 6)
     assert all(now[code] <= old[code] for code in now if code >= 0)
 
@@ -96,4 +101,15 @@ def test_no_source_fills_up_more_than_its_share():
 
 def test_the_formula():
     config = IntegrityConfig(new_entries=2, new_entries_per_follower=0.15)
-    assert more_entries(np.array([0, 1, 6, 7, 100]), config).tolist() == [0, 2, 2, 3, 17]
+    votes, least, most = np.array([0, 1, 6, 7, 100]), np.uint32(0), np.uint32(2**32 - 1)
+    assert more_entries(votes, np.full(5, least), config).tolist() == [0, 2, 2, 3, 17]
+    assert more_entries(votes, np.full(5, most), config).tolist() == [0, 3, 3, 4, 17]
+    assert more_entries(votes, np.full(5, 2**31, np.uint32), config).tolist() == [0, 2, 3, 3, 17]
+
+
+def test_parts_of_an_entry_add_up_over_accounts_and_nights():
+    ids, votes = np.arange(20_000, dtype=np.uint32), np.full(20_000, 3)
+    config = IntegrityConfig(new_entries_per_follower=0.1)
+    nights = [more_entries(votes, chances(ids, one), config) for one in ("00ff", "0100")]
+    assert [night.mean() for night in nights] == [pytest.approx(0.3, abs=0.01)] * 2
+    assert np.mean(nights[0] * nights[1]) == pytest.approx(0.09, abs=0.01)

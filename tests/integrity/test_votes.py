@@ -80,8 +80,10 @@ def test_no_vote_of_proven_accounts_leads_to_fakes_that_follow_them_and_each_oth
     assert every.heard.all()
 
 
-@given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 14)), min_size=40, max_size=80))
-def test_twins_have_one_voice(rows):
+@given(st.lists(st.sets(st.integers(0, 14), max_size=3), min_size=2, max_size=6))
+def test_twins_have_one_voice(without):
+    """Accounts that follow the same 15 others, less a few."""
+    rows = [(i, j) for i, left in enumerate(without) for j in {*range(15)} - left]
     graph = graph_of([(f"a{follower}", f"b{followee:02}") for follower, followee in rows])
     trust = np.arange(graph.accounts) / 8.0
     speaks = speakers(graph, trust)

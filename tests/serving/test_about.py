@@ -56,7 +56,7 @@ def test_an_account_in_good_standing_has_nothing_against_it(night):
         "followers: 49; 1 count as votes",  # they are near-twins
         "suspicion: none",
         "excluded from the lists of fewer than 5 accounts",
-        "new lists in the next night: at most 1, and one for each that it leaves",
+        "new lists in the next night: at most 0, and one for each that it leaves",
     ]
     said = night("star", **bounded, **{"integrity.new_entries": 7}).splitlines()
     assert said[2] == "followers: 40; 3 count as votes"  # nobody proven is near

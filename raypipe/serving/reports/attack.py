@@ -5,8 +5,15 @@ from raypipe.storage.attacks import NEWCOMERS, SLEEPER, AttackResult, AttackRow,
 from raypipe.storage.evaluations import LEVEL
 
 _COLUMNS = (
-    *("attack", "budget", "accounts", "lists", "rank 1", "for each follow"),
+    *("attack", "budget", "accounts", "won", "rank 1", "for each follow"),
     *("rank shift", "recall lost"),
+)
+_LEGEND = (
+    "won: real lists with a fake or the target, less those that had the target before",
+    "rank shift: ranks that the target, or the best fake, rises in a list on average",
+    "recall lost: by real lists, of held-out follows",
+    "newcomers: honest accounts in their first nights; the bounds hold them back too",
+    f"behind each mean: where {LEVEL:.0%} of the means of resampled accounts lie",
 )
 
 
@@ -25,13 +32,17 @@ def attack_report(result: AttackResult, folder: str) -> Report:
         for strategy, cases in by_strategy.items()
     ]
     row = result.attacks[0]
-    how = "selected and trained anew" if result.retrained else "that of the clean night"
+    how = {
+        "ranker": "strategies as in the clean night; each attacked night trains its ranker",
+        "all": "each attacked night selects its strategies and trains its ranker",
+        "none": "strategies and ranker as in the clean night",
+    }[result.retrain]
     recall = row.bought.recall_before
     before = "" if recall is None else f"; recall without an attack {recall:.3f}"
     lines = (
+        *_LEGEND,
         f"lists of {row.bought.lists:,} real accounts, {result.length} long{before}",
-        *([f"strategy and ranker of each attacked night: {how}"] if result.ladder else []),
-        f"behind each mean: where {LEVEL:.0%} of the means of resampled accounts lie",
+        *([how] if result.ladder else []),
         result.engines.cluster,
         f"result: {folder}",
     )
@@ -41,9 +52,9 @@ def attack_report(result: AttackResult, folder: str) -> Report:
 def _cells(rows: list[AttackRow]) -> tuple[Cell, ...]:
     first, all_bought = rows[0], [row.bought for row in rows]
     counts = (
-        [row.accounts for row in rows],
-        [bought.reached for bought in all_bought],
-        [bought.first for bought in all_bought],
+        sum(row.accounts for row in rows),
+        sum(bought.reached - bought.reached_before for bought in all_bought),
+        sum(bought.first - bought.first_before for bought in all_bought),
     )
     estimates = (
         over_seeds([getattr(bought, name) for bought in all_bought])
@@ -52,7 +63,7 @@ def _cells(rows: list[AttackRow]) -> tuple[Cell, ...]:
     return (
         _name(first),
         first.budget,
-        *(round(sum(count) / len(rows)) for count in counts),
+        *(round(count / len(rows)) for count in counts),
         *(Value(one.value, "short", one.low, one.high) for one in estimates),
     )
 
@@ -69,5 +80,5 @@ def _detections(result: AttackResult) -> Table:
             found = row.detection.auc, row.detection.detected, row.detection.false_positives
             shown = (Value(value, "fine") for value in found)
             cells.append((_name(row), row.budget, row.seed, *shown))
-    columns = ("attack", "budget", "seed", "AUC", "found", "real flagged")
-    return Table(columns, tuple(cells), "suspicion", keys=2)
+    columns = ("attack", "budget", "seed", "AUC", "fakes found", "real flagged")
+    return Table(columns, tuple(cells), "suspects", keys=2)

@@ -51,6 +51,8 @@ def cell_text(cell: Cell) -> str:
     Example:
         >>> cell_text(Value(0.2761, "short", 0.2684, 0.2839, best=True))
         '.276* .268-.284'
+        >>> cell_text(Value(-0.002, "short", -0.005, -0.0003))
+        '-.002 -.005 to -.0003'
         >>> cell_text(Value(5.3, "short")), cell_text(Value(2e6, "megabytes")), cell_text(None)
         ('5.30', '2.000', '-')
     """
@@ -74,4 +76,5 @@ def shown(cell: Cell) -> str | int | float | None:
     shown = f"{short(cell.number, places)}{mark}"
     if cell.low is None or cell.high is None:
         return shown
-    return f"{shown} {short(cell.low, places)}-{short(cell.high, places)}"
+    to = " to " if cell.low < 0 else "-"
+    return f"{shown} {short(cell.low, places)}{to}{short(cell.high, places)}"

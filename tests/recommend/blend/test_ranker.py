@@ -17,7 +17,7 @@ from raypipe.config import load_config
 from raypipe.errors import ConfigError, InputError
 from raypipe.evaluation import blending, holdout_selection
 from raypipe.evaluation.evaluate import evaluate
-from raypipe.evaluation.holdout_selection import choose_ladder
+from raypipe.evaluation.holdout_selection import choose_ladder, train_again
 from raypipe.evaluation.leading import decide
 from raypipe.kernels.trees import score
 from raypipe.pipeline import steps
@@ -201,6 +201,23 @@ def test_the_ranker_is_decided_the_same_however_it_is_cut(quick):
     assert again.ladder == found.ladder
     assert values_of(again.ranker) == values_of(found.ranker)
     assert found.ranker.features[0] == "follow_back.score"
+
+
+def test_a_ranker_that_is_trained_again_is_that_of_a_whole_selection(quick, monkeypatch):
+    graph, earlier = graph_of(follows_of()), decided(graph_of(follows_of(300)))
+    config, everybody = load_config(None, SETTINGS), np.arange(graph.accounts, dtype=np.int32)
+
+    def again(decision):
+        return train_again(graph, everybody, config, lambda _: Runner(map, 1, ""), decision)
+
+    found = again(earlier)
+    assert found.ladder is earlier.ladder
+    assert values_of(found.ranker) == values_of(decided(graph).ranker)
+    assert values_of(found.ranker) != values_of(earlier.ranker)
+    without = earlier._replace(ranker=None)
+    assert again(without) is without
+    monkeypatch.setattr(blending, "MIN_FOLLOWS", 10**6)
+    assert again(earlier) is earlier
 
 
 def test_each_half_is_measured_by_the_other(quick, monkeypatch):
