@@ -51,6 +51,7 @@ BENCHMARKS = {
     "newcomers": lambda: newcomers.bench(_data()),
     "rejections": rejections.bench,
     "serve": serve.bench,
+    "serve-million": serve.bench_million,
     "detection": lambda: detection.bench(_data()),
     "teaching": lambda: teaching.bench(_data()),
     "sweeps": lambda: sweeps.bench(_data()),
