@@ -77,9 +77,9 @@ class FeedbackView:
             self._counter = counter
 
     def _transactions(self) -> tuple[int, bytes] | None:
-        """The file and its transaction counter; None: there is none, so the store is asked."""
+        """The file and its transaction counter, or the last event; None: the store is asked."""
         if self._counter_of is None:
-            return None
+            return (self.store.quick_watermark(), b"") if self.seq else None
         try:
             return self._counter_of.read()
         except FileNotFoundError:

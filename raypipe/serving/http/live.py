@@ -5,6 +5,7 @@ that have begun finish with the run that they began with.
 """
 
 import logging
+import sys
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,6 +93,7 @@ class Live:
 
     def begin(self) -> None:
         """Load what answers and refills lists, before the first request; then map the lists."""
+        sys.setswitchinterval(5e-4)  # who writes feedback waits less for who answers lists
         try:
             self._warm_up(self._current().run)
         except RaypipeError as error:
