@@ -129,6 +129,7 @@ def make_lists(run: Run, folder: Path) -> None:
             except pa.ArrowException as error:
                 raise RunError(f"run {run.id}: cannot be read ({error}); run it again") from error
             files.rename(making, home)
+            pa.default_memory_pool().release_unused()  # a server lives long after this
 
 
 def _home(run: Run, folder: Path) -> Path:
@@ -137,7 +138,8 @@ def _home(run: Run, folder: Path) -> Path:
 
 
 def _write(run: Run, home: Path) -> None:
-    ends, total = [np.zeros(1, np.int64)], 0
+    parts = run.manifest.parts["recommendations"]
+    ends, row = np.zeros(sum(part.rows for part in parts) + 1, np.int64), 0
     names, counts = list[pa.Array](), list[np.ndarray]()
     with files.writing(home / _ROWS, sync=False) as file:
         for table in _groups(run):
@@ -145,8 +147,10 @@ def _write(run: Run, home: Path) -> None:
             names.append(by_account.values.cast(pa.large_string()))
             counts.append(np.diff(by_account.run_ends.to_numpy(), prepend=0))
             text = _fragments(table)
-            ends.append(total + np.cumsum(pc.binary_length(text).to_numpy(), dtype=np.int64))
-            total = int(ends[-1][-1]) if len(text) else total
+            own = ends[row + 1 : row + 1 + len(text)]
+            np.cumsum(pc.binary_length(text).to_numpy(), out=own)
+            own += ends[row]
+            row += len(text)
             file.write(_bytes_of(text))
     ids = map_arrow(run.path / "graph" / "ids.arrow").column("id").cast(pa.large_string())
     rows_of = np.zeros(len(ids) + 1, np.int64)
@@ -154,7 +158,7 @@ def _write(run: Run, home: Path) -> None:
     # An account may continue in the next row group.
     np.add.at(rows_of, accounts.to_numpy() + 1, np.concatenate([*counts, np.empty(0, np.int32)]))
     save_array(home / _FIRST, np.cumsum(rows_of), sync=False)
-    save_array(home / _ENDS, np.concatenate(ends), sync=False)
+    save_array(home / _ENDS, ends, sync=False)
 
 
 def _groups(run: Run) -> Iterator[pa.Table]:
