@@ -294,7 +294,7 @@ class IntegrityConfig(Section):
         "false: each follow and each rejection counts.",
     )
     unproven_votes: Decimal = Field(
-        2.0,
+        5.0,
         ge=0,
         le=1000,
         description="Followers without reputation that count, for each follower with reputation.",

@@ -157,7 +157,7 @@ class NightFilters(NamedTuple):
         filters: by account index, as the gate checks them.
         exclusions: the candidates that must not be shown, besides followees.
         rejections: negative feedback to learn from; None: there is none.
-        notices: ids of the filters' files that are not in the follows.
+        notices: ids of the filters' files and of trusted accounts that are not in the follows.
     """
 
     filters: Filters

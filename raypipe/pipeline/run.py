@@ -117,7 +117,7 @@ def _make_run(
         checked.inputs.check_unchanged()  # before a checkpoint is kept under the old digest
         config = settle_model_of(loaded.graph, config, stages.progress.say)
         labels = steps.label(checked, loaded, stages)
-        filters = steps.apply_filters(config, checked.filters, loaded, stages)
+        filters = steps.apply_filters(config, checked, loaded, stages)
         decision = steps.select_ladder(config, checked, loaded, filters, run_on, staging, stages)
         prepared = prepare_night(config, loaded, decision, stages, filters, staging.scratch)
         plan = steps.plan_shards(config, prepared, run_on, staging, stages)

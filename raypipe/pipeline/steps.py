@@ -40,6 +40,7 @@ from raypipe.recommend.negative_feedback import rejections_of
 from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.sources.registry import digest_of_custom_sources, sources_of
 from raypipe.storage.intake.inputs import InputFiles, digest_of_inputs, open_inputs
+from raypipe.storage.intake.spellings import unknown_ids
 from raypipe.storage.records import EntriesRecord, FactorRecord, SimilarityRecord, WalkRecord
 from raypipe.storage.runs.labels import REPUTATION_FILE, has_reputation, load_reputation
 from raypipe.storage.runs.run import Run
@@ -148,11 +149,13 @@ def label(checked: Checked, loaded: Loaded, stages: Stages) -> Labels:
 
 
 def apply_filters(
-    config: RunConfig, inputs: FilterInputs, loaded: Loaded, stages: Stages
+    config: RunConfig, checked: Checked, loaded: Loaded, stages: Stages
 ) -> NightFilters:
     """The filters by account index, and the rejections to learn from."""
-    graph = loaded.graph
+    graph, inputs, trusted = loaded.graph, checked.filters, checked.bounds.trusted
     filters, notices = filters_of(inputs, graph, loaded.inactive), unknown_of(inputs, graph)
+    if trusted is not None:
+        notices += unknown_ids(trusted, graph.codes(trusted) < 0, "integrity.trusted")
     for notice in notices:
         stages.progress.say(notice.text)
     rejections = None

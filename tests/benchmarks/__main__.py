@@ -6,6 +6,7 @@ import sys
 
 from tests.benchmarks import (
     blend,
+    bounds,
     capacity,
     caps,
     cluster,
@@ -53,6 +54,7 @@ BENCHMARKS = {
     "serve": serve.bench,
     "serve-million": serve.bench_million,
     "detection": lambda: detection.bench(_data()),
+    "bounds": lambda: bounds.bench(_data()),
     "teaching": lambda: teaching.bench(_data()),
     "sweeps": lambda: sweeps.bench(_data()),
     "sweeps-memory": sweeps.bench_memory,

@@ -106,6 +106,9 @@ def test_a_table_of_trusted_accounts_is_part_of_the_input(night, tmp_path):
         found.append(night(FRIENDS + FARM, **{"integrity.trusted": str(path)}))
     assert found[0].id != found[1].id
     assert found[1].manifest.integrity.trusted == "1 accounts in integrity.trusted"
+    path.write_text("accountId\nf01\nnobody\n")
+    (notice,) = night(FRIENDS + FARM, **{"integrity.trusted": str(path)}).manifest.notices
+    assert notice.text.startswith("integrity.trusted: 1 of 2 ids are unknown: without effect, such")
     path.write_text("accountId\nnobody\n")
     with pytest.raises(InputError, match=r"integrity.trusted: found 1 unknown \('nobody'\),"):
         night(FRIENDS + FARM, **{"integrity.trusted": str(path)})
