@@ -86,10 +86,9 @@ def run(
 
 def _print_next_steps(run: Run, runs_dir: Path, seconds: float) -> None:
     """Print the next steps to standard error, because programs read standard output."""
-    from raypipe.config import load_config
     from raypipe.serving.next_steps import next_steps
 
-    config = load_config(run.path / "config.yaml")  # with what the night has chosen
+    config = run.config()  # with what the night has chosen
     command = "raypipe" if shutil.which("raypipe") else sys.argv[0]
     other_dir = None if runs_dir == DEFAULT_RUNS else runs_dir
     for line in (f"run: {seconds:.0f} s", *next_steps(run, config, other_dir, command)):

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from raypipe.columns import ACCOUNT, CANDIDATE, RANK, SOURCE
-from raypipe.config import RunConfig, load_config
+from raypipe.config import RunConfig
 from raypipe.graph.follow_graph import FollowGraph, load_graph
 from raypipe.integrity.entries import Before, admitted, chances
 from raypipe.integrity.votes import Bounds
@@ -87,7 +87,7 @@ def limit_entries(
         return finished, None
     if earlier is None:
         return finished, EntriesRecord(why="no limit in the first night")
-    if load_config(earlier.path / "config.yaml").recommendations.per_account < finished.length:
+    if earlier.config().recommendations.per_account < finished.length:
         why = f"no limit, as the lists of run {earlier.id} are shorter"
         return finished, EntriesRecord(why=why)
     codes, sources = _lists_of(finished, config.recommendations.reserve)

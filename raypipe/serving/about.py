@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from raypipe.columns import ACCOUNT, DETECTOR, EVIDENCE, SCORE
-from raypipe.config import RunConfig, load_config
+from raypipe.config import RunConfig
 from raypipe.graph.follow_graph import load_graph
 from raypipe.integrity.entries import chances, more_entries
 from raypipe.integrity.votes import load_votes
@@ -74,7 +74,7 @@ def about_account(run: Run, account: str) -> About:
         RunError: files of the run are missing or damaged.
     """
     run.recommendations(account, 0)  # raises for an unknown account
-    folder, config = run.path / "graph", load_config(run.path / "config.yaml")
+    folder, config = run.path / "graph", run.config()
     graph, reputation = load_graph(folder), load_reputation(run)
     code = graph.code(account)
     votes = load_votes(graph, folder).graph.followers.degrees

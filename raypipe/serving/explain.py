@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from raypipe.columns import CANDIDATE, RANK, REASON, SCORE, SOURCE
-from raypipe.config import RunConfig, load_config
+from raypipe.config import RunConfig
 from raypipe.graph.follow_graph import FollowGraph, load_graph
 from raypipe.integrity.votes import load_votes
 from raypipe.kernels.candidate_union import CandidateUnion
@@ -159,7 +159,7 @@ def _case_of(lookup: Lookup, candidate: str) -> _Case:
     run = lookup.run
     graph = load_graph(run.path / "graph")
     code, other = graph.codes([lookup.account, candidate]).tolist()
-    config = load_config(run.path / "config.yaml")
+    config = run.config()
     context = _context_of(run, graph, config, code)
     near = neighbours_of(run, graph, config, lookup.account)
     ladder = context.lists.ladder
@@ -219,7 +219,7 @@ def _excluded(case: _Case, candidate: str) -> tuple[str, str] | None:
     exclusion = newest and exclusions_in(newest, case.lookup.account, [candidate]).get(candidate)
     if not newest or not exclusion:
         return None
-    name, words = _in_words(exclusion.reason, load_config(newest.path / "config.yaml"))
+    name, words = _in_words(exclusion.reason, newest.config())
     return name, f"{words}, according to the later run {newest.id}"
 
 

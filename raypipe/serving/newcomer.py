@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from raypipe.config import RunConfig, load_config
+from raypipe.config import RunConfig
 from raypipe.graph.follow_graph import FollowGraph, load_graph, with_account
 from raypipe.integrity.votes import Votes, load_votes
 from raypipe.kernels.csr import Adjacency
@@ -72,7 +72,7 @@ def recommend_newcomer(
         RunError: files of the run are missing or damaged.
     """
     run = lookup.run
-    config = load_config(run.path / "config.yaml")
+    config = run.config()
     night = load_graph(run.path / "graph")
     sides = [_known(night, ids, lookup.account) for ids in (follows, followers)]
     follows_of_it = [codes for codes, _ in sides]

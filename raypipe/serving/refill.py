@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 
 from raypipe.columns import NEIGHBOUR, SCORE
-from raypipe.config import RunConfig, load_config
+from raypipe.config import RunConfig
 from raypipe.graph.follow_graph import FollowGraph, load_graph
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.tanimoto import Neighbours
@@ -39,8 +39,7 @@ def _night_of(path: Path, changed: int) -> _Night:
     """The night in the folder of a run; ``changed`` is when its manifest was written."""
     run = load_run(path)
     graph = load_graph(path / "graph")
-    config = load_config(path / "config.yaml")
-    return _Night(run, config, graph, load_reserve(path), load_filters(run))
+    return _Night(run, run.config(), graph, load_reserve(path), load_filters(run))
 
 
 def further_rows(

@@ -1,18 +1,24 @@
 """A finished run: its manifest, its rows for an account, and checks of its files."""
 
+from __future__ import annotations
+
 import datetime
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from raypipe.errors import RunError, UnknownAccountError
+from raypipe.errors import ConfigError, RunError, UnknownAccountError
 from raypipe.storage.data_files import read_parquet
 from raypipe.storage.files import disk_errors, is_folder, list_tree, read_bytes, sha256_file, stat
 from raypipe.storage.records import GraphStatistics
 from raypipe.storage.runs.manifest import FileRecord, Manifest, PartRecord
 from raypipe.storage.runs.parts import holds_id, nearest_ids, read_account
+
+if TYPE_CHECKING:
+    from raypipe.config import RunConfig
 
 MANIFEST = "manifest.json"
 #: Folder of changed files in a run, while an account is erased from it.
@@ -46,6 +52,19 @@ class Run:
         if self.stored is None:
             raise RunError(f"run {self.id} {self.problem}")
         return self.stored
+
+    def config(self) -> RunConfig:
+        """The config of the night, with what it has chosen.
+
+        Raises:
+            RunError: this version of raypipe cannot read it.
+        """
+        from raypipe.config import load_config  # readers of lists need none
+
+        try:
+            return load_config(self.path / "config.yaml")
+        except ConfigError as error:
+            raise RunError(f"run {self.id}: {error}; run the night again") from error
 
     @property
     def breaches(self) -> tuple[str, ...]:

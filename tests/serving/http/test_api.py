@@ -352,6 +352,13 @@ def test_a_store_that_cannot_be_read_shows_nothing(folder, client):
     assert list_of(client, account)
 
 
+def test_a_config_of_another_version_is_no_fault_of_the_client(folder, client):
+    config = RunStore(folder / "runs").current().path / "config.yaml"
+    config.write_text("sources: 5\n".ljust(config.stat().st_size, "#"))
+    answer = client.post("/v1/newcomers", json={"accountId": "new"})
+    assert (answer.status_code, "config.yaml" in answer.text) == (503, False)
+
+
 def test_a_store_older_than_the_run_is_refused(folder):
     with client_of(folder) as client:
         client.put("/v1/accounts/zoe/blocks/yan")
