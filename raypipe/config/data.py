@@ -301,17 +301,17 @@ class IntegrityConfig(Section):
     )
 
     new_entries: int = Field(
-        0,
+        1,
         ge=0,
-        description="Lists that an account may enter a night beyond those that it leaves, if a "
-        "follower of it counted in the run before. The first night of a network has no limit.",
+        description="Lists that an account may enter a night beyond those that it leaves, if 10 "
+        "followers of it counted in the run before. The first night of a network has no limit.",
     )
     new_entries_per_follower: Decimal = Field(
-        0.02,
+        0.05,
         ge=0,
         le=1000,
-        description="Further lists for each follower that counted in the run before; parts of a "
-        "list are rounded by chance.",
+        description="Further lists for each follower that counted in the run before; two fifths of "
+        "it for fewer than 10. Parts of a list are rounded by chance.",
     )
 
     @property

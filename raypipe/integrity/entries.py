@@ -13,6 +13,10 @@ from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.entries import admit
 from raypipe.kernels.splitmix import hash_numbers
 
+#: Accounts with fewer votes enter lists more slowly: by this part of the rate, (numerator,
+#: denominator), and without ``new_entries``. Many fakes get few followers each.
+ESTABLISHED, SLOWER = 10, (2, 5)
+
 
 class Before(NamedTuple):
     """The night before, by the account indices of tonight.
@@ -40,8 +44,9 @@ def chances(ids: np.ndarray, fingerprint: str) -> np.ndarray:
         fingerprint: of the graph of the night before.
 
     Example:
-        >>> [chances(np.arange(2, dtype="u4"), graph).tolist() for graph in ("1f", "20")]
-        [[2139398126, 2911093286], [3011693867, 3318229085]]
+        >>> ids = np.arange(1000, dtype="u4")
+        >>> int((chances(ids, "1f") != chances(ids, "20")).sum())
+        1000
     """
     return hash_numbers(ids, int(fingerprint[:8], 16))
 
@@ -49,22 +54,27 @@ def chances(ids: np.ndarray, fingerprint: str) -> np.ndarray:
 def more_entries(votes: Offsets, chances: np.ndarray, config: IntegrityConfig) -> Offsets:
     """int64[n]: the lists that each account may enter tonight beyond those that it leaves.
 
-        new_entries + floor(new_entries_per_follower * votes + chance), and 0 without votes
+        new_entries + floor(new_entries_per_follower * votes + chance)  from ESTABLISHED votes on,
+        floor(SLOWER * new_entries_per_follower * votes + chance)       below
 
-    with a chance of at least 0 and below 1. So an account with few votes enters a list once in
-    several nights.
+    with a chance of at least 0 and below 1; 0 without votes. So an account with few votes enters a
+    list once in several nights.
 
     Args:
         chances: uint32[n], in parts of 2^32.
 
     Example:
         >>> config = IntegrityConfig(new_entries=1, new_entries_per_follower=0.5)
-        >>> more_entries(np.array([0, 1, 2, 5, 5]), np.array([0, 0, 0, 0, 2**31]), config).tolist()
-        [0, 1, 2, 3, 4]
+        >>> half = np.array([0, 0, 2**31, 0, 0])
+        >>> more_entries(np.array([0, 4, 4, 10, 15]), half, config).tolist()
+        [0, 0, 1, 6, 8]
     """
     numerator, denominator = config.entries_fraction
-    part = chances.astype(np.int64) * denominator >> 32
-    found: Offsets = config.new_entries + (votes * numerator + part) // denominator
+    part = chances.astype(np.int64) * (denominator * SLOWER[1]) >> 32
+    many = votes >= ESTABLISHED
+    rate = numerator * np.where(many, SLOWER[1], SLOWER[0])
+    found: Offsets = (votes * rate + part) // (denominator * SLOWER[1])
+    found = found + np.where(many, config.new_entries, 0)
     return np.where(votes > 0, found, 0)
 
 

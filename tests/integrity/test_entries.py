@@ -84,7 +84,7 @@ def test_accounts_without_votes_enter_only_what_they_leave(given_nights):
 def test_the_best_ranks_are_kept_and_the_reserve_takes_the_other_places():
     before = [[15, 16, 17], [15, 16, 17], [15, 16, 17]]
     codes = [[16, 10, 17, 12, 15, 13], [10, 16, 17, 15, -1, -1], [16, 17, 10, -1, -1, -1]]
-    votes = [0] * 10 + [1] * 10
+    votes = [0] * 10 + [10] * 10
     keys = {"new_entries": 1, "new_entries_per_follower": 0.0}
     *_, shown, _ = admit(before, codes, votes, [True] * 3, **keys)
     assert shown.tolist() == [[16, 17, 12], [10, 16, 17], [16, 17, -1]]
@@ -100,16 +100,17 @@ def test_no_source_fills_up_more_than_its_share():
 
 
 def test_the_formula():
-    config = IntegrityConfig(new_entries=2, new_entries_per_follower=0.15)
-    votes, least, most = np.array([0, 1, 6, 7, 100]), np.uint32(0), np.uint32(2**32 - 1)
-    assert more_entries(votes, np.full(5, least), config).tolist() == [0, 2, 2, 3, 17]
-    assert more_entries(votes, np.full(5, most), config).tolist() == [0, 3, 3, 4, 17]
-    assert more_entries(votes, np.full(5, 2**31, np.uint32), config).tolist() == [0, 2, 3, 3, 17]
+    config = IntegrityConfig(new_entries=2, new_entries_per_follower=0.25)
+    votes, least, most = np.array([0, 1, 9, 10, 100]), np.uint32(0), np.uint32(2**32 - 1)
+    # Of 9 votes .25 * .4 * 9 = .9, of 10 votes 2 + 2.5, of 100 votes 2 + 25.
+    assert more_entries(votes, np.full(5, least), config).tolist() == [0, 0, 0, 4, 27]
+    assert more_entries(votes, np.full(5, most), config).tolist() == [0, 1, 1, 5, 27]
+    assert more_entries(votes, np.full(5, 2**31, np.uint32), config).tolist() == [0, 0, 1, 5, 27]
 
 
 def test_parts_of_an_entry_add_up_over_accounts_and_nights():
     ids, votes = np.arange(20_000, dtype=np.uint32), np.full(20_000, 3)
-    config = IntegrityConfig(new_entries_per_follower=0.1)
+    config = IntegrityConfig(new_entries_per_follower=0.25)
     nights = [more_entries(votes, chances(ids, one), config) for one in ("00ff", "0100")]
     assert [night.mean() for night in nights] == [pytest.approx(0.3, abs=0.01)] * 2
     assert np.mean(nights[0] * nights[1]) == pytest.approx(0.09, abs=0.01)

@@ -58,7 +58,7 @@ def test_an_account_in_good_standing_has_nothing_against_it(night):
         "excluded from the lists of fewer than 5 accounts",
         "new lists in the next night: at most 0, and one for each that it leaves",
     ]
-    said = night("star", **bounded, **{"integrity.new_entries": 7}).splitlines()
+    said = night("star", **bounded, **{"integrity.new_entries_per_follower": 5.83}).splitlines()
     assert said[2] == "followers: 40; 3 count as votes"  # nobody proven is near
     assert said[-1] == "new lists in the next night: at most 7, and one for each that it leaves"
     assert "new lists" not in night("star", **{"integrity.bounds": False})
