@@ -43,8 +43,8 @@ def rows_of(follows: Path, seed: int) -> list[list[str]]:
     rows = []
     for least in (2, 5):
         ladder, ranker = found(least, {}, "ladder"), found(least, SETTINGS, "learned_ranker")
-        segments = (("all", 10), ("few", 20), ("zero", 20)) if least == 2 else (("all", 10),)
-        for segment, k in segments:
+        further = (("few", 20), ("zero", 20)) if least == 2 else (("all", 20),)
+        for segment, k in (("all", 10), *further):
             means = [
                 only(one.result.means, segment=segment, metric=f"recall@{k}")
                 for one in (ladder, ranker)

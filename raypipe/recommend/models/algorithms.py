@@ -13,7 +13,7 @@ from raypipe.config.sources import FactorsConfig
 from raypipe.errors import ConfigError, TooLargeError, did_you_mean
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.arrays import Floats32, Integers
-from raypipe.kernels.csr import Adjacency
+from raypipe.kernels.csr import Adjacency, subset
 from raypipe.kernels.factor_scores import Cooccurrence
 from raypipe.recommend.models import implicit_models, svd, truncated_svd
 from raypipe.recommend.models.model import FactorModel, FollowFactors
@@ -258,7 +258,8 @@ def fold_in(model: FactorModel, followees: Adjacency) -> Floats32:
     """float32[m, d]: factors of accounts that are newer than the model, from their follows only.
 
     Args:
-        followees: a row of codes for each of the m accounts.
+        followees: a row of codes for each of the m accounts; those that are newer than the model,
+            too, are left out.
 
     Raises:
         ConfigError: the algorithm cannot do it.
@@ -272,6 +273,8 @@ def fold_in(model: FactorModel, followees: Adjacency) -> Floats32:
         )
     parameters = algorithm.parameters.model_validate(model.parameters)
     factors = model.factors.followee_factors
+    known = followees.codes < len(factors)
+    followees = followees if known.all() else subset(followees, known)
     return algorithm.fold_in(factors, model.followers, parameters, followees)
 
 

@@ -119,6 +119,15 @@ def test_an_account_that_came_later_is_scored_from_its_follows(communities, trai
     assert (found.codes[6:] // 30 == 0).all()
 
 
+def test_followees_that_came_later_are_left_out(communities, trained):
+    model, known = trained["TruncatedSVD"], np.array([3, 7], np.int32)
+    later = np.array([3, 7, communities.accounts], np.int32)
+    found, expected = (
+        fold_in(model, Adjacency(np.array([0, len(codes)]), codes)) for codes in (later, known)
+    )
+    np.testing.assert_array_equal(found, expected)
+
+
 def test_who_cannot_is_refused_with_who_can(communities, trained):
     with pytest.raises(
         ConfigError, match=r"BPR cannot score accounts that are newer .*: TruncatedSVD, SVD, ALS$"
