@@ -102,6 +102,13 @@ def wait_for(process, words, times=1):
     return said
 
 
+def plain_accounts(folder):
+    """Accounts with lists, and ids that need no quoting."""
+    table = RunStore(folder / "runs").current().table("recommendations")
+    names = sorted(set(table["accountId"].to_pylist()))
+    return [name for name in names if name.isascii() and name.replace("-", "").isalnum()]
+
+
 def in_path(name):
     """An id in a path; clients would resolve ``..``."""
     return "".join(f"%{byte:02X}" for byte in name.encode())

@@ -19,6 +19,7 @@ from tests.serving.http.builders import (
     ROWS,
     listening,
     make_night,
+    plain_accounts,
     serving,
     wait_for,
     write_follows,
@@ -33,13 +34,6 @@ def folder(tmp_path_factory):
     make_night(folder)
     make_night(folder, "2026-03-02", **{"recommendations.per_account": ROWS + 1})
     return folder
-
-
-def plain_accounts(folder):
-    """Accounts with lists, and ids that need no quoting."""
-    table = RunStore(folder / "runs").current().table("recommendations")
-    names = sorted(set(table["accountId"].to_pylist()))
-    return [name for name in names if name.isascii() and name.replace("-", "").isalnum()]
 
 
 @pytest.fixture
