@@ -23,6 +23,7 @@ def prefetch(array: Integers | Floats32 | Floats, begin: Int, count: int = 1) ->
     in turn spends most of its time waiting.
 
     Example:
+        >>> import numpy as np
         >>> prefetch(np.arange(3), 10**9)
     """
     for at in range(0, count * array.itemsize, _LINE):
