@@ -92,3 +92,13 @@ def resolve(config: Path | None, follows: str | None, settings: list[str] | None
     if follows is not None:
         overrides["input.follows"] = follows
     return load_config(config, overrides)
+
+
+ResultsDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--results",
+        metavar="DIR",
+        help="Folder that holds evaluations, sweeps and attacks; default: that of the runs folder.",
+    ),
+]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from raypipe.cli.app import app, runs_app
-from raypipe.cli.options import DEFAULT_RUNS, Account, Feedback, Json, RunId, RunsDir
+from raypipe.cli.options import DEFAULT_RUNS, Account, Feedback, Json, ResultsDir, RunId, RunsDir
 
 if TYPE_CHECKING:
     from raypipe.storage.runs.run import Run
@@ -95,19 +95,26 @@ def report(
     out: Annotated[Path, typer.Option(metavar="FILE", help="The file to write.")] = Path(
         "report.html"
     ),
+    results: ResultsDir = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
     json: Json = False,
 ) -> None:
-    """Write a run beside the one before it as one HTML file that needs no other."""
+    """Write a run beside the one before it as one HTML file that needs no other.
+
+    The newest evaluation, sweep and attack are in it, with their pictures.
+    """
     from raypipe.cli.output.terminal import print_answer
-    from raypipe.serving.reports.html import report_html, whole_page
+    from raypipe.serving.reports.html import pictures_html, report_html, whole_page
     from raypipe.serving.reports.runs import night_report
     from raypipe.storage.files import writing_output
+    from raypipe.storage.results import measured_in
     from raypipe.storage.runs.store import RunStore
 
     store = RunStore(runs_dir)
     run = store.get(run_id) if run_id else store.current()
-    page = whole_page(f"Run {run.id}", report_html(night_report(run, store.before(run))))
+    body = report_html(night_report(run, store.before(run)))
+    body += pictures_html(measured_in(results or runs_dir.absolute().parent, 1))
+    page = whole_page(f"Run {run.id}", body)
     with writing_output(out) as file:
         file.write(page.encode())
     print_answer({"file": str(out), "run": run.id}, f"report: {out}", json)

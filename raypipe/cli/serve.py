@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from raypipe.cli.app import app
-from raypipe.cli.options import DEFAULT_RUNS, Feedback, Json, RunsDir
+from raypipe.cli.options import DEFAULT_RUNS, Feedback, Json, ResultsDir, RunsDir
 
 _DRAIN_SECONDS = 10
 
@@ -50,6 +50,7 @@ def serve(
         Path | None,
         typer.Option(metavar="FILE", help="CSV or Parquet: accountId, name, and avatar (a URL)."),
     ] = None,
+    results: ResultsDir = None,
     maps: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Folder of mapped lists; default: RUNS/.serve."),
@@ -84,6 +85,7 @@ def serve(
         rate=rate,
         mastodon=mastodon,
         names=names and names.absolute(),
+        results=results and results.absolute(),
     )
     server = Server(settings)
     server.live.check()  # what cannot be served is said before anything listens

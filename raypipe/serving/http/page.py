@@ -26,6 +26,7 @@ from raypipe.serving.http.requests import COOKIE, caller_of, sent_of, unquoted
 from raypipe.serving.reports.html import report_html
 from raypipe.serving.reports.runs import night_report
 from raypipe.storage.files import read_bytes
+from raypipe.storage.results import measured_in
 
 if TYPE_CHECKING:
     from raypipe.serving.http.server import Server
@@ -49,6 +50,8 @@ _STATIC = {
     "account.svg": "image/svg+xml",
 }
 _COOKIE_SECONDS = 12 * 3600
+#: Evaluations, sweeps and attacks that are shown, of each kind.
+_RESULTS = 5
 #: Each button: what it does to the feedback store, what was done in words, and its opposite.
 _ACTIONS = {
     "reject": ("Hidden: {name} will not be shown again.", "unreject"),
@@ -243,4 +246,16 @@ def _add_runs(router: APIRouter, server: Server) -> None:
         return _page(
             "runs.html", runs=whole, run=run, before=before, published=store.current_id(),
             report=Markup(report_html(night_report(run, before))),
+            results=measured_in(server.results, _RESULTS),
         )  # fmt: skip
+
+    @router.get("/runs/{kind}/{result}/{file}")
+    def result_file(request: Request, kind: Id, result: Id, file: Id) -> Response:
+        caller = caller_of(request.scope, sent_of(request.scope), server.access)
+        server.access.check(caller, "read")
+        for found in measured_in(server.results, _RESULTS):
+            known = file == found.numbers or file in found.pictures
+            if known and (found.kind, found.path.name) == (kind, result):
+                media = "application/json" if file == found.numbers else "image/png"
+                return Response(read_bytes(found.path / file), media_type=media, headers=_HEADERS)
+        raise Problem(404, "there is no such file")

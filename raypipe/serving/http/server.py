@@ -67,6 +67,7 @@ class ServeSettings(BaseModel):
         rate: requests a second of one subject, in each worker.
         mastodon: also answer clients of Mastodon.
         names: table with accountId, name and avatar for pages and clients.
+        results: folder that holds evaluations, sweeps and attacks; None: that of the runs folder.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -78,6 +79,7 @@ class ServeSettings(BaseModel):
     rate: float = 20.0
     mastodon: bool = False
     names: Path | None = None
+    results: Path | None = None
 
 
 class Server:
@@ -90,6 +92,7 @@ class Server:
         self.live = Live(store, settings.feedback, settings.maps or settings.runs_dir / FOLDER)
         self.metrics = Metrics()
         self.names = Names(settings.names)
+        self.results = settings.results or settings.runs_dir.absolute().parent
         self.routes = _routes(self, settings)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:

@@ -1,11 +1,14 @@
 """A report as HTML: the same typed content as in a terminal."""
 
+from base64 import b64encode
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 
 from raypipe.serving.reports.cells import cell_text, shown
 from raypipe.serving.reports.content import Cell, Facts, Report, Table, Value
 from raypipe.storage.files import read_bytes
+from raypipe.storage.results import Measured
 
 
 def report_html(report: Report) -> str:
@@ -25,6 +28,18 @@ def report_html(report: Report) -> str:
             parts.append(_facts(content))
         else:
             parts.append(f"<p>{escape(content.text)}</p>")
+    return "\n".join(parts)
+
+
+def pictures_html(results: Iterable[Measured]) -> str:
+    """The pictures of evaluations, sweeps and attacks, inside the page."""
+    parts = []
+    for found in results:
+        parts.append(f"\n<h2>{escape(found.title)}</h2>")
+        for name in found.pictures:
+            data = b64encode(read_bytes(found.path / name)).decode()
+            words = escape(f"{found.title}: {name.removesuffix('.png')}")
+            parts.append(f'<img class="wide" alt="{words}" src="data:image/png;base64,{data}">')
     return "\n".join(parts)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b64decode
 from html import unescape
 
 import pytest
@@ -12,6 +13,7 @@ from raypipe.cli import app
 from raypipe.serving.http.access import add_token
 from raypipe.serving.http.page import in_path
 from raypipe.storage.runs.store import RunStore
+from tests.paths import ROOT
 from tests.serving.http.builders import ODD, client_of, make_night, write_follows
 
 PAGE = {"accept": "text/html,*/*;q=0.8"}
@@ -153,3 +155,34 @@ def test_the_team_sees_a_night_beside_the_one_before(folder, client, tmp_path):
     assert "<style>" in written
     assert "src=" not in written
     assert "href=" not in written
+
+
+def test_the_team_sees_evaluations_and_sweeps_with_their_pictures(folder, client, tmp_path):
+    picture = (ROOT / "docs/images/evaluation.png").read_bytes()
+    names = [f"2026-03-0{day}-1a2b3c4d" for day in range(1, 8)]
+    for kind, numbers in (("evaluations", "evaluation.json"), ("sweeps", "sweep.json")):
+        for name in names:
+            path = folder / kind / name
+            path.mkdir(parents=True)
+            (path / numbers).write_text("{}")
+            (path / "acc uracy.png").write_bytes(picture)
+    (folder / "sweeps" / "2026-04-01-unfinished").mkdir()
+    text = client.get("/runs").text
+    assert [name for name in names if f"sweep {name}" in text] == names[2:]  # the newest five
+    assert "unfinished" not in text
+    pictures = re.findall(r'<img class="wide" alt="([^"]+)" src="([^"]+)"', text)
+    assert len(pictures) == 10
+    assert pictures[0][0] == f"evaluation {names[-1]}: acc uracy"
+    answer = client.get(pictures[0][1])
+    assert (answer.content, answer.headers["content-type"]) == (picture, "image/png")
+    numbers = re.findall(r'<a href="([^"]+)">Its numbers', text)
+    assert client.get(numbers[0]).json() == {}
+    place = f"/runs/sweeps/{in_path(names[-1])}"
+    for odd in ("x.png", "..%2F..%2Fruns%2FCURRENT.json", "sweep.yaml"):
+        assert client.get(f"{place}/{odd}").status_code == 404
+    out = tmp_path / "night.html"
+    runs = str(folder / "runs")
+    done = CliRunner().invoke(app, ["report", "--out", str(out), "--runs-dir", runs])
+    assert done.exit_code == 0, done.output
+    inside = re.findall(r'src="data:image/png;base64,([^"]+)"', out.read_text())
+    assert [b64decode(data) for data in inside] == [picture, picture]
