@@ -21,6 +21,7 @@ from pydantic import AfterValidator
 from raypipe.errors import UnknownAccountError
 from raypipe.serving.explanation import explain_to_account
 from raypipe.serving.http.access import ANYBODY, Denied, Scope
+from raypipe.serving.http.api_page import routes_in
 from raypipe.serving.http.problems import Problem, problem_of
 from raypipe.serving.http.requests import COOKIE, caller_of, sent_of, unquoted
 from raypipe.serving.reports.html import report_html
@@ -80,6 +81,7 @@ def router_of(server: Server) -> APIRouter:
     """All pages."""
     router = APIRouter(include_in_schema=False)
     _add_files(router)
+    _add_docs(router)
     _add_login(router, server)
     _add_account(router, server)
     _add_runs(router, server)
@@ -115,6 +117,12 @@ def _add_files(router: APIRouter) -> None:
             raise Problem(404, "there is no such file")
         headers = {"cache-control": "public, max-age=3600", "x-content-type-options": "nosniff"}
         return Response(content[name], media_type=_STATIC[name], headers=headers)
+
+
+def _add_docs(router: APIRouter) -> None:
+    @router.get("/docs")
+    def docs(request: Request) -> Response:
+        return _page("docs.html", routes=routes_in(request.app.openapi()))
 
 
 def _add_login(router: APIRouter, server: Server) -> None:

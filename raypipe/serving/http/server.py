@@ -171,6 +171,8 @@ def _routes(server: Server, settings: ServeSettings) -> FastAPI:
         version=__version__,
         summary="Accounts to follow, and feedback on them.",
         redirect_slashes=False,
+        docs_url=None,  # FastAPI's page loads its script from elsewhere
+        redoc_url=None,
     )
     routers = [api.router_of(server), page.router_of(server)]
     if settings.mastodon:

@@ -108,7 +108,7 @@ def test_axe_finds_nothing_and_nothing_is_cut_off(browser, client, people, schem
             assert page.evaluate("document.documentElement.scrollWidth") <= width, state
 
         for url in (
-            "/", "/login", "/runs", "/nothing", home, "/accounts/nobody", f"{home}/hidden",
+            "/", "/login", "/runs", "/docs", "/nothing", home, "/accounts/nobody", f"{home}/hidden",
             f"{home}/why", f"{home}/why?candidate=star-01", f"{home}/why?candidate=missing",
             f"/accounts/{emptied}",
         ):  # fmt: skip

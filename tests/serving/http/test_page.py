@@ -82,7 +82,7 @@ def test_other_buttons(client):
 
 
 def test_pages_hold_nothing_inline_and_escape_ids(client):
-    for path in ("/", "/login", f"/accounts/{in_path(ODD[8])}", "/runs", "/nothing"):
+    for path in ("/", "/login", f"/accounts/{in_path(ODD[8])}", "/runs", "/docs", "/nothing"):
         answer = client.get(path)
         policy = answer.headers["content-security-policy"]
         assert "default-src 'none'" in policy
@@ -186,3 +186,12 @@ def test_the_team_sees_evaluations_and_sweeps_with_their_pictures(folder, client
     assert done.exit_code == 0, done.output
     inside = re.findall(r'src="data:image/png;base64,([^"]+)"', out.read_text())
     assert [b64decode(data) for data in inside] == [picture, picture]
+
+
+def test_the_api_is_described_without_a_script_from_elsewhere(client):
+    text = unescape(client.get("/docs").text)
+    assert "https://" not in text
+    for path in client.get("/openapi.json").json()["paths"]:
+        assert f" {path}</code>" in text
+    assert "Body, JSON: accountId, follows, followers, limit." in text
+    assert "Answer, JSON: accountId, run, recommendations, next." in text
