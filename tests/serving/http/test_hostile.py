@@ -56,7 +56,11 @@ def test_schemathesis_finds_no_failure(folder, client, tmp_path):
     hooks = {"SCHEMATHESIS_HOOKS": "hooks", "PYTHONPATH": str(tmp_path)}
     program = str(Path(sys.executable).parent / "schemathesis")
     done = subprocess.run(
-        [program, "run", f"{client.base_url}/openapi.json", "--max-examples=100", "--no-color"],
+        [
+            program, "run", f"{client.base_url}/openapi.json", "--max-examples=100", "--no-color",
+            # Shrinking fails in Hypothesis now and then, with an IndexError of its own.
+            "--no-shrink", "--generation-deterministic",
+        ],
         env={**os.environ, **hooks}, cwd=tmp_path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout

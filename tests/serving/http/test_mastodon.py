@@ -22,7 +22,8 @@ import { createRestAPIClient } from "masto";
 const masto = createRestAPIClient({ url: process.argv[2], accessToken: process.argv[3] });
 const me = await masto.v1.accounts.verifyCredentials();
 const instance = await masto.v2.instance.fetch();
-const shown = await masto.v2.suggestions.list({ limit: 5 });
+const plain = (row) => /^[a-z0-9-]+$/.test(row.account.id);  // masto quotes nothing
+const shown = (await masto.v2.suggestions.list()).filter(plain);
 const [first, second, third] = shown.map((row) => row.account.id);
 await masto.v1.suggestions.$select(first).remove();
 const followed = await masto.v1.accounts.$select(second).follow();
