@@ -90,7 +90,7 @@ def serve(
     server = Server(settings)
     server.live.check()  # what cannot be served is said before anything listens
     if workers == 1:
-        server.live.begin()
+        server.begin()
     else:
         import tempfile
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from pathlib import Path
@@ -33,6 +34,7 @@ from raypipe.storage.runs.store import RunStore
 VARIABLE = "RAYPIPE_SERVE"
 #: Most bytes of a body.
 MOST_BYTES = 1 << 20
+_SWITCH_SECONDS = 0.0005
 _BEFORE, _AFTER = b"/v1/accounts/", b"/recommendations"
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
@@ -94,6 +96,13 @@ class Server:
         self.names = Names(settings.names)
         self.results = settings.results or settings.runs_dir.absolute().parent
         self.routes = _routes(self, settings)
+
+    def begin(self) -> None:
+        """Load what answers and refills lists, before the first request."""
+        # A thread that stores a rejection waits for the thread that answers lists, and the other
+        # way round, until this time is over: 5 ms by default.
+        sys.setswitchinterval(_SWITCH_SECONDS)
+        self.live.begin()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Answer one request."""
@@ -161,7 +170,7 @@ def from_environment() -> Server:
         server = Server(ServeSettings.model_validate_json(os.environ[VARIABLE]))
     except (KeyError, ValueError) as error:
         raise ConfigError(f"{VARIABLE}: expected the settings of raypipe serve ({error})") from None
-    server.live.begin()
+    server.begin()
     return server
 
 
