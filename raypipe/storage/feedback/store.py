@@ -557,7 +557,8 @@ def _engine(url: str, where: str) -> sa.Engine:
         if not known:
             raise ConfigError(f"feedback.url {where}: {cure}")
         if not url.startswith("sqlite"):
-            return sa.create_engine(url, pool_size=4)
+            # In a database without an encoding, ids would be bytes.
+            return sa.create_engine(url, pool_size=4, connect_args={"client_encoding": "utf8"})
     except sa.exc.ArgumentError:
         raise ConfigError(f"feedback.url {where}: {cure}") from None
     except ModuleNotFoundError:

@@ -182,6 +182,20 @@ def test_a_locked_store_says_so(store, url, monkeypatch):
     assert pairs(store) == [("ann", "bob")]
 
 
+def test_a_database_without_an_encoding_holds_the_same_ids(server):
+    engine = sa.create_engine(server.url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        made = "CREATE DATABASE plain ENCODING 'SQL_ASCII' LOCALE 'C' TEMPLATE template0"
+        connection.execute(sa.text(made))
+    engine.dispose()
+    with closing(FeedbackStore(server.url.replace("/postgres?", "/plain?"))) as store:
+        store.reject("zo\u00eb", "\u6f22", reason="\u00e9")
+        assert store.snapshot().pairs.to_pylist() == [
+            {"accountId": "zo\u00eb", "candidateId": "\u6f22"}
+        ]
+        assert store.feedback_of("zo\u00eb").rejected["\u6f22"].reason == "\u00e9"
+
+
 def test_postgresql_killed_between_commit_and_reply(server, postgres_url):
     """The client cannot know; it asks again, and there is one row."""
     with closing(FeedbackStore(postgres_url)) as store:
