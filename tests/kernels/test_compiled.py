@@ -86,5 +86,6 @@ def _add_to_zero_and(number):
 
 
 def test_a_number_in_a_caller_is_no_version_of_its_own():
+    assert _add_one(2) == 3  # compiled or loaded, also where its caller is loaded
     assert _add_to_zero_and(5) == 7
     assert len(_add_one.signatures) == 1
