@@ -23,6 +23,14 @@ RunsDir = Annotated[
         help="Folder of the runs; default: RAYPIPE_RUNS_DIR.",
     ),
 ]
+ResultsDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--results",
+        metavar="DIR",
+        help="Folder that holds evaluations, sweeps and attacks; default: that of the runs folder.",
+    ),
+]
 RunId = Annotated[
     str | None, typer.Argument(metavar="RUN", help="Id of a run; default: the published one.")
 ]
@@ -92,13 +100,3 @@ def resolve(config: Path | None, follows: str | None, settings: list[str] | None
     if follows is not None:
         overrides["input.follows"] = follows
     return load_config(config, overrides)
-
-
-ResultsDir = Annotated[
-    Path | None,
-    typer.Option(
-        "--results",
-        metavar="DIR",
-        help="Folder that holds evaluations, sweeps and attacks; default: that of the runs folder.",
-    ),
-]

@@ -15,7 +15,7 @@ from raypipe.serving.explanation import explain_to_account
 from raypipe.serving.http.access import Scope
 from raypipe.serving.http.lists import Asked
 from raypipe.serving.http.problems import MEDIA_TYPE, Problem
-from raypipe.serving.http.requests import caller_of, sent_of, unquoted
+from raypipe.serving.http.requests import check_request, unquoted
 from raypipe.storage.feedback.store import Answer
 from raypipe.storage.runs.run import Run
 
@@ -168,8 +168,7 @@ def router_of(server: Server) -> APIRouter:
 
 
 def _check(server: Server, request: Request, scope: Scope, account: str | None = None) -> None:
-    caller = caller_of(request.scope, sent_of(request.scope), server.access)
-    server.access.check(caller, scope, account)
+    check_request(request.scope, server.access, scope, account)
 
 
 def _add_lists(router: APIRouter, server: Server) -> None:

@@ -23,7 +23,7 @@ from raypipe.serving.explanation import explain_to_account
 from raypipe.serving.http.access import ANYBODY, Denied, Scope
 from raypipe.serving.http.api_page import routes_in
 from raypipe.serving.http.problems import Problem, problem_of
-from raypipe.serving.http.requests import COOKIE, caller_of, sent_of, unquoted
+from raypipe.serving.http.requests import COOKIE, caller_of, check_request, sent_of, unquoted
 from raypipe.serving.reports.html import report_html
 from raypipe.serving.reports.runs import night_report
 from raypipe.storage.files import read_bytes
@@ -166,8 +166,7 @@ def _add_account(router: APIRouter, server: Server) -> None:
     live, names = server.live, server.names
 
     def check(request: Request, scope: Scope, account: str) -> None:
-        caller = caller_of(request.scope, sent_of(request.scope), server.access)
-        server.access.check(caller, scope, account)
+        check_request(request.scope, server.access, scope, account)
 
     def of_account(account: str, here: str, query: Mapping[str, str]) -> dict[str, Any]:
         rejections = live.writer().rejections(account)
@@ -243,8 +242,7 @@ def _add_runs(router: APIRouter, server: Server) -> None:
 
     @router.get("/runs")
     def runs(request: Request) -> Response:
-        caller = caller_of(request.scope, sent_of(request.scope), server.access)
-        server.access.check(caller, "read")
+        check_request(request.scope, server.access, "read")
         whole = [run for run in store.runs() if run.problem is None]
         chosen = request.query_params.get("run") or store.current_id()
         run = next((run for run in whole if run.id == chosen), None)
@@ -259,8 +257,7 @@ def _add_runs(router: APIRouter, server: Server) -> None:
 
     @router.get("/runs/{kind}/{result}/{file}")
     def result_file(request: Request, kind: Id, result: Id, file: Id) -> Response:
-        caller = caller_of(request.scope, sent_of(request.scope), server.access)
-        server.access.check(caller, "read")
+        check_request(request.scope, server.access, "read")
         for found in measured_in(server.results, _RESULTS):
             known = file == found.numbers or file in found.pictures
             if known and (found.kind, found.path.name) == (kind, result):

@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 from urllib.parse import parse_qsl, unquote_to_bytes, urlsplit
 
 from raypipe.serving.http.access import Access, Caller, Denied
+from raypipe.serving.http.access import Scope as Right
 from raypipe.serving.http.problems import Problem
 
 Scope = Mapping[str, Any]
@@ -89,6 +90,15 @@ def caller_of(scope: Scope, sent: Sent, access: Access) -> Caller:
     if by_browser and scope["method"] not in _SAFE and _from_elsewhere(sent):
         raise Denied(403, "the request comes from another site's page")
     return access.caller(sent.token)
+
+
+def check_request(scope: Scope, access: Access, right: Right, account: str | None = None) -> None:
+    """Check that the sender of a request may do something.
+
+    Raises:
+        Denied: as of :func:`caller_of` and :meth:`Access.check`.
+    """
+    access.check(caller_of(scope, sent_of(scope), access), right, account)
 
 
 def _from_elsewhere(sent: Sent) -> bool:
