@@ -10,7 +10,8 @@ from threading import Lock
 from raypipe.config.feedback_url import sqlite_path
 from raypipe.errors import FeedbackError
 from raypipe.storage.feedback.account import AccountFeedback, Rejection
-from raypipe.storage.feedback.store import MARKS, Event, FeedbackStore
+from raypipe.storage.feedback.changes import MARKS
+from raypipe.storage.feedback.store import Event, FeedbackStore
 from raypipe.storage.feedback.transactions import TransactionCounter
 
 #: What each action adds and removes, for the account; blocks count for the candidate too.

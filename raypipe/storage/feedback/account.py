@@ -1,8 +1,21 @@
 """What the feedback store says about one account. Cheap to import."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from raypipe.storage.feedback.errors import MARKS_SINCE
+
+_REJECTED = 'SELECT "candidateId", at, reason FROM rejections WHERE "accountId" = :account'
+#: Rows of account and why, own ones last.
+_MARKED = """
+SELECT "accountId", 'blocked', 0 AS own FROM marks
+WHERE kind = 'block' AND "candidateId" = :account
+UNION ALL SELECT "candidateId", kind, 0 FROM marks
+WHERE kind = 'opt_out' AND "accountId" <> :account
+UNION ALL SELECT "candidateId", kind, 1 FROM marks
+WHERE kind IN ('block', 'follow', 'unfollow') AND "accountId" = :account ORDER BY own
+"""
 
 
 class Rejection(NamedTuple):
@@ -30,10 +43,9 @@ class AccountFeedback(NamedTuple):
     marked: Mapping[str, str] = MappingProxyType({})
 
 
-#: Rows of account and why, own ones last. Three parameters, each the account.
-MARKED_QUERY = """
-SELECT "accountId", 'blocked', 0 AS own FROM marks WHERE kind = 'block' AND "candidateId" = ?
-UNION ALL SELECT "candidateId", kind, 0 FROM marks WHERE kind = 'opt_out' AND "accountId" <> ?
-UNION ALL SELECT "candidateId", kind, 1 FROM marks
-WHERE kind IN ('block', 'follow', 'unfollow') AND "accountId" = ? ORDER BY own
-"""
+def read_feedback(execute: Callable[[str], Iterable[Any]], version: int) -> AccountFeedback:
+    """Read it by queries with the parameter ``account``, from a store of a schema version."""
+    rejected = {candidate: Rejection(at, note) for candidate, at, note in execute(_REJECTED)}
+    if version < MARKS_SINCE:
+        return AccountFeedback(rejected)
+    return AccountFeedback(rejected, {name: why for name, why, _ in execute(_MARKED)})

@@ -1,58 +1,29 @@
 """The rejection store: an append-only log of events, and the current rejections."""
 
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
-from threading import Lock
+from collections.abc import Mapping, Sequence
+from contextlib import closing
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import pyarrow as pa
 import sqlalchemy as sa
-from sqlalchemy.exc import DBAPIError
 
-from raypipe.columns import ACCOUNT, CANDIDATE, REASON
-from raypipe.config.feedback_url import sqlite_path, without_password
-from raypipe.errors import ConfigError, FeedbackError
-from raypipe.storage.feedback.account import MARKED_QUERY, AccountFeedback, Rejection
-from raypipe.storage.feedback.errors import (
-    IDENTITY_SINCE,
-    MARKS_SINCE,
-    WAIT_SECONDS,
-    check_version,
-    explained,
-    sqlite_errors,
+from raypipe.columns import ACCOUNT, CANDIDATE
+from raypipe.errors import ConfigError
+from raypipe.storage.feedback.account import AccountFeedback, read_feedback
+from raypipe.storage.feedback.changes import (
+    BATCH,
+    MARKS,
+    apply_event,
+    erase_account,
+    import_rows,
 )
-from raypipe.storage.feedback.schema import (
-    events,
-    identity,
-    marks,
-    migrate,
-    rejections,
-    version_of,
-)
-from raypipe.storage.files import exists, make_folder, utc_now
-from raypipe.storage.ids import names_id
+from raypipe.storage.feedback.connections import Connections, last_event
+from raypipe.storage.feedback.errors import IDENTITY_SINCE, MARKS_SINCE, sqlite_errors
+from raypipe.storage.feedback.schema import events, identity, marks, rejections, version_of
+from raypipe.storage.files import utc_now
 
-#: Sort order of a table of rejections.
-_ORDER = [(ACCOUNT, "ascending"), (CANDIDATE, "ascending")]
-
-#: Rows sent to the database at a time.
-_BATCH = 20_000
-#: Key of PostgreSQL's advisory lock: it allows one writer at a time, as SQLite does, so that event
-#: numbers are in commit order and a snapshot contains all events up to its watermark.
-_WRITER = 7_297_471
-
-
-#: Each action on a mark: the kind that it sets, and the kind that it removes.
-MARKS: dict[str, tuple[str | None, str | None]] = {
-    "block": ("block", None),
-    "unblock": (None, "block"),
-    "follow": ("follow", "unfollow"),
-    "unfollow": ("unfollow", "follow"),
-    "opt_out": ("opt_out", None),
-    "opt_in": (None, "opt_out"),
-}
 #: The kinds of marks.
 KINDS = tuple(kind for kind, _ in MARKS.values() if kind)
 
@@ -84,7 +55,7 @@ class Snapshot(NamedTuple):
     Attributes:
         watermark: number of the last event; 0 before the first.
         pairs: the rejections; columns accountId and candidateId, large_string, sorted.
-        marks: the marks in the same form, by kind; see :data:`MARKS`.
+        marks: the marks in the same form, by kind; see ``changes.MARKS``.
         identity: of the store; None: there is none, or it has none yet.
     """
 
@@ -103,10 +74,11 @@ class Event(NamedTuple):
     candidate: str
 
 
-class FeedbackStore:
+class FeedbackStore(Connections):
     """Rejections in SQLite or PostgreSQL; several processes may use a store at the same time.
 
-    After :meth:`reject` has returned, the rejection survives a kill and a power failure.
+    After :meth:`reject` has returned, the rejection survives a kill and a power failure. Every
+    method raises FeedbackError where the store cannot be read or written; nothing is changed then.
 
     Args:
         url: such as ``sqlite:///runs/feedback.sqlite`` or ``postgresql+psycopg://user@host/name``.
@@ -126,22 +98,6 @@ class FeedbackStore:
         (True, True, [{'accountId': 'ann', 'candidateId': 'bob'}])
     """
 
-    def __init__(self, url: str) -> None:
-        self.where = without_password(url)
-        self._path = sqlite_path(url)
-        self._engine = _engine(url, self.where)
-        self._migrated = False
-        self._watching: sa.Connection | None = None
-        self._watch_lock = Lock()
-
-    def close(self) -> None:
-        """Close the connections."""
-        with self._watch_lock:
-            if self._watching is not None:
-                self._watching.invalidate()
-            self._watching = None
-        self._engine.dispose()
-
     def reject(
         self, account: str, candidate: str, reason: str | None = None, request_id: str | None = None
     ) -> Answer:
@@ -152,7 +108,6 @@ class FeedbackStore:
 
         Raises:
             ConfigError: an id is empty, or another request used this request id.
-            FeedbackError: the store cannot be written; then nothing was changed.
         """
         return self._answer("reject", account, candidate, reason, request_id)
 
@@ -166,229 +121,105 @@ class FeedbackStore:
         """Record a block, a follow or an opt-out, or the opposite; it holds from now on.
 
         Args:
-            action: a key of :data:`MARKS`.
+            action: a key of ``changes.MARKS``.
             candidate: of an opt-out, the account itself.
 
         Raises:
-            ConfigError, FeedbackError: as for :meth:`reject`.
+            ConfigError: as for :meth:`reject`.
         """
         return self._answer(action, account, candidate, None, request_id)
 
     def events_after(self, seq: int) -> list[Event]:
-        """The events after the one with this number, in order.
-
-        Raises:
-            FeedbackError: the store cannot be read.
-        """
+        """The events after the one with this number, in order."""
         columns = events.c.seq, events.c.action, events.c.accountId, events.c.candidateId
         query = sa.select(*columns).where(events.c.seq > seq).order_by(events.c.seq)
-        with self._reading() as connection:
-            return [] if connection is None else [Event(*row) for row in connection.execute(query)]
+        return self._read(lambda reader: [Event(*row) for row in reader.execute(query)], [])
 
     def rejections(
         self, account: str | None = None, limit: int | None = None
     ) -> list[dict[str, Any]]:
-        """Current rejections, sorted by account and candidate: accountId, candidateId, at, reason.
-
-        Raises:
-            FeedbackError: the store cannot be read.
-        """
+        """Current rejections, sorted by account, then candidate: both, ``at`` and ``reason``."""
         chosen = sa.select(rejections).order_by(rejections.c.accountId, rejections.c.candidateId)
         if account is not None:
             chosen = chosen.where(rejections.c.accountId == account)
-        with self._reading() as connection:
-            if connection is None:
-                return []
-            return [dict(row) for row in connection.execute(chosen.limit(limit)).mappings()]
+
+        def read(reader: sa.Connection) -> list[dict[str, Any]]:
+            return [dict(row) for row in reader.execute(chosen.limit(limit)).mappings()]
+
+        return self._read(read, [])
 
     def feedback_of(self, account: str) -> AccountFeedback:
-        """What the store says about what an account may see.
+        """What the store says about what an account may see."""
 
-        Raises:
-            FeedbackError: the store cannot be read.
-        """
-        of_account = sa.select(rejections).where(rejections.c.accountId == account)
-        query = sa.text(MARKED_QUERY.replace("?", ":account"))
-        with self._reading() as connection:
-            if connection is None:
-                return AccountFeedback({})
-            rejected = {
-                row.candidateId: Rejection(row.at, row.reason)
-                for row in connection.execute(of_account)
-            }
-            if version_of(connection) < MARKS_SINCE:
-                return AccountFeedback(rejected)
-            found = connection.execute(query, {"account": account})
-            return AccountFeedback(rejected, {name: why for name, why, _ in found})
-
-    def has_opted_out(self, account: str) -> bool:
-        """Whether an account has opted out.
-
-        Raises:
-            FeedbackError: the store cannot be read.
-        """
-        query = sa.select(marks.c.at).where(marks.c.kind == "opt_out", marks.c.accountId == account)
-        with self._reading() as connection:
-            if connection is None or version_of(connection) < MARKS_SINCE:
-                return False
-            return connection.execute(query).first() is not None
-
-    def snapshot(self) -> Snapshot:
-        """All rejections at one moment.
-
-        Raises:
-            FeedbackError: the store cannot be read.
-        """
-        with self._reading() as connection:
-            if connection is None:
-                return Snapshot(0, _pair_table([]))
-            kinds = KINDS if version_of(connection) >= MARKS_SINCE else ()
-            return Snapshot(
-                _last_event(connection),
-                self._pairs(connection, rejections, sa.true()),
-                {kind: self._pairs(connection, marks, marks.c.kind == kind) for kind in kinds},
-                _identity_of(connection),
+        def read(reader: sa.Connection) -> AccountFeedback:
+            named = {"account": account}
+            return read_feedback(
+                lambda query: reader.execute(sa.text(query), named), version_of(reader)
             )
 
-    def _pairs(
-        self, connection: sa.Connection, table: sa.Table, which: sa.ColumnElement[bool]
-    ) -> pa.Table:
-        """The pairs of ids in a table, in bytewise order as in Arrow."""
-        pair = (table.c.accountId, table.c.candidateId)
-        # SQLite uses this order by default, and has an index for it.
-        order = pair if self._path else [column.collate("C") for column in pair]
-        found = connection.execute(sa.select(*pair).where(which).order_by(*order))
-        batches = []
-        # Rows of the driver: SQLAlchemy needs seconds for a million rows.
-        with sqlite_errors(self.where):
-            while rows := found.cursor.fetchmany(_BATCH):
-                batches.append(rows)
-        found.close()
-        return _pair_table(batches)
+        return self._read(read, AccountFeedback({}))
 
-    def watermark(self) -> int:
-        """The number of the last event; 0 before the first.
+    def has_opted_out(self, account: str) -> bool:
+        """Whether an account has opted out."""
+        query = sa.select(marks.c.at).where(marks.c.kind == "opt_out", marks.c.accountId == account)
 
-        Raises:
-            FeedbackError: the store cannot be read.
-        """
-        with self._reading() as connection:
-            return _last_event(connection) if connection is not None else 0
+        def read(reader: sa.Connection) -> bool:
+            return version_of(reader) >= MARKS_SINCE and bool(reader.execute(query).first())
 
-    def quick_watermark(self) -> int:
-        """The same of a store that was read before, by one statement over an open connection.
+        return self._read(read, False)
 
-        Raises:
-            FeedbackError: the store cannot be read.
-        """
-        with self._watch_lock, self._errors():
-            if self._watching is None:
-                connection = self._engine.connect()
-                self._watching = connection.execution_options(isolation_level="AUTOCOMMIT")
-            return self._watching.exec_driver_sql(_LAST_EVENT).scalar() or 0
+    def snapshot(self) -> Snapshot:
+        """All rejections at one moment."""
+
+        def read(reader: sa.Connection) -> Snapshot:
+            kinds = KINDS if version_of(reader) >= MARKS_SINCE else ()
+            return Snapshot(
+                last_event(reader),
+                self._pairs(reader, rejections, sa.true()),
+                {kind: self._pairs(reader, marks, marks.c.kind == kind) for kind in kinds},
+                _identity_of(reader),
+            )
+
+        return self._read(read, Snapshot(0, _pair_table([])))
+
+    def identity(self) -> str | None:
+        """Which store this is; None: there is none, or it has no identity yet."""
+        return self._read(_identity_of, None)
 
     def erase(self, account: str) -> int:
         """Erase an account: rows of what holds now, and ids and notes in the log of events.
 
-        Events keep their numbers. A SQLite file is rewritten, so that no free page holds the id.
+        Events keep their numbers. A SQLite file is rewritten, so that no free page holds the id. If
+        an error ends it, run it again.
 
         Returns:
             Number of events that named it.
-
-        Raises:
-            FeedbackError: the store cannot be written; run it again.
         """
-        with self._reading() as connection:
-            if connection is None:
-                return 0
-        either = [
-            sa.or_(table.c.accountId == account, table.c.candidateId == account)
-            for table in (rejections, marks, events)
-        ]
+        if not self._read(lambda _: True, False):
+            return 0
         with self._writing() as connection:
-            connection.execute(rejections.delete().where(either[0]))
-            connection.execute(marks.delete().where(either[1]))
-            for table in (rejections, events):
-                notes = sa.select(table.c.reason).distinct()
-                notes = notes.where(table.c.reason.contains(account, autoescape=True))
-                for note in connection.execute(notes).scalars().all():
-                    if names_id(note, account):
-                        same = table.update().where(table.c.reason == note)
-                        connection.execute(same.values(reason=None))
-            request = sa.literal("erased-") + sa.cast(events.c.seq, sa.Text)
-            gone = events.update().where(either[2]).values(reason=None, request_id=request)
-            count = connection.execute(gone).rowcount
-            for column in (events.c.accountId, events.c.candidateId):  # no account has an empty id
-                named = events.update().where(column == account)
-                connection.execute(named.values({column.name: ""}))
+            count = erase_account(connection, account)
         if self._path:
             with self._errors(), closing(self._engine.raw_connection()) as raw:
                 raw.cursor().execute("VACUUM")
         return count
-
-    def identity(self) -> str | None:
-        """Which store this is; None: there is none, or it has no identity yet."""
-        with self._reading() as connection:
-            return None if connection is None else _identity_of(connection)
 
     def import_table(self, table: pa.Table) -> Imported:
         """Reject every pair of a table, in one transaction.
 
         Args:
             table: text columns accountId, candidateId and reason; a reason may be null.
-
-        Raises:
-            FeedbackError: the store cannot be written; then nothing was changed.
         """
-        batch, now = uuid.uuid4().hex, utc_now()
         with self._writing() as connection:
-            _INCOMING.create(connection)
-            start = 0
-            for rows in table.to_batches(_BATCH):
-                values = [
-                    {"row_index": start + index, **row}
-                    for index, row in enumerate(rows.to_pylist())
-                ]
-                if values:
-                    connection.execute(_INCOMING.insert(), values)
-                start += len(values)
-            first = sa.select(sa.func.min(_INCOMING.c.row_index)).group_by(
-                _INCOMING.c.accountId, _INCOMING.c.candidateId
-            )
-            known = sa.exists().where(
-                rejections.c.accountId == _INCOMING.c.accountId,
-                rejections.c.candidateId == _INCOMING.c.candidateId,
-            )
-            of_row = (_INCOMING.c.accountId, _INCOMING.c.candidateId, _INCOMING.c.reason)
-            new = sa.and_(_INCOMING.c.row_index.in_(first), ~known)
-            request = sa.literal(f"import-{batch}-") + sa.cast(_INCOMING.c.row_index, sa.Text)
-            connection.execute(
-                events.insert().from_select(
-                    ["request_id", "at", "action", ACCOUNT, CANDIDATE, REASON],
-                    sa.select(request, sa.literal(now), sa.literal("reject"), *of_row)
-                    .where(new)
-                    .order_by(_INCOMING.c.row_index),
-                )
-            )
-            added = connection.execute(
-                rejections.insert().from_select(
-                    ["at", ACCOUNT, CANDIDATE, REASON],
-                    sa.select(sa.literal(now), *of_row).where(new),
-                ),
-                execution_options={"preserve_rowcount": True},
-            ).rowcount
-            _INCOMING.drop(connection)
+            added = import_rows(connection, table)
         return Imported(added, table.num_rows - added)
 
     def export_table(self) -> pa.Table:
-        """All rejections at one moment: columns accountId, candidateId, at, reason; sorted.
-
-        Raises:
-            FeedbackError: the store cannot be read.
-        """
+        """All rejections at one moment: columns accountId, candidateId, at, reason; sorted."""
         names = [column.name for column in rejections.columns]
         schema = pa.schema([(name, pa.large_string()) for name in names])
-        return pa.Table.from_pylist(self.rejections(), schema).sort_by(_ORDER)
+        order = [(ACCOUNT, "ascending"), (CANDIDATE, "ascending")]
+        return pa.Table.from_pylist(self.rejections(), schema).sort_by(order)
 
     def _answer(
         self,
@@ -401,13 +232,9 @@ class FeedbackStore:
         event = {"action": action, ACCOUNT: account, CANDIDATE: candidate}
         _check_ids(account, candidate, of_itself=action in ("opt_out", "opt_in"))
         request_id = request_id or uuid.uuid4().hex
-        pair = sa.and_(rejections.c.accountId == account, rejections.c.candidateId == candidate)
         with self._writing() as connection:
-            before = (
-                connection.execute(sa.select(events).where(events.c.request_id == request_id))
-                .mappings()
-                .one_or_none()
-            )
+            same = sa.select(events).where(events.c.request_id == request_id)
+            before = connection.execute(same).mappings().one_or_none()
             if before:
                 if any(before[key] != value for key, value in event.items()):
                     raise ConfigError(
@@ -420,97 +247,24 @@ class FeedbackStore:
             connection.execute(
                 events.insert().values(request_id=request_id, at=now, reason=reason, **event)
             )
-            if action in MARKS:
-                changed = _set_mark(connection, action, account, candidate, now)
-                return Answer(request_id, repeated=False, changed=changed)
-            query = sa.select(rejections.c.at).where(pair)
-            rejected = connection.execute(query).first() is not None
-            if action == "reject" and not rejected:
-                connection.execute(
-                    rejections.insert().values(
-                        accountId=account, candidateId=candidate, at=now, reason=reason
-                    )
-                )
-            elif action == "unreject" and rejected:
-                connection.execute(rejections.delete().where(pair))
-                of_pair = events.c.accountId == account, events.c.candidateId == candidate
-                connection.execute(events.update().where(*of_pair).values(reason=None))
-        return Answer(request_id, repeated=False, changed=rejected != (action == "reject"))
+            changed = apply_event(connection, action, account, candidate, now, reason)
+        return Answer(request_id, repeated=False, changed=changed)
 
-    @contextmanager
-    def _writing(self) -> Iterator[sa.Connection]:
-        """A transaction of the only writer; it upgrades the store if necessary."""
-        with self._errors():
-            if self._path:
-                make_folder(self._path.parent)
-            with self._engine.execution_options(writes=True).begin() as connection:
-                if connection.dialect.name == "postgresql":
-                    wait = f"SET LOCAL lock_timeout = {WAIT_SECONDS * 1000:.0f}"
-                    connection.execute(sa.text(wait))
-                    connection.execute(sa.select(sa.func.pg_advisory_xact_lock(_WRITER)))
-                if not self._migrated:
-                    migrate(connection, self.where)
-                yield connection
-            self._migrated = True
-
-    @contextmanager
-    def _reading(self) -> Iterator[sa.Connection | None]:
-        """A transaction that sees one moment; None if there is no store yet."""
-        if self._path and not exists(self._path):
-            yield None
-            return
-        one_moment = {} if self._path else {"isolation_level": "REPEATABLE READ"}
-        reads = self._engine.execution_options(**one_moment)
-        with self._errors(), reads.connect() as connection:
-            version = version_of(connection)
-            check_version(version, self.where)
-            yield connection if version else None
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except DBAPIError as error:
-            raise explained(self.where, error.orig or error) from error
-        except OSError as error:
-            raise FeedbackError(
-                f"{self.where}: the store cannot be used ({error.strerror}); check its folder"
-            ) from error
-
-
-_LAST_EVENT = "SELECT max(seq) FROM events"
-#: The rows of an import: a temporary table, which only its connection sees.
-_INCOMING = sa.Table(
-    "incoming",
-    sa.MetaData(),
-    sa.Column("row_index", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True),
-    sa.Column(ACCOUNT, sa.Text, nullable=False),
-    sa.Column(CANDIDATE, sa.Text, nullable=False),
-    sa.Column(REASON, sa.Text),
-    prefixes=["TEMPORARY"],
-)
-
-
-def _set_mark(
-    connection: sa.Connection, action: str, account: str, candidate: str, now: str
-) -> bool:
-    """Whether an action has changed a mark."""
-    add, remove = MARKS[action]
-    changed = False
-    row = {ACCOUNT: account, CANDIDATE: candidate}
-    of_pair = sa.and_(marks.c.accountId == account, marks.c.candidateId == candidate)
-    if remove:
-        gone = connection.execute(marks.delete().where(of_pair, marks.c.kind == remove))
-        changed = gone.rowcount > 0
-    if (
-        add
-        and not connection.execute(
-            sa.select(marks.c.at).where(of_pair, marks.c.kind == add)
-        ).first()
-    ):
-        connection.execute(marks.insert().values(kind=add, at=now, **row))
-        changed = True
-    return changed
+    def _pairs(
+        self, connection: sa.Connection, table: sa.Table, which: sa.ColumnElement[bool]
+    ) -> pa.Table:
+        """The pairs of ids in a table, in bytewise order as in Arrow."""
+        pair = (table.c.accountId, table.c.candidateId)
+        # SQLite uses this order by default, and has an index for it.
+        order = pair if self._path else [column.collate("C") for column in pair]
+        found = connection.execute(sa.select(*pair).where(which).order_by(*order))
+        batches = []
+        # Rows of the driver: SQLAlchemy needs seconds for a million rows.
+        with sqlite_errors(self.where):
+            while rows := found.cursor.fetchmany(BATCH):
+                batches.append(rows)
+        found.close()
+        return _pair_table(batches)
 
 
 def _pair_table(batches: list[Sequence[Any]]) -> pa.Table:
@@ -518,10 +272,6 @@ def _pair_table(batches: list[Sequence[Any]]) -> pa.Table:
     schema = pa.schema([(ACCOUNT, pa.large_string()), (CANDIDATE, pa.large_string())])
     tables = [pa.table(list(zip(*rows, strict=True)), schema=schema) for rows in batches]
     return pa.concat_tables(tables) if tables else schema.empty_table()
-
-
-def _last_event(connection: sa.Connection) -> int:
-    return connection.exec_driver_sql(_LAST_EVENT).scalar() or 0
 
 
 def _identity_of(connection: sa.Connection) -> str | None:
@@ -548,37 +298,3 @@ def _check_ids(account: str, candidate: str, of_itself: bool) -> None:
         raise ConfigError(f"{candidate!r}: found as candidate; an opt-out is about {account!r}")
     if account == candidate and not of_itself:
         raise ConfigError(f"{account!r}: found as account and candidate; expected two accounts")
-
-
-def _engine(url: str, where: str) -> sa.Engine:
-    cure = "expected sqlite:///FILE or postgresql+psycopg://USER@HOST/NAME"
-    try:
-        known = sa.make_url(url).drivername in ("sqlite", "postgresql+psycopg")
-        if not known:
-            raise ConfigError(f"feedback.url {where}: {cure}")
-        if not url.startswith("sqlite"):
-            # In a database without an encoding, ids would be bytes.
-            return sa.create_engine(url, pool_size=4, connect_args={"client_encoding": "utf8"})
-    except sa.exc.ArgumentError:
-        raise ConfigError(f"feedback.url {where}: {cure}") from None
-    except ModuleNotFoundError:
-        raise ConfigError(
-            f"feedback.url {where}: its driver is not installed; pip install raypipe[postgres]"
-        ) from None
-    engine = sa.create_engine(url, connect_args={"timeout": WAIT_SECONDS})
-    sa.event.listen(engine, "connect", _set_up_sqlite)
-    sa.event.listen(engine, "begin", _begin_sqlite)
-    return engine
-
-
-def _set_up_sqlite(connection: Any, _: object) -> None:
-    connection.isolation_level = None  # _begin_sqlite starts the transactions
-    # WAL is not safe below SQLite 3.51.3. Without WAL, EXTRA makes commits durable.
-    connection.execute("PRAGMA journal_mode = DELETE")
-    connection.execute("PRAGMA synchronous = EXTRA")
-    connection.execute("PRAGMA secure_delete = ON")  # what is withdrawn stays in no free page
-
-
-def _begin_sqlite(connection: sa.Connection) -> None:
-    writes = connection.get_execution_options().get("writes", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -159,13 +159,13 @@ def test_a_store_of_a_newer_raypipe_is_refused(store, url):
 
 def test_a_locked_store_says_so(store, url, monkeypatch):
     store.reject("ann", "bob")
-    monkeypatch.setattr("raypipe.storage.feedback.store.WAIT_SECONDS", 0.1)
+    monkeypatch.setattr("raypipe.storage.feedback.connections.WAIT_SECONDS", 0.1)
     path = quick_read.sqlite_path(url)
     if path:
         other = sqlite3.connect(path)
         other.execute("BEGIN EXCLUSIVE")
     else:
-        from raypipe.storage.feedback.store import _WRITER as lock
+        from raypipe.storage.feedback.connections import WRITER as lock
 
         engine = sa.create_engine(url)
         other = engine.connect()
