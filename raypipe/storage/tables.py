@@ -20,20 +20,14 @@ from raypipe.config import InputConfig
 from raypipe.errors import InputError
 from raypipe.storage import files
 from raypipe.storage.data_files import read_parquet
-from raypipe.storage.intake.blocks import (
-    Column,
-    InputFile,
-    can_be_id,
-    can_be_number,
-    is_text,
-    quarantine_table,
-)
+from raypipe.storage.intake.blocks import InputFile, quarantine_table
 from raypipe.storage.intake.columns import find_columns
 from raypipe.storage.intake.csv_blocks import DELIMITERS
 from raypipe.storage.intake.id_values import IdRules
 from raypipe.storage.intake.inputs import InputFiles, open_inputs
 from raypipe.storage.intake.parquet_blocks import ParquetFormat
 from raypipe.storage.intake.texts import EmptyFileError, packing_by_name
+from raypipe.storage.intake.values import Column, can_be_id, can_be_number, is_text
 
 _BLOCK_BYTES = 64 << 20
 _HOLDS = {"id": can_be_id, "text": is_text, "number": can_be_number}

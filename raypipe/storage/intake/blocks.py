@@ -11,12 +11,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from raypipe.columns import ACCOUNT, CANDIDATE, FOLLOWER, FOLLOWING, ITEM, QUARANTINE_SCHEMA, USER
+from raypipe.columns import QUARANTINE_SCHEMA
 from raypipe.errors import MissingInputError
-from raypipe.storage.intake.id_types import uuid_texts, whole_floats
-from raypipe.storage.intake.id_values import NO_RULES, CheckedIds, Fault, IdRules, check_ids, shown
+from raypipe.storage.intake.id_values import Fault, check_ids
+from raypipe.storage.intake.values import Column, check_column
 from raypipe.storage.records import Notice
 
 #: Text in a frame: pandas strings whose characters stay where Arrow has put them.
@@ -61,34 +60,6 @@ class InputFile:
 
 
 @dataclass(frozen=True)
-class Column:
-    """A column to read: its name in the frame, and where and what it is in the file.
-
-    Attributes:
-        bounds: of a column of numbers: the lowest and the highest. Other rows go to quarantine.
-        rules: of a column of ids: null marks and normalisations.
-        required: whether a row without a value goes to quarantine, of a column that is no id.
-        constant: the value in all rows of the file, which its path holds.
-        values: of a column that is no id: the only values that it may have; None: any.
-    """
-
-    name: str
-    position: int
-    label: str
-    type: pa.DataType
-    bounds: tuple[float, float] | None = None
-    rules: IdRules = NO_RULES
-    required: bool = False
-    constant: str | None = None
-    values: tuple[str, ...] | None = None
-
-    @property
-    def is_id(self) -> bool:
-        """Whether it is an id of a follow, of a rating, or of an account in a small table."""
-        return self.name in (FOLLOWER, FOLLOWING, USER, ITEM, ACCOUNT, CANDIDATE)
-
-
-@dataclass(frozen=True)
 class BlockReport:
     """The number of rows of a block, and its quarantine.
 
@@ -124,40 +95,6 @@ class Checked(NamedTuple):
     notices: tuple[Notice, ...] = ()
 
 
-def is_text(kind: pa.DataType) -> bool:
-    """Whether a type is text or bytes."""
-    return any(
-        check(kind)
-        for check in (
-            pa.types.is_string,
-            pa.types.is_large_string,
-            pa.types.is_string_view,
-            pa.types.is_binary,
-            pa.types.is_large_binary,
-            pa.types.is_binary_view,
-        )
-    )
-
-
-def can_be_id(kind: pa.DataType) -> bool:
-    """Whether a column of this type may contain ids."""
-    return (
-        is_text(kind)
-        or pa.types.is_integer(kind)
-        or pa.types.is_floating(kind)
-        or (pa.types.is_decimal(kind) and kind.scale == 0)
-        or pa.types.is_fixed_size_binary(kind)
-        or pa.types.is_null(kind)
-        or kind == pa.uuid()
-    )
-
-
-def can_be_number(kind: pa.DataType) -> bool:
-    """Whether a column of this type may contain numbers; a time is a number."""
-    number = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    return is_text(kind) or number or pa.types.is_timestamp(kind)
-
-
 def check_rows(
     arrays: Sequence[pa.ChunkedArray], columns: Sequence[Column], header: bool | None = None
 ) -> Checked:
@@ -180,7 +117,7 @@ def check_rows(
     faults: list[Fault] = []
     headers, marks = [], 0
     for array, column in zip(arrays, columns, strict=True):
-        found = _check_column(array, column, header)
+        found = check_column(array, column, header)
         checked[column.name] = found.ids
         faults += found.faults
         marks += found.marks
@@ -290,112 +227,3 @@ def unreadable(path: str, error: OSError) -> MissingInputError:
     return MissingInputError(
         f"{path}: cannot be read: {error.strerror}; give this user the right to read it"
     )
-
-
-def _check_column(array: pa.ChunkedArray, column: Column, header: bool | None) -> CheckedIds:
-    """The column in its final type, and a mask of the faulty rows for each kind of fault."""
-    if pa.types.is_dictionary(array.type):
-        array = array.cast(array.type.value_type)
-    if column.bounds:
-        return CheckedIds(*_check_numbers(array, column.label, *column.bounds))
-    if column.required:
-        missing = _missing(array, column.rules)
-        faults = [(f"no value in column {column.label}", missing)] if missing.any() else []
-    else:
-        faults = []
-    if not pa.types.is_large_string(column.type):
-        return CheckedIds(array.cast(column.type), faults)
-    if pa.types.is_floating(array.type) and column.is_id:
-        array, faults = whole_floats(array, column.label)
-    if array.type == pa.uuid():
-        array = uuid_texts(array)
-    if is_text(array.type) or pa.types.is_fixed_size_binary(array.type):
-        array, broken = _decode(array)
-    else:
-        array, broken = array.cast(pa.large_string()), None
-    if broken is not None:
-        faults.append((f"column {column.label} is not UTF-8", broken))
-    if column.values is not None:
-        known = pc.is_in(array, value_set=pa.array(column.values, pa.large_string()))
-        faults += _unknown_values(array, ~known.to_numpy(), column.label)
-    if not column.is_id:
-        return CheckedIds(array, faults)
-    starts_line = header is not None and column.position == 0
-    found = check_ids(array, column.label, column.rules, broken, starts_line)
-    return found._replace(faults=faults + found.faults)
-
-
-def _unknown_values(array: pa.ChunkedArray, mask: np.ndarray, label: str) -> list[Fault]:
-    """One fault for each value that a column may not have; the first few by name."""
-    values = array.filter(pa.array(mask)).unique().to_pylist()[:5]
-    texts = array.to_numpy() if values else mask
-    faults = [(f"column {label} holds {shown(value, 30)}", texts == value) for value in values]
-    rest = mask & ~np.logical_or.reduce([found for _, found in faults], axis=0) if values else mask
-    return faults + [(f"column {label} holds another value", rest)] * bool(rest.any())
-
-
-def _missing(array: pa.ChunkedArray, rules: IdRules) -> np.ndarray:
-    """bool[rows]: where there is no value."""
-    missing: np.ndarray = array.is_null().to_numpy().copy()
-    if is_text(array.type):
-        texts, broken = _decode(array)
-        for _, mask in check_ids(texts, "", rules, broken).faults:
-            missing |= mask
-    return missing
-
-
-def _check_numbers(
-    array: pa.ChunkedArray, label: str, low: float, high: float
-) -> tuple[pa.ChunkedArray, list[Fault]]:
-    """The column as numbers, and masks of the rows without a number and of those out of bounds."""
-    numbers = _numbers(array)
-    masks = {
-        f"column {label} is no number": np.isnan(numbers),
-        f"column {label} is outside {low:g} to {high:g}": (numbers < low) | (numbers > high),
-    }
-    faults = [(reason, mask) for reason, mask in masks.items() if mask.any()]
-    return pa.chunked_array([numbers]), faults
-
-
-def _numbers(array: pa.ChunkedArray) -> np.ndarray:
-    """float64: each value as a number, NaN where it is none."""
-    if pa.types.is_timestamp(array.type):
-        array = array.cast(pa.int64())
-    numbers: np.ndarray
-    if not is_text(array.type):
-        numbers = array.cast(pa.float64(), safe=False).to_numpy()
-        return numbers
-    # Arrow's own cast stops at the first text that is no number, without saying where it is.
-    encoded = array.cast(pa.large_binary()).combine_chunks().dictionary_encode()
-    distinct = np.array([_number(text) for text in encoded.dictionary.to_pylist()] + [np.nan])
-    numbers = distinct[encoded.indices.fill_null(len(distinct) - 1).to_numpy()]
-    return numbers
-
-
-def _number(text: bytes) -> float:
-    try:
-        return float(text) if b"_" not in text else np.nan
-    except ValueError:
-        return np.nan
-
-
-def _decode(array: pa.ChunkedArray) -> tuple[pa.ChunkedArray, np.ndarray | None]:
-    """Bytes as text; where they are not UTF-8, an empty text and True in the mask."""
-    raw = array.cast(pa.large_binary())
-    try:
-        return raw.cast(pa.large_string()), None
-    except pa.ArrowInvalid:
-        broken = np.concatenate([_not_utf8(chunk) for chunk in raw.chunks])
-    return pc.if_else(pa.array(broken), b"", raw).cast(pa.large_string()), broken
-
-
-def _not_utf8(raw: pa.Array) -> np.ndarray:
-    unchecked = pc.cast(raw, options=pc.CastOptions(pa.large_string(), allow_invalid_utf8=True))
-    plain = pc.fill_null(pc.string_is_ascii(unchecked), True).to_numpy(zero_copy_only=False)
-    broken = np.zeros(len(raw), dtype=bool)
-    for index in np.flatnonzero(~plain).tolist():
-        try:
-            raw[index].as_py().decode("utf-8")
-        except UnicodeDecodeError:
-            broken[index] = True
-    return broken

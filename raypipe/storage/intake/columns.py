@@ -9,9 +9,10 @@ import pyarrow as pa
 from raypipe.columns import FOLLOWER, FOLLOWING, ITEM, RATING, TIMESTAMP, USER
 from raypipe.config import InputConfig
 from raypipe.errors import ConfigError, InputError
-from raypipe.storage.intake.blocks import Column, InputFile, can_be_id, can_be_number
+from raypipe.storage.intake.blocks import InputFile
 from raypipe.storage.intake.events import ACTION, SIGN
 from raypipe.storage.intake.id_values import IdRules, shown
+from raypipe.storage.intake.values import Column, can_be_id, can_be_number
 
 
 def choose_columns(

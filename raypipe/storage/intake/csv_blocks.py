@@ -25,7 +25,6 @@ from raypipe.errors import ConfigError, InputError
 from raypipe.storage.intake import csv_lines
 from raypipe.storage.intake.blocks import (
     BlockReport,
-    Column,
     InputFile,
     Reason,
     check_rows,
@@ -44,6 +43,7 @@ from raypipe.storage.intake.texts import (
     pieces_of,
     read_head,
 )
+from raypipe.storage.intake.values import Column
 from raypipe.storage.records import Notice, merge_notices
 
 DELIMITERS = ",\t;| "  # the usual ones, to guess what went wrong

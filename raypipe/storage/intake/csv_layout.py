@@ -3,6 +3,8 @@
 Without this, an adjacency list or KONECT's mixture of tabs and blanks would be read as other ids.
 """
 
+from itertools import islice
+
 import numpy as np
 
 from raypipe.config import InputConfig
@@ -35,8 +37,7 @@ def check_layout(
             f"{path}: several blanks or tabs stand between values, as in {shown(line)}; set "
             "input.delimiter: whitespace"
         )
-    text = b"\n".join(lines)
-    counts = count_values(text, *find_lines(text), delimiter)
+    counts = np.array([count_values(line, delimiter) for line in lines])
     bad = float(np.mean(counts != width))
     if config.header and bad > max(config.max_bad_fraction, 0.99) and np.all(counts == width + 1):
         ends = all(line.endswith(delimiter.encode()) for line in lines)
@@ -61,12 +62,9 @@ def check_layout(
 
 
 def _whole_lines(head: bytes) -> list[bytes]:
-    starts, stops = find_lines(head)
-    lines = [
-        head[start:stop]
-        for start, stop in zip(starts[:_SAMPLE].tolist(), stops[:_SAMPLE].tolist(), strict=True)
-    ]
-    return lines[:-1] if len(lines) > 1 and int(stops[len(lines) - 1]) == len(head) else lines
+    spans = list(islice(find_lines(head), _SAMPLE))
+    lines = [head[start:stop] for start, stop in spans]
+    return lines[:-1] if len(lines) > 1 and spans[-1][1] == len(head) else lines
 
 
 def _is_comment(line: bytes, mark: str | None) -> bool:

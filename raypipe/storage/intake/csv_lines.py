@@ -1,9 +1,7 @@
-"""Lines of CSV: their positions, their numbers of values, and lines that are not rows.
-
-Everything here works on bytes and arrays of positions, for a text of whole lines.
-"""
+"""Lines of CSV: their positions, their numbers of values, and lines that are not rows."""
 
 import re
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -11,23 +9,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from raypipe.kernels.quotes import CR, LF, QUOTE, quotes_close
+from raypipe.kernels.quotes import quotes_close
 
 #: A quoted value with line ends has at most this size; a longer one is a quote that is not closed.
 MAX_VALUE = 1 << 20
 OPEN_QUOTE = 'a quote (") is not closed'
+_LINE_START = rb"(?<![^\r\n])"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 
 
-def find_lines(text: bytes) -> tuple[np.ndarray, np.ndarray]:
-    """Start and stop of each nonempty line in bytes, without its line end.
-
-    Each CR and each LF ends a line: the empty line that this makes of a CR LF is none.
-    """
-    data = np.frombuffer(text, dtype=np.uint8)
-    ends = np.flatnonzero((data == LF) | (data == CR))
-    starts, stops = np.append(0, ends + 1), np.append(ends, len(data))
-    keep = stops > starts
-    return starts[keep], stops[keep]
+def find_lines(text: bytes) -> Iterator[tuple[int, int]]:
+    """Start and stop of each nonempty line in bytes, without its line end: LF, CR LF or CR."""
+    return (line.span() for line in re.finditer(rb"[^\r\n]+", text))
 
 
 def split_values(line: bytes, delimiter: str) -> list[bytes] | None:
@@ -82,7 +75,7 @@ def hide_line_ends(text: bytes, delimiter: str) -> HiddenLineEnds:
         >>> hide_line_ends(b'a,b' + bytes([10]) + b'a,"b' + bytes([10]), ",").rest
         4
     """
-    free = [mark for mark in map(_byte, range(1, 9)) if mark not in text]
+    free = [mark for mark in (b"%c" % number for number in range(1, 9)) if mark not in text]
     if len(free) < 2:
         return HiddenLineEnds(text, {})
     stand_ins, opened = {b"\n": free[0], b"\r": free[1]}, []
@@ -122,8 +115,9 @@ def without_marks(text: bytes) -> tuple[bytes, int]:
 
     A file that was appended to another brings its mark along.
     """
-    pattern = re.compile(rb"(?:\A|(?<=[\r\n]))\xef\xbb\xbf")
-    return pattern.subn(b"", text) if b"\xef\xbb\xbf" in text else (text, 0)
+    if _BYTE_ORDER_MARK not in text:
+        return text, 0
+    return re.subn(_LINE_START + _BYTE_ORDER_MARK, b"", text)
 
 
 _BLANKS = re.compile(rb'(?P<quoted>"[^"\r\n]*")|[ \t]+')
@@ -173,72 +167,30 @@ def without_broken(
         >>> without_broken(b'a,b\\nc\\n"d,e\\n', ",", 2)
         (b'a,b\\n\\n\\n', [(2, 'found 1 values, expected 2'), (3, 'a quote (") is not closed')], 6)
     """
-    starts, stops = find_lines(text)
-    found = count_values(text, starts, stops, delimiter)
-    broken = np.flatnonzero(found != width)
-    reasons = [
-        (row + 1, f"found {count} values, expected {width}" if count else OPEN_QUOTE)
-        for row, count in zip(broken.tolist(), found[broken].tolist(), strict=True)
-    ]
-    longest = int((stops - starts).max(initial=0)) + len("\r\n")
-    return _without(text, starts[broken], stops[broken]), reasons, longest
+    kept, reasons, longest, end = [], [], 0, 0
+    for row, (start, stop) in enumerate(find_lines(text), start=1):
+        longest = max(longest, stop - start)
+        count = count_values(text[start:stop], delimiter)
+        if count != width:
+            reason = f"found {count} values, expected {width}" if count else OPEN_QUOTE
+            reasons.append((row, reason))
+            kept.append(text[end:start])
+            end = stop
+    return b"".join([*kept, text[end:]]), reasons, longest + len("\r\n")
 
 
 def without_comments(text: bytes, mark: bytes) -> bytes:
     """The text without the lines that start with ``mark``."""
-    if not text.startswith(mark) and b"\n" + mark not in text and b"\r" + mark not in text:
+    if mark not in text:
         return text
-    starts, stops = find_lines(text)
-    comments = [text.startswith(mark, start) for start in starts.tolist()]
-    return _without(text, starts[comments], stops[comments])
+    return re.sub(_LINE_START + re.escape(mark) + rb"[^\r\n]*", b"", text)
 
 
-def count_values(text: bytes, starts: np.ndarray, stops: np.ndarray, delimiter: str) -> np.ndarray:
-    """Number of values of each line; 0 where a quote is not closed.
-
-    Example:
-        >>> text = b'a,b\\n"a,b",c\\n"a'
-        >>> count_values(text, *find_lines(text), ",").tolist()
-        [2, 2, 0]
-    """
-    data, lines = np.frombuffer(text, dtype=np.uint8), np.arange(len(starts))
-    delimiters, quotes = np.flatnonzero(data == ord(delimiter)), np.flatnonzero(data == QUOTE)
-    line_of_delimiter = np.repeat(lines, _count_between(delimiters, starts, stops))
-    line_of_quote = np.repeat(lines, _count_between(quotes, starts, stops))
-    first_quote = np.searchsorted(quotes, starts)
-    # In a line whose quotes open and close at the edges of values, a delimiter is a value's end
-    # where an even number of quotes is before it. Other lines are few, and looked at one by one.
-    before = np.searchsorted(quotes, delimiters) - first_quote[line_of_delimiter]
-    found = np.bincount(line_of_delimiter[before % 2 == 0], minlength=len(lines)) + 1
-    opens = (np.arange(len(quotes)) - first_quote[line_of_quote]) % 2 == 0
-    odd = np.bincount(line_of_quote, minlength=len(lines)) % 2 == 1
-    odd[line_of_quote[~_at_edges(data, quotes, opens, delimiter)]] = True
-    for line in np.flatnonzero(odd).tolist():
-        found[line] = len(split_values(text[starts[line] : stops[line]], delimiter) or ())
-    return found
-
-
-def _at_edges(
-    data: np.ndarray, quotes: np.ndarray, opens: np.ndarray, delimiter: str
-) -> np.ndarray:
-    """For each quote: whether a delimiter, a line end or an end of the text is next to it."""
-    edge = np.isin(np.arange(256), [ord(delimiter), LF, CR])
-    outer = np.where(opens, quotes - 1, quotes + 1)
-    at_edge: np.ndarray = (outer < 0) | (outer == len(data)) | edge[data[outer % len(data)]]
-    return at_edge
-
-
-def _count_between(positions: np.ndarray, starts: np.ndarray, stops: np.ndarray) -> np.ndarray:
-    return np.searchsorted(positions, stops) - np.searchsorted(positions, starts)
-
-
-def _without(text: bytes, starts: np.ndarray, stops: np.ndarray) -> bytes:
-    edges = zip([0, *stops.tolist()], [*starts.tolist(), len(text)], strict=True)
-    return b"".join(text[start:stop] for start, stop in edges)
-
-
-def _byte(value: int) -> bytes:
-    return bytes([value])
+def count_values(line: bytes, delimiter: str) -> int:
+    """Number of values of a line; 0 where a quote is not closed."""
+    if b'"' in line:
+        return len(split_values(line, delimiter) or ())
+    return line.count(delimiter.encode()) + 1
 
 
 @lru_cache

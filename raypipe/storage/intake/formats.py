@@ -14,12 +14,13 @@ import pandas as pd
 from raypipe.config import InputConfig
 from raypipe.config.user_code import load_user_code, user_errors
 from raypipe.errors import ConfigError, did_you_mean
-from raypipe.storage.intake.blocks import BlockReport, Column, InputFile
+from raypipe.storage.intake.blocks import BlockReport, InputFile
 from raypipe.storage.intake.csv_blocks import CsvFormat
 from raypipe.storage.intake.json_lines import JsonLinesFormat
 from raypipe.storage.intake.parquet_blocks import ParquetFormat
 from raypipe.storage.intake.signatures import PARQUET
 from raypipe.storage.intake.texts import BOM, open_text
+from raypipe.storage.intake.values import Column
 
 #: The key of the config that names a format.
 KEY = "input.format"

@@ -21,10 +21,6 @@ BLANKS = (
     "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007"
     "\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000" + _INVISIBLE
 )
-#: First bytes of an id that is looked at: blanks and everything that is not ASCII.
-_ODD = np.arange(256) <= ord(" ")
-_ODD[0xC2:] = True
-
 _NUMBER = r"^-?[0-9]+(\.0+|(\.[0-9]+)?[eE]\+?[0-9]{1,2})$"
 
 
@@ -84,85 +80,28 @@ def check_ids(
         >>> found.header.nonzero()[0].tolist()
         [4]
     """
-    ids = normalised(ids, rules.normalise)
-    faults: list[Fault] = []
-    if ids.null_count:
-        faults.append((f"null id in column {label}", ids.is_null().to_numpy()))
-    positions = _suspects(ids, (label, *rules.null))
-    if not len(positions):
-        return CheckedIds(ids, faults)
-    texts, marks = ids.take(pa.array(positions)), 0
-    if starts_line:
-        marked = pc.fill_null(pc.starts_with(texts, BOM), False)
-        if marks := pc.sum(marked).as_py():
-            texts = pc.replace_substring_regex(texts, f"^{BOM}+", "")
-            mask = np.zeros(len(ids), bool)
-            mask[positions] = True
-            ids = pa.chunked_array(
-                [pc.replace_with_mask(ids.combine_chunks(), pa.array(mask), texts.combine_chunks())]
-            )
+    for name in rules.normalise:
+        ids = NORMALISERS[name](ids)
+    marks = 0
+    if starts_line and (marks := pc.sum(pc.starts_with(ids, BOM)).as_py() or 0):
+        ids = pc.replace_substring_regex(ids, f"^{BOM}+", "")
 
     def rows(condition: pa.ChunkedArray) -> np.ndarray:
-        mask = np.zeros(len(ids), bool)
-        mask[positions] = pc.fill_null(condition, False).to_numpy()
+        mask: np.ndarray = pc.fill_null(condition, False).to_numpy()
         return mask if broken is None else mask & ~broken
 
-    empty = pc.equal(pc.binary_length(texts), 0)
-    blank = pc.equal(pc.binary_length(pc.utf8_trim(texts, BLANKS)), 0)
+    empty = pc.equal(ids, "")
+    blank = pc.equal(pc.utf8_trim(ids, BLANKS), "")
     masks = {
-        f"empty id in column {label}": empty,
-        f"blank id in column {label}": pc.and_not(blank, empty),
+        f"null id in column {label}": ids.is_null().to_numpy(),
+        f"empty id in column {label}": rows(empty),
+        f"blank id in column {label}": rows(pc.and_not(blank, empty)),
     }
-    masks |= {
-        f"null mark {mark} in column {label} (input.null)": pc.equal(texts, mark)
-        for mark in rules.null
-    }
-    found = ((reason, rows(mask)) for reason, mask in masks.items())
-    faults += [(reason, mask) for reason, mask in found if mask.any()]
-    header = rows(pc.equal(texts, label))
+    for mark in rules.null:
+        masks[f"null mark {mark} in column {label} (input.null)"] = rows(pc.equal(ids, mark))
+    faults = [(reason, mask) for reason, mask in masks.items() if mask.any()]
+    header = rows(pc.equal(ids, label))
     return CheckedIds(ids, faults, header if header.any() else None, marks)
-
-
-def normalised(ids: pa.ChunkedArray, names: tuple[str, ...]) -> pa.ChunkedArray:
-    """The ids after some normalisations.
-
-    Example:
-        >>> ids = pa.chunked_array([[" 7.0", "1e3", "Ann"]], pa.large_string())
-        >>> normalised(ids, ("trim", "numbers", "lower")).to_pylist()
-        ['7', '1000', 'ann']
-    """
-    for name in names:
-        ids = NORMALISERS[name](ids)
-    return ids
-
-
-def _suspects(ids: pa.ChunkedArray, texts: tuple[str, ...]) -> np.ndarray:
-    """int64: the rows that may be empty, blank, start with a mark, or equal one of the texts.
-
-    Looks at the length and the first byte of every id only, so that good ids cost next to nothing.
-    """
-    encoded = [text.encode() for text in texts if text]
-    lengths_of_texts = [len(text) for text in encoded]
-    is_length = np.zeros(max(lengths_of_texts, default=0) + 2, bool)
-    is_length[lengths_of_texts] = True
-    is_first = np.zeros(256, bool)
-    is_first[[text[0] for text in encoded]] = True
-    found, before = [np.empty(0, np.int64)], 0
-    for chunk in ids.chunks:
-        if len(chunk):
-            _, ends, values = chunk.buffers()
-            offsets = np.frombuffer(ends, np.int64)[chunk.offset : chunk.offset + len(chunk) + 1]
-            data = np.frombuffer(values or b"\0", np.uint8)
-            lengths = np.diff(offsets)
-            # In most chunks no id is short, and no byte is a blank or not ASCII.
-            plain = data[offsets[0] : offsets[-1]].view(np.int8)
-            if lengths.min() < len(is_length) or plain.min() <= ord(" "):
-                first = data.take(offsets[:-1], mode="clip")
-                mask = is_length[np.minimum(lengths, len(is_length) - 1)] & is_first[first]
-                mask |= _ODD[first] | (lengths == 0)
-                found.append(np.flatnonzero(mask) + before)
-        before += len(chunk)
-    return np.concatenate(found)
 
 
 def _whole_numbers(ids: pa.ChunkedArray) -> pa.ChunkedArray:

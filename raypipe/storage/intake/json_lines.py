@@ -14,14 +14,7 @@ import pyarrow as pa
 
 from raypipe.config import InputConfig
 from raypipe.errors import InputError
-from raypipe.storage.intake.blocks import (
-    BlockReport,
-    Column,
-    InputFile,
-    Reason,
-    check_rows,
-    to_frame,
-)
+from raypipe.storage.intake.blocks import BlockReport, InputFile, Reason, check_rows, to_frame
 from raypipe.storage.intake.csv_lines import find_lines
 from raypipe.storage.intake.id_values import shown
 from raypipe.storage.intake.signatures import refuse_text
@@ -34,6 +27,7 @@ from raypipe.storage.intake.texts import (
     pieces_of,
     read_head,
 )
+from raypipe.storage.intake.values import Column
 
 _SAMPLE = 100
 
@@ -70,7 +64,7 @@ class JsonLinesFormat:
                 "(jq -c writes them)"
             )
         names: dict[str, None] = dict.fromkeys(_parsed(line))
-        for start, stop in islice(zip(*find_lines(head), strict=True), _SAMPLE):
+        for start, stop in islice(find_lines(head), _SAMPLE):
             row = _parsed(head[start:stop])
             names |= dict.fromkeys(row if isinstance(row, dict) else ())
         types = (pa.large_string(),) * len(names)
@@ -96,7 +90,7 @@ def _parse_text(text: bytes, columns: Sequence[Column]) -> tuple[pa.Table, list[
     values: list[list[str | None]] = [[] for _ in columns]
     bad: list[Reason] = []
     numbers, number = [], 0
-    for number, (start, stop) in enumerate(zip(*find_lines(text), strict=True), start=1):
+    for number, (start, stop) in enumerate(find_lines(text), start=1):
         row = _parsed(text[start:stop])
         if not isinstance(row, dict):
             bad.append((number, "is no JSON object"))

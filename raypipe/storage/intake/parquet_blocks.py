@@ -12,14 +12,9 @@ import pyarrow.parquet as pq
 from raypipe.config import InputConfig
 from raypipe.errors import InputError
 from raypipe.storage import files
-from raypipe.storage.intake.blocks import (
-    BlockReport,
-    Column,
-    InputFile,
-    read_rows,
-    unreadable,
-)
+from raypipe.storage.intake.blocks import BlockReport, InputFile, read_rows, unreadable
 from raypipe.storage.intake.texts import EmptyFileError
+from raypipe.storage.intake.values import Column
 
 MAGIC = b"PAR1"
 

@@ -16,17 +16,13 @@ import pyarrow as pa
 from raypipe.columns import FOLLOWING, QUARANTINE_SCHEMA, RATING, TIMESTAMP
 from raypipe.compute.frames import Frame, FrameEngine, PandasEngine
 from raypipe.errors import ConfigError, InputError, TooManyBadRows
-from raypipe.storage.intake.blocks import (
-    BlockReport,
-    Column,
-    quarantine_table,
-    with_constants,
-)
+from raypipe.storage.intake.blocks import BlockReport, quarantine_table, with_constants
 from raypipe.storage.intake.columns import choose_columns
 from raypipe.storage.intake.events import check_unread_columns, current_follows
 from raypipe.storage.intake.formats import Format
 from raypipe.storage.intake.inputs import InputFiles
 from raypipe.storage.intake.transform import run_transform
+from raypipe.storage.intake.values import Column
 from raypipe.storage.records import Notice, merge_notices
 
 #: Bytes of text in a block: large enough that a Ray task pays, small enough to fit many times.

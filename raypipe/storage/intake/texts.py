@@ -135,8 +135,7 @@ def first_line(path: str, mark: bytes = b"", behind: int = 0) -> tuple[bytes | N
             data = stream.read(max(HEAD_BYTES, len(text)))
             text += data
             behind_bom = len(BOM) if text.startswith(BOM) else 0
-            starts, stops = find_lines(text)
-            for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
+            for start, stop in find_lines(text):
                 start = max(start, behind_bom, behind)
                 if stop == len(text) and data:
                     break  # the line may go on

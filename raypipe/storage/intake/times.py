@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from raypipe.errors import InputError
-from raypipe.storage.intake.blocks import is_text
+from raypipe.storage.intake.values import is_text
 
 _MICROSECONDS = pa.timestamp("us")
 _TWITTER = "%a %b %d %H:%M:%S %z %Y"

@@ -10,7 +10,8 @@ from raypipe.columns import FOLLOWER, FOLLOWING
 from raypipe.compute.frames import Frame
 from raypipe.config.user_code import current_folder_importable, load_user_code, user_errors
 from raypipe.errors import InputError
-from raypipe.storage.intake.blocks import STRING, is_text, quarantine_table
+from raypipe.storage.intake.blocks import STRING, quarantine_table
+from raypipe.storage.intake.values import is_text
 
 #: The key of the config that names the function.
 KEY = "input.transform"

@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 
 from raypipe.columns import FOLLOWER, FOLLOWING, QUARANTINE_SCHEMA
 from raypipe.errors import InputError
-from raypipe.storage.intake.blocks import STRING, Column
+from raypipe.storage.intake.blocks import STRING
 from raypipe.storage.intake.csv_blocks import Dialect, parse_text
+from raypipe.storage.intake.values import Column
 from tests.storage.intake.reading import (
     ALL_PACKS,
     BROKEN,
