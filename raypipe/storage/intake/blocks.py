@@ -121,15 +121,13 @@ def check_rows(
         checked[column.name] = found.ids
         faults += found.faults
         marks += found.marks
-        if column.is_id:
+        if found.header is not None:
             headers.append(found.header)
     table, notices = pa.table(checked), []
     if marks:
         notices.append(Notice.of("byte order marks inside a file were removed", marks))
-    masks = [mask for mask in headers if mask is not None]
-    if not header or not masks or len(masks) < len(headers):
-        return Checked(*without_faults(table, faults), notices=tuple(notices))
-    repeats = np.logical_and.reduce(masks)
+    every_row = np.full(len(table), bool(header and headers))
+    repeats = np.logical_and.reduce([every_row, *headers])
     count = int(np.count_nonzero(repeats))
     if count:
         example = ",".join(column.label for column in columns)
@@ -141,16 +139,21 @@ def check_rows(
 
 def without_faults(table: pa.Table, faults: Iterable[Fault]) -> tuple[pa.Table, list[Reason]]:
     """The rows without a fault, and for each of the others its index from 0 and its faults."""
+    bad = reasons_of(faults)
+    if not bad:
+        return table, []
+    good = np.ones(table.num_rows, dtype=bool)
+    good[[index for index, _ in bad]] = False
+    return table.filter(pa.array(good)), bad
+
+
+def reasons_of(faults: Iterable[Fault]) -> list[Reason]:
+    """The index from 0 of each row with a fault, ascending, and its faults in words."""
     reasons: dict[int, list[str]] = {}
     for reason, mask in faults:
         for index in np.flatnonzero(mask).tolist():
             reasons.setdefault(index, []).append(reason)
-    if not reasons:
-        return table, []
-    good = np.ones(table.num_rows, dtype=bool)
-    good[list(reasons)] = False
-    bad = [(index, "; ".join(reasons[index])) for index in sorted(reasons)]
-    return table.filter(pa.array(good)), bad
+    return [(index, "; ".join(reasons[index])) for index in sorted(reasons)]
 
 
 def read_rows(

@@ -33,7 +33,6 @@ from raypipe.storage.intake.blocks import (
 )
 from raypipe.storage.intake.csv_layout import check_layout
 from raypipe.storage.intake.id_values import shown
-from raypipe.storage.intake.signatures import refuse_text
 from raypipe.storage.intake.texts import (
     BOM,
     EmptyFileError,
@@ -60,8 +59,6 @@ class Dialect:
     """The dialect of a CSV file.
 
     Attributes:
-        delimiter: between values.
-        comment: mark of comment lines.
         header: whether the file has a header, which may be repeated.
         folds: whether any number of blanks and tabs stands between values; delimiter is a blank.
     """
@@ -118,21 +115,18 @@ class CsvFormat:
     endings = (".csv", ".tsv", ".txt", ".gz", ".zst", ".bz2", ".xz", ".zip")
 
     def open(self, path: str, size: int, config: InputConfig) -> CsvFile:
-        """Read the first row of a CSV file.
-
-        Raises:
-            ConfigError: Arrow cannot parse such a delimiter.
-            EmptyFileError: there is no row.
-            InputError: it is not a table in text of UTF-8.
-            MissingInputError: the file cannot be read.
-        """
         dialect = _dialect(config)
-        head, _ = read_head(path)
-        refuse_text(path, head)
+        head = read_head(path)
         mark = (dialect.comment or "").encode()
         line, start, stop = first_line(path, mark)
         if line and line.lower().startswith(b"sep=") and len(line) == len(b"sep=,"):
-            _check_sep(path, line.decode("latin-1"), dialect)
+            # Excel names the delimiter in a line that is no row.
+            named = line.decode("latin-1")
+            if named[-1] != dialect.delimiter:
+                raise InputError(
+                    f"{path}: its first line is {shown(named)}; set input.delimiter to "
+                    f"{named[-1]!r}"
+                )
             line, start, stop = first_line(path, mark, stop)
         if line is None:
             expected = "a header and rows" if config.header else "rows"
@@ -167,7 +161,6 @@ class CsvFormat:
         )
 
     def cut(self, file: CsvFile, columns: Sequence[Column], block_bytes: int) -> list[CsvBlock]:
-        """Cut a file at line ends; a compressed file is one block."""
         width, columns = len(file.names), tuple(columns)
         texts = cut_text(file.path, file.start, file.size, block_bytes)
         return [CsvBlock(text, width, columns, file.dialect) for text in texts]
@@ -212,14 +205,7 @@ class ParsedText(NamedTuple):
 def parse_text(
     text: bytes, dialect: Dialect, width: int, columns: Sequence[Column], final: bool = True
 ) -> ParsedText:
-    """Parse whole lines of CSV.
-
-    Args:
-        text: lines without a header.
-        dialect: delimiter and comment mark.
-        width: values in a row.
-        columns: those to read.
-        final: whether the text ends the file.
+    """Parse whole lines of CSV, without a header; ``final``: the text ends the file.
 
     Example:
         >>> src = Column("followerId", 0, "src", pa.large_string())
@@ -269,14 +255,6 @@ def _dialect(config: InputConfig) -> Dialect:
             f"is no quote and no line end, or {WHITESPACE}"
         )
     return Dialect(config.delimiter, config.comment, config.header)
-
-
-def _check_sep(path: str, line: str, dialect: Dialect) -> None:
-    """Check the line with which Excel names the delimiter; it is no row."""
-    if line[-1] != dialect.delimiter:
-        raise InputError(
-            f"{path}: its first line is {shown(line)}; set input.delimiter to {line[-1]!r}"
-        )
 
 
 def _arrow_csv(

@@ -76,13 +76,7 @@ FORMATS: tuple[Format[Any, Any], ...] = (CsvFormat(), ParquetFormat(), JsonLines
 
 
 def all_endings() -> tuple[str, ...]:
-    """The file extensions of all formats.
-
-    Example:
-        >>> all_endings()
-        ('.csv', '.tsv', '.txt', '.gz', '.zst', '.bz2', '.xz', '.zip', '.parquet', '.pq', '.parq', \
-'.jsonl', '.ndjson')
-    """
+    """The file extensions of all formats."""
     return tuple(ending for known in FORMATS for ending in known.endings)
 
 
@@ -97,29 +91,15 @@ jsonl (.jsonl, .ndjson)'
     return ", ".join(f"{known.name} ({', '.join(known.endings)})" for known in FORMATS)
 
 
-def format_by_ending(path: str) -> Format[Any, Any]:
-    """The format of a file by its extension; the longest match decides.
-
-    Example:
-        >>> format_by_ending("a.PQ").name, format_by_ending("follows").name
-        ('parquet', 'csv')
-    """
-    fitting = [
-        (len(ending), known)
-        for known in FORMATS
-        for ending in known.endings
-        if path.lower().endswith(ending)
-    ]
-    return max(fitting, key=lambda pair: pair[0])[1] if fitting else FORMATS[0]
-
-
 def recognised_format(path: str) -> Format[Any, Any]:
-    """The format of a file: by its extension, and by its first bytes where that says text.
+    """The format of a file: by its longest extension, and by its bytes where that says text.
 
     Raises:
         MissingInputError: the file cannot be read.
     """
-    known = format_by_ending(path)
+    by_ending = {ending: known for known in FORMATS for ending in known.endings}
+    fitting = [ending for ending in by_ending if path.lower().endswith(ending)]
+    known = by_ending[max(fitting, key=len)] if fitting else FORMATS[0]
     if known is not FORMATS[0]:
         return known
     with open_text(path) as (stream, _):
@@ -167,7 +147,6 @@ class UserFormat:
     endings: tuple[str, ...] = ()  # every file of the input has this format
 
     def open(self, path: str, size: int, config: InputConfig) -> InputFile:
-        """As :meth:`Format.open`."""
         with user_errors(self.name):
             file = self.made.open(path, size, config)
             if not isinstance(file, InputFile):
@@ -175,12 +154,10 @@ class UserFormat:
             return file
 
     def cut(self, file: InputFile, columns: Sequence[Column], block_bytes: int) -> Sequence[Any]:
-        """As :meth:`Format.cut`."""
         with user_errors(self.name):
             return list(self.made.cut(file, columns, block_bytes))
 
     def read(self, block: Any, block_bytes: int) -> tuple[pd.DataFrame, BlockReport]:
-        """As :meth:`Format.read`."""
         with user_errors(self.name):
             return self.made.read(block, block_bytes)
 

@@ -45,7 +45,7 @@ class CheckedIds(NamedTuple):
     Attributes:
         ids: large_string, normalised.
         faults: masks of the rows without an id.
-        header: bool[rows], the rows that repeat the name of the column; None: no row.
+        header: bool[rows], the rows that repeat the name of the column; None: it has no ids.
         marks: number of byte order marks that were removed.
     """
 
@@ -100,8 +100,7 @@ def check_ids(
     for mark in rules.null:
         masks[f"null mark {mark} in column {label} (input.null)"] = rows(pc.equal(ids, mark))
     faults = [(reason, mask) for reason, mask in masks.items() if mask.any()]
-    header = rows(pc.equal(ids, label))
-    return CheckedIds(ids, faults, header if header.any() else None, marks)
+    return CheckedIds(ids, faults, rows(pc.equal(ids, label)), marks)
 
 
 def _whole_numbers(ids: pa.ChunkedArray) -> pa.ChunkedArray:

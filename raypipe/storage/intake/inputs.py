@@ -162,9 +162,14 @@ def list_files(config: InputConfig, cure: str | None = None) -> Listing:
     try:
         state = _state(place)
         if state and not state.is_folder:
-            if not files.is_file(place):
-                place, state = _spooled(place)
-            return Listing([ListedFile(place, state)])
+            if files.is_file(place):
+                return Listing([ListedFile(place, state)])
+            if not files.is_pipe(place):
+                raise InputError(
+                    f"{place}: is a device, no file; expected a file, a folder or a glob"
+                )
+            spooled = files.spool(place)
+            return Listing([ListedFile(spooled, files.stat(spooled))])
         found = {listed.path: listed for listed in _find(place, state, config, left_out)}
     except OSError as error:
         raise unreadable(str(error.filename or place), error) from None
@@ -190,14 +195,6 @@ def _counted(endings: Mapping[str, int]) -> str:
     )
 
 
-def _spooled(place: Path) -> tuple[Path, files.FileState]:
-    """A pipe, copied into a temporary file that is removed at the end of the process."""
-    if not files.is_pipe(place):
-        raise InputError(f"{place}: is a device, no file; expected a file, a folder or a glob")
-    path = files.spool(place)
-    return path, files.stat(path)
-
-
 def digest_of_inputs(inputs: InputFiles, accounts: pa.Array | None) -> str:
     """SHA-256 (hex) over raypipe's version, the input and the audience."""
     digest = hashlib.sha256(f"raypipe {raypipe.__version__}\n".encode())
@@ -212,8 +209,7 @@ def _find(
 ) -> Iterator[ListedFile]:
     """The files in a folder, or the files and contents of folders that match a glob.
 
-    Args:
-        left_out: counts the files of folders that are not read, by ending.
+    Files of folders that are not read are counted in ``left_out``, by ending.
     """
     matches = (
         [(place, state)] if state else [(path, _state(path)) for path in files.find(str(place))]
@@ -279,12 +275,7 @@ def _open(
 
 
 def _plain_name(name: str) -> str:
-    """A file's name without the endings of formats.
-
-    Example:
-        >>> _plain_name("ann@example.org.csv.gz")
-        'ann@example.org'
-    """
+    """A file's name without the endings of formats."""
     while name.lower().endswith(formats.all_endings()):
         name = name.rpartition(".")[0]
     return name

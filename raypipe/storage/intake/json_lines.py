@@ -17,7 +17,6 @@ from raypipe.errors import InputError
 from raypipe.storage.intake.blocks import BlockReport, InputFile, Reason, check_rows, to_frame
 from raypipe.storage.intake.csv_lines import find_lines
 from raypipe.storage.intake.id_values import shown
-from raypipe.storage.intake.signatures import refuse_text
 from raypipe.storage.intake.texts import (
     BOM,
     EmptyFileError,
@@ -46,14 +45,7 @@ class JsonLinesFormat:
     endings = (".jsonl", ".ndjson")
 
     def open(self, path: str, size: int, config: InputConfig) -> InputFile:
-        """Read the keys of the first lines.
-
-        Raises:
-            EmptyFileError: there is no line.
-            InputError: the first line is no object.
-        """
-        head, _ = read_head(path)
-        refuse_text(path, head)
+        head = read_head(path)
         line = first_line(path)[0]
         if line is None:
             raise EmptyFileError(f"{path}: found no row; expected an object on each line")
@@ -71,7 +63,6 @@ class JsonLinesFormat:
         return InputFile(path=path, size=size, names=tuple(names), types=types)
 
     def cut(self, file: InputFile, columns: Sequence[Column], block_bytes: int) -> list[JsonBlock]:
-        """Cut a file at line ends; a compressed file is one block."""
         texts = cut_text(file.path, 0, file.size, block_bytes)
         return [JsonBlock(text, tuple(columns)) for text in texts]
 

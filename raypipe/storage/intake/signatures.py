@@ -20,13 +20,7 @@ UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class Signature(NamedTuple):
-    """A format that is not read.
-
-    Attributes:
-        start: its first bytes, in lower case where it is text.
-        what: its name, with an article.
-        cure: what to do.
-    """
+    """A format that is not read: its first bytes (of text, in lower case), name and cure."""
 
     start: bytes
     what: str
@@ -84,53 +78,38 @@ TEXT = (
 
 
 def packed_as(head: bytes) -> str | None:
-    """The compression of a file, by its first bytes; None: it is not compressed.
-
-    Example:
-        >>> packed_as(b"BZh91AY"), packed_as(b"followerId,")
-        ('bz2', None)
-    """
+    """The compression of a file, by its first bytes; None: it is not compressed."""
     return next((kind for kind, magic in PACKED.items() if head.startswith(magic)), None)
 
 
-def refuse_binary(path: str, head: bytes) -> None:
-    """Refuse a file that is not text, and say what it is.
+def refuse(path: str, head: bytes) -> None:
+    """Refuse a file that is not text, or no table, and say what it is.
 
     Args:
         head: its first bytes, decompressed.
 
     Raises:
-        InputError: it is not text, or not UTF-8.
+        InputError: it is not text, not UTF-8, or of a format that is not read.
 
     Example:
-        >>> refuse_binary("a.csv", b"ORC...")
+        >>> refuse("a.csv", b"ORC...")
         Traceback (most recent call last):
         ...
         raypipe.errors.InputError: a.csv: is ORC; convert it to CSV or Parquet with the columns \
 followerId and followingId: pandas.read_orc(...).to_parquet(...)
     """
-    _refuse(path, head, BINARY)
+    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    for signature in BINARY:
+        if head.startswith(signature.start):
+            raise InputError(f"{path}: is {signature.what}; {signature.cure}")
     if head[257:262] == b"ustar":
         raise InputError(f"{path}: is a tar archive; tar -xf unpacks it: name the folder then")
     if head.startswith(UTF_16):
         raise InputError(f"{path}: is UTF-16; expected UTF-8: iconv -f UTF-16 -t UTF-8 converts it")
     if b"\0" in head.lstrip(b"\r\n").split(b"\n", 1)[0]:
         raise InputError(f"{path}: is binary, not text; expected CSV in UTF-8, or Parquet")
-
-
-def refuse_text(path: str, head: bytes) -> None:
-    """Refuse text that is no table, and say what it is.
-
-    Raises:
-        InputError: it is of a format that is not read.
-    """
-    start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    _refuse(path, start[:64].lower(), TEXT)
+    for signature in TEXT:
+        if start[:64].lower().startswith(signature.start):
+            raise InputError(f"{path}: is {signature.what}; {signature.cure}")
     if start[:1] == b"[" and start[1:64].lstrip()[:1] in b'{["]' and start[1:2]:
         raise InputError(f"{path}: is a JSON array; jq -c '.[]' FILE > follows.jsonl writes lines")
-
-
-def _refuse(path: str, head: bytes, signatures: tuple[Signature, ...]) -> None:
-    for signature in signatures:
-        if head.startswith(signature.start):
-            raise InputError(f"{path}: is {signature.what}; {signature.cure}")

@@ -19,7 +19,7 @@ from raypipe.errors import InputError
 from raypipe.storage import files
 from raypipe.storage.intake.blocks import unreadable
 from raypipe.storage.intake.csv_lines import find_lines
-from raypipe.storage.intake.signatures import HEAD_BYTES, PARQUET, packed_as, refuse_binary
+from raypipe.storage.intake.signatures import HEAD_BYTES, PARQUET, packed_as, refuse
 
 BOM = b"\xef\xbb\xbf"
 #: No line is longer, so that a block fits into memory whatever is in the file.
@@ -45,13 +45,7 @@ class TextBlock:
 
 
 def cut_text(path: str, start: int, size: int, block_bytes: int) -> list[TextBlock]:
-    """Cut a plain file at line ends into blocks of about ``block_bytes``.
-
-    A compressed file is one block.
-
-    Args:
-        start: where the first row begins in the text (bytes).
-        size: of the file.
+    """Cut a plain file at line ends, from the first row; a compressed file is one block.
 
     Raises:
         InputError: a line is too long.
@@ -101,12 +95,12 @@ def pieces_of(block: TextBlock, block_bytes: int) -> Iterator[tuple[bytes, bool]
             data = more
 
 
-def read_head(path: str) -> tuple[bytes, str | None]:
-    """The first bytes of a file's text, decompressed, and its compression.
+def read_head(path: str) -> bytes:
+    """The first bytes of a file's text, decompressed.
 
     Raises:
         EmptyFileError: there is no text.
-        InputError: the file is damaged, or not text.
+        InputError: the file is damaged, or no table of text.
     """
     with open_text(path) as (stream, kind):
         head = stream.read(HEAD_BYTES)
@@ -115,8 +109,8 @@ def read_head(path: str) -> tuple[bytes, str | None]:
     if head.startswith(PARQUET):
         found = "Parquet in a packed file; unpack it" if kind else "Parquet, not text"
         raise InputError(f"{path}: is {found}; set input.format to parquet or auto")
-    refuse_binary(path, head)
-    return head, kind
+    refuse(path, head)
+    return head
 
 
 def first_line(path: str, mark: bytes = b"", behind: int = 0) -> tuple[bytes | None, int, int]:
@@ -148,12 +142,7 @@ def first_line(path: str, mark: bytes = b"", behind: int = 0) -> tuple[bytes | N
 
 
 def packing_by_name(path: str) -> str | None:
-    """The compression with which a file of this name is written.
-
-    Example:
-        >>> packing_by_name("a.CSV.gz"), packing_by_name("a.csv")
-        ('gzip', None)
-    """
+    """The compression with which a file of this name is written."""
     endings = {".gz": "gzip", ".zst": "zstd", ".bz2": "bz2"}
     return next((kind for end, kind in endings.items() if path.lower().endswith(end)), None)
 

@@ -1,7 +1,5 @@
 """The user-defined transform ``module:function``, from frame to frame."""
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import pyarrow as pa
@@ -10,7 +8,7 @@ from raypipe.columns import FOLLOWER, FOLLOWING
 from raypipe.compute.frames import Frame
 from raypipe.config.user_code import current_folder_importable, load_user_code, user_errors
 from raypipe.errors import InputError
-from raypipe.storage.intake.blocks import STRING, quarantine_table
+from raypipe.storage.intake.blocks import STRING, quarantine_table, reasons_of
 from raypipe.storage.intake.values import is_text
 
 #: The key of the config that names the function.
@@ -89,16 +87,14 @@ def _is_text_or_missing(value: object) -> bool:
 
 
 def _without_missing_ids(spec: str, frame: Frame) -> tuple[Frame, pa.Table]:
-    reasons: dict[int, list[str]] = {}
-    missing: Any = False
+    faults = []
     for column in (FOLLOWER, FOLLOWING):
-        null = frame[column].isna()
-        empty = frame[column].fillna("x") == ""
-        for reason, mask in (("null", null), ("empty", empty)):
-            for index in np.flatnonzero(mask.to_numpy(dtype=bool)).tolist():
-                reasons.setdefault(index, []).append(f"{reason} id in column {column}")
-        missing = null | empty | missing
-    if reasons:
-        frame = frame[~missing]
-    rows = [(index + 1, "; ".join(reasons[index])) for index in sorted(reasons)]
-    return frame, quarantine_table(spec, rows)
+        found = {"null": frame[column].isna(), "empty": frame[column].fillna("x") == ""}
+        for reason, mask in found.items():
+            faults.append((f"{reason} id in column {column}", mask.to_numpy(dtype=bool)))
+    bad = reasons_of(faults)
+    if bad:
+        good = np.ones(len(frame), bool)
+        good[[index for index, _ in bad]] = False
+        frame = frame[good]
+    return frame, quarantine_table(spec, [(index + 1, reason) for index, reason in bad])
