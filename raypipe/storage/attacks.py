@@ -3,10 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import JsonValue
-
-from raypipe.storage.contract import Contract, Result
-from raypipe.storage.records import EngineRecord, LadderDecision, StageRecord
+from raypipe.storage.contract import Contract
+from raypipe.storage.records import NetworkResult
 
 RESULT = "attack.json"
 #: The row of honest newcomers, beside those of the attacks; they and sleepers have several nights.
@@ -97,29 +95,17 @@ class AttackRow(Contract):
     detection: DetectionRecord
 
 
-class AttackResult(Result):
-    """``attack.json``.
+class AttackResult(NetworkResult):
+    """``attack.json``; its ladder is that of the clean night.
 
     Attributes:
-        digest: of config and input: equal ones give equal rows, to the last bit.
-        data: the follows, as the config names them.
         length: of the lists.
         retrain: what each attacked night learned anew, as ``attack.retrain`` says.
-        ladder: of the clean night; None: no strategy needs one.
-        config: as resolved.
     """
 
-    date: str
-    digest: str
-    data: str
     length: int
     retrain: str
-    ladder: LadderDecision | None
     attacks: tuple[AttackRow, ...]
-    config: dict[str, JsonValue]
-    engines: EngineRecord
-    stages: tuple[StageRecord, ...]
-    versions: dict[str, str]
 
     def rows(self) -> list[dict[str, Any]]:
         """One row per attack, budget, seed, night and strategy; ``exposure_low`` is a bound."""

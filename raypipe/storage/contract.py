@@ -22,14 +22,7 @@ _Read = TypeVar("_Read", bound="Versioned")
 
 
 class Contract(BaseModel):
-    """A frozen record: unknown fields are refused, JSON has no NaN.
-
-    Example:
-        >>> class Point(Contract):
-        ...     seconds: float
-        >>> Point(seconds=1)
-        Point(seconds=1.0)
-    """
+    """A frozen record: unknown fields are refused, JSON has no NaN."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -72,15 +65,13 @@ class Versioned(Contract):
             tree = json.loads(data)
         except ValueError:
             raise ValueError("it is not JSON") from None
-        expected = f"expected {SCHEMA_VERSION}"
         if not isinstance(tree, dict):
             found = type(tree).__name__
             raise ValueError(f"found {found}, expected an object with schema_version")
         version = tree.get("schema_version")
-        if version is None:
-            raise ValueError(f"found no schema_version, {expected}")
         if version != SCHEMA_VERSION or isinstance(version, bool):
-            raise ValueError(f"found schema_version {version!r}, {expected}")
+            found = "no schema_version" if version is None else f"schema_version {version!r}"
+            raise ValueError(f"found {found}, expected {SCHEMA_VERSION}")
         try:
             return cls.model_validate_json(data)
         except ValidationError as error:

@@ -1,9 +1,13 @@
-"""JSON, NumPy arrays and Arrow tables as files, written and read through :mod:`.files`."""
+"""JSON, NumPy arrays and Arrow tables as files, written and read through :mod:`.files`.
+
+Files are replaced atomically. A file that cannot be read raises OSError; a damaged one ValueError,
+or pyarrow.ArrowException if it holds a table.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,42 +22,38 @@ if TYPE_CHECKING:  # CLI commands that read one small JSON file start without th
 
 
 def read_json(path: Path) -> Any:
-    """Read a JSON file.
-
-    Raises:
-        OSError: it cannot be read.
-        ValueError: it is not JSON.
-    """
+    """Read a JSON file."""
     return json.loads(files.read_bytes(path))
 
 
 def write_json(path: Path, value: Any, *, sync: bool = True) -> None:
-    """Write JSON values atomically, encoded by :func:`raypipe.storage.files.to_json`."""
+    """Write JSON values, encoded by :func:`raypipe.storage.files.to_json`."""
     files.write_atomic(path, files.to_json(value), sync=sync)
 
 
 def save_array(path: Path, array: np.ndarray, *, sync: bool = True) -> None:
-    """Write an array as ``.npy`` atomically, without pickle."""
+    """Write an array as ``.npy``, without pickle."""
     import numpy as np
 
     with files.writing(path, sync=sync) as file:
         np.save(file, array, allow_pickle=False)
 
 
-def map_array(path: Path) -> np.ndarray:
-    """Memory-map an array of a ``.npy`` file, read-only.
+def save_arrays(folder: Path, arrays: Mapping[str, np.ndarray | None]) -> None:
+    """Write each array as ``<name>.npy`` into a folder, which is made; nothing is flushed.
 
     Raises:
-        OSError: it cannot be read.
-        ValueError: it is damaged.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     save_array(Path(folder, "a.npy"), [1, 2])
-        ...     map_array(Path(folder, "a.npy")).tolist()
-        [1, 2]
+        RunError: they cannot be written.
     """
+    with files.disk_errors(f"{folder}: cannot be written"):
+        files.make_folder(folder)
+        for name, array in arrays.items():
+            if array is not None:
+                save_array(folder / f"{name}.npy", array, sync=False)
+
+
+def map_array(path: Path) -> np.ndarray:
+    """Memory-map an array of a ``.npy`` file, read-only."""
     import numpy as np
 
     array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
@@ -61,11 +61,7 @@ def map_array(path: Path) -> np.ndarray:
 
 
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
-    """The table in a Parquet file, or some of its columns.
-
-    Raises:
-        OSError, pyarrow.ArrowException: it cannot be read.
-    """
+    """The table in a Parquet file, or some of its columns."""
     import pyarrow.parquet as pq
 
     with files.open_arrow(path) as source:
@@ -73,7 +69,7 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 
 
 def write_parquet(path: Path, table: pa.Table, *, sync: bool = True) -> None:
-    """Write a table as Parquet atomically.
+    """Write a table as Parquet.
 
     Example:
         >>> import tempfile
@@ -104,7 +100,7 @@ def parquet_writer(
 
 
 def write_arrow(path: Path, table: pa.Table, *, sync: bool = True) -> None:
-    """Write a table atomically as an uncompressed Arrow file for :func:`map_arrow`."""
+    """Write a table as an uncompressed Arrow file for :func:`map_arrow`."""
     import pyarrow as pa
 
     with files.writing(path, sync=sync) as file, pa.ipc.new_file(file, table.schema) as writer:
@@ -112,17 +108,13 @@ def write_arrow(path: Path, table: pa.Table, *, sync: bool = True) -> None:
 
 
 def map_arrow(path: Path) -> pa.Table:
-    """Memory-map the table in an Arrow file; rows are read on use.
-
-    Raises:
-        OSError, pyarrow.ArrowException: it cannot be read.
-    """
+    """Memory-map the table in an Arrow file; rows are read on use."""
     import pyarrow as pa
 
     return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
 
 
 def save_figure(path: Path, figure: Figure) -> None:
-    """Write a picture as PNG atomically."""
+    """Write a picture as PNG."""
     with files.writing_output(path) as file:
         figure.savefig(file, format="png")

@@ -6,13 +6,11 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
-from pydantic import JsonValue
-
 from raypipe.storage.attacks import AttackResult
-from raypipe.storage.contract import Contract, Result
+from raypipe.storage.contract import Contract
 from raypipe.storage.files import disk_errors, make_folder, remove_file
 from raypipe.storage.ratings import RatingResult
-from raypipe.storage.records import EngineRecord, LadderDecision, StageRecord, WalkRecord
+from raypipe.storage.records import NetworkResult, WalkRecord
 
 RESULT = "evaluation.json"
 #: All accounts with follows in train together, beside the activity segments.
@@ -26,7 +24,6 @@ class MetricRecord(Contract):
 
     Attributes:
         name: without a length, as ``ndcg``.
-        words: what it measures.
         better: which values are better; None: neither.
         decides: whether it can select the best source.
         unit: of a value that is not a share.
@@ -44,7 +41,6 @@ class SegmentRecord(Contract):
 
     Attributes:
         max_follows: None: no maximum.
-        accounts: number of accounts measured.
     """
 
     name: str
@@ -95,26 +91,10 @@ class DifferenceRow(Contract):
     verdict: str | None
 
     def turned(self) -> DifferenceRow:
-        """The same comparison, with the second source first.
-
-        Example:
-            >>> about = {"segment": "all", "metric": "mrr@5", "accounts": 9, "verdict": "b"}
-            >>> row = DifferenceRow(**about, first="a", second="b", difference=-2, low=-3, high=-1)
-            >>> turned = row.turned()
-            >>> turned.first, turned.difference, turned.low, turned.verdict
-            ('b', 2.0, 1.0, 'b')
-        """
-        values = (self.difference, self.high, self.low)
-        difference, low, high = (None if value is None else -value for value in values)
-        return self.model_copy(
-            update={
-                "first": self.second,
-                "second": self.first,
-                "difference": difference,
-                "low": low,
-                "high": high,
-            }
-        )
+        """The same comparison, with the second source first."""
+        values = {"difference": self.difference, "low": self.high, "high": self.low}
+        minus = {key: None if value is None else -value for key, value in values.items()}
+        return self.model_copy(update={"first": self.second, "second": self.first, **minus})
 
 
 class FollowCounts(Contract):
@@ -142,7 +122,6 @@ class RejectionCounts(Contract):
         test: that are held out.
         of_followed: of accounts that are followed nevertheless, which are left out.
         of_unknown_accounts: which are left out.
-        accounts_measured: number of measured accounts with held-out rejections.
     """
 
     train: int
@@ -181,12 +160,10 @@ class SplitRecord(SplitMethod):
     rejections: RejectionCounts | None = None
 
 
-class EvaluationResult(Result):
+class EvaluationResult(NetworkResult):
     """``evaluation.json``.
 
     Attributes:
-        digest: of config, sources and input: equal ones give equal means, to the last bit.
-        data: the follows, as the config names them.
         sources: in the order in which they are shown.
         combined: of these, the blends and the ladder, which are made of others.
         same_lists_as: of a source that makes the very lists of an earlier one, the earlier one.
@@ -195,14 +172,9 @@ class EvaluationResult(Result):
         headline: the metric that decides, with its length; None: none of them can.
         segments: by number of follows, ascending; ``zero``, without follows, is not in ``all``.
         at_random: the means that a random hold-out claims, of split ``since``.
-        config: as resolved.
-        ladder: None where it was not asked for.
         walks: by source, where ``max_intermediary_follows`` is set.
     """
 
-    date: str
-    digest: str
-    data: str
     sources: tuple[str, ...]
     combined: tuple[str, ...]
     same_lists_as: dict[str, str]
@@ -214,12 +186,7 @@ class EvaluationResult(Result):
     differences: tuple[DifferenceRow, ...]
     at_random: tuple[MeanRow, ...] = ()
     split: SplitRecord
-    config: dict[str, JsonValue]
-    ladder: LadderDecision | None
     walks: dict[str, WalkRecord]
-    engines: EngineRecord
-    stages: tuple[StageRecord, ...]
-    versions: dict[str, str]
 
     def mean(self, segment: str, source: str, metric: str) -> MeanRow | None:
         """The mean of a source in a segment; None where it was not measured."""
@@ -246,18 +213,12 @@ def only(rows: Iterable[_Row], **wanted: str) -> list[_Row]:
 
 def difference_of(
     rows: Sequence[DifferenceRow], segment: str, metric: str, first: str, second: str
-) -> DifferenceRow:
-    """The row that compares two sources, turned so that ``first`` is the first.
-
-    Raises:
-        StopIteration: they were not compared.
-    """
-    row = next(
-        row
-        for row in only(rows, segment=segment, metric=metric)
-        if {row.first, row.second} == {first, second}
-    )
-    return row if row.first == first else row.turned()
+) -> DifferenceRow | None:
+    """The comparison of two sources, turned so that ``first`` is the first, if there is one."""
+    for row in only(rows, segment=segment, metric=metric):
+        if {row.first, row.second} == {first, second}:
+            return row if row.first == first else row.turned()
+    return None
 
 
 def save_evaluation(
@@ -266,17 +227,13 @@ def save_evaluation(
     write: Callable[[Path], None],
     name: str = RESULT,
 ) -> Path:
-    """Write an evaluation; replaces an earlier one of the same date and digest.
+    """Write an evaluation into its own folder, in place of one of the same date and digest.
 
     The JSON is written last, so an evaluation with a JSON is complete.
 
     Args:
         folder: of all evaluations; it is made if needed.
-        write: writes all other files into the folder of this one.
-        name: of the JSON.
-
-    Returns:
-        The folder of this evaluation.
+        write: writes all other files.
 
     Raises:
         RunError: a file cannot be written.
@@ -306,11 +263,10 @@ def leaders(
         ranked = sorted(
             (row for row in rows if row.mean is not None), key=lambda row: -(row.mean or 0.0)
         )
-        compared = only(differences, segment=segment, metric=metric)
         for row in ranked[1:]:
-            pair = {ranked[0].source, row.source}
-            if any({other.first, other.second} == pair for other in compared):
-                first = ranked[0].source
-                found.append(difference_of(compared, segment, metric, first, row.source))
+            first = ranked[0].source
+            compared = difference_of(differences, segment, metric, first, row.source)
+            if compared:
+                found.append(compared)
                 break
     return found

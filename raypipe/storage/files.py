@@ -2,7 +2,8 @@
 
 Files are replaced atomically: a file is written under another name, flushed to the disk and
 renamed; then the folder is flushed, so that the new name survives a power failure. Readers need no
-lock: they open either the old file or the new one.
+lock: they open either the old file or the new one. Every function raises OSError as the system
+does; what could not be written is then as it was.
 
 The functions take paths and bytes; ``data_files`` has the file formats. A store of
 objects would fill this module: read, list and stat map to GET, LIST and HEAD, ``write_atomic`` to
@@ -74,13 +75,7 @@ writable, or name another folder
 
 
 class FileState(NamedTuple):
-    """Size, time and kind of a file or folder.
-
-    Attributes:
-        size: bytes.
-        modified_ns: time of the last change, in nanoseconds.
-        is_folder: whether it is a folder.
-    """
+    """Size in bytes, time of the last change in nanoseconds, and kind of a file or folder."""
 
     size: int
     modified_ns: int
@@ -106,21 +101,13 @@ def read_bytes(path: Path | str) -> bytes:
 
 
 def stat(path: Path | str) -> FileState:
-    """Size and time of a file or folder.
-
-    Raises:
-        OSError: there is none, or it cannot be seen.
-    """
+    """Size, time and kind of a file or folder."""
     found = os.stat(path)
     return FileState(found.st_size, found.st_mtime_ns, modes.S_ISDIR(found.st_mode))
 
 
 def version(path: Path | str) -> tuple[int, int]:
-    """Inode and time of the last change: another file of that name has another.
-
-    Raises:
-        OSError: there is none, or it cannot be seen.
-    """
+    """Inode and time of the last change: another file of that name has another."""
     found = os.stat(path)
     return found.st_ino, found.st_mtime_ns
 
@@ -147,11 +134,7 @@ def is_pipe(path: Path | str) -> bool:
 
 
 def spool(path: Path | str) -> Path:
-    """Copy a pipe into a temporary file, which is removed when the process ends.
-
-    Raises:
-        OSError: it cannot be read, or the copy not written.
-    """
+    """Copy a pipe into a temporary file, which is removed when the process ends."""
     number, name = tempfile.mkstemp(prefix="raypipe-input-")
     atexit.register(Path(name).unlink, missing_ok=True)
     with open(number, "wb") as kept, open_read(path) as source:
@@ -165,11 +148,7 @@ def is_folder(path: Path | str) -> bool:
 
 
 def list_names(folder: Path | str, pattern: str = "*") -> list[str]:
-    """Sorted names in a folder that match a pattern; empty if the folder does not exist.
-
-    Raises:
-        OSError: the folder cannot be listed.
-    """
+    """Sorted names in a folder that match a pattern; empty if the folder does not exist."""
     return sorted(fnmatch.filter(os.listdir(folder), pattern)) if is_folder(folder) else []
 
 
@@ -180,9 +159,6 @@ def walk(
 
     Args:
         enter: whether to go into a folder of that name.
-
-    Raises:
-        OSError: a folder cannot be listed.
     """
 
     def fail(error: OSError) -> None:
@@ -199,12 +175,7 @@ def find(pattern: str) -> list[Path]:
 
 
 def list_tree(path: Path) -> list[str]:
-    """Every file below ``path``, as sorted relative names with ``/``.
-
-    Example:
-        >>> list_tree(Path(__file__).parent)[0]
-        '__init__.py'
-    """
+    """Every file below ``path``, as sorted relative names with ``/``."""
     return sorted(
         Path(folder, name).relative_to(path).as_posix()
         for folder, _, names in os.walk(path)
@@ -228,9 +199,6 @@ def writing(path: Path, *, sync: bool = True) -> Iterator[BinaryIO]:
     Args:
         path: a file in a folder that exists.
         sync: False if the caller flushes it later, or detects a loss after a power failure.
-
-    Raises:
-        OSError: the file cannot be written; ``path`` is then unchanged.
 
     Example:
         >>> import tempfile
@@ -270,16 +238,7 @@ def writing_output(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_atomic(path: Path, data: bytes | memoryview, *, sync: bool = True) -> None:
-    """Replace the content of ``path`` atomically. One writer at a time.
-
-    Args:
-        path: a file in a folder that exists.
-        data: all of its bytes.
-        sync: as in :func:`writing`.
-
-    Raises:
-        OSError: as the system raises it; ``path`` is then as it was.
-    """
+    """Replace the content of a file atomically, as :func:`writing` does."""
     with writing(path, sync=sync) as file:
         file.write(data)
 

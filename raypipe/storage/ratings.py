@@ -55,7 +55,6 @@ class RatingResult(Result):
 
     Attributes:
         data: the ratings, as the config names them.
-        folds: number of folds.
         scale: lowest and highest rating.
         metrics: those to show.
     """

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, JsonValue
 
-from raypipe.storage.contract import Contract
+from raypipe.storage.contract import Contract, Result
 
 
 class EntriesRecord(Contract):
@@ -17,7 +17,6 @@ class EntriesRecord(Contract):
         run: the earlier run since which entries are new; None: no limit in this night.
         held_back: entries beyond the limit.
         refilled: candidates that took their place.
-        why: in words.
     """
 
     run: str | None = None
@@ -31,10 +30,8 @@ class Notice(Contract):
 
     Attributes:
         kind: what was found, a plural, as ``lines repeat the header, and are no rows``.
-        count: how many.
         total: of how many; None: of an unknown number.
         where: a file, or the key of the config that names it; None: the follows.
-        example: one of them.
         key: key of the config that decides what becomes of it.
     """
 
@@ -74,13 +71,7 @@ class Notice(Contract):
 
 
 def merge_notices(notices: Iterable[Notice]) -> tuple[Notice, ...]:
-    """One notice for each kind, with the sum of the counts and the first example.
-
-    Example:
-        >>> found = merge_notices([Notice.of("odd rows", 1, "a"), Notice.of("odd rows", 2, "b")])
-        >>> [notice.text for notice in found]
-        ['3 odd rows, such as a']
-    """
+    """One notice for each kind, with the sum of the counts and the first example."""
     found: dict[tuple[str, str | None, str | None], Notice] = {}
     for notice in notices:
         same = notice.kind, notice.where, notice.key
@@ -178,7 +169,6 @@ class StrategyRow(Contract):
             not measured.
         work: estimated work per account, as a multiple of the plain night's; None: not estimated.
         leads: whether it is used for this segment.
-        why: in words.
     """
 
     segment: str
@@ -207,7 +197,6 @@ class TrainingRecord(Contract):
         accounts: with at least one example.
         follows: held-out follows among the candidates.
         others: other candidates.
-        trees: number of trees.
     """
 
     accounts: int
@@ -239,7 +228,6 @@ class SinceRecord(Contract):
         left_out: follows of or to accounts that it does not know.
         accounts: number of accounts with new follows, which can be measured.
         decides: whether they are the evidence; if not, follows are held out at random.
-        why: in words.
     """
 
     run: str | None
@@ -255,7 +243,6 @@ class LadderDecision(Contract):
 
     Attributes:
         decided_by: ``holdout``; ``fixed`` by the config; ``too few`` accounts to measure.
-        why: in words.
         metric: name and length, as ``ndcg@10``.
         table: one row for each segment and strategy.
         tiers: the ladder, lowest tier first.
@@ -270,6 +257,26 @@ class LadderDecision(Contract):
     tiers: tuple[TierRecord, ...]
     blend: RankerRecord | None = None
     since: SinceRecord | None = None
+
+
+class NetworkResult(Result):
+    """What an evaluation and an experiment with attacks record of a network.
+
+    Attributes:
+        digest: of config and input: equal ones give equal results, to the last bit.
+        data: the follows, as the config names them.
+        ladder: None where it was not asked for, or no strategy needs one.
+        config: as resolved.
+    """
+
+    date: str
+    digest: str
+    data: str
+    ladder: LadderDecision | None
+    config: dict[str, JsonValue]
+    engines: EngineRecord
+    stages: tuple[StageRecord, ...]
+    versions: dict[str, str]
 
 
 class RecallRecord(Contract):
@@ -311,7 +318,6 @@ class FactorRecord(RecallRecord):
 
     Attributes:
         retrieval: ``exact``: all accounts are scored; ``candidates``: those of other sources.
-        why: in words.
     """
 
     retrieval: Literal["exact", "candidates"]
@@ -322,7 +328,6 @@ class WalkRecord(Contract):
     """The effect of ``max_intermediary_follows`` of a two-step source.
 
     Attributes:
-        max_intermediary_follows: the limit.
         left_out: number of accounts with more follows, which are not walked through.
         share_of_walks_left: of all walks.
     """

@@ -14,7 +14,6 @@ class TrialRecord(Contract):
     """One trial, with the measures of its best report.
 
     Attributes:
-        trial: its number, from 0.
         settings: key of the config to value.
         epochs: of the best report; None where trials are not measured by epochs.
         measures: by metric; empty where there are none.
@@ -90,10 +89,6 @@ class SweepResult(Result):
 
 
 def load_sweep(folder: Path) -> SweepResult:
-    """The finished sweep in a folder, as ``raypipe sweep`` wrote it.
-
-    Raises:
-        RunError: there is none, it cannot be read, or another raypipe wrote it.
-    """
+    """The finished sweep in a folder; raises as :meth:`Result.load`."""
     cure = "move the folder away, and sweep again: raypipe sweep CONFIG"
     return SweepResult.load(folder / RESULT, cure)

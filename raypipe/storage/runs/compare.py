@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from raypipe.columns import ACCOUNT, CANDIDATE
 from raypipe.storage.data_files import map_array, map_arrow, read_parquet
 from raypipe.storage.records import LadderDecision
-from raypipe.storage.runs.manifest import ChangeRecord, RunCounts, RunFacts
+from raypipe.storage.runs.manifest import ChangeRecord, RunFacts
 from raypipe.storage.runs.parts import ids_at
 from raypipe.storage.runs.run import Run
 
@@ -36,10 +36,10 @@ def changes_between(before: Run | None, now: Side) -> tuple[ChangeRecord, ...]:
         now: the later run; it may be unfinished. What cannot be read of a run is not known.
     """
     earlier = None if before is None else Side(before.path, before.manifest)
-    sides = (None if earlier is None else _numbers(earlier.facts)), _numbers(now.facts)
+    old = {} if earlier is None else _numbers(earlier.facts)
     rows = [
-        ChangeRecord(name=name, before=sides[0] and sides[0][name], now=value, is_share=is_share)
-        for name, (value, is_share) in ((n, (v, n in _SHARES)) for n, v in sides[1].items())
+        ChangeRecord(name=name, before=old.get(name), now=value, is_share=name in _SHARES)
+        for name, value in _numbers(now.facts).items()
     ]
     found = None
     if earlier is not None:
@@ -61,17 +61,13 @@ def _numbers(facts: RunFacts) -> dict[str, float | None]:
         "accounts": counts.graph.accounts,
         "follows": counts.graph.follows,
         "recommendations": total,
-        "with_lists": _share_with_lists(counts),
+        "with_lists": counts.with_lists / counts.audience
+        if counts.with_lists is not None and counts.audience
+        else None,
         "from_popular": counts.recommendations.get("popular", 0) / total if total else None,
         "quality": quality(facts.ladder),
         "suspects": facts.integrity.suspects / max(counts.graph.accounts, 1),
     }
-
-
-def _share_with_lists(counts: RunCounts) -> float | None:
-    if counts.with_lists is None or not counts.audience:
-        return None
-    return counts.with_lists / counts.audience
 
 
 def quality(ladder: LadderDecision) -> float | None:

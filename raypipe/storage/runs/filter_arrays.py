@@ -9,8 +9,8 @@ import numpy as np
 import pyarrow as pa
 
 from raypipe.errors import RunError
-from raypipe.storage.data_files import map_array, save_array
-from raypipe.storage.files import disk_errors, is_file, is_folder, make_folder, version
+from raypipe.storage.data_files import map_array, save_arrays
+from raypipe.storage.files import disk_errors, is_file, is_folder, version
 from raypipe.storage.runs.parts import ids_at, places_of_ids
 from raypipe.storage.runs.run import Run
 
@@ -49,11 +49,7 @@ def save_filters(folder: Path, arrays: FilterArrays) -> None:
     Raises:
         RunError: the files cannot be written.
     """
-    with disk_errors(f"{folder / FOLDER}: cannot be written"):
-        make_folder(folder / FOLDER)
-        for name, array in arrays._asdict().items():
-            if array is not None:
-                save_array(folder / FOLDER / f"{name}.npy", array, sync=False)
+    save_arrays(folder / FOLDER, arrays._asdict())
 
 
 def load_filters(run: Run) -> FilterArrays:
@@ -77,21 +73,14 @@ def _mapped_filters(folder: Path, version: tuple[int, int]) -> FilterArrays:
 
 
 class Exclusion(NamedTuple):
-    """The exclusion of a candidate for an account in a run.
-
-    Attributes:
-        reason: reason code.
-        own: the first reason code that the account itself caused; 0: none.
-    """
+    """The reason code of an excluded candidate, and the first that the account caused; 0: none."""
 
     reason: int
     own: int
 
 
 def exclusions_in(run: Run, account: str, candidates: Collection[str]) -> dict[str, Exclusion]:
-    """The excluded candidates of an account in a run; the run may not contain the account.
-
-    This reads a few pages of the run's arrays.
+    """The excluded candidates of an account, which the run may not contain; reads a few pages.
 
     Raises:
         RunError: files of the run are missing or damaged.
@@ -104,7 +93,12 @@ def exclusions_in(run: Run, account: str, candidates: Collection[str]) -> dict[s
     except (OSError, pa.ArrowException) as error:
         raise RunError(f"run {run.id}: its graph cannot be read ({error}); run it again") from error
     filters = load_filters(run)
-    pairs = {} if row is None else _row(filters, row)
+    indptr, *of_pairs = filters[:4]
+    pairs = {}
+    if row is not None:
+        here = slice(*indptr[row : row + 2])
+        found = (array[here].tolist() for array in of_pairs)
+        pairs = {code: (reason, own) for code, reason, own in zip(*found, strict=True)}
     exclusions = {}
     for name, code in zip(names[1:], codes, strict=True):
         if code is not None:
@@ -136,13 +130,6 @@ def followees_in(run: Run, account: str) -> list[str]:
 def _mapped_followees(graph: Path, version: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     indptr, codes = (map_array(graph / f"followees_{name}.npy") for name in ("indptr", "codes"))
     return indptr, codes
-
-
-def _row(filters: FilterArrays, row: int) -> dict[int, tuple[int, int]]:
-    """Candidate index to (reason, own reason), for one account."""
-    indptr, *of_pairs = filters[:4]
-    codes, reasons, own = (array[slice(*indptr[row : row + 2])].tolist() for array in of_pairs)
-    return dict(zip(codes, zip(reasons, own, strict=True), strict=True))
 
 
 def _load(path: Path) -> np.ndarray:

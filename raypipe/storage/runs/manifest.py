@@ -34,7 +34,6 @@ class PartRecord(Contract):
     Attributes:
         file: path in the run.
         first, last: ``accountId`` of the first and the last row; None if there are no rows.
-        rows: number of rows.
     """
 
     file: str
@@ -124,7 +123,6 @@ class ChangeRecord(Contract):
     """A number of a run, and of the published run that it is compared with.
 
     Attributes:
-        name: such as ``accounts``.
         before, now: None where it is not known.
         is_share: whether the numbers are shares, between 0 and 1.
     """
@@ -211,7 +209,6 @@ class Manifest(RunFacts):
     """``manifest.json`` of a finished run.
 
     Attributes:
-        run: id of the run.
         created: UTC time, such as ``2026-03-01T04:05:06Z``.
         input_digest: digest of everything that the result depends on, except date and config.
         files: path in the run to size and digest, for every file except the manifest.

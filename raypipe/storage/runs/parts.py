@@ -221,10 +221,9 @@ def _check_rows(part: pa.Table, name: str) -> None:
     if nulls:
         raise ValueError(f"{name}: found null in {', '.join(nulls)}; expected a value in each row")
     accounts, ranks = part.column(ACCOUNT), part.column(RANK)
-    here, below = accounts.slice(0, max(len(part) - 1, 0)), accounts.slice(1)
+    before = max(len(part) - 1, 0)
+    here, below = accounts.slice(0, before), accounts.slice(1)
     next_account = pc.less(here, below)
-    next_rank = pc.and_(
-        pc.equal(here, below), pc.less(ranks.slice(0, max(len(part) - 1, 0)), ranks.slice(1))
-    )
+    next_rank = pc.and_(pc.equal(here, below), pc.less(ranks.slice(0, before), ranks.slice(1)))
     if not pc.all(pc.or_(next_account, next_rank), min_count=0).as_py():
         raise ValueError(f"{name}: rows are not sorted by {ACCOUNT}, then {RANK}")

@@ -6,8 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from raypipe.errors import RunError
-from raypipe.storage.data_files import map_array, save_array
-from raypipe.storage.files import disk_errors, make_folder
+from raypipe.storage.data_files import map_array, save_arrays
 
 #: Name of the folder inside a run.
 FOLDER = "reserve"
@@ -35,10 +34,7 @@ def save_reserve(folder: Path, reserve: Reserve) -> None:
     Raises:
         RunError: the files cannot be written.
     """
-    with disk_errors(f"{folder / FOLDER}: cannot be written"):
-        make_folder(folder / FOLDER)
-        for name, array in reserve._asdict().items():
-            save_array(folder / FOLDER / f"{name}.npy", array, sync=False)
+    save_arrays(folder / FOLDER, reserve._asdict())
 
 
 def load_reserve(folder: Path) -> Reserve:

@@ -27,7 +27,7 @@ ERASING = ".erase"
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run.
+    """A finished run. Methods raise RunError where its files are missing or damaged.
 
     Attributes:
         id: ``<date>-<config hash>``; with ``.2``, ``.3``, ... if the input of that date changed.
@@ -54,11 +54,7 @@ class Run:
         return self.stored
 
     def config(self) -> RunConfig:
-        """The config of the night, with what it has chosen.
-
-        Raises:
-            RunError: this version of raypipe cannot read it.
-        """
+        """The config of the night, with what it has chosen."""
         from raypipe.config import load_config  # readers of lists need none
 
         try:
@@ -96,7 +92,6 @@ class Run:
 
         Raises:
             UnknownAccountError: the account is not in the run.
-            RunError: files of the run are missing or damaged.
         """
         return self._read("recommendations", account, k)
 
@@ -108,14 +103,7 @@ class Run:
         return self._read("neighbours", account, k)
 
     def table(self, kind: str) -> pa.Table:
-        """All rows of a published table, in the order of its parts.
-
-        Args:
-            kind: ``recommendations`` or ``neighbours``.
-
-        Raises:
-            RunError: files of the run are missing or damaged.
-        """
+        """All rows of ``recommendations`` or ``neighbours``, in the order of the parts."""
         try:
             parts = [read_parquet(self.path / part.file) for part in self._parts(kind)]
         except (OSError, pa.ArrowException) as error:
@@ -123,11 +111,7 @@ class Run:
         return pa.concat_tables(parts)
 
     def statistics(self) -> GraphStatistics:
-        """Statistics of the run's graph, from ``raypipe.graph.statistics.graph_statistics``.
-
-        Raises:
-            RunError: files of the run are missing or damaged.
-        """
+        """Statistics of the run's graph, from ``raypipe.graph.statistics.graph_statistics``."""
         try:
             return GraphStatistics.model_validate_json(read_bytes(self.path / "statistics.json"))
         except (OSError, ValueError) as error:
@@ -145,22 +129,14 @@ class Run:
         return rows
 
     def holds(self, account: str) -> bool:
-        """Whether the account is in the run.
-
-        Raises:
-            RunError: files of the run are missing or damaged.
-        """
+        """Whether the account is in the run."""
         try:
             return holds_id(self.path / "graph" / "ids.arrow", account)
         except (OSError, pa.ArrowException) as error:
             raise self._unreadable("graph", error) from error
 
     def unknown(self, account: str, otherwise: str) -> UnknownAccountError:
-        """The error for an unknown account: it names the nearest ids.
-
-        Args:
-            otherwise: what to do where the account is new.
-        """
+        """The error for an unknown account: the nearest ids, and what to do with a new one."""
         near = nearest_ids(self.path / "graph" / "ids.arrow", account)
         meant = f"nearest: {', '.join(map(repr, near))}" if near else "no id is near"
         return UnknownAccountError(

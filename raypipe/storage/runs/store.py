@@ -23,7 +23,6 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -44,6 +43,9 @@ _OWNER, _STAGING = ".lock.owner", ".staging"
 class RunStore:
     """A runs folder. Reading needs no lock; every change takes the lock unless it is already held.
 
+    Every method raises RunError where the folder cannot be read or written, or where the run that
+    it needs is missing or damaged (a file is missing or has another size).
+
     Example:
         >>> import tempfile
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -62,7 +64,6 @@ class RunStore:
 
         Raises:
             RunsLockedError: another process or thread holds the lock; this does not wait.
-            RunError: the folder cannot be written.
         """
         from filelock import Timeout
 
@@ -101,14 +102,8 @@ class RunStore:
         return self._history().current
 
     def current(self) -> Run:
-        """The published run.
-
-        Raises:
-            RunError: nothing is published, or the published run is missing or damaged.
-        """
-        current = self.current_id()
-        if current is None:
-            raise RunError(f"nothing is published in {self.root}; start with: raypipe run CONFIG")
+        """The published run."""
+        current = self._published_id()
         run = self._load(current)
         if run.problem:
             raise RunError(
@@ -118,11 +113,7 @@ class RunStore:
         return run
 
     def get(self, run_id: str) -> Run:
-        """The finished run with an id.
-
-        Raises:
-            RunError: the run does not exist or is damaged.
-        """
+        """The finished run with an id."""
         run = self._load(run_id)
         if not files.is_folder(run.path):
             cure = did_you_mean(run_id, [run.id for run in self.runs()], self._known())
@@ -154,7 +145,6 @@ class RunStore:
             input_digest: digest of everything that the result depends on, except date and config.
 
         Raises:
-            RunError: the name is no run id, CURRENT.json is not readable, or the disk is full.
             RuntimeError: the lock is not held.
         """
         if not self._file_lock().is_locked:
@@ -163,22 +153,17 @@ class RunStore:
         if "." in name:
             raise RunError(f"{name!r} is no name of a run; expected DATE-HASH without a number")
         published = self._history().ever()
-        numbered = (name if number == 1 else f"{name}.{number}" for number in count(1))
-        run_id = next(
-            run_id
-            for run_id in numbered
-            if run_id not in published and not files.exists(self.root / run_id)
-        )
+        run_id, number = name, 1
+        while run_id in published or files.exists(self.root / run_id):
+            number += 1
+            run_id = f"{name}.{number}"
         staging = Staging(run_id, input_digest, self.root / _STAGING / run_id)
         with files.disk_errors(f"{staging.home}: cannot be written"):
-            digest_path = staging.scratch / "input_digest"
-            if not (
-                files.is_file(digest_path)
-                and files.read_bytes(digest_path) == input_digest.encode()
-            ):
+            path, digest = staging.scratch / "input_digest", input_digest.encode()
+            if not files.is_file(path) or files.read_bytes(path) != digest:
                 self._discard(staging.home)
                 files.make_folder(staging.scratch)
-                files.write_atomic(digest_path, input_digest.encode())
+                files.write_atomic(path, digest)
             self._discard(staging.path)
             files.make_folder(staging.path)
         return staging
@@ -191,7 +176,6 @@ class RunStore:
             facts: content of the manifest, except id, creation time and files.
 
         Raises:
-            RunError: the disk is full, or the run id exists.
             ValueError: ``facts.parts`` names files that do not exist.
         """
         final = self.root / staging.run_id
@@ -221,11 +205,7 @@ class RunStore:
         return self.get(staging.run_id)
 
     def publish(self, run: Run, action: Literal["publish", "rollback"] = "publish") -> Run:
-        """Publish a run: readers see it as soon as CURRENT.json is renamed.
-
-        Raises:
-            RunError: the run is missing or damaged (a file is missing or has another size).
-        """
+        """Publish a run: readers see it as soon as CURRENT.json is renamed."""
         with self.lock():
             run = self.get(run.id)
             history = self._history()
@@ -237,12 +217,8 @@ class RunStore:
     def release(self, run: Run, force: bool = False) -> Run:
         """Publish a finished run because a user asks for it: one that was held, or an older one.
 
-        Args:
-            force: publish it even if the guard has held it back.
-
         Raises:
-            HeldError: the guard has held it back.
-            RunError: the run is damaged.
+            HeldError: the guard has held it back, and ``force`` is not given.
         """
         if run.breaches and not force and not self.was_published(run):
             raise HeldError(
@@ -260,9 +236,6 @@ class RunStore:
 
         Args:
             before: count only runs of earlier dates, such as ``2026-03-01``.
-
-        Returns:
-            The run; None if there is none.
         """
         return next(iter(self.published(before)), None)
 
@@ -289,19 +262,11 @@ class RunStore:
         return next((run for run in below if files.is_folder(run.path)), None)
 
     def rollback(self, run_id: str | None = None) -> Run:
-        """Publish an earlier run again, or any run by its id.
-
-        Raises:
-            RunError: nothing is published, nothing was published before, or the run is damaged.
-        """
+        """Publish the run before the current one again, or any run by its id."""
         with self.lock():
             if run_id is not None:
                 return self.publish(self.get(run_id), "rollback")
-            current = self._history().current
-            if current is None:
-                raise RunError(
-                    f"nothing is published in {self.root}; start with: raypipe run CONFIG"
-                )
+            current = self._published_id()
             previous = self.previous()
             if previous is None:
                 raise RunError(
@@ -325,7 +290,6 @@ class RunStore:
 
         Raises:
             ConfigError: ``keep`` is below 1.
-            RunError: CURRENT.json is not readable, or the disk cannot be written.
         """
         if keep < 1:
             raise ConfigError(f"keep {keep}: expected 1 or more; the current run is always kept")
@@ -373,6 +337,12 @@ class RunStore:
     def _load(self, run_id: str) -> Run:
         check_run_id(run_id)
         return load_run(self.root / run_id)
+
+    def _published_id(self) -> str:
+        current = self.current_id()
+        if current is None:
+            raise RunError(f"nothing is published in {self.root}; start with: raypipe run CONFIG")
+        return current
 
     def _known(self) -> str:
         """The newest undamaged runs, for the cure in a message."""
