@@ -46,20 +46,6 @@ class Versioned(Contract):
 
         Raises:
             ValueError: in one line: it is no JSON, has another schema version, or another content.
-
-        Example:
-            >>> class Note(Versioned):
-            ...     text: str
-            >>> Note.from_json(Note(text="a").to_json())
-            Note(schema_version=1, text='a')
-            >>> Note.from_json('{"text": "a"}')
-            Traceback (most recent call last):
-            ...
-            ValueError: found no schema_version, expected 1
-            >>> Note.from_json('{"schema_version": 1}')
-            Traceback (most recent call last):
-            ...
-            ValueError: text: Field required
         """
         try:
             tree = json.loads(data)

@@ -20,7 +20,7 @@ from raypipe.config import InputConfig
 from raypipe.errors import InputError
 from raypipe.storage import files
 from raypipe.storage.data_files import read_parquet
-from raypipe.storage.intake.blocks import InputFile, quarantine_table
+from raypipe.storage.intake.blocks import InputFile, join_reports, quarantine_table
 from raypipe.storage.intake.columns import find_columns
 from raypipe.storage.intake.csv_blocks import DELIMITERS
 from raypipe.storage.intake.id_values import IdRules
@@ -112,7 +112,7 @@ def read_table(
                     path, schema.empty_table(), quarantine_table(str(path), []), present
                 )
         raise InputError(f"{str(error).partition(';')[0]}; {cure}") from None
-    tables, bad, before = [schema.empty_table()], [], 0
+    tables, reports = [schema.empty_table()], []
     names_present: set[str] = set()
     for known, file, _ in inputs.opened:
         chosen = _choose(file, columns, cure, rules)
@@ -120,16 +120,12 @@ def read_table(
         # A plain file is one block: it may not be cut inside a value.
         for block in known.cut(file, chosen, max(file.size, _BLOCK_BYTES)):
             frame, report = known.read(block, _BLOCK_BYTES)
-            table = pa.Table.from_pandas(frame, preserve_index=False)
-            for column in columns:
-                if column.name not in table.column_names:
-                    nulls = pa.nulls(table.num_rows, pa.large_string())
-                    table = table.append_column(column.name, nulls)
-            tables.append(table.select(schema.names).cast(schema))
-            bad += [(before + row, reason) for row, reason in report.bad]
-            before += report.rows
-    rows = pa.concat_tables(tables).combine_chunks()
-    return SmallTable(path, rows, quarantine_table(str(path), bad), frozenset(names_present))
+            tables.append(pa.Table.from_pandas(frame, preserve_index=False))
+            reports.append(report)
+    # A column that a file does not have is null.
+    rows = pa.concat_tables(tables, promote_options="permissive").combine_chunks()
+    quarantine = quarantine_table(str(path), join_reports(reports).bad)
+    return SmallTable(path, rows, quarantine, frozenset(names_present))
 
 
 def whole_rows(table: SmallTable, what: str) -> pa.Table:
@@ -202,13 +198,7 @@ def count_formulas(table: pa.Table) -> int:
 
 
 def without_formulas(table: pa.Table) -> pa.Table:
-    """A table of texts for a spreadsheet: an apostrophe stands before what begins a formula.
-
-    Example:
-        >>> import pyarrow as pa
-        >>> without_formulas(pa.table({"reason": ["=1+1", "a = b"]}))["reason"].to_pylist()
-        ["'=1+1", 'a = b']
-    """
+    """A table of texts for a spreadsheet: an apostrophe stands before what begins a formula."""
     columns = [pc.replace_substring_regex(column, _FORMULA, r"'\1") for column in table.columns]
     return pa.table(columns, table.column_names)
 

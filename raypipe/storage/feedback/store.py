@@ -281,12 +281,7 @@ def _identity_of(connection: sa.Connection) -> str | None:
 
 
 def is_id(value: str) -> bool:
-    """Whether a value is a valid account id: not empty, valid Unicode, no null character.
-
-    Example:
-        >>> is_id("ann"), is_id(""), is_id(chr(0)), is_id(chr(0xDC80))
-        (True, False, False, False)
-    """
+    """Whether a value is a valid account id: not empty, valid Unicode, no null character."""
     return bool(value) and "\0" not in value and value.encode(errors="replace").decode() == value
 
 

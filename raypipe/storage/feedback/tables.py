@@ -25,15 +25,6 @@ def read_rejections(path: Path) -> SmallTable:
     Raises:
         MissingInputError: the file does not exist.
         InputError: the file cannot be read, or a column is missing.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     path = Path(folder, "a.csv")
-        ...     _ = path.write_text("accountId,candidateId\\nann,bob\\nann,\\nann,ann\\n")
-        ...     rejected = read_rejections(path)
-        >>> rejected.rows.num_rows, rejected.quarantine["reason"].to_pylist()
-        (1, ['empty id in column candidateId', 'account and candidate are the same'])
     """
     table = _read(path)
     reason = table.rows[REASON]

@@ -6,7 +6,6 @@ good rows, and a report with the number of its rows and why some of them are in 
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -16,10 +15,13 @@ from raypipe.columns import QUARANTINE_SCHEMA
 from raypipe.errors import MissingInputError
 from raypipe.storage.intake.id_values import Fault, check_ids
 from raypipe.storage.intake.values import Column, check_column
-from raypipe.storage.records import Notice
+from raypipe.storage.records import Notice, merge_notices
 
 #: Text in a frame: pandas strings whose characters stay where Arrow has put them.
 STRING = pd.StringDtype("pyarrow")
+
+#: Kind of a notice.
+INNER_MARKS = "byte order marks inside a file were removed"
 
 Reason = tuple[int, str]  # (row, why it is in quarantine); rows are counted from 1
 
@@ -79,39 +81,32 @@ class BlockReport:
     unfinished: bool = False
 
 
-class Checked(NamedTuple):
-    """Rows after their check.
-
-    Attributes:
-        table: the good rows.
-        bad: (index from 0, reason) of those in quarantine, ascending.
-        not_rows: number of rows that repeat the header; they are in neither.
-        notices: what else was found.
-    """
-
-    table: pa.Table
-    bad: list[Reason]
-    not_rows: int = 0
-    notices: tuple[Notice, ...] = ()
+def join_reports(reports: Iterable[BlockReport], unfinished: bool = False) -> BlockReport:
+    """One report on pieces of a file that follow each other."""
+    rows, not_rows = 0, 0
+    bad: list[Reason] = []
+    notices: list[Notice] = []
+    for report in reports:
+        bad += [(rows + row, reason) for row, reason in report.bad]
+        rows += report.rows
+        not_rows += report.not_rows
+        notices += report.notices
+    return BlockReport(rows, bad, not_rows, merge_notices(notices), unfinished)
 
 
 def check_rows(
-    arrays: Sequence[pa.ChunkedArray], columns: Sequence[Column], header: bool | None = None
-) -> Checked:
+    arrays: Sequence[pa.ChunkedArray],
+    columns: Sequence[Column],
+    header: bool | None = None,
+    broken: Sequence[Reason] = (),
+) -> tuple[pa.Table, BlockReport]:
     """Convert raw columns to the columns of the frame, and remove invalid rows.
 
     Args:
         arrays: one for each of ``columns``, all equally long, of any type that Arrow can cast.
         columns: the columns of the frame.
         header: of text: whether it has a header, which may be repeated in it; None: no text.
-
-    Example:
-        >>> ids = pa.chunked_array([[b"ann", b"", b"caf\\xe9"]])
-        >>> found = check_rows([ids], [Column("followerId", 0, "src", pa.large_string())])
-        >>> found.table.to_pylist()
-        [{'followerId': 'ann'}]
-        >>> found.bad
-        [(1, 'empty id in column src'), (2, 'column src is not UTF-8')]
+        broken: the rows that are not in the arrays.
     """
     checked: dict[str, pa.ChunkedArray] = {}
     faults: list[Fault] = []
@@ -125,16 +120,18 @@ def check_rows(
             headers.append(found.header)
     table, notices = pa.table(checked), []
     if marks:
-        notices.append(Notice.of("byte order marks inside a file were removed", marks))
+        notices.append(Notice.of(INNER_MARKS, marks))
     every_row = np.full(len(table), bool(header and headers))
     repeats = np.logical_and.reduce([every_row, *headers])
     count = int(np.count_nonzero(repeats))
     if count:
         example = ",".join(column.label for column in columns)
         notices.append(Notice.of("lines repeat the header, and are no rows", count, example))
-    good, bad = without_faults(table, [*faults, ("", repeats)])
-    kept = [(index, reason) for index, reason in bad if not repeats[index]]
-    return Checked(good, kept, count, tuple(notices))
+    good, faulty = without_faults(table, [*faults, ("", repeats)])
+    rows = len(table) + len(broken)
+    numbers = np.delete(np.arange(1, rows + 1), [row - 1 for row, _ in broken])
+    bad = [(int(numbers[index]), reason) for index, reason in faulty if not repeats[index]]
+    return good, BlockReport(rows, sorted([*broken, *bad]), count, tuple(notices))
 
 
 def without_faults(table: pa.Table, faults: Iterable[Fault]) -> tuple[pa.Table, list[Reason]]:
@@ -171,10 +168,8 @@ def read_rows(
         >>> frame["followerId"].tolist(), report.rows, report.bad
         (['ann'], 2, [(2, 'empty id in column src')])
     """
-    found = check_rows(arrays, columns)
-    rows = len(arrays[0]) if len(arrays) else 0
-    bad = [(index + 1, reason) for index, reason in found.bad]
-    return to_frame(found.table), BlockReport(rows, bad, notices=found.notices)
+    table, report = check_rows(arrays, columns)
+    return to_frame(table), report
 
 
 def to_frame(table: pa.Table) -> pd.DataFrame:
@@ -211,12 +206,7 @@ def empty_frame(columns: Sequence[Column]) -> pd.DataFrame:
 
 
 def quarantine_table(file: str, reasons: Sequence[Reason]) -> pa.Table:
-    """Rows of one file as a table of columns.QUARANTINE_SCHEMA.
-
-    Example:
-        >>> quarantine_table("a.csv", [(7, "found 3 values, expected 2")]).to_pylist()
-        [{'file': 'a.csv', 'row': 7, 'reason': 'found 3 values, expected 2'}]
-    """
+    """Rows of one file as a table of columns.QUARANTINE_SCHEMA."""
     rows, texts = zip(*reasons, strict=True) if reasons else ((), ())
     return pa.table([[file] * len(rows), list(rows), list(texts)], schema=QUARANTINE_SCHEMA)
 

@@ -12,10 +12,9 @@ Arrow parses the rest: only a block with a fault pays for the check.
 
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.csv
@@ -24,11 +23,13 @@ from raypipe.config import InputConfig
 from raypipe.errors import ConfigError, InputError
 from raypipe.storage.intake import csv_lines
 from raypipe.storage.intake.blocks import (
+    INNER_MARKS,
     BlockReport,
     InputFile,
     Reason,
     check_rows,
     empty_frame,
+    join_reports,
     to_frame,
 )
 from raypipe.storage.intake.csv_layout import check_layout
@@ -43,7 +44,7 @@ from raypipe.storage.intake.texts import (
     read_head,
 )
 from raypipe.storage.intake.values import Column
-from raypipe.storage.records import Notice, merge_notices
+from raypipe.storage.records import Notice
 
 DELIMITERS = ",\t;| "  # the usual ones, to guess what went wrong
 #: Arrow's threads take a piece of this size at a time (bytes); faster here than its 1 MB.
@@ -166,39 +167,26 @@ class CsvFormat:
         return [CsvBlock(text, width, columns, file.dialect) for text in texts]
 
     def read(self, block: CsvBlock, block_bytes: int) -> tuple[pd.DataFrame, BlockReport]:
-        tables, reasons, rows, not_rows, rest = [], [], 0, 0, b""
-        notices: list[Notice] = []
+        tables, reports, rest = [], [], b""
         for text, is_end in pieces_of(block.text, block_bytes):
             final = is_end and block.text.is_last
             found = parse_text(rest + text, block.dialect, block.width, block.columns, final)
             rest = found.rest
             tables.append(found.table)
-            reasons += [(rows + row, reason) for row, reason in found.bad]
-            rows += found.rows
-            not_rows += found.not_rows
-            notices += found.notices
+            reports.append(found.report)
         frame = to_frame(pa.concat_tables(tables)) if tables else empty_frame(block.columns)
-        kept = merge_notices(notices)
-        return frame, BlockReport(rows, reasons, not_rows, kept, unfinished=bool(rest))
+        return frame, join_reports(reports, unfinished=bool(rest))
 
 
 class ParsedText(NamedTuple):
-    """Rows of a text.
+    """The good rows of a text.
 
     Attributes:
-        table: the good rows.
-        bad: (row from 1, reason) of the others, ascending.
-        rows: the number of all rows, with those that repeat the header.
-        not_rows: the number of rows that repeat the header.
-        notices: what else was found.
-        rest: the last row, if its quoted value goes on after the text; it is not in the others.
+        rest: the last row, if its quoted value goes on after the text; it is not in the report.
     """
 
     table: pa.Table
-    bad: list[Reason]
-    rows: int
-    not_rows: int = 0
-    notices: tuple[Notice, ...] = ()
+    report: BlockReport
     rest: bytes = b""
 
 
@@ -210,9 +198,8 @@ def parse_text(
     Example:
         >>> src = Column("followerId", 0, "src", pa.large_string())
         >>> found = parse_text(b"a,b\\nc\\n\\n,d\\n", Dialect(), 2, [src])
-        >>> found.table.to_pylist(), found.bad, found.rows  # doctest: +NORMALIZE_WHITESPACE
-        ([{'followerId': 'a'}],
-         [(2, 'found 1 values, expected 2'), (3, 'empty id in column src')], 3)
+        >>> found.table.to_pylist(), found.report.bad
+        ([{'followerId': 'a'}], [(2, 'found 1 values, expected 2'), (3, 'empty id in column src')])
     """
     if dialect.comment:
         text = csv_lines.without_comments(text, dialect.comment.encode())
@@ -236,14 +223,11 @@ def parse_text(
         text, broken, longest = csv_lines.without_broken(text, dialect.delimiter, width)
         raw = _arrow_csv(text, dialect, width, columns, max(PARSE_BYTES, longest))
     raw = [csv_lines.show_line_ends(column, stand_ins) for column in raw]
-    checked = check_rows(raw, columns, dialect.header)
-    rows = len(raw[0]) + len(broken)
-    numbers = np.delete(np.arange(1, rows + 1), [row - 1 for row, _ in broken])
-    bad = broken + [(int(numbers[index]), reason) for index, reason in checked.bad]
-    notices = checked.notices
+    table, report = check_rows(raw, columns, dialect.header, broken)
     if marks:
-        notices += (Notice.of("byte order marks inside a file were removed", marks),)
-    return ParsedText(checked.table, sorted(bad), rows, checked.not_rows, notices, rest)
+        notices = (*report.notices, Notice.of(INNER_MARKS, marks))
+        report = replace(report, notices=notices)
+    return ParsedText(table, report, rest)
 
 
 def _dialect(config: InputConfig) -> Dialect:

@@ -124,12 +124,7 @@ _BLANKS = re.compile(rb'(?P<quoted>"[^"\r\n]*")|[ \t]+')
 
 
 def fold_blanks(text: bytes) -> bytes:
-    """Rows whose values are apart by any number of blanks and tabs, with one blank between two.
-
-    Example:
-        >>> fold_blanks(b' 1000  1007' + bytes([9]) + b'3 ')
-        b'1000 1007 3'
-    """
+    """Rows whose values are apart by any number of blanks and tabs, with one blank between two."""
     if b'"' in text:
         text = _BLANKS.sub(lambda found: found["quoted"] or b" ", text)
     else:
@@ -145,10 +140,6 @@ def closes_quotes(text: bytes, delimiter: str) -> bool:
     """Whether each quote is at an edge of a value, and closed in the same line.
 
     False is not yet a fault: a value may hold quotes.
-
-    Example:
-        >>> closes_quotes(b'"a",b\\n', ","), closes_quotes(b'"a,b\\n"', ",")
-        (True, False)
     """
     if b'"' not in text:
         return True
@@ -162,10 +153,6 @@ def without_broken(
 
     Returns:
         The other lines; (row from 1, reason) of each that was taken out; bytes of the longest line.
-
-    Example:
-        >>> without_broken(b'a,b\\nc\\n"d,e\\n', ",", 2)
-        (b'a,b\\n\\n\\n', [(2, 'found 1 values, expected 2'), (3, 'a quote (") is not closed')], 6)
     """
     kept, reasons, longest, end = [], [], 0, 0
     for row, (start, stop) in enumerate(find_lines(text), start=1):

@@ -81,13 +81,7 @@ def all_endings() -> tuple[str, ...]:
 
 
 def describe_formats() -> str:
-    """The formats with their file extensions, for help and documents.
-
-    Example:
-        >>> describe_formats()
-        'csv (.csv, .tsv, .txt, .gz, .zst, .bz2, .xz, .zip), parquet (.parquet, .pq, .parq), \
-jsonl (.jsonl, .ndjson)'
-    """
+    """The formats with their file extensions, for help and documents."""
     return ", ".join(f"{known.name} ({', '.join(known.endings)})" for known in FORMATS)
 
 

@@ -70,15 +70,6 @@ def check_ids(
         broken: bool[rows], rows that are bad for another reason, with an empty text.
         starts_line: whether it is the first column of a text file, where a byte order mark may
             stand that was the start of a file.
-
-    Example:
-        >>> ids = pa.chunked_array([["ann", "", " ", "NULL", "src"]], pa.large_string())
-        >>> found = check_ids(ids, "src", IdRules(null=("NULL",)))
-        >>> [(reason, mask.nonzero()[0].tolist()) for reason, mask in found.faults]
-        [('empty id in column src', [1]), ('blank id in column src', [2]), \
-('null mark NULL in column src (input.null)', [3])]
-        >>> found.header.nonzero()[0].tolist()
-        [4]
     """
     for name in rules.normalise:
         ids = NORMALISERS[name](ids)

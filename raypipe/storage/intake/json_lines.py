@@ -14,7 +14,14 @@ import pyarrow as pa
 
 from raypipe.config import InputConfig
 from raypipe.errors import InputError
-from raypipe.storage.intake.blocks import BlockReport, InputFile, Reason, check_rows, to_frame
+from raypipe.storage.intake.blocks import (
+    BlockReport,
+    InputFile,
+    Reason,
+    check_rows,
+    join_reports,
+    to_frame,
+)
 from raypipe.storage.intake.csv_lines import find_lines
 from raypipe.storage.intake.id_values import shown
 from raypipe.storage.intake.texts import (
@@ -67,20 +74,14 @@ class JsonLinesFormat:
         return [JsonBlock(text, tuple(columns)) for text in texts]
 
     def read(self, block: JsonBlock, block_bytes: int) -> tuple[pd.DataFrame, BlockReport]:
-        tables, bad, before = [], [], 0
-        for text, _ in pieces_of(block.text, block_bytes):
-            table, reasons, rows = _parse_text(text.removeprefix(BOM), block.columns)
-            tables.append(table)
-            bad += [(before + row, reason) for row, reason in reasons]
-            before += rows
-        return to_frame(pa.concat_tables(tables)), BlockReport(before, bad)
+        texts = [text.removeprefix(BOM) for text, _ in pieces_of(block.text, block_bytes)]
+        tables, reports = zip(*(_parse_text(text, block.columns) for text in texts), strict=True)
+        return to_frame(pa.concat_tables(tables)), join_reports(reports)
 
 
-def _parse_text(text: bytes, columns: Sequence[Column]) -> tuple[pa.Table, list[Reason], int]:
-    """The good rows, (row from 1, reason) of the others, and the number of all rows."""
+def _parse_text(text: bytes, columns: Sequence[Column]) -> tuple[pa.Table, BlockReport]:
     values: list[list[str | None]] = [[] for _ in columns]
     bad: list[Reason] = []
-    numbers, number = [], 0
     for number, (start, stop) in enumerate(find_lines(text), start=1):
         row = _parsed(text[start:stop])
         if not isinstance(row, dict):
@@ -91,13 +92,10 @@ def _parse_text(text: bytes, columns: Sequence[Column]) -> tuple[pa.Table, list[
         except TypeError as error:
             bad.append((number, str(error)))
             continue
-        numbers.append(number)
         for column, value in zip(values, found, strict=True):
             column.append(value)
     arrays = [pa.chunked_array([column], pa.large_string()) for column in values]
-    checked = check_rows(arrays, columns)
-    bad += [(numbers[index], reason) for index, reason in checked.bad]
-    return checked.table, sorted(bad), number
+    return check_rows(arrays, columns, broken=bad)
 
 
 def _parsed(line: bytes) -> Any:

@@ -6,24 +6,29 @@ whatever the engine and the size of the blocks. Ids stay what they are in the fi
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
 import pandas as pd
 import pyarrow as pa
 
-from raypipe.columns import FOLLOWING, QUARANTINE_SCHEMA, RATING, TIMESTAMP
+from raypipe.columns import FOLLOWING, RATING, TIMESTAMP
 from raypipe.compute.frames import Frame, FrameEngine, PandasEngine
 from raypipe.errors import ConfigError, InputError, TooManyBadRows
-from raypipe.storage.intake.blocks import BlockReport, quarantine_table, with_constants
+from raypipe.storage.intake.blocks import (
+    BlockReport,
+    join_reports,
+    quarantine_table,
+    with_constants,
+)
 from raypipe.storage.intake.columns import choose_columns
 from raypipe.storage.intake.events import check_unread_columns, current_follows
 from raypipe.storage.intake.formats import Format
 from raypipe.storage.intake.inputs import InputFiles
 from raypipe.storage.intake.transform import run_transform
 from raypipe.storage.intake.values import Column
-from raypipe.storage.records import Notice, merge_notices
+from raypipe.storage.records import Notice
 
 #: Bytes of text in a block: large enough that a Ray task pays, small enough to fit many times.
 BLOCK_BYTES = 64 << 20
@@ -136,17 +141,6 @@ def check_bad_fraction(quarantine: pa.Table, rows: int, limit: float) -> None:
 
     Raises:
         TooManyBadRows: with the quarantine in its attribute.
-
-    Example:
-        >>> from raypipe.storage.intake.blocks import quarantine_table
-        >>> bad = quarantine_table("a.csv", [(7, "found 3 values, expected 2")])
-        >>> check_bad_fraction(bad, 100, 0.01)
-        >>> check_bad_fraction(bad, 10, 0.01)
-        Traceback (most recent call last):
-        ...
-        raypipe.errors.TooManyBadRows: 1 of 10 rows (10 %) are in quarantine, more than \
-max_bad_fraction 1 %: a.csv row 7: found 3 values, expected 2; fix them or raise \
-input.max_bad_fraction
     """
     bad = len(quarantine)
     if bad <= limit * rows:
@@ -168,7 +162,7 @@ def _read_files(
     block_bytes: int,
     bounds: Mapping[str, tuple[float, float]] | None,
 ) -> tuple[Frame, pa.Table, BlockReport]:
-    """The good rows, the quarantine, and a report on all files, without its bad rows."""
+    """The good rows, the quarantine, and a report on all files as if they were one."""
     columns_of = check_files(inputs, bounds, block_bytes)
     whole: set[str] = set()
     while True:
@@ -190,14 +184,12 @@ def _read_files(
         if not open_ended:
             break
         whole |= open_ended
-    rows = sum(report.rows for report in reports)
-    not_rows = sum(report.not_rows for report in reports)
-    if rows == not_rows:
+    total = join_reports(reports)
+    if total.rows == total.not_rows:
         raise _no_rows(inputs)
     quarantine = _gather_quarantine(paths, reports)
-    check_bad_fraction(quarantine, rows - not_rows, inputs.config.max_bad_fraction)
-    notices = merge_notices(notice for report in reports for notice in report.notices)
-    return frame, quarantine, BlockReport(rows, (), not_rows, (*inputs.notices, *notices))
+    check_bad_fraction(quarantine, total.rows - total.not_rows, inputs.config.max_bad_fraction)
+    return frame, quarantine, replace(total, notices=(*inputs.notices, *total.notices))
 
 
 def check_files(
@@ -231,12 +223,10 @@ def check_files(
 
 def _gather_quarantine(paths: Sequence[str], reports: Iterable[BlockReport]) -> pa.Table:
     """The quarantine of all blocks, with rows counted from the start of each file."""
-    before: dict[str, int] = {}
-    tables = [QUARANTINE_SCHEMA.empty_table()]
+    of_file: dict[str, list[BlockReport]] = {}
     for path, report in zip(paths, reports, strict=True):
-        start = before.get(path, 0)
-        tables.append(quarantine_table(path, [(start + row, why) for row, why in report.bad]))
-        before[path] = start + report.rows
+        of_file.setdefault(path, []).append(report)
+    tables = [quarantine_table(path, join_reports(of_file[path]).bad) for path in of_file]
     return pa.concat_tables(tables).combine_chunks()
 
 

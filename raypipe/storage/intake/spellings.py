@@ -32,12 +32,6 @@ def spelling_notices(
 
     Raises:
         InputError: a normalisation would join many ids.
-
-    Example:
-        >>> ids = pa.array(["7", "7.0", "ann"], pa.large_string())
-        >>> flags = np.array([True, True, True])
-        >>> spelling_notices(ids, flags, flags, InputConfig())[0].text
-        '1 of 3 ids equal another id after normalisation, such as 7.0 (input.normalise: [numbers])'
     """
     notices = []
     both, followees = int(np.sum(follows & followed)), int(np.sum(followed))
@@ -76,11 +70,6 @@ def unknown_ids(
     Args:
         unknown: bool[ids].
         key: of the config, which names the list.
-
-    Example:
-        >>> ids = pa.array(["7", "7.0"])
-        >>> unknown_ids(ids, np.array([False, True]), "filters.bots")[0].text
-        'filters.bots: 1 of 2 ids are unknown: without effect, such as 7.0 (input.normalise)'
     """
     found = np.flatnonzero(unknown)
     if not len(found):

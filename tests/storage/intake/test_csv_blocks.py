@@ -237,7 +237,11 @@ def parse(text, parse_bytes):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("raypipe.storage.intake.csv_blocks.PARSE_BYTES", parse_bytes)
         found = parse_text(text.encode(), Dialect(), 2, COLUMNS)
-    return list(zip(*found.table.to_pydict().values(), strict=True)), found.bad, found.rows
+    return (
+        list(zip(*found.table.to_pydict().values(), strict=True)),
+        found.report.bad,
+        found.report.rows,
+    )
 
 
 def test_every_row_of_every_short_text_is_judged_by_itself():
@@ -314,5 +318,5 @@ def test_a_quoted_value_of_more_than_a_megabyte_is_an_open_quote(tmp_path, monke
 def test_quotes_that_many_values_open_take_no_time():
     text = b'a,"' + b'""' * 200_000 + b"x\n" + b'"a,b\n' * 20_000
     started = time.perf_counter()
-    assert parse_text(text, Dialect(), 2, COLUMNS).rows == 20_001
+    assert parse_text(text, Dialect(), 2, COLUMNS).report.rows == 20_001
     assert time.perf_counter() - started < 10
