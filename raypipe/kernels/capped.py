@@ -6,12 +6,9 @@ The neighbours found are then scored over the whole sets, so a score is always t
 Only those neighbours are missed that share little or nothing but hubs.
 """
 
-import numpy as np
-
 from raypipe.kernels.arrays import Flags, Integers
 from raypipe.kernels.column_blocks import ColumnBlocks, neighbours_in
-from raypipe.kernels.compiled import kernel
-from raypipe.kernels.csr import Adjacency, transpose
+from raypipe.kernels.csr import Adjacency, subset, transpose
 from raypipe.kernels.exact_scores import best_candidates
 from raypipe.kernels.similarity_index import SimilarityIndex
 from raypipe.kernels.tanimoto import Neighbours
@@ -29,12 +26,13 @@ def without_hubs(followees: Adjacency, is_hub: Flags) -> tuple[Adjacency, Adjace
         is_hub: bool[n].
 
     Example:
+        >>> import numpy as np
         >>> followees = Adjacency(np.array([0, 2, 3, 3]), np.array([1, 2, 2], np.int32))
         >>> capped, _ = without_hubs(followees, np.array([False, False, True]))
         >>> capped.row(0).tolist(), capped.row(1).tolist()
         ([1], [])
     """
-    capped = _drop_columns(followees, is_hub)
+    capped = subset(followees, ~is_hub[followees.codes])
     return capped, transpose(capped)
 
 
@@ -57,6 +55,7 @@ def capped_neighbours(
         k, threshold: as for :func:`raypipe.kernels.tanimoto.top_neighbours`.
 
     Example:
+        >>> import numpy as np
         >>> from raypipe.kernels.similarity_index import build_index
         >>> followees = Adjacency(np.array([0, 2, 4, 5, 5]), np.array([1, 3, 1, 3, 3], np.int32))
         >>> index = build_index(*without_hubs(followees, np.arange(4) == 3))
@@ -66,20 +65,3 @@ def capped_neighbours(
     """
     candidates = neighbours_in(index, rows, CANDIDATES * k, threshold)
     return best_candidates(followees, rows, candidates, k, threshold)
-
-
-@kernel
-def _drop_columns(rows: Adjacency, dropped: Flags) -> Adjacency:
-    indptr, codes = rows
-    kept = np.zeros_like(indptr)
-    for i in range(len(indptr) - 1):
-        kept[i + 1] = kept[i]
-        for code in codes[indptr[i] : indptr[i + 1]]:
-            kept[i + 1] += not dropped[code]
-    out = np.empty(kept[-1], dtype=np.int32)
-    at = 0
-    for code in codes:
-        if not dropped[code]:
-            out[at] = code
-            at += 1
-    return Adjacency(kept, out)

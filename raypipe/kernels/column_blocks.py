@@ -18,17 +18,14 @@ import numpy as np
 
 from raypipe.kernels.arrays import Bytes, Floats, Indices, Integers, Offsets
 from raypipe.kernels.compiled import kernel
-from raypipe.kernels.csr import Adjacency
+from raypipe.kernels.csr import Adjacency, count, starts_of, turn
 from raypipe.kernels.search_cost import CLIP, COUNT, SEARCH, WRITE
 from raypipe.kernels.similarity_index import (
     Groups32,
     SimilarityIndex,
     co_follow_pairs,
-    count,
     group_equal_sets,
     lay_out,
-    starts_of,
-    turn,
 )
 from raypipe.kernels.tanimoto import (
     Neighbours,

@@ -85,7 +85,6 @@ def adjacency(parts: Sequence[Pairs], n: int) -> tuple[Adjacency, int, int]:
     return by_row, self_pairs, pairs - kept
 
 
-@kernel
 def transpose(rows: Adjacency) -> Adjacency:
     """The same pairs by column: row ``j`` holds every ``i`` whose row holds ``j``, ascending.
 
@@ -94,20 +93,37 @@ def transpose(rows: Adjacency) -> Adjacency:
         >>> transpose(rows).codes.tolist()
         [0, 0]
     """
-    indptr, codes = rows
-    n = len(indptr) - 1
-    turned_indptr = np.zeros(n + 1, dtype=np.int64)
+    turned = Adjacency(
+        starts_of(count(rows.codes, len(rows.indptr) - 1)), np.empty(len(rows.codes), np.int32)
+    )
+    turn(*rows, *turned)
+    return turned
+
+
+def starts_of(lengths: Integers) -> Offsets:
+    """int64[len + 1]: the start of each row and, at the end, the end of the last row."""
+    starts = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=starts[1:])
+    return starts
+
+
+@kernel
+def count(codes: Indices, n: int) -> Offsets:
+    """int64[n]: number of occurrences of each code; np.bincount would copy them into 64 bits."""
+    counts = np.zeros(n, dtype=np.int64)
     for code in codes:
-        turned_indptr[code + 1] += 1
-    for i in range(n):
-        turned_indptr[i + 1] += turned_indptr[i]
-    free = turned_indptr[:-1].copy()
-    turned = np.empty(len(codes), dtype=np.int32)
-    for i in range(n):
-        for at in range(indptr[i], indptr[i + 1]):
-            turned[free[codes[at]]] = i
-            free[codes[at]] += 1
-    return Adjacency(turned_indptr, turned)
+        counts[code] += 1
+    return counts
+
+
+@kernel
+def turn(ptr: Offsets, rows: Integers, turned_ptr: Offsets, turned: Integers) -> None:
+    """Transpose into ``turned``. Rows are walked in order, so every column comes out sorted."""
+    free = turned_ptr[:-1].copy()
+    for row in range(len(ptr) - 1):
+        for column in rows[ptr[row] : ptr[row + 1]]:
+            turned[free[column]] = row
+            free[column] += 1
 
 
 @kernel
@@ -221,6 +237,23 @@ def contains(row: Integers, code: Int) -> bool:
     """
     at = lower_bound(row, code)
     return at < len(row) and row[at] == code
+
+
+@kernel
+def overlap(row: Indices, other: Indices) -> int:
+    """Number of codes that two ascending rows have in common.
+
+    Example:
+        >>> overlap(np.array([2, 5, 9], np.int32), np.array([5, 7, 9], np.int32))
+        2
+    """
+    i = j = common = 0
+    while i < len(row) and j < len(other):
+        a, b = row[i], other[j]
+        common += a == b
+        i += a <= b
+        j += b <= a
+    return common
 
 
 @kernel

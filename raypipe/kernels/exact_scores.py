@@ -5,9 +5,9 @@ For few comparisons, and to check what an index finds: every overlap is counted,
 
 import numpy as np
 
-from raypipe.kernels.arrays import Indices, Int, Integers, Offsets
+from raypipe.kernels.arrays import Int, Integers, Offsets
 from raypipe.kernels.compiled import kernel
-from raypipe.kernels.csr import Adjacency
+from raypipe.kernels.csr import Adjacency, overlap
 from raypipe.kernels.tanimoto import Neighbours, no_neighbours
 
 
@@ -42,10 +42,10 @@ def best_candidates(
         mine = codes[indptr[rows[i]] : indptr[rows[i] + 1]]
         for other in candidates.codes[i, : candidates.counts[i]]:
             theirs = codes[indptr[other] : indptr[other + 1]]
-            overlap = _overlap(mine, theirs)
-            union = len(mine) + len(theirs) - overlap
-            if overlap * q > p * union:
-                _keep(found, i, unions, other, overlap, union)
+            common = overlap(mine, theirs)
+            union = len(mine) + len(theirs) - common
+            if common * q > p * union:
+                _keep(found, i, unions, other, common, union)
     return found
 
 
@@ -105,18 +105,6 @@ def best_of_all(
                 if found.counts[i] == len(unions):
                     least_p, least_q, strict = np.int64(found.overlaps[i, -1]), unions[-1], 0
     return found
-
-
-@kernel
-def _overlap(ours: Indices, theirs: Indices) -> int:
-    """Number of codes that two ascending rows have in common."""
-    i = j = common = 0
-    while i < len(ours) and j < len(theirs):
-        a, b = ours[i], theirs[j]
-        common += a == b
-        i += a <= b
-        j += b <= a
-    return common
 
 
 @kernel

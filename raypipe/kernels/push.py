@@ -16,7 +16,7 @@ from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.neighbourhood import table_size
 from raypipe.kernels.prefetch import prefetch
-from raypipe.kernels.topk import TieRule, keep_best
+from raypipe.kernels.topk import TieRule, put_best, room_for_best, without_room
 
 #: Bytes of the arrays of a push for each account reached, without the hash table.
 _BYTES_PER_ACCOUNT = 52
@@ -54,6 +54,7 @@ def weighted_degrees(followees: Adjacency, followers: Adjacency, backward_weight
     return degrees
 
 
+@kernel
 def max_steps(alpha: float, epsilon: float, backward_weight: float) -> int:
     """Maximum number of follows that the walk of one account reads, whatever the graph.
 
@@ -67,6 +68,7 @@ def max_steps(alpha: float, epsilon: float, backward_weight: float) -> int:
     return math.ceil(1 / (alpha * epsilon * min(1.0, backward_weight)))
 
 
+@kernel
 def best_by_push(
     walk: Walk, retrieved: Flags, accounts: Integers, wanted: Integers, rule: TieRule
 ) -> Candidates:
@@ -103,12 +105,6 @@ def best_by_push(
     The order of the pushes is that of the rows of the graph, so the bits of a score depend on
     neither shards nor threads.
 
-    Args:
-        retrieved: bool[n], False for accounts that must not be retrieved.
-        accounts: int[m], codes.
-        wanted: int64[m], maximum number of candidates of each account.
-        rule: decides ties at the end of a row.
-
     Returns:
         Candidates in no particular, but always the same, order.
 
@@ -125,12 +121,31 @@ def best_by_push(
         >>> found.codes.tolist(), found.scores.tolist()
         ([0, 1], [0.625, 0.25])
     """
-    return _best_by_push(walk, retrieved, accounts, wanted, rule, _room(walk))
+    reached = _nobody(walk)
+    room = len(reached.codes)
+    best, codes, scores = room_for_best(np.full(len(accounts), room), wanted)
+    for i in range(len(accounts)):
+        count = 0
+        if wanted[i] > 0:
+            found, _ = _push(walk, accounts[i], reached)
+            for number in range(found):
+                code = reached.codes[number]
+                codes[count] = code
+                residual = walk.alpha * reached.residuals[number]
+                scores[count] = reached.estimates[number] + residual
+                count += retrieved[code]
+        put_best(best, i, codes, scores, count, wanted[i], accounts[i], rule)
+    return without_room(best)
 
 
+@kernel
 def count_steps(walk: Walk, accounts: Integers) -> Offsets:
     """int64[m]: number of follows that the walk of each account reads."""
-    return _count_steps(walk, accounts, _room(walk))
+    reached = _nobody(walk)
+    counts = np.zeros(len(accounts), dtype=np.int64)
+    for i in range(len(accounts)):
+        _, counts[i] = _push(walk, accounts[i], reached)
+    return counts
 
 
 class _Reached(NamedTuple):
@@ -166,55 +181,11 @@ def push_bytes(steps: int) -> int:
     return _BYTES_PER_ACCOUNT * (steps + 2) + 4 * table_size(steps + 2)
 
 
-def _room(walk: Walk) -> int:
-    """Maximum number of accounts that one walk reaches: itself, and one for each step."""
+@kernel
+def _nobody(walk: Walk) -> _Reached:
+    """Room for all accounts that one walk may reach: itself, and one for each step."""
     steps = max_steps(walk.alpha, walk.epsilon, walk.backward_weight)
-    return min(len(walk.degrees), steps + 2)
-
-
-@kernel
-def _best_by_push(
-    walk: Walk, retrieved: Flags, accounts: Integers, wanted: Integers, rule: TieRule, room: int
-) -> Candidates:
-    m = len(accounts)
-    reached = _nobody(room)
-    codes, scores = np.empty(room, np.int32), np.empty(room, np.float64)
-    most = 0
-    for i in range(m):
-        most += min(room, max(wanted[i], 0))
-    out_indptr = np.zeros(m + 1, dtype=np.int64)
-    out_codes, out_scores = np.empty(most, np.int32), np.empty(most, np.float64)
-    end = 0
-    for i in range(m):
-        if wanted[i] > 0:
-            found, _ = _push(walk, accounts[i], reached)
-            count = 0
-            for number in range(found):
-                code = reached.codes[number]
-                codes[count] = code
-                residual = walk.alpha * reached.residuals[number]
-                scores[count] = reached.estimates[number] + residual
-                count += retrieved[code]
-            count = keep_best(codes, scores, count, wanted[i], accounts[i], rule)
-            for at in range(count):
-                out_codes[end + at] = codes[at]
-                out_scores[end + at] = scores[at]
-            end += count
-        out_indptr[i + 1] = end
-    return Candidates(out_indptr, out_codes[:end].copy(), out_scores[:end].copy())
-
-
-@kernel
-def _count_steps(walk: Walk, accounts: Integers, room: int) -> Offsets:
-    reached = _nobody(room)
-    counts = np.zeros(len(accounts), dtype=np.int64)
-    for i in range(len(accounts)):
-        _, counts[i] = _push(walk, accounts[i], reached)
-    return counts
-
-
-@kernel
-def _nobody(room: int) -> _Reached:
+    room = min(len(walk.degrees), steps + 2)
     return _Reached(
         np.empty(room, np.int32),
         np.empty(room, np.float64),

@@ -20,8 +20,8 @@ import numpy as np
 
 from raypipe.kernels.arrays import Indices, Integers, Offsets
 from raypipe.kernels.compiled import kernel
-from raypipe.kernels.csr import Adjacency, lower_bound
-from raypipe.kernels.similarity_index import HUBS, SimilarityIndex, starts_of
+from raypipe.kernels.csr import Adjacency, lower_bound, starts_of
+from raypipe.kernels.similarity_index import HUBS, Groups, SimilarityIndex, lay_out
 
 #: Rounds of replacing followees drawn twice; what is then missing is the most followed accounts.
 _ROUNDS = 20
@@ -85,26 +85,13 @@ def draw_part(
     _fill(list_ptr, lists, *_ends_by_size(sizes), rng)
     known = is_read[ranks]
     _enter(list_ptr, lists, ranks[known], accounts[known])
-    planes = np.zeros((HUBS // 8, len(sizes)), dtype=np.uint8)
-    for hub in hubs:
-        planes[hub // 8, lists[list_ptr[hub] : list_ptr[hub + 1]]] |= np.uint8(1 << hub % 8)
 
     every = np.arange(len(sizes), dtype=np.int32)
     indptr = starts_of(np.bincount(accounts, minlength=len(sizes) + idle))
     rows = Adjacency(indptr, ranks.astype(np.int32))
-    searched = SimilarityIndex(
-        group_of=np.concatenate([every, np.full(idle, -1, dtype=np.int32)]),
-        sizes=sizes,
-        first=every,
-        member_ptr=np.arange(len(sizes) + 1),
-        members=every,
-        set_ptr=indptr[: len(sizes) + 1],
-        sets=rows.codes,
-        list_ptr=list_ptr,
-        lists=lists,
-        size_start=np.searchsorted(sizes, np.arange(sizes[-1] + 2)).astype(np.int32),
-        planes=planes,
-    )
+    group_of = np.concatenate([every, np.full(idle, -1, dtype=np.int32)])
+    groups = Groups(group_of, sizes, every, np.arange(len(sizes) + 1), every)
+    searched = lay_out(groups, indptr[: len(sizes) + 1], rows.codes, list_ptr, lists)
     return DrawnPart(searched, rows, followers)
 
 

@@ -5,8 +5,8 @@ import numpy as np
 from raypipe.kernels.arrays import Flags, Floats, Indices, Integers
 from raypipe.kernels.candidates import Candidates
 from raypipe.kernels.compiled import kernel
-from raypipe.kernels.csr import Adjacency
-from raypipe.kernels.topk import TieRule, keep_best
+from raypipe.kernels.csr import Adjacency, overlap
+from raypipe.kernels.topk import TieRule, put_best, room_for_best, without_room
 
 
 @kernel
@@ -22,12 +22,7 @@ def best_not_followed(
     """The best followers of each account that it does not follow back.
 
     Args:
-        followees, followers: both sides of a graph of n accounts.
         scores: float64[n], of every account.
-        retrieved: bool[n], False for accounts that must not be retrieved.
-        accounts: int[m], codes.
-        wanted: int64[m], maximum number of candidates of each account.
-        rule: decides ties at the end of a row.
 
     Returns:
         Candidates in no particular, but always the same, order.
@@ -41,37 +36,21 @@ def best_not_followed(
         >>> found.codes.tolist()
         [2]
     """
-    m = len(accounts)
-    largest, room = 0, 0
-    for i in range(m):
-        bound = followers.indptr[accounts[i] + 1] - followers.indptr[accounts[i]]
-        largest = max(largest, bound)
-        room += min(bound, max(wanted[i], 0))
-    row_codes = np.empty(largest, dtype=np.int32)
-    row_scores = np.empty(largest, dtype=np.float64)
-    indptr = np.zeros(m + 1, dtype=np.int64)
-    codes = np.empty(room, dtype=np.int32)
-    best = np.empty(room, dtype=np.float64)
-    end = 0
-    for i in range(m):
-        account = accounts[i]
+    bounds = followers.indptr[accounts + 1] - followers.indptr[accounts]
+    best, codes, row_scores = room_for_best(bounds, wanted)
+    for i in range(len(accounts)):
+        account, count = accounts[i], 0
         if wanted[i] > 0:
             at, last = followees.indptr[account], followees.indptr[account + 1]
-            count = 0
             for code in followers.codes[followers.indptr[account] : followers.indptr[account + 1]]:
                 while at < last and followees.codes[at] < code:
                     at += 1
                 if retrieved[code] and (at == last or followees.codes[at] != code):
-                    row_codes[count] = code
+                    codes[count] = code
                     row_scores[count] = scores[code]
                     count += 1
-            count = keep_best(row_codes, row_scores, count, wanted[i], account, rule)
-            for kept in range(count):
-                codes[end + kept] = row_codes[kept]
-                best[end + kept] = row_scores[kept]
-            end += count
-        indptr[i + 1] = end
-    return Candidates(indptr, codes[:end].copy(), best[:end].copy())
+        put_best(best, i, codes, row_scores, count, wanted[i], account, rule)
+    return without_room(best)
 
 
 def mutual_follows(followees: Adjacency, followers: Adjacency) -> int:
@@ -98,10 +77,8 @@ def returned_follows(followees: Adjacency, followers: Adjacency) -> Indices:
     """
     counts = np.zeros(len(followees.indptr) - 1, dtype=np.int32)
     for account in range(len(counts)):
-        at, last = followers.indptr[account], followers.indptr[account + 1]
-        for code in followees.codes[followees.indptr[account] : followees.indptr[account + 1]]:
-            while at < last and followers.codes[at] < code:
-                at += 1
-            if at < last and followers.codes[at] == code:
-                counts[account] += 1
+        counts[account] = overlap(
+            followees.codes[followees.indptr[account] : followees.indptr[account + 1]],
+            followers.codes[followers.indptr[account] : followers.indptr[account + 1]],
+        )
     return counts

@@ -20,9 +20,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from raypipe.kernels.arrays import Bytes, Indices, Integers, Offsets
+from raypipe.kernels.arrays import Bytes, Indices, Offsets
 from raypipe.kernels.compiled import kernel
-from raypipe.kernels.csr import Adjacency
+from raypipe.kernels.csr import Adjacency, count, starts_of, turn
 
 #: More hubs save time on no graph measured; a search pays only for the planes that it uses.
 HUBS = 64
@@ -147,22 +147,6 @@ def lay_out(
     )
 
 
-def starts_of(lengths: Integers) -> Offsets:
-    """int64[len + 1]: the start of each row and, at the end, the end of the last row."""
-    starts = np.zeros(len(lengths) + 1, dtype=np.int64)
-    np.cumsum(lengths, out=starts[1:])
-    return starts
-
-
-@kernel
-def count(codes: Indices, n: int) -> Offsets:
-    """int64[n]: number of occurrences of each code; np.bincount would copy them into 64 bits."""
-    counts = np.zeros(n, dtype=np.int64)
-    for code in codes:
-        counts[code] += 1
-    return counts
-
-
 @kernel
 def _equal_sets(starts: Offsets, stops: Offsets, codes: Indices) -> tuple[Indices, Indices]:
     """Number distinct rows in order of appearance: the number of each row, the first of each.
@@ -234,16 +218,6 @@ def _sets(
                 sets[free[group]] = rank
                 free[group] += 1
     return sets
-
-
-@kernel
-def turn(ptr: Offsets, rows: Integers, turned_ptr: Offsets, turned: Integers) -> None:
-    """Transpose into ``turned``. Rows are walked in order, so every column comes out sorted."""
-    free = turned_ptr[:-1].copy()
-    for row in range(len(ptr) - 1):
-        for column in rows[ptr[row] : ptr[row + 1]]:
-            turned[free[column]] = row
-            free[column] += 1
 
 
 @kernel

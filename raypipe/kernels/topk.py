@@ -149,6 +149,7 @@ def best_of_groups(
     return BestLists(counts, best_codes, best_scores), best_groups
 
 
+@kernel
 def fill_up(lists: BestLists, more: BestLists) -> BestLists:
     """Lists of up to n, each filled up from another list without repeating a code.
 
@@ -161,9 +162,24 @@ def fill_up(lists: BestLists, more: BestLists) -> BestLists:
         >>> fill_up(one(1, [4, -1, -1]), one(3, [9, 4, 2])).codes.tolist()
         [[4, 9, 2]]
     """
-    filled = BestLists(lists.counts.copy(), lists.codes.copy(), lists.scores.copy())
-    _fill_up(filled, more)
-    return filled
+    counts, codes, scores = lists.counts.copy(), lists.codes.copy(), lists.scores.copy()
+    n = codes.shape[1]
+    for i in range(len(counts)):
+        already = counts[i]
+        for j in range(more.counts[i]):
+            if counts[i] == n:
+                break
+            code = more.codes[i, j]
+            repeated = False
+            for before in range(already):
+                if codes[i, before] == code:
+                    repeated = True
+                    break
+            if not repeated:
+                codes[i, counts[i]] = code
+                scores[i, counts[i]] = more.scores[i, j]
+                counts[i] += 1
+    return BestLists(counts, codes, scores)
 
 
 @kernel
@@ -195,6 +211,44 @@ def keep_best(
         if n and _is_before(codes[at], scores[at], codes[0], scores[0], account, rule):
             _sift_down(codes, scores, 0, n, codes[at], scores[at], account, rule)
     return n
+
+
+@kernel
+def room_for_best(bounds: Integers, wanted: Integers) -> tuple[Candidates, Indices, Floats]:
+    """Empty rows for ``wanted[i]`` of ``bounds[i]`` candidates; room for all of one account."""
+    largest, room = 0, 0
+    for i in range(len(wanted)):
+        largest = max(largest, bounds[i])
+        room += min(bounds[i], max(wanted[i], 0))
+    indptr = np.zeros(len(wanted) + 1, dtype=np.int64)
+    found = Candidates(indptr, np.empty(room, np.int32), np.empty(room, np.float64))
+    return found, np.empty(largest + 1, np.int32), np.empty(largest + 1, np.float64)
+
+
+@kernel
+def put_best(
+    found: Candidates,
+    i: int,
+    codes: Indices,
+    scores: Floats,
+    count: int,
+    n: int,
+    account: Int,
+    rule: TieRule,
+) -> None:
+    """Write the n best of the first ``count`` entries as row i, after row i - 1."""
+    count = keep_best(codes, scores, count, n, account, rule)
+    start = found.indptr[i]
+    for at in range(count):
+        found.codes[start + at], found.scores[start + at] = codes[at], scores[at]
+    found.indptr[i + 1] = start + count
+
+
+@kernel
+def without_room(found: Candidates) -> Candidates:
+    """The rows that are written, without the room after them."""
+    end = found.indptr[-1]
+    return Candidates(found.indptr, found.codes[:end].copy(), found.scores[:end].copy())
 
 
 @kernel
@@ -291,24 +345,3 @@ def _sift_down(
         position = child
     codes[position] = code
     scores[position] = score
-
-
-@kernel
-def _fill_up(lists: BestLists, more: BestLists) -> None:
-    counts, codes, scores = lists
-    n = codes.shape[1]
-    for i in range(len(counts)):
-        already = counts[i]
-        for j in range(more.counts[i]):
-            if counts[i] == n:
-                break
-            code = more.codes[i, j]
-            repeated = False
-            for before in range(already):
-                if codes[i, before] == code:
-                    repeated = True
-                    break
-            if not repeated:
-                codes[i, counts[i]] = code
-                scores[i, counts[i]] = more.scores[i, j]
-                counts[i] += 1

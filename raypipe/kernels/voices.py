@@ -4,7 +4,7 @@ import numpy as np
 
 from raypipe.kernels.arrays import Flags, Integers, Words
 from raypipe.kernels.compiled import kernel
-from raypipe.kernels.csr import Adjacency
+from raypipe.kernels.csr import Adjacency, overlap
 from raypipe.kernels.splitmix import mix, mix_pair, nth_smallest
 
 #: Accounts with the same two smallest hashes of their follows are compared; this many pairs.
@@ -116,16 +116,7 @@ def silence_twins(
 
 @kernel
 def _are_twins(rows: Adjacency, first: int, second: int, similar: tuple[int, int]) -> bool:
-    at, last = rows.indptr[first], rows.indptr[first + 1]
-    other, end = rows.indptr[second], rows.indptr[second + 1]
-    size, common = (last - at) + (end - other), 0
-    while at < last and other < end:
-        if rows.codes[at] == rows.codes[other]:
-            common += 1
-            at += 1
-            other += 1
-        elif rows.codes[at] < rows.codes[other]:
-            at += 1
-        else:
-            other += 1
-    return bool(common * similar[1] >= similar[0] * (size - common))
+    row = rows.codes[rows.indptr[first] : rows.indptr[first + 1]]
+    other = rows.codes[rows.indptr[second] : rows.indptr[second + 1]]
+    common = overlap(row, other)
+    return bool(common * similar[1] >= similar[0] * (len(row) + len(other) - common))

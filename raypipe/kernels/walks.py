@@ -14,7 +14,7 @@ from raypipe.kernels.candidates import Candidates
 from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.prefetch import prefetch
-from raypipe.kernels.topk import TieRule, keep_best
+from raypipe.kernels.topk import TieRule, put_best, room_for_best, without_room
 
 #: Nanoseconds of :func:`best_of_walks` for each walk, on the machine that this was measured on.
 NS_PER_WALK = 5.0
@@ -47,6 +47,7 @@ def weights_of(follows: Offsets, weight: str, max_follows: int | None = None) ->
     return weights[position]
 
 
+@kernel
 def best_of_walks(
     intermediaries: Adjacency,
     rows: Adjacency,
@@ -67,10 +68,6 @@ def best_of_walks(
     Args:
         intermediaries, rows: two sides of a graph of n accounts; they may be the same one.
         weights: float64[n], not negative; no walk passes through an account of weight 0.
-        retrieved: bool[n], False for accounts that must not be retrieved.
-        accounts: int[m], codes.
-        wanted: int64[m], maximum number of candidates of each account.
-        rule: decides ties at the end of a row.
 
     Returns:
         Candidates in no particular, but always the same, order.
@@ -84,49 +81,16 @@ def best_of_walks(
         >>> found.codes.tolist(), found.scores.tolist()
         ([0], [0.75])
     """
-    return _best_of_walks(intermediaries, rows, weights, retrieved, accounts, wanted, rule)
-
-
-def count_walks(
-    intermediaries: Adjacency, rows: Adjacency, weights: Floats, accounts: Integers
-) -> Offsets:
-    """int64[m]: number of walks from each account; arguments as for :func:`best_of_walks`.
-
-    Example:
-        >>> rows = Adjacency(np.array([0, 2, 4, 5]), np.array([1, 2, 0, 2, 0], dtype=np.int32))
-        >>> count_walks(rows, rows, np.array([1, 0, 1.0]), np.array([0, 1])).tolist()
-        [1, 3]
-    """
-    return _count_walks(intermediaries, rows, weights, accounts)
-
-
-@kernel
-def _best_of_walks(
-    intermediaries: Adjacency,
-    rows: Adjacency,
-    weights: Floats,
-    retrieved: Flags,
-    accounts: Integers,
-    wanted: Integers,
-    rule: TieRule,
-) -> Candidates:
     middle_indptr, middle = intermediaries
     indptr, codes = rows
-    m, n = len(accounts), len(retrieved)
-    bounds = _count_walks(intermediaries, rows, weights, accounts)
-    largest, room = 0, 0
-    for i in range(m):
-        bound = min(bounds[i], n)
-        largest = max(largest, bound)
-        room += min(bound, max(wanted[i], 0))
+    n = len(retrieved)
+    bounds = count_walks(intermediaries, rows, weights, accounts)
+    for i in range(len(bounds)):
+        bounds[i] = min(bounds[i], n)
+    best, reached, scores = room_for_best(bounds, wanted)
     sums = np.zeros(n, dtype=np.float64)
-    reached = np.empty(largest + 1, dtype=np.int32)
-    scores = np.empty(largest + 1, dtype=np.float64)
-    out_indptr = np.zeros(m + 1, dtype=np.int64)
-    out_codes = np.empty(room, dtype=np.int32)
-    out_scores = np.empty(room, dtype=np.float64)
-    end = 0
-    for i in range(m):
+    for i in range(len(accounts)):
+        count = 0
         if wanted[i] > 0:
             found = 0
             first, last = middle_indptr[accounts[i]], middle_indptr[accounts[i] + 1]
@@ -139,26 +103,27 @@ def _best_of_walks(
                         reached[found] = code  # without a branch: it could not be predicted
                         found += sums[code] == 0
                         sums[code] += weights[b]
-            count = 0
             for at in range(found):
                 code = reached[at]
                 reached[count] = code
                 scores[count] = sums[code]
                 count += retrieved[code]
                 sums[code] = 0
-            count = keep_best(reached, scores, count, wanted[i], accounts[i], rule)
-            for at in range(count):
-                out_codes[end + at] = reached[at]
-                out_scores[end + at] = scores[at]
-            end += count
-        out_indptr[i + 1] = end
-    return Candidates(out_indptr, out_codes[:end].copy(), out_scores[:end].copy())
+        put_best(best, i, reached, scores, count, wanted[i], accounts[i], rule)
+    return without_room(best)
 
 
 @kernel
-def _count_walks(
+def count_walks(
     intermediaries: Adjacency, rows: Adjacency, weights: Floats, accounts: Integers
 ) -> Offsets:
+    """int64[m]: number of walks from each account; arguments as for :func:`best_of_walks`.
+
+    Example:
+        >>> rows = Adjacency(np.array([0, 2, 4, 5]), np.array([1, 2, 0, 2, 0], dtype=np.int32))
+        >>> count_walks(rows, rows, np.array([1, 0, 1.0]), np.array([0, 1])).tolist()
+        [1, 3]
+    """
     middle_indptr, middle = intermediaries
     counts = np.zeros(len(accounts), dtype=np.int64)
     for i in range(len(accounts)):
