@@ -48,10 +48,7 @@ class Job(NamedTuple):
     """A job before submission.
 
     Attributes:
-        kind: the command that the job runs.
         date: date of a run; for evaluations and sweeps, it is only part of the job id.
-        config: the config, with paths of the cluster.
-        folder: the working folder of the job.
         results: absolute path of the folder of the runs, evaluations or sweeps.
         resume: continue an unfinished sweep.
     """

@@ -29,10 +29,6 @@ class Stages:
     Memory is that of this process and its descendants (a local Ray and its workers). Pages that
     several processes share are divided among them (PSS on Linux, USS elsewhere).
 
-    Attributes:
-        progress: receives the progress events.
-        measured: the finished stages.
-
     Example:
         >>> from raypipe.compute.progress import Silent
         >>> stages = Stages(Silent())

@@ -59,7 +59,6 @@ class Evaluation:
     Attributes:
         result: means, differences, and the metrics, segments and split that they belong to.
         ids: large_string[m], ids of the measured accounts, in the order of ``measures.accounts``.
-        measures: the values per account.
     """
 
     result: EvaluationResult

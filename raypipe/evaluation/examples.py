@@ -19,7 +19,6 @@ def examples_of_shard(
 
     Args:
         measuring: the held-out follows, and the context of a night on the rest.
-        tier: the learned blend.
         seed: of the sample of negative examples.
 
     Returns:

@@ -74,7 +74,6 @@ class Decision(NamedTuple):
     """The ladder of a run, and the ranker of its learned blend.
 
     Attributes:
-        ladder: the tiers, and what was measured.
         ranker: None where the ladder has no learned blend to use.
     """
 
@@ -144,7 +143,6 @@ def choose_ladder(
         run_on: returns a runner for a number of seconds of work.
         rejections: negative feedback; rejected pairs are never shown; None: there is none.
         since: new follows, which are held out if there are enough; None: no earlier run.
-        bounds: which follows count for others; None: all.
 
     Raises:
         TooLargeError: the machine has too little memory to measure.
@@ -365,9 +363,6 @@ def work_of(evidence: Evidence, measurable: Sequence[int]) -> dict[str, np.ndarr
     """Estimated work per account of each strategy, as a multiple of the plain night's, by segment.
 
     The plain night gives every account phase 2; its mean counts each segment by its accounts.
-
-    Args:
-        measurable: number of accounts of each of SEGMENTS that could be measured.
 
     Example:
         >>> ns = np.array([[1.0, 1], [2, 4], [60, 90]])

@@ -47,7 +47,6 @@ def bootstrap_means(values: np.ndarray, resamples: int, seed: int) -> Means:
 
     Args:
         values: float64[m, c], one row per account.
-        resamples: number of resamples.
         seed: equal seeds give equal intervals, to the last bit.
 
     Example:

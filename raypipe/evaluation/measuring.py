@@ -52,9 +52,7 @@ class Measuring:
         test: held-out follows; one row per account of the graph.
         test_rejections: held-out rejections, in the same form; None: there are none.
         segments: uint8[m], index in SEGMENTS of each account to be measured.
-        metrics: the metrics to be measured.
         lengths: lengths of lists at which they are measured, ascending.
-        seed: of the config.
         shards: number of shards that the config asks for; None: by the estimated cost.
         shard_accounts: maximum number of accounts in a shard, for its memory; None: no limit.
     """
@@ -143,7 +141,6 @@ def measuring_of(
         model: of ``split.train``; None: no source needs one, or no account has follows left.
         ladder: for the name LADDER, decided without the test follows; None: the fixed ladder.
         available: free bytes of memory on this machine.
-        ranker: for the learned blend.
 
     Raises:
         ConfigError: there is no such source or metric.
@@ -229,7 +226,6 @@ def measure_lists(
 
     Args:
         run_shards: the builtin ``map``, or its equivalent over Ray tasks.
-        shards: number of shards.
         advance: receives the estimated seconds of work that each shard has completed.
     """
     context, lengths = measuring.context, measuring.lengths
@@ -263,12 +259,7 @@ def by_shard(
     shards: int,
     advance: Callable[[float], None] | None = None,
 ) -> Iterator[Done]:
-    """What ``make`` returns for each shard, its range of accounts first, as they are done.
-
-    Args:
-        shards: number of shards.
-        advance: receives the estimated seconds of work that each shard has completed.
-    """
+    """What ``make`` returns for each shard, its range of accounts first, as they are done."""
     seconds = measuring.estimated_seconds
     todo = heaviest_first(cut_short(seconds, shards, measuring.shard_accounts), seconds)
     for done in run_shards(make, todo):

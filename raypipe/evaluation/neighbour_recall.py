@@ -121,8 +121,6 @@ def interval(mean: float, size: int, fraction: float) -> tuple[float, float]:
     accounts without a miss, where an interval from their variance of 0 has none.
 
     Args:
-        mean: of the values drawn.
-        size: number of values drawn, at least 1.
         fraction: share of all accounts that was drawn; 1 gives an interval without width.
 
     Source:

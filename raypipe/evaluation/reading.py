@@ -75,10 +75,8 @@ class DataFiles(NamedTuple):
     """The files of an evaluation: listed, and their columns read.
 
     Attributes:
-        follows: input.follows.
         test: evaluation.test; None if the split needs none.
         filters: those that the config names by file or function.
-        bounds: which follows count.
     """
 
     follows: InputFiles
@@ -91,9 +89,7 @@ class HeldOut(NamedTuple):
     """All follows, and the mask of those that are held out.
 
     Attributes:
-        graph: all follows.
         mask: bool[follows], True for test.
-        method: how the mask was chosen.
         times: float64[follows], of split ``time``.
     """
 
@@ -136,8 +132,6 @@ def read_split(
     """Read the follows and hold out a part of them, as ``config.evaluation`` says.
 
     Args:
-        accounts: from ``audience.read_accounts``.
-        data: from :func:`open_data`.
         stack: closes Ray, if it is started here.
         runs: published runs, newest first, for split ``since``.
 

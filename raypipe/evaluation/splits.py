@@ -110,7 +110,6 @@ def hold_out_rejections(
     single rejection remains as feedback.
 
     Args:
-        rejected: the accounts that each account has rejected.
         graph: train; rejected accounts that are followed there are in neither part.
         share: (numerator, denominator), below 1.
 
@@ -217,7 +216,6 @@ def split_follows(
     """Make a split from a mask of held-out follows.
 
     Args:
-        graph: all follows.
         held: bool[follows], True for test.
         audience: int32, accounts that may be measured, ascending.
         seed: of the sample of accounts, if ``config.max_accounts`` limits them.

@@ -27,7 +27,6 @@ def demo_follows(accounts: int = 5000, seed: int = 0) -> list[tuple[str, str]]:
 
     Args:
         accounts: number of accounts without the hubs, at least 100.
-        seed: equal seeds give equal rows.
 
     Example:
         >>> rows = demo_follows(accounts=100)

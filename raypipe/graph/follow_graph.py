@@ -38,8 +38,6 @@ class FollowGraph:
 
     Attributes:
         ids: large_string[n], ascending by their UTF-8 bytes; a code is a position in them.
-        followees: the followees of each account.
-        followers: the followers of each account.
         fingerprint: SHA-256 (hex) over the ids and the follows; equal for equal content.
     """
 

@@ -34,7 +34,6 @@ def products(factors: Floats32, candidate_factors: Floats32, candidates: Adjacen
     Args:
         factors: float32[m, d].
         candidate_factors: float32[n, d].
-        candidates: of each of the m accounts.
 
     Example:
         >>> factors = np.array([[1, 2], [3, 4]], np.float32)
@@ -84,7 +83,6 @@ def sampled_walks(
     times their number over the limit, where they are a sample: then the expected value is the same.
 
     Args:
-        accounts: int[m], codes.
         candidates: of each of the m accounts, without repeats.
         limit: maximum number of walks of two steps that are continued from an account.
         max_follows: walks do not pass through an account b with more follows.

@@ -93,8 +93,6 @@ def with_scores(
     Args:
         source: the position of the new source.
         scores: float64[c]; -inf for none.
-        accounts: int[m], codes.
-        rule: decides ties.
 
     Example:
         >>> codes = np.array([[[7, 3, 5]]], dtype=np.int32)

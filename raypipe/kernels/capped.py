@@ -21,10 +21,6 @@ CANDIDATES = 2
 def without_hubs(followees: Adjacency, is_hub: Flags) -> tuple[Adjacency, Adjacency]:
     """Followees and followers of every account, without the follows of hubs.
 
-    Args:
-        followees: of every account.
-        is_hub: bool[n].
-
     Example:
         >>> import numpy as np
         >>> followees = Adjacency(np.array([0, 2, 3, 3]), np.array([1, 2, 2], np.int32))
@@ -51,8 +47,6 @@ def capped_neighbours(
     Args:
         index: of the graph that :func:`without_hubs` returned.
         followees: of every account, whole.
-        rows: int[m], codes of accounts.
-        k, threshold: as for :func:`raypipe.kernels.tanimoto.top_neighbours`.
 
     Example:
         >>> import numpy as np

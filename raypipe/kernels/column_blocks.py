@@ -44,7 +44,6 @@ class ColumnBlocks(NamedTuple):
     """A follow graph whose index is built and searched block after block.
 
     Attributes:
-        followees: followees of every account.
         blocks: int32[...] each, codes, ascending; every account with follows is in one of them.
     """
 
@@ -82,10 +81,6 @@ def neighbours_in(
     index: SimilarityIndex | ColumnBlocks, accounts: Integers, k: int, threshold: tuple[int, int]
 ) -> Neighbours:
     """The lists of `top_neighbours`, from one index or with one block in memory at a time.
-
-    Args:
-        accounts: int[m], codes.
-        k, threshold: as for `top_neighbours`.
 
     Example:
         >>> followees = Adjacency(np.array([0, 1, 3, 3]), np.array([2, 0, 2], dtype=np.int32))
@@ -213,7 +208,6 @@ def unite(indptr: Offsets, accounts: Integers, one: Neighbours, other: Neighbour
 
     Args:
         indptr: int64[n + 1] of the followees: sizes of the follow sets.
-        accounts: int32[m], the owners of the lists.
         one, other: lists of the m accounts, both of maximum length k.
 
     Example:
@@ -261,7 +255,6 @@ def build_block(followees: Adjacency, rows: Indices) -> Block:
     counting sort. O(follows of the block), and 4 bytes for each account of the graph.
 
     Args:
-        followees: followees of every account.
         rows: int32[r], codes, ascending, without repeats; at least one of them has follows.
 
     Example:
@@ -334,12 +327,9 @@ def _fill_lists(
 
 
 def estimated_ns_in_blocks(index: ColumnBlocks) -> Floats:
-    """Estimated nanoseconds of each account in the search of all blocks, without building them.
+    """float64[n]: estimated nanoseconds in the search of all blocks, without building them.
 
     Without an index of all accounts, only the entries can be counted, none of them pruned.
-
-    Returns:
-        float64[n].
     """
     followees, blocks = index
     degrees = followees.degrees

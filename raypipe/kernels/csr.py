@@ -130,9 +130,6 @@ def turn(ptr: Offsets, rows: Integers, turned_ptr: Offsets, turned: Integers) ->
 def connected_to(rows: Adjacency, columns: Adjacency, start: Flags) -> Flags:
     """bool[n]: the accounts that follows connect to one of ``start``, whatever their direction.
 
-    Args:
-        rows, columns: both sides of a graph of n accounts.
-
     Example:
         >>> rows = Adjacency(np.array([0, 0, 1, 1, 2]), np.array([0, 3], dtype=np.int32))
         >>> connected_to(rows, transpose(rows), np.array([True, False, False, False])).tolist()

@@ -23,10 +23,7 @@ def best_candidates(
 
     Args:
         followees: of every account, whole.
-        rows: int[m], codes of accounts.
         candidates: of these accounts; only ``counts`` and ``codes`` are read.
-        k: at least 1.
-        threshold: (numerator, denominator); see :func:`raypipe.kernels.tanimoto.top_neighbours`.
 
     Example:
         >>> followees = Adjacency(np.array([0, 2, 3, 5]), np.array([0, 1, 0, 0, 1], np.int32))
@@ -61,12 +58,6 @@ def best_of_all(
 
     The lists of `top_neighbours`, without an index, for a few accounts: one step for each of their
     co-follow pairs, and 8 bytes of memory per account of the graph.
-
-    Args:
-        followees, followers: the two sides of the graph.
-        rows: int[m], codes of accounts.
-        k: at least 1.
-        threshold: (numerator, denominator); see :func:`raypipe.kernels.tanimoto.top_neighbours`.
 
     Example:
         >>> followees = Adjacency(np.array([0, 1, 3, 3]), np.array([2, 0, 2], np.int32))

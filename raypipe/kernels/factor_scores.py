@@ -33,7 +33,6 @@ class Cooccurrence(NamedTuple):
                       of first[i] middle[b] last[c]
 
     Attributes:
-        followees, followers: both sides of the graph.
         first, middle, last: float32[n].
     """
 
@@ -72,9 +71,6 @@ def best_columns(
         column_factors: float32[c, d].
         columns: int32[c], codes, ascending.
         masked: followees of each of the m accounts: they are not retrieved, and walks start there.
-        wanted: int64[m], maximum number of columns of each account.
-        accounts: int[m], codes.
-        rule: decides ties.
         walks: the linear filter whose weights are added, if any.
         longest: :func:`longest_of` of ``column_factors``, if it is known.
 

@@ -39,9 +39,6 @@ class Lessons(NamedTuple):
 def by_popularity(followers: Integers, exponent: float) -> Indices:
     """int32: each account that has followers, about ``followers ** exponent`` times.
 
-    Args:
-        followers: int64[n], number of followers of every account.
-
     Example:
         >>> by_popularity(np.array([9, 0, 4, 1]), 0.5).tolist()
         [0, 0, 0, 2, 2, 3]

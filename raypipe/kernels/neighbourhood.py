@@ -28,7 +28,6 @@ def weighted_union(
     The sum runs from the first neighbour to the last, so its bits do not depend on the sharding.
 
     Args:
-        rows: the rows of all accounts.
         counts: int32[m], number of neighbours of each of the m accounts.
         neighbours, weights: int32[m, k] and float64[m, k]; only the first ``counts[i]`` are read.
 
@@ -105,10 +104,6 @@ def weigh_excluded(
     its similarity as its weight.
 
     Args:
-        rows: followees of every account.
-        rejected: accounts that each account has rejected.
-        accounts: int32[m].
-        near: neighbours of these accounts.
         times: weight of an excluded followee, compared with a common one.
 
     Example:
@@ -147,8 +142,6 @@ def withdraw_rejected(
     score of 0 or less are dropped.
 
     Args:
-        rejected: accounts that each account has rejected.
-        near: the neighbours of m accounts.
         weights: float64[m, k].
         union: of the same accounts, as :func:`weighted_union` returned it.
 

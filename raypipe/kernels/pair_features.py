@@ -39,7 +39,6 @@ class GraphFeatures(NamedTuple):
     """The graph as the features need it.
 
     Attributes:
-        followees, followers: both sides of a graph of n accounts.
         returned: int32[n], number of followees of every account that follow it back.
         out: bool[n], followees of an account whose own followees are read; a candidate that is not
             ``out`` gets 0 in the last two features.
@@ -80,13 +79,7 @@ class GraphFeatures(NamedTuple):
 
 
 class _Candidates(NamedTuple):
-    """The candidates of one account.
-
-    Attributes:
-        position: int32[n], of each candidate; arbitrary for others.
-        members: the set of them.
-        found: int32[_PART], for those of a part of a row.
-    """
+    """The candidates of one account: the position of each, their set, and room for a part."""
 
     position: Indices
     members: Words
@@ -109,11 +102,6 @@ def pair_features(graph: GraphFeatures, accounts: Integers, union: CandidateUnio
     The last two are counted from the followees of the candidates, or from the followers of the
     accounts around a, whichever are fewer. So the cost for a does not depend on how many accounts
     follow its candidates.
-
-    Args:
-        graph: n accounts.
-        accounts: int32[m].
-        union: the candidates of these accounts.
 
     Example:
         >>> rows = Adjacency(np.array([0, 1, 3, 4]), np.array([1, 0, 2, 1], dtype=np.int32))

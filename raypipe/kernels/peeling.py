@@ -34,7 +34,6 @@ def densest_block(rows: Adjacency, weights: Offsets) -> Block:
     weigh least is left out first, of equals the one with the lowest code, followers first.
 
     Args:
-        rows: the followees of each of n accounts.
         weights: int64[n], the weight of a follow of each account. Whole numbers, so that the order
             is the same on every machine.
 

@@ -26,7 +26,6 @@ class Walk(NamedTuple):
     """How a walk moves over the graph, and when it is followed no further.
 
     Attributes:
-        followees, followers: both sides of a graph of n accounts.
         degrees: float64[n], from :func:`weighted_degrees`.
         backward_weight: weight of a step to a follower; a step to a followee weighs 1.
         alpha: probability of a return to the account before each step.

@@ -19,16 +19,10 @@ WRITE = 400
 
 
 def estimated_ns(index: SimilarityIndex, threshold: tuple[int, int] = (1, 10)) -> Floats:
-    """Estimated nanoseconds of each account in `top_neighbours`, to split shards of equal length.
+    """float64[n]: estimated nanoseconds in `top_neighbours`, to split shards of equal length.
 
     Lists are assumed to hold groups of each size in the same proportions as the whole graph.
     Members of a group share its search, and so its cost.
-
-    Args:
-        threshold: as for `top_neighbours`.
-
-    Returns:
-        float64[n].
 
     Example:
         >>> from raypipe.kernels.csr import Adjacency, transpose
@@ -59,7 +53,7 @@ def expected_ns(
     followees: Integers,
     threshold: tuple[int, int] = (1, 10),
 ) -> Floats:
-    """:func:`estimated_ns` of an account with a number of follows, in a randomly paired network.
+    """float64[s]: :func:`estimated_ns` by number of follows, in a randomly paired network.
 
         entries(m) = m * sum over the followees of followers^2 / sum over the followees of followers
 
@@ -71,10 +65,6 @@ def expected_ns(
             each.
         followers, followees: int64[d], numbers of followers, descending, above 0, and the number
             of accounts with each.
-        threshold: as for `top_neighbours`.
-
-    Returns:
-        float64[s], estimated nanoseconds of an account.
 
     Source:
         Newman, Strogatz and Watts (2001), "Random graphs with arbitrary degree distributions and

@@ -67,9 +67,6 @@ class SimilarityIndex(NamedTuple):
 def build_index(followees: Adjacency, followers: Adjacency) -> SimilarityIndex:
     """Group, rank and lay out a follow graph; O(follows + accounts log accounts).
 
-    Args:
-        followees, followers: both sides of the graph.
-
     Raises:
         ValueError: the two sides differ in the number of accounts or follows.
 
@@ -230,7 +227,6 @@ def co_follow_pairs(followees: Adjacency, followers_indptr: Offsets) -> Offsets:
     theory such a path of two edges is called a wedge.
 
     Args:
-        followees: followees of every account.
         followers_indptr: int64[n + 1], as ``followers.indptr``; the followers are not read.
 
     Example:

@@ -97,11 +97,6 @@ def top_neighbours(
 
     The list of an account does not depend on the other accounts of the call, nor on their order.
 
-    Args:
-        rows: int[m], codes of accounts.
-        k: at least 1.
-        threshold: (numerator, denominator), an exact fraction in [0, 1).
-
     Raises:
         ValueError: k or threshold out of range.
 

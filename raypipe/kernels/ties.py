@@ -79,11 +79,7 @@ def ties_of(
     """The ties of each entry of the lists.
 
     Args:
-        asked: m accounts.
-        counts: int32[m], length of each list.
         lists: int32[m, n], codes, at most 32,767 per account.
-        near: the neighbours of the accounts.
-        followees, followers: both sides of the graph.
         globally_excluded: uint8[n], not 0 for accounts that are shown to nobody.
 
     Example:

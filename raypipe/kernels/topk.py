@@ -44,9 +44,6 @@ def best_of_rows(
 
     Args:
         keep: bool[c], False for a candidate that must not be chosen.
-        n: maximum length of a list.
-        accounts: int[m], codes.
-        rule: decides ties.
 
     Example:
         >>> candidates = Candidates(np.array([0, 4]), np.array([7, 3, 5, 1], dtype=np.int32),
@@ -94,8 +91,6 @@ def best_of_groups(
         n: maximum length of a list, and of the part that continues a full list with the best that
             it left.
         limit: maximum number of candidates of one group in each part.
-        accounts: int[m], codes.
-        rule: decides ties.
 
     Returns:
         The lists, and the groups of their entries: int32[m, sum(n)], 0 past the end of a list.
@@ -189,9 +184,6 @@ def keep_best(
     """Move the n best of the first ``count`` entries to the front, in place, in no order.
 
     Uses a heap of the n best so far, with the worst of them at its root.
-
-    Args:
-        codes, scores: int32[...] and float64[...].
 
     Returns:
         The number of entries kept: the smaller one of ``count`` and ``n``.

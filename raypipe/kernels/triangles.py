@@ -27,9 +27,6 @@ def count_triangles(followees: Adjacency, followers: Adjacency) -> Triangles:
     Every edge points to the end with more edges (on a tie, to the smaller code), so that at most
     sqrt(2 edges) point away from any account.
 
-    Args:
-        followees, followers: both sides of a graph of n accounts.
-
     Source:
         Latapy (2008), "Main-memory triangle computations for very large (sparse (power-law))
         graphs", Theoretical Computer Science 407: algorithm forward.

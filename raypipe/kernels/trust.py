@@ -24,7 +24,6 @@ def walk_from(
     two arrays of n.
 
     Args:
-        followees, followers: both sides of a graph of n accounts.
         home: float64[n], the distribution from which a walk starts anew.
         start: float64[n], the distribution of the first step.
         alpha: probability to go home.

@@ -38,7 +38,6 @@ def audience(graph: FollowGraph, ids: pa.Array | None, min_follows: int) -> np.n
 
     Args:
         ids: from :func:`read_accounts`; None for every account.
-        min_follows: minimum number of follows of an account.
 
     Example:
         >>> from raypipe.graph.follow_graph import graph_of

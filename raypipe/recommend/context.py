@@ -30,13 +30,7 @@ from raypipe.recommend.sources.registry import sources_of, walk_limits
 
 
 class FollowSides(NamedTuple):
-    """The follows, without the ids.
-
-    Attributes:
-        followees: the accounts that every account follows.
-        followers: the accounts that follow every account.
-        tie_rule: the order of candidates with equal scores.
-    """
+    """The follows, without the ids."""
 
     followees: Adjacency
     followers: Adjacency
@@ -54,8 +48,6 @@ class PreparedSource:
 
     Attributes:
         index: its position among the sources of the config; tables of shards refer to it.
-        needs_neighbours: True if it is called with the neighbours of the accounts.
-        source: retrieves the candidates, or scores those of other sources.
         scores: names of the sources whose candidates it scores; empty: it retrieves.
     """
 
@@ -71,10 +63,7 @@ class BlendRules:
 
     Attributes:
         weights: weight of each source in rank fusion, by name.
-        candidates_per_source: number of best candidates taken from each source.
         max_share: largest share of a list that one source may fill (numerator, denominator).
-        graph_features: features of the graph for a ranker; None: there is no learned blend.
-        ranker: of the learned blend; None: there is none.
     """
 
     weights: Mapping[str, float]
@@ -94,10 +83,6 @@ class ListRules:
     """The rules by which lists are made.
 
     Attributes:
-        ladder: the leading sources, by number of follows.
-        per_account: maximum length of a list.
-        min_followers: minimum number of followers of a candidate.
-        blend: how sources are blended.
         neighbours: maximum number of neighbours that are published.
         reserve: maximum number of candidates after a list of full length; they are not published.
     """
@@ -115,12 +100,8 @@ class ShardContext:
     """The values that every shard needs, put into the object store once; arrays are read-only.
 
     Attributes:
-        follows: both sides of the graph.
         accounts: int32, the audience, ascending; a shard is a range of positions in it.
-        exclusions: the candidates that must not be shown, besides followees.
         search: finds neighbours; None: no source on the ladder needs them.
-        sources: the prepared sources, by name.
-        lists: how lists are made from their candidates.
     """
 
     follows: FollowSides
@@ -147,10 +128,7 @@ class NightInputs(NamedTuple):
     """The inputs of a night from which its shard context is made.
 
     Attributes:
-        graph: the follows.
         accounts: int32, the audience, ascending.
-        exclusions: the candidates that must not be shown, besides followees.
-        rejections: negative feedback to learn from; None: there is none.
         model: of the votes; None: no source on the ladder needs one.
         votes: the follows that count for others than the follower; None: all.
     """
@@ -255,7 +233,6 @@ def list_rules(
 
     Args:
         inputs: of the night; needed for a learned blend only.
-        ranker: of the learned blend; None: not trained.
     """
     learns = config.blend.method == LEARNED_RANKER
     blend = BlendRules(

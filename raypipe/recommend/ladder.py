@@ -55,7 +55,6 @@ def blend(config: RunConfig, how: str, trained: bool = False) -> Tier:
     """The blend of all sources that take part in it with this config.
 
     Args:
-        how: RANK_FUSION or LEARNED_RANKER.
         trained: there is a factor model; without one, sources that need it are left out.
 
     Example:
@@ -78,9 +77,6 @@ def strategies(config: RunConfig, ranker: bool = True) -> tuple[Tier, ...]:
     """What may lead in a segment, the simplest first.
 
     The phases, each of the other sources by itself, and, where sources are blended, the blends.
-
-    Args:
-        ranker: there is a trained ranker.
 
     Example:
         >>> config = RunConfig.model_validate({"blend": {"method": "learned_ranker"}})

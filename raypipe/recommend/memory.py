@@ -49,11 +49,8 @@ class Sizes(NamedTuple):
     """The sizes of a graph that its memory depends on.
 
     Attributes:
-        accounts: number of accounts.
         following: number of accounts with follows.
         followed: number of accounts with followers.
-        follows: number of follows.
-        largest: largest number of follows of an account.
         together: follows of the k accounts with the most, k being the length of a neighbour list.
     """
 
@@ -95,7 +92,6 @@ def fit_tasks(followees: Adjacency, followers: Adjacency, audience: int, config:
     """One index if a task may hold it, else column blocks of sets of similar size.
 
     Args:
-        followees, followers: both sides of the graph that is searched.
         audience: number of accounts that get lists.
 
     Raises:

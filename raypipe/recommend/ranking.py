@@ -90,8 +90,6 @@ def best_of_blend(
         indices: int[S], of these sources.
         n: maximum length of a list, and of the reserve that follows a full list.
         limit: maximum number of candidates from one source in each.
-        accounts: int32[m].
-        rule: the order of candidates with equal scores.
 
     Example:
         >>> from raypipe.kernels.candidate_union import unite

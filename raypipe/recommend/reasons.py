@@ -76,11 +76,7 @@ def reasons_of(
     end left out; of any other, the number of its followers is given.
 
     Args:
-        asked: m accounts.
-        counts: int32[m], length of each list.
         codes: int32[m, n], the lists.
-        near: the neighbours of the accounts.
-        followees, followers: both sides of the graph.
         globally_excluded: [n], other than 0 for accounts that are shown to nobody.
 
     Example:

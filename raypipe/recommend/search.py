@@ -55,8 +55,6 @@ class SearchedGraph(NamedTuple):
 
     Attributes:
         followees, followers: both sides of the graph, without the hubs that are left out.
-        hubs_left_out: their number.
-        fit: how it fits into the memory of tasks.
     """
 
     followees: Adjacency

@@ -142,9 +142,6 @@ def recommend_to(
     """The lists of some accounts, and the number of excluded candidates by (source, reason).
 
     The reserve, if there is one, follows the ``per_account`` entries of a list.
-
-    Args:
-        near: the neighbours of the accounts.
     """
     made = [
         _recommend_batch(context, accounts[batch], near.take(batch))

@@ -22,9 +22,6 @@ def fixed_scores(weights: Sequence[float], union: CandidateUnion) -> np.ndarray:
 
     with ranks from 1; the sum runs in the order of the sources.
 
-    Args:
-        weights: of each source.
-
     Source:
         Cormack, Clarke and Buettcher (2009), "Reciprocal rank fusion outperforms Condorcet and
         individual rank learning methods", SIGIR.
@@ -46,10 +43,5 @@ def fixed_scores(weights: Sequence[float], union: CandidateUnion) -> np.ndarray:
 def learned_scores(
     ranker: Ranker, graph_features: GraphFeatures, accounts: np.ndarray, union: CandidateUnion
 ) -> np.ndarray:
-    """float64[c]: the score that the ranker gives each candidate.
-
-    Args:
-        graph_features: features of the graph.
-        accounts: int32[m], the accounts of ``union``.
-    """
+    """float64[c]: the score that the ranker gives each candidate."""
     return score(ranker.binned, features(graph_features, accounts, union))

@@ -81,9 +81,6 @@ def train_ranker(examples: Examples, names: tuple[str, ...], seed: int) -> Ranke
 
     Equal examples in equal order give an equal ranker.
 
-    Args:
-        names: names of the features.
-
     Source:
         Friedman (2001), "Greedy function approximation: a gradient boosting machine", Annals of
         Statistics 29(5); trained by LightGBM, Ke et al. (2017), NeurIPS.

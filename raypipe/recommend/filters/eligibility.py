@@ -105,13 +105,6 @@ def filter_reasons(
 ) -> np.ndarray:
     """uint8[candidates]: the reason code of each candidate; 0: it may be shown.
 
-    Args:
-        followees: the accounts that each account follows.
-        followers: int32[n], number of followers of each account.
-        exclusions: the candidates that are not shown, beside followees.
-        accounts: int32[m], the accounts to which the candidates would be shown.
-        min_followers: minimum number of followers of a candidate.
-
     Example:
         >>> from raypipe.graph.follow_graph import graph_of
         >>> graph = graph_of("ab ac")
@@ -137,12 +130,7 @@ def max_excluded(followees: Adjacency, exclusions: Exclusions, accounts: np.ndar
 
 
 def count_reasons(reasons: np.ndarray, added: Sequence[AddedReason] = ()) -> dict[str, int]:
-    """The number of candidates that each reason keeps out, by name.
-
-    Args:
-        reasons: reason codes, as :func:`filter_reasons` gave them.
-        added: the reasons that are not built in.
-    """
+    """The number of candidates that each reason keeps out, by name."""
     counts = np.bincount(reasons, minlength=256)
     named = [reason for reason in FilterReason if reason] + [*added]
     return {reason.name: int(counts[reason.value]) for reason in named}

@@ -152,9 +152,6 @@ def feedback_store(config: RunConfig, store: RunStore) -> FeedbackStore:
 def read_filters(config: RunConfig, store: RunStore, date: str) -> FilterInputs:
     """Read the input of every filter.
 
-    Args:
-        date: of the run.
-
     Raises:
         ConfigError: an unknown filter.
         FeedbackError: the store of rejections cannot be read, or is not the one used before.

@@ -28,9 +28,7 @@ class Reading(NamedTuple):
     """What filters may read their inputs from.
 
     Attributes:
-        filters: the section ``filters`` of the config.
         stored: the rejections, blocks, follows and opt-outs of one moment in the feedback store.
-        integrity: the section ``integrity`` of the config.
         before: the newest published run of an earlier date, if it was asked for.
         date: of the night, as ``2026-03-01``; None: no night, so nobody rests.
         input: the section ``input``, whose rules for ids hold for all files.
@@ -228,7 +226,6 @@ def resting(impressions: pa.Table, date: str, times: int, rest: int) -> pa.Table
 
     Args:
         impressions: columns accountId, candidateId and night (date32), a row for each.
-        date: of the night.
 
     Example:
         >>> import pyarrow as pa
@@ -329,7 +326,6 @@ def pairs_in(table: pa.Table, graph: FollowGraph, both_ways: bool = False) -> tu
     """The pairs as rows of account indices, and the number of pairs with an unknown id.
 
     Args:
-        table: columns accountId and candidateId.
         both_ways: also add each pair the other way round.
     """
     import numpy as np

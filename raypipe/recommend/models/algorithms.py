@@ -138,7 +138,6 @@ def train(
     """Train the model of the config.
 
     Args:
-        available: bytes of free memory.
         rejections: used if the config enables them and the algorithm takes them.
 
     Raises:

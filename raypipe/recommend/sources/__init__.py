@@ -48,12 +48,7 @@ class Scorer(Protocol):
     """A source that is prepared and retrieves nothing itself: it scores candidates of others."""
 
     def score(self, accounts: np.ndarray, candidates: Adjacency) -> np.ndarray:
-        """float64[c]: the score of each candidate; -inf for all of an account that it cannot score.
-
-        Args:
-            accounts: int32[m].
-            candidates: of each of the m accounts.
-        """
+        """float64[c]: the score of each candidate; -inf for all of an account that it cannot score."""
 
     def estimated_ns(self, accounts: np.ndarray) -> np.ndarray:
         """float64[m]: nanoseconds per account, without those of the sources that retrieve."""
@@ -67,9 +62,6 @@ class SourceInputs:
         min_followers: a candidate has at least this number of followers.
         globally_excluded: [n], other than 0 for accounts that are shown to nobody; None: no such
             account.
-        rejections: negative feedback to learn from; None: there is none.
-        feedback: how much a rejection counts.
-        model: the factor model of the graph; None where none was trained.
         own: all follows of each account, for its own list; those of the graph may be fewer, as
             some do not count for others. None: those of the graph.
     """

@@ -44,7 +44,6 @@ class Retrieval(NamedTuple):
 
     Attributes:
         exact: True: all accounts are scored; False: the candidates of the other sources.
-        why: in words.
     """
 
     exact: bool
@@ -62,7 +61,6 @@ class Factors:
         followees: the accounts that they follow.
         column_factors: float32[c, d].
         columns: int32[c], the accounts that may be retrieved, ascending.
-        tie_rule: the order of candidates with equal scores.
         walks: added to the product of the factors; None for nothing.
         longest: largest length of a row of ``column_factors``.
 
@@ -123,7 +121,6 @@ class FactorScorer:
 
     Attributes:
         model: without the factors of accounts where their follows give the same.
-        followees: the accounts that every account follows.
         walks: added to the product of the factors; None for nothing.
     """
 

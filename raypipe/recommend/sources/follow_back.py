@@ -29,10 +29,7 @@ class FollowBack:
     wiki-vote.
 
     Attributes:
-        followees, followers: both sides of the graph.
         ratios: float64[n], the score of every account.
-        retrieved: bool[n], the accounts that may be retrieved.
-        tie_rule: the order of candidates with equal scores.
 
     Example:
         >>> from raypipe.graph.follow_graph import graph_of

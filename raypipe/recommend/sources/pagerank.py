@@ -29,11 +29,6 @@ class PageRank:
     or, with another weight, to one that follows it. An account with more than 1 / epsilon links
     gets no candidates.
 
-    Attributes:
-        walk: how walks move over the graph.
-        retrieved: bool[n], the accounts that may be retrieved.
-        tie_rule: the order of candidates with equal scores.
-
     Example:
         >>> from raypipe.graph.follow_graph import graph_of
         >>> graph = graph_of("ab ac bd cd")

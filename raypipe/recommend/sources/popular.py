@@ -29,8 +29,6 @@ class Popular:
         order: int32[c], every account with followers that may be shown, largest score first, then
             by number of followers, then by position on the circle of the tie rule.
         keys: uint64[c + 1], ascending: group of equals * 2^32 + position; the last is the end.
-        scores: float64[n], of every account.
-        tie_rule: the order of candidates with equal scores.
 
     Example:
         >>> from raypipe.graph.follow_graph import graph_of
@@ -87,10 +85,8 @@ def lowered(
     at most the share ``weight k / (seen + weight k)``, whatever was rejected before.
 
     Args:
-        followers: [n], of every account.
         shown: int64[n], to how many accounts each was recommended.
         rejecting: int64[n], how many accounts have rejected each.
-        weight: of a rejection.
 
     Example:
         >>> lowered(np.array([5, 90]), np.array([0, 190]), np.array([15, 100]), 1.0).tolist()

@@ -35,9 +35,6 @@ class ConfiguredSource:
     Attributes:
         name: as published; for a source of the user's own, its key in ``sources.custom``.
         index: its position among the sources of the config.
-        spec: its row in the registry.
-        section: its values in the config.
-        ready: it can retrieve candidates with this config.
     """
 
     name: str

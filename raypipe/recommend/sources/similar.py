@@ -24,11 +24,6 @@ class Similar:
     neighbours that have rejected c count against it, see
     :func:`~raypipe.kernels.neighbourhood.withdraw_rejected`.
 
-    Attributes:
-        followees: the accounts that every account follows.
-        rejections: negative feedback to learn from; None: there is none.
-        feedback: how much a rejection counts.
-
     Source:
         User-based collaborative filtering: Resnick et al. (1994), "GroupLens", CSCW.
 

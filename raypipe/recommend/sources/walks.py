@@ -23,10 +23,7 @@ class Walks:
 
     Attributes:
         intermediaries: the intermediaries of every account.
-        followees: the accounts that every account follows.
         weights: float64[n], of every account as an intermediary; 0 for one that is skipped.
-        retrieved: bool[n], the accounts that may be retrieved.
-        tie_rule: the order of candidates with equal scores.
     """
 
     intermediaries: Adjacency
