@@ -13,10 +13,10 @@ from typing import NamedTuple
 import numpy as np
 
 from raypipe.evaluation.examples import concatenate, examples_of_shard
-from raypipe.evaluation.measuring import Measuring, RunShards, by_shard, measure_lists
+from raypipe.evaluation.measuring import Measuring, Work, by_shard, measure_lists
 from raypipe.recommend.blend.examples import Examples
-from raypipe.recommend.blend.features import feature_names
 from raypipe.recommend.blend.ranker import Ranker
+from raypipe.recommend.blend.scores import feature_names
 from raypipe.recommend.blend.training import train_ranker
 from raypipe.recommend.ladder import Tier
 from raypipe.storage.records import RankerRecord, TrainingRecord
@@ -52,9 +52,7 @@ def learn(
     parts: Sequence[Measuring],
     tier: Tier,
     further: Sequence[Callable[[], Measuring]],
-    run_shards: RunShards,
-    shards: int,
-    advance: Callable[[float], None],
+    work: Work,
     unseen: Sequence[Measuring] = (),
 ) -> Learned:
     """Train the ranker of a blend and measure it by two-fold cross-validation.
@@ -64,10 +62,10 @@ def learn(
     at least the measured share. Neither depends on the shards.
 
     Args:
-        parts, tier, further, run_shards, shards, advance: as for :func:`gather_examples`.
+        parts, tier, further, work: as for :func:`gather_examples`.
         unseen: parts that are measured after the others, and that nothing is learned from.
     """
-    examples = gather_examples(parts, tier, further, run_shards, shards, advance)
+    examples = gather_examples(parts, tier, further, work)
     follows = int(np.count_nonzero(examples.followed))
     if follows < MIN_FOLLOWS:
         why = (
@@ -79,30 +77,23 @@ def learn(
     measured = [of_blend(part, tier) for part in (*parts, *unseen)]
     position = _positions(parts)
     fold_of_example = position(examples.accounts) % 2
-    training = [examples]
-    training += [
-        Examples(*(array[fold_of_example != fold] for array in examples)) for fold in (0, 1)
-    ]
+    halves = (Examples(*(array[fold_of_example != fold] for array in examples)) for fold in (0, 1))
     with ThreadPoolExecutor(2) as pool:  # LightGBM trains without Python's lock
-        ranker, *of_folds = pool.map(lambda some: train_ranker(some, names, seed), training)
+        ranker, *of_folds = pool.map(
+            lambda some: train_ranker(some, names, seed), (examples, *halves)
+        )
     values = [np.empty(len(part.context.accounts)) for part in measured]
     for fold, of_fold in enumerate(of_folds):
         for part, of_part in zip(measured, values, strict=True):
             chosen = position(part.context.accounts) % 2 == fold
             if chosen.any():
                 test_fold = part.of(chosen).with_ranker(of_fold)
-                lists = measure_lists(test_fold, run_shards, shards, advance)
-                of_part[chosen] = lists.values[0, 0]
+                of_part[chosen] = measure_lists(test_fold, *work).values[0, 0]
     return Learned(ranker, np.concatenate(values), _record(ranker))
 
 
 def gather_examples(
-    parts: Sequence[Measuring],
-    tier: Tier,
-    further: Sequence[Callable[[], Measuring]],
-    run_shards: RunShards,
-    shards: int,
-    advance: Callable[[float], None],
+    parts: Sequence[Measuring], tier: Tier, further: Sequence[Callable[[], Measuring]], work: Work
 ) -> Examples:
     """Examples for a ranker.
 
@@ -111,10 +102,9 @@ def gather_examples(
 
     Args:
         parts: of one metric at one length; an account that is in several is in one fold.
-        tier: the learned blend.
         further: each makes another hold-out; its accounts are not measured.
-        advance: receives the estimated seconds of work that are done: those of the blend for the
-            examples of each round, and once more for the lists.
+        work: is told the estimated seconds that are done: those of the blend for the examples of
+            each round, and once more for the lists.
     """
     seed, position = parts[0].seed, _positions(parts)
 
@@ -129,7 +119,9 @@ def gather_examples(
         round_seed = seed + max(0, number)
         for make in makers:
             part = of_blend(make(), tier)
-            found.append(_examples(part, tier, round_seed, run_shards, shards, advance))
+            make_shard = partial(examples_of_shard, part, tier, round_seed)
+            by_part = dict(by_shard(part, make_shard, *work))
+            found += [by_part[shard] for shard in sorted(by_part)]
         if sum(np.count_nonzero(some.followed) for some in found) >= ENOUGH_FOLLOWS:
             break
     return concatenate(found)
@@ -144,19 +136,6 @@ def _positions(parts: Sequence[Measuring]) -> Callable[[np.ndarray], np.ndarray]
 def of_blend(measuring: Measuring, tier: Tier) -> Measuring:
     """The same accounts, with the blend as the only source that is measured."""
     return replace(measuring, ladders={tier.name: (tier,)})
-
-
-def _examples(
-    measuring: Measuring,
-    tier: Tier,
-    seed: int,
-    run_shards: RunShards,
-    shards: int,
-    advance: Callable[[float], None],
-) -> Examples:
-    make = partial(examples_of_shard, measuring, tier, seed)
-    parts = dict(by_shard(measuring, make, run_shards, shards, advance))
-    return concatenate([parts[shard] for shard in sorted(parts)])
 
 
 def _record(ranker: Ranker) -> RankerRecord:

@@ -137,16 +137,7 @@ def evaluate(
         sources=measures.sources,
         combined=tuple(name for name in measures.sources if name in (LADDER, *BLENDS)),
         same_lists_as=measures.same_lists_as,
-        metrics=tuple(
-            MetricRecord(
-                name=spec.name,
-                words=spec.words,
-                better=spec.better,
-                decides=spec.decides,
-                unit=spec.unit,
-            )
-            for spec in chosen
-        ),
+        metrics=tuple(MetricRecord.model_validate(spec, from_attributes=True) for spec in chosen),
         lengths=tuple(config.evaluation.k),
         headline=_headline(chosen, config.evaluation.k[-1]),
         segments=_segments(measures, config),

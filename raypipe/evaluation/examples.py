@@ -6,7 +6,7 @@ from raypipe.evaluation.measuring import Measuring
 from raypipe.kernels.candidate_union import CandidateUnion
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.recommend.blend.examples import Examples, is_example
-from raypipe.recommend.blend.features import features
+from raypipe.recommend.blend.scores import features
 from raypipe.recommend.ladder import Tier
 from raypipe.recommend.memory import BLENDED
 from raypipe.recommend.shard import batches, candidate_union, nearest

@@ -30,7 +30,7 @@ from raypipe.config import RunConfig
 from raypipe.errors import TooLargeError
 from raypipe.evaluation import blending, leading
 from raypipe.evaluation.blending import Learned, gather_examples, learn, of_blend
-from raypipe.evaluation.measuring import Measuring, measure_lists, measuring_of, shards_of
+from raypipe.evaluation.measuring import Measuring, Work, measure_lists, measuring_of, shards_of
 from raypipe.evaluation.since import Past, Since
 from raypipe.evaluation.splits import (
     SEGMENTS,
@@ -45,8 +45,8 @@ from raypipe.evaluation.splits import (
 from raypipe.evaluation.stand_ins import draw_stand_ins, hide_all_follows
 from raypipe.graph.follow_graph import FollowGraph
 from raypipe.integrity.votes import Bounds
-from raypipe.recommend.blend.features import feature_names
 from raypipe.recommend.blend.ranker import Ranker
+from raypipe.recommend.blend.scores import feature_names
 from raypipe.recommend.blend.training import train_ranker
 from raypipe.recommend.ladder import (
     FILL_UP,
@@ -271,18 +271,18 @@ def _measure(
         of_tier = [float(of_blend(part, tier).estimated_seconds.sum()) for part in parts]
         total += sum(of_tier) + sum(of_tier[: len(teaching)]) + len(further) * of_tier[0]
     run = run_on(total)
-    shards = shards_of(parts[0], seconds, run.cpus)
 
     def advance(done: float) -> None:
         stages.progress.advance(done / total)
 
-    measured = [measure_lists(part, run.run_shards, shards, advance) for part in parts]
+    work = run.run_shards, shards_of(parts[0], seconds, run.cpus), advance
+    measured = [measure_lists(part, *work) for part in parts]
     values = np.concatenate([part.values[:, 0] for part in measured], axis=1)
     learned = None
     if learns:
         more = [lambda make=make: measuring(make(), [tier]) for make in further]
         unseen = parts[len(teaching) :]
-        learned = learn(teaching, tier, more, run.run_shards, shards, advance, unseen)
+        learned = learn(teaching, tier, more, work, unseen)
         if learned.values is not None:
             values = np.concatenate([values, learned.values[None]])
             tried = (*tried, tier)
@@ -322,9 +322,8 @@ def train_again(
     parts = list(map(measuring, random))
     seconds = sum(float(part.estimated_seconds.sum()) for part in parts)
     run = run_on(seconds)
-    shards = shards_of(parts[0], seconds, run.cpus)
-    more = [partial(measuring, make) for make in further]
-    examples = gather_examples(parts, tier, more, run.run_shards, shards, lambda _: None)
+    work: Work = run.run_shards, shards_of(parts[0], seconds, run.cpus), lambda _: None
+    examples = gather_examples(parts, tier, [partial(measuring, make) for make in further], work)
     if np.count_nonzero(examples.followed) < blending.MIN_FOLLOWS:
         return decision
     return decision._replace(
@@ -337,16 +336,10 @@ def _hold_outs(
 ) -> tuple[list[Callable[[], Split]], list[Callable[[], Split]]]:
     """The random hold-outs of a sample, and those from which a ranker may learn more."""
     rounds = (blending.ROUNDS if sample.every else 1) if len(sample.accounts) else 0
-    first: list[Callable[[], Split]] = []
-    further: list[Callable[[], Split]] = []
-    for number in range(rounds):
-        seed = config.seed + number
-        make = partial(_hold_out, graph, sample.accounts, config, seed)
-        (further if number else first).append(make)
-    if len(sample.stand_ins):
-        idle = graph, sample.stand_ins, config.evaluation, config.seed
-        first.append(partial(hide_all_follows, *idle))
-    return first, further
+    seeds = range(config.seed, config.seed + rounds)
+    make = [partial(_hold_out, graph, sample.accounts, config, seed) for seed in seeds]
+    idle = partial(hide_all_follows, graph, sample.stand_ins, config.evaluation, config.seed)
+    return [*make[:1], *([idle] if len(sample.stand_ins) else [])], [*make[1:]]
 
 
 def _with_claim(row: StrategyRow, evidence: Evidence) -> StrategyRow:
@@ -385,13 +378,9 @@ def _ns_of(parts: Sequence[Measuring], tried: Sequence[Tier]) -> np.ndarray:
     Without the neighbour search: every night does it, and its cost depends on column blocks.
     """
     contexts = [replace(part.context, search=None) for part in parts]
-    everybody = [tier._replace(min_follows=0) for tier in tried]
-    return np.array(
-        [
-            np.concatenate([estimate_ns(context.with_ladder(tier)) for context in contexts])
-            for tier in everybody
-        ]
-    )
+    ladders = [tier._replace(min_follows=0) for tier in tried]
+    ns = [[estimate_ns(context.with_ladder(tier)) for context in contexts] for tier in ladders]
+    return np.array(list(map(np.concatenate, ns)))
 
 
 def _hold_out(graph: FollowGraph, accounts: np.ndarray, config: RunConfig, seed: int) -> Split:

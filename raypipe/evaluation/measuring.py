@@ -40,6 +40,8 @@ SHARD_SECONDS = 2.0
 
 Done = TypeVar("Done", bound=tuple[Any, ...])
 RunShards = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
+#: Further arguments of :func:`measure_lists` and :func:`by_shard`: run_shards, shards, advance.
+Work = tuple[RunShards, int, Callable[[float], None]]
 
 
 @dataclass(frozen=True)

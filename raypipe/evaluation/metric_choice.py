@@ -10,7 +10,7 @@ import numpy as np
 from raypipe.config.user_code import load_user_code, source_file, user_errors
 from raypipe.errors import ConfigError, InputError, did_you_mean
 from raypipe.evaluation import metrics
-from raypipe.evaluation.metric_spec import Lists, MetricSpec, Popularity
+from raypipe.evaluation.metric_spec import MetricSpec, Popularity
 from raypipe.evaluation.metrics import find_hits
 from raypipe.kernels.csr import Adjacency
 from raypipe.storage.files import sha256_file
@@ -109,7 +109,7 @@ def values_by_account(
     Args:
         codes: int32[m, n], the lists, best first; -1 past the end of a list; n >= each length.
         test: m rows of held-out follows, at least one in each.
-        rejections: m rows of held-out rejections.
+        rejections: m rows of held-out rejections; None: no chosen metric needs them.
 
     Returns:
         float64[m] by name, as ``recall@10``; ordered by metric, then by length.
@@ -123,11 +123,15 @@ def values_by_account(
         {'recall@1': array([0.]), 'recall@2': array([1.]), 'novelty@1': array([0.4150375]), \
 'novelty@2': array([1.20751875])}
     """
-    lists = Lists(codes, find_hits(codes, test), test.degrees, popularity, rejections)
+    data: dict[str, tuple[Any, ...]] = {
+        "hits": (find_hits(codes, test), test.degrees),
+        "popularity": (codes, popularity),
+        "rejections": (codes, rejections),
+    }
     by_name = {}
     for spec in chosen:
         if spec.by_account:
-            values = lists.values(spec)
+            values = spec(*data[spec.needs])
             by_name.update({f"{spec.name}@{k}": values[:, k - 1].copy() for k in lengths})
     return by_name
 

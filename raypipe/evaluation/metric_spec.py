@@ -6,8 +6,6 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
-from raypipe.kernels.csr import Adjacency
-
 #: What a metric is computed from; see :class:`MetricSpec`.
 Needs = Literal["hits", "popularity", "rejections", "catalogue"]
 
@@ -62,38 +60,3 @@ class Popularity(NamedTuple):
 
     followers: np.ndarray
     following: int
-
-
-class Lists(NamedTuple):
-    """Lists of m accounts, and the data that metrics compare them with.
-
-    Attributes:
-        codes: int32[m, n], best first; -1 past the end of a list.
-        hits: bool[m, n], True where the candidate is a held-out follow.
-        relevant: int64[m], number of held-out follows, at least 1.
-        popularity: of the accounts in train.
-        rejections: m rows of held-out rejections; None: there are none.
-    """
-
-    codes: np.ndarray
-    hits: np.ndarray
-    relevant: np.ndarray
-    popularity: Popularity
-    rejections: Adjacency | None
-
-    def values(self, spec: MetricSpec) -> np.ndarray:
-        """float64[m, n]: the values of a metric with one value per account.
-
-        Raises:
-            ValueError: the metric needs rejections and there are none, or it needs the catalogue.
-        """
-        values: np.ndarray
-        if spec.needs == "hits":
-            values = spec(self.hits, self.relevant)
-        elif spec.needs == "popularity":
-            values = spec(self.codes, self.popularity)
-        elif spec.needs == "rejections" and self.rejections is not None:
-            values = spec(self.codes, self.rejections)
-        else:
-            raise ValueError(f"{spec.name}: needs {spec.needs}, but these lists have none")
-        return values

@@ -12,6 +12,7 @@ from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency, contains
 
 
+@kernel
 def find_hits(codes: np.ndarray, test: Adjacency) -> np.ndarray:
     """bool[m, n]: True where a candidate is in the test row of its account.
 
@@ -24,7 +25,12 @@ def find_hits(codes: np.ndarray, test: Adjacency) -> np.ndarray:
         >>> find_hits(np.array([[8, 5, 3, -1]], dtype=np.int32), test).tolist()
         [[True, False, True, False]]
     """
-    return _find_hits(codes, test)
+    hits = np.zeros(codes.shape, dtype=np.bool_)
+    for i in range(len(codes)):
+        relevant = test.codes[test.indptr[i] : test.indptr[i + 1]]
+        for j in range(codes.shape[1]):
+            hits[i, j] = contains(relevant, codes[i, j])
+    return hits
 
 
 def recall(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
@@ -262,13 +268,3 @@ def _mean_of_lists(codes: np.ndarray, value: np.ndarray) -> np.ndarray:
     sums = np.cumsum(np.where(used, value[codes], 0.0), axis=1)  # in the order of the list
     result: np.ndarray = np.divide(sums, counts, out=np.full(codes.shape, np.nan), where=counts > 0)
     return result
-
-
-@kernel
-def _find_hits(codes: np.ndarray, test: Adjacency) -> np.ndarray:
-    hits = np.zeros(codes.shape, dtype=np.bool_)
-    for i in range(len(codes)):
-        relevant = test.codes[test.indptr[i] : test.indptr[i + 1]]
-        for j in range(codes.shape[1]):
-            hits[i, j] = contains(relevant, codes[i, j])
-    return hits

@@ -85,6 +85,7 @@ def hold_out_share(
     return hold_out_counts(graph.followees, counts, seed)
 
 
+@kernel
 def hold_out_counts(rows: Adjacency, counts: np.ndarray, seed: int) -> np.ndarray:
     """bool: hold out a random choice of each account's follows.
 
@@ -97,8 +98,19 @@ def hold_out_counts(rows: Adjacency, counts: np.ndarray, seed: int) -> np.ndarra
         >>> int(held[:3].sum()), bool(held[3])
         (2, False)
     """
-    result: np.ndarray = _hold_out(*rows, counts, seed)
-    return result
+    indptr, codes = rows
+    held = np.zeros(len(codes), dtype=np.bool_)
+    for i in range(len(counts)):
+        start, stop = indptr[i], indptr[i + 1]
+        if counts[i] == 0:
+            continue
+        lots = np.empty(stop - start, dtype=np.uint64)
+        for j in range(stop - start):
+            lots[j] = mix_pair(seed, i, codes[start + j])
+        limit = nth_smallest(lots.copy(), counts[i])
+        for j in range(stop - start):
+            held[start + j] = lots[j] <= limit
+    return held
 
 
 def hold_out_rejections(
@@ -296,19 +308,3 @@ def _lots(accounts: np.ndarray, seed: int) -> np.ndarray:
         # No account follows itself, so this random number is used for nothing else.
         lots[i] = mix_pair(seed, accounts[i], accounts[i])
     return lots
-
-
-@kernel
-def _hold_out(indptr: np.ndarray, codes: np.ndarray, counts: np.ndarray, seed: int) -> np.ndarray:
-    held = np.zeros(len(codes), dtype=np.bool_)
-    for i in range(len(counts)):
-        start, stop = indptr[i], indptr[i + 1]
-        if counts[i] == 0:
-            continue
-        lots = np.empty(stop - start, dtype=np.uint64)
-        for j in range(stop - start):
-            lots[j] = mix_pair(seed, i, codes[start + j])
-        limit = nth_smallest(lots.copy(), counts[i])
-        for j in range(stop - start):
-            held[start + j] = lots[j] <= limit
-    return held

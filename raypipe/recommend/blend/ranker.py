@@ -22,7 +22,7 @@ class Ranker:
 
     Attributes:
         trees: on the columns of ``features``.
-        features: names, from ``features.feature_names``.
+        features: names, from ``scores.feature_names``.
         gains: float64[features], the share of each feature in the gain of the training; sums to 1.
         facts: JSON values: the numbers of examples and trees.
     """

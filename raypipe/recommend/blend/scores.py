@@ -1,13 +1,18 @@
-"""Scores of a candidate union: rank fusion by weights, or a learned ranker."""
+"""Features and scores of a candidate union: rank fusion by weights, or a learned ranker."""
 
 from collections.abc import Sequence
 
 import numpy as np
 
 from raypipe.kernels.candidate_union import CandidateUnion
-from raypipe.kernels.pair_features import GraphFeatures
+from raypipe.kernels.pair_features import (
+    OF_A_SOURCE,
+    OF_AN_ACCOUNT,
+    SHARED,
+    GraphFeatures,
+    pair_features,
+)
 from raypipe.kernels.trees import score
-from raypipe.recommend.blend.features import features
 from raypipe.recommend.blend.ranker import Ranker
 
 #: Added to each rank: a larger value makes the first ranks less important. The paper uses 60, for
@@ -45,3 +50,34 @@ def learned_scores(
 ) -> np.ndarray:
     """float64[c]: the score that the ranker gives each candidate."""
     return score(ranker.binned, features(graph_features, accounts, union))
+
+
+def feature_names(parts: Sequence[str]) -> tuple[str, ...]:
+    """The columns of :func:`features`, for a blend of these sources.
+
+    Example:
+        >>> feature_names(["similar"])[:3]
+        ('similar.score', 'similar.relative', 'similar.rank')
+        >>> len(feature_names(["similar", "popular"]))
+        19
+    """
+    return (
+        *(f"{part}.{what}" for part in parts for what in OF_A_SOURCE),
+        *(f"account.{what}" for what in OF_AN_ACCOUNT),
+        *(f"candidate.{what}" for what in OF_AN_ACCOUNT),
+        *SHARED,
+    )
+
+
+def features(
+    graph_features: GraphFeatures, accounts: np.ndarray, union: CandidateUnion
+) -> np.ndarray:
+    """float64[c, features]: one row per candidate, one column per name of :func:`feature_names`.
+
+    The columns stand in memory one by one.
+
+    Args:
+        accounts: int32[m].
+        union: the candidates of these accounts, with scores and ranks by source.
+    """
+    return pair_features(graph_features, accounts, union).T

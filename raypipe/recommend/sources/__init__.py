@@ -48,7 +48,7 @@ class Scorer(Protocol):
     """A source that is prepared and retrieves nothing itself: it scores candidates of others."""
 
     def score(self, accounts: np.ndarray, candidates: Adjacency) -> np.ndarray:
-        """float64[c]: the score of each candidate; -inf for all of an account that it cannot score."""
+        """float64[c]: a score for each candidate; -inf for all of an account that has none."""
 
     def estimated_ns(self, accounts: np.ndarray) -> np.ndarray:
         """float64[m]: nanoseconds per account, without those of the sources that retrieve."""
@@ -76,6 +76,24 @@ class SourceInputs:
     def own_follows(self, graph: FollowGraph) -> Adjacency:
         """All follows of each account, for its own list."""
         return graph.followees if self.own is None else self.own
+
+    def retrieved_from(self, graph: FollowGraph, least: int = 0) -> np.ndarray:
+        """bool[n]: accounts with enough followers that are not globally excluded.
+
+        Example:
+            >>> from raypipe.graph.follow_graph import graph_of
+            >>> excluded = np.array([0, 0, 4])
+            >>> inputs = SourceInputs(min_followers=1, globally_excluded=excluded)
+            >>> inputs.retrieved_from(graph_of("ab ac")).tolist()
+            [False, True, False]
+        """
+        enough = graph.followers.degrees >= max(least, self.min_followers)
+        excluded = self.globally_excluded
+        return enough if excluded is None else enough & (excluded == 0)
+
+
+#: Nothing besides the graph and the config.
+NO_INPUTS = SourceInputs()
 
 
 @dataclass(frozen=True)
@@ -110,21 +128,3 @@ class SourceSpec:
     walks_through: Literal["followees", "followers"] | None = None
     task_bytes: Callable[[int, Any], int] | None = None
     estimate_from_degrees: Callable[[Degrees, RunConfig], np.ndarray] | None = None
-
-
-def may_be_retrieved(
-    followers: np.ndarray, min_followers: int, globally_excluded: np.ndarray | None = None
-) -> np.ndarray:
-    """bool[n]: accounts with enough followers that are not globally excluded.
-
-    Args:
-        followers: int64[n], number of followers of every account.
-        globally_excluded: [n], other than 0 for accounts that are shown to nobody; None: no such
-            account.
-
-    Example:
-        >>> may_be_retrieved(np.array([3, 1, 5]), 2, np.array([0, 0, 4])).tolist()
-        [True, False, False]
-    """
-    enough = followers >= min_followers
-    return enough if globally_excluded is None else enough & (globally_excluded == 0)

@@ -28,7 +28,7 @@ from raypipe.recommend.models.algorithms import (
     without_folded,
 )
 from raypipe.recommend.models.model import FactorModel
-from raypipe.recommend.sources import Candidates, SourceInputs, SourceSpec, may_be_retrieved
+from raypipe.recommend.sources import Candidates, SourceInputs, SourceSpec
 
 #: Maximum number of products, over all accounts, for which all accounts are scored for each list:
 #: about 7 seconds of one CPU.
@@ -257,10 +257,7 @@ def exact_factors(graph: FollowGraph, inputs: SourceInputs) -> Factors:
         RunError: there is no model, or it was trained on another graph.
     """
     model = _model_of(graph, inputs)
-    retrieved = may_be_retrieved(
-        graph.followers.degrees, max(1, inputs.min_followers), inputs.globally_excluded
-    )
-    columns = np.flatnonzero(retrieved).astype(np.int32)
+    columns = np.flatnonzero(inputs.retrieved_from(graph, least=1)).astype(np.int32)
     column_factors = model.factors.followee_factors[columns]
     own = inputs.own_follows(graph)
     return Factors(

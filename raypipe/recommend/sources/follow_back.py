@@ -11,7 +11,7 @@ from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.reciprocity import best_not_followed
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.kernels.topk import TieRule
-from raypipe.recommend.sources import Candidates, SourceInputs, SourceSpec, may_be_retrieved
+from raypipe.recommend.sources import NO_INPUTS, Candidates, SourceInputs, SourceSpec
 
 #: Nanoseconds for each follower and followee that is read.
 _NANOSECONDS = 3.0
@@ -64,14 +64,11 @@ class FollowBack:
 
 
 def follow_back(
-    graph: FollowGraph, config: SourceConfig | None = None, inputs: SourceInputs | None = None
+    graph: FollowGraph, config: SourceConfig | None = None, inputs: SourceInputs = NO_INPUTS
 ) -> FollowBack:
     """The source, prepared; holds the graph's arrays, not copies."""
-    inputs = inputs or SourceInputs()
-    followers = graph.followers.degrees
-    retrieved = may_be_retrieved(followers, inputs.min_followers, inputs.globally_excluded)
-    ratios = followers / (1 + graph.followees.degrees)
-    own = inputs.own_follows(graph)
+    own, retrieved = inputs.own_follows(graph), inputs.retrieved_from(graph)
+    ratios = graph.followers.degrees / (1 + graph.followees.degrees)
     return FollowBack(own, graph.followers, ratios, retrieved, graph.tie_rule)
 
 

@@ -11,7 +11,7 @@ from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.push import Walk, best_by_push, max_steps, push_bytes, weighted_degrees
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.kernels.topk import TieRule
-from raypipe.recommend.sources import Candidates, SourceInputs, SourceSpec, may_be_retrieved
+from raypipe.recommend.sources import NO_INPUTS, Candidates, SourceInputs, SourceSpec
 
 #: Nanoseconds of a push for each follow that it reads, with the choice of the best.
 _NS_PER_STEP = 25.0
@@ -42,9 +42,7 @@ class PageRank:
     tie_rule: TieRule
 
     def estimated_ns(self, accounts: np.ndarray) -> np.ndarray:
-        walk = self.walk
-        ns = walking_ns(walk.alpha, walk.epsilon, walk.backward_weight)
-        return np.where(walk.degrees[accounts] > 0, ns, 0.0)
+        return np.where(self.walk.degrees[accounts] > 0, walking_ns(self.walk), 0.0)
 
     def __call__(
         self, accounts: np.ndarray, wanted: np.ndarray, near: Neighbours | None = None
@@ -53,46 +51,34 @@ class PageRank:
 
 
 def pagerank(
-    graph: FollowGraph, config: PageRankConfig | None = None, inputs: SourceInputs | None = None
+    graph: FollowGraph, config: PageRankConfig | None = None, inputs: SourceInputs = NO_INPUTS
 ) -> PageRank:
     """The source, prepared; holds the graph's arrays, not copies."""
-    config, inputs = config or PageRankConfig(), inputs or SourceInputs()
+    config = config or PageRankConfig()
     weight, own = config.backward_weight, inputs.own_follows(graph)
     degrees = weighted_degrees(own, graph.followers, weight)
     if len(own.codes) > graph.follows:  # a walk that cannot go on from where it arrives ends there
         degrees[np.setdiff1d(own.codes, np.flatnonzero(degrees))] = 1.0
-    walk = Walk(
-        own,
-        graph.followers,
-        degrees,
-        weight,
-        config.alpha,
-        config.epsilon,
-    )
-    retrieved = may_be_retrieved(
-        graph.followers.degrees, inputs.min_followers, inputs.globally_excluded
-    )
-    return PageRank(walk, retrieved, graph.tie_rule)
+    walk = Walk(own, graph.followers, degrees, weight, config.alpha, config.epsilon)
+    return PageRank(walk, inputs.retrieved_from(graph), graph.tie_rule)
 
 
-def walking_ns(alpha: float, epsilon: float, backward_weight: float) -> float:
+def walking_ns(walk: Walk | PageRankConfig) -> float:
     """Nanoseconds of the walk of one account, on a machine that may not be this one.
 
     Example:
-        >>> walking_ns(0.5, 1e-4, 0.5)
+        >>> walking_ns(PageRankConfig())
         25000.0
     """
-    return _NS_PER_STEP * _SHARE_OF_STEPS * max_steps(alpha, epsilon, backward_weight)
+    return _NS_PER_STEP * _SHARE_OF_STEPS * _max_steps(walk)
 
 
-def _task_bytes(followed: int, config: PageRankConfig) -> int:
-    return push_bytes(max_steps(config.alpha, config.epsilon, config.backward_weight))
+def _max_steps(walk: Walk | PageRankConfig) -> int:
+    return max_steps(walk.alpha, walk.epsilon, walk.backward_weight)
 
 
 def _estimate_from_degrees(degrees: Degrees, config: RunConfig) -> np.ndarray:
-    own = config.sources.pagerank
-    ns = walking_ns(own.alpha, own.epsilon, own.backward_weight)
-    return np.full(len(degrees.of_follows.numbers), ns)
+    return np.full(len(degrees.of_follows.numbers), walking_ns(config.sources.pagerank))
 
 
 SPEC = SourceSpec(
@@ -100,6 +86,6 @@ SPEC = SourceSpec(
     "reached most by random walks from the account, along follows both ways",
     pagerank,
     PageRankConfig,
-    task_bytes=_task_bytes,
+    task_bytes=lambda _, config: push_bytes(_max_steps(config)),
     estimate_from_degrees=_estimate_from_degrees,
 )

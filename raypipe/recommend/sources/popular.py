@@ -10,7 +10,7 @@ from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.csr import transpose
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.kernels.topk import TieRule
-from raypipe.recommend.sources import Candidates, SourceInputs, SourceSpec
+from raypipe.recommend.sources import NO_INPUTS, Candidates, SourceInputs, SourceSpec
 
 #: Accounts assumed to have seen a candidate without rejecting it, besides the known ones.
 SMOOTHING = 10
@@ -97,10 +97,9 @@ def lowered(
 
 
 def popular(
-    graph: FollowGraph, config: SourceConfig | None = None, inputs: SourceInputs | None = None
+    graph: FollowGraph, config: SourceConfig | None = None, inputs: SourceInputs = NO_INPUTS
 ) -> Popular:
     """The source, prepared."""
-    inputs = inputs or SourceInputs()
     scores = graph.followers.degrees.astype(np.float64)
     rejections, weight = inputs.rejections, inputs.feedback.popular
     if rejections is not None and weight:

@@ -10,7 +10,7 @@ from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.neighbourhood import weigh_excluded, weighted_union, withdraw_rejected
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.recommend.negative_feedback import Rejections
-from raypipe.recommend.sources import Candidates, SourceInputs, SourceSpec
+from raypipe.recommend.sources import NO_INPUTS, Candidates, SourceInputs, SourceSpec
 
 
 @dataclass(frozen=True)
@@ -60,10 +60,9 @@ class Similar:
 
 
 def similar(
-    graph: FollowGraph, config: SourceConfig | None = None, inputs: SourceInputs | None = None
+    graph: FollowGraph, config: SourceConfig | None = None, inputs: SourceInputs = NO_INPUTS
 ) -> Similar:
     """The source, prepared; holds the graph's arrays, not copies."""
-    inputs = inputs or SourceInputs()
     return Similar(graph.followees, inputs.rejections, inputs.feedback)
 
 

@@ -12,7 +12,7 @@ from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.kernels.topk import TieRule
 from raypipe.kernels.walks import NS_PER_WALK, best_of_walks, count_walks, weights_of
-from raypipe.recommend.sources import Candidates, SourceInputs, SourceSpec, may_be_retrieved
+from raypipe.recommend.sources import NO_INPUTS, Candidates, SourceInputs, SourceSpec
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ def estimate_from_degrees(degrees: Degrees, limit: int | None, through: str) -> 
     return np.full(len(numbers), NS_PER_WALK * left * of_follower * followers)
 
 
-def two_hop(graph: FollowGraph, config: TwoStepConfig, inputs: SourceInputs | None = None) -> Walks:
+def two_hop(graph: FollowGraph, config: TwoStepConfig, inputs: SourceInputs = NO_INPUTS) -> Walks:
     """Retrieves the ``wanted[i]`` best of the accounts that the followees of account i follow.
 
         score(a, c) = sum of weights[b] over the b that a follows and that follow c
@@ -86,12 +86,11 @@ def two_hop(graph: FollowGraph, config: TwoStepConfig, inputs: SourceInputs | No
         >>> [graph.ids[code].as_py() for code in found.codes], found.scores.tolist()
         (['x'], [2.0])
     """
-    inputs = inputs or SourceInputs()
     return _walks(inputs.own_follows(graph), graph, config, inputs)
 
 
 def co_followed(
-    graph: FollowGraph, config: TwoStepConfig, inputs: SourceInputs | None = None
+    graph: FollowGraph, config: TwoStepConfig, inputs: SourceInputs = NO_INPUTS
 ) -> Walks:
     """Retrieves the ``wanted[i]`` best of the accounts that the followers of account i follow.
 
@@ -108,7 +107,7 @@ def co_followed(
         >>> {graph.ids[c].as_py(): s for c, s in zip(found.codes, found.scores.tolist())}
         {'a': 3.0, 'x': 2.0}
     """
-    return _walks(graph.followers, graph, config, inputs or SourceInputs())
+    return _walks(graph.followers, graph, config, inputs)
 
 
 def _walks(
@@ -120,7 +119,7 @@ def _walks(
         intermediaries,
         graph.followees,
         weights_of(graph.followees.degrees, config.intermediary_weight, limit),
-        may_be_retrieved(graph.followers.degrees, inputs.min_followers, inputs.globally_excluded),
+        inputs.retrieved_from(graph),
         graph.tie_rule,
     )
 

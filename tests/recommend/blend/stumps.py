@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from raypipe.kernels.trees import Trees
-from raypipe.recommend.blend.features import feature_names
 from raypipe.recommend.blend.ranker import Ranker
+from raypipe.recommend.blend.scores import feature_names
 
 
 def stumps(parts, seed=0, trees=40):

@@ -19,7 +19,7 @@ from raypipe.errors import ConfigError
 from raypipe.kernels.candidate_union import CandidateUnion, unite
 from raypipe.kernels.pair_features import GraphFeatures
 from raypipe.kernels.shards import cut
-from raypipe.recommend.blend.features import feature_names, features
+from raypipe.recommend.blend.scores import feature_names, features
 from raypipe.recommend.filters.eligibility import exclusions_of
 from raypipe.recommend.filters.inputs import filters_of
 from raypipe.recommend.ladder import LEARNED_RANKER, RANK_FUSION, blend, fixed_ladder
