@@ -1,4 +1,8 @@
-"""Tables of rejections, blocks and impressions in CSV or Parquet, read by ``storage.tables``."""
+"""Tables of rejections, blocks and impressions in CSV or Parquet, read by ``storage.tables``.
+
+The rules of ``config`` for ids hold for these files, too. Raises MissingInputError where there is
+no such file, and InputError where it cannot be read, a column is missing, or a row is invalid.
+"""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,10 +25,6 @@ def read_rejections(path: Path) -> SmallTable:
 
     Returns:
         The valid rows, in which a reason may be null, and the quarantine of the others.
-
-    Raises:
-        MissingInputError: the file does not exist.
-        InputError: the file cannot be read, or a column is missing.
     """
     table = _read(path)
     reason = table.rows[REASON]
@@ -33,30 +33,12 @@ def read_rejections(path: Path) -> SmallTable:
 
 
 def read_pairs(path: str, what: str, config: InputConfig | None = None) -> pa.Table:
-    """Read a file of (accountId, candidateId) pairs, in which every row must be valid.
-
-    Args:
-        what: a name of one pair, for the error message.
-        config: its rules for ids hold for this file, too.
-
-    Raises:
-        MissingInputError, InputError: as for :func:`read_rejections`; or a row is invalid.
-    """
+    """Read a file of (accountId, candidateId) pairs; ``what`` names one of them in the error."""
     return whole_rows(_read(Path(path), config), what).select([ACCOUNT, CANDIDATE])
 
 
 def read_impressions(path: str, config: InputConfig | None = None) -> pa.Table:
-    """Read a file with the columns accountId, candidateId and night, all of whose rows are valid.
-
-    Args:
-        config: its rules for ids hold for this file, too.
-
-    Returns:
-        The ids, and ``night`` as date32.
-
-    Raises:
-        MissingInputError, InputError: as for :func:`read_pairs`.
-    """
+    """Read a file with the columns accountId, candidateId and night; ``night`` becomes date32."""
     columns = TableColumn(ACCOUNT), TableColumn(CANDIDATE), TableColumn(NIGHT)
     cure = f"expected a CSV or Parquet file with columns {ACCOUNT}, {CANDIDATE} and {NIGHT}"
     rows = whole_rows(_read(Path(path), config, columns, cure), "impression")
@@ -66,14 +48,7 @@ def read_impressions(path: str, config: InputConfig | None = None) -> pa.Table:
 def read_inactive(path: str, since: str, config: InputConfig | None = None) -> pa.Array:
     """The accounts whose last activity, by a file with accountId and lastActive, was earlier.
 
-    The latest of several rows of an account counts.
-
-    Args:
-        since: a date, as ``2026-03-01``.
-        config: its rules for ids hold for this file, too.
-
-    Raises:
-        MissingInputError, InputError: as for :func:`read_pairs`; or a value is no date.
+    The latest of several rows of an account counts. ``since`` is a date, as ``2026-03-01``.
     """
     columns = TableColumn(ACCOUNT), TableColumn(LAST_ACTIVE)
     cure = f"expected a CSV or Parquet file with columns {ACCOUNT} and {LAST_ACTIVE}"

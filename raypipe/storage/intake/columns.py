@@ -28,8 +28,7 @@ def choose_columns(
         bounds: the lowest and the highest value of each column of numbers, by name in the frame.
 
     Raises:
-        ConfigError, InputError: a column is missing, is there twice, or has a type that does not
-            fit.
+        ConfigError, InputError: a column is missing, there twice, or of a type that does not fit.
     """
     bounds = {SIGN: (-math.inf, math.inf), **(bounds or {})}
     actions = (*config.follow_actions, *config.unfollow_actions)
@@ -126,11 +125,8 @@ def _further_labels(config: InputConfig) -> dict[str, str | int | None]:
 def find_columns(file: InputFile, wanted: Collection[str | int], cure: str) -> list[int]:
     """The position of each wanted column, given by name or by position.
 
-    Args:
-        cure: how to fix a missing column, for the error.
-
     Raises:
-        InputError: a column is missing, or is there twice.
+        InputError: a column is missing (``cure`` says how to fix it), or is there twice.
     """
     known: dict[str | int, int] = {position: position for position in range(len(file.names))}
     known |= {name: position for position, name in enumerate(file.all_names)}

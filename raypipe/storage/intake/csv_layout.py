@@ -18,17 +18,15 @@ _SAMPLE = 1000
 def check_layout(
     path: str, head: bytes, width: int, delimiter: str, folds: bool, config: InputConfig
 ) -> None:
-    """Look at the first rows of a file.
+    """Check that the first rows of a file have the layout that the config says.
 
     Args:
         head: the first bytes of its rows, without the header.
         width: number of values in the header, or in the first row.
         folds: whether blanks and tabs are one delimiter.
-
-    Raises:
-        InputError: the rows have another layout than the config says.
     """
-    lines = [line for line in _whole_lines(head) if not _is_comment(line, config.comment)]
+    mark = config.comment
+    lines = [line for line in _whole_lines(head) if not (mark and line.startswith(mark.encode()))]
     if not lines or folds:
         return
     line = lines[0].decode("utf-8", "replace")
@@ -65,7 +63,3 @@ def _whole_lines(head: bytes) -> list[bytes]:
     spans = list(islice(find_lines(head), _SAMPLE))
     lines = [head[start:stop] for start, stop in spans]
     return lines[:-1] if len(lines) > 1 and spans[-1][1] == len(head) else lines
-
-
-def _is_comment(line: bytes, mark: str | None) -> bool:
-    return bool(mark) and line.startswith(str(mark).encode())

@@ -32,9 +32,6 @@ _UNFOLLOWS = ("unfollow", "unfollowed", "unfollowing", "remove", "removed", "del
 def current_follows(frame: Frame, config: InputConfig) -> Frame:
     """The rows that are follows now, without the columns of actions and signs.
 
-    Args:
-        frame: pandas or Modin, in the order of the input.
-
     Raises:
         InputError: a time cannot be read.
 
@@ -60,14 +57,11 @@ def current_follows(frame: Frame, config: InputConfig) -> Frame:
 def check_unread_columns(
     file: InputFile, read: Sequence[str], config: InputConfig, sample: Any
 ) -> None:
-    """Refuse a file whose unread columns say that some of its rows are no follows.
+    """Refuse a file with unfollows or negative numbers in a column that is not read.
 
     Args:
         read: labels of the columns that are read.
         sample: the function from a label to some values of the column, as text.
-
-    Raises:
-        InputError: a column holds unfollows, or negative numbers.
     """
     for label in file.names:
         name = label.lower()

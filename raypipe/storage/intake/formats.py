@@ -86,11 +86,7 @@ def describe_formats() -> str:
 
 
 def recognised_format(path: str) -> Format[Any, Any]:
-    """The format of a file: by its longest extension, and by its bytes where that says text.
-
-    Raises:
-        MissingInputError: the file cannot be read.
-    """
+    """The format of a file: by its longest extension, and by its bytes where that says text."""
     by_ending = {ending: known for known in FORMATS for ending in known.endings}
     fitting = [ending for ending in by_ending if path.lower().endswith(ending)]
     known = by_ending[max(fitting, key=len)] if fitting else FORMATS[0]

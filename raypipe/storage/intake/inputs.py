@@ -77,10 +77,6 @@ class InputFiles:
         """SHA-256 (hex) over the files' content, and the user's own code that reads them.
 
         The names of the files do not count, their order does. Reads every byte, once.
-
-        Raises:
-            ConfigError: there is no such transform or format.
-            MissingInputError: a file cannot be read.
         """
         paths = [opened.file.path for opened in self.opened]
         if self.config.transform:
@@ -93,9 +89,6 @@ class InputFiles:
         """Check that no file changed while the input was read.
 
         Otherwise a result of partly new files would be stored under the digest of the old ones.
-
-        Raises:
-            InputError: a file has another size or time, or is gone.
         """
         for opened in self.opened:
             try:
@@ -107,9 +100,7 @@ class InputFiles:
 
 
 def open_inputs(config: InputConfig, cure: str | None = None) -> InputFiles:
-    """List the input files, and read their columns.
-
-    Files without rows are left out, if there are others.
+    """List the input files, and read their columns; those without rows are left out.
 
     Args:
         cure: what to do where there is no file; None: fix the key of the config.

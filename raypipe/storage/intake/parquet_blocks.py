@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import accumulate
 
 import pandas as pd
 import pyarrow as pa
@@ -65,17 +66,11 @@ class ParquetFormat:
         self, file: ParquetFile, columns: Sequence[Column], block_bytes: int
     ) -> list[ParquetBlock]:
         """Gather row groups into blocks of about ``block_bytes`` (uncompressed)."""
-        path, columns = os.path.abspath(file.path), tuple(columns)
-        blocks: list[ParquetBlock] = []
-        groups: list[int] = []
-        total = 0
-        for group, size in enumerate(file.groups):
-            if groups and total + size > block_bytes:
-                blocks.append(ParquetBlock(path, tuple(groups), columns))
-                groups, total = [], 0
-            groups.append(group)
-            total += size
-        return blocks + [ParquetBlock(path, tuple(groups), columns)] * bool(groups)
+        path = os.path.abspath(file.path)
+        blocks: dict[int, list[int]] = {}
+        for group, end in enumerate(accumulate(file.groups)):
+            blocks.setdefault((end - 1) // block_bytes, []).append(group)
+        return [ParquetBlock(path, tuple(groups), tuple(columns)) for groups in blocks.values()]
 
     def read(self, block: ParquetBlock, block_bytes: int) -> tuple[pd.DataFrame, BlockReport]:
         labels = [column.label for column in block.columns]

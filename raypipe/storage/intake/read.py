@@ -137,11 +137,7 @@ def read_piece(piece: Piece, block_bytes: int) -> tuple[pd.DataFrame, BlockRepor
 
 
 def check_bad_fraction(quarantine: pa.Table, rows: int, limit: float) -> None:
-    """Check that not too many of the rows are in quarantine.
-
-    Raises:
-        TooManyBadRows: with the quarantine in its attribute.
-    """
+    """Raise TooManyBadRows, with the quarantine, if too many of the rows are in quarantine."""
     bad = len(quarantine)
     if bad <= limit * rows:
         return

@@ -1,6 +1,7 @@
 """Text files, plain or packed: their first line and their blocks of whole lines, in bounded memory.
 
-The compression is found by the first bytes; the file's name does not matter.
+The compression is found by the first bytes; the file's name does not matter. Every function raises
+InputError where a file is damaged, no text, or holds a line that is too long.
 """
 
 import bz2
@@ -45,11 +46,7 @@ class TextBlock:
 
 
 def cut_text(path: str, start: int, size: int, block_bytes: int) -> list[TextBlock]:
-    """Cut a plain file at line ends, from the first row; a compressed file is one block.
-
-    Raises:
-        InputError: a line is too long.
-    """
+    """Cut a plain file at line ends, from the first row; a compressed file is one block."""
     blocks, path = [], os.path.abspath(path)
     with open_text(path) as (text, kind):
         if kind:
@@ -65,11 +62,7 @@ def cut_text(path: str, start: int, size: int, block_bytes: int) -> list[TextBlo
 
 
 def pieces_of(block: TextBlock, block_bytes: int) -> Iterator[tuple[bytes, bool]]:
-    """The text of a block in whole lines, and whether it is the last piece.
-
-    Raises:
-        InputError: the file is damaged, or a line is too long.
-    """
+    """The text of a block in whole lines, and whether it is the last piece."""
     with open_text(block.path) as (stream, kind):
         if kind:
             stream.read(block.start)
@@ -96,12 +89,7 @@ def pieces_of(block: TextBlock, block_bytes: int) -> Iterator[tuple[bytes, bool]
 
 
 def read_head(path: str) -> bytes:
-    """The first bytes of a file's text, decompressed.
-
-    Raises:
-        EmptyFileError: there is no text.
-        InputError: the file is damaged, or no table of text.
-    """
+    """The first bytes of a file's text, decompressed; raises EmptyFileError if there are none."""
     with open_text(path) as (stream, kind):
         head = stream.read(HEAD_BYTES)
     if not head:
@@ -119,9 +107,6 @@ def first_line(path: str, mark: bytes = b"", behind: int = 0) -> tuple[bytes | N
     Args:
         mark: of comment lines.
         behind: bytes of the text that are left out.
-
-    Raises:
-        InputError: it is too long, or the file is damaged.
     """
     text = b""
     with open_text(path) as (stream, _):

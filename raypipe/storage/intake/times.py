@@ -52,11 +52,7 @@ def times_of(array: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, str | None]
 
 
 def check_units(times: np.ndarray) -> None:
-    """Check that the numbers of one column are in one unit.
-
-    Raises:
-        InputError: some are seconds, others milliseconds, for example.
-    """
+    """Check that the numbers of one column are in one unit, not seconds and milliseconds, say."""
     found = []
     for unit, low, high in _UNITS:
         mask = (times >= low) & (times < high)

@@ -72,9 +72,7 @@ def can_be_number(kind: pa.DataType) -> bool:
 def check_column(array: pa.ChunkedArray, column: Column, header: bool | None) -> CheckedIds:
     """The column in its final type, and a mask of the faulty rows for each kind of fault.
 
-    Args:
-        array: of any type that Arrow can cast.
-        header: as of ``blocks.check_rows``.
+    ``header`` is that of ``blocks.check_rows``.
     """
     if pa.types.is_dictionary(array.type):
         array = array.cast(array.type.value_type)

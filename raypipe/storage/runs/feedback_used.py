@@ -15,12 +15,7 @@ from raypipe.storage.runs.store import RunStore
 
 
 class StoreState(NamedTuple):
-    """A feedback store at one moment.
-
-    Attributes:
-        identity: made once, when the store is created; None: there is no store, or an old one.
-        watermark: number of the last event; 0 before the first.
-    """
+    """Identity and last event of a store; None: there is none, or an old one. 0: no event."""
 
     identity: str | None
     watermark: int
@@ -37,9 +32,6 @@ class _Accepted(Contract):
 def check_used(runs: RunStore, found: StoreState, where: str) -> None:
     """Compare a store with the one that the newest published run has used.
 
-    Args:
-        where: the store, for the message.
-
     Raises:
         FeedbackError: there is none, it is another one, or an older copy.
     """
@@ -50,20 +42,19 @@ def check_used(runs: RunStore, found: StoreState, where: str) -> None:
     accepted = _accepted(runs)
     if accepted and accepted.run == run.id:
         store, watermark = accepted.store, accepted.watermark
-    if found.identity is None and found.watermark == 0:
-        problem = "found no feedback" if store or watermark else ""
+    if found.identity is None and found.watermark == 0 and (store or watermark):
+        problem = "found no feedback"
     elif store and found.identity and store != found.identity:
         problem = "found another store"
     elif found.watermark < watermark:
         problem = f"found an older copy, up to event {found.watermark:,}"
     else:
-        problem = ""
-    if problem:
-        raise FeedbackError(
-            f"{where}: {problem}; expected the store that run {run.id} has used, up to event "
-            f"{watermark:,}; restore it, name it (feedback.url, --feedback), or use this one from "
-            "now on: raypipe rejections accept"
-        )
+        return
+    raise FeedbackError(
+        f"{where}: {problem}; expected the store that run {run.id} has used, up to event "
+        f"{watermark:,}; restore it, name it (feedback.url, --feedback), or use this one from "
+        "now on: raypipe rejections accept"
+    )
 
 
 def accept(runs: RunStore, found: StoreState) -> str | None:

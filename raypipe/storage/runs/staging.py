@@ -9,7 +9,6 @@
 A killed run leaves this folder behind; the next run of the same input continues from its shards.
 """
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +17,7 @@ import pyarrow as pa
 
 from raypipe.errors import RunError
 from raypipe.storage import files
-from raypipe.storage.data_files import map_arrow, read_json
+from raypipe.storage.data_files import map_arrow, read_json, write_arrow, write_json
 
 _NAME = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -55,12 +54,8 @@ class Staging:
         """Save a checkpoint: the tables of a shard as uncompressed, memory-mappable Arrow files.
 
         The files are not flushed to disk: if a power failure damages a table, its SHA-256 differs,
-        and :meth:`shards` leaves the shard out.
-
-        Args:
-            name: name of the shard: letters, digits, ``_`` and ``-``, such as
-                ``0000012000-0000024000``.
-            tables: tables by name, with the same characters.
+        and :meth:`shards` leaves the shard out. Names of shards and tables consist of letters,
+        digits, ``_`` and ``-``, such as ``0000012000-0000024000``.
 
         Raises:
             RunError: the disk is full, or cannot be written.
@@ -69,10 +64,9 @@ class Staging:
         with files.disk_errors(f"{self._shards}: shard {name} cannot be written"):
             files.make_folder(self._shards)
             for table_name, table in tables.items():
-                data = memoryview(_ipc_buffer(table))
-                files.write_atomic(self._table_path(name, table_name), data, sync=False)
-                entries[table_name] = hashlib.sha256(data).hexdigest()
-            files.write_atomic(self._entry_path(name), files.to_json(entries), sync=False)
+                write_arrow(self._file(name, table_name), table, sync=False)
+                entries[table_name] = files.sha256_file(self._file(name, table_name))
+            write_json(self._file(name), entries, sync=False)
 
     def shards(self) -> list[str]:
         """Names of the complete, undamaged shards; this reads every file once."""
@@ -87,7 +81,7 @@ class Staging:
         """
         try:
             return {
-                table_name: map_arrow(self._table_path(name, table_name))
+                table_name: map_arrow(self._file(name, table_name))
                 for table_name in self._entries(name)
             }
         except (OSError, ValueError) as error:  # pyarrow.ArrowInvalid is a ValueError
@@ -98,33 +92,21 @@ class Staging:
     def _is_whole(self, name: str) -> bool:
         try:
             return all(
-                files.sha256_file(self._table_path(name, table_name)) == digest
+                files.sha256_file(self._file(name, table_name)) == digest
                 for table_name, digest in self._entries(name).items()
             )
         except (OSError, ValueError):
             return False
 
     def _entries(self, name: str) -> dict[str, str]:
-        entries = read_json(self._entry_path(name))
+        entries = read_json(self._file(name))
         if not isinstance(entries, dict):
-            raise ValueError(f"{self._entry_path(name)}: not a table of digests")
+            raise ValueError(f"{self._file(name)}: not a table of digests")
         return entries
 
-    def _entry_path(self, name: str) -> Path:
-        return self._shards / f"{_checked(name)}.json"
-
-    def _table_path(self, name: str, table_name: str) -> Path:
-        return self._shards / f"{_checked(name)}.{_checked(table_name)}.arrow"
-
-
-def _checked(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"shard or table name {name!r}: expected letters, digits, _ and -")
-    return name
-
-
-def _ipc_buffer(table: pa.Table) -> pa.Buffer:
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_file(sink, table.schema) as writer:
-        writer.write_table(table)
-    return sink.getvalue()
+    def _file(self, *names: str) -> Path:
+        """The entry of a shard, or with the name of a table, its table."""
+        for name in names:
+            if not _NAME.fullmatch(name):
+                raise ValueError(f"shard or table name {name!r}: expected letters, digits, _ and -")
+        return self._shards / ".".join([*names, "json" if len(names) == 1 else "arrow"])
