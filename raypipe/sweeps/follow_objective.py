@@ -12,7 +12,7 @@ the same value.
 import difflib
 import hashlib
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -27,31 +27,13 @@ from raypipe.evaluation.measuring import measure
 from raypipe.evaluation.metric_choice import choose_metrics, metric_names
 from raypipe.evaluation.metrics import OF_RATINGS
 from raypipe.evaluation.reading import open_data, read_split
-from raypipe.evaluation.splits import (
-    Split,
-    hold_out_rejections,
-    hold_out_share,
-    split_follows,
-)
+from raypipe.evaluation.splits import Split, hold_out_rejections, hold_out_share, split_follows
 from raypipe.recommend.audience import audience, read_accounts
-from raypipe.recommend.models.algorithms import (
-    ALGORITHMS,
-    check_algorithm,
-    train,
-    train_by_epoch,
-)
+from raypipe.recommend.models.algorithms import ALGORITHMS, check_algorithm, train, train_by_epoch
 from raypipe.recommend.models.model import FactorModel
 from raypipe.recommend.models.svd import rmse
 from raypipe.recommend.sources import factors, popular, similar
-from raypipe.sweeps.objective import (
-    ALGORITHM,
-    PARAMETERS,
-    Goals,
-    Objective,
-    memory_limit,
-    parameter,
-)
-from raypipe.sweeps.space import Settings
+from raypipe.sweeps.objective import ALGORITHM, PARAMETERS, Goals, Objective, memory_limit
 from raypipe.sweeps.trials import Goal, Report
 
 _RMSE = "rmse"
@@ -85,17 +67,15 @@ def source_of(config: RunConfig) -> str:
         >>> source_of(RunConfig())
         'similar+popular'
     """
-    return (
-        factors.SPEC.name
-        if config.sources.factors.trained
-        else f"{similar.SPEC.name}+{popular.SPEC.name}"
-    )
+    if config.sources.factors.trained:
+        return factors.SPEC.name
+    return f"{similar.SPEC.name}+{popular.SPEC.name}"
 
 
 class FollowObjective(Objective):
     """How well lists recover held-out follows."""
 
-    kind = "follows"
+    kind, without_model = "follows", _OF_SIMILAR
 
     def goals(self, config: RunConfig) -> Goals:
         """The goals of a sweep on follows; the default is ndcg at the longest list length.
@@ -159,12 +139,6 @@ recall@20? Metrics are recall, precision, ndcg, map, mrr, hit_rate, lengths thos
     def epochs(self, algorithm: str) -> str | None:
         return None if algorithm == NO_MODEL else ALGORITHMS[algorithm].epochs
 
-    def has(self, config: RunConfig, settings: Settings, key: str) -> bool:
-        algorithm = settings.get(ALGORITHM, config.sources.factors.named)
-        if key.startswith(PARAMETERS):
-            return parameter(key) in self.fields(algorithm)
-        return algorithm == NO_MODEL or key not in _OF_SIMILAR
-
     def check_metrics(self, config: RunConfig) -> None:
         choose_metrics(config.evaluation.metrics, config.evaluation.rejections is not None)
 
@@ -211,13 +185,11 @@ recall@20? Metrics are recall, precision, ndcg, map, mrr, hit_rate, lengths thos
         asked = audience(graph, held.accounts, config.audience.min_follows)
         inside = evaluation.model_copy(update={"split": "share", "min_follows": minimum})
         split = split_follows(graph, mask, asked, inside, config.seed)
-        split = replace(split, bounds=held.split.bounds)
-        split = replace(split, filters=held.split.filters)
+        split = replace(split, bounds=held.split.bounds, filters=held.split.filters)
         if held.split.rejections is None:
             return split
-        taught, tested = hold_out_rejections(
-            held.split.rejections.rows, split.train, evaluation.share_fraction, config.seed
-        )
+        rows, share = held.split.rejections.rows, evaluation.share_fraction
+        taught, tested = hold_out_rejections(rows, split.train, share, config.seed)
         return replace(split, rejections=taught, test_rejections=tested)
 
     def digest(self, held: Held) -> str:
@@ -229,17 +201,15 @@ recall@20? Metrics are recall, precision, ndcg, map, mrr, hit_rate, lengths thos
         return found.hexdigest()[:16]
 
     def reports(self, config: RunConfig, split: Split, epochs: Sequence[int]) -> Iterator[Report]:
-        if not config.sources.factors.trained:
-            yield Report(None, self._measures(config, split, None))
-            return
-        available, _ = memory_limit(config)
-        if epochs and ALGORITHMS[config.sources.factors.algorithm].by_epoch:
-            arguments = split.votes.graph, config, available, epochs, split.rejections
-            for done, model in train_by_epoch(*arguments):
-                yield Report(done, self._measures(config, split, model))
-        else:
-            model = train(split.votes.graph, config, available, split.rejections)
-            yield Report(None, self._measures(config, split, model))
+        models: Iterable[tuple[int | None, FactorModel | None]] = [(None, None)]
+        if config.sources.factors.trained:
+            graph, (available, _) = split.votes.graph, memory_limit(config)
+            if epochs and ALGORITHMS[config.sources.factors.algorithm].by_epoch:
+                models = train_by_epoch(graph, config, available, epochs, split.rejections)
+            else:
+                models = [(None, train(graph, config, available, split.rejections))]
+        for done, model in models:
+            yield Report(done, self._measures(config, split, model))
 
     def _measures(
         self, config: RunConfig, split: Split, model: FactorModel | None

@@ -36,9 +36,11 @@ class Objective(ABC):
 
     Attributes:
         kind: kind of data.
+        without_model: keys that have an effect only where no model is trained.
     """
 
     kind: ClassVar[Literal["follows", "ratings"]]
+    without_model: ClassVar[tuple[str, ...]] = ()
 
     @abstractmethod
     def goals(self, config: RunConfig) -> Goals:
@@ -51,10 +53,6 @@ class Objective(ABC):
     @abstractmethod
     def epochs(self, algorithm: str) -> str | None:
         """The parameter for the number of epochs; None if the algorithm has none."""
-
-    @abstractmethod
-    def has(self, config: RunConfig, settings: Settings, key: str) -> bool:
-        """Whether a key has an effect on a trial with these settings."""
 
     @abstractmethod
     def check_metrics(self, config: RunConfig) -> None:
@@ -96,6 +94,13 @@ class Objective(ABC):
     def measured_on(self, config: RunConfig) -> tuple[str, str]:
         """Descriptions of the data of the trials, and of the unseen data."""
 
+    def has(self, config: RunConfig, settings: Settings, key: str) -> bool:
+        """Whether a key has an effect on a trial with these settings."""
+        algorithm = settings.get(ALGORITHM, config.sources.factors.named)
+        if key.startswith(PARAMETERS):
+            return parameter(key) in self.fields(algorithm)
+        return algorithm == NO_MODEL or key not in self.without_model
+
     def check_space(self, config: RunConfig, space: Sequence[Dimension]) -> None:
         """Check the search space before the data is read.
 
@@ -132,8 +137,7 @@ class Objective(ABC):
     def _check_values(
         self, config: RunConfig, dimension: Dimension, algorithms: Iterable[str]
     ) -> None:
-        """Check each value with each algorithm; of a range, its ends and one between."""
-        values = list(dimension.values)
+        values = list(dimension.values)  # of a range, its ends
         if dimension.kind == "float":  # finds a parameter that allows only integers
             low, high = values
             values.append(low + (high - low) / math.pi)

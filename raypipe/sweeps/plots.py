@@ -30,36 +30,28 @@ def plot_progress(trials: Sequence[Trial], goal: Goal, path: Path, about: str) -
         about: data and date, for the title.
     """
     trials = sorted(trials, key=lambda trial: trial.number)
-    values = [v for t in trials if t.state != "failed" and (v := t.value(goal)) is not None]
-    bottom, top = _window(values, goal)
+    measured = _measured(trials, goal)
+    bottom, top = _window([value for value, _ in measured], goal)
+    edge = bottom if goal.more else top
     with matplotlib.rc_context(_FONT):
         figure = Figure(figsize=(8, 4.5), dpi=120, layout="constrained")
         axes = figure.add_subplot()
         for state, (mark, colour) in _MARKS.items():
-            shown = [
-                (t.number, v)
-                for t in trials
-                if t.state == state and (v := t.value(goal)) is not None
-            ]
+            shown = [(trial.number, value) for value, trial in measured if trial.state == state]
             if shown:
                 numbers, found = map(np.array, zip(*shown, strict=True))
                 inside = (bottom <= found) & (found <= top)
                 label = "stopped early" if state == "stopped" else state
                 look: dict[str, Any] = {"color": colour, "ms": 5, "alpha": 0.8}
                 axes.plot(numbers[inside], found[inside], mark, label=label, **look)
-                at_edge = np.full(np.count_nonzero(~inside), bottom if goal.more else top)
+                at_edge = np.full(np.count_nonzero(~inside), edge)
                 axes.plot(numbers[~inside], at_edge, mark, mfc="white", **look)
         failed = [trial.number for trial in trials if trial.state == "failed"]
         if failed:
-            axes.plot(failed, [bottom if goal.more else top] * len(failed), "rx", label="failed")
+            axes.plot(failed, [edge] * len(failed), "rx", label="failed")
         best = [math.nan if value is None else value for value in best_so_far(trials, goal)]
-        axes.step(
-            [trial.number for trial in trials],
-            best,
-            where="post",
-            color="tab:orange",
-            label="best so far",
-        )
+        all_numbers = [trial.number for trial in trials]
+        axes.step(all_numbers, best, where="post", color="tab:orange", label="best so far")
         won = best_trial(trials, goal)
         if won is not None and (found_best := won.value(goal)) is not None:
             axes.annotate(
@@ -70,8 +62,7 @@ def plot_progress(trials: Sequence[Trial], goal: Goal, path: Path, about: str) -
                 ha="center",
             )
         margin = (top - bottom) * 0.12
-        if any(not bottom <= value <= top for value in values):
-            edge = bottom if goal.more else top
+        if any(not bottom <= value <= top for value, _ in measured):
             axes.axhline(edge, color="tab:gray", lw=0.8, ls=":")
             axes.annotate(
                 f"hollow: worse than {edge:.4f}",
@@ -85,9 +76,8 @@ def plot_progress(trials: Sequence[Trial], goal: Goal, path: Path, about: str) -
         axes.set(xlabel="trial", ylabel=goal.metric, ylim=(bottom - margin, top + margin))
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         better = "more" if goal.more else "less"
-        axes.set_title(
-            f"sweep on {about}\n{len(trials)} trials by {goal.metric}, {better} is better"
-        )
+        title = f"{len(trials)} trials by {goal.metric}, {better} is better"
+        axes.set_title(f"sweep on {about}\n{title}")
         axes.grid(alpha=0.3)
         axes.legend()
         save_figure(path, figure)
@@ -97,19 +87,14 @@ def plot_parallel(
     trials: Sequence[Trial], space: Sequence[Dimension], goal: Goal, path: Path, about: str
 ) -> None:
     """Plot each trial as a line over its parameters, coloured by its value; the best is thick."""
-    shown = [
-        (value, trial)
-        for trial in trials
-        if trial.state != "failed" and (value := trial.value(goal)) is not None
-    ]
+    shown = _measured(trials, goal)
     values = [value for value, _ in shown]
     bottom, top = _window(values, goal)
     colours = ScalarMappable(Normalize(bottom, top), "viridis_r" if goal.more else "viridis")
     won = best_trial([trial for _, trial in shown], goal)
+    size = max(6, 1.7 * (len(space) + 1)), 4.5
     with matplotlib.rc_context(_FONT):
-        figure = Figure(
-            figsize=(max(6, 1.7 * (len(space) + 1)), 4.5), dpi=120, layout="constrained"
-        )
+        figure = Figure(figsize=size, dpi=120, layout="constrained")
         axes = figure.add_subplot()
         # The best is drawn last, on top of the others.
         worst_first = sorted(shown, key=lambda pair: pair[0], reverse=not goal.more)
@@ -120,33 +105,22 @@ def plot_parallel(
                 if dimension.key in trial.settings
             ]
             to_scale: Any = min(max(value, bottom), top)
-            colour = colours.to_rgba(to_scale)
             width = 3 if trial is won else 1
-            axes.plot(
-                *zip(*points, strict=True),
-                color=colour,
-                lw=width,
-                alpha=0.85,
-                marker="o",
-                ms=width + 2,
-            )
+            look: dict[str, Any] = {"lw": width, "marker": "o", "ms": width + 2, "alpha": 0.85}
+            axes.plot(*zip(*points, strict=True), color=colours.to_rgba(to_scale), **look)
+        box = {"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5}
         for x, dimension in enumerate(space):
             axes.axvline(x, color="black", lw=0.8, zorder=0)
             for height, label in _ticks(dimension):
-                axes.annotate(
-                    label,
-                    (x, height),
-                    xytext=(5, 0),
-                    textcoords="offset points",
-                    va="center",
-                    bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.7, "pad": 0.5},
-                )
-        names = [dimension.key.rpartition(".")[2] for dimension in space]
-        logs = ["\n(log)" if dimension.log else "" for dimension in space]
-        axes.set_xticks(range(len(space)), [n + log for n, log in zip(names, logs, strict=True)])
+                beside: dict[str, Any] = {"xytext": (5, 0), "textcoords": "offset points"}
+                axes.annotate(label, (x, height), va="center", bbox=box, **beside)
+        names = [
+            dimension.key.rpartition(".")[2] + ("\n(log)" if dimension.log else "")
+            for dimension in space
+        ]
+        axes.set_xticks(range(len(space)), names)
         axes.set(yticks=[], ylim=(-0.06, 1.06), xlim=(-0.2, len(space) - 1 + 0.5))
-        for side in ("top", "right", "left", "bottom"):
-            axes.spines[side].set_visible(False)
+        axes.spines[:].set_visible(False)
         title = f"sweep on {about}\nparameters of each trial"
         if won is not None:
             title += f"; thick: trial {won.number}, {goal.metric} {won.value(goal) or 0:.4f}"
@@ -155,6 +129,12 @@ def plot_parallel(
         beyond = ("min" if goal.more else "max") if cut else "neither"
         figure.colorbar(colours, ax=axes, label=goal.metric, extend=beyond)
         save_figure(path, figure)
+
+
+def _measured(trials: Sequence[Trial], goal: Goal) -> list[tuple[float, Trial]]:
+    """The trials that did not fail and have a value, each behind its value."""
+    found = [(trial.value(goal), trial) for trial in trials if trial.state != "failed"]
+    return [(value, trial) for value, trial in found if value is not None]
 
 
 def _window(values: Sequence[float], goal: Goal) -> tuple[float, float]:
@@ -170,8 +150,7 @@ def _window(values: Sequence[float], goal: Goal) -> tuple[float, float]:
 
 def _position(dimension: Dimension, value: Any) -> float:
     if dimension.kind in ("choice", "grid"):
-        choices = [(type(choice), choice) for choice in dimension.values]
-        return choices.index((type(value), value)) / max(1, len(choices) - 1)
+        return dimension.index(value) / max(1, len(dimension.values) - 1)
     low, high = dimension.values
     if dimension.log:
         low, high, value = math.log(low), math.log(high), math.log(value)

@@ -16,15 +16,7 @@ from raypipe.ratings.data import FoldedRatings, Ratings, fold_ratings
 from raypipe.ratings.evaluate import Measured, measure, measure_by_epoch
 from raypipe.ratings.measures import MEASURES, check_measures
 from raypipe.ratings.run import read_arrays
-from raypipe.sweeps.objective import (
-    ALGORITHM,
-    PARAMETERS,
-    Goals,
-    Objective,
-    memory_limit,
-    parameter,
-)
-from raypipe.sweeps.space import Settings
+from raypipe.sweeps.objective import ALGORITHM, PARAMETERS, Goals, Objective, memory_limit
 from raypipe.sweeps.trials import Goal, Report
 
 
@@ -64,10 +56,6 @@ mae, fcp
 
     def epochs(self, algorithm: str) -> str | None:
         return "n_epochs" if "n_epochs" in self.fields(algorithm) else None
-
-    def has(self, config: RunConfig, settings: Settings, key: str) -> bool:
-        algorithm = settings.get(ALGORITHM, config.sources.factors.named)
-        return not key.startswith(PARAMETERS) or parameter(key) in self.fields(algorithm)
 
     def check_metrics(self, config: RunConfig) -> None:
         check_measures(config.evaluation.metrics)

@@ -7,7 +7,6 @@ are in a separate folder, which is deleted at the end of the sweep.
 """
 
 import logging
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -84,18 +83,10 @@ def run_trials(plan: Plan, data: Any, folder: Path, *watches: Watch) -> None:
         resources["memory"] = int(plan.resources.memory)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)
     driver = _Driver(plan, watches)
-    trainable = tune.with_resources(
-        tune.with_parameters(
-            _Trainable,
-            reports=plan.reports,
-            goal=plan.goal,
-            last_epochs=plan.last_epochs,
-            data=data,
-        ),
-        resources,
-    )
+    given = {"reports": plan.reports, "goal": plan.goal, "last_epochs": plan.last_epochs}
+    trainable = tune.with_parameters(_Trainable, **given, data=data)
     tuner = tune.Tuner(
-        trainable,
+        tune.with_resources(trainable, resources),
         tune_config=tune.TuneConfig(
             num_samples=len(plan.numbers),
             search_alg=_Search(driver),
@@ -108,7 +99,7 @@ def run_trials(plan: Plan, data: Any, folder: Path, *watches: Watch) -> None:
         run_config=tune.RunConfig(
             name="trials",
             storage_path=str(folder.resolve()),
-            callbacks=[_Callback(driver)],
+            callbacks=[driver],
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             failure_config=tune.FailureConfig(max_failures=_ATTEMPTS - 1),
             verbose=0,
@@ -162,8 +153,8 @@ class _Trainable(tune.Trainable):
         return {**known, "done": ended, "at_end": ended, "report": list(report)}
 
 
-class _Driver:
-    """The state of the trials in the driver process."""
+class _Driver(tune.Callback):
+    """The state of the trials in the driver process; receives the events of Tune."""
 
     def __init__(self, plan: Plan, watches: Sequence[Watch]) -> None:
         self._plan, self._watches = plan, watches
@@ -190,7 +181,22 @@ class _Driver:
             watch.begin(number, settings)
         return settings
 
-    def report(self, trial_id: str, report: Report) -> None:
+    def on_trial_result(
+        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
+    ) -> None:
+        if "report" in result:
+            self._report(trial.trial_id, Report(*result["report"]))
+        if "error" in result:
+            self._end(trial.trial_id, "failed", result["seconds"], result["error"])
+        elif result["done"]:
+            state: State = "finished" if result["at_end"] else "stopped"
+            self._end(trial.trial_id, state, result["seconds"])
+
+    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        error = f"its worker died {_ATTEMPTS} times, as for lack of memory"
+        self._end(trial.trial_id, "failed", 0.0, error)
+
+    def _report(self, trial_id: str, report: Report) -> None:
         number, _, reports = self._running[trial_id]
         # A trial whose worker died starts again, so its later reports are dropped.
         reports[:] = [
@@ -202,7 +208,7 @@ class _Driver:
         for watch in self._watches:
             watch.report(number, report)
 
-    def end(self, trial_id: str, state: State, seconds: float, error: str | None = None) -> None:
+    def _end(self, trial_id: str, state: State, seconds: float, error: str | None = None) -> None:
         number, settings, reports = self._running.pop(trial_id)
         trial = Trial(number, settings, state, tuple(reports), seconds, error)
         self._ended[number] = trial
@@ -224,35 +230,13 @@ class _Search(Searcher):
     def on_trial_complete(
         self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False
     ) -> None:
-        """Ignored: :class:`_Callback` receives more details."""
+        """Ignored: :class:`_Driver` receives more details."""
 
     def save(self, checkpoint_path: str) -> None:
         """Ignored: the record contains the whole state."""
 
     def restore(self, checkpoint_path: str) -> None:
         """Ignored: the record contains the whole state."""
-
-
-class _Callback(tune.Callback):
-    """Passes the events of Tune to the driver."""
-
-    def __init__(self, driver: _Driver) -> None:
-        self._driver = driver
-
-    def on_trial_result(
-        self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
-    ) -> None:
-        if "report" in result:
-            self._driver.report(trial.trial_id, Report(*result["report"]))
-        if "error" in result:
-            self._driver.end(trial.trial_id, "failed", result["seconds"], result["error"])
-        elif result["done"]:
-            state: State = "finished" if result["at_end"] else "stopped"
-            self._driver.end(trial.trial_id, state, result["seconds"])
-
-    def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        error = f"its worker died {_ATTEMPTS} times, as for lack of memory"
-        self._driver.end(trial.trial_id, "failed", 0.0, error)
 
 
 def _scheduler(plan: Plan) -> TrialScheduler:
@@ -283,21 +267,19 @@ def _slots(required: ResourcesConfig) -> int:
     """Number of trials that can run at a time; if it were 0, Tune would wait forever."""
     every: list[dict[str, Any]] = ray.nodes()  # type: ignore[no-untyped-call]
     nodes = [node["Resources"] for node in every if node["Alive"]]
-    requests = (("cpus", "CPU", required.cpus), ("memory", "memory", required.memory))
-    slots = [sys.maxsize] * len(nodes)
-    for name, kind, value in requests:
-        if value is None:
-            continue
+    wanted = {"cpus": ("CPU", required.cpus)}
+    if required.memory is not None:
+        wanted["memory"] = ("memory", required.memory)
+    slots = []
+    for name, (kind, value) in wanted.items():
         available = [node.get(kind, 0) for node in nodes]
         if value > max(available):
             raise ConfigError(
                 f"sweep.resources.{name}: found {value:g}, but the largest machine has "
                 f"{max(available):g}; lower it"
             )
-        slots = [
-            min(slot, int(amount // value)) for slot, amount in zip(slots, available, strict=True)
-        ]
-    return sum(slots)
+        slots.append([int(amount // value) for amount in available])
+    return sum(map(min, zip(*slots, strict=True)))
 
 
 def _one_line(error: Exception) -> str:

@@ -116,15 +116,12 @@ def run_sweep(
             _try(config, checked, missing, data, record, watch_trials, stages, folder)
         trials = [record.ended[number] for number in range(checked.trials)]
         with stages.stage("measure"):
-            best = _best(trials, goal)
-            report = best.best_report(goal)
-            resolved = objective.resolved(config, best.settings, report and report.epochs)
+            best = _seen(_best(trials, goal), goal)
+            resolved = objective.resolved(config, best.settings, best.epochs)
             again = objective.measure_again(resolved, whole)
         with stages.stage("write"):
-            in_sweep, unseen = objective.measured_on(resolved)
-            measured_on = records.MeasuredOn(in_sweep=in_sweep, again=unseen)
-            result = _result(config, checked, digest, date, trials, best, again, measured_on)
-            _write(folder, resolved, checked, trials, best, result)
+            result = _result(config, resolved, checked, date, trials, best, again)
+            _write(folder, resolved, checked, trials, result)
     return Sweep(folder, result, new=True)
 
 
@@ -168,14 +165,11 @@ def sweep_digest(config: RunConfig) -> str:
 
 def _folder(sweeps: Path, date: str, digest: str, resume: bool) -> Path:
     if resume:
-        begun = [
-            name
-            for name in files.list_names(sweeps, f"*-{digest}")
-            if files.is_folder(sweeps / name)
-        ]
+        begun = [sweeps / name for name in files.list_names(sweeps, f"*-{digest}")]
+        begun = [folder for folder in begun if files.is_folder(folder)]
         if not begun:
             raise RunError(f"{sweeps}: holds no sweep of this config; start one without --resume")
-        return sweeps / begun[-1]
+        return begun[-1]
     folder = sweeps / f"{date}-{digest}"
     if files.exists(folder) and not files.exists(folder / records.RESULT):
         raise RunError(
@@ -207,7 +201,7 @@ def _try(
     stages: Stages,
     folder: Path,
 ) -> None:
-    sweep = config.sweep
+    goal, sweep = checked.goals.picks, config.sweep
     asha = sweep.asha if sweep.scheduler == "asha" else None
     epochs = asha.rungs if asha else ()
     with ExitStack() as stack:
@@ -218,18 +212,18 @@ def _try(
         plan = Plan(
             numbers=missing,
             ask=checked.ask,
-            began=dict(record.began),
-            ended=dict(record.ended),
+            began=record.began,
+            ended=record.ended,
             reports=partial(reports_of_trial, config, checked.objective, epochs),
             last_epochs=epochs[-1] if epochs else None,
-            goal=checked.goals.picks,
+            goal=goal,
             asha=asha,
             resources=sweep.resources,
             concurrency=sweep.concurrency,
         )
         watches: list[Watch] = [record]
         if watch_trials:
-            watched = watch_trials(checked.goals.picks, checked.trials, record.ended.values())
+            watched = watch_trials(goal, checked.trials, record.ended.values())
             watches.append(stack.enter_context(watched))
         with stages.stage("trials"):
             run_trials(plan, data, folder / "tune", *watches)
@@ -248,15 +242,15 @@ def _best(trials: list[Trial], goal: Goal) -> Trial:
 
 def _result(
     config: RunConfig,
+    resolved: RunConfig,
     checked: Checked,
-    digest: str,
     date: str,
     trials: list[Trial],
-    best: Trial,
+    best: records.TrialRecord,
     again: dict[str, float | None],
-    measured_on: records.MeasuredOn,
 ) -> records.SweepResult:
     goal, misleading, misled = checked.goals.picks, checked.goals.misled, None
+    in_sweep, unseen = checked.objective.measured_on(resolved)
     if misleading is not None:
         picked = best_trial(trials, misleading)
         picks = _seen(picked, misleading) if picked else None
@@ -264,7 +258,7 @@ def _result(
     states = [trial.state for trial in trials]
     return records.SweepResult(
         date=date,
-        digest=digest,
+        digest=sweep_digest(config),
         raypipe=raypipe.__version__,
         data=checked.objective.kind,
         input=str(config.input.place),
@@ -273,9 +267,9 @@ def _result(
         seed=config.seed,
         states={state: states.count(state) for state in STATES},
         trials=tuple(_seen(trial, goal) for trial in trials),
-        best=_seen(best, goal),
+        best=best,
         measured_again=again,
-        measured_on=measured_on,
+        measured_on=records.MeasuredOn(in_sweep=in_sweep, again=unseen),
         misled=misled,
         sweep=config.sweep.model_dump(mode="json"),
     )
@@ -299,17 +293,16 @@ def _write(
     resolved: RunConfig,
     checked: Checked,
     trials: list[Trial],
-    best: Trial,
     result: records.SweepResult,
 ) -> None:
     """Write all files of a finished sweep; ``sweep.json``, which marks it as finished, is last."""
     from raypipe.sweeps.plots import plot_parallel, plot_progress  # matplotlib: half a second
 
-    goal = checked.goals.picks
-    again, on = result.measured_again[goal.metric], result.measured_on
+    goal, best, on = checked.goals.picks, result.best, result.measured_on
+    value, again = best.measures[goal.metric], result.measured_again[goal.metric]
     head = (
-        f"# Best of {len(trials)} trials, trial {best.number}: {goal.metric}\n"
-        f"#   {value_text(best.value(goal))}, in the sweep: {on.in_sweep}\n"
+        f"# Best of {len(trials)} trials, trial {best.trial}: {goal.metric}\n"
+        f"#   {value_text(value)}, in the sweep: {on.in_sweep}\n"
         f"#   {value_text(again)}, again: {on.again}\n"
     )
     with files.disk_errors(f"{folder}: cannot be written"):

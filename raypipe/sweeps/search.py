@@ -13,6 +13,7 @@ from raypipe.config import SweepConfig
 from raypipe.errors import ConfigError
 from raypipe.sweeps.space import (
     DEFAULT_TRIALS,
+    RANGES,
     Dimension,
     Has,
     Settings,
@@ -109,28 +110,21 @@ def ask_optuna(
 def _distribution(dimension: Dimension) -> Any:
     from optuna import distributions
 
+    if dimension.kind not in RANGES:
+        return distributions.CategoricalDistribution(range(len(dimension.values)))
+    low, high = dimension.values
     if dimension.kind == "int":
-        low, high = dimension.values
         return distributions.IntDistribution(low, high, log=dimension.log)
-    if dimension.kind == "float":
-        low, high = map(float, dimension.values)
-        return distributions.FloatDistribution(low, high, log=dimension.log)
-    return distributions.CategoricalDistribution(tuple(range(len(dimension.values))))
+    return distributions.FloatDistribution(low, high, log=dimension.log)
 
 
 def _to_optuna(dimension: Dimension, value: Any) -> Any:
     """Values of a list by index, because 1, 1.0 and true are different choices."""
-    if dimension.kind not in ("int", "float"):
-        choices = [(type(choice), choice) for choice in dimension.values]
-        return choices.index((type(value), value))
-    return value
+    return value if dimension.kind in RANGES else dimension.index(value)
 
 
 def _suggest(trial: Any, dimension: Dimension) -> Any:
-    if dimension.kind == "int":
-        return trial.suggest_int(dimension.key, *dimension.values, log=dimension.log)
-    if dimension.kind == "float":
-        low, high = map(float, dimension.values)
-        return trial.suggest_float(dimension.key, low, high, log=dimension.log)
-    indices = tuple(range(len(dimension.values)))
-    return dimension.values[trial.suggest_categorical(dimension.key, indices)]
+    if dimension.kind in RANGES:
+        suggest = getattr(trial, f"suggest_{dimension.kind}")
+        return suggest(dimension.key, *dimension.values, log=dimension.log)
+    return dimension.values[trial.suggest_categorical(dimension.key, range(len(dimension.values)))]

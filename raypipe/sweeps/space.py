@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,10 @@ class Dimension:
     kind: str
     values: tuple[Any, ...]
     log: bool = False
+
+    def index(self, value: Any) -> int:
+        """The position of a value in a list, in which 1, 1.0 and true are different values."""
+        return [(type(choice), choice) for choice in self.values].index((type(value), value))
 
 
 def parse_space(sweep: SweepConfig) -> tuple[Dimension, ...]:
@@ -84,13 +89,8 @@ def grid_points(space: Sequence[Dimension], has: Has) -> list[Settings]:
         [{'a': 1, 'b': 3}, {'a': 1, 'b': 4}, {'a': 2}]
     """
     combinations = itertools.product(*(dimension.values for dimension in space))
-    keys = [dimension.key for dimension in space]
-    values = (dict(zip(keys, combination, strict=True)) for combination in combinations)
-
-    def chosen(point: Settings) -> Callable[[Dimension], Any]:
-        return lambda dimension: point[dimension.key]
-
-    return list(_distinct(resolve(space, has, chosen(point)) for point in values))
+    chosen = (dict(zip(space, combination, strict=True)) for combination in combinations)
+    return list(_distinct(resolve(space, has, values.__getitem__) for values in chosen))
 
 
 def random_points(space: Sequence[Dimension], has: Has, count: int, seed: int) -> list[Settings]:
@@ -102,21 +102,15 @@ def random_points(space: Sequence[Dimension], has: Has, count: int, seed: int) -
         >>> points[:2] == random_points(space, lambda settings, key: True, 2, seed=0)
         True
     """
-
-    def drawn_from(rng: np.random.Generator) -> Callable[[Dimension], Any]:
-        return lambda dimension: draw(dimension, rng)
-
     generators = (np.random.default_rng([seed, number]) for number in range(_DRAWS * count))
-    drawn = (resolve(space, has, drawn_from(rng)) for rng in generators)
+    drawn = (resolve(space, has, partial(draw, rng=rng)) for rng in generators)
     return list(itertools.islice(_distinct(drawn), count))
 
 
 def resolve(space: Sequence[Dimension], has: Has, value: Callable[[Dimension], Any]) -> Settings:
     """One point: a value for each dimension that applies; the algorithm is chosen first."""
     point: Settings = {}
-    for dimension in sorted(
-        space, key=lambda dimension: dimension.key != "sources.factors.algorithm"
-    ):
+    for dimension in sorted(space, key=lambda one: one.key != "sources.factors.algorithm"):
         if has(point, dimension.key):
             point[dimension.key] = value(dimension)
     return point
