@@ -177,19 +177,10 @@ class BaselineOnly(Section):
     bsl_options: Baselines = Field(Baselines(), description="How the baselines are learned.")
 
 
+_NEIGHBOURS = (KNNBasic, KNNWithMeans, KNNBaseline)
 ALGORITHMS: dict[str, type[Section]] = {
     model.__name__: model
-    for model in (
-        SVD,
-        SVDpp,
-        NMF,
-        SlopeOne,
-        KNNBasic,
-        KNNWithMeans,
-        KNNBaseline,
-        CoClustering,
-        BaselineOnly,
-    )
+    for model in (SVD, SVDpp, NMF, SlopeOne, *_NEIGHBOURS, CoClustering, BaselineOnly)
 }
 
 

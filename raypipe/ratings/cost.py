@@ -11,14 +11,7 @@ import numpy as np
 from raypipe.compute.units import size as in_words
 from raypipe.config import Section
 from raypipe.errors import TooLargeError
-from raypipe.ratings.algorithms import (
-    NMF,
-    SVD,
-    CoClustering,
-    KNNBasic,
-    SlopeOne,
-    SVDpp,
-)
+from raypipe.ratings.algorithms import NMF, SVD, CoClustering, KNNBasic, SlopeOne, SVDpp
 from raypipe.ratings.data import Ratings
 
 #: Bytes per rating in the two lists of a training, temporary objects included. Measured.
@@ -101,9 +94,8 @@ def training_seconds(parameters: Section, size: Size, folds: int) -> float:
         asked = 150e-9 * pairs * learned * of_test
         return 15e-9 * pairs * learned**2 + asked + 10e-9 * _compared(parameters, size) ** 2
     if isinstance(parameters, SlopeOne):
-        return (
-            30e-9 * by_user * learned**2 + 100e-9 * by_user * learned * of_test + 10e-9 * items**2
-        )
+        asked = 100e-9 * by_user * learned * of_test
+        return 30e-9 * by_user * learned**2 + asked + 10e-9 * items**2
     if isinstance(parameters, CoClustering):
         clusters = parameters.n_cltr_u + parameters.n_cltr_i
         return 50e-9 * ratings * learned * parameters.n_epochs * clusters
@@ -118,14 +110,12 @@ def check_memory(name: str, parameters: Section, size: Size, limit: float, limit
 
     Example:
         >>> size = Size(10_000_000, 100_000, 20_000, 0, 0)
-        >>> check_memory(  # doctest: +NORMALIZE_WHITESPACE
-        ...     "KNNBasic", KNNBasic(), size, 8e9, "memory_per_task"
-        ... )
+        >>> check_memory("KNNBasic", KNNBasic(), size, 8e9, "memory_per_task")
         Traceback (most recent call last):
         ...
-        raypipe.errors.TooLargeError: KNNBasic: training on 10,000,000 ratings of 100,000 users
-          and 20,000 items needs about 242.0GB, but memory_per_task leaves 8.0GB; use SVD, which
-          needs 97.0MB, or fewer ratings
+        raypipe.errors.TooLargeError: KNNBasic: training on 10,000,000 ratings of 100,000 users \
+and 20,000 items needs about 242.0GB, but memory_per_task leaves 8.0GB; use SVD, which needs \
+97.0MB, or fewer ratings
     """
     reason = refusal(name, parameters, size, limit, limited_by)
     if reason is not None:
@@ -144,14 +134,11 @@ def refusal(
     needed = training_bytes(parameters, size)
     if needed <= limit:
         return None
-    svd = training_bytes(SVD(), size)
-    cure = (
-        f"use SVD, which needs {in_words(svd)}, or fewer ratings"
-        if svd <= limit
-        else "use fewer ratings"
-    )
+    svd, cure = training_bytes(SVD(), size), "use fewer ratings"
     if isinstance(parameters, SVD):
         cure = "lower n_factors, or use fewer ratings"
+    elif svd <= limit:
+        cure = f"use SVD, which needs {in_words(svd)}, or fewer ratings"
     return (
         f"{name}: training on {size.ratings:,} ratings of {size.users:,} users and "
         f"{size.items:,} items needs about {in_words(needed)}, but {limited_by} leaves "

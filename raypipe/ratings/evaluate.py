@@ -45,12 +45,7 @@ def measure(config: RunConfig, data: FoldedRatings) -> Measured:
         >>> measure(load_config(None, {"sources.factors.algorithm": "BaselineOnly"}), data)
         {'rmse': 0.0, 'mae': 0.0, 'fcp': None}
     """
-    parameters = check_parameters(
-        config.sources.factors.algorithm, config.sources.factors.parameters
-    )
-    return mean_of_folds(
-        [evaluate_fold(parameters, data, fold, config.seed) for fold in range(len(data.folds))]
-    )
+    return _measure(_parameters_of(config), data, config.seed)
 
 
 def measure_by_epoch(
@@ -67,9 +62,7 @@ def measure_by_epoch(
     Yields:
         The number of epochs, and the measures.
     """
-    parameters = check_parameters(
-        config.sources.factors.algorithm, config.sources.factors.parameters
-    )
+    parameters = _parameters_of(config)
     if isinstance(parameters, SVD):
         trainings = [
             svd_by_epoch(parameters, fold.training, config.seed, epochs) for fold in data.folds
@@ -79,12 +72,10 @@ def measure_by_epoch(
             yield done, mean_of_folds([_measure_svd(*pair, data.scale) for pair in pairs])
     elif hasattr(parameters, "n_epochs"):
         for done in epochs:
-            upto = {**config.sources.factors.parameters, "n_epochs": done}
-            factors = config.sources.factors.model_copy(update={"parameters": upto})
-            sources = config.sources.model_copy(update={"factors": factors})
-            yield done, measure(config.model_copy(update={"sources": sources}), data)
+            upto = parameters.model_copy(update={"n_epochs": done})
+            yield done, _measure(upto, data, config.seed)
     else:
-        yield epochs[-1], measure(config, data)
+        yield epochs[-1], _measure(parameters, data, config.seed)
 
 
 def mean_of_folds(measured: Sequence[dict[str, Any]]) -> Measured:
@@ -94,6 +85,15 @@ def mean_of_folds(measured: Sequence[dict[str, Any]]) -> Measured:
         values = [fold[name] for fold in measured if fold[name] is not None]
         means[name] = float(np.mean(values)) if values else None
     return means
+
+
+def _parameters_of(config: RunConfig) -> Section:
+    return check_parameters(config.sources.factors.algorithm, config.sources.factors.parameters)
+
+
+def _measure(parameters: Section, data: FoldedRatings, seed: int) -> Measured:
+    folds = range(len(data.folds))
+    return mean_of_folds([evaluate_fold(parameters, data, fold, seed) for fold in folds])
 
 
 def _measure_svd(fold: Fold, estimate: Estimate, scale: tuple[float, float]) -> Measured:

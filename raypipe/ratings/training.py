@@ -5,6 +5,7 @@ SVD is a kernel of raypipe, with scikit-surprise's results; all others are sciki
 
 import time
 from collections.abc import Callable, Iterator, Sequence
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -128,7 +129,10 @@ def _fit_surprise(
 
     if isinstance(parameters, SlopeOne | CoClustering):
         _check_whole(training.values, type(parameters).__name__)
-    algorithm = getattr(surprise, type(parameters).__name__)(**_arguments(parameters, seed))
+    kind = getattr(surprise, type(parameters).__name__)
+    takes, further = signature(kind).parameters, {"random_state": seed, "verbose": False}
+    own = {name: value for name, value in further.items() if name in takes}
+    algorithm = kind(**_arguments(parameters), **own)
     algorithm.fit(_trainset(training, scale))
 
     def estimate_pair(user: int, item: int) -> float:
@@ -155,26 +159,13 @@ def _check_whole(values: Floats, name: str) -> None:
         )
 
 
-def _arguments(parameters: Section, seed: int) -> dict[str, Any]:
+def _arguments(parameters: Section) -> dict[str, Any]:
     """The parameters in the form that scikit-surprise takes."""
     arguments = dict(parameters)
     for name, value in arguments.items():
         if isinstance(value, Similarity | Baselines):
             arguments[name] = value.model_dump(exclude_none=True)
-    takes = _TAKES.get(type(parameters).__name__, ())
-    further = {"random_state": seed, "verbose": False}
-    return {**arguments, **{name: further[name] for name in takes}}
-
-
-_TAKES = {
-    "SVDpp": ("random_state",),
-    "NMF": ("random_state",),
-    "CoClustering": ("random_state",),
-    "KNNBasic": ("verbose",),
-    "KNNWithMeans": ("verbose",),
-    "KNNBaseline": ("verbose",),
-    "BaselineOnly": ("verbose",),
-}
+    return arguments
 
 
 def _trainset(training: Training, scale: tuple[float, float]) -> Any:
