@@ -41,13 +41,10 @@ class Loaded:
     """The follows of a night, as read.
 
     Attributes:
-        graph: the follows.
-        standing: of every account.
         votes: the follows that count for others than the follower.
         audience: int32, the accounts that get lists, ascending.
         rows: numbers of input rows: read, used, and dropped by reason.
         quarantine: the bad rows, as columns.QUARANTINE_SCHEMA.
-        statistics: of the graph.
         engine, why_frames: the frame engine that read the follows, and the reason for it.
         lines_not_rows: number of lines that are no rows.
         notices: what else was found in the follows and the audience.
@@ -134,20 +131,8 @@ def load(
     notices = intake.notices + _notices_of_ids(graph, accounts, config)
     for notice in notices:
         stages.progress.say(notice.text)
-    return Loaded(
-        graph,
-        standing,
-        votes,
-        chosen,
-        rows,
-        intake.quarantine,
-        statistics,
-        engine,
-        why_frames,
-        intake.lines_not_rows,
-        notices,
-        inactive,
-    )
+    found = graph, standing, votes, chosen, rows, intake.quarantine, statistics
+    return Loaded(*found, engine, why_frames, intake.lines_not_rows, notices, inactive)
 
 
 class NightFilters(NamedTuple):

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,14 +11,8 @@ from raypipe.compute.progress import Progress, Silent
 from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
 from raypipe.errors import ConfigError
-from raypipe.evaluation import leading
 from raypipe.evaluation.factor_recall import factor_facts
-from raypipe.evaluation.holdout_selection import (
-    MAX_ACCOUNTS,
-    MAX_ACCOUNTS_LEARNED,
-    choose_ladder,
-    segments_if_measured,
-)
+from raypipe.evaluation.holdout_selection import choose_ladder
 from raypipe.evaluation.neighbour_recall import similarity_facts
 from raypipe.graph.degree_table import Degrees, without_hubs
 from raypipe.graph.follow_graph import FollowGraph
@@ -26,10 +21,14 @@ from raypipe.integrity.votes import read_bounds
 from raypipe.kernels.column_blocks import ColumnBlocks
 from raypipe.kernels.factor_scores import block_bytes
 from raypipe.pipeline.cost.sample import cut_shards, measure_cost, write_seconds
-from raypipe.pipeline.cost.sample_degrees import measure_degrees, seconds_of_sources
+from raypipe.pipeline.cost.sample_degrees import (
+    PREPARE_SECONDS,
+    holdout_of_degrees,
+    measure_degrees,
+    seconds_of_sources,
+)
 from raypipe.pipeline.load import check_config, load, prepare_night
 from raypipe.recommend.audience import read_accounts
-from raypipe.recommend.ladder import LEARNED_RANKER
 from raypipe.recommend.memory import (
     TASK_BYTES,
     Sizes,
@@ -56,18 +55,9 @@ from raypipe.storage.plans import HubRow, Plan, PlanCounts
 from raypipe.storage.records import EXACT, NOT_MEASURED, FactorRecord, SimilarityRecord
 
 #: Rates for plans from degrees, in seconds of one CPU per follow: read a row of CSV and number its
-#: ids; add it to the graph; add it to the index. Measured on 16 and 100 M follows between UUIDs;
-#: smaller networks are faster, since more of them fits into the cache.
-READ_SECONDS = 0.8e-6
-GRAPH_SECONDS = 0.2e-6
-PREPARE_SECONDS = 0.15e-6
-#: The same, to hold out a share of the follows and build a graph of the others.
-HOLD_OUT_SECONDS = 0.2e-6
-#: Seconds to train the rankers of a night, whose examples do not grow with the network.
-RANKER_SECONDS = 20.0
-#: How often lists are made of a measured account: of the sources alone and of each blend; for a
-#: ranker, its examples too.
-_TIMES_MEASURED = {"none": 1, "rank_fusion": 2, LEARNED_RANKER: 4}
+#: ids; add it to the graph. Measured on 16 and 100 M follows between UUIDs; smaller networks are
+#: faster, since more of them fits into the cache.
+READ_SECONDS, GRAPH_SECONDS = 0.8e-6, 0.2e-6
 #: Bytes of an id for plans from degrees: a UUID and its offset.
 ID_BYTES = 44
 #: Peak memory of a frame while it is read, as a multiple of its size; 1.4 to 3.1 were measured.
@@ -103,37 +93,25 @@ def plan_night(config: RunConfig, nodes: int, cpus: int, progress: Progress | No
         with stages.stage("plan"):
             cost = measure_cost(prepared.context, config.seed)
     factors = factor_facts(prepared.inputs, prepared.context, config)
-    exact = factors is None or factors.retrieval == "exact"
-    blocks = search.blocks if search else ()
     shards = cut_shards(cost, nodes * cpus, config.shards, prepared.shard_accounts)
-    one_cpu = sum(map(cost.of, shards))
-    longest = float(cost.accounts.max(initial=0.0)) + cost.building
-    memory = memory_by_part(
-        graph.accounts,
-        graph.follows,
-        loaded.rows["rows_in"],
-        graph.ids.nbytes / max(1, graph.accounts),
-        sum(array.nbytes for array in _shared_index(search)),
+    return _plan_of(
+        config,
         nodes,
         cpus,
-        config.memory_per_task if blocks else None,
-        config.evaluation.share if decided.ladder.decided_by == "holdout" else None,
-    )
-    return Plan(
-        counts=PlanCounts(**dict(loaded.statistics.counts), audience=len(cost.accounts)),
-        column_blocks=len(blocks),
-        seconds=_seconds(
-            {stage.stage: stage.seconds for stage in stages.measured},
-            one_cpu,
-            max(one_cpu / (nodes * cpus), longest),
-            write_seconds(len(cost.accounts), config),
+        _Found(
+            counts=PlanCounts(**dict(loaded.statistics.counts), audience=len(cost.accounts)),
+            rows=loaded.rows["rows_in"],
+            id_bytes=graph.ids.nbytes / max(1, graph.accounts),
+            shared_index=sum(array.nbytes for array in _shared_index(search)),
+            blocks=len(search.blocks) if search else 0,
+            before={stage.stage: stage.seconds for stage in stages.measured},
+            one_cpu=sum(map(cost.of, shards)),
+            longest=float(cost.accounts.max(initial=0.0)) + cost.building,
+            measured=decided.ladder.decided_by == "holdout",
+            hubs=costly_hubs(graph),
+            similarity=similarity_facts(graph, prepared.context, config),
+            factors=factors,
         ),
-        nodes=nodes,
-        cpus=cpus,
-        memory_bytes=memory | memory_of_lists(config, graph.accounts, graph.follows, exact, cpus),
-        hubs=costly_hubs(graph),
-        similarity=similarity_facts(graph, prepared.context, config),
-        factors=factors,
     )
 
 
@@ -166,35 +144,27 @@ def plan_degrees(
     audience = int(accounts[sizes >= config.audience.min_follows].sum())
     searched = sizes_of_degrees(degrees, config)
     training = training_seconds(config, degrees.accounts, degrees.follows)
-    factors = factors_of_degrees(degrees, config)
-    exact = factors is None or factors.retrieval == "exact"
     holdout = holdout_of_degrees(degrees, cost, config, nodes * cpus)
     room = room_of_a_task(searched, audience, config)
     blocks = 0 if room.block is None else blocks_needed(searched, room.block)
     prepare = degrees.follows * PREPARE_SECONDS
     shards = max(nodes * cpus, -(-audience // (room.shard or audience or 1))) if blocks else 0
-    one_cpu = float(cost @ accounts) + shards * prepare
-    memory = memory_by_part(
-        degrees.accounts,
-        degrees.follows,
-        degrees.follows,
-        ID_BYTES,
-        4 * searched.following if blocks else index_bytes(searched),
+    return _plan_of(
+        config,
         nodes,
         cpus,
-        config.memory_per_task if blocks else None,
-        None if holdout is None else config.evaluation.share,
-    )
-    return Plan(
-        counts=PlanCounts(
-            accounts=degrees.accounts,
-            follows=degrees.follows,
-            co_follow_pairs=degrees.co_follow_pairs,
-            audience=audience,
-        ),
-        column_blocks=blocks,
-        seconds=_seconds(
-            {
+        _Found(
+            counts=PlanCounts(
+                accounts=degrees.accounts,
+                follows=degrees.follows,
+                co_follow_pairs=degrees.co_follow_pairs,
+                audience=audience,
+            ),
+            rows=degrees.follows,
+            id_bytes=ID_BYTES,
+            shared_index=4 * searched.following if blocks else index_bytes(searched),
+            blocks=blocks,
+            before={
                 "read": degrees.follows * READ_SECONDS / (nodes * cpus),
                 "graph": degrees.follows * GRAPH_SECONDS,
                 **({} if holdout is None else {"holdout": holdout}),
@@ -202,85 +172,86 @@ def plan_degrees(
                 "prepare": 0.0 if blocks else prepare,
                 "plan": stages.measured[-1].seconds,
             },
-            one_cpu,
-            max(one_cpu / (nodes * cpus), cost.max() + (prepare if blocks else 0.0)),
-            write_seconds(audience, config),
+            one_cpu=float(cost @ accounts) + shards * prepare,
+            longest=float(cost.max()) + (prepare if blocks else 0.0),
+            measured=holdout is not None,
+            hubs=hubs_of_degrees(degrees),
+            similarity=similarity_of_degrees(degrees, config.sources.similar.max_followers),
+            factors=factors_of_degrees(degrees, config),
         ),
-        nodes=nodes,
-        cpus=cpus,
-        memory_bytes=memory
-        | memory_of_lists(config, degrees.accounts, degrees.follows, exact, cpus),
-        hubs=hubs_of_degrees(degrees),
-        factors=factors,
-        similarity=similarity_of_degrees(degrees, config.sources.similar.max_followers),
     )
 
 
-def holdout_of_degrees(
-    degrees: Degrees, cost: np.ndarray, config: RunConfig, cpus: int
-) -> float | None:
-    """Seconds of the hold-out selection of the ladder; None if the ladder is fixed.
+class _Found(NamedTuple):
+    """What is known of a night before it runs.
 
-    Args:
-        cost: float64, as long as ``degrees.of_follows``, seconds per account.
-    """
-    numbers, accounts = degrees.of_follows
-    segments = segments_if_measured(numbers, config)
-    segments[numbers < config.audience.min_follows] = -1
-    totals = np.bincount(segments[segments >= 0], accounts[segments >= 0])
-    enough = np.flatnonzero(totals >= leading.MIN_ACCOUNTS)
-    if config.ladder == "fixed" or not len(enough):
-        return None
-    most = MAX_ACCOUNTS_LEARNED if config.blend.method == LEARNED_RANKER else MAX_ACCOUNTS
-    lists = sum(
-        min(1.0, most / totals[segment])
-        * float(cost[segments == segment] @ accounts[segments == segment])
-        for segment in enough
-    )
-    left = 1 - config.evaluation.share
-    # Accounts without follows have a split of their own; its lists need no index and cost little.
-    splits = 2 if np.any((numbers == 0) & (config.audience.min_follows == 0)) else 1
-    before = degrees.follows * (splits * HOLD_OUT_SECONDS + left * PREPARE_SECONDS)
-    before += training_seconds(config, degrees.accounts, int(left * degrees.follows))
-    if config.blend.method == LEARNED_RANKER:
-        before += RANKER_SECONDS
-    return float(before + _TIMES_MEASURED[config.blend.method] * lists / cpus)
-
-
-def memory_by_part(
-    accounts: int,
-    follows: int,
-    rows: int,
-    id_bytes: float,
-    shared_index: int,
-    nodes: int,
-    cpus: int,
-    task_bytes: int | None = None,
-    held_out: float | None = None,
-) -> dict[str, int]:
-    """Bytes of memory of a night on one machine, by part.
-
-    The nodes share the frame while it is read. Graph and index are held once per node, whatever the
-    number of its workers.
-
-    Args:
+    Attributes:
         rows: number of input rows.
         id_bytes: bytes of one id.
-        shared_index: bytes of the similarity index that workers share.
-        task_bytes: bytes of a worker with column blocks; None: there is one index.
-        held_out: share of the follows that hold-out selection holds out, in two splits at most,
-            each adds a graph of the other follows; None: the ladder is fixed.
+        shared_index: bytes of the similarity index that the workers of a machine share.
+        blocks: number of column blocks; 0: there is one index.
+        before: seconds by stage, before the shards.
+        one_cpu: seconds of one CPU for all shards.
+        longest: seconds of the shortest shard that holds the most expensive account.
+        measured: whether the ladder is measured on held-out follows.
     """
-    return {
-        "frame": int(rows * 2 * id_bytes * FRAME_PEAK / nodes),
-        "ids": int(accounts * id_bytes),
+
+    counts: PlanCounts
+    rows: int
+    id_bytes: float
+    shared_index: int
+    blocks: int
+    before: dict[str, float]
+    one_cpu: float
+    longest: float
+    measured: bool
+    hubs: tuple[HubRow, ...]
+    similarity: SimilarityRecord
+    factors: FactorRecord | None
+
+
+def _plan_of(config: RunConfig, nodes: int, cpus: int, found: _Found) -> Plan:
+    """The seconds by stage, and the bytes of memory of one machine by part.
+
+    The nodes share the frame while it is read. Graph and index are held once per node, whatever the
+    number of its workers. A hold-out makes two splits at most; each adds a graph of the follows
+    that it leaves.
+    """
+    accounts, follows, audience = (
+        getattr(found.counts, name) for name in ("accounts", "follows", "audience")
+    )
+    left = 4 * follows * (2 - config.evaluation.share)
+    worker = config.memory_per_task if found.blocks else None
+    memory = {
+        "frame": found.rows * 2 * found.id_bytes * FRAME_PEAK / nodes,
+        "ids": accounts * found.id_bytes,
         "follows": 2 * (8 * (accounts + 1) + 4 * follows),
-        "holdout": 0
-        if held_out is None
-        else 2 * int(3 * 8 * (accounts + 1) + 4 * follows * (2 - held_out)),
-        "similarity_index": shared_index,
-        "workers": int(cpus * (task_bytes or TASK_BYTES + 4 * accounts)),
+        "holdout": 2 * int(3 * 8 * (accounts + 1) + left) if found.measured else 0,
+        "similarity_index": found.shared_index,
+        "workers": cpus * (worker or TASK_BYTES + 4 * accounts),
     }
+    exact = found.factors is None or found.factors.retrieval == "exact"
+    recommend = max(found.one_cpu / (nodes * cpus), found.longest)
+    write = write_seconds(audience, config)
+    seconds = {
+        **found.before,
+        "recommend_on_one_cpu": found.one_cpu,
+        "recommend": recommend,
+        "write": write,
+        "total": sum(found.before.values()) + recommend + write,
+    }
+    return Plan(
+        counts=found.counts,
+        column_blocks=found.blocks,
+        seconds={name: round(float(value), 3) for name, value in seconds.items()},
+        nodes=nodes,
+        cpus=cpus,
+        memory_bytes={name: int(size) for name, size in memory.items()}
+        | memory_of_lists(config, accounts, follows, exact, cpus),
+        hubs=found.hubs,
+        similarity=found.similarity,
+        factors=found.factors,
+    )
 
 
 def memory_of_lists(
@@ -295,15 +266,11 @@ def memory_of_lists(
 
     Example:
         >>> from raypipe.config import load_config
-        >>> config = load_config(
-        ...     None, {"sources.factors.algorithm": "TruncatedSVD", "blend.method": "none"})
-        >>> memory_of_lists(config, 1_000_000, 50_000_000, False, 2)
+        >>> model = {"sources.factors.algorithm": "TruncatedSVD", "blend.method": "none"}
+        >>> for settings in (model, {"blend.method": "rank_fusion"}, {"blend.method": "none"}):
+        ...     memory_of_lists(load_config(None, settings), 1_000_000, 50_000_000, False, 2)
         {'training': 2992000000, 'model': 1024000000}
-        >>> config = load_config(None, {"blend.method": "rank_fusion"})
-        >>> memory_of_lists(config, 1_000_000, 50_000_000, False, 2)
         {'blend': 186880000}
-        >>> config = load_config(None, {"blend.method": "none"})
-        >>> memory_of_lists(config, 1_000_000, 50_000_000, False, 2)
         {}
     """
     memory = {"blend": cpus * blend_bytes(accounts, config)} if config.blend.blends else {}
@@ -392,22 +359,8 @@ def _hubs(
     return tuple(
         HubRow(
             accountId=account,
-            followers=int(count),
+            followers=count,
             share_of_co_follow_pairs=round(float(count) ** 2 / (all_co_follow_pairs or 1), 4),
         )
-        for account, count in zip(ids, followers, strict=True)
+        for account, count in zip(ids, followers.tolist(), strict=True)
     )
-
-
-def _seconds(
-    before: dict[str, float], one_cpu: float, recommend: float, write: float
-) -> dict[str, float]:
-    """Seconds by stage, and their total."""
-    seconds = {
-        **before,
-        "recommend_on_one_cpu": one_cpu,
-        "recommend": recommend,
-        "write": write,
-        "total": sum(before.values()) + recommend + write,
-    }
-    return {name: round(float(value), 3) for name, value in seconds.items()}

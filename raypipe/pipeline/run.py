@@ -22,7 +22,6 @@ from raypipe.recommend.sources.factors import settle_model_of
 from raypipe.storage.runs.compare import Side
 from raypipe.storage.runs.manifest import RunFacts
 from raypipe.storage.runs.run import Run
-from raypipe.storage.runs.staging import Staging
 from raypipe.storage.runs.store import RunStore
 
 
@@ -79,7 +78,7 @@ def run_night(
         made = run is None
         if run is None:
             staging = store.open_staging(name, checked.digest)
-            facts = _make_run(config, checked, published, staging, stages)
+            facts = _make_run(steps.Night(config, checked, staging, stages), published)
             facts = _count_late_events(config, checked, store, facts)
             compared = guard.compare(config.guard, published, Side(staging.path, facts))
             stages.progress.stage("publish")
@@ -90,44 +89,32 @@ def run_night(
         return NightResult(store.publish(run), new=True)
 
 
-def _make_run(
-    config: RunConfig,
-    checked: steps.Checked,
-    published: Run | None,
-    staging: Staging,
-    stages: Stages,
-) -> RunFacts:
+def _make_run(night: steps.Night, published: Run | None) -> RunFacts:
     """All steps from the input to the checked files of a run."""
+    config, checked, staging, stages = night
     with ExitStack() as stack:
 
         def run_on(seconds: float) -> Runner:
-            return runner(config, loaded.engine, seconds, stack, warm_up)
+            return runner(night.config, loaded.engine, seconds, stack, warm_up)
 
-        loaded = load(
-            config,
-            checked.accounts,
-            checked.inputs,
-            stages,
-            stack,
-            checked.bounds,
-            staging.scratch,
-            checked.filters,
-        )
+        read = checked.accounts, checked.inputs, stages, stack, checked.bounds
+        loaded = load(config, *read, staging.scratch, checked.filters)
         guard.check_network(config, published, loaded.graph)
         checked.inputs.check_unchanged()  # before a checkpoint is kept under the old digest
         config = settle_model_of(loaded.graph, config, stages.progress.say)
-        labels = steps.label(checked, loaded, stages)
-        filters = steps.apply_filters(config, checked, loaded, stages)
-        decision = steps.select_ladder(config, checked, loaded, filters, run_on, staging, stages)
+        night = night._replace(config=config)
+        labels = steps.label(night, loaded)
+        filters = steps.apply_filters(night, loaded)
+        decision = steps.select_ladder(night, loaded, filters, run_on)
         prepared = prepare_night(config, loaded, decision, stages, filters, staging.scratch)
-        plan = steps.plan_shards(config, prepared, run_on, staging, stages)
-        steps.recommend(prepared.context, plan, staging, stages)
-    shards, entries = steps.limit_new_entries(config, checked, loaded, plan, staging, stages)
-    night = Computed(checked, loaded, labels, filters, decision, prepared, plan, shards, entries)
-    search = steps.report_search(config, prepared, stages)
-    parts = write_run(config, night, staging, stages)
-    at_the_gate = check_at_the_gate(night, parts, staging, stages)
-    return run_facts(config, night, search, parts, at_the_gate, staging, stages)
+        plan = steps.plan_shards(night, prepared, run_on)
+        steps.recommend(night, prepared.context, plan)
+    shards, entries = steps.limit_new_entries(night, loaded, plan)
+    made = Computed(loaded, labels, filters, decision, prepared, plan, shards, entries)
+    search = steps.report_search(night, prepared)
+    parts = write_run(night, made)
+    at_the_gate = check_at_the_gate(night, made, parts)
+    return run_facts(night, made, search, parts, at_the_gate)
 
 
 def _count_late_events(

@@ -72,6 +72,15 @@ class Checked(NamedTuple):
     earlier: tuple[Run, ...]
 
 
+class Night(NamedTuple):
+    """A night that has begun: its config and checked inputs, where it writes, and its stages."""
+
+    config: RunConfig
+    checked: Checked
+    staging: Staging
+    stages: Stages
+
+
 class ShardPlan(NamedTuple):
     """How the shards of a night run.
 
@@ -129,15 +138,15 @@ def check_inputs(config: RunConfig, store: RunStore, date: str, stages: Stages) 
     return Checked(accounts, inputs, filters, bounds, warm, identity, tuple(earlier))
 
 
-def label(checked: Checked, loaded: Loaded, stages: Stages) -> Labels:
+def label(night: Night, loaded: Loaded) -> Labels:
     """The reputation of every account, and the suspects."""
-    graph = loaded.graph
+    graph, stages, warm = loaded.graph, night.stages, night.checked.warm
     with stages.stage("labels"):
         start = None
-        if checked.warm is not None:
+        if warm is not None:
             try:
-                codes = graph.codes(load_graph(checked.warm.path / "graph").ids)
-                before = load_reputation(checked.warm)
+                codes = graph.codes(load_graph(warm.path / "graph").ids)
+                before = load_reputation(warm)
             except RunError as error:  # a damaged earlier run must not keep this night from running
                 stages.progress.say(f"reputation starts cold: {error}")
             else:
@@ -148,32 +157,25 @@ def label(checked: Checked, loaded: Loaded, stages: Stages) -> Labels:
     return labels
 
 
-def apply_filters(
-    config: RunConfig, checked: Checked, loaded: Loaded, stages: Stages
-) -> NightFilters:
+def apply_filters(night: Night, loaded: Loaded) -> NightFilters:
     """The filters by account index, and the rejections to learn from."""
-    graph, inputs, trusted = loaded.graph, checked.filters, checked.bounds.trusted
+    graph, inputs, trusted = loaded.graph, night.checked.filters, night.checked.bounds.trusted
     filters, notices = filters_of(inputs, graph, loaded.inactive), unknown_of(inputs, graph)
     if trusted is not None:
         notices += unknown_ids(trusted, graph.codes(trusted) < 0, "integrity.trusted")
     for notice in notices:
-        stages.progress.say(notice.text)
+        night.stages.progress.say(notice.text)
     rejections = None
-    if config.feedback.negative.teach and len(filters.rejected.codes):
+    if night.config.feedback.negative.teach and len(filters.rejected.codes):
         rejections = rejections_of(filters.rejected, graph, filters.shown)
     return NightFilters(filters, exclusions_of(filters), rejections, notices)
 
 
 def select_ladder(
-    config: RunConfig,
-    checked: Checked,
-    loaded: Loaded,
-    filters: NightFilters,
-    run_on: Callable[[float], Runner],
-    staging: Staging,
-    stages: Stages,
+    night: Night, loaded: Loaded, filters: NightFilters, run_on: Callable[[float], Runner]
 ) -> Decision:
     """Select the ladder; after a kill, the ladder that was selected before."""
+    config, checked, staging, stages = night
     graph, audience = loaded.graph, loaded.audience
 
     def decide() -> Decision:
@@ -188,14 +190,9 @@ def select_ladder(
     return decide_once(staging, decide)
 
 
-def plan_shards(
-    config: RunConfig,
-    prepared: Prepared,
-    run_on: Callable[[float], Runner],
-    staging: Staging,
-    stages: Stages,
-) -> ShardPlan:
+def plan_shards(night: Night, prepared: Prepared, run_on: Callable[[float], Runner]) -> ShardPlan:
     """Measure the cost of a sample and cut the audience into shards; after a kill, as before."""
+    config, _, staging, stages = night
     context = prepared.context
     with stages.stage("plan"):
         run_shards, cpus, why_cluster = run_on(estimate_cost(context))
@@ -209,8 +206,9 @@ def plan_shards(
     return ShardPlan(shards, cost, run_shards, cpus, why_cluster, why_blocks)
 
 
-def recommend(context: ShardContext, plan: ShardPlan, staging: Staging, stages: Stages) -> None:
+def recommend(night: Night, context: ShardContext, plan: ShardPlan) -> None:
     """Make the lists of every unfinished shard, and store them in the staging folder."""
+    staging, stages = night.staging, night.stages
     with stages.stage("recommend", total=plan.seconds):
         finished = set(staging.shards())
         ordered = heaviest_first(plan.shards, plan.cost.accounts)
@@ -223,14 +221,10 @@ def recommend(context: ShardContext, plan: ShardPlan, staging: Staging, stages: 
 
 
 def limit_new_entries(
-    config: RunConfig,
-    checked: Checked,
-    loaded: Loaded,
-    plan: ShardPlan,
-    staging: Staging,
-    stages: Stages,
+    night: Night, loaded: Loaded, plan: ShardPlan
 ) -> tuple[FinishedShards, EntriesRecord | None]:
     """Hold back new entries beyond what followers of the night before allow."""
+    config, checked, staging, stages = night
     length = config.recommendations.per_account
     finished = FinishedShards(staging, plan.shards, loaded.audience, length)
     earlier = checked.earlier[0] if checked.earlier else None
@@ -239,8 +233,9 @@ def limit_new_entries(
         return limit_entries(config, loaded.graph, checked.bounds, earlier, finished)
 
 
-def report_search(config: RunConfig, prepared: Prepared, stages: Stages) -> SearchReport:
+def report_search(night: Night, prepared: Prepared) -> SearchReport:
     """What was left out, for the sources on the ladder."""
+    config, stages = night.config, night.stages
     inputs, context = prepared.inputs, prepared.context
     hubs = context.search and context.search.hubs_left_out
     scores = any(source.scores for source in context.sources.values())

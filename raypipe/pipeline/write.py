@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from raypipe.columns import REPUTATION_SCHEMA, SUSPECTS_SCHEMA
-from raypipe.compute.stages import StageMeasure, Stages
+from raypipe.compute.stages import StageMeasure
 from raypipe.compute.versions import versions
 from raypipe.config import RunConfig, to_yaml
 from raypipe.evaluation.holdout_selection import Decision
@@ -20,7 +20,7 @@ from raypipe.pipeline.cost.sample import write_seconds
 from raypipe.pipeline.entries import FinishedShards
 from raypipe.pipeline.load import Loaded, NightFilters, Prepared
 from raypipe.pipeline.publish_gate import check_lists, check_reserve
-from raypipe.pipeline.steps import Checked, SearchReport, ShardPlan
+from raypipe.pipeline.steps import Night, SearchReport, ShardPlan
 from raypipe.recommend.blend.ranker import save_ranker
 from raypipe.recommend.filters.eligibility import own_reasons
 from raypipe.recommend.models.model import save_model
@@ -33,7 +33,7 @@ from raypipe.storage.runs.filter_arrays import FilterArrays, save_filters
 from raypipe.storage.runs.labels import save_labels
 from raypipe.storage.runs.parts import write_parts
 from raypipe.storage.runs.reserve import save_reserve
-from raypipe.storage.runs.staging import Staging
+from raypipe.storage.runs.run import Run
 
 Parts = dict[str, tuple[records.PartRecord, ...]]
 
@@ -42,18 +42,10 @@ class Computed(NamedTuple):
     """The results of the steps before writing.
 
     Attributes:
-        checked: the inputs.
-        loaded: the graph.
-        labels: of its accounts.
-        filters: the exclusions.
-        decision: the ladder.
-        prepared: search, sources and model.
-        plan: the shards, and their cost.
         shards: their tables, with the limit on new entries.
         entries: what that held back; None: there are no bounds.
     """
 
-    checked: Checked
     loaded: Loaded
     labels: Labels
     filters: NightFilters
@@ -64,34 +56,30 @@ class Computed(NamedTuple):
     entries: EntriesRecord | None
 
 
-def write_run(config: RunConfig, night: Computed, staging: Staging, stages: Stages) -> Parts:
+def write_run(night: Night, made: Computed) -> Parts:
     """Write the files of the run into its staging folder; returns the parts of each table."""
-    loaded, names = night.loaded, tuple(sources_of(config))
-    model, ranker = night.prepared.inputs.model, night.prepared.context.lists.blend.ranker
-    with stages.stage("write"):
-        parts = {
-            kind: write_parts(
-                staging.path,
-                kind,
-                published_tables(night.shards.every(), loaded.graph, kind, names),
-            )
-            for kind in PUBLISHED
-        }
-        with disk_errors(f"{staging.path}: cannot be written"):
-            write_atomic(staging.path / "config.yaml", to_yaml(config).encode(), sync=False)
-            write_json(staging.path / "statistics.json", dict(loaded.statistics), sync=False)
-            write_parquet(staging.path / "quarantine.parquet", loaded.quarantine, sync=False)
-            save_labels(staging.path, *_label_tables(night.labels, loaded.graph))
-            save_graph(loaded.graph, staging.path / "graph")
-            save_votes(loaded.votes, staging.path / "graph")
+    config, folder = night.config, night.staging.path
+    loaded, names = made.loaded, tuple(sources_of(config))
+    model, ranker = made.prepared.inputs.model, made.prepared.context.lists.blend.ranker
+    with night.stages.stage("write"):
+        parts = {}
+        for kind in PUBLISHED:
+            tables = published_tables(made.shards.every(), loaded.graph, kind, names)
+            parts[kind] = write_parts(folder, kind, tables)
+        with disk_errors(f"{folder}: cannot be written"):
+            write_atomic(folder / "config.yaml", to_yaml(config).encode(), sync=False)
+            write_json(folder / "statistics.json", dict(loaded.statistics), sync=False)
+            write_parquet(folder / "quarantine.parquet", loaded.quarantine, sync=False)
+            save_labels(folder, *_label_tables(made.labels, loaded.graph))
+            save_graph(loaded.graph, folder / "graph")
+            save_votes(loaded.votes, folder / "graph")
         if config.recommendations.reserve:
-            accounts = loaded.graph.accounts
-            save_reserve(staging.path, reserve_of(night.shards.every(), accounts))
-        save_filters(staging.path, _filter_arrays(night.filters))
+            save_reserve(folder, reserve_of(made.shards.every(), loaded.graph.accounts))
+        save_filters(folder, _filter_arrays(made.filters))
         if model:
-            save_model(model, staging.path / "model")
+            save_model(model, folder / "model")
         if ranker:
-            save_ranker(ranker, staging.path / "ranker.json")
+            save_ranker(ranker, folder / "ranker.json")
     return parts
 
 
@@ -105,9 +93,7 @@ def _label_tables(labels: Labels, graph: FollowGraph) -> tuple[pa.Table, pa.Tabl
     )
 
 
-def _integrity(night: Computed) -> records.IntegrityRecord:
-    """The counts of the labels."""
-    labels, warm = night.labels, night.checked.warm
+def _integrity(labels: Labels, warm: Run | None) -> records.IntegrityRecord:
     return records.IntegrityRecord(
         trusted=labels.trusted.why,
         warm_from=warm and warm.id,
@@ -118,55 +104,48 @@ def _integrity(night: Computed) -> records.IntegrityRecord:
 
 
 def _filter_arrays(night: NightFilters) -> FilterArrays:
+    filters, exclusions = night.filters, night.exclusions
     return FilterArrays(
-        *night.exclusions.rows,
-        night.exclusions.reasons,
-        own_reasons(night.filters, night.exclusions.rows),
-        *night.filters.previously_followed,
-        night.exclusions.globally_excluded,
-        night.filters.shown,
+        *exclusions.rows,
+        exclusions.reasons,
+        own_reasons(filters, exclusions.rows),
+        *filters.previously_followed,
+        exclusions.globally_excluded,
+        filters.shown,
     )
 
 
-def check_at_the_gate(night: Computed, parts: Parts, staging: Staging, stages: Stages) -> int:
+def check_at_the_gate(night: Night, made: Computed, parts: Parts) -> int:
     """Check the written lists and the reserve; returns the number of published recommendations.
 
     Raises:
         LeakError: at least one of them must not be shown.
     """
-    with stages.stage("gate"):
-        graph, filters = night.loaded.graph, night.filters.filters
-        if night.prepared.context.lists.reserve:
-            check_reserve(staging.path, graph, filters)
-        return check_lists(staging.path, parts["recommendations"], graph, filters)
+    with night.stages.stage("gate"):
+        folder, graph, filters = night.staging.path, made.loaded.graph, made.filters.filters
+        if made.prepared.context.lists.reserve:
+            check_reserve(folder, graph, filters)
+        return check_lists(folder, parts["recommendations"], graph, filters)
 
 
 def run_facts(
-    config: RunConfig,
-    night: Computed,
-    search: SearchReport,
-    parts: Parts,
-    at_the_gate: int,
-    staging: Staging,
-    stages: Stages,
+    night: Night, made: Computed, search: SearchReport, parts: Parts, at_the_gate: int
 ) -> records.RunFacts:
     """The facts that the manifest reports.
 
     Args:
         at_the_gate: number of recommendations that the gate checked.
     """
-    plan, read = night.plan, night.checked.filters
-    predicted, actual = _predicted_and_actual(
-        stages.measured,
-        plan.seconds / plan.cpus,
-        write_seconds(len(plan.cost.accounts), config),
-    )
+    config, checked, _, stages = night
+    plan, read = made.plan, checked.filters
+    writing = write_seconds(len(plan.cost.accounts), config)
+    predicted, actual = _predicted_and_actual(stages.measured, plan.seconds / plan.cpus, writing)
     return records.RunFacts(
         config_digest=config.digest(),
-        fingerprint=night.loaded.graph.fingerprint,
+        fingerprint=made.loaded.graph.fingerprint,
         network=config.network,
         seed=config.seed,
-        counts=_counts(config, night, parts, at_the_gate),
+        counts=_counts(config, made, parts, at_the_gate),
         feedback=records.FeedbackRecord(
             url=config.feedback.url,
             store=read.rejections.identity,
@@ -174,45 +153,42 @@ def run_facts(
             previously_followed_in=read.before and read.before.id,
             shown_in=read.shown_in and read.shown_in.id,
         ),
-        integrity=_integrity(night),
-        ladder=night.decision.ladder,
-        entries=night.entries,
+        integrity=_integrity(made.labels, checked.warm),
+        ladder=made.decision.ladder,
+        entries=made.entries,
         similarity=search.similarity,
         factors=search.factors,
         walks=search.walks,
         parts=parts,
         inputs=tuple(
-            records.InputRecord(file=str(path), bytes=size)
-            for path, size in night.checked.inputs.sizes
+            records.InputRecord(file=str(path), bytes=size) for path, size in checked.inputs.sizes
         ),
         engines=records.RunEngines(
-            frames=night.loaded.why_frames, cluster=plan.why_cluster, similarity=plan.why_blocks
+            frames=made.loaded.why_frames, cluster=plan.why_cluster, similarity=plan.why_blocks
         ),
         predicted=predicted,
         actual=actual,
         stages=tuple(StageRecord(**stage._asdict()) for stage in stages.measured),
         versions=versions(),
-        notices=night.loaded.notices + night.filters.notices,
+        notices=made.loaded.notices + made.filters.notices,
     )
 
 
-def _counts(
-    config: RunConfig, night: Computed, parts: Parts, at_the_gate: int
-) -> records.RunCounts:
-    shards, ladder = night.plan.shards, night.prepared.context.lists.ladder
-    lists = count_lists(night.shards.every(), ladder, tuple(sources_of(config)))
+def _counts(config: RunConfig, made: Computed, parts: Parts, at_the_gate: int) -> records.RunCounts:
+    ladder = made.prepared.context.lists.ladder
+    lists = count_lists(made.shards.every(), ladder, tuple(sources_of(config)))
     return records.RunCounts(
-        rows=records.RowCounts(**night.loaded.rows),
-        graph=night.loaded.statistics.counts,
-        lines_not_rows=night.loaded.lines_not_rows,
-        audience=len(night.plan.cost.accounts),
+        rows=records.RowCounts(**made.loaded.rows),
+        graph=made.loaded.statistics.counts,
+        lines_not_rows=made.loaded.lines_not_rows,
+        audience=len(made.plan.cost.accounts),
         with_lists=lists.accounts,
         neighbours=sum(part.rows for part in parts["neighbours"]),
         recommendations=lists.recommendations,
         excluded=lists.excluded,
-        filters=night.filters.filters.counts,
+        filters=made.filters.filters.counts,
         checked_at_the_gate=at_the_gate,
-        shards=len(shards),
+        shards=len(made.plan.shards),
     )
 
 

@@ -24,17 +24,14 @@ from raypipe.graph.degree_table import (
 from raypipe.graph.statistics import co_follow_pairs
 from raypipe.kernels.similarity_index import build_index
 from raypipe.pipeline.cost.sample_degrees import (
+    HOLD_OUT_SECONDS,
+    PREPARE_SECONDS,
     draw_sample,
+    holdout_of_degrees,
     measure_degrees,
     seconds_of_sources,
 )
-from raypipe.pipeline.plan import (
-    HOLD_OUT_SECONDS,
-    PREPARE_SECONDS,
-    holdout_of_degrees,
-    plan_degrees,
-    sizes_of_degrees,
-)
+from raypipe.pipeline.plan import plan_degrees, sizes_of_degrees
 from raypipe.recommend.memory import index_bytes
 from raypipe.recommend.sources import SourceInputs
 from raypipe.recommend.sources.registry import sources_of

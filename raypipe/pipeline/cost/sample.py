@@ -8,11 +8,14 @@ import numpy as np
 
 from raypipe.compute.units import size
 from raypipe.config import RunConfig
+from raypipe.kernels.capped import CANDIDATES
+from raypipe.kernels.column_blocks import ColumnBlocks, ask, build_block, search_block
+from raypipe.kernels.exact_scores import best_candidates
 from raypipe.kernels.shards import cut_short
-from raypipe.pipeline.cost.sample_blocks import rates_in_blocks
+from raypipe.kernels.tanimoto import no_neighbours
 from raypipe.recommend.context import ShardContext
 from raypipe.recommend.search import NeighbourSearch
-from raypipe.recommend.shard import recommend_shard
+from raypipe.recommend.shard import make_lists, recommend_shard
 from raypipe.recommend.work_estimate import estimate_ns
 
 #: Rows of Parquet that are made from checkpoints, written and hashed per second, with UUIDs.
@@ -22,6 +25,8 @@ ROWS_WRITTEN_PER_SECOND = 1e6
 CLASSES = 8
 #: Size of the first sample of a class; each further sample is four times as large.
 _SAMPLE = 64
+#: Maximum number of measured accounts of a class with column blocks, which all classes share.
+_SAMPLE_IN_BLOCKS = 1024
 #: Seconds of measuring, for all classes together, after which no larger sample is drawn.
 ENOUGH_SECONDS = 0.25
 #: Seconds of a shard: short enough for even work, long enough to hide the overhead of a task.
@@ -86,7 +91,7 @@ def measure_cost(context: ShardContext, seed: int) -> Cost:
     bounds = np.searchsorted(done, done[-1] * np.arange(1, CLASSES) / CLASSES)
     classes = [rng.permutation(members) for members in np.split(order, bounds) if len(members)]
     if context.search and context.search.blocks:
-        rates, building = rates_in_blocks(context, classes, estimate)
+        rates, building = _rates_in_blocks(context, classes, estimate)
     else:
         seconds_of(context, order[[0, -1]])  # compiles, or loads what was compiled before
         rates = [_seconds_per_unit(context, members, estimate) for members in classes]
@@ -147,3 +152,46 @@ def seconds_of(context: ShardContext, positions: np.ndarray) -> float:
     started = time.thread_time()
     recommend_shard(sampled, (0, len(positions)))
     return time.thread_time() - started
+
+
+def _rates_in_blocks(
+    context: ShardContext, classes: list[np.ndarray], estimate: np.ndarray
+) -> tuple[list[float], float]:
+    """Seconds per unit of ``estimate`` in each class, and seconds per shard to build all blocks.
+
+    This takes about as long as a shard takes to build its blocks.
+    """
+    search = context.search
+    if search is None or not isinstance(search.index, ColumnBlocks):
+        raise ValueError("the index is not in column blocks")
+    followees, blocks = search.index
+    k = search.neighbours * (CANDIDATES if search.hubs_left_out else 1)
+    samples = [np.sort(members[:_SAMPLE_IN_BLOCKS]) for members in classes]
+    contexts = [replace(context, accounts=context.accounts[sample]) for sample in samples]
+    queries = [ask(followees, sampled.accounts) for sampled in contexts]
+    near = [no_neighbours(len(sample), k) for sample in samples]
+    tiny = ColumnBlocks(followees, (blocks[-1][-1:],))
+    last = len(samples[-1])
+    compiled = replace(contexts[-1], search=replace(search, index=tiny))
+    recommend_shard(compiled, (last - 1, last))
+
+    building = 0.0
+    seconds = np.zeros(len(classes))
+    for rows in blocks:
+        started = time.thread_time()
+        block = build_block(followees, rows)
+        building += time.thread_time() - started
+        for number, query in enumerate(queries):
+            started = time.thread_time()
+            search_block(followees, block, query, search.threshold, near[number])
+            seconds[number] += time.thread_time() - started
+    for number, sampled in enumerate(contexts):
+        started = time.thread_time()
+        neighbours = near[number]
+        if search.hubs_left_out:
+            followees, limits = context.follows.followees, (search.neighbours, search.threshold)
+            neighbours = best_candidates(followees, sampled.accounts, neighbours, *limits)
+        make_lists(sampled, (0, len(sampled.accounts)), neighbours)
+        seconds[number] += time.thread_time() - started
+    units = [float(estimate[sample].sum()) for sample in samples]
+    return [taken / unit for taken, unit in zip(seconds.tolist(), units, strict=True)], building

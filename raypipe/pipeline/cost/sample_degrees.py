@@ -5,6 +5,12 @@ from typing import NamedTuple
 import numpy as np
 
 from raypipe.config import RunConfig, with_settings
+from raypipe.evaluation import leading
+from raypipe.evaluation.holdout_selection import (
+    MAX_ACCOUNTS,
+    MAX_ACCOUNTS_LEARNED,
+    segments_if_measured,
+)
 from raypipe.graph.degree_table import Degrees, without_hubs
 from raypipe.kernels.csr import Adjacency, transpose
 from raypipe.kernels.random_network import DrawnPart, draw_part
@@ -20,8 +26,9 @@ from raypipe.recommend.context import (
     retrieving_sources,
 )
 from raypipe.recommend.filters.eligibility import no_exclusions
-from raypipe.recommend.ladder import FILL_UP, Tier, blend, fixed_ladder, tiers_of
+from raypipe.recommend.ladder import FILL_UP, LEARNED_RANKER, Tier, blend, fixed_ladder, tiers_of
 from raypipe.recommend.memory import blend_length
+from raypipe.recommend.models.algorithms import training_seconds
 from raypipe.recommend.search import NeighbourSearch
 from raypipe.recommend.sources import Source
 from raypipe.recommend.sources.factors import retrieval_from
@@ -41,6 +48,14 @@ _ACCOUNTS = 1 << 25
 _ENTRIES = 100_000_000
 #: Maximum number of follows drawn for accounts and their twins.
 _FOLLOWS = 4_000_000
+#: Seconds of one CPU per follow, measured as :data:`raypipe.pipeline.plan.READ_SECONDS`: add it to
+#: the index; hold out a share of the follows, and build a graph of the others.
+PREPARE_SECONDS, HOLD_OUT_SECONDS = 0.15e-6, 0.2e-6
+#: Seconds to train the rankers of a night, whose examples do not grow with the network.
+RANKER_SECONDS = 20.0
+#: How often lists are made of a measured account: of the sources alone and of each blend; for a
+#: ranker, its examples too.
+_TIMES_MEASURED = {"none": 1, "rank_fusion": 2, LEARNED_RANKER: 4}
 
 
 class Sample(NamedTuple):
@@ -147,6 +162,37 @@ def _called_by(tier: Tier, degrees: Degrees, config: RunConfig) -> tuple[str, ..
     if not sources_of(config)[lead].spec.needs_model or retrieval_from(degrees, config).exact:
         return (lead,)
     return (lead, *retrieving_sources(config))
+
+
+def holdout_of_degrees(
+    degrees: Degrees, cost: np.ndarray, config: RunConfig, cpus: int
+) -> float | None:
+    """Seconds of the hold-out selection of the ladder; None if the ladder is fixed.
+
+    Args:
+        cost: float64, as long as ``degrees.of_follows``, seconds per account.
+    """
+    numbers, accounts = degrees.of_follows
+    segments = segments_if_measured(numbers, config)
+    segments[numbers < config.audience.min_follows] = -1
+    totals = np.bincount(segments[segments >= 0], accounts[segments >= 0])
+    enough = np.flatnonzero(totals >= leading.MIN_ACCOUNTS)
+    if config.ladder == "fixed" or not len(enough):
+        return None
+    most = MAX_ACCOUNTS_LEARNED if config.blend.method == LEARNED_RANKER else MAX_ACCOUNTS
+    lists = sum(
+        min(1.0, most / totals[segment])
+        * float(cost[segments == segment] @ accounts[segments == segment])
+        for segment in enough
+    )
+    left = 1 - config.evaluation.share
+    # Accounts without follows have a split of their own; its lists need no index and cost little.
+    splits = 2 if np.any((numbers == 0) & (config.audience.min_follows == 0)) else 1
+    before = degrees.follows * (splits * HOLD_OUT_SECONDS + left * PREPARE_SECONDS)
+    before += training_seconds(config, degrees.accounts, int(left * degrees.follows))
+    if config.blend.method == LEARNED_RANKER:
+        before += RANKER_SECONDS
+    return float(before + _TIMES_MEASURED[config.blend.method] * lists / cpus)
 
 
 def draw_sample(

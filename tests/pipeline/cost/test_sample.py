@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from raypipe.pipeline.cost import sample, sample_blocks
+from raypipe.pipeline.cost import sample
 from tests.recommend._builders import column_blocks
 from tests.recommend.test_shard import night_on
 from tests.strategies import graph_of
@@ -84,16 +84,16 @@ class Clock:
     def __init__(self, monkeypatch):
         self.now = 0.0
         self.patch = monkeypatch
-        monkeypatch.setattr(sample_blocks.time, "thread_time", lambda: self.now)
+        monkeypatch.setattr(sample.time, "thread_time", lambda: self.now)
 
     def takes(self, name, seconds_of):
-        real = getattr(sample_blocks, name)
+        real = getattr(sample, name)
 
         def slow(*arguments):
             self.now += seconds_of(*arguments)
             return real(*arguments)
 
-        self.patch.setattr(sample_blocks, name, slow)
+        self.patch.setattr(sample, name, slow)
 
 
 def test_building_is_for_each_shard_and_the_rest_for_each_account(night_in_blocks, monkeypatch):
