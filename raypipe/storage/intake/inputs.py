@@ -3,7 +3,7 @@
 import glob
 import hashlib
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -38,15 +38,8 @@ UNREAD_DATA = (
 HIDDEN = (".", "_", "lost+found")
 
 
-class ListedFile(NamedTuple):
-    """An input file with its state when it was listed."""
-
-    path: Path
-    state: files.FileState
-
-
 class OpenFile(NamedTuple):
-    """An input file with its format and columns."""
+    """An input file with its format and columns, and its state before it was read."""
 
     format: formats.Format[Any, Any]
     file: InputFile
@@ -129,7 +122,7 @@ def open_inputs(config: InputConfig, cure: str | None = None) -> InputFiles:
 class Listing(NamedTuple):
     """Files that are read, and notices on those that are not."""
 
-    files: list[ListedFile]
+    files: list[Path]
     notices: tuple[Notice, ...] = ()
 
 
@@ -151,17 +144,17 @@ def list_files(config: InputConfig, cure: str | None = None) -> Listing:
     place = Path("/dev/stdin" if config.place == "-" else config.place)
     left_out: Counter[str] = Counter()
     try:
-        state = _state(place)
-        if state and not state.is_folder:
+        is_folder = _is_folder(place)
+        if is_folder is False:
             if files.is_file(place):
-                return Listing([ListedFile(place, state)])
+                return Listing([place])
             if not files.is_pipe(place):
                 raise InputError(
                     f"{place}: is a device, no file; expected a file, a folder or a glob"
                 )
-            spooled = files.spool(place)
-            return Listing([ListedFile(spooled, files.stat(spooled))])
-        found = {listed.path: listed for listed in _find(place, state, config, left_out)}
+            return Listing([files.spool(place)])
+        matches = [place] if is_folder else files.find(str(place))
+        found = {path for match in matches for path in _files_at(match, place, config, left_out)}
     except OSError as error:
         raise unreadable(str(error.filename or place), error) from None
     unread = {ending: count for ending, count in left_out.items() if ending in UNREAD_DATA}
@@ -171,13 +164,20 @@ def list_files(config: InputConfig, cure: str | None = None) -> Listing:
             f"them, move them away, or name the others by a glob, as {place}/*.csv"
         )
     if not found:
-        raise MissingInputError(f"{place}: {_why_none(config, state, cure)}")
+        if is_folder:
+            raise MissingInputError(
+                f"{place}: found no input file in this folder; expected names that end in "
+                f"{', '.join(formats.all_endings())}, or set {formats.KEY}"
+            )
+        what = "file that matches" if glob.has_magic(str(place)) else "such file or folder"
+        cure = cure or f"fix input.{config.kind}"
+        raise MissingInputError(f"{place}: found no {what}; {cure}")
     notices: tuple[Notice, ...] = ()
     if left_out:
         kind = "files of the folder are left out, by their endings"
         example = _counted(left_out)
         notices = (Notice.of(kind, left_out.total(), example, formats.KEY),)
-    return Listing(sorted(found.values(), key=lambda listed: str(listed.path)), notices)
+    return Listing(sorted(found, key=str), notices)
 
 
 def _counted(endings: Mapping[str, int]) -> str:
@@ -195,40 +195,27 @@ def digest_of_inputs(inputs: InputFiles, accounts: pa.Array | None) -> str:
     return digest.hexdigest()
 
 
-def _find(
-    place: Path, state: files.FileState | None, config: InputConfig, left_out: Counter[str]
-) -> Iterator[ListedFile]:
-    """The files in a folder, or the files and contents of folders that match a glob.
-
-    Files of folders that are not read are counted in ``left_out``, by ending.
-    """
-    matches = (
-        [(place, state)] if state else [(path, _state(path)) for path in files.find(str(place))]
-    )
-    for match, seen in matches:
-        is_folder = seen is not None and seen.is_folder
-        paths = _files_in(match, place, config, left_out) if is_folder else [match]
-        for path in paths:
-            if not _is_hidden(path, place):
-                yield ListedFile(path, seen if seen and path is match else files.stat(path))
-
-
-def _files_in(folder: Path, place: Path, config: InputConfig, left_out: Counter[str]) -> list[Path]:
+def _files_at(path: Path, place: Path, config: InputConfig, left_out: Counter[str]) -> list[Path]:
+    """A file, or the files in a folder; those that are not read are counted by their ending."""
+    if not files.is_folder(path):
+        return [] if _is_hidden(path, place) else [path]
     endings = formats.all_endings()
     found = []
-    for parent, names in files.walk(folder, lambda name: not name.startswith(HIDDEN)):
+    for parent, names in files.walk(path, lambda name: not name.startswith(HIDDEN)):
         for name in names:
+            if _is_hidden(parent / name, place):
+                continue
             if config.format != "auto" or name.lower().endswith(endings):
                 found.append(parent / name)
-            elif not _is_hidden(parent / name, place):
+            else:
                 left_out[Path(name).suffix.lower()] += 1
     return found
 
 
-def _state(path: Path) -> files.FileState | None:
-    """The state of a file or folder; None where there is none."""
+def _is_folder(path: Path) -> bool | None:
+    """Whether the path is a folder; None where there is none."""
     try:
-        return files.stat(path)
+        return files.stat(path).is_folder
     except (FileNotFoundError, NotADirectoryError):
         return None
 
@@ -238,31 +225,22 @@ def _is_hidden(path: Path, place: Path) -> bool:
     return any(part.startswith(HIDDEN) and part not in place.parts for part in path.parts)
 
 
-def _why_none(config: InputConfig, state: files.FileState | None, cure: str | None) -> str:
-    if state:
-        return (
-            "found no input file in this folder; expected names that end in "
-            f"{', '.join(formats.all_endings())}, or set {formats.KEY}"
-        )
-    what = "file that matches" if glob.has_magic(str(config.place)) else "such file or folder"
-    return f"found no {what}; {cure or f'fix input.{config.kind}'}"
-
-
-def _open(
-    listed: ListedFile, named: formats.Format[Any, Any] | None, config: InputConfig
-) -> OpenFile:
-    path, size = str(listed.path), listed.state.size
-    if not size:
+def _open(path: Path, named: formats.Format[Any, Any] | None, config: InputConfig) -> OpenFile:
+    try:
+        state = files.stat(path)
+    except OSError as error:
+        raise unreadable(str(path), error) from None
+    if not state.size:
         raise EmptyFileError(f"{path}: is empty (0 bytes); write it again or remove it")
-    chosen = named or formats.recognised_format(path)
-    file = chosen.open(path, size, config)
-    constants = [(FILE_NAME, _plain_name(listed.path.name))]
-    for part in listed.path.parent.parts:
+    chosen = named or formats.recognised_format(str(path))
+    file = chosen.open(str(path), state.size, config)
+    constants = [(FILE_NAME, _plain_name(path.name))]
+    for part in path.parent.parts:
         name, equals, value = part.partition("=")
         if equals and name.isidentifier():
             constants.append((name, unquote(value)))
     known = dict(pair for pair in constants if pair[0] not in file.names)
-    return OpenFile(chosen, replace(file, constants=tuple(known.items())), listed.state)
+    return OpenFile(chosen, replace(file, constants=tuple(known.items())), state)
 
 
 def _plain_name(name: str) -> str:

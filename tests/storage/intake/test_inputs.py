@@ -34,7 +34,7 @@ def test_list_files(tmp_path):
         (tmp_path / name).write_text("x")
 
     def found(place, **settings):
-        files = [file.path for file in list_files(configured(tmp_path / place, **settings)).files]
+        files = list_files(configured(tmp_path / place, **settings)).files
         return [path.relative_to(tmp_path).as_posix() for path in files]
 
     tables = [
