@@ -18,7 +18,6 @@ class Measured(NamedTuple):
 
     Attributes:
         kind: ``evaluations``, ``sweeps`` or ``attacks``.
-        path: its folder.
         numbers: name of the file with its numbers, JSON.
         pictures: names of its pictures, PNG.
     """
@@ -35,11 +34,7 @@ class Measured(NamedTuple):
 
 
 def measured_in(folder: Path, most: int) -> tuple[Measured, ...]:
-    """The newest results of each kind in ``folder/evaluations``, ``sweeps`` and ``attacks``.
-
-    Args:
-        most: maximum number of each kind.
-    """
+    """The newest results of each kind in ``folder/evaluations``, ``sweeps`` and ``attacks``."""
     found = []
     for kind, numbers in _NUMBERS.items():
         names = files.list_names(folder / kind, "*") if files.is_folder(folder / kind) else []

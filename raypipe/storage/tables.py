@@ -51,7 +51,6 @@ class SmallTable(NamedTuple):
     """The content of a small table.
 
     Attributes:
-        path: the file.
         rows: the good rows; every column that was asked for, as large_string.
         quarantine: columns.QUARANTINE_SCHEMA, the bad rows; rows count from 1.
         present: the columns that the file has.
@@ -129,14 +128,7 @@ def read_table(
 
 
 def whole_rows(table: SmallTable, what: str) -> pa.Table:
-    """All rows of a table in which every row must be valid.
-
-    Args:
-        what: a name of one row, for the error.
-
-    Raises:
-        InputError: a row is bad.
-    """
+    """All rows of a table; raises InputError, with ``what`` a row is, if one of them is bad."""
     if table.quarantine.num_rows:
         first = table.quarantine.slice(0, 1).to_pylist()[0]
         rows = table.rows.num_rows + table.quarantine.num_rows
@@ -148,14 +140,9 @@ def whole_rows(table: SmallTable, what: str) -> pa.Table:
 
 
 def read_ids(path: Path, key: str, config: InputConfig | None = None) -> pa.LargeStringArray:
-    """The distinct ids in a file with a column accountId, in their order.
+    """The distinct ids in a file with a column accountId, in their order; every row has one.
 
-    Args:
-        key: of the config, which names the file.
-        config: as in :func:`read_table`.
-
-    Raises:
-        MissingInputError, InputError: as :func:`read_table`; or a row has no id.
+    The file is the value of ``key`` in the config. Raises as :func:`read_table`.
     """
     cure = f"{key} names a CSV or Parquet file with a column {ACCOUNT}"
     rows = whole_rows(read_table(path, [TableColumn(ACCOUNT)], cure, config), "account")
@@ -163,11 +150,7 @@ def read_ids(path: Path, key: str, config: InputConfig | None = None) -> pa.Larg
 
 
 def write_table(path: Path, table: pa.Table) -> None:
-    """Write a table for :func:`read_table`: Parquet or CSV, by file extension.
-
-    Raises:
-        RunError: the file cannot be written.
-    """
+    """Write a table for :func:`read_table`: Parquet or CSV, by file extension."""
     with (
         files.disk_errors(f"{path}: cannot be written"),
         files.writing_output(path) as file,

@@ -21,7 +21,7 @@ import pyarrow.csv
 
 from raypipe.config import InputConfig
 from raypipe.errors import ConfigError, InputError
-from raypipe.storage.intake import csv_lines
+from raypipe.storage.intake import csv_lines, texts
 from raypipe.storage.intake.blocks import (
     INNER_MARKS,
     BlockReport,
@@ -34,15 +34,6 @@ from raypipe.storage.intake.blocks import (
 )
 from raypipe.storage.intake.csv_layout import check_layout
 from raypipe.storage.intake.id_values import shown
-from raypipe.storage.intake.texts import (
-    BOM,
-    EmptyFileError,
-    TextBlock,
-    cut_text,
-    first_line,
-    pieces_of,
-    read_head,
-)
 from raypipe.storage.intake.values import Column
 from raypipe.storage.records import Notice
 
@@ -103,7 +94,7 @@ class CsvFile(InputFile):
 class CsvBlock(NamedTuple):
     """A piece of the text of one file."""
 
-    text: TextBlock
+    text: texts.TextBlock
     width: int
     columns: tuple[Column, ...]
     dialect: Dialect
@@ -117,9 +108,9 @@ class CsvFormat:
 
     def open(self, path: str, size: int, config: InputConfig) -> CsvFile:
         dialect = _dialect(config)
-        head = read_head(path)
+        head = texts.read_head(path)
         mark = (dialect.comment or "").encode()
-        line, start, stop = first_line(path, mark)
+        line, start, stop = texts.first_line(path, mark)
         if line and line.lower().startswith(b"sep=") and len(line) == len(b"sep=,"):
             # Excel names the delimiter in a line that is no row.
             named = line.decode("latin-1")
@@ -128,10 +119,10 @@ class CsvFormat:
                     f"{path}: its first line is {shown(named)}; set input.delimiter to "
                     f"{named[-1]!r}"
                 )
-            line, start, stop = first_line(path, mark, stop)
+            line, start, stop = texts.first_line(path, mark, stop)
         if line is None:
             expected = "a header and rows" if config.header else "rows"
-            raise EmptyFileError(f"{path}: found no row; expected {expected}")
+            raise texts.EmptyFileError(f"{path}: found no row; expected {expected}")
         if dialect.folds:
             line = csv_lines.fold_blanks(line)
         values = csv_lines.split_values(line, dialect.delimiter)
@@ -163,12 +154,12 @@ class CsvFormat:
 
     def cut(self, file: CsvFile, columns: Sequence[Column], block_bytes: int) -> list[CsvBlock]:
         width, columns = len(file.names), tuple(columns)
-        texts = cut_text(file.path, file.start, file.size, block_bytes)
-        return [CsvBlock(text, width, columns, file.dialect) for text in texts]
+        pieces = texts.cut_text(file.path, file.start, file.size, block_bytes)
+        return [CsvBlock(text, width, columns, file.dialect) for text in pieces]
 
     def read(self, block: CsvBlock, block_bytes: int) -> tuple[pd.DataFrame, BlockReport]:
         tables, reports, rest = [], [], b""
-        for text, is_end in pieces_of(block.text, block_bytes):
+        for text, is_end in texts.pieces_of(block.text, block_bytes):
             final = is_end and block.text.is_last
             found = parse_text(rest + text, block.dialect, block.width, block.columns, final)
             rest = found.rest
@@ -205,7 +196,7 @@ def parse_text(
         text = csv_lines.without_comments(text, dialect.comment.encode())
     if dialect.folds:
         text = csv_lines.fold_blanks(text)
-    if text.startswith(BOM):
+    if text.startswith(texts.BOM):
         text = b"\n" + text  # Arrow would take it for the mark at the start of a file
     broken: list[Reason] = []
     raw, stand_ins, rest, marks = None, {}, b"", 0

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from raypipe.config import InputConfig
 from raypipe.errors import InputError
+from raypipe.storage.intake import texts
 from raypipe.storage.intake.blocks import (
     BlockReport,
     InputFile,
@@ -24,15 +25,6 @@ from raypipe.storage.intake.blocks import (
 )
 from raypipe.storage.intake.csv_lines import find_lines
 from raypipe.storage.intake.id_values import shown
-from raypipe.storage.intake.texts import (
-    BOM,
-    EmptyFileError,
-    TextBlock,
-    cut_text,
-    first_line,
-    pieces_of,
-    read_head,
-)
 from raypipe.storage.intake.values import Column
 
 _SAMPLE = 100
@@ -41,7 +33,7 @@ _SAMPLE = 100
 class JsonBlock(NamedTuple):
     """A piece of the text of one file."""
 
-    text: TextBlock
+    text: texts.TextBlock
     columns: tuple[Column, ...]
 
 
@@ -52,10 +44,10 @@ class JsonLinesFormat:
     endings = (".jsonl", ".ndjson")
 
     def open(self, path: str, size: int, config: InputConfig) -> InputFile:
-        head = read_head(path)
-        line = first_line(path)[0]
+        head = texts.read_head(path)
+        line = texts.first_line(path)[0]
         if line is None:
-            raise EmptyFileError(f"{path}: found no row; expected an object on each line")
+            raise texts.EmptyFileError(f"{path}: found no row; expected an object on each line")
         if not isinstance(_parsed(line), dict):
             found = shown(line.decode("utf-8", "replace"))
             raise InputError(
@@ -70,12 +62,15 @@ class JsonLinesFormat:
         return InputFile(path=path, size=size, names=tuple(names), types=types)
 
     def cut(self, file: InputFile, columns: Sequence[Column], block_bytes: int) -> list[JsonBlock]:
-        texts = cut_text(file.path, 0, file.size, block_bytes)
-        return [JsonBlock(text, tuple(columns)) for text in texts]
+        pieces = texts.cut_text(file.path, 0, file.size, block_bytes)
+        return [JsonBlock(text, tuple(columns)) for text in pieces]
 
     def read(self, block: JsonBlock, block_bytes: int) -> tuple[pd.DataFrame, BlockReport]:
-        texts = [text.removeprefix(BOM) for text, _ in pieces_of(block.text, block_bytes)]
-        tables, reports = zip(*(_parse_text(text, block.columns) for text in texts), strict=True)
+        tables, reports = [], []
+        for text, _ in texts.pieces_of(block.text, block_bytes):
+            table, report = _parse_text(text.removeprefix(texts.BOM), block.columns)
+            tables.append(table)
+            reports.append(report)
         return to_frame(pa.concat_tables(tables)), join_reports(reports)
 
 

@@ -53,16 +53,14 @@ def times_of(array: pa.Array | pa.ChunkedArray) -> tuple[np.ndarray, str | None]
 
 def check_units(times: np.ndarray) -> None:
     """Check that the numbers of one column are in one unit, not seconds and milliseconds, say."""
-    found = []
-    for unit, low, high in _UNITS:
-        mask = (times >= low) & (times < high)
-        if mask.any():
-            found.append((unit, int(mask.sum()), float(times[mask.argmax()])))
+    found = {unit: mask for (unit, *_), mask in zip(_UNITS, _in_units(times), strict=True)}
+    found = {unit: mask for unit, mask in found.items() if mask.any()}
     if len(found) > 1:
-        counts = ", ".join(f"{count:,} in {unit}" for unit, count, _ in found)
+        counts = ", ".join(f"{mask.sum():,} in {unit}" for unit, mask in found.items())
         counts = counts.replace(" in ", " times are in ", 1)
+        example = times[list(found.values())[-1].argmax()]
         raise InputError(
-            f"input.columns.timestamp: {counts}, such as {found[-1][2]:.0f}; write them in one unit"
+            f"input.columns.timestamp: {counts}, such as {example:.0f}; write them in one unit"
         )
 
 
@@ -72,15 +70,20 @@ def seconds_in_unit(times: np.ndarray) -> float:
     Raises:
         InputError: a number is no time of the years 1973 to 2286, such as a counter.
     """
-    for _, low, high in _UNITS:
-        if ((times >= low) & (times < high)).all():
+    masks = _in_units(times)
+    for (_, low, _), mask in zip(_UNITS, masks, strict=True):
+        if mask.all():
             return 1e8 / low
-    known = [(times >= low) & (times < high) for _, low, high in _UNITS]
-    odd = times[~np.any(known, axis=0)]
+    odd = times[~np.any(masks, axis=0)]
     raise InputError(
         f"input.columns.timestamp: {len(odd):,} numbers are no times since 1970, such as "
         f"{odd[0]:.0f}; filters.inactive.by_follows needs dates or Unix times"
     )
+
+
+def _in_units(times: np.ndarray) -> list[np.ndarray]:
+    """For each unit: bool[times], whether a number is a time in it."""
+    return [(times >= low) & (times < high) for _, low, high in _UNITS]
 
 
 def _seconds(texts: "pd.Series[str]", form: str) -> np.ndarray:

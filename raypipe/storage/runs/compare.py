@@ -128,16 +128,14 @@ def _lists(side: Side, accounts: list[str]) -> dict[str, set[str]]:
 
 def _top_in_common(before: Side, now: Side) -> float | None:
     """Share of the most followed accounts that were among the most followed before."""
-    old, new = (
-        _most_followed(side.folder, count) for side, count in ((before, _TOP_BEFORE), (now, _TOP))
-    )
-    return len(set(old) & set(new)) / len(new) if new else None
+    old, new = _most_followed(before.folder, _TOP_BEFORE), _most_followed(now.folder, _TOP)
+    return len(old & new) / len(new) if new else None
 
 
-def _most_followed(folder: Path, count: int) -> list[str]:
+def _most_followed(folder: Path, count: int) -> set[str]:
     followers = np.diff(map_array(folder / "graph" / "followers_indptr.npy"))
     top = np.argsort(-followers, kind="stable")[:count]
-    return ids_at(folder / "graph" / "ids.arrow", top[followers[top] > 0])
+    return set(ids_at(folder / "graph" / "ids.arrow", top[followers[top] > 0]))
 
 
 def in_words(change: ChangeRecord, limit: float | None = None) -> tuple[str, str, str]:

@@ -13,26 +13,18 @@ from raypipe.storage.runs.parts import PART_ROWS
 from raypipe.storage.runs.run import Run
 
 REPUTATION_FILE, SUSPECTS_FILE = "reputation.parquet", "suspects.parquet"
+_SCHEMAS = {REPUTATION_FILE: REPUTATION_SCHEMA, SUSPECTS_FILE: SUSPECTS_SCHEMA}
 
 
 def save_labels(folder: Path, reputation: pa.Table, suspects: pa.Table) -> None:
-    """Write both tables; nothing is flushed to the disk.
+    """Write both tables, by their schemas in ``columns``; nothing is flushed to the disk.
 
-    Args:
-        reputation: as columns.REPUTATION_SCHEMA, in the order of the graph.
-        suspects: as columns.SUSPECTS_SCHEMA, the most suspicious first.
-
-    Raises:
-        OSError: they cannot be written.
+    Reputations are in the order of the graph, suspects with the most suspicious first.
     """
-    tables = (
-        (REPUTATION_FILE, reputation, REPUTATION_SCHEMA),
-        (SUSPECTS_FILE, suspects, SUSPECTS_SCHEMA),
-    )
-    for file, table, schema in tables:
+    for file, table in ((REPUTATION_FILE, reputation), (SUSPECTS_FILE, suspects)):
         # In batches: a column of ids may hold more than the 2 GB of a string array.
         batches = pa.Table.from_batches(table.to_batches(max_chunksize=PART_ROWS), table.schema)
-        write_parquet(folder / file, batches.cast(schema), sync=False)
+        write_parquet(folder / file, batches.cast(_SCHEMAS[file]), sync=False)
 
 
 def has_reputation(run: Run) -> bool:

@@ -1,17 +1,7 @@
 """The manifest of a run: its inputs, decisions, counts and files."""
 
+from raypipe.storage import records
 from raypipe.storage.contract import Contract, Versioned
-from raypipe.storage.records import (
-    EngineRecord,
-    EntriesRecord,
-    FactorRecord,
-    GraphCounts,
-    LadderDecision,
-    Notice,
-    SimilarityRecord,
-    StageRecord,
-    WalkRecord,
-)
 
 
 class FileRecord(Contract):
@@ -70,7 +60,7 @@ class RunCounts(Contract):
 
     rows: RowCounts
     lines_not_rows: int = 0
-    graph: GraphCounts
+    graph: records.GraphCounts
     audience: int
     with_lists: int | None = None
     neighbours: int
@@ -147,7 +137,7 @@ class GuardRecord(Contract):
     breaches: tuple[str, ...] = ()
 
 
-class RunEngines(EngineRecord):
+class RunEngines(records.EngineRecord):
     """The execution engines of a run.
 
     Attributes:
@@ -178,7 +168,6 @@ class RunFacts(Versioned):
         walks: records by source, if ``max_intermediary_follows`` is set.
         parts: parts by table, in the order of the accounts.
         predicted, actual: seconds that were predicted before the shards ran, and measured seconds.
-        versions: versions by package.
         notices: what was found in the inputs that a person should know.
     """
 
@@ -190,19 +179,19 @@ class RunFacts(Versioned):
     counts: RunCounts
     feedback: FeedbackRecord
     integrity: IntegrityRecord
-    ladder: LadderDecision
-    entries: EntriesRecord | None = None
-    similarity: SimilarityRecord
-    factors: FactorRecord | None = None
-    walks: dict[str, WalkRecord]
+    ladder: records.LadderDecision
+    entries: records.EntriesRecord | None = None
+    similarity: records.SimilarityRecord
+    factors: records.FactorRecord | None = None
+    walks: dict[str, records.WalkRecord]
     parts: dict[str, tuple[PartRecord, ...]]
     inputs: tuple[InputRecord, ...]
     engines: RunEngines
     predicted: SecondsRecord
     actual: SecondsRecord
-    stages: tuple[StageRecord, ...]
+    stages: tuple[records.StageRecord, ...]
     versions: dict[str, str]
-    notices: tuple[Notice, ...] = ()
+    notices: tuple[records.Notice, ...] = ()
 
 
 class Manifest(RunFacts):

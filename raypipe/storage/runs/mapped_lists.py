@@ -12,6 +12,7 @@ processes that map them.
 from __future__ import annotations
 
 import json
+from bisect import bisect_left
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
@@ -53,17 +54,11 @@ class MappedLists(NamedTuple):
 
     def find(self, account: str) -> int | None:
         """The index of an account in the run's graph; None: it is not in the run."""
-        wanted, ends, ids = account.encode(errors="surrogatepass"), self.id_ends, self.ids
-        low, high = 0, len(ends) - 1
-        while low < high:
-            middle = (low + high) // 2
-            if bytes(ids[ends[middle] : ends[middle + 1]]) < wanted:
-                low = middle + 1
-            else:
-                high = middle
-        if low == len(ends) - 1 or bytes(ids[ends[low] : ends[low + 1]]) != wanted:
-            return None
-        return low
+        wanted, ids, ends = account.encode(errors="surrogatepass"), self.ids, self.id_ends
+        indices = range(len(ends) - 1)
+        index = bisect_left(indices, wanted, key=lambda i: bytes(ids[ends[i] : ends[i + 1]]))
+        found = index in indices and ids[ends[index] : ends[index + 1]] == wanted
+        return index if found else None
 
     def rows_of(self, index: int) -> list[bytes]:
         """The rows of an account, best first: the inside of a JSON object each, without rank."""

@@ -31,7 +31,6 @@ class Run:
 
     Attributes:
         id: ``<date>-<config hash>``; with ``.2``, ``.3``, ... if the input of that date changed.
-        path: folder of the run.
         stored: content of manifest.json; None if it cannot be read.
         problem: description of the damage, or None. A damaged run is listed, but never read and
             never published.

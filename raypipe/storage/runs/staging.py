@@ -27,8 +27,6 @@ class Staging:
     """The folder of an unfinished run; ``RunStore.open_staging`` creates it.
 
     Attributes:
-        run_id: the id of the run when it is finished.
-        input_digest: digest of the input of the run.
         home: ``.staging/<run id>``.
     """
 

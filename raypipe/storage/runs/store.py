@@ -126,13 +126,12 @@ class RunStore:
 
     def before(self, run: Run) -> Run | None:
         """The newest undamaged run that is older than a run."""
-        older = (other for other in self.runs() if other.age_key < run.age_key)
-        return next((other for other in older if other.problem is None), None)
+        return next((other for other in self._whole() if other.age_key < run.age_key), None)
 
     def find(self, name: str, input_digest: str) -> Run | None:
         """The newest undamaged run with a name (an id without ``.2``) and an input, if any."""
-        whole = (run for run in self.runs() if run.name == name and run.problem is None)
-        return next((run for run in whole if run.manifest.input_digest == input_digest), None)
+        named = (run for run in self._whole() if run.name == name)
+        return next((run for run in named if run.manifest.input_digest == input_digest), None)
 
     def open_staging(self, name: str, input_digest: str) -> Staging:
         """Open the staging folder of a new run; hold the lock from here to :meth:`finish`.
@@ -344,9 +343,12 @@ class RunStore:
             raise RunError(f"nothing is published in {self.root}; start with: raypipe run CONFIG")
         return current
 
+    def _whole(self) -> list[Run]:
+        return [run for run in self.runs() if run.problem is None]
+
     def _known(self) -> str:
         """The newest undamaged runs, for the cure in a message."""
-        whole = [run.id for run in self.runs() if run.problem is None]
+        whole = [run.id for run in self._whole()]
         more = f" and {len(whole) - 5} more" if len(whole) > 5 else ""
         return f"finished: {', '.join(whole[:5]) or 'none'}{more}"
 
