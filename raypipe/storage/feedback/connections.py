@@ -23,14 +23,7 @@ _Found = TypeVar("_Found")
 
 
 class Connections:
-    """The connections to a store in SQLite or PostgreSQL; several processes may have some.
-
-    Args:
-        url: such as ``sqlite:///runs/feedback.sqlite`` or ``postgresql+psycopg://user@host/name``.
-
-    Raises:
-        ConfigError: the URL has another form, or its driver is not installed.
-    """
+    """The connections to a store in SQLite or PostgreSQL; several processes may have some."""
 
     def __init__(self, url: str) -> None:
         self.where = without_password(url)

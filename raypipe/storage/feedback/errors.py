@@ -17,11 +17,7 @@ WAIT_SECONDS = 30.0
 
 
 def check_version(found: int, where: str) -> None:
-    """Check that this raypipe supports a schema version.
-
-    Raises:
-        FeedbackError: a newer raypipe wrote the store.
-    """
+    """Refuse the schema of a newer raypipe."""
     if found > SCHEMA:
         raise FeedbackError(
             f"{where}: found a store of schema {found}, expected {SCHEMA} or older; update raypipe"

@@ -1,4 +1,7 @@
-"""The rejections of one account, read quickly: SQLite without SQLAlchemy."""
+"""The rejections of one account, read quickly: SQLite without SQLAlchemy.
+
+Raises FeedbackError where the store cannot be read.
+"""
 
 import os
 import sqlite3
@@ -23,11 +26,7 @@ _Found = TypeVar("_Found")
 
 
 def state_of(url: str) -> tuple[str | None, int]:
-    """Identity and last event of the store; (None, 0) if there is no store yet.
-
-    Raises:
-        FeedbackError: the store cannot be read.
-    """
+    """Identity and last event of the store; (None, 0) if there is no store yet."""
 
     def quick(connection: sqlite3.Connection, version: int) -> tuple[str | None, int]:
         (last,) = connection.execute("SELECT coalesce(max(seq), 0) FROM events").fetchone()
@@ -40,11 +39,7 @@ def state_of(url: str) -> tuple[str | None, int]:
 
 
 def feedback_of(url: str, account: str) -> AccountFeedback:
-    """What the store says about what an account may see; empty if there is no store yet.
-
-    Raises:
-        FeedbackError: the store cannot be read.
-    """
+    """What the store says about what an account may see; empty if there is no store yet."""
 
     def quick(connection: sqlite3.Connection, version: int) -> AccountFeedback:
         named = {"account": account}

@@ -96,11 +96,7 @@ def version_of(connection: sa.Connection) -> int:
 
 
 def migrate(connection: sa.Connection, where: str) -> None:
-    """Upgrade the store to the current schema, inside the transaction of a writer.
-
-    Raises:
-        FeedbackError: a newer raypipe wrote the store.
-    """
+    """Upgrade the store to the current schema, inside the transaction of a writer."""
     version = version_of(connection)
     check_version(version, where)
     if version == len(MIGRATIONS):

@@ -6,10 +6,11 @@ InputError where a file is damaged, no text, or holds a line that is too long.
 
 import bz2
 import lzma
+import math
 import os
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, BinaryIO, cast
@@ -68,24 +69,22 @@ def pieces_of(block: TextBlock, block_bytes: int) -> Iterator[tuple[bytes, bool]
             stream.read(block.start)
         else:
             stream.seek(block.start)
-        left = None if block.stop is None else block.stop - block.start
-        if left is not None and left <= 2 * block_bytes + MAX_LINE:
-            yield stream.read(left), True
+        left = math.inf if block.stop is None else block.stop - block.start
+        if left <= 2 * block_bytes + MAX_LINE:
+            yield stream.read(int(left)), True
             return
-        rest, data = b"", stream.read(block_bytes)
-        while data:
-            left = None if left is None else left - len(data)
-            size = block_bytes if left is None else min(left, block_bytes)
-            more = stream.read(size) if size else b""
-            cut = data.rfind(b"\n") + 1 if more else len(data)
+        rest = b""
+        while data := stream.read(int(min(left, block_bytes))):
+            left -= len(data)
+            cut = data.rfind(b"\n") + 1
             if cut:
-                yield rest + data[:cut], not more
+                yield rest + data[:cut], False
                 rest = data[cut:]
             else:
                 rest += data
                 if len(rest) > MAX_LINE:
                     raise _long_line(block.path)
-            data = more
+        yield rest, True
 
 
 def read_head(path: str) -> bytes:
@@ -140,8 +139,11 @@ def open_text(path: str) -> Iterator[tuple[BinaryIO, str | None]]:
         with files.open_read(path) as raw:
             kind = packed_as(raw.read(8))
             raw.seek(0)
-            if kind not in ("gzip", "zstd"):
-                yield (_unpacked(path, raw, kind) if kind else raw), kind
+            if kind is None:
+                yield raw, None
+                return
+            if kind in _UNPACKERS:
+                yield cast(BinaryIO, _UNPACKERS[kind](raw)), kind
                 return
         with files.open_arrow(path) as source:
             yield pa.CompressedInputStream(source, kind), kind
@@ -153,16 +155,8 @@ def open_text(path: str) -> Iterator[tuple[BinaryIO, str | None]]:
         raise InputError(f"{path}: the {kind} data is {fault}; copy the file again") from error
 
 
-def _unpacked(path: str, raw: BinaryIO, kind: str) -> BinaryIO:
-    if kind == "bz2":
-        return cast(BinaryIO, bz2.open(raw))
-    if kind == "xz":
-        return cast(BinaryIO, lzma.open(raw))
-    return cast(BinaryIO, _only_member(path, raw))
-
-
-def _only_member(path: str, raw: BinaryIO) -> IO[bytes]:
-    archive = zipfile.ZipFile(raw)
+def _only_member(raw: BinaryIO) -> IO[bytes]:
+    path, archive = raw.name, zipfile.ZipFile(raw)
     names = [name for name in archive.namelist() if not name.endswith("/")]
     names = [name for name in names if not name.startswith("__MACOSX/")]
     if "[Content_Types].xml" in names:
@@ -173,6 +167,14 @@ def _only_member(path: str, raw: BinaryIO) -> IO[bytes]:
             "the folder"
         )
     return archive.open(names[0])
+
+
+#: Compressions that Arrow does not unpack.
+_UNPACKERS: dict[str, Callable[[BinaryIO], object]] = {
+    "bz2": bz2.open,
+    "xz": lzma.open,
+    "zip": _only_member,
+}
 
 
 def _long_line(path: str) -> InputError:

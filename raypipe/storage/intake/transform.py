@@ -36,7 +36,13 @@ def run_transform(spec: str, frame: Frame) -> tuple[Frame, pa.Table]:
         result = function(frame)
     if not isinstance(result, type(frame)):
         raise InputError(f"{spec}: returned a {_kind(result)}, expected a {_kind(frame)}")
-    _check_columns(spec, list(result.columns))
+    found = list(result.columns)
+    for column in (FOLLOWER, FOLLOWING):
+        if found.count(column) != 1:
+            raise InputError(
+                f"{spec}: returned column {column} {found.count(column)} times, expected once; "
+                f"found {', '.join(map(str, found)) or 'no column'}"
+            )
     with user_errors(spec):  # Modin computes late, so the function may fail here
         result = _ids_first(spec, result)
         return _without_missing_ids(spec, result)
@@ -46,15 +52,6 @@ def _kind(value: object) -> str:
     package = type(value).__module__.partition(".")[0]
     name = type(value).__name__
     return name if package == "builtins" else f"{package} {name}"
-
-
-def _check_columns(spec: str, found: list[object]) -> None:
-    for column in (FOLLOWER, FOLLOWING):
-        if found.count(column) != 1:
-            raise InputError(
-                f"{spec}: returned column {column} {found.count(column)} times, expected once; "
-                f"found {', '.join(map(str, found)) or 'no column'}"
-            )
 
 
 def _ids_first(spec: str, frame: Frame) -> Frame:

@@ -163,9 +163,8 @@ def _row_range(ids: pa.ChunkedArray, account: str) -> tuple[int, int]:
     """Start and stop of the rows of an account in sorted ids."""
     rows = range(len(ids))
 
-    def id_at(row: int) -> str:
-        account_id: str = ids[row].as_py()
-        return account_id
+    def id_at(row: int) -> Any:
+        return ids[row].as_py()
 
     return bisect_left(rows, account, key=id_at), bisect_right(rows, account, key=id_at)
 

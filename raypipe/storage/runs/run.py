@@ -157,20 +157,18 @@ class Run:
 
 def load_run(path: Path) -> Run:
     """Load the run in a folder; ``problem`` describes damage, including a missing folder."""
+    manifest = None
     try:
-        data = read_bytes(path / MANIFEST)
+        manifest = Manifest.from_json(read_bytes(path / MANIFEST))
     except FileNotFoundError:
         problem = "has no manifest.json" if is_folder(path) else "is gone"
-        return Run(path.name, path, None, problem)
     except OSError as error:
-        reason = error.strerror or str(error)
-        return Run(path.name, path, None, f"has no readable manifest.json: {reason}")
-    try:
-        manifest = Manifest.from_json(data)
+        problem = f"has no readable manifest.json: {error.strerror or error}"
     except ValueError as error:
-        return Run(path.name, path, None, f"has no readable manifest.json: {error}{_cure(error)}")
-    mismatch = manifest_problem(manifest, path.name)
-    if mismatch:
+        problem = f"has no readable manifest.json: {error}{_cure(error)}"
+    if manifest is None:
+        return Run(path.name, path, None, problem)
+    if mismatch := manifest_problem(manifest, path.name):
         return Run(path.name, path, None, mismatch)
     return Run(path.name, path, manifest, _size_problem(path, manifest.files))
 
