@@ -22,6 +22,7 @@ from raypipe.evaluation.measuring import Measuring, by_shard, measuring_of, shar
 from raypipe.evaluation.splits import Split
 from raypipe.graph.follow_graph import FollowGraph, with_more
 from raypipe.integrity.entries import Before, admitted, chances, rows_of
+from raypipe.integrity.votes import EarlierVotes, votes_for_later
 from raypipe.kernels.csr import Adjacency, Pairs, adjacency
 from raypipe.kernels.shards import Shard
 from raypipe.recommend.audience import audience
@@ -57,13 +58,13 @@ class Made(NamedTuple):
 
     Attributes:
         codes: int32[strategies, m, n + r], best first, then -1; a list and its reserve.
-        votes: int64[accounts], the followers of each account that count.
+        votes: of the accounts of ``graph``.
         graph: of the night, real accounts first.
         decision: the ladder and the ranker; None: no strategy needs one.
     """
 
     codes: np.ndarray
-    votes: np.ndarray
+    votes: EarlierVotes
     graph: FollowGraph
     decision: Decision | None
 
@@ -74,19 +75,15 @@ class Night(NamedTuple):
     Attributes:
         codes: int32[strategies, m, n], best first, then -1.
         votes: as made.
-        fingerprint: of the graph.
     """
 
     codes: np.ndarray
-    votes: np.ndarray
-    fingerprint: str
+    votes: EarlierVotes
 
     def without(self, accounts: np.ndarray) -> Night:
         """The night as it was before some accounts came."""
-        votes = self.votes.copy()
-        votes[accounts] = 0
         codes = np.where(np.isin(self.codes, accounts), np.int32(-1), self.codes)
-        return Night(codes, votes, self.fingerprint)
+        return Night(codes, self.votes.without(accounts))
 
 
 def make_night(ground: Ground, split: Split, decision: Decision | None = None) -> Made:
@@ -125,7 +122,7 @@ def make_night(ground: Ground, split: Split, decision: Decision | None = None) -
     shards = shards_of(measuring, seconds, run.cpus)
     parts = dict(by_shard(measuring, partial(_lists_of_shard, measuring), run.run_shards, shards))
     codes = np.concatenate([parts[shard] for shard in sorted(parts)], axis=1)
-    return Made(codes, split.votes.graph.followers.degrees, split.train, decision)
+    return Made(codes, votes_for_later(split.votes, split.train.fingerprint), split.train, decision)
 
 
 def shown(ground: Ground, made: Made, earlier: Night | None = None) -> Night:
@@ -136,17 +133,16 @@ def shown(ground: Ground, made: Made, earlier: Night | None = None) -> Night:
     """
     config, n = ground.config.integrity, ground.config.recommendations.per_account
     if earlier is None or not config.bounds:
-        return Night(made.codes[:, :, :n], made.votes, made.graph.fingerprint)
+        return Night(made.codes[:, :, :n], made.votes)
     accounts, ids = ground.split.accounts, made.graph.tie_rule.positions
-    listed, drawn = np.ones(len(accounts), np.bool_), chances(ids, earlier.fingerprint)
-    votes = np.zeros(len(made.votes), np.int64)
-    votes[: len(earlier.votes)] = earlier.votes
+    listed, drawn = np.ones(len(accounts), np.bool_), chances(ids, earlier.votes.fingerprint)
+    votes = earlier.votes.padded(made.graph.accounts).counted
     codes = np.full_like(earlier.codes, -1)
     for strategy, lists in enumerate(made.codes):
         before = Before(rows_of(earlier.codes[strategy]), listed, votes, drawn)
         kept = admitted(lists, np.zeros_like(lists, "u1"), n, before, ids[accounts], config)
         codes[strategy] = np.where(kept < 0, -1, np.take_along_axis(lists, kept, axis=1))
-    return Night(codes, made.votes, made.graph.fingerprint)
+    return Night(codes, made.votes)
 
 
 def _lists_of_shard(measuring: Measuring, shard: Shard) -> tuple[Shard, np.ndarray]:
@@ -166,11 +162,14 @@ def fake_ids(ids: pa.LargeStringArray, count: int) -> list[str]:
     return [f"{ids[-1].as_py()}~fake{number:07}" for number in range(1, count + 1)]
 
 
-def attacked(split: Split, filters: FilterInputs, injection: Injection, night: int) -> Split:
+def attacked(
+    split: Split, filters: FilterInputs, injection: Injection, night: int, earlier: EarlierVotes
+) -> Split:
     """The split with the follows of the first nights of an attack; rejections come in the last one.
 
     Args:
         night: number of nights, from 1.
+        earlier: the votes of the night before.
     """
     graph, fakes = split.train, injection.fakes
     follows = np.concatenate(injection.nights[:night])
@@ -195,4 +194,5 @@ def attacked(split: Split, filters: FilterInputs, injection: Injection, night: i
         test=Adjacency(indptr, split.test.codes),
         rejections=rejections,
         filters=filters_of(filters, train),
+        bounds=split.bounds and split.bounds._replace(earlier=earlier.padded(train.accounts)),
     )

@@ -212,9 +212,8 @@ def _measure(
     test = take(ground.split.test, ground.split.accounts[chosen])
     earlier = clean.without(newcomers)
     for night in range(1, len(injection.nights) + 1):
-        if night == 1 or len(injection.nights[night - 1]):  # else nothing has changed
-            split = attacked(ground.split, ground.filters, injection, night)
-            made = make_night(ground, split, decision)
+        split = attacked(ground.split, ground.filters, injection, night, earlier.votes)
+        made = make_night(ground, split, decision)
         earlier = shown(ground, made, earlier)
         follows = sum(int((part[:, 0] >= n).sum()) for part in injection.nights[:night])
         follows += int(graph.followees.degrees[newcomers].sum())

@@ -299,7 +299,13 @@ class IntegrityConfig(Section):
         le=1000,
         description="Followers without reputation that count, for each follower with reputation.",
     )
-
+    new_unproven_votes: Decimal = Field(
+        0.02,
+        ge=0,
+        le=1000,
+        description="Of these, those that newly count a night, for each follower with reputation, "
+        "and one more. The first night of a network has no limit.",
+    )
     new_entries: int = Field(
         1,
         ge=0,
@@ -323,6 +329,11 @@ class IntegrityConfig(Section):
     def unproven_fraction(self) -> tuple[int, int]:
         """``unproven_votes`` as written, as an exact (numerator, denominator)."""
         return as_written(self.unproven_votes)
+
+    @property
+    def new_unproven_fraction(self) -> tuple[int, int]:
+        """``new_unproven_votes`` as written, as an exact (numerator, denominator)."""
+        return as_written(self.new_unproven_votes)
 
 
 class RatingsConfig(Section):

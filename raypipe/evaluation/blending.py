@@ -69,8 +69,8 @@ def learn(
     follows = int(np.count_nonzero(examples.followed))
     if follows < MIN_FOLLOWS:
         why = (
-            f"blend: no ranker ({follows:,} held-out follows are among the candidates, "
-            f"{MIN_FOLLOWS:,} are needed)"
+            f"blend: no ranker ({follows:,} held-out follows of accounts whose votes count are "
+            f"among the candidates, {MIN_FOLLOWS:,} are needed)"
         )
         return Learned(None, None, RankerRecord(why=why))
     names, seed = feature_names(tier.sources), parts[0].seed
@@ -95,7 +95,7 @@ def learn(
 def gather_examples(
     parts: Sequence[Measuring], tier: Tier, further: Sequence[Callable[[], Measuring]], work: Work
 ) -> Examples:
-    """Examples for a ranker.
+    """Examples for a ranker, from the accounts that are heard.
 
     A half of the accounts teaches first. While there are fewer than ENOUGH_FOLLOWS to learn from,
     the other half is added, and then further hold-outs.
@@ -118,7 +118,7 @@ def gather_examples(
     for number, makers in enumerate(rounds, -1):
         round_seed = seed + max(0, number)
         for make in makers:
-            part = of_blend(make(), tier)
+            part = of_blend(teachers(make()), tier)
             make_shard = partial(examples_of_shard, part, tier, round_seed)
             by_part = dict(by_shard(part, make_shard, *work))
             found += [by_part[shard] for shard in sorted(by_part)]
@@ -131,6 +131,11 @@ def _positions(parts: Sequence[Measuring]) -> Callable[[np.ndarray], np.ndarray]
     """Returns a function: the positions of accounts among those of all parts."""
     everybody = np.unique(np.concatenate([part.context.accounts for part in parts]))
     return lambda accounts: np.searchsorted(everybody, accounts)
+
+
+def teachers(measuring: Measuring) -> Measuring:
+    """The accounts that are heard: many fakes must not teach the ranker what they follow."""
+    return measuring.of(measuring.heard[measuring.context.accounts])
 
 
 def of_blend(measuring: Measuring, tier: Tier) -> Measuring:

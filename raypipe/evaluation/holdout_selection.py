@@ -29,7 +29,7 @@ from raypipe.compute.stages import Stages
 from raypipe.config import RunConfig
 from raypipe.errors import TooLargeError
 from raypipe.evaluation import blending, leading
-from raypipe.evaluation.blending import Learned, gather_examples, learn, of_blend
+from raypipe.evaluation.blending import Learned, gather_examples, learn, of_blend, teachers
 from raypipe.evaluation.measuring import Measuring, Work, measure_lists, measuring_of, shards_of
 from raypipe.evaluation.since import Past, Since
 from raypipe.evaluation.splits import (
@@ -268,8 +268,9 @@ def _measure(
     teaching = parts[:1] if new else parts
     seconds = total = sum(float(part.estimated_seconds.sum()) for part in parts)
     if learns:  # the examples of each hold-out, then the lists
-        of_tier = [float(of_blend(part, tier).estimated_seconds.sum()) for part in parts]
-        total += sum(of_tier) + sum(of_tier[: len(teaching)]) + len(further) * of_tier[0]
+        lists = [of_blend(part, tier).estimated_seconds for part in parts]
+        examples = [of_blend(teachers(part), tier).estimated_seconds for part in teaching]
+        total += sum(map(np.sum, [*lists, *examples])) + len(further) * examples[0].sum()
     run = run_on(total)
 
     def advance(done: float) -> None:

@@ -14,6 +14,7 @@ from raypipe.evaluation.measures import Measures
 from raypipe.evaluation.metric_choice import choose_metrics, values_by_account
 from raypipe.evaluation.metric_spec import MetricSpec, Popularity
 from raypipe.evaluation.splits import SEGMENTS, Split
+from raypipe.kernels.arrays import Flags
 from raypipe.kernels.csr import Adjacency, take
 from raypipe.kernels.shards import Shard, cut_short, heaviest_first
 from raypipe.recommend.blend.ranker import Ranker
@@ -52,6 +53,7 @@ class Measuring:
         context: of the train graph; its audience are the accounts to be measured.
         ladders: the ladder that makes the lists of each source, by its name.
         test: held-out follows; one row per account of the graph.
+        heard: bool[n], the accounts from whose follows a ranker may learn.
         test_rejections: held-out rejections, in the same form; None: there are none.
         segments: uint8[m], index in SEGMENTS of each account to be measured.
         lengths: lengths of lists at which they are measured, ascending.
@@ -62,6 +64,7 @@ class Measuring:
     context: ShardContext
     ladders: dict[str, tuple[Tier, ...]]
     test: Adjacency
+    heard: Flags
     test_rejections: Adjacency | None
     segments: np.ndarray
     metrics: tuple[MetricSpec, ...]
@@ -177,6 +180,7 @@ def measuring_of(
         context=context,
         ladders=ladders,
         test=split.test,
+        heard=split.votes.heard,
         test_rejections=test_rejections,
         segments=split.segments,
         metrics=metrics,

@@ -13,14 +13,15 @@ import pyarrow as pa
 
 from raypipe.config import IntegrityConfig, RunConfig
 from raypipe.errors import RunError
-from raypipe.graph.follow_graph import FollowGraph, graph_of_rows
+from raypipe.graph.follow_graph import FollowGraph, graph_of_rows, load_graph
 from raypipe.integrity.reputation import Trusted, read_trusted, reputation, trusted_accounts
-from raypipe.kernels.arrays import Flags, Floats
+from raypipe.kernels.arrays import Flags, Floats, Integers, Offsets
 from raypipe.kernels.csr import Adjacency, connected_to, subset, transpose
 from raypipe.kernels.voices import BANDS, counted_followers, signatures, silence_twins
 from raypipe.storage.data_files import map_array, save_array
 from raypipe.storage.files import is_file
 from raypipe.storage.ids import digest_of_ids
+from raypipe.storage.runs.run import Run
 
 #: An account is proven if its reputation is at least this share of the mean of all
 #: accounts that have any.
@@ -70,6 +71,32 @@ def standing_of(graph: FollowGraph, ids: pa.Array | None = None) -> Standing:
     return Standing(trusted, reputation(graph, trusted.codes), graph.fingerprint)
 
 
+class EarlierVotes(NamedTuple):
+    """The votes of the night before, by the account indices of tonight.
+
+    Attributes:
+        counted: int64[n], the followers of each account that counted; 0 for new accounts.
+        unproven: int64[n], those of them that are not proven; all where that night had no bounds.
+        fingerprint: of the graph of that night.
+    """
+
+    counted: Offsets
+    unproven: Offsets
+    fingerprint: str
+
+    def without(self, accounts: Integers) -> EarlierVotes:
+        """The same, before anybody followed these accounts."""
+        counted, unproven = self.counted.copy(), self.unproven.copy()
+        counted[accounts] = unproven[accounts] = 0
+        return self._replace(counted=counted, unproven=unproven)
+
+    def padded(self, n: int) -> EarlierVotes:
+        """The same for n accounts, of which the last ones are new."""
+        new = (0, n - len(self.counted))
+        counted, unproven = np.pad(self.counted, new), np.pad(self.unproven, new)
+        return self._replace(counted=counted, unproven=unproven)
+
+
 class Bounds(NamedTuple):
     """Which follows count for others than the follower.
 
@@ -78,11 +105,13 @@ class Bounds(NamedTuple):
         trusted: from :func:`raypipe.integrity.reputation.read_trusted`.
         standing: of the accounts of a night, whose follows may be held out in part; None: that of
             the graph itself.
+        earlier: of the accounts of a night; None: it is the first one.
     """
 
     config: IntegrityConfig
     trusted: pa.Array | None
     standing: Standing | None = None
+    earlier: EarlierVotes | None = None
 
     def digest(self) -> bytes:
         """SHA-256 over the trusted ids; the empty string if the config names none."""
@@ -95,7 +124,7 @@ class Bounds(NamedTuple):
         if not self.config.bounds:
             return all_votes(graph)
         standing = self.standing or standing_of(graph, self.trusted)
-        return count_votes(graph, standing.trust, self.config.unproven_fraction)
+        return count_votes(graph, standing.trust, self.config, self.earlier)
 
     def of_night(self, graph: FollowGraph) -> Bounds:
         """The same, for graphs that hold out a part of these follows.
@@ -106,7 +135,8 @@ class Bounds(NamedTuple):
         known = self.standing is not None and self.standing.fingerprint == graph.fingerprint
         if known or not self.config.bounds:
             return self
-        return self._replace(standing=standing_of(graph, self.trusted))
+        earlier = None if self.standing else self.earlier  # another graph has other indices
+        return self._replace(standing=standing_of(graph, self.trusted), earlier=earlier)
 
 
 def read_bounds(config: RunConfig) -> Bounds:
@@ -149,25 +179,69 @@ def load_votes(graph: FollowGraph, folder: Path) -> Votes:
     return Votes(found, heard)
 
 
-def count_votes(graph: FollowGraph, trust: Floats, times: tuple[int, int]) -> Votes:
+def earlier_votes(run: Run, graph: FollowGraph) -> EarlierVotes:
+    """The votes of an earlier run, by the account indices of a graph.
+
+    Raises:
+        RunError: files of the run are missing or damaged.
+    """
+    earlier = load_graph(run.path / "graph")
+    votes = votes_for_later(load_votes(earlier, run.path / "graph"), earlier.fingerprint)
+    unproven = votes.unproven if run.config().integrity.bounds else votes.counted
+    code_of = earlier.codes(graph.ids)
+    counted, unproven = (
+        np.where(code_of >= 0, np.append(counts, 0)[code_of], 0)
+        for counts in (votes.counted, unproven)
+    )
+    return votes._replace(counted=counted, unproven=unproven)
+
+
+def votes_for_later(votes: Votes, fingerprint: str) -> EarlierVotes:
+    """The votes of a night, as the next one needs them.
+
+    Args:
+        fingerprint: of the graph of the night.
+
+    Example:
+        >>> from raypipe.graph.follow_graph import graph_of
+        >>> graph = graph_of("ax bx ay")
+        >>> found = votes_for_later(Votes(graph, graph.codes(list("abxy")) != 1), "1f")
+        >>> found.counted.tolist(), found.unproven.tolist()
+        ([0, 0, 2, 1], [0, 0, 1, 0])
+    """
+    followers = votes.graph.followers
+    unproven = np.concatenate([[0], np.cumsum(~votes.heard[followers.codes])])
+    of_account = np.diff(unproven[followers.indptr])
+    return EarlierVotes(followers.degrees, of_account, fingerprint)
+
+
+def count_votes(
+    graph: FollowGraph,
+    trust: Floats,
+    config: IntegrityConfig,
+    earlier: EarlierVotes | None = None,
+) -> Votes:
     """The votes of a graph whose accounts have this trust.
 
-        votes(t) = all s proven followers of t, and at most floor(times s) of the others
+        votes(t) = all s proven followers of t, and of the others at most
+                   min(floor(unproven_votes s), before(t) + 1 + floor(new_unproven_votes s))
 
-    where of accounts with nearly the same follows only one votes: see :func:`speakers`. So an
+    where before(t) others counted in the night before; in the first night the first limit holds
+    alone. Of accounts with nearly the same follows only one votes: see :func:`speakers`. So an
     account that nobody proven follows has no votes, and no number of unproven accounts counts for
-    more than ``times`` as much as the proven followers. Where follows connect an account to nobody
-    proven, in either direction and over any number of accounts, trust says nothing, and ``ISLAND``
-    followers count.
+    more than ``unproven_votes`` as much as the proven followers, or for much in one night. Where
+    follows connect an account to nobody proven, in either direction and over any number of
+    accounts, trust says nothing, and ``ISLAND`` followers count.
 
     Args:
         trust: float64[n], above 0 for proven accounts.
-        times: (numerator, denominator).
+        earlier: None: this is the first night.
 
     Example:
         >>> from raypipe.graph.follow_graph import graph_of
         >>> graph = graph_of("ax xt yt zt yz")
-        >>> votes = count_votes(graph, (graph.codes(list("atxyz")) == 2) * 1.0, (1, 1))
+        >>> trust = (graph.codes(list("atxyz")) == 2) * 1.0
+        >>> votes = count_votes(graph, trust, IntegrityConfig(unproven_votes=1))
         >>> dict(zip("atxyz", votes.graph.followers.degrees.tolist()))
         {'a': 0, 't': 2, 'x': 0, 'y': 0, 'z': 0}
     """
@@ -175,7 +249,17 @@ def count_votes(graph: FollowGraph, trust: Floats, times: tuple[int, int]) -> Vo
     heard = speaks & (trust > 0)
     ids = graph.tie_rule.positions
     least = np.where(connected_to(graph.followees, graph.followers, trust > 0), 0, ISLAND)
-    counted = counted_followers(graph.followers, heard, speaks, ids, times, least)
+    before = np.full(graph.accounts, graph.accounts) if earlier is None else earlier.unproven
+    counted = counted_followers(
+        graph.followers,
+        heard,
+        speaks,
+        ids,
+        config.unproven_fraction,
+        least,
+        before,
+        config.new_unproven_fraction,
+    )
     if counted.all():
         return Votes(graph, heard)
     rows = transpose(subset(graph.followers, counted))

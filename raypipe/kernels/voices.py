@@ -19,23 +19,30 @@ def counted_followers(
     ids: Integers,
     times: tuple[int, int],
     least: Integers,
+    before: Integers,
+    newly: tuple[int, int],
 ) -> Flags:
     """bool[follows], in the order of ``followers``: the follows that count.
 
-    Of an account with s heard followers: all of these, and max(least, floor(times s)) of the others
-    that speak, those with the smallest hash of both ids.
+    Of an account with s heard followers: all of these, and of the others that speak at most
+
+        max(least, min(floor(times s), before + 1 + floor(newly s)))
+
+    those with the smallest hash of both ids.
 
     Args:
         heard: bool[n], the accounts whose every follow counts.
         speaks: bool[n], the accounts whose follows may count; all that are heard are among them.
         ids: uint32[n], a hash of the id of each account.
-        times: (numerator, denominator).
+        times, newly: (numerator, denominator).
         least: int[n].
+        before: int[n], the others that counted before.
 
     Example:
         >>> followers = Adjacency(np.array([0, 3, 4, 4, 4]), np.array([1, 2, 3, 2], dtype=np.int32))
         >>> every, ids, none = np.ones(4, bool), np.arange(4, dtype="u4"), np.zeros(4, int)
-        >>> counted_followers(followers, np.arange(4) == 1, every, ids, (1, 1), none).sum().item()
+        >>> given = followers, np.arange(4) == 1, every, ids, (2, 1), none, none, (0, 1)
+        >>> counted_followers(*given).sum().item()
         2
     """
     indptr, codes = followers
@@ -52,7 +59,9 @@ def counted_followers(
             elif speaks[follower]:
                 words[others] = mix_pair(0, ids[follower], ids[account])
                 others += 1
-        left = min(others, max(least[account], sure * times[0] // times[1]))
+        new = 1 + sure * newly[0] // newly[1]
+        most = min(sure * times[0] // times[1], before[account] + new)
+        left = min(others, max(least[account], most))
         if left > 0:
             last = nth_smallest(words[:others], left)
             for at in range(start, stop):

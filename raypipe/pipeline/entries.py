@@ -8,9 +8,9 @@ import pyarrow as pa
 
 from raypipe.columns import ACCOUNT, CANDIDATE, RANK, SOURCE
 from raypipe.config import RunConfig
-from raypipe.graph.follow_graph import FollowGraph, load_graph
+from raypipe.graph.follow_graph import FollowGraph
 from raypipe.integrity.entries import Before, admitted, chances
-from raypipe.integrity.votes import Bounds
+from raypipe.integrity.votes import EarlierVotes
 from raypipe.kernels.csr import Pairs, adjacency, take
 from raypipe.pipeline.checkpoints import Shard, Tables, shard_name
 from raypipe.storage.data_files import read_parquet
@@ -64,7 +64,7 @@ class FinishedShards(NamedTuple):
 def limit_entries(
     config: RunConfig,
     graph: FollowGraph,
-    bounds: Bounds,
+    votes: EarlierVotes | None,
     earlier: Run | None,
     finished: FinishedShards,
 ) -> tuple[FinishedShards, EntriesRecord | None]:
@@ -75,7 +75,8 @@ def limit_entries(
     times for a moment.
 
     Args:
-        earlier: the newest run that was published on an earlier date; None: there is none.
+        votes: of the night before; None: there is none.
+        earlier: the run of the night before; None: there is none.
 
     Returns:
         The shards, and what was held back; None where there are no bounds.
@@ -85,13 +86,13 @@ def limit_entries(
     """
     if not config.integrity.bounds:
         return finished, None
-    if earlier is None:
+    if earlier is None or votes is None:
         return finished, EntriesRecord(why="no limit in the first night")
     if earlier.config().recommendations.per_account < finished.length:
         why = f"no limit, as the lists of run {earlier.id} are shorter"
         return finished, EntriesRecord(why=why)
     codes, sources = _lists_of(finished, config.recommendations.reserve)
-    before = _before(earlier, graph, bounds, finished.audience)
+    before = _before(earlier, graph, votes, finished.audience)
     ids = graph.tie_rule.positions[finished.audience]
     share = config.blend.most_fraction
     limit = max(1, finished.length * share[0] // share[1])
@@ -130,8 +131,8 @@ def _starts(table: pa.Table, audience: np.ndarray) -> np.ndarray:
     return np.searchsorted(table["account"].to_numpy(), audience)
 
 
-def _before(run: Run, graph: FollowGraph, bounds: Bounds, audience: np.ndarray) -> Before:
-    """The lists and votes of an earlier run, by the account indices of tonight."""
+def _before(run: Run, graph: FollowGraph, votes: EarlierVotes, audience: np.ndarray) -> Before:
+    """The lists of an earlier run, by the account indices of tonight."""
     every, pairs = np.arange(graph.accounts, dtype=np.int32), []
     listed = np.zeros(graph.accounts, np.bool_)
     for part in run.manifest.parts["recommendations"]:
@@ -143,10 +144,6 @@ def _before(run: Run, graph: FollowGraph, bounds: Bounds, audience: np.ndarray) 
         listed[rows[rows >= 0]] = True
         known = (rows >= 0) & (columns >= 0)
         pairs.append(Pairs(rows[known], columns[known], every))
-    earlier = load_graph(run.path / "graph")
-    code_of = earlier.codes(graph.ids)
-    counts = bounds.votes_of(earlier).graph.followers.degrees
-    votes = np.where(code_of >= 0, counts[code_of], 0) if len(counts) else np.zeros_like(code_of)
     lists = take(adjacency(pairs, graph.accounts)[0], audience)
-    drawn = chances(graph.tie_rule.positions, earlier.fingerprint)
-    return Before(lists, listed[audience], votes, drawn)
+    drawn = chances(graph.tie_rule.positions, votes.fingerprint)
+    return Before(lists, listed[audience], votes.counted, drawn)

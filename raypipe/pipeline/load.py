@@ -17,7 +17,14 @@ from raypipe.evaluation.holdout_selection import Decision
 from raypipe.evaluation.times import check_has_times, encode_timed, last_seconds
 from raypipe.graph.follow_graph import FollowGraph, build_graph, encode, muted
 from raypipe.graph.statistics import graph_statistics
-from raypipe.integrity.votes import Bounds, Standing, Votes, standing_of
+from raypipe.integrity.votes import (
+    Bounds,
+    EarlierVotes,
+    Standing,
+    Votes,
+    earlier_votes,
+    standing_of,
+)
 from raypipe.recommend.audience import audience
 from raypipe.recommend.blend.training import check_blend
 from raypipe.recommend.context import NightInputs, ShardContext, list_rules, shard_context
@@ -34,6 +41,7 @@ from raypipe.storage.intake.inputs import InputFiles
 from raypipe.storage.intake.read import Intake, read_follows
 from raypipe.storage.intake.spellings import spelling_notices, unknown_ids
 from raypipe.storage.records import GraphStatistics, Notice
+from raypipe.storage.runs.run import Run
 
 
 @dataclass(frozen=True)
@@ -49,6 +57,7 @@ class Loaded:
         lines_not_rows: number of lines that are no rows.
         notices: what else was found in the follows and the audience.
         inactive: bool[n], the accounts whose last follow is too long ago; None: it does not matter.
+        earlier: the votes of the night before; None: this is the first night.
     """
 
     graph: FollowGraph
@@ -63,6 +72,7 @@ class Loaded:
     lines_not_rows: int = 0
     notices: tuple[Notice, ...] = ()
     inactive: np.ndarray | None = None
+    earlier: EarlierVotes | None = None
 
 
 def check_config(config: RunConfig) -> None:
@@ -84,6 +94,7 @@ def load(
     bounds: Bounds,
     scratch: Path | None = None,
     filters: FilterInputs | None = None,
+    night_before: Run | None = None,
 ) -> Loaded:
     """Read the follows, and build their graph.
 
@@ -95,10 +106,11 @@ def load(
         scratch: folder of this run for work in progress; if there are too many bad rows, the
             quarantine is written there.
         filters: their silent accounts neither vote nor get lists.
+        night_before: its votes bound those of tonight; None: this is the first night.
 
     Raises:
         TooManyBadRows: more rows are bad than the config allows.
-        RunError: the counts of rows do not add up.
+        RunError: the counts of rows do not add up, or files of the night before are damaged.
     """
     with stages.stage("read"):
         engine, why_frames = frame_engine(config, inputs.sizes, stack)
@@ -127,12 +139,13 @@ def load(
         chosen = audience(graph, accounts, config.audience.min_follows)
         chosen = chosen[~silent[chosen]]
         standing = standing_of(graph, bounds.trusted)
-        votes = bounds._replace(standing=standing).votes_of(graph)
+        earlier = earlier_votes(night_before, graph) if night_before else None
+        votes = bounds._replace(standing=standing, earlier=earlier).votes_of(graph)
     notices = intake.notices + _notices_of_ids(graph, accounts, config)
     for notice in notices:
         stages.progress.say(notice.text)
     found = graph, standing, votes, chosen, rows, intake.quarantine, statistics
-    return Loaded(*found, engine, why_frames, intake.lines_not_rows, notices, inactive)
+    return Loaded(*found, engine, why_frames, intake.lines_not_rows, notices, inactive, earlier)
 
 
 class NightFilters(NamedTuple):

@@ -71,6 +71,11 @@ class Checked(NamedTuple):
     digest: str
     earlier: tuple[Run, ...]
 
+    @property
+    def night_before(self) -> Run | None:
+        """The run whose votes and lists bound those of tonight."""
+        return self.earlier[0] if self.earlier and self.bounds.config.bounds else None
+
 
 class Night(NamedTuple):
     """A night that has begun: its config and checked inputs, where it writes, and its stages."""
@@ -183,7 +188,7 @@ def select_ladder(
         if checked.earlier and config.ladder == "holdout":
             with stages.stage("since"):
                 since = since_earlier_run(checked.earlier, graph, audience, config.evaluation)
-        bounds = checked.bounds._replace(standing=loaded.standing)
+        bounds = checked.bounds._replace(standing=loaded.standing, earlier=loaded.earlier)
         taught = filters.rejections, since, bounds
         return choose_ladder(graph, audience, config, stages, run_on, *taught)
 
@@ -227,10 +232,9 @@ def limit_new_entries(
     config, checked, staging, stages = night
     length = config.recommendations.per_account
     finished = FinishedShards(staging, plan.shards, loaded.audience, length)
-    earlier = checked.earlier[0] if checked.earlier else None
-    limits = config.integrity.bounds and earlier is not None
-    with stages.stage("entries") if limits else nullcontext():
-        return limit_entries(config, loaded.graph, checked.bounds, earlier, finished)
+    earlier = checked.night_before
+    with stages.stage("entries") if earlier else nullcontext():
+        return limit_entries(config, loaded.graph, loaded.earlier, earlier, finished)
 
 
 def report_search(night: Night, prepared: Prepared) -> SearchReport:

@@ -13,12 +13,14 @@ from raypipe.attacks.attacks import Injection
 from raypipe.attacks.night import attacked, fake_ids
 from raypipe.config import EvaluationConfig, RunConfig
 from raypipe.evaluation.splits import Split, split_follows
+from raypipe.integrity.votes import EarlierVotes
 from raypipe.kernels.csr import Adjacency
 from raypipe.recommend.filters.inputs import read_named_filters
 from raypipe.recommend.negative_feedback import rejections_of
 from tests.strategies import IDS, graph_of
 
 NO_FILTERS = read_named_filters(RunConfig())
+NO_VOTES = EarlierVotes(np.zeros(4, np.int64), np.zeros(4, np.int64), "")
 ROWS = [("a", "b"), ("a", "c"), ("b", "a"), ("c", "a"), ("d", "a")]
 
 
@@ -50,7 +52,7 @@ def test_ids_of_fakes_clash_with_none_and_sort_after_all(names, count):
 def test_fakes_come_after_real_accounts_and_hidden_follows_stay_hidden():
     split = split_of()
     injection = Injection(2, (pairs((4, 0), (4, 5), (5, 1)), pairs((1, 4))))
-    first, both = (attacked(split, NO_FILTERS, injection, night) for night in (1, 2))
+    first, both = (attacked(split, NO_FILTERS, injection, night, NO_VOTES) for night in (1, 2))
     one, two = fake_ids(split.train.ids, 2)
     assert both.train.ids.to_pylist() == [*"abcd", one, two]
     assert follows_of(first.train) == {*ROWS} - {("a", "c")} | {(one, "a"), (one, two), (two, "b")}
@@ -63,7 +65,7 @@ def test_fakes_come_after_real_accounts_and_hidden_follows_stay_hidden():
 
 def test_newcomers_keep_their_follows_and_lose_their_followers_but_one():
     found = attacked(
-        split_of(), NO_FILTERS, Injection(0, (pairs((3, 0)),), newcomers=np.array([0])), 1
+        split_of(), NO_FILTERS, Injection(0, (pairs((3, 0)),), newcomers=np.array([0])), 1, NO_VOTES
     )
     assert follows_of(found.train) == {("a", "b"), ("d", "a")}
     assert found.train.accounts == 4
@@ -74,7 +76,9 @@ def test_fake_rejections_come_in_the_last_night_beside_the_real_ones():
     real = Adjacency(np.array([0, 0, 1, 1, 1]), np.array([3], np.int32))
     split = replace(split, rejections=rejections_of(real, split.train))
     injection = Injection(1, (pairs((4, 1)), pairs()), pairs((4, 0)), target=0, demotes=True)
-    first, last = (attacked(split, NO_FILTERS, injection, night).rejections for night in (1, 2))
+    first, last = (
+        attacked(split, NO_FILTERS, injection, night, NO_VOTES).rejections for night in (1, 2)
+    )
     assert first is not None
     assert last is not None
     assert first.rows.degrees.tolist() == [0, 1, 0, 0, 0]

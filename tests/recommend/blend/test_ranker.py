@@ -13,12 +13,13 @@ import pytest
 from raypipe.compute.engines import Runner
 from raypipe.compute.progress import Silent
 from raypipe.compute.stages import Stages
-from raypipe.config import load_config
+from raypipe.config import IntegrityConfig, load_config
 from raypipe.errors import ConfigError, InputError
 from raypipe.evaluation import blending, holdout_selection
 from raypipe.evaluation.evaluate import evaluate
 from raypipe.evaluation.holdout_selection import choose_ladder, train_again
 from raypipe.evaluation.leading import decide
+from raypipe.integrity.votes import Bounds
 from raypipe.kernels.trees import score
 from raypipe.pipeline import steps
 from raypipe.pipeline.run import run_night
@@ -176,14 +177,14 @@ def quick(monkeypatch):
     monkeypatch.setattr(blending, "ROUNDS", 2)
 
 
-def decided(graph, shards=1, run_shards=map, **settings):
+def decided(graph, shards=1, run_shards=map, bounds=None, **settings):
     config = load_config(None, {**SETTINGS, "shards": shards, **settings})
     everybody = np.arange(graph.accounts, dtype=np.int32)
 
     def run_on(_):
         return Runner(run_shards, 1, "")
 
-    return choose_ladder(graph, everybody, config, Stages(Silent()), run_on)
+    return choose_ladder(graph, everybody, config, Stages(Silent()), run_on, bounds=bounds)
 
 
 def test_the_ranker_is_decided_the_same_however_it_is_cut(quick):
@@ -249,6 +250,24 @@ def test_each_half_is_measured_by_the_other(quick, monkeypatch):
     assert not tested_too & second
     assert not first & second
     assert everybody == first | second
+
+
+def test_fakes_teach_nothing(quick, monkeypatch):
+    rows = follows_of()
+    popular = [name for name, _ in Counter(followee for _, followee in rows).most_common(8)]
+    rows = [*rows, *((f"~{fake:03}", name) for fake in range(60) for name in popular)]
+    graph, taught = graph_of(rows), []
+    train = blending.train_ranker
+    monkeypatch.setattr(
+        blending, "train_ranker", lambda some, *rest: taught.append(some) or train(some, *rest)
+    )
+    for bounds in (None, Bounds(IntegrityConfig(), None)):
+        taught.clear()
+        decided(graph, bounds=bounds)
+        teachers = np.unique(np.concatenate([some.accounts for some in taught]))
+        fakes = {account for account in teachers if graph.ids[int(account)].as_py().startswith("~")}
+        assert len(teachers) > 50
+        assert bool(fakes) == (bounds is None)
 
 
 def test_more_is_held_out_where_follows_are_few(quick, monkeypatch):
