@@ -94,6 +94,14 @@ def join_reports(reports: Iterable[BlockReport], unfinished: bool = False) -> Bl
     return BlockReport(rows, bad, not_rows, merge_notices(notices), unfinished)
 
 
+def join_pieces(
+    pieces: Iterable[tuple[pa.Table, BlockReport]], unfinished: bool = False
+) -> tuple[pd.DataFrame, BlockReport]:
+    """The frame and the report of a block, from one piece or several of its text."""
+    tables, reports = zip(*pieces, strict=True)
+    return to_frame(pa.concat_tables(tables)), join_reports(reports, unfinished)
+
+
 def check_rows(
     arrays: Sequence[pa.ChunkedArray],
     columns: Sequence[Column],
@@ -198,11 +206,6 @@ def with_constants(
         reasons = [(row, "; ".join(sorted(bad))) for row in range(1, rows + 1)]
         return frame.iloc[:0], BlockReport(rows, reasons, notices=report.notices)
     return frame, report
-
-
-def empty_frame(columns: Sequence[Column]) -> pd.DataFrame:
-    """A frame with these columns and no row."""
-    return to_frame(pa.schema([(column.name, column.type) for column in columns]).empty_table())
 
 
 def quarantine_table(file: str, reasons: Sequence[Reason]) -> pa.Table:

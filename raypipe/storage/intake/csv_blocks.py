@@ -21,17 +21,8 @@ import pyarrow.csv
 
 from raypipe.config import InputConfig
 from raypipe.errors import ConfigError, InputError
-from raypipe.storage.intake import csv_lines, texts
-from raypipe.storage.intake.blocks import (
-    INNER_MARKS,
-    BlockReport,
-    InputFile,
-    Reason,
-    check_rows,
-    empty_frame,
-    join_reports,
-    to_frame,
-)
+from raypipe.storage.intake import blocks, csv_lines, texts
+from raypipe.storage.intake.blocks import BlockReport, InputFile, Reason
 from raypipe.storage.intake.csv_layout import check_layout
 from raypipe.storage.intake.id_values import shown
 from raypipe.storage.intake.values import Column
@@ -158,15 +149,13 @@ class CsvFormat:
         return [CsvBlock(text, width, columns, file.dialect) for text in pieces]
 
     def read(self, block: CsvBlock, block_bytes: int) -> tuple[pd.DataFrame, BlockReport]:
-        tables, reports, rest = [], [], b""
+        pieces, rest = [], b""
         for text, is_end in texts.pieces_of(block.text, block_bytes):
             final = is_end and block.text.is_last
             found = parse_text(rest + text, block.dialect, block.width, block.columns, final)
             rest = found.rest
-            tables.append(found.table)
-            reports.append(found.report)
-        frame = to_frame(pa.concat_tables(tables)) if tables else empty_frame(block.columns)
-        return frame, join_reports(reports, unfinished=bool(rest))
+            pieces.append((found.table, found.report))
+        return blocks.join_pieces(pieces, unfinished=bool(rest))
 
 
 class ParsedText(NamedTuple):
@@ -214,9 +203,9 @@ def parse_text(
         text, broken, longest = csv_lines.without_broken(text, dialect.delimiter, width)
         raw = _arrow_csv(text, dialect, width, columns, max(PARSE_BYTES, longest))
     raw = [csv_lines.show_line_ends(column, stand_ins) for column in raw]
-    table, report = check_rows(raw, columns, dialect.header, broken)
+    table, report = blocks.check_rows(raw, columns, dialect.header, broken)
     if marks:
-        notices = (*report.notices, Notice.of(INNER_MARKS, marks))
+        notices = (*report.notices, Notice.of(blocks.INNER_MARKS, marks))
         report = replace(report, notices=notices)
     return ParsedText(table, report, rest)
 

@@ -14,15 +14,8 @@ import pyarrow as pa
 
 from raypipe.config import InputConfig
 from raypipe.errors import InputError
-from raypipe.storage.intake import texts
-from raypipe.storage.intake.blocks import (
-    BlockReport,
-    InputFile,
-    Reason,
-    check_rows,
-    join_reports,
-    to_frame,
-)
+from raypipe.storage.intake import blocks, texts
+from raypipe.storage.intake.blocks import BlockReport, InputFile, Reason
 from raypipe.storage.intake.csv_lines import find_lines
 from raypipe.storage.intake.id_values import shown
 from raypipe.storage.intake.values import Column
@@ -66,12 +59,9 @@ class JsonLinesFormat:
         return [JsonBlock(text, tuple(columns)) for text in pieces]
 
     def read(self, block: JsonBlock, block_bytes: int) -> tuple[pd.DataFrame, BlockReport]:
-        tables, reports = [], []
-        for text, _ in texts.pieces_of(block.text, block_bytes):
-            table, report = _parse_text(text.removeprefix(texts.BOM), block.columns)
-            tables.append(table)
-            reports.append(report)
-        return to_frame(pa.concat_tables(tables)), join_reports(reports)
+        pieces = texts.pieces_of(block.text, block_bytes)
+        parsed = (_parse_text(text.removeprefix(texts.BOM), block.columns) for text, _ in pieces)
+        return blocks.join_pieces(parsed)
 
 
 def _parse_text(text: bytes, columns: Sequence[Column]) -> tuple[pa.Table, BlockReport]:
@@ -90,7 +80,7 @@ def _parse_text(text: bytes, columns: Sequence[Column]) -> tuple[pa.Table, Block
         for column, value in zip(values, found, strict=True):
             column.append(value)
     arrays = [pa.chunked_array([column], pa.large_string()) for column in values]
-    return check_rows(arrays, columns, broken=bad)
+    return blocks.check_rows(arrays, columns, broken=bad)
 
 
 def _parsed(line: bytes) -> Any:
