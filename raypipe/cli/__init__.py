@@ -1,15 +1,7 @@
 """The command-line interface: parse, call, print. Commands import heavy modules on demand."""
 
-from raypipe.cli import (  # noqa: F401  these modules register commands
-    config,
-    evaluate,
-    feedback,
-    jobs,
-    lookup,
-    run,
-    runs,
-    serve,
-)
+# These modules register commands.
+from raypipe.cli import config, evaluate, feedback, jobs, lookup, run, runs, serve  # noqa: F401
 from raypipe.cli.app import app, main
 
 __all__ = ["app", "main"]

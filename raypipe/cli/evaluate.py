@@ -12,15 +12,7 @@ import typer
 
 from raypipe.cli.app import app
 from raypipe.cli.help import Listing
-from raypipe.cli.options import (
-    DEFAULT_RUNS,
-    Config,
-    Follows,
-    Json,
-    RunsDir,
-    Settings,
-    resolve,
-)
+from raypipe.cli.options import DEFAULT_RUNS, Config, Follows, Json, RunsDir, Settings, resolve
 from raypipe.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -34,7 +26,6 @@ class NamesMetrics(Listing):
     """A command whose help lists the sources and the metrics."""
 
     def lists(self) -> str:
-        """The sources and the metrics."""
         from raypipe.evaluation.metric_choice import metrics_help
         from raypipe.recommend.sources.registry import describe_sources
 
@@ -84,17 +75,16 @@ def evaluate(
     from raypipe.cli.output.terminal import Bars
 
     with Bars() as bars:
-        folder, result, report = (
-            _evaluate_ratings(resolved, out, bars)
-            if is_ratings
-            else _evaluate_follows(resolved, sources, runs_dir, out, bars)
-        )
-    print_result({"folder": str(folder), **result.model_dump(mode="json")}, report, json)
+        if is_ratings:
+            folder, result, report = _evaluate_ratings(resolved, out, bars)
+        else:
+            folder, result, report = _evaluate_follows(resolved, sources, runs_dir, out, bars)
+    print_result({"folder": folder, **result.model_dump(mode="json")}, report, json)
 
 
 def _evaluate_follows(
     config: RunConfig, sources: str | None, runs_dir: Path, out: Path, progress: Progress
-) -> tuple[Path, Versioned, Report]:
+) -> tuple[str, Versioned, Report]:
     from raypipe.evaluation.evaluate import evaluate as evaluate_sources
     from raypipe.evaluation.record import save
     from raypipe.serving.reports.evaluation import evaluation_report
@@ -102,21 +92,21 @@ def _evaluate_follows(
     names = None if sources is None else sources.split(",")
     found = evaluate_sources(config, names, progress, runs_dir=runs_dir)
     progress.stage("write")
-    folder = save(found, out)
-    return folder, found.result, evaluation_report(found.result, str(folder))
+    folder = str(save(found, out))
+    return folder, found.result, evaluation_report(found.result, folder)
 
 
 def _evaluate_ratings(
     config: RunConfig, out: Path, progress: Progress
-) -> tuple[Path, Versioned, Report]:
+) -> tuple[str, Versioned, Report]:
     from raypipe.ratings.record import save_ratings
     from raypipe.ratings.run import evaluate_ratings
     from raypipe.serving.reports.ratings import rating_report
 
     found = evaluate_ratings(config, progress)
     progress.stage("write")
-    folder = save_ratings(found, out)
-    return folder, found.result, rating_report(found.result, str(folder))
+    folder = str(save_ratings(found, out))
+    return folder, found.result, rating_report(found.result, folder)
 
 
 @app.command(epilog="Example: raypipe attack configs/nightly.yaml --attacks ring,newcomers")
@@ -125,8 +115,7 @@ def attack(
     follows: Follows = None,
     settings: Settings = None,
     attacks: Annotated[
-        str | None,
-        typer.Option(metavar="NAME,...", help="Attacks to simulate (attack.attacks)."),
+        str | None, typer.Option(metavar="NAME,...", help="Attacks to simulate (attack.attacks).")
     ] = None,
     budgets: Annotated[
         str | None,

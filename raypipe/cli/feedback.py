@@ -9,15 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from raypipe.cli.app import app, rejections_app
-from raypipe.cli.options import (
-    DEFAULT_RUNS,
-    Account,
-    Candidate,
-    Feedback,
-    Json,
-    Limit,
-    RunsDir,
-)
+from raypipe.cli.options import DEFAULT_RUNS, Account, Candidate, Feedback, Json, Limit, RunsDir
 
 if TYPE_CHECKING:  # this module imports SQLAlchemy
     from raypipe.storage.feedback.store import Answer, FeedbackStore
@@ -92,8 +84,7 @@ def rejections_import(
         Path, typer.Argument(metavar="FILE", help="CSV or Parquet: accountId, candidateId, reason.")
     ],
     quarantine: Annotated[
-        Path,
-        typer.Option(metavar="FILE", help="Parquet or CSV file for the invalid rows."),
+        Path, typer.Option(metavar="FILE", help="Parquet or CSV file for the invalid rows.")
     ] = Path("rejections.quarantine.parquet"),
     feedback: Feedback = None,
     runs_dir: RunsDir = DEFAULT_RUNS,
@@ -108,16 +99,17 @@ def rejections_import(
     from raypipe.storage.tables import write_table
 
     rejected = read_rejections(file)
-    facts = {"rows": rejected.rows.num_rows + rejected.quarantine.num_rows}
-    if rejected.quarantine.num_rows:
+    invalid = rejected.quarantine.num_rows
+    if invalid:
         write_table(quarantine, rejected.quarantine)
     with _store(feedback, runs_dir) as store:
-        facts |= store.import_table(rejected.rows)._asdict()
-    facts["quarantined"] = rejected.quarantine.num_rows
-    print_json(facts) if json else print_facts(
-        {name.replace("_", " "): count for name, count in facts.items()}
-    )
-    if rejected.quarantine.num_rows and not json:
+        imported = store.import_table(rejected.rows)._asdict()
+    facts = {"rows": rejected.rows.num_rows + invalid, **imported, "quarantined": invalid}
+    if json:
+        print_json(facts)
+        return
+    print_facts({name.replace("_", " "): count for name, count in facts.items()})
+    if invalid:
         typer.echo(f"quarantine: {quarantine}")
 
 
@@ -129,8 +121,7 @@ def rejections_export(
     spreadsheet: Annotated[
         bool,
         typer.Option(
-            "--spreadsheet",
-            help="Put an apostrophe before each formula, for reading only.",
+            "--spreadsheet", help="Put an apostrophe before each formula, for reading only."
         ),
     ] = False,
     feedback: Feedback = None,

@@ -9,14 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from raypipe.cli.app import app
-from raypipe.cli.options import (
-    DEFAULT_RUNS,
-    Account,
-    Feedback,
-    Json,
-    Limit,
-    RunsDir,
-)
+from raypipe.cli.options import DEFAULT_RUNS, Account, Feedback, Json, Limit, RunsDir
 
 if TYPE_CHECKING:
     from raypipe.serving.lookup import Lookup, Neighbour, Recommendation
@@ -48,15 +41,10 @@ def recommend(
     account: Account,
     limit: Limit = None,
     following: Annotated[
-        str | None,
-        typer.Option(
-            metavar="ID,...",
-            help="Accounts that a new account follows.",
-        ),
+        str | None, typer.Option(metavar="ID,...", help="Accounts that a new account follows.")
     ] = None,
     followers: Annotated[
-        str | None,
-        typer.Option(metavar="ID,...", help="Accounts that follow a new account."),
+        str | None, typer.Option(metavar="ID,...", help="Accounts that follow a new account.")
     ] = None,
     feedback: Feedback = None,
     runs_dir: RunsDir = DEFAULT_RUNS,

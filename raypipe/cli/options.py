@@ -80,7 +80,6 @@ class NamesFormats(Listing):
     """A command whose help lists the input formats and the filters."""
 
     def lists(self) -> str:
-        """The formats and the filters."""
         from raypipe.recommend.filters.registry import filters_help
         from raypipe.storage.intake.formats import describe_formats
 

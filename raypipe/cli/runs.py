@@ -4,36 +4,29 @@ from __future__ import annotations
 
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from raypipe.cli.app import app, runs_app
 from raypipe.cli.options import DEFAULT_RUNS, Account, Feedback, Json, ResultsDir, RunId, RunsDir
 
-if TYPE_CHECKING:
-    from raypipe.storage.runs.run import Run
-    from raypipe.storage.runs.store import RunStore
-
 
 @runs_app.command("list", epilog="Example: raypipe runs list --json")
 def runs_list(runs_dir: RunsDir = DEFAULT_RUNS, json: Json = False) -> None:
     """List finished runs, newest first; * marks the published one, held those held back."""
     from raypipe.cli.output.terminal import print_rows
+    from raypipe.serving.reports.runs import run_row
     from raypipe.storage.runs.store import RunStore
 
     store = RunStore(runs_dir)
     published = store.current_id()
-    rows = [
-        {
-            "run": run.id,
-            "published": run.id == published,
-            "created": run.stored and run.stored.created,
-            "accounts": run.stored and run.stored.counts.graph.accounts,
-            "problem": run.problem or ("held" if _is_held(store, run) else None),
-        }
-        for run in store.runs()
-    ]
+    rows = []
+    for run in store.runs():
+        row = run_row(run, published)
+        if run.problem is None and run.breaches and not store.was_published(run):
+            row["problem"] = "held"
+        rows.append(row)
     if not json:  # the published one is marked
         rows = [{"": "*" if row.pop("published") else "", **row} for row in rows]
     print_rows(rows, f"no runs in {runs_dir}; start with: raypipe run CONFIG", json)
@@ -227,7 +220,3 @@ def erase(
     ]
     values = {"events": events, "runs": runs, "evaluations": tables, "left": _LEFT}
     print_answer(values, "\n".join(lines), json)
-
-
-def _is_held(store: RunStore, run: Run) -> bool:
-    return bool(run.breaches) and not store.was_published(run)

@@ -7,14 +7,12 @@ import numpy as np
 import pyarrow as pa
 
 from raypipe.columns import ACCOUNT, DETECTOR, EVIDENCE, SCORE
-from raypipe.config import RunConfig
-from raypipe.graph.follow_graph import load_graph
 from raypipe.integrity.entries import chances, more_entries
-from raypipe.integrity.votes import load_votes
 from raypipe.recommend.filters.codes import FilterReason
 from raypipe.recommend.filters.registry import specs_of
 from raypipe.serving.explanation import FEWEST
-from raypipe.storage.runs.filter_arrays import load_filters
+from raypipe.serving.whole_run import WholeRun
+from raypipe.storage.runs.filter_arrays import FilterArrays
 from raypipe.storage.runs.labels import load_reputation, load_suspects
 from raypipe.storage.runs.run import Run
 
@@ -74,11 +72,10 @@ def about_account(run: Run, account: str) -> About:
         RunError: files of the run are missing or damaged.
     """
     run.recommendations(account, 0)  # raises for an unknown account
-    folder, config = run.path / "graph", run.config()
-    graph, reputation = load_graph(folder), load_reputation(run)
+    whole, reputation = WholeRun(run), load_reputation(run)
+    graph, votes = whole.graph, whole.votes.graph.followers.degrees
     code = graph.code(account)
-    votes = load_votes(graph, folder).graph.followers.degrees
-    followers, bounds = len(graph.followers.row(code)), config.integrity
+    followers, bounds = len(graph.followers.row(code)), whole.config.integrity
     drawn = chances(graph.tie_rule.positions, graph.fingerprint)
     suspects = load_suspects(run)
     mine = suspects.filter(pa.array(np.asarray(suspects[ACCOUNT]) == account)).to_pylist()
@@ -91,8 +88,8 @@ def about_account(run: Run, account: str) -> About:
         float(reputation[code]),
         float(np.mean(reputation > reputation[code])),
         tuple(Suspicion(row[DETECTOR], row[SCORE], row[EVIDENCE]) for row in mine),
-        _shown_to_nobody(run, config, code, followers),
-        _excluded_by(run, code),
+        _shown_to_nobody(whole, code, followers),
+        _excluded_by(whole.filters, code),
     )
 
 
@@ -109,16 +106,16 @@ def rounded_down(count: int) -> int:
     return count // unit * unit
 
 
-def _shown_to_nobody(run: Run, config: RunConfig, code: int, followers: int) -> tuple[str, ...]:
+def _shown_to_nobody(whole: WholeRun, code: int, followers: int) -> tuple[str, ...]:
     """The filter about accounts that holds, and the minimum of followers."""
-    reason, fewest = int(load_filters(run).globally_excluded[code]), config.candidates.min_followers
+    config, reason = whole.config, int(whole.filters.globally_excluded[code])
+    fewest = config.candidates.min_followers
     words = [spec.words for spec in specs_of(config.filters) if spec.reason.value == reason]
     if followers < fewest:
         words.append(f"it has {followers:,} followers, but candidates.min_followers is {fewest:,}")
     return tuple(words)
 
 
-def _excluded_by(run: Run, code: int) -> int:
-    filters = load_filters(run)
+def _excluded_by(filters: FilterArrays, code: int) -> int:
     against = np.isin(filters.excluded_reasons, _AGAINST) & (filters.excluded_codes == code)
     return rounded_down(int(np.count_nonzero(against)))

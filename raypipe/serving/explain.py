@@ -11,18 +11,14 @@ import numpy as np
 
 from raypipe.columns import CANDIDATE, RANK, REASON, SCORE, SOURCE
 from raypipe.config import RunConfig
-from raypipe.graph.follow_graph import FollowGraph, load_graph
-from raypipe.integrity.votes import load_votes
 from raypipe.kernels.candidate_union import CandidateUnion
-from raypipe.kernels.csr import Adjacency, subset
+from raypipe.kernels.csr import subset
 from raypipe.kernels.tanimoto import Neighbours
-from raypipe.recommend.blend.ranker import load_ranker
 from raypipe.recommend.context import NightInputs, ShardContext, list_rules, shard_context
 from raypipe.recommend.filters.codes import FilterReason
 from raypipe.recommend.filters.eligibility import Exclusions, filter_reasons
 from raypipe.recommend.filters.registry import specs_of
-from raypipe.recommend.ladder import FILL_UP, Tier, ladder_of, tiers_of
-from raypipe.recommend.models.model import load_model
+from raypipe.recommend.ladder import FILL_UP, Tier
 from raypipe.recommend.negative_feedback import rejections_of
 from raypipe.recommend.ranking import Recommendations, empty_lists
 from raypipe.recommend.reasons import sentences
@@ -46,9 +42,8 @@ from raypipe.serving.explanation import (
 )
 from raypipe.serving.lookup import Lookup
 from raypipe.serving.refill import neighbours_of
-from raypipe.storage.files import is_file, is_folder
-from raypipe.storage.runs.filter_arrays import exclusions_in, load_filters
-from raypipe.storage.runs.run import Run
+from raypipe.serving.whole_run import WholeRun
+from raypipe.storage.runs.filter_arrays import exclusions_in
 
 #: Maximum length of the lists in which a candidate's rank is searched.
 DEPTH = 10_000
@@ -60,15 +55,14 @@ class _Case:
 
     Attributes:
         lookup: the account's view of the run.
-        config, graph, context: those of the run; the context contains only this account.
+        context: that of the run, with only this account.
         candidate: account index of the candidate.
         near: the neighbours of the account.
         tier: the ladder tier of the account.
     """
 
     lookup: Lookup
-    config: RunConfig
-    graph: FollowGraph
+    whole: WholeRun
     context: ShardContext
     candidate: int
     near: Neighbours
@@ -111,7 +105,7 @@ def explain(lookup: Lookup, candidate: str) -> Explanation:
         return replace(explanation, because=because, why_not=why_not)
     longer = _longer_list(case, case.tier)
     if not rows and longer.counts[0]:
-        minimum = case.config.audience.min_follows
+        minimum = case.whole.config.audience.min_follows
         because = f"{lookup.account} is not in the audience of this run (audience.min_follows is "
         return replace(explanation, because=f"{because}{minimum})", why_not=NO_LIST)
     (reason,) = lookup.safe_reasons([published.get(REASON) or _reason(case)])
@@ -156,32 +150,24 @@ def _not_in_the_list(case: _Case, explanation: Explanation, cut: bool) -> tuple[
 
 def _case_of(lookup: Lookup, candidate: str) -> _Case:
     """Load what an explanation needs from the run."""
-    run = lookup.run
-    graph = load_graph(run.path / "graph")
-    code, other = graph.codes([lookup.account, candidate]).tolist()
-    config = run.config()
-    context = _context_of(run, graph, config, code)
-    near = neighbours_of(run, graph, config, lookup.account)
-    ladder = context.lists.ladder
-    tier = ladder[int(tiers_of(ladder, context.follows.followees.degrees_of(code)))]
-    return _Case(lookup, config, graph, context, other, near, tier)
+    whole = WholeRun(lookup.run)
+    code, other = whole.graph.codes([lookup.account, candidate]).tolist()
+    context = _context_of(whole, code)
+    near = neighbours_of(whole.run, whole.graph, whole.config, lookup.account)
+    return _Case(lookup, whole, context, other, near, whole.tier_of(whole.graph, code))
 
 
-def _context_of(run: Run, graph: FollowGraph, config: RunConfig, code: int) -> ShardContext:
+def _context_of(whole: WholeRun, code: int) -> ShardContext:
     """The shard context of one account, without a neighbour search."""
-    ranker = run.path / "ranker.json"
-    model = load_model(run.path / "model") if is_folder(run.path / "model") else None
-    filters = load_filters(run)
-    rows = Adjacency(*filters[:2])
+    config, graph, filters, rows = whole.config, whole.graph, whole.filters, whole.excluded
     exclusions = Exclusions(rows, filters.excluded_reasons, filters.globally_excluded)
     feedback, is_rejection = None, exclusions.reasons == FilterReason.REJECTED
     if config.feedback.negative.teach and is_rejection.any():
         feedback = rejections_of(subset(rows, is_rejection), graph, filters.shown)
-    votes = load_votes(graph, run.path / "graph")
-    inputs = NightInputs(graph, np.array([code], np.int32), exclusions, feedback, model, votes)
-    ladder = ladder_of(run.manifest.ladder.tiers)
-    trained = load_ranker(ranker) if is_file(ranker) else None
-    return shard_context(inputs, config, list_rules(config, ladder, inputs, trained), search=None)
+    account = np.array([code], np.int32)
+    inputs = NightInputs(graph, account, exclusions, feedback, whole.model, whole.votes)
+    rules = list_rules(config, whole.ladder, inputs, whole.ranker)
+    return shard_context(inputs, config, rules, search=None)
 
 
 def _excluded(case: _Case, candidate: str) -> tuple[str, str] | None:
@@ -189,14 +175,8 @@ def _excluded(case: _Case, candidate: str) -> tuple[str, str] | None:
     context, rejected = case.context, case.lookup.rejected.get(candidate)
     min_followers, followers = context.lists.min_followers, context.follows.follower_counts
     candidates = Candidates(np.array([0, 1]), np.array([case.candidate], np.int32), np.zeros(1))
-    code = filter_reasons(
-        context.follows.followees,
-        followers,
-        context.exclusions,
-        context.accounts,
-        candidates,
-        min_followers,
-    )[0]
+    of_account = context.follows.followees, followers, context.exclusions, context.accounts
+    code = filter_reasons(*of_account, candidates, min_followers)[0]
     fixed = {
         FilterReason.SELF: "it is the account itself",
         FilterReason.ALREADY_FOLLOWED: "the account follows it already",
@@ -206,7 +186,7 @@ def _excluded(case: _Case, candidate: str) -> tuple[str, str] | None:
     if rejected:
         return FilterReason.REJECTED.name, f"it was rejected{when_rejected(rejected)}"
     if why := case.lookup.marked.get(candidate):
-        return _in_words(MARKED[why].value, case.config)
+        return _in_words(MARKED[why].value, case.whole.config)
     if code == FilterReason.REJECTED:
         words = "it was rejected when this run was made; later runs may show it again"
         return FilterReason.REJECTED.name, words
@@ -214,7 +194,7 @@ def _excluded(case: _Case, candidate: str) -> tuple[str, str] | None:
         words = f"it has {followers[case.candidate]} followers, but candidates.min_followers is "
         return FilterReason.TOO_FEW_FOLLOWERS.name, f"{words}{min_followers}"
     if code:
-        return _in_words(code, case.config)
+        return _in_words(code, case.whole.config)
     newest = case.lookup.newest
     exclusion = newest and exclusions_in(newest, case.lookup.account, [candidate]).get(candidate)
     if not newest or not exclusion:
@@ -298,5 +278,5 @@ def _reason(case: _Case) -> str:
     lists = empty_lists(1, 1)
     lists.counts[0], lists.codes[0, 0] = 1, case.candidate
     why = why_recommended(case.context, case.context.accounts, lists, case.near)
-    text: str = sentences(why, case.graph.ids)[0].as_py()
+    text: str = sentences(why, case.whole.graph.ids)[0].as_py()
     return text

@@ -6,12 +6,12 @@ from math import inf
 from typing import NamedTuple
 
 import numpy as np
+import pyarrow as pa
 
 from raypipe.config import RunConfig
-from raypipe.graph.follow_graph import FollowGraph, load_graph, with_account
-from raypipe.integrity.votes import Votes, load_votes
+from raypipe.graph.follow_graph import FollowGraph, with_account
+from raypipe.integrity.votes import Votes
 from raypipe.kernels.csr import Adjacency
-from raypipe.recommend.blend.ranker import load_ranker
 from raypipe.recommend.context import (
     NightInputs,
     ShardContext,
@@ -22,17 +22,15 @@ from raypipe.recommend.context import (
 )
 from raypipe.recommend.filters.codes import FilterReason
 from raypipe.recommend.filters.eligibility import Exclusions
-from raypipe.recommend.ladder import Tier, has_learned, ladder_of, needs_model, tiers_of
+from raypipe.recommend.ladder import Tier, has_learned, needs_model
 from raypipe.recommend.models.algorithms import ALGORITHMS, fold_in
-from raypipe.recommend.models.model import FactorModel, load_model
+from raypipe.recommend.models.model import FactorModel
 from raypipe.recommend.reasons import sentences
 from raypipe.recommend.search import neighbour_search, searched_graph
 from raypipe.recommend.shard import nearest, recommend_to, why_recommended
 from raypipe.recommend.sources.registry import sources_of
 from raypipe.serving.lookup import Lookup, Recommendation
-from raypipe.storage.files import is_folder
-from raypipe.storage.runs.filter_arrays import load_filters
-from raypipe.storage.runs.run import Run
+from raypipe.serving.whole_run import WholeRun
 
 
 class NewcomerList(NamedTuple):
@@ -71,38 +69,33 @@ def recommend_newcomer(
     Raises:
         RunError: files of the run are missing or damaged.
     """
-    run = lookup.run
-    config = run.config()
-    night = load_graph(run.path / "graph")
+    whole = WholeRun(lookup.run)
+    config, night = whole.config, whole.graph
     sides = [_known(night, ids, lookup.account) for ids in (follows, followers)]
     follows_of_it = [codes for codes, _ in sides]
     graph, account = with_account(night, lookup.account, *follows_of_it)
-    counted, heard = load_votes(night, run.path / "graph")
+    counted, heard = whole.votes
     votes = Votes(
         with_account(counted, lookup.account, *follows_of_it)[0],
         np.append(heard, True)[: graph.accounts],
     )
-    lists = config.recommendations.model_copy(
-        update={"per_account": limit or config.recommendations.per_account}
-    )
-    config = config.model_copy(update={"recommendations": lists})
-    ladder = ladder_of(run.manifest.ladder.tiers)
-    tier = ladder[int(tiers_of(ladder, graph.followees.degrees_of(np.array([account])))[0])]
-    context = _context(lookup, config, graph, votes, account, tier)
+    if limit:  # more than a config allows, too
+        lists = config.recommendations.model_copy(update={"per_account": limit})
+        config = config.model_copy(update={"recommendations": lists})
+    tier = whole.tier_of(graph, account)
+    excluded = _exclusions(lookup, whole, graph, account)
+    context = _context(whole, config, graph, votes, account, tier, excluded)
     near = nearest(context, context.accounts)
     made, _ = recommend_to(context, context.accounts, near)
     reasons = sentences(why_recommended(context, context.accounts, made, near), graph.ids)
     names = [*sources_of(config)]
+    count = len(reasons)
+    candidates = graph.ids.take(pa.array(made.codes[0, :count])).to_pylist()
+    sources = [names[source] for source in made.sources[0, :count]]
+    values = candidates, made.scores[0, :count].tolist(), sources, reasons.to_pylist()
     rows = [
-        Recommendation(
-            lookup.account,
-            rank + 1,
-            graph.ids[int(made.codes[0, rank])].as_py(),
-            float(made.scores[0, rank]),
-            names[made.sources[0, rank]],
-            reason,
-        )
-        for rank, reason in enumerate(reasons.to_pylist())
+        Recommendation(lookup.account, rank, *row)
+        for rank, row in enumerate(zip(*values, strict=True), 1)
     ]
     unknown = [name for _, ids in sides for name in ids]
     return NewcomerList(lookup.visible(rows, limit, follows), unknown)
@@ -116,19 +109,19 @@ def _known(graph: FollowGraph, ids: Sequence[str], account: str) -> tuple[np.nda
 
 
 def _context(
-    lookup: Lookup,
+    whole: WholeRun,
     config: RunConfig,
     graph: FollowGraph,
     votes: Votes,
     account: int,
     tier: Tier,
+    excluded: Exclusions,
 ) -> ShardContext:
     """What makes the list of one account on this tier."""
-    run, ladder = lookup.run, (tier._replace(min_follows=0),)
-    model = _model(run, graph, votes, account) if needs_model(ladder, config) else None
-    excluded = _exclusions(lookup, graph, account)
+    ladder = (tier._replace(min_follows=0),)
+    model = _model(whole, graph, votes, account) if needs_model(ladder, config) else None
     inputs = NightInputs(graph, np.array([account], np.int32), excluded, None, model, votes)
-    ranker = load_ranker(run.path / "ranker.json") if has_learned(ladder) else None
+    ranker = whole.ranker if has_learned(ladder) else None
     search, known = None, sources_of(config)
     called = called_sources(tier.sources, graph, config)
     if len(graph.followees.row(account)) and any(known[n].spec.needs_neighbours for n in called):
@@ -137,12 +130,10 @@ def _context(
     return with_silent_sources(shard_context(inputs, config, rules, search), config)
 
 
-def _model(run: Run, graph: FollowGraph, votes: Votes, account: int) -> FactorModel | None:
+def _model(whole: WholeRun, graph: FollowGraph, votes: Votes, account: int) -> FactorModel | None:
     """The model of the run with the factors of this account; None: it cannot score new accounts."""
-    if not is_folder(run.path / "model"):
-        return None
-    model = load_model(run.path / "model")
-    if ALGORITHMS[model.algorithm].fold_in is None:
+    model = whole.model
+    if model is None or ALGORITHMS[model.algorithm].fold_in is None:
         return None
     follows = graph.followees.row(account)
     folded = fold_in(model, Adjacency(np.array([0, len(follows)]), follows))
@@ -152,14 +143,11 @@ def _model(run: Run, graph: FollowGraph, votes: Votes, account: int) -> FactorMo
     return replace(model, factors=factors, fingerprint=votes.graph.fingerprint)
 
 
-def _exclusions(lookup: Lookup, graph: FollowGraph, account: int) -> Exclusions:
+def _exclusions(lookup: Lookup, whole: WholeRun, graph: FollowGraph, account: int) -> Exclusions:
     """What the run excludes for the account, its rejections since, and the account itself."""
-    excluded = graph.codes([*lookup.rejected])
-    filters = load_filters(lookup.run)
-    never = filters.globally_excluded
+    excluded, never = graph.codes([*lookup.rejected]), whole.filters.globally_excluded
     if account < len(never):
-        before = Adjacency(*filters[:2]).row(account)
-        excluded = np.concatenate([excluded, before])
+        excluded = np.concatenate([excluded, whole.excluded.row(account)])
     codes = np.unique(excluded[excluded >= 0]).astype(np.int32)
     indptr = np.zeros(graph.accounts + 1, np.int64)
     indptr[account + 1 :] = len(codes)

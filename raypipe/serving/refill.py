@@ -3,43 +3,29 @@
 from functools import lru_cache
 from math import inf
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from raypipe.columns import NEIGHBOUR, SCORE
 from raypipe.config import RunConfig
-from raypipe.graph.follow_graph import FollowGraph, load_graph
-from raypipe.kernels.csr import Adjacency
+from raypipe.graph.follow_graph import FollowGraph
 from raypipe.kernels.tanimoto import Neighbours
 from raypipe.kernels.ties import Asked
 from raypipe.recommend.context import list_rules
-from raypipe.recommend.ladder import FILL_UP, ladder_of, tiers_of
+from raypipe.recommend.ladder import FILL_UP
 from raypipe.recommend.reasons import Reason, reasons_of, sentences
 from raypipe.recommend.search import neighbour_search, searched_graph
 from raypipe.recommend.sources.registry import sources_of
+from raypipe.serving.whole_run import WholeRun
 from raypipe.storage.files import disk_errors, stat
-from raypipe.storage.runs.filter_arrays import FilterArrays, load_filters
 from raypipe.storage.runs.reserve import Reserve, load_reserve
 from raypipe.storage.runs.run import MANIFEST, Run, load_run
 
 
-class _Night(NamedTuple):
-    """The files of a run that a refill reads; all arrays are memory-mapped."""
-
-    run: Run
-    config: RunConfig
-    graph: FollowGraph
-    reserve: Reserve
-    filters: FilterArrays
-
-
 @lru_cache(maxsize=4)
-def _night_of(path: Path, changed: int) -> _Night:
-    """The night in the folder of a run; ``changed`` is when its manifest was written."""
-    run = load_run(path)
-    graph = load_graph(path / "graph")
-    return _Night(run, run.config(), graph, load_reserve(path), load_filters(run))
+def _run_in(path: Path, changed: int) -> tuple[WholeRun, Reserve]:
+    """The run in a folder, and its reserve; ``changed`` is when its manifest was written."""
+    return WholeRun(load_run(path)), load_reserve(path)
 
 
 def further_rows(
@@ -68,7 +54,8 @@ def further_rows(
 def _rows_of(
     path: Path, changed: int, account: str, search: bool
 ) -> tuple[tuple[tuple[str, float, str, str], ...], int]:
-    run, config, graph, reserve, filters = _night_of(path, changed)
+    whole, reserve = _run_in(path, changed)
+    run, config, graph = whole.run, whole.config, whole.graph
     accounts = graph.codes([account]).astype(np.int32)
     own = slice(*reserve.indptr[accounts[0] : accounts[0] + 2])
     codes, sources, scores = (np.array(array[own]) for array in reserve[1:])
@@ -76,22 +63,22 @@ def _rows_of(
     by_name = [names[source] for source in sources]
     near = (neighbours_of if search else published_neighbours)(run, graph, config, account)
     reasons = reasons_of(
-        Asked(accounts, accounts, graph.followees, Adjacency(*filters[:2])),
+        Asked(accounts, accounts, graph.followees, whole.excluded),
         np.array([len(codes)], np.int32),
         codes[None],
         near,
         graph.followees,
         graph.followers,
-        filters.globally_excluded,
+        whole.filters.globally_excluded,
     )
     # Similar accounts follow what `similar` has found, also where they are not published.
     by_similar = (reasons.kinds > Reason.FOLLOWED_BY_SIMILAR) & (np.array(by_name) == "similar")
     reasons.kinds[by_similar] = Reason.FOLLOWED_BY_SIMILAR
     texts = sentences(reasons, graph.ids).to_pylist()
     candidates = graph.ids.take(codes).to_pylist()
-    ladder, limit = ladder_of(run.manifest.ladder.tiers), config.recommendations.per_account
-    if ladder[int(tiers_of(ladder, graph.followees.degrees_of(accounts))[0])].how != FILL_UP:
-        limit = list_rules(config, ladder).blend.limit(limit)
+    limit = config.recommendations.per_account
+    if whole.tier_of(graph, int(accounts[0])).how != FILL_UP:
+        limit = list_rules(config, whole.ladder).blend.limit(limit)
     return tuple(zip(candidates, scores.tolist(), by_name, texts, strict=True)), limit
 
 

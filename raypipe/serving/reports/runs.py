@@ -1,5 +1,7 @@
 """A finished run: seconds and memory by stage, counts, filters, and what decided the lists."""
 
+from typing import Any
+
 from raypipe.recommend.filters.registry import count_words
 from raypipe.serving.reports.content import Content, Facts, Line, Report, Table
 from raypipe.serving.reports.ladder import ladder_report
@@ -62,6 +64,17 @@ def run_report(
         Line(f"result: {folder}"),
         *(() if new else _nothing_to_do(manifest.run, published)),
     )
+
+
+def run_row(run: Run, published: str | None) -> dict[str, Any]:
+    """A row of a list of runs; ``published`` is the id of the published one."""
+    return {
+        "run": run.id,
+        "published": run.id == published,
+        "created": run.stored and run.stored.created,
+        "accounts": run.stored and run.stored.counts.graph.accounts,
+        "problem": run.problem,
+    }
 
 
 def night_report(run: Run, before: Run | None) -> Report:
