@@ -224,7 +224,13 @@ def look_up(store: RunStore, account: str, feedback: str | None = None) -> Looku
         FeedbackError: the rejections cannot be read; then nothing may be shown.
         RunError: nothing is published, or the published run cannot be read.
     """
-    run, newest = store.current(), store.newest()
-    rolled_back = newest if newest is not None and newest.id != run.id else None
+    run = store.current()
+    newest = newest_beside(store, run)
     found = feedback_of(rejections_url(store, feedback), account)
-    return Lookup(account, run, rolled_back, *found)
+    return Lookup(account, run, newest, *found)
+
+
+def newest_beside(store: RunStore, run: Run) -> Run | None:
+    """The newest run that was ever published; None where it is this one."""
+    newest = store.newest()
+    return newest if newest is not None and newest.id != run.id else None

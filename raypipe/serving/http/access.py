@@ -125,24 +125,16 @@ class Access:
     def _reload(self, path: Path) -> None:
         try:
             state = version(self._file)
+            if state != self._state:
+                self._callers, self._state = _read_tokens(path), state
         except OSError as error:
             raise ConfigError(f"{path}: the tokens cannot be read ({error.strerror})") from error
-        if state != self._state:
-            self._callers, self._state = read_tokens(path), state
 
 
-def read_tokens(path: Path) -> dict[str, Caller]:
-    """The callers in a file of tokens, by the SHA-256 of each token.
-
-    Raises:
-        ConfigError: the file cannot be read, or a line is no token.
-    """
-    try:
-        lines = read_bytes(path).splitlines()
-    except OSError as error:
-        raise ConfigError(f"{path}: the tokens cannot be read ({error.strerror})") from error
+def _read_tokens(path: Path) -> dict[str, Caller]:
+    """The callers in a file of tokens, by the SHA-256 of each token."""
     callers = {}
-    for number, line in enumerate(lines, 1):
+    for number, line in enumerate(read_bytes(path).splitlines(), 1):
         if not line.strip():
             continue
         try:

@@ -16,6 +16,7 @@ from raypipe.serving.http.access import Scope
 from raypipe.serving.http.lists import Asked
 from raypipe.serving.http.problems import MEDIA_TYPE, Problem
 from raypipe.serving.http.requests import check_request, unquoted
+from raypipe.serving.reports.runs import run_row
 from raypipe.storage.feedback.store import Answer
 from raypipe.storage.runs.run import Run
 
@@ -123,9 +124,8 @@ class RunRow(_Body):
     problem: str | None
 
 
-_PROBLEM = {"content": {MEDIA_TYPE: {"schema": {"type": "object"}}}}
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
-    status: {"description": words, **_PROBLEM}
+    status: {"description": words, "content": {MEDIA_TYPE: {"schema": {"type": "object"}}}}
     for status, words in (
         (400, "The request cannot be read."),
         (401, "A token is needed."),
@@ -146,35 +146,32 @@ def asked_of(account: str, query: dict[str, str]) -> Asked:
     Raises:
         Problem: 422, a value is not valid.
     """
-    limit, fallback = query.get("limit"), query.get("fallback")
-    if limit is not None and not (limit.isascii() and limit.isdigit() and 0 < len(limit) < 4):
-        raise Problem(422, f"limit: found {limit[:20]!r}; expected 1 to {MOST_ROWS}")
-    count = None if limit is None else int(limit)
-    if count is not None and not 1 <= count <= MOST_ROWS:
-        raise Problem(422, f"limit: found {count}; expected 1 to {MOST_ROWS}")
+    limit, count, fallback = query.get("limit"), None, query.get("fallback")
+    if limit is not None:
+        if not (limit.isascii() and limit.isdigit() and len(limit) < 4):
+            raise Problem(422, f"limit: found {limit[:20]!r}; expected 1 to {MOST_ROWS}")
+        count = int(limit)
+        if not 1 <= count <= MOST_ROWS:
+            raise Problem(422, f"limit: found {count}; expected 1 to {MOST_ROWS}")
     if fallback not in (None, "popular"):
         raise Problem(422, "fallback: expected popular")
     return Asked(account, count, query.get("cursor"), query.get("source"), fallback)
 
 
-def router_of(server: Server) -> APIRouter:
+def routers_of(server: Server) -> list[APIRouter]:
     """All routes of the API."""
-    router = APIRouter(responses=_PROBLEMS)
-    _add_lists(router, server)
-    _add_feedback(router, server)
-    _add_runs(router, server)
-    _add_probes(router, server)
-    return router
+    return [_lists(server), _feedback(server), _runs(server), _probes(server)]
 
 
 def _check(server: Server, request: Request, scope: Scope, account: str | None = None) -> None:
     check_request(request.scope, server.access, scope, account)
 
 
-def _add_lists(router: APIRouter, server: Server) -> None:
+def _lists(server: Server) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["lists"], responses=_PROBLEMS)
+
     @router.get(
-        "/v1/accounts/{account}/recommendations",
-        tags=["lists"],
+        "/accounts/{account}/recommendations",
         response_model=ListAnswer,
         responses={304: {"description": "Unchanged."}, 410: {"description": "The run is gone."}},
     )
@@ -195,19 +192,16 @@ def _add_lists(router: APIRouter, server: Server) -> None:
         status, headers, body = server.made_answer(request.scope, request.path_params["account"])
         return Response(body, status, {name.decode(): value.decode() for name, value in headers})
 
-    @router.get("/v1/accounts/{account}/similar", tags=["lists"], response_model=SimilarAnswer)
+    @router.get("/accounts/{account}/similar", response_model=SimilarAnswer)
     def similar(request: Request, account: Id, limit: Limit = None) -> dict[str, Any]:
         """The accounts with the most similar follows."""
         _check(server, request, "read", account)
         served = server.live.now().served
         rows = [row.to_json() for row in server.live.lookup(served, account).neighbours(limit)]
-        return {
-            "account_id": account,
-            "run": served.run.id,
-            "similar": [_without_account(r) for r in rows],
-        }
+        similar = [_without_account(row) for row in rows]
+        return {"account_id": account, "run": served.run.id, "similar": similar}
 
-    @router.get("/v1/accounts/{account}/explain/{candidate}", tags=["lists"])
+    @router.get("/accounts/{account}/explain/{candidate}")
     def explain(request: Request, account: Id, candidate: Id) -> dict[str, Any]:
         """Why a candidate is or is not in the list.
 
@@ -219,7 +213,7 @@ def _add_lists(router: APIRouter, server: Server) -> None:
         names = ("account", "candidate", "run", "recommended", "because", "why_not", "rank")
         return {to_camel(name): found[name] for name in (*names, "source", "reason")}
 
-    @router.post("/v1/newcomers", tags=["lists"], response_model=NewcomerAnswer)
+    @router.post("/newcomers", response_model=NewcomerAnswer)
     def newcomers(request: Request, body: Newcomer) -> dict[str, Any]:
         """The list of an account that came after the night, made now from its follows."""
         from raypipe.serving.newcomer import recommend_newcomer
@@ -236,25 +230,20 @@ def _add_lists(router: APIRouter, server: Server) -> None:
             "unknown": made.unknown,
         }
 
+    return router
 
-def _add_feedback(router: APIRouter, server: Server) -> None:
-    def answer(found: Answer) -> dict[str, Any]:
-        return found._asdict()
 
-    @router.get(
-        "/v1/accounts/{account}/rejections", tags=["feedback"], response_model=list[RejectionRow]
-    )
+def _feedback(server: Server) -> APIRouter:
+    router = APIRouter(prefix="/v1/accounts/{account}", tags=["feedback"], responses=_PROBLEMS)
+    writer = server.live.writer
+
+    @router.get("/rejections", response_model=list[RejectionRow])
     def rejections(request: Request, account: Id) -> list[dict[str, Any]]:
         """What the account has rejected, for ever or until it takes it back."""
         _check(server, request, "read", account)
-        found = server.live.writer().rejections(account)
-        return [_without_account(row) for row in found]
+        return [_without_account(row) for row in writer().rejections(account)]
 
-    @router.put(
-        "/v1/accounts/{account}/rejections/{candidate}",
-        tags=["feedback"],
-        response_model=FeedbackAnswer,
-    )
+    @router.put("/rejections/{candidate}", response_model=FeedbackAnswer)
     def reject(
         request: Request,
         account: Id,
@@ -262,103 +251,80 @@ def _add_feedback(router: APIRouter, server: Server) -> None:
         note: Annotated[RejectionNote | None, Body()] = None,
         unknown: Annotated[bool, Query(description="Also where the run has no such id.")] = False,
         key: Key = None,
-    ) -> dict[str, Any]:
+    ) -> Answer:
         """Never show a candidate to the account again."""
         _check(server, request, "write", account)
         if not unknown:
             server.live.check_known(candidate)
-        reason = note.reason if note else None
-        return answer(server.live.writer().reject(account, candidate, reason, key))
+        return writer().reject(account, candidate, note.reason if note else None, key)
 
-    @router.delete(
-        "/v1/accounts/{account}/rejections/{candidate}",
-        tags=["feedback"],
-        response_model=FeedbackAnswer,
-    )
-    def unreject(request: Request, account: Id, candidate: Id, key: Key = None) -> dict[str, Any]:
+    @router.delete("/rejections/{candidate}", response_model=FeedbackAnswer)
+    def unreject(request: Request, account: Id, candidate: Id, key: Key = None) -> Answer:
         """Take a rejection back."""
         _check(server, request, "write", account)
-        return answer(server.live.writer().unreject(account, candidate, key))
+        return writer().unreject(account, candidate, key)
 
-    def add_pair(what: str, on: str, off: str, words: tuple[str, str]) -> None:
-        def put(request: Request, account: Id, candidate: Id, key: Key = None) -> dict[str, Any]:
+    def add_pair(method: str, path: str, action: str, words: str) -> None:
+        def mark(request: Request, account: Id, candidate: Id, key: Key = None) -> Answer:
             _check(server, request, "write", account)
-            return answer(server.live.writer().mark(on, account, candidate, key))
+            return writer().mark(action, account, candidate, key)
 
-        def delete(request: Request, account: Id, candidate: Id, key: Key = None) -> dict[str, Any]:
-            _check(server, request, "write", account)
-            return answer(server.live.writer().mark(off, account, candidate, key))
+        about: dict[str, Any] = {"name": action, "description": words}
+        path = f"/{path}/{{candidate}}"
+        router.add_api_route(path, mark, methods=[method], response_model=FeedbackAnswer, **about)
 
-        path = f"/v1/accounts/{{account}}/{what}/{{candidate}}"
-        for endpoint, method, name, text in (
-            (put, "PUT", on, words[0]), (delete, "DELETE", off, words[1]),
-        ):  # fmt: skip
-            router.add_api_route(
-                path, endpoint, methods=[method], name=name, description=text, tags=["feedback"],
-                response_model=FeedbackAnswer,
-            )  # fmt: skip
+    words = "Neither account is shown to the other from now on."
+    add_pair("PUT", "blocks", "block", words)
+    add_pair("DELETE", "blocks", "unblock", "Take a block back.")
+    words = "The account follows the candidate since the night, so it is not shown again."
+    add_pair("PUT", "follows", "follow", words)
+    words = "The account has unfollowed the candidate, so it is not shown again."
+    add_pair("DELETE", "follows", "unfollow", words)
 
-    add_pair("blocks", "block", "unblock", (
-        "Neither account is shown to the other from now on.", "Take a block back.",
-    ))  # fmt: skip
-    add_pair("follows", "follow", "unfollow", (
-        "The account follows the candidate since the night, so it is not shown again.",
-        "The account has unfollowed the candidate, so it is not shown again.",
-    ))  # fmt: skip
-
-    @router.put("/v1/accounts/{account}/opt-out", tags=["feedback"], response_model=FeedbackAnswer)
-    def opt_out(request: Request, account: Id, key: Key = None) -> dict[str, Any]:
+    @router.put("/opt-out", response_model=FeedbackAnswer)
+    def opt_out(request: Request, account: Id, key: Key = None) -> Answer:
         """Show the account to nobody."""
         _check(server, request, "write", account)
-        return answer(server.live.writer().mark("opt_out", account, account, key))
+        return writer().mark("opt_out", account, account, key)
 
-    @router.delete(
-        "/v1/accounts/{account}/opt-out", tags=["feedback"], response_model=FeedbackAnswer
-    )
-    def opt_in(request: Request, account: Id, key: Key = None) -> dict[str, Any]:
+    @router.delete("/opt-out", response_model=FeedbackAnswer)
+    def opt_in(request: Request, account: Id, key: Key = None) -> Answer:
         """Show the account again, from the next night on at the latest."""
         _check(server, request, "write", account)
-        return answer(server.live.writer().mark("opt_in", account, account, key))
+        return writer().mark("opt_in", account, account, key)
+
+    return router
 
 
-def _add_runs(router: APIRouter, server: Server) -> None:
+def _runs(server: Server) -> APIRouter:
+    router = APIRouter(prefix="/v1/runs", tags=["runs"], responses=_PROBLEMS)
+
     def finished(run_id: str) -> Run:
         for run in server.live.store.runs():
             if run.id == run_id and run.problem is None:
                 return run
         raise Problem(404, f"run {run_id[:80]!r} is not among the finished runs")
 
-    @router.get("/v1/runs", tags=["runs"], response_model=list[RunRow])
+    @router.get("", response_model=list[RunRow])
     def runs(request: Request) -> list[dict[str, Any]]:
         """The finished runs, newest first."""
         _check(server, request, "read")
         published = server.live.store.current_id()
-        return [
-            {
-                "run": run.id,
-                "published": run.id == published,
-                "created": run.stored and run.stored.created,
-                "accounts": run.stored and run.stored.counts.graph.accounts,
-                "problem": run.problem,
-            }
-            for run in server.live.store.runs()
-        ]
+        return [run_row(run, published) for run in server.live.store.runs()]
 
-    @router.get("/v1/runs/current", tags=["runs"])
+    @router.get("/current")
     def current(request: Request) -> dict[str, Any]:
         """The manifest of the run that is served."""
         _check(server, request, "read")
-        values: dict[str, Any] = server.live.now().served.run.manifest.model_dump(mode="json")
-        return values
+        return server.live.now().served.run.manifest.model_dump(mode="json")
 
-    @router.get("/v1/runs/{run}", tags=["runs"])
+    @router.get("/{run}")
     def manifest(request: Request, run: Id) -> dict[str, Any]:
         """The manifest of a finished run."""
         _check(server, request, "read")
-        values: dict[str, Any] = finished(run).manifest.model_dump(mode="json")
-        return values
+        return finished(run).manifest.model_dump(mode="json")
 
-    @router.post("/v1/runs/{run}/publish", tags=["runs"])
+    @router.post("/{run}/publish")
     def publish(request: Request, run: Id) -> dict[str, str]:
         """Publish a finished run; one that the guard holds back is refused with 409."""
         _check(server, request, "admin")
@@ -370,25 +336,31 @@ def _add_runs(router: APIRouter, server: Server) -> None:
         except HeldError as error:
             raise Problem(409, str(error)) from None
 
+    return router
 
-def _add_probes(router: APIRouter, server: Server) -> None:
-    @router.get("/livez", tags=["operations"])
+
+def _probes(server: Server) -> APIRouter:
+    router = APIRouter(tags=["operations"], responses=_PROBLEMS)
+
+    @router.get("/livez")
     def livez() -> dict[str, str]:
         """The process answers."""
         return {"status": "ok"}
 
-    @router.get("/readyz", tags=["operations"])
+    @router.get("/readyz")
     def readyz() -> dict[str, Any]:
         """Lists can be answered and refilled."""
         now = server.live.check_ready()
         return {"run": now.served.run.id, "problem": server.live.problem}
 
-    @router.get("/metrics", tags=["operations"], response_class=PlainTextResponse)
+    @router.get("/metrics", response_class=PlainTextResponse)
     def metrics() -> Response:
         """Numbers for Prometheus."""
         served = server.live.served
         text = server.metrics.text(served.run.id if served else None)
         return Response(text, media_type="text/plain; version=0.0.4")
+
+    return router
 
 
 def _without_account(row: dict[str, Any]) -> dict[str, Any]:

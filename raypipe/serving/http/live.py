@@ -15,7 +15,7 @@ import numpy as np
 
 from raypipe.errors import RaypipeError, RunError
 from raypipe.serving.http.feedback_view import FeedbackView
-from raypipe.serving.lookup import Lookup, Recommendation, rejections_url
+from raypipe.serving.lookup import Lookup, Recommendation, newest_beside, rejections_url
 from raypipe.storage.feedback.account import AccountFeedback
 from raypipe.storage.feedback.store import FeedbackStore
 from raypipe.storage.files import is_folder, version
@@ -27,6 +27,7 @@ from raypipe.storage.runs.store import RunStore
 
 #: Versions of CURRENT.json and of the served run's manifest.
 Seen = tuple[tuple[int, int], tuple[int, int]]
+_SWITCH_SECONDS = 0.0005
 
 logger = logging.getLogger("raypipe.serve")
 
@@ -74,7 +75,7 @@ class Live:
     def __post_init__(self) -> None:
         self._pointer = str(self.store.root / "CURRENT.json")
         self._manifest = ""  # of the served run, which is written again when an account is erased
-        self._served: Served | None = None
+        self.served: Served | None = None  # what was answered from last
         self._seen: Seen | None = None
         self._preparing = threading.Lock()
         self._view: FeedbackView | None = None
@@ -93,7 +94,9 @@ class Live:
 
     def begin(self) -> None:
         """Load what answers and refills lists, before the first request; then map the lists."""
-        sys.setswitchinterval(5e-4)  # who writes feedback waits less for who answers lists
+        # A thread that stores a rejection waits for the thread that answers lists, and the other
+        # way round, until this time is over: 5 ms by default.
+        sys.setswitchinterval(_SWITCH_SECONDS)
         try:
             self._warm_up(self._current().run)
         except RaypipeError as error:
@@ -129,12 +132,7 @@ class Live:
         if current.run.id == run_id:
             return current
         run = self.store.get(run_id)
-        return Served(run, self._newest(run), map_lists(run, self.maps))
-
-    @property
-    def served(self) -> Served | None:
-        """What was answered from last; None: nothing yet."""
-        return self._served
+        return Served(run, newest_beside(self.store, run), map_lists(run, self.maps))
 
     def writer(self) -> FeedbackStore:
         """The store that takes feedback; also where nothing is published yet."""
@@ -185,37 +183,37 @@ class Live:
             seen = version(self._pointer), version(self._manifest or self._pointer)
         except OSError:
             seen = None
-        if self._served is None or seen != self._seen:
+        if self.served is None or seen != self._seen:
             self._notice(seen)
-        served = self._served
+        served = self.served
         if served is None:
             raise RunError(f"nothing is published in {self.store.root}")
         return served
 
     def _serve(self, served: Served) -> None:
         self._manifest = str(served.run.path / MANIFEST)
-        self._served = served
+        self.served = served
 
     def _notice(self, seen: Seen | None) -> None:
         """Take the published run, at once if nothing is served yet."""
-        if not self._preparing.acquire(blocking=self._served is None):
+        if not self._preparing.acquire(blocking=self.served is None):
             return
         try:
-            if self._served is not None and seen == self._seen:
+            if self.served is not None and seen == self._seen:
                 return
             run = self.store.current()
-            newest, before = self._newest(run), self._served
+            newest, before = newest_beside(self.store, run), self.served
             if before is None or before.run.id == run.id:
                 self._serve(Served(run, newest, map_lists(run, self.maps)))
             self._seen = seen
-            served = self._served
+            served = self.served
             if served is None or served.run.id != run.id or not served.lists or not self.warm:
                 thread = threading.Thread(target=self._prepare, args=(run, newest), daemon=True)
                 self.threads = [*(one for one in self.threads if one.is_alive()), thread]
                 thread.start()
         except RaypipeError as error:
             self.problem = str(error)
-            if self._served is None:
+            if self.served is None:
                 raise
             logger.error("the served run stays: %s", error)
             self._seen = seen
@@ -248,10 +246,6 @@ class Live:
             (account,) = ids_at(run.path / "graph" / "ids.arrow", np.zeros(1, np.int64))
             further_rows(run, account, search=False)
         self.warm = True
-
-    def _newest(self, run: Run) -> Run | None:
-        newest = self.store.newest()
-        return newest if newest is not None and newest.id != run.id else None
 
 
 def _published(served: Served, account: str) -> tuple[Recommendation, ...] | None:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -34,28 +33,11 @@ from raypipe.storage.runs.store import RunStore
 VARIABLE = "RAYPIPE_SERVE"
 #: Most bytes of a body.
 MOST_BYTES = 1 << 20
-_SWITCH_SECONDS = 0.0005
 _BEFORE, _AFTER = b"/v1/accounts/", b"/recommendations"
 
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Answer = tuple[int, Headers, bytes]
-
-
-class _ListRequest(NamedTuple):
-    """A request for a list that is allowed.
-
-    Attributes:
-        asked: what it asks for.
-        now: the run and the feedback that answer it.
-        headers: of the answer.
-        unchanged: whether the client has this answer.
-    """
-
-    asked: Asked
-    now: Now
-    headers: Headers
-    unchanged: bool
 
 
 class ServeSettings(BaseModel):
@@ -99,9 +81,6 @@ class Server:
 
     def begin(self) -> None:
         """Load what answers and refills lists, before the first request."""
-        # A thread that stores a rejection waits for the thread that answers lists, and the other
-        # way round, until this time is over: 5 ms by default.
-        sys.setswitchinterval(_SWITCH_SECONDS)
         self.live.begin()
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -125,13 +104,19 @@ class Server:
 
     def made_answer(self, scope: Mapping[str, Any], account: str) -> Answer:
         """The answer with a list by way of the lookup."""
-        request = self._asked(scope, account)
-        if request.unchanged:
-            return 304, request.headers, b""
-        return 200, request.headers, made_bytes(self.live, request.now, request.asked)
+        asked, now, headers, unchanged = self._asked(scope, account)
+        if unchanged:
+            return 304, headers, b""
+        return 200, headers, made_bytes(self.live, now, asked)
 
-    def _asked(self, scope: Mapping[str, Any], account: bytes | str) -> _ListRequest:
-        """Read and admit a request for a list; once for each request, which counts for the rate."""
+    def _asked(
+        self, scope: Mapping[str, Any], account: bytes | str
+    ) -> tuple[Asked, Now, Headers, bool]:
+        """Admit a request for a list, once, as it counts for the rate.
+
+        Returns:
+            What it asks for, what answers it, headers, and whether the client has this answer.
+        """
         sent = sent_of(scope)
         name = unquoted(account)
         self.access.check(caller_of(scope, sent, self.access), "read", name)
@@ -143,7 +128,7 @@ class Server:
             (b"etag", etag.encode()),
             (b"cache-control", b"private, no-cache"),
         ]
-        return _ListRequest(asked, now, headers, sent.if_none_match == etag)
+        return asked, now, headers, sent.if_none_match == etag
 
     async def _list(self, scope: Mapping[str, Any], send: Send, account: bytes) -> None:
         started = time.perf_counter()
@@ -183,7 +168,7 @@ def _routes(server: Server, settings: ServeSettings) -> FastAPI:
         docs_url=None,  # FastAPI's page loads its script from elsewhere
         redoc_url=None,
     )
-    routers = [api.router_of(server), page.router_of(server)]
+    routers = [*api.routers_of(server), page.router_of(server)]
     if settings.mastodon:
         from raypipe.serving.http import mastodon
 

@@ -1,5 +1,6 @@
 """The content of a report. Numbers stay numbers; the renderer formats them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
@@ -65,7 +66,7 @@ Content: TypeAlias = Table | Facts | Line
 Report: TypeAlias = tuple[Content, ...]
 
 
-def numbers(values: dict[str, int]) -> tuple[tuple[str, Cell], ...]:
+def numbers(values: Mapping[str, int | float]) -> tuple[tuple[str, Cell], ...]:
     """Items of :class:`Facts`, with spaces in their names.
 
     Example:

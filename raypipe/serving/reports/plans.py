@@ -7,11 +7,12 @@ from raypipe.storage.plans import Plan
 
 def plan_report(plan: Plan) -> Report:
     """Counts, seconds by stage, memory by part, the costliest hubs."""
+    memory = {name.replace("_", " "): size for name, size in plan.memory_bytes.items()}
     found: list[Content] = [
         Facts(numbers(plan.counts.model_dump())),
         Table(
             ("stage", "seconds"),
-            tuple((name.replace("_", " "), value) for name, value in plan.seconds.items()),
+            numbers(plan.seconds),
             f"{plan.nodes} nodes of {plan.cpus} CPUs",
         ),
     ]
@@ -21,10 +22,7 @@ def plan_report(plan: Plan) -> Report:
     found += [
         Table(
             ("memory of a node", "MB"),
-            tuple(
-                (name.replace("_", " "), Value(value, "megabytes"))
-                for name, value in plan.memory_bytes.items()
-            ),
+            tuple((name, Value(size, "megabytes")) for name, size in memory.items()),
         ),
         Table(
             ("costliest", "followers", "share of co-follow pairs"),
