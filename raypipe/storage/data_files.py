@@ -69,16 +69,7 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
 
 
 def write_parquet(path: Path, table: pa.Table, *, sync: bool = True) -> None:
-    """Write a table as Parquet.
-
-    Example:
-        >>> import tempfile
-        >>> import pyarrow as pa
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     write_parquet(Path(folder, "a.parquet"), pa.table({"a": [1], "b": [2]}))
-        ...     read_parquet(Path(folder, "a.parquet"), ["b"]).to_pylist()
-        [{'b': 2}]
-    """
+    """Write a table as Parquet."""
     import pyarrow.parquet as pq
 
     with files.writing(path, sync=sync) as file:

@@ -70,10 +70,6 @@ def hide_line_ends(text: bytes, delimiter: str) -> HiddenLineEnds:
     Example:
         >>> hide_line_ends(b'a,"b' + bytes([10]) + b'c"', ",").text
         b'a,"b\\x01c"'
-        >>> hide_line_ends(b'a,"b' + bytes([10]) + b'c,"d"', ",").stand_ins
-        {}
-        >>> hide_line_ends(b'a,b' + bytes([10]) + b'a,"b' + bytes([10]), ",").rest
-        4
     """
     free = [mark for mark in (b"%c" % number for number in range(1, 9)) if mark not in text]
     if len(free) < 2:

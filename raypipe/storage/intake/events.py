@@ -34,13 +34,6 @@ def current_follows(frame: Frame, config: InputConfig) -> Frame:
 
     Raises:
         InputError: a time cannot be read.
-
-    Example:
-        >>> columns = {"followerId": list("aab"), "followingId": list("bbc")}
-        >>> frame = pd.DataFrame({**columns, ACTION: ["follow", "unfollow", "follow"]})
-        >>> config = InputConfig(columns={"action": "what"})
-        >>> current_follows(frame, config).to_dict("list")
-        {'followerId': ['b'], 'followingId': ['c']}
     """
     columns = config.columns
     if columns.action is not None:

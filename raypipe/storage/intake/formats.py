@@ -111,10 +111,6 @@ def named_format(name: str) -> Format[Any, Any] | None:
     Example:
         >>> named_format("auto"), named_format("csv").name
         (None, 'csv')
-        >>> named_format("parket")
-        Traceback (most recent call last):
-        ...
-        raypipe.errors.ConfigError: input.format: found parket; did you mean parquet?
     """
     if name == "auto":
         return None

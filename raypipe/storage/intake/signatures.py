@@ -90,13 +90,6 @@ def refuse(path: str, head: bytes) -> None:
 
     Raises:
         InputError: it is not text, not UTF-8, or of a format that is not read.
-
-    Example:
-        >>> refuse("a.csv", b"ORC...")
-        Traceback (most recent call last):
-        ...
-        raypipe.errors.InputError: a.csv: is ORC; convert it to CSV or Parquet with the columns \
-followerId and followingId: pandas.read_orc(...).to_parquet(...)
     """
     start = head.removeprefix(b"\xef\xbb\xbf").lstrip()
     for signature in BINARY:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import datetime
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -103,36 +104,28 @@ class Run:
 
     def table(self, kind: str) -> pa.Table:
         """All rows of ``recommendations`` or ``neighbours``, in the order of the parts."""
-        try:
-            parts = [read_parquet(self.path / part.file) for part in self._parts(kind)]
-        except (OSError, pa.ArrowException) as error:
-            raise self._unreadable(kind, error) from error
-        return pa.concat_tables(parts)
+        parts = self._parts(kind)
+        with self._reading(kind):
+            return pa.concat_tables([read_parquet(self.path / part.file) for part in parts])
 
     def statistics(self) -> GraphStatistics:
         """Statistics of the run's graph, from ``raypipe.graph.statistics.graph_statistics``."""
-        try:
+        with self._reading("statistics"):
             return GraphStatistics.model_validate_json(read_bytes(self.path / "statistics.json"))
-        except (OSError, ValueError) as error:
-            raise self._unreadable("statistics", error) from error
 
     def _read(self, kind: str, account: str, k: int | None) -> pa.Table:
         parts = self._parts(kind)
-        try:
+        with self._reading(kind):
             rows = read_account(self.path, kind, parts, account, k)
             known = len(rows) > 0 or holds_id(self.path / "graph" / "ids.arrow", account)
-        except (OSError, pa.ArrowException) as error:
-            raise self._unreadable(kind, error) from error
         if not known:
             raise self.unknown(account, "for a list of a new account: --following ID,...")
         return rows
 
     def holds(self, account: str) -> bool:
         """Whether the account is in the run."""
-        try:
+        with self._reading("graph"):
             return holds_id(self.path / "graph" / "ids.arrow", account)
-        except (OSError, pa.ArrowException) as error:
-            raise self._unreadable("graph", error) from error
 
     def unknown(self, account: str, otherwise: str) -> UnknownAccountError:
         """The error for an unknown account: the nearest ids, and what to do with a new one."""
@@ -148,11 +141,15 @@ class Run:
             raise RunError(f"run {self.id} holds no {kind}; found {', '.join(parts) or 'nothing'}")
         return parts[kind]
 
-    def _unreadable(self, what: str, error: Exception) -> RunError:
-        return RunError(
-            f"run {self.id}: its {what} cannot be read ({' '.join(str(error).split())}); "
-            "go back to another run: raypipe runs rollback"
-        )
+    @contextmanager
+    def _reading(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, ValueError, pa.ArrowException) as error:
+            raise RunError(
+                f"run {self.id}: its {what} cannot be read ({' '.join(str(error).split())}); "
+                "go back to another run: raypipe runs rollback"
+            ) from error
 
 
 def load_run(path: Path) -> Run:

@@ -170,31 +170,27 @@ class RunStore:
     def finish(self, staging: Staging, facts: RunFacts) -> Run:
         """Turn the files in ``staging.path`` into a finished run; delete the rest of the staging.
 
-        Args:
-            staging: from :meth:`open_staging`.
-            facts: content of the manifest, except id, creation time and files.
+        The manifest holds ``facts``, and the id, creation time and files.
 
         Raises:
             ValueError: ``facts.parts`` names files that do not exist.
         """
         final = self.root / staging.run_id
         with self.lock(), files.disk_errors(f"{final}: cannot be written"):
-            written = {
-                name: FileRecord(
-                    sha256=files.sha256_file(staging.path / name),
-                    bytes=files.stat(staging.path / name).size,
-                )
-                for name in files.list_tree(staging.path)
-            }
             manifest = Manifest(
                 **dict(facts),
                 run=staging.run_id,
                 created=files.utc_now(),
                 input_digest=staging.input_digest,
-                files=written,
+                files={
+                    name: FileRecord(
+                        sha256=files.sha256_file(staging.path / name),
+                        bytes=files.stat(staging.path / name).size,
+                    )
+                    for name in files.list_tree(staging.path)
+                },
             )
-            problem = manifest_problem(manifest, staging.run_id)
-            if problem:
+            if problem := manifest_problem(manifest, staging.run_id):
                 raise ValueError(f"run {staging.run_id} {problem}")
             files.write_atomic(staging.path / MANIFEST, manifest.to_json().encode(), sync=False)
             files.fsync_tree(staging.path)
@@ -266,13 +262,12 @@ class RunStore:
             if run_id is not None:
                 return self.publish(self.get(run_id), "rollback")
             current = self._published_id()
-            previous = self.previous()
-            if previous is None:
-                raise RunError(
-                    f"{self.root}: nothing was published before {current}; "
-                    f"name a run: raypipe runs rollback RUN ({self._known()})"
-                )
-            return self.publish(previous, "rollback")
+            if previous := self.previous():
+                return self.publish(previous, "rollback")
+            raise RunError(
+                f"{self.root}: nothing was published before {current}; "
+                f"name a run: raypipe runs rollback RUN ({self._known()})"
+            )
 
     def prune(self, keep: int, before: str | None = None) -> list[Run]:
         """Delete the runs that are older than the ``keep`` newest undamaged ones.
@@ -281,20 +276,16 @@ class RunStore:
         killed runs are deleted too.
 
         Args:
-            keep: at least 1.
+            keep: at least 1; other values raise ConfigError.
             before: delete only runs of earlier dates, such as ``2026-03-01``.
 
         Returns:
             The runs that were deleted, newest first.
-
-        Raises:
-            ConfigError: ``keep`` is below 1.
         """
         if keep < 1:
             raise ConfigError(f"keep {keep}: expected 1 or more; the current run is always kept")
         with self.lock(), files.disk_errors(f"{self.root}: cannot be pruned"):
-            previous = self.previous()
-            protected = {self._history().current, previous.id if previous else None}
+            protected = {self.current_id(), *(run.id for run in [self.previous()] if run)}
             removed, whole = [], 0
             for run in self.runs():
                 is_old = before is None or run.id[:10] < before
