@@ -66,11 +66,6 @@ def compare(first: np.ndarray, second: np.ndarray, resamples: int, seed: int) ->
 
     Args:
         first, second: float64[m, c], the same accounts and metrics.
-
-    Example:
-        >>> hits = np.array([[0.1], [0.5], [0.9]])
-        >>> float(compare(hits + 0.05, hits, 100, seed=0).low[0].round(9))
-        0.05
     """
     return bootstrap_means(first - second, resamples, seed)
 
@@ -80,11 +75,6 @@ def verdicts(differences: Means, first: str, second: str) -> list[str | None]:
 
     Returns:
         ``first``, ``second``, or ``neither``; None where the interval is undefined.
-
-    Example:
-        >>> low, high = np.array([0.1, -0.1, np.nan]), np.array([0.2, 0.1, np.nan])
-        >>> verdicts(Means(low, low, low, high), "similar", "popular")
-        ['similar', 'neither', None]
     """
     return [
         None if np.isnan(low) else first if low > 0 else second if high < 0 else "neither"

@@ -41,14 +41,7 @@ class Walk(NamedTuple):
 
 
 def weighted_degrees(followees: Adjacency, followers: Adjacency, backward_weight: float) -> Floats:
-    """float64[n]: follows + backward_weight * followers, of every account.
-
-    Example:
-        >>> followees = Adjacency(np.array([0, 2, 2, 2]), np.array([1, 2], dtype=np.int32))
-        >>> followers = Adjacency(np.array([0, 0, 1, 2]), np.array([0, 0], dtype=np.int32))
-        >>> weighted_degrees(followees, followers, 0.5).tolist()
-        [2.0, 0.5, 0.5]
-    """
+    """float64[n]: follows + backward_weight * followers, of every account."""
     degrees: Floats = followees.degrees + backward_weight * followers.degrees
     return degrees
 
