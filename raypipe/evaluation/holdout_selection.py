@@ -36,9 +36,8 @@ from raypipe.evaluation.splits import (
     SEGMENTS,
     Split,
     draw_accounts,
-    held_out_of,
     hold_out_share,
-    segments_of,
+    segments_if_measured,
     split_follows,
     split_of,
 )
@@ -172,7 +171,7 @@ def choose_ladder(
         for index, segment in enumerate(SEGMENTS)
         if measurable[index] >= leading.MIN_ACCOUNTS
     }
-    work = work_of(evidence, measurable)
+    work = leading.work_of(evidence.ns, evidence.segments, measurable)
     tiers, table = leading.decide(values, measurable, evidence.tried, config, work)
     table = tuple(_with_claim(row, evidence) for row in table)
     share = f"{config.evaluation.share:.0%} of the follows, held out"
@@ -220,21 +219,6 @@ def _draw(groups: Sequence[np.ndarray], config: RunConfig) -> list[np.ndarray]:
 
 def _limit(config: RunConfig) -> int:
     return MAX_ACCOUNTS_LEARNED if config.blend.method == LEARNED_RANKER else MAX_ACCOUNTS
-
-
-def segments_if_measured(follows: np.ndarray, config: RunConfig) -> np.ndarray:
-    """int64: index in SEGMENTS of accounts with these numbers of follows, after the hold-out.
-
-    -1 for accounts with fewer follows than ``evaluation.min_follows``, which are not measured.
-
-    Example:
-        >>> segments_if_measured(np.array([1, 2, 4, 12, 13, 100]), RunConfig()).tolist()
-        [-1, 1, 2, 3, 3, 4]
-    """
-    evaluation = config.evaluation
-    left = follows - held_out_of(follows, evaluation.share_fraction)
-    segments = segments_of(left, evaluation).astype(np.int64)
-    return np.where(follows >= evaluation.min_follows, segments, -1)
 
 
 def _measure(
@@ -351,26 +335,6 @@ def _with_claim(row: StrategyRow, evidence: Evidence) -> StrategyRow:
     strategy = [tier.name for tier in evidence.tried].index(row.strategy)
     values = claimed.values[strategy, claimed.segments == SEGMENTS.index(row.segment)]
     return row.model_copy(update={"at_random": float(values.mean()) if len(values) else None})
-
-
-def work_of(evidence: Evidence, measurable: Sequence[int]) -> dict[str, np.ndarray]:
-    """Estimated work per account of each strategy, as a multiple of the plain night's, by segment.
-
-    The plain night gives every account phase 2; its mean counts each segment by its accounts.
-
-    Example:
-        >>> ns = np.array([[1.0, 1], [2, 4], [60, 90]])
-        >>> evidence = Evidence((), ns, np.array([1, 3]), ns, None)
-        >>> {name: work.round(2).tolist() for name, work in work_of(evidence, [5] * 5).items()}
-        {'few': [0.33, 0.67, 20.0], 'warm': [0.33, 1.33, 30.0]}
-    """
-    means = {
-        index: evidence.ns[:, evidence.segments == index].mean(axis=1)
-        for index in np.unique(evidence.segments).tolist()
-    }
-    counts = [measurable[index] for index in means]
-    plain = np.average([mean[1] for mean in means.values()], weights=counts)
-    return {SEGMENTS[index]: mean / plain for index, mean in means.items()}
 
 
 def _ns_of(parts: Sequence[Measuring], tried: Sequence[Tier]) -> np.ndarray:

@@ -69,6 +69,29 @@ def decide(
     return (tiers[0], *steps), tuple(rows)
 
 
+def work_of(
+    ns: np.ndarray, segments: np.ndarray, measurable: Sequence[int]
+) -> dict[str, np.ndarray]:
+    """Estimated work per account of each strategy, as a multiple of the plain night's, by segment.
+
+    The plain night gives every account phase 2; its mean counts each segment by its accounts.
+
+    Args:
+        ns: float64[strategies, m], estimated nanoseconds for the list of each account.
+        segments: uint8[m], index in SEGMENTS of each account.
+
+    Example:
+        >>> ns = np.array([[1.0, 1], [2, 4], [60, 90]])
+        >>> work = work_of(ns, np.array([1, 3]), [5] * 5)
+        >>> {name: work.round(2).tolist() for name, work in work.items()}
+        {'few': [0.33, 0.67, 20.0], 'warm': [0.33, 1.33, 30.0]}
+    """
+    means = {index: ns[:, segments == index].mean(axis=1) for index in np.unique(segments).tolist()}
+    counts = [measurable[index] for index in means]
+    plain = np.average([mean[1] for mean in means.values()], weights=counts)
+    return {SEGMENTS[index]: mean / plain for index, mean in means.items()}
+
+
 def _leader(
     values: np.ndarray, tried: Sequence[Tier], config: RunConfig, work: np.ndarray
 ) -> tuple[int, dict[int, str]]:

@@ -10,7 +10,7 @@ from functools import cached_property
 
 import numpy as np
 
-from raypipe.config import EvaluationConfig
+from raypipe.config import EvaluationConfig, RunConfig
 from raypipe.errors import InputError
 from raypipe.graph.follow_graph import FollowGraph, with_follows
 from raypipe.integrity.votes import Bounds, Votes, all_votes
@@ -136,6 +136,20 @@ def segments_of(follows: np.ndarray, config: EvaluationConfig) -> np.ndarray:
         [0, 1, 1, 2, 3, 4]
     """
     return np.searchsorted(config.segments.bounds, follows, side="right").astype(np.uint8)
+
+
+def segments_if_measured(follows: np.ndarray, config: RunConfig) -> np.ndarray:
+    """int64: index in SEGMENTS of accounts with these numbers of follows, after the hold-out.
+
+    -1 for accounts with fewer follows than ``evaluation.min_follows``, which are not measured.
+
+    Example:
+        >>> segments_if_measured(np.array([1, 2, 4, 12, 13, 100]), RunConfig()).tolist()
+        [-1, 1, 2, 3, 3, 4]
+    """
+    left = follows - held_out_of(follows, config.evaluation.share_fraction)
+    segments = segments_of(left, config.evaluation).astype(np.int64)
+    return np.where(follows >= config.evaluation.min_follows, segments, -1)
 
 
 def have_enough(kept: np.ndarray, follows: np.ndarray, config: EvaluationConfig) -> np.ndarray:

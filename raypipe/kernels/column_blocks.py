@@ -27,14 +27,8 @@ from raypipe.kernels.similarity_index import (
     group_equal_sets,
     lay_out,
 )
-from raypipe.kernels.tanimoto import (
-    Neighbours,
-    new_scratch,
-    no_neighbours,
-    search,
-    top_neighbours,
-    write,
-)
+from raypipe.kernels.tanimoto import Neighbours, no_neighbours, top_neighbours, write
+from raypipe.kernels.tanimoto_search import new_scratch, search
 
 #: Neighbours searched before they are merged, at 16 bytes each.
 _AT_A_TIME = 1_000_000

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from raypipe.kernels import similarity_index, tanimoto
+from raypipe.kernels import similarity_index
+from raypipe.kernels import tanimoto_search as searching
 from raypipe.kernels.csr import Adjacency
 from raypipe.kernels.read_only import freeze
 from raypipe.kernels.search_cost import estimated_ns
@@ -140,28 +141,30 @@ def test_the_shapes_take_every_way():
             starts, stops = np.empty((2, len(row)), np.int64)
             plane_work = np.zeros(len(index.planes), np.int64)
             groups = len(index.set_ptr) - 1
-            entries = tanimoto._clip(index, row, 0, groups, starts, stops, plane_work)
-            by_lists = tanimoto._choose(entries, groups, plane_work)
+            entries = searching._clip(index, row, 0, groups, starts, stops, plane_work)
+            by_lists = searching._choose(entries, groups, plane_work)
             ways.add("lists" if by_lists else "planes" if plane_work.any() else "tiles")
-            ways.update("long" if length > tanimoto.SHORT else "short" for length in stops - starts)
-            ways.add("many tiles" if groups > tanimoto.TILE else "one tile")
+            ways.update(
+                "long" if length > searching.SHORT else "short" for length in stops - starts
+            )
+            ways.add("many tiles" if groups > searching.TILE else "one tile")
     assert ways == {"lists", "planes", "tiles", "long", "short", "many tiles", "one tile"}
 
 
 @given(st.lists(st.integers(0, 30), min_size=1, max_size=40), st.integers(0, 31))
 def test_lower_bound_is_where_the_value_would_go(values, value):
     array = np.array([0, *sorted(values), 99], np.uint32)
-    found = tanimoto._lower_bound(array, 1, len(array) - 1, value)
+    found = searching._lower_bound(array, 1, len(array) - 1, value)
     assert found == 1 + np.searchsorted(array[1:-1], value)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.int32])
 def test_tile_top_reads_every_counter(dtype):
-    for place in range(tanimoto.TILE):
-        counters = np.zeros(tanimoto.TILE, dtype)
+    for place in range(searching.TILE):
+        counters = np.zeros(searching.TILE, dtype)
         counters[place] = 255
-        assert tanimoto._tile_top(counters) == 255
-        assert tanimoto._block_top(counters[: tanimoto.BLOCK]) == 255 * (place < tanimoto.BLOCK)
+        assert searching._tile_top(counters) == 255
+        assert searching._block_top(counters[: searching.BLOCK]) == 255 * (place < searching.BLOCK)
 
 
 @pytest.mark.parametrize("size", [254, 255, 256, 300, 700])

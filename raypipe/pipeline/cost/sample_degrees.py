@@ -9,8 +9,8 @@ from raypipe.evaluation import leading
 from raypipe.evaluation.holdout_selection import (
     MAX_ACCOUNTS,
     MAX_ACCOUNTS_LEARNED,
-    segments_if_measured,
 )
+from raypipe.evaluation.splits import segments_if_measured
 from raypipe.graph.degree_table import Degrees, without_hubs
 from raypipe.kernels.csr import Adjacency, transpose
 from raypipe.kernels.random_network import DrawnPart, draw_part

@@ -11,15 +11,15 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from raypipe.kernels import tanimoto
+from raypipe.kernels import tanimoto_search
 from raypipe.kernels.search_cost import COUNT, LOOK, WALK
 from raypipe.kernels.similarity_index import SimilarityIndex
-from raypipe.kernels.tanimoto import Neighbours
+from raypipe.kernels.tanimoto import Neighbours, write
 from tests.benchmarks.similarity.scores import no_neighbours
 
-_count, _look, _walk = tanimoto._count, tanimoto._look, tanimoto._walk
-_clip, _choose = tanimoto._clip, tanimoto._choose
-_search_wide, write, new_scratch = tanimoto._search_wide, tanimoto.write, tanimoto.new_scratch
+_count, _look, _walk = tanimoto_search._count, tanimoto_search._look, tanimoto_search._walk
+_clip, _choose = tanimoto_search._clip, tanimoto_search._choose
+_search_wide, new_scratch = tanimoto_search._search_wide, tanimoto_search.new_scratch
 
 
 def plain_neighbours(
