@@ -45,9 +45,6 @@ def load_config(path: Path | None = None, overrides: dict[str, Any] | None = Non
 def with_settings(config: RunConfig, settings: dict[str, Any]) -> RunConfig:
     """The config with some of its values replaced.
 
-    Args:
-        settings: dotted key to value, such as ``{"sources.similar.neighbours": 50}``.
-
     Raises:
         ConfigError: an invalid key or value.
 

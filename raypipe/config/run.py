@@ -146,14 +146,7 @@ class RunConfig(Section):
         return self
 
     def digest(self) -> str:
-        """First 8 hex digits of the SHA-256 over every field that can change the result.
-
-        Example:
-            >>> RunConfig().digest() == RunConfig(frames="modin", cluster="local").digest()
-            True
-            >>> RunConfig().digest() == RunConfig(seed=1).digest()
-            False
-        """
+        """First 8 hex digits of the SHA-256 over every field that can change the result."""
         values = self.model_dump(mode="json", exclude=_speed_only(type(self)))
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 

@@ -24,7 +24,6 @@ def load_user_code(
     """Import ``module:name``.
 
     Args:
-        spec: ``module:name``.
         key: the key of the config that holds it, for the error.
         kind: what the name should be, for the error.
         expected: its type; None for anything that can be called.

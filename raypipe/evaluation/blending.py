@@ -40,7 +40,6 @@ class Learned(NamedTuple):
         ranker: trained on all accounts; None: too few of their held-out follows are candidates.
         values: float64[m], the metric of the list of each account of all parts, made by a ranker
             that was trained on other accounts; None where there is no ranker.
-        record: the numbers of the training.
     """
 
     ranker: Ranker | None

@@ -62,11 +62,7 @@ def bootstrap_means(values: np.ndarray, resamples: int, seed: int) -> Means:
 
 
 def compare(first: np.ndarray, second: np.ndarray, resamples: int, seed: int) -> Means:
-    """Paired comparison: the mean of first - second over the accounts that have both values.
-
-    Args:
-        first, second: float64[m, c], the same accounts and metrics.
-    """
+    """Paired comparison: the mean of first - second over the accounts that have both values."""
     return bootstrap_means(first - second, resamples, seed)
 
 

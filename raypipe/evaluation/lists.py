@@ -102,11 +102,7 @@ def _check_source(
 
 
 def asks_for_model(names: Sequence[str], ladder: tuple[Tier, ...], config: RunConfig) -> bool:
-    """True if one of these sources needs a factor model.
-
-    Args:
-        ladder: the ladder of the night, for the name LADDER.
-    """
+    """True if one of these sources needs a factor model."""
     ladders = ladders_of(names, ladder, config).values()
     return any(needs_model(tiers, config) for tiers in ladders)
 

@@ -146,9 +146,6 @@ def novelty(codes: np.ndarray, popularity: Popularity) -> np.ndarray:
     and an account without followers counts as one with a single follower. If every account follows
     all candidates, novelty is 0; halving their followers adds 1.
 
-    Args:
-        codes: int32[m, n], the lists; -1 past the end of a list.
-
     Source:
         Zhou, Kuscsik, Liu, Medo, Wakeling and Zhang (2010), "Solving the apparent
         diversity-accuracy dilemma of recommender systems", PNAS 107(10): self-information.
@@ -217,10 +214,6 @@ def rejected_share(codes: np.ndarray, rejections: Adjacency) -> np.ndarray:
 
     0 is best; NaN for an account without held-out rejections. This is the recall of rejected
     accounts. Compare it together with recall: a source with empty lists has 0 for both.
-
-    Args:
-        codes: int32[m, n], the lists; -1 past the end of a list.
-        rejections: m rows of held-out rejections.
 
     Example:
         >>> rejections = Adjacency(np.array([0, 2, 2]), np.array([3, 8], dtype=np.int32))

@@ -244,7 +244,6 @@ def split_of(
     Args:
         train: the follows that lists are made from.
         test: other follows of the same accounts, one row per account.
-        audience, config, seed: as in :func:`split_follows`.
 
     Raises:
         InputError: no account can be measured.

@@ -79,9 +79,6 @@ def last_seconds(graph: FollowGraph, parts: Sequence[TimedFollows]) -> np.ndarra
 def first_times(graph: FollowGraph, parts: Sequence[TimedFollows]) -> np.ndarray:
     """float64[follows]: the time of each follow of the graph; the earliest if it is repeated.
 
-    Args:
-        graph: built from the same parts.
-
     Raises:
         InputError: a time cannot be parsed, some times are numbers and others dates, or numbers
             are in several units.

@@ -171,11 +171,6 @@ def without_hubs(degrees: Degrees, max_followers: int | None) -> Degrees:
 
     Each follow is assumed equally likely to go to a hub, so every account keeps the same share of
     its follows, rounded. ``of_follows`` keeps its number of rows, even if some become equal.
-
-    Example:
-        >>> degrees = Degrees(distribution([1, 4], [4, 2]), distribution([0, 2, 6], [2, 3, 1]))
-        >>> without_hubs(degrees, 5).of_follows.numbers, without_hubs(degrees, 5).co_follow_pairs
-        (array([0, 2]), 12)
     """
     numbers, accounts = degrees.of_followers
     if max_followers is None or numbers[-1] <= max_followers:

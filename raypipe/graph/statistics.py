@@ -16,12 +16,6 @@ def graph_statistics(graph: FollowGraph) -> GraphStatistics:
     Accounts without follows (or followers) are counted separately, and are not in the description:
     ``follows_per_follower`` equals ``follows.follow_metadata_statistics`` of a frame without
     repeats.
-
-    Example:
-        >>> from raypipe.graph.follow_graph import graph_of
-        >>> statistics = graph_statistics(graph_of("ab ac bc"))
-        >>> statistics.accounts, statistics.follows, statistics.follows_per_follower["max"]
-        (3, 3, 2.0)
     """
     follows, followers = graph.followees.degrees, graph.followers.degrees
     mutual = mutual_follows(graph.followees, graph.followers)
@@ -49,11 +43,6 @@ def triangle_statistics(graph: FollowGraph) -> dict[str, float]:
 
     Source:
         Watts and Strogatz (1998), "Collective dynamics of small-world networks", Nature 393.
-
-    Example:
-        >>> from raypipe.graph.follow_graph import graph_of
-        >>> triangle_statistics(graph_of("ab ac bc da"))
-        {'triangles': 1, 'transitivity': 0.6, 'mean_clustering': 0.5833}
     """
     degrees, triangles = count_triangles(graph.followees, graph.followers)
     pairs = degrees * (degrees - 1) // 2

@@ -41,15 +41,6 @@ def unite(counts: Integers, codes: Indices, scores: Floats, n: int) -> Candidate
         counts, codes, scores: int32[S, m], int32[S, m, k] and float64[S, m, k], best first; only
             the first ``counts[s, i]`` entries are read.
         n: accounts of the graph.
-
-    Example:
-        >>> codes = np.array([[[7, 3]], [[3, 5]]], dtype=np.int32)
-        >>> scores = np.array([[[0.9, 0.8]], [[6.0, 4.0]]])
-        >>> union = unite(np.array([[2], [2]]), codes, scores, 8)
-        >>> union.codes.tolist(), union.ranks.tolist()
-        ([7, 3, 5], [[0, 2], [1, 0], [2, 1]])
-        >>> union.scores.tolist()
-        [[0.9, 0.0], [0.8, 6.0], [0.0, 4.0]]
     """
     sources, m, k = codes.shape
     room = 0

@@ -10,6 +10,8 @@ from raypipe.kernels.arrays import Floats, Indices, Integers, Offsets
 class Candidates(NamedTuple):
     """Candidates of m accounts: those of account i are at ``indptr[i]:indptr[i + 1]``.
 
+    Their order is always the same, and means nothing unless a kernel says so.
+
     Attributes:
         indptr: int64[m + 1].
         codes: int32[c], the candidates.

@@ -9,6 +9,7 @@ from raypipe.kernels.arrays import Int, Integers, Offsets
 from raypipe.kernels.compiled import kernel
 from raypipe.kernels.csr import Adjacency, overlap
 from raypipe.kernels.tanimoto import Neighbours, no_neighbours
+from raypipe.kernels.tanimoto_search import GROUP, OVERLAP, UNION, offer
 
 
 @kernel
@@ -27,15 +28,17 @@ def best_candidates(
     """
     (indptr, codes), (p, q) = followees, threshold
     found = no_neighbours(len(rows), k)
-    unions = np.empty(found.codes.shape[1], dtype=np.int64)
+    best = np.empty((k, 4), dtype=np.int64)
     for i in range(len(rows)):
+        n_best: Int = 0
         mine = codes[indptr[rows[i]] : indptr[rows[i] + 1]]
         for other in candidates.codes[i, : candidates.counts[i]]:
             theirs = codes[indptr[other] : indptr[other + 1]]
             common = overlap(mine, theirs)
             union = len(mine) + len(theirs) - common
             if common * q > p * union:
-                _keep(found, i, unions, other, common, union)
+                n_best = offer(best, n_best, k, common, union, other, other)
+        _write(found, i, best, n_best)
     return found
 
 
@@ -54,7 +57,7 @@ def best_of_all(
     """
     (indptr, codes), (t_indptr, t_codes), (p, q) = followees, followers, threshold
     found = no_neighbours(len(rows), k)
-    unions = np.empty(found.codes.shape[1], dtype=np.int64)
+    best = np.empty((k, 4), dtype=np.int64)
     count = np.zeros(len(indptr) - 1, dtype=np.int32)
     touched = np.empty(len(indptr) - 1, dtype=np.int32)
     for i in range(len(rows)):
@@ -71,6 +74,7 @@ def best_of_all(
         # The similarity that a new entry needs: above the threshold, then that of the last entry.
         least_p: Int = p
         least_q, strict = q, 1
+        n_best: Int = 0
         for other in touched[:n_touched]:
             overlap = np.int64(count[other])
             count[other] = 0
@@ -78,36 +82,17 @@ def best_of_all(
                 continue
             union = size + indptr[other + 1] - indptr[other] - overlap
             if overlap * least_q - least_p * union >= strict:
-                _keep(found, i, unions, other, overlap, union)
-                if found.counts[i] == len(unions):
-                    least_p, least_q, strict = np.int64(found.overlaps[i, -1]), unions[-1], 0
+                n_best = offer(best, n_best, k, overlap, union, other, other)
+                if n_best == k:
+                    least_p, least_q, strict = best[-1, OVERLAP], best[-1, UNION], 0
+        _write(found, i, best, n_best)
     return found
 
 
 @kernel
-def _keep(found: Neighbours, i: int, unions: Offsets, code: int, overlap: Int, union: Int) -> None:
-    """Insert a code into row i by similarity, then code, unless the row is full of better ones.
-
-    Similarities are compared as integers, cross-multiplied; ``unions`` are those of row i so far.
-    """
-    counts, codes, overlaps, scores = found
-    at = counts[i]
-    while at > 0:
-        ours = overlap * unions[at - 1]
-        theirs = overlaps[i, at - 1] * union
-        if ours < theirs or (ours == theirs and code > codes[i, at - 1]):
-            break
-        at -= 1
-    last = min(counts[i], len(unions) - 1)
-    if at > last:
-        return
-    for j in range(last, at, -1):
-        codes[i, j] = codes[i, j - 1]
-        overlaps[i, j] = overlaps[i, j - 1]
-        unions[j] = unions[j - 1]
-        scores[i, j] = scores[i, j - 1]
-    codes[i, at] = code
-    overlaps[i, at] = overlap
-    unions[at] = union
-    scores[i, at] = overlap / union
-    counts[i] = last + 1
+def _write(found: Neighbours, i: int, best: Offsets, n_best: Int) -> None:
+    """Write row i from the table of the best."""
+    for j in range(n_best):
+        found.codes[i, j], found.overlaps[i, j] = best[j, GROUP], best[j, OVERLAP]
+        found.scores[i, j] = best[j, OVERLAP] / best[j, UNION]
+    found.counts[i] = n_best

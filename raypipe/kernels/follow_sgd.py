@@ -26,7 +26,6 @@ class Lessons(NamedTuple):
         rejections: accounts that every account has rejected: zeros.
         drawn_from: int32, accounts; each is sampled as a zero in proportion to its repeats here.
         per_follow: number of zeros sampled for each follow.
-        seed: of the draws.
     """
 
     followees: Adjacency

@@ -30,16 +30,6 @@ def weighted_union(
     Args:
         counts: int32[m], number of neighbours of each of the m accounts.
         neighbours, weights: int32[m, k] and float64[m, k]; only the first ``counts[i]`` are read.
-
-    Returns:
-        Candidates in no particular, but always the same, order.
-
-    Example:
-        >>> rows = Adjacency(np.array([0, 2, 3]), np.array([0, 1, 1], dtype=np.int32))
-        >>> union = weighted_union(
-        ...     rows, np.array([2]), np.array([[0, 1]], dtype=np.int32), np.array([[0.5, 0.25]]))
-        >>> sorted(zip(union.codes.tolist(), union.scores.tolist()))
-        [(0, 0.5), (1, 0.75)]
     """
     indptr, codes = rows
     m = len(counts)

@@ -97,9 +97,6 @@ def best_by_push(
     The order of the pushes is that of the rows of the graph, so the bits of a score depend on
     neither shards nor threads.
 
-    Returns:
-        Candidates in no particular, but always the same, order.
-
     Source:
         Andersen, Chung and Lang (2006), "Local graph partitioning using PageRank vectors", FOCS.
 

@@ -10,10 +10,6 @@ LF, CR, QUOTE = b'\n\r"'
 def quotes_close(data: Bytes, delimiter: int) -> bool:
     """Whether each quote is at an edge of a value, and is closed on the line that opens it.
 
-    Args:
-        data: uint8[...], the text.
-        delimiter: the byte between values.
-
     Example:
         >>> import numpy as np
         >>> [quotes_close(np.frombuffer(text, np.uint8), ord(",")) for text in (b'"a",b', b'"a,b')]

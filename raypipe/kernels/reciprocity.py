@@ -23,18 +23,6 @@ def best_not_followed(
 
     Args:
         scores: float64[n], of every account.
-
-    Returns:
-        Candidates in no particular, but always the same, order.
-
-    Example:
-        >>> followees = Adjacency(np.array([0, 1, 2, 3]), np.array([1, 0, 0], dtype=np.int32))
-        >>> followers = Adjacency(np.array([0, 2, 3, 3]), np.array([1, 2, 0], dtype=np.int32))
-        >>> found = best_not_followed(
-        ...     followees, followers, np.zeros(3), np.ones(3, bool), np.array([0]), np.array([9]),
-        ...     TieRule(np.array([2, 1, 0], np.int32), np.arange(3, dtype="u4")))
-        >>> found.codes.tolist()
-        [2]
     """
     bounds = followers.indptr[accounts + 1] - followers.indptr[accounts]
     best, codes, row_scores = room_for_best(bounds, wanted)

@@ -14,14 +14,7 @@ from raypipe.kernels.compiled import kernel
 
 
 class SvdState(NamedTuple):
-    """The parameters of the model, changed in place by every epoch.
-
-    Attributes:
-        user_biases: float64[users].
-        item_biases: float64[items].
-        user_factors: float64[users, d].
-        item_factors: float64[items, d].
-    """
+    """The parameters of the model, changed in place by every epoch."""
 
     user_biases: Floats
     item_biases: Floats
@@ -44,7 +37,6 @@ def start_svd(
     """Biases of zero and normally distributed factors, drawn as scikit-surprise draws them.
 
     Args:
-        mean, deviation: of the normal distribution.
         seed: below 2**32.
 
     Example:
@@ -85,13 +77,6 @@ def svd_epoch(
     Source:
         Koren, Bell, Volinsky (2009), "Matrix factorization techniques for recommender systems",
         equation 5, as in scikit-surprise's SVD.
-
-    Example:
-        >>> state = start_svd(1, 1, 2, 0.0, 0.0, seed=0)
-        >>> one, step = np.zeros(1, np.int32), Steps(0.5, 0.5, 0.5, 0.5)
-        >>> svd_epoch(state, one, one, np.array([5.0]), 3.0, step, Steps(0.0, 0.0, 0.0, 0.0))
-        >>> state.user_biases.tolist(), state.item_biases.tolist()
-        ([1.0], [1.0])
     """
     # One function, because a call for each rating would take four times as long as 20 factors.
     bu, bi, pu, qi = state

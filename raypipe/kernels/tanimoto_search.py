@@ -289,7 +289,7 @@ def _walk(
                 overlap = np.int64(counted)
                 union = m + sizes[other] - overlap
                 at = np.int64(other)
-                n_best = _offer(best, n_best, places, overlap, union, first[at], at)
+                n_best = offer(best, n_best, places, overlap, union, first[at], at)
                 last = places - 1
                 if n_best > last:
                     if best[last, OVERLAP] != p or best[last, UNION] != q:
@@ -352,7 +352,7 @@ def _look(
                 union = m + sizes[block + i] - overlap
                 if overlap * q - p * union >= strict:
                     at = block + i
-                    n_best = _offer(best, n_best, places, overlap, union, first[at], at)
+                    n_best = offer(best, n_best, places, overlap, union, first[at], at)
                     if n_best == places:
                         p, q, strict = best[places - 1, OVERLAP], best[places - 1, UNION], 0
                         ratio = _ratio(p, q)
@@ -389,7 +389,7 @@ def _block_top(counters: Integers) -> Int:
 
 
 @kernel
-def _offer(
+def offer(
     best: Offsets, n_best: Int, places: Int, overlap: Int, union: Int, first: Int, group: Int
 ) -> Int:
     """Insert a group by similarity, then first member; returns the number of groups."""

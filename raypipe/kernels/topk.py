@@ -85,17 +85,6 @@ def best_of_groups(
 
     Returns:
         The lists, and the groups of their entries: int32[m, sum(n)], 0 past the end of a list.
-
-    Example:
-        >>> candidates = Candidates(np.array([0, 3]), np.array([7, 3, 5], dtype=np.int32),
-        ...                         np.array([0.9, 0.8, 0.1]))
-        >>> groups = np.array([0, 0, 1], dtype=np.int32)
-        >>> asked = np.array([0]), TieRule(np.ones(8, np.int32), np.arange(8, dtype="u4"))
-        >>> best, _ = best_of_groups(candidates, groups, 2, (3, 0), (1, 0), *asked)
-        >>> best.counts.tolist(), best.codes.tolist()
-        ([2], [[7, 5, -1]])
-        >>> best_of_groups(candidates, groups, 2, (2, 1), (1, 1), *asked)[0].codes.tolist()
-        [[7, 5, 3]]
     """
     indptr, codes, scores = candidates
     m, width = len(indptr) - 1, n[0] + n[1]

@@ -68,18 +68,6 @@ def best_of_walks(
     Args:
         intermediaries, rows: two sides of a graph of n accounts; they may be the same one.
         weights: float64[n], not negative; no walk passes through an account of weight 0.
-
-    Returns:
-        Candidates in no particular, but always the same, order.
-
-    Example:
-        >>> rows = Adjacency(np.array([0, 2, 4, 5]), np.array([1, 2, 0, 2, 0], dtype=np.int32))
-        >>> weights, retrieved = np.array([1, 0.5, 0.25]), np.ones(3, dtype=bool)
-        >>> rule = TieRule(np.array([2, 1, 2], np.int32), np.arange(3, dtype="u4"))
-        >>> found = best_of_walks(
-        ...     rows, rows, weights, retrieved, np.array([0]), np.array([1]), rule)
-        >>> found.codes.tolist(), found.scores.tolist()
-        ([0], [0.75])
     """
     middle_indptr, middle = intermediaries
     indptr, codes = rows

@@ -134,12 +134,7 @@ def _sources_of_phases(config: RunConfig) -> list[ConfiguredSource]:
 
 
 def ladder_of(tiers: Iterable[TierRecord]) -> tuple[Tier, ...]:
-    """The ladder of a stored decision.
-
-    Example:
-        >>> ladder_of([TierRecord(min_follows=0, sources=("popular",), how="fill_up")])
-        (Tier(min_follows=0, sources=('popular',), how='fill_up'),)
-    """
+    """The ladder of a stored decision."""
     return tuple(Tier(tier.min_follows, tier.sources, tier.how) for tier in tiers)
 
 

@@ -55,7 +55,6 @@ def fill_from(lists: Recommendations, index: int, best: BestLists) -> Recommenda
     """The lists, filled up with the best candidates of the next source of the ladder.
 
     Args:
-        index: of that source.
         best: its lists of the same accounts, of the same maximum length.
 
     Example:

@@ -99,14 +99,7 @@ def make_lists(context: ShardContext, shard: tuple[int, int], near: Neighbours) 
         "neighbours": _long_table(
             accounts, shown, near.codes[:, :published], near.scores[:, :published]
         ),
-        "recommendations": _long_table(
-            accounts,
-            lists.counts,
-            lists.codes,
-            lists.scores,
-            lists.sources,
-            of_lists,
-        ),
+        "recommendations": _long_table(accounts, *lists, of_lists),
         "reserve": _long_table(accounts, *reserve, of_reserve).drop_columns([RANK]),
         "excluded": pa.table(
             {

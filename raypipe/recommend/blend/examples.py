@@ -20,7 +20,6 @@ class Examples(NamedTuple):
 
     Attributes:
         accounts: int32[c], the account of each candidate.
-        features: float64[c, features].
         followed: bool[c], True for held-out follows.
     """
 

@@ -75,9 +75,5 @@ def features(
     """float64[c, features]: one row per candidate, one column per name of :func:`feature_names`.
 
     The columns stand in memory one by one.
-
-    Args:
-        accounts: int32[m].
-        union: the candidates of these accounts, with scores and ranks by source.
     """
     return pair_features(graph_features, accounts, union).T

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -37,6 +38,8 @@ from raypipe.storage.records import Notice
 from raypipe.storage.runs.feedback_used import StoreState, check_used
 from raypipe.storage.runs.run import Run
 from raypipe.storage.runs.store import RunStore
+
+Found = TypeVar("Found", PairRows, AccountMask)
 
 
 @dataclass(frozen=True)
@@ -84,8 +87,6 @@ class Filters:
     """The filters of a night on a graph of n accounts; ids outside the graph are left out.
 
     Attributes:
-        accounts: n.
-        specs: all filters, in the order of the registry.
         found: key to what the filter excludes; a filter without input is not there.
         shown: int64[n], to how many accounts each was recommended; None if it is not needed.
     """
@@ -98,17 +99,17 @@ class Filters:
     @property
     def pairs(self) -> Iterator[tuple[FilterSpec, PairRows]]:
         """The filters about pairs."""
-        for spec in self.specs:
-            found = self.found.get(spec.key)
-            if isinstance(found, PairRows):
-                yield spec, found
+        return self._of(PairRows)
 
     @property
     def masks(self) -> Iterator[tuple[FilterSpec, AccountMask]]:
         """The filters about accounts."""
+        return self._of(AccountMask)
+
+    def _of(self, kind: type[Found]) -> Iterator[tuple[FilterSpec, Found]]:
         for spec in self.specs:
             found = self.found.get(spec.key)
-            if isinstance(found, AccountMask):
+            if isinstance(found, kind):
                 yield spec, found
 
     def rejecting(self, rows: Adjacency) -> "Filters":

@@ -102,11 +102,6 @@ def fold_in_als(
     One more least-squares step, with Y the factors of all followees, and y those of the account's:
 
         (Y'Y + (alpha - 1) sum of y y' + regularization I) x = alpha sum of y
-
-    Args:
-        followee_factors: float32[n, d].
-        followers: not used.
-        followees: a row of codes for each of the m accounts; one without follows gets zeros.
     """
     learned = followee_factors.astype(np.float64)
     everybody = learned.T @ learned + parameters.regularization * np.eye(learned.shape[1])

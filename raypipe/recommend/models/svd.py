@@ -159,11 +159,6 @@ def fold_in(
         (sum of q q' over the follows + k f C + (1 + k) f penalty I) p = sum of q over the follows
 
     with f follows, k zeros sampled for each, and C the mean of q q' over the samples.
-
-    Args:
-        followee_factors: float32[n, d], of the model.
-        followers: int64[n], number of followers of every account in the training graph.
-        followees: a row of codes for each of the m accounts; one without follows gets zeros.
     """
     learned = followee_factors.astype(np.float64)
     weights = np.bincount(

@@ -54,10 +54,6 @@ def estimate_from_degrees(degrees: Degrees, limit: int | None, through: str) -> 
     """float64: nanoseconds of an account with each number of follows; only degrees are known.
 
     The followers of an account are assumed not to depend on its follows.
-
-    Args:
-        limit: maximum number of follows of an intermediary.
-        through: the side of the intermediaries, ``followees`` or ``followers``.
     """
     numbers, accounts = degrees.of_follows
     of_followee, of_follower = degrees.walks_per_follow
