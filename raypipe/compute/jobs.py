@@ -77,12 +77,6 @@ def job_of(
 
     Args:
         results: folder of the runs, evaluations or sweeps; None: the default of the kind.
-
-    Example:
-        >>> config = with_settings(RunConfig(), {"input.follows": "follows.csv"})
-        >>> job = job_of("run", "2026-03-01", config, "/data")
-        >>> job.config.input.follows, job.results
-        ('/data/follows.csv', '/data/runs')
     """
     paths = {key: attrgetter(key)(config) for key in PATH_KEYS}
     added = config.filters.model_extra or {}  # filters of the registry that are not built in

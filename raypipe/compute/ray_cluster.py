@@ -257,9 +257,7 @@ _LOST = (
 
 
 def _finished(
-    refs: Sequence[_Ref],
-    running: dict[_Ref, tuple[Any, int, float]],
-    deadline: float,
+    refs: Sequence[_Ref], running: dict[_Ref, tuple[Any, int, float]], deadline: float
 ) -> Iterator[tuple[_Ref, Exception | None]]:
     """Tasks that are ready, with None, and tasks past their deadline, with an error."""
     ready, pending = ray.wait(list(refs), num_returns=1, timeout=min(_POLL_SECONDS, deadline))

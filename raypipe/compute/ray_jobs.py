@@ -21,13 +21,7 @@ import ray
 from ray.job_submission import JobDetails, JobSubmissionClient
 
 import raypipe
-from raypipe.compute.jobs import (
-    CONFIG_FILE,
-    Job,
-    entrypoint,
-    last_attempt,
-    submission_id,
-)
+from raypipe.compute.jobs import CONFIG_FILE, Job, entrypoint, last_attempt, submission_id
 from raypipe.compute.ray_private import ImpatientClient
 from raypipe.config import to_yaml
 from raypipe.errors import ClusterError, ConfigError

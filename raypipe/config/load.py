@@ -71,13 +71,6 @@ def check_section(model: type[Section], values: dict[str, Any], key: str) -> Sec
 
     Raises:
         ConfigError: an invalid key or value.
-
-    Example:
-        >>> from raypipe.config import SimilarConfig
-        >>> check_section(SimilarConfig, {"neighbors": 3}, "similar")
-        Traceback (most recent call last):
-        ...
-        raypipe.errors.ConfigError: similar.neighbors: unknown key; did you mean neighbours?
     """
     try:
         return model.model_validate(values)

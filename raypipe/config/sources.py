@@ -152,9 +152,7 @@ class FactorsConfig(SourceConfig):
         {}, description="Parameters of the algorithm; those not given keep their defaults."
     )
     min_follows: int = Field(
-        20,
-        ge=1,
-        description="With ladder: fixed, accounts with fewer follows stay in phase 2.",
+        20, ge=1, description="With ladder: fixed, accounts with fewer follows stay in phase 2."
     )
     retrieval: Literal["auto", "exact", "candidates"] = Field(
         "auto",

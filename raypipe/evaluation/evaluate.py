@@ -39,12 +39,7 @@ from raypipe.recommend.ladder import BLENDS, LEARNED_RANKER, ladder_of
 from raypipe.recommend.models.algorithms import check_factors, train
 from raypipe.recommend.shard import warm_up
 from raypipe.recommend.sources.factors import settle_model, settle_model_of
-from raypipe.storage.evaluations import (
-    EvaluationResult,
-    MeanRow,
-    MetricRecord,
-    SegmentRecord,
-)
+from raypipe.storage.evaluations import EvaluationResult, MeanRow, MetricRecord, SegmentRecord
 from raypipe.storage.records import EngineRecord, LadderDecision, StageRecord, WalkRecord
 from raypipe.storage.runs.store import RunStore
 

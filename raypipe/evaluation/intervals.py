@@ -99,8 +99,7 @@ def _bootstrap(values: np.ndarray, resamples: int, seed: int) -> Means:
 
 
 def _divide(sums: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    result: np.ndarray = np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0)
-    return result
+    return np.asarray(np.divide(sums, counts, out=np.full(sums.shape, np.nan), where=counts > 0))
 
 
 @kernel

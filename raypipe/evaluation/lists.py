@@ -11,15 +11,7 @@ from raypipe.kernels.candidates import BestLists
 from raypipe.kernels.tanimoto import no_neighbours
 from raypipe.kernels.topk import fill_up
 from raypipe.recommend.context import ShardContext
-from raypipe.recommend.ladder import (
-    BLENDS,
-    FILL_UP,
-    Tier,
-    blend,
-    needs_model,
-    strategies,
-    tiers_of,
-)
+from raypipe.recommend.ladder import BLENDS, FILL_UP, Tier, blend, needs_model, strategies, tiers_of
 from raypipe.recommend.shard import nearest, recommend_to
 from raypipe.recommend.sources.registry import sources_of
 

@@ -69,14 +69,6 @@ def choose_metrics(
     Raises:
         ConfigError: there is no such metric, or it needs data that the config lacks.
         InputError: the user's module raised when it was imported.
-
-    Example:
-        >>> [spec.name for spec in choose_metrics(["ndcg", "recall"])]
-        ['recall', 'ndcg']
-        >>> choose_metrics(["hitrate"])
-        Traceback (most recent call last):
-        ...
-        raypipe.errors.ConfigError: evaluation.metrics: no metric hitrate; did you mean hit_rate?
     """
     for name in names or ():
         _check(name, rejections, key)

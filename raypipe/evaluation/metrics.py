@@ -52,8 +52,7 @@ def recall(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
         >>> recall(np.array([[True, False, True]]), np.array([4])).tolist()
         [[0.25, 0.25, 0.5]]
     """
-    result: np.ndarray = np.cumsum(hits, axis=1) / relevant[:, None]
-    return result
+    return np.asarray(np.cumsum(hits, axis=1) / relevant[:, None])
 
 
 def precision(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
@@ -68,8 +67,7 @@ def precision(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
         >>> precision(np.array([[True, False]]), np.array([4])).tolist()
         [[1.0, 0.5]]
     """
-    result: np.ndarray = np.cumsum(hits, axis=1) / _ranks(hits)
-    return result
+    return np.asarray(np.cumsum(hits, axis=1) / _ranks(hits))
 
 
 def ndcg(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
@@ -89,8 +87,7 @@ def ndcg(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
     discounts = 1.0 / np.log2(_ranks(hits) + 1.0)
     ideal = np.cumsum(discounts)
     best = np.minimum(_ranks(hits), relevant[:, None])
-    result: np.ndarray = np.cumsum(hits * discounts, axis=1) / ideal[best - 1]
-    return result
+    return np.asarray(np.cumsum(hits * discounts, axis=1) / ideal[best - 1])
 
 
 def average_precision(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
@@ -107,8 +104,7 @@ def average_precision(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
         [[0.5, 0.5, 0.833]]
     """
     gains = hits * np.cumsum(hits, axis=1) / _ranks(hits)
-    result: np.ndarray = np.cumsum(gains, axis=1) / relevant[:, None]
-    return result
+    return np.asarray(np.cumsum(gains, axis=1) / relevant[:, None])
 
 
 def reciprocal_rank(hits: np.ndarray, relevant: np.ndarray) -> np.ndarray:
@@ -259,5 +255,4 @@ def _mean_of_lists(codes: np.ndarray, value: np.ndarray) -> np.ndarray:
     used = codes >= 0
     counts = np.cumsum(used, axis=1)
     sums = np.cumsum(np.where(used, value[codes], 0.0), axis=1)  # in the order of the list
-    result: np.ndarray = np.divide(sums, counts, out=np.full(codes.shape, np.nan), where=counts > 0)
-    return result
+    return np.asarray(np.divide(sums, counts, out=np.full(codes.shape, np.nan), where=counts > 0))

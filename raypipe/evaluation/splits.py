@@ -181,8 +181,7 @@ def held_out_of(follows: np.ndarray, share: tuple[int, int]) -> np.ndarray:
         [1, 1, 2]
     """
     numerator, denominator = share
-    result: np.ndarray = np.maximum(1, follows * numerator // denominator)
-    return result
+    return np.asarray(np.maximum(1, follows * numerator // denominator))
 
 
 def draw_accounts(accounts: np.ndarray, limit: int, seed: int) -> np.ndarray:

@@ -225,8 +225,7 @@ def _whole_numbers(path: Path, table: pa.Table, name: str) -> Offsets:
         raise InputError(
             f"{path}: row {row + 1}: {name} is {found}; expected a whole number from 0 to {_MOST:,}"
         )
-    whole: Offsets = numbers.astype(np.int64)
-    return whole
+    return np.asarray(numbers.astype(np.int64))
 
 
 def _check_room(

@@ -74,11 +74,9 @@ def write_demo(path: Path, accounts: int = 5000, seed: int = 0) -> int:
 def _shares(count: int) -> Floats:
     """Shares proportional to 1/5, 1/6, 1/7, ..., so that communities differ in size."""
     weights = 1.0 / np.arange(5, count + 5)
-    shares: Floats = weights / weights.sum()
-    return shares
+    return np.asarray(weights / weights.sum())
 
 
 def _early(rng: np.random.Generator, size: int, count: int) -> Offsets:
     """``count`` random indices below ``size``; smaller ones are more likely."""
-    positions: Offsets = (size * rng.random(count) ** 2.5).astype(np.int64)
-    return positions
+    return np.asarray((size * rng.random(count) ** 2.5).astype(np.int64))

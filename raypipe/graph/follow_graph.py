@@ -81,8 +81,7 @@ class FollowGraph:
     def codes(self, accounts: Sequence[str] | pa.Array) -> Offsets:
         """int64: the code of each id; -1 where there is no such account."""
         found = pc.index_in(pa.array(accounts, pa.large_string()), value_set=self.ids)
-        codes: Offsets = found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
-        return codes
+        return np.asarray(found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64))
 
 
 class EncodedFollows(NamedTuple):

@@ -94,11 +94,7 @@ def ask(followees: Adjacency, accounts: Integers) -> Asked:
 
 
 def search_block(
-    followees: Adjacency,
-    block: Block,
-    asked: Asked,
-    threshold: tuple[int, int],
-    best: Neighbours,
+    followees: Adjacency, block: Block, asked: Asked, threshold: tuple[int, int], best: Neighbours
 ) -> None:
     """Merge the neighbours in one block into the best so far, in place."""
     k = best.codes.shape[1]
@@ -122,8 +118,7 @@ def _kth_best(indptr: Offsets, accounts: Indices, best: Neighbours) -> Offsets:
     overlaps, codes = best.overlaps[:, -1].astype(np.int64), best.codes[:, -1]
     sizes = indptr[accounts + 1] - indptr[accounts] + indptr[codes + 1] - indptr[codes]
     full = best.counts == best.codes.shape[1]
-    bounds: Offsets = np.where(full[:, None], np.column_stack([overlaps, sizes - overlaps]), 0)
-    return bounds
+    return np.asarray(np.where(full[:, None], np.column_stack([overlaps, sizes - overlaps]), 0))
 
 
 @kernel
@@ -307,5 +302,4 @@ def estimated_ns_in_blocks(index: ColumnBlocks) -> Floats:
     degrees = followees.degrees
     t_indptr = starts_of(count(followees.codes, len(degrees)))
     fixed = WRITE + np.where(degrees, SEARCH + CLIP * degrees, 0)
-    estimated: Floats = len(blocks) * fixed + COUNT * co_follow_pairs(followees, t_indptr)
-    return estimated
+    return np.asarray(len(blocks) * fixed + COUNT * co_follow_pairs(followees, t_indptr))

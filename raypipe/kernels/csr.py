@@ -33,8 +33,7 @@ class Adjacency(NamedTuple):
 
     def degrees_of(self, rows: Integers) -> Offsets:
         """int64, in the shape of ``rows``: length of each of these rows."""
-        lengths: Offsets = self.indptr[rows + 1] - self.indptr[rows]
-        return lengths
+        return np.asarray(self.indptr[rows + 1] - self.indptr[rows])
 
     def row(self, code: int) -> Indices:
         """The codes of one row, as a view."""

@@ -14,11 +14,7 @@ from raypipe.kernels.tanimoto_search import GROUP, OVERLAP, UNION, offer
 
 @kernel
 def best_candidates(
-    followees: Adjacency,
-    rows: Integers,
-    candidates: Neighbours,
-    k: int,
-    threshold: tuple[int, int],
+    followees: Adjacency, rows: Integers, candidates: Neighbours, k: int, threshold: tuple[int, int]
 ) -> Neighbours:
     """The k candidates most similar to each account, above a threshold.
 
@@ -44,11 +40,7 @@ def best_candidates(
 
 @kernel
 def best_of_all(
-    followees: Adjacency,
-    followers: Adjacency,
-    rows: Integers,
-    k: int,
-    threshold: tuple[int, int],
+    followees: Adjacency, followers: Adjacency, rows: Integers, k: int, threshold: tuple[int, int]
 ) -> Neighbours:
     """The k other accounts most similar to each account, above a threshold.
 

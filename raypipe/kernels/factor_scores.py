@@ -76,15 +76,6 @@ def best_columns(
 
     Returns:
         Candidates of each account, best first.
-
-    Example:
-        >>> nobody = Adjacency(np.array([0, 0]), np.empty(0, np.int32))
-        >>> rule = TieRule(np.ones(8, np.int32), np.arange(8, dtype="u4"))
-        >>> best = best_columns(
-        ...     np.array([[1, 2]], np.float32), np.array([[1, 0], [0, 1], [1, 1]], np.float32),
-        ...     np.array([4, 5, 7], np.int32), nobody, np.array([2]), np.array([0]), rule)
-        >>> best.codes.tolist(), best.scores.tolist()
-        ([7, 5], [3.0, 2.0])
     """
     size = max(1, _BLOCK // max(1, len(columns)))
     longest = longest_of(column_factors) if longest is None else longest
@@ -163,8 +154,7 @@ _NOTHING = (np.empty(0, np.int64), np.empty(0, np.int32), np.empty(0, np.float64
 
 
 def _squares(rows: Floats32) -> Floats:
-    squares: Floats = np.einsum("ij,ij->i", rows, rows, dtype=np.float64)
-    return squares
+    return np.asarray(np.einsum("ij,ij->i", rows, rows, dtype=np.float64))
 
 
 @kernel

@@ -78,11 +78,7 @@ def weighted_union(
 
 @kernel
 def weigh_excluded(
-    rows: Adjacency,
-    rejected: Adjacency,
-    accounts: Integers,
-    near: Neighbours,
-    times: float,
+    rows: Adjacency, rejected: Adjacency, accounts: Integers, near: Neighbours, times: float
 ) -> Floats:
     """float64[m, k]: weight of each neighbour, reduced where the account rejected its followees.
 
@@ -171,8 +167,7 @@ def withdraw_rejected(
 def union_sizes(rows: Adjacency, counts: Integers, neighbours: Integers) -> Offsets:
     """int64[m]: an upper bound for the size of each account's union, to split batches by."""
     used = np.arange(neighbours.shape[1]) < counts[:, None]
-    sizes: Offsets = np.where(used, rows.degrees_of(neighbours), 0).sum(axis=1)
-    return sizes
+    return np.asarray(np.where(used, rows.degrees_of(neighbours), 0).sum(axis=1))
 
 
 @kernel

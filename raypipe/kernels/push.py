@@ -42,8 +42,7 @@ class Walk(NamedTuple):
 
 def weighted_degrees(followees: Adjacency, followers: Adjacency, backward_weight: float) -> Floats:
     """float64[n]: follows + backward_weight * followers, of every account."""
-    degrees: Floats = followees.degrees + backward_weight * followers.degrees
-    return degrees
+    return np.asarray(followees.degrees + backward_weight * followers.degrees)
 
 
 @kernel

@@ -142,8 +142,7 @@ def _ends(count: int, followers: Offsets, followees: Offsets, rng: np.random.Gen
     row = np.searchsorted(upto, at, side="right")
     first = np.cumsum(followees) - followees
     end = at - upto[row] + followers[row] * followees[row]
-    drawn: Offsets = first[row] + np.floor_divide(end, followers[row])
-    return drawn
+    return np.asarray(first[row] + np.floor_divide(end, followers[row]))
 
 
 def _ends_by_size(sizes: Indices) -> tuple[Indices, Offsets, Offsets]:

@@ -81,16 +81,11 @@ def expected_ns(
     search = _search(
         sizes, before[hi] - before[lo], entries, hub_entries, sizes * (lists @ of_hubs) / ends
     )
-    expected: Floats = WRITE + np.where(sizes, search, 0.0)
-    return expected
+    return np.asarray(WRITE + np.where(sizes, search, 0.0))
 
 
 def _search(
-    sizes: Integers,
-    span: Integers,
-    entries: Floats,
-    hub_entries: Floats,
-    hubs: Integers | Floats,
+    sizes: Integers, span: Integers, entries: Floats, hub_entries: Floats, hubs: Integers | Floats
 ) -> Floats:
     """Nanoseconds of searches, from the number of counters in range, of entries, and of hubs."""
     by_planes = np.minimum(COUNT * hub_entries, PLANE * np.minimum(hubs, HUBS // 8) * span)

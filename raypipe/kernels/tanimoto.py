@@ -89,13 +89,7 @@ def no_neighbours(accounts: int, k: int) -> Neighbours:
 
 @kernel
 def _search_all(
-    index: SimilarityIndex,
-    rows: Indices,
-    order: Offsets,
-    k: Int,
-    p: Int,
-    q: Int,
-    found: Neighbours,
+    index: SimilarityIndex, rows: Indices, order: Offsets, k: Int, p: Int, q: Int, found: Neighbours
 ) -> None:
     scratch = new_scratch(index, len(index.size_start) - 2, k)
     searched = -1

@@ -143,11 +143,7 @@ def ties_of(
 
 @kernel
 def _find_follows(
-    account: int,
-    entries: Integers,
-    followees: Adjacency,
-    followers: Adjacency,
-    found: Ties,
+    account: int, entries: Integers, followees: Adjacency, followers: Adjacency, found: Ties
 ) -> None:
     """Find the entries that follow the account and, among those without a tie, by_followers."""
     own = followers.codes[followers.indptr[account] : followers.indptr[account + 1]]

@@ -108,8 +108,7 @@ def bin_trees(trees: Trees) -> BinnedTrees:
 
     def rows_of(children: Indices) -> Indices:
         of_leaves, of_nodes = ~children - first_leaves[tree_of], children - starts[tree_of]
-        rows: Indices = np.where(children < 0, of_leaves, width + of_nodes).astype(np.int32)
-        return rows
+        return np.asarray(np.where(children < 0, of_leaves, width + of_nodes).astype(np.int32))
 
     binned = BinnedTrees(
         columns.astype(np.int32),

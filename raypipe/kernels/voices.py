@@ -91,11 +91,7 @@ def signatures(rows: Adjacency, ids: Integers, band: int) -> Words:
 
 @kernel
 def silence_twins(
-    rows: Adjacency,
-    ordered: Integers,
-    keys: Words,
-    similar: tuple[int, int],
-    speaks: Flags,
+    rows: Adjacency, ordered: Integers, keys: Words, similar: tuple[int, int], speaks: Flags
 ) -> None:
     """Among accounts with equal keys, let only the first of each set of twins speak; in place.
 

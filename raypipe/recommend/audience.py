@@ -38,11 +38,6 @@ def audience(graph: FollowGraph, ids: pa.Array | None, min_follows: int) -> np.n
 
     Args:
         ids: from :func:`read_accounts`; None for every account.
-
-    Example:
-        >>> from raypipe.graph.follow_graph import graph_of
-        >>> audience(graph_of("ab ac bc"), None, min_follows=1).tolist()
-        [0, 1]
     """
     codes = np.arange(graph.accounts) if ids is None else np.sort(graph.codes(ids))
     return codes[graph.followees.degrees_of(codes) >= min_follows].astype(np.int32)

@@ -111,8 +111,7 @@ def max_excluded(followees: Adjacency, exclusions: Exclusions, accounts: np.ndar
     A source that leaves out globally excluded candidates, and is asked for this many more than
     are wanted, retrieves enough.
     """
-    limits: np.ndarray = followees.degrees_of(accounts) + exclusions.rows.degrees_of(accounts) + 1
-    return limits
+    return np.asarray(followees.degrees_of(accounts) + exclusions.rows.degrees_of(accounts) + 1)
 
 
 def count_reasons(reasons: np.ndarray, added: Sequence[AddedReason] = ()) -> dict[str, int]:

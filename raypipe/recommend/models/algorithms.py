@@ -130,10 +130,7 @@ def check_factors(config: RunConfig) -> None:
 
 
 def train(
-    graph: FollowGraph,
-    config: RunConfig,
-    available: float,
-    rejections: Rejections | None = None,
+    graph: FollowGraph, config: RunConfig, available: float, rejections: Rejections | None = None
 ) -> FactorModel:
     """Train the model of the config.
 

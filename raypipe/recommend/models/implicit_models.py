@@ -92,10 +92,7 @@ def train_bpr(graph: FollowGraph, parameters: BprParameters, seed: int) -> Follo
 
 
 def fold_in_als(
-    followee_factors: Floats32,
-    followers: Integers,
-    parameters: AlsParameters,
-    followees: Adjacency,
+    followee_factors: Floats32, followers: Integers, parameters: AlsParameters, followees: Adjacency
 ) -> Floats32:
     """float32[m, d]: factors of m accounts from their follows only, with all else fixed.
 

@@ -35,10 +35,7 @@ class SvdParameters(Section):
     n_factors: int = Field(64, ge=1, description="Number of factors of each account.")
     n_epochs: int = Field(20, ge=1, description="Number of passes over the follows.")
     non_follows_per_follow: int = Field(
-        8,
-        ge=0,
-        le=1000,
-        description="Number of zeros sampled for each follow, again in each pass.",
+        8, ge=0, le=1000, description="Number of zeros sampled for each follow, again in each pass."
     )
     popularity_exponent: float = Field(
         0.5,
@@ -70,10 +67,7 @@ class SvdParameters(Section):
 
 
 def train_svd(
-    graph: FollowGraph,
-    parameters: SvdParameters,
-    seed: int,
-    rejections: Adjacency | None = None,
+    graph: FollowGraph, parameters: SvdParameters, seed: int, rejections: Adjacency | None = None
 ) -> FollowFactors:
     """Train factors on the follows of a graph.
 
@@ -147,10 +141,7 @@ def refuse_ones_alone(parameters: SvdParameters) -> None:
 
 
 def fold_in(
-    followee_factors: Floats32,
-    followers: Integers,
-    parameters: SvdParameters,
-    followees: Adjacency,
+    followee_factors: Floats32, followers: Integers, parameters: SvdParameters, followees: Adjacency
 ) -> Floats32:
     """float32[m, d]: factors of m accounts newer than the model, from their follows only.
 
@@ -218,8 +209,7 @@ def rmse(factors: FollowFactors, follows: Adjacency) -> float:
 def _as_float32(account_factors: Floats, followee_factors: Floats) -> FollowFactors:
     with np.errstate(over="ignore"):  # values that are too large are refused below
         factors = FollowFactors(
-            account_factors.astype(np.float32),
-            followee_factors.astype(np.float32),
+            account_factors.astype(np.float32), followee_factors.astype(np.float32)
         )
     if not all(np.isfinite(array).all() for array in factors[:2]):
         raise ConfigError(

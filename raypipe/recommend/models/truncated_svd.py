@@ -189,8 +189,7 @@ def _gram(block: Floats32) -> tuple[Floats, Floats]:
 
     def gram(part: slice) -> Floats:
         rows = block[part].astype(np.float64)
-        product: Floats = rows.T @ rows
-        return product
+        return np.asarray(rows.T @ rows)
 
     values, vectors = eigh(sum(by_rows(len(block), gram), np.zeros((block.shape[1],) * 2)))
     return values[::-1], vectors[:, ::-1]
