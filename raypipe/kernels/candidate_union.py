@@ -72,7 +72,6 @@ def unite(counts: Integers, codes: Indices, scores: Floats, n: int) -> Candidate
     return CandidateUnion(indptr, *found, k)
 
 
-@kernel
 def with_scores(
     union: CandidateUnion, source: int, scores: Floats, accounts: Integers, rule: TieRule
 ) -> CandidateUnion:
@@ -94,18 +93,11 @@ def with_scores(
         ([[1, 0], [0, 1], [3, 2]], [0.5, 0.9, 0.0])
     """
     ranks = _ranks(union, scores, accounts, rule)
-    shape = len(ranks), union.ranks.shape[1] + 1
-    out_scores, out_ranks = np.empty(shape), np.empty(shape, np.int32)
-    for at in range(len(ranks)):
-        for column in range(source):
-            out_scores[at, column] = union.scores[at, column]
-            out_ranks[at, column] = union.ranks[at, column]
-        out_scores[at, source] = scores[at] if scores[at] > -np.inf else 0.0
-        out_ranks[at, source] = ranks[at]
-        for column in range(source + 1, shape[1]):
-            out_scores[at, column] = union.scores[at, column - 1]
-            out_ranks[at, column] = union.ranks[at, column - 1]
-    return CandidateUnion(union.indptr, union.codes, out_scores, out_ranks, union.length)
+    known = np.where(scores > -np.inf, scores, 0.0)
+    return union._replace(
+        scores=np.insert(union.scores, source, known, axis=1),
+        ranks=np.insert(union.ranks, source, ranks, axis=1),
+    )
 
 
 @kernel

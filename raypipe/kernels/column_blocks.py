@@ -28,7 +28,7 @@ from raypipe.kernels.similarity_index import (
     lay_out,
 )
 from raypipe.kernels.tanimoto import Neighbours, no_neighbours, top_neighbours, write
-from raypipe.kernels.tanimoto_search import new_scratch, search
+from raypipe.kernels.tanimoto_search import Query, new_scratch, search
 
 #: Neighbours searched before they are merged, at 16 bytes each.
 _AT_A_TIME = 1_000_000
@@ -158,7 +158,8 @@ def _search_all(
         if m * q < p * smallest_set or largest_set * q < p * m:
             continue  # no set of the block has a size that could be similar enough
         row = _ranks_of(followed, block.rank_of, ranks, bits)
-        n_best = search(index, -1, row, m, bits, k + 1, p, q, strict, scratch)
+        query = Query(np.int64(-1), row, m, k + 1, p, q, strict)
+        n_best = search(index, query, bits, scratch)
         for i in range(first, stop):
             write(index, own[i], -1, scratch.best, n_best, found, i)
             for j in range(found.counts[i]):

@@ -12,7 +12,7 @@ import numpy as np
 from raypipe.kernels.arrays import Floats, Indices, Int, Integers, Offsets
 from raypipe.kernels.compiled import inlined_kernel, kernel
 from raypipe.kernels.similarity_index import SimilarityIndex
-from raypipe.kernels.tanimoto_search import GROUP, OVERLAP, UNION, new_scratch, search
+from raypipe.kernels.tanimoto_search import GROUP, OVERLAP, UNION, Query, new_scratch, search
 
 
 class Neighbours(NamedTuple):
@@ -108,7 +108,8 @@ def _search_all(
             if places:
                 row = index.sets[index.set_ptr[group] : index.set_ptr[group + 1]]
                 bits = index.planes[:, group]
-                n_best = search(index, group, row, len(row), bits, places, p, q, 1, scratch)
+                query = Query(group, row, len(row), places, p, q, np.int64(1))
+                n_best = search(index, query, bits, scratch)
         write(index, rows[i], group, scratch.best, n_best, found, i)
 
 

@@ -59,6 +59,26 @@ class _Scratch(NamedTuple):
     best: Offsets  # int64[k, 4]
 
 
+class Query(NamedTuple):
+    """A search for the groups most similar to one account.
+
+    Attributes:
+        group: the group to leave out; -1 for none.
+        row: followees of the account, as ranks, ascending; those without rank left out.
+        m: number of followees of the account.
+        places: maximum number of groups, at least 1.
+        p, q, strict: find groups with T > p / q if strict, else with T >= p / q.
+    """
+
+    group: Int
+    row: Indices
+    m: Int
+    places: Int
+    p: Int
+    q: Int
+    strict: Int
+
+
 @kernel
 def new_scratch(index: SimilarityIndex, largest: Int, k: Int) -> _Scratch:
     """Working memory for searches of up to ``largest`` followees and ``k`` groups."""
@@ -76,29 +96,14 @@ def new_scratch(index: SimilarityIndex, largest: Int, k: Int) -> _Scratch:
 
 
 @inlined_kernel
-def search(
-    index: SimilarityIndex,
-    group: Int,
-    row: Indices,
-    m: Int,
-    bits: Bytes,
-    places: Int,
-    p: Int,
-    q: Int,
-    strict: Int,
-    scratch: _Scratch,
-) -> Int:
+def search(index: SimilarityIndex, query: Query, bits: Bytes, scratch: _Scratch) -> Int:
     """Find the best groups, into scratch.best; returns their number.
 
     Args:
-        group: the group to leave out; -1 for none.
-        row: followees of the searched account, as ranks, ascending; those without rank left out.
-        m: number of followees of the searched account.
-        bits: uint8[planes], the bits of its followees that are hubs.
-        places: maximum number of groups, at least 1.
-        p, q, strict: find groups with T > p / q if strict, else with T >= p / q.
+        bits: uint8[planes], the bits of the account's followees that are hubs.
     """
-    count, wide, starts, stops, plane_entries, _, best = scratch
+    count, wide, starts, stops, plane_entries, _, _ = scratch
+    _, row, m, _, p, q, strict = query
     largest = len(index.size_start) - 2
     lo = np.int64(index.size_start[min((p * m + q - 1 + strict) // q, largest + 1)])
     most = largest if p == 0 else min(largest, (m * q - strict) // p)
@@ -115,31 +120,20 @@ def search(
         if plane_entries[plane]:
             _count_plane(count[lo:hi], index.planes[plane, lo:hi], bits[plane])
     if is_wide:
-        return _search_wide(index, group, row, m, lo, hi, places, p, q, strict, scratch)
+        return _search_wide(index, query, lo, hi, scratch)
     _count(index.lists, row, starts, stops, plane_entries, lo, hi, count)
     if by_lists:
-        return _walk(index, group, row, m, starts, stops, places, p, q, strict, scratch)
-    n_best = _look(index, group, m, lo, hi, 0, count, places, 0, p, q, strict, best)
+        return _walk(index, query, scratch)
+    n_best = _look(index, query, lo, hi, 0, count, 0, scratch.best)
     count[lo:hi] = 0
     return n_best
 
 
 @kernel
-def _search_wide(
-    index: SimilarityIndex,
-    group: Int,
-    row: Indices,
-    m: Int,
-    lo: Int,
-    hi: Int,
-    places: Int,
-    p: Int,
-    q: Int,
-    strict: Int,
-    scratch: _Scratch,
-) -> Int:
+def _search_wide(index: SimilarityIndex, query: Query, lo: Int, hi: Int, scratch: _Scratch) -> Int:
     """Finish a search in which overlaps may not fit into a byte; planes are already counted."""
     count, wide, starts, stops, plane_entries, _, best = scratch
+    row = query.row
     large = len(count) - len(wide)
     middle = max(lo, large)
     carried = wide[middle - large : hi - large]
@@ -148,8 +142,8 @@ def _search_wide(
         part = slice(i, min(i + 255, len(row)))
         _count(index.lists, row[part], starts[part], stops[part], plane_entries, lo, hi, count)
         _carry(count[middle:hi], carried)
-    n_best = _look(index, group, m, lo, middle, 0, count, places, 0, p, q, strict, best)
-    n_best = _look(index, group, m, middle, hi, large, wide, places, n_best, p, q, strict, best)
+    n_best = _look(index, query, lo, middle, 0, count, 0, best)
+    n_best = _look(index, query, middle, hi, large, wide, n_best, best)
     count[lo:middle] = 0
     carried[:] = 0
     return n_best
@@ -261,21 +255,10 @@ def _popcount(typingctx: object, byte: object) -> tuple[Any, Callable[..., Any]]
 
 
 @inlined_kernel
-def _walk(
-    index: SimilarityIndex,
-    group: Int,
-    row: Indices,
-    m: Int,
-    starts: Offsets,
-    stops: Offsets,
-    places: Int,
-    p: Int,
-    q: Int,
-    strict: Int,
-    scratch: _Scratch,
-) -> Int:
+def _walk(index: SimilarityIndex, query: Query, scratch: _Scratch) -> Int:
     """Check every group on the lists, and clear its counter so that it is checked once."""
-    count, limit, best = scratch.counters, scratch.limits, scratch.best
+    count, _, starts, stops, _, limit, best = scratch
+    group, row, m, places, p, q, strict = query
     sizes, first = index.sizes, index.first
     _set_limit(limit, m, p, q, strict, index.size_start)
     own = np.uint32(group)
@@ -316,21 +299,17 @@ def _set_limit(limit: Groups32, m: Int, p: Int, q: Int, strict: Int, size_start:
 @kernel
 def _look(
     index: SimilarityIndex,
-    group: Int,
-    m: Int,
+    query: Query,
     lo: Int,
     hi: Int,
     base: Int,
     count: Integers,
-    places: Int,
     n_best: Int,
-    p: Int,
-    q: Int,
-    strict: Int,
     best: Offsets,
 ) -> Int:
     """Check the groups of [lo, hi) whose counter, at group - base, is large enough."""
     sizes, first = index.sizes, index.first
+    group, _, m, places, p, q, strict = query
     if n_best == places:
         p, q, strict = best[places - 1, OVERLAP], best[places - 1, UNION], 0
     ratio = _ratio(p, q)

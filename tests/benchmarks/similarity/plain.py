@@ -20,6 +20,7 @@ from tests.benchmarks.similarity.scores import no_neighbours
 _count, _look, _walk = tanimoto_search._count, tanimoto_search._look, tanimoto_search._walk
 _clip, _choose = tanimoto_search._clip, tanimoto_search._choose
 _search_wide, new_scratch = tanimoto_search._search_wide, tanimoto_search.new_scratch
+Query = tanimoto_search.Query
 
 
 def plain_neighbours(
@@ -56,14 +57,15 @@ def _plain_all(index, rows, order, k, p, q, found):
                 starts[j] = index.list_ptr[row[j]]
                 stops[j] = index.list_ptr[row[j] + 1]
                 entries += stops[j] - starts[j]
+            query = Query(group, row, len(row), k, p, q, np.int64(1))
             if len(row) > 255:
-                n_best = _search_wide(index, group, row, len(row), 0, groups, k, p, q, 1, scratch)
+                n_best = _search_wide(index, query, 0, groups, scratch)
             else:
                 _count(index.lists, row, starts, stops, planes_done, 0, groups, count)
                 if (WALK - COUNT) * entries < LOOK * groups:
-                    n_best = _walk(index, group, row, len(row), starts, stops, k, p, q, 1, scratch)
+                    n_best = _walk(index, query, scratch)
                 else:
-                    n_best = _look(index, group, len(row), 0, groups, 0, count, k, 0, p, q, 1, best)
+                    n_best = _look(index, query, 0, groups, 0, count, 0, best)
                     count[:groups] = 0
         write(index, rows[i], group, scratch.best, n_best, found, i)
 
