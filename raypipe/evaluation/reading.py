@@ -4,7 +4,6 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
-from functools import partial
 from itertools import dropwhile
 from pathlib import Path
 from typing import NamedTuple, TypeAlias, TypeVar, cast
@@ -175,14 +174,14 @@ def read_split(
         filters = filters_of(data.filters, split.train)
         split = replace(split, record=split.record.model_copy(update=dict(method)))
         bounds = data.bounds.of_night(past.graph if config.evaluation.split == "since" else graph)
-        further_of = partial(replace, filters=filters, bounds=bounds)
-        split = further_of(split)
-        idle, at_random = (part and further_of(part) for part in (idle, at_random))
-        if config.evaluation.rejections is not None:
+
+        def completed(part: Split) -> Split:
+            part = replace(part, filters=filters, bounds=bounds)
             path = config.evaluation.rejections
-            split = _with_rejections(split, path, config)
-            idle = idle and _with_rejections(idle, path, config)
-            at_random = at_random and _with_rejections(at_random, path, config)
+            return part if path is None else _with_rejections(part, path, config)
+
+        split = completed(split)
+        idle, at_random = (part and completed(part) for part in (idle, at_random))
     return Data(split, idle, since, at_random, engine, why_frames)
 
 

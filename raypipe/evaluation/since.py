@@ -136,11 +136,9 @@ def since_newest(
         audience: int32, accounts that may be measured, ascending.
 
     Example:
-        >>> import pyarrow as pa
-        >>> rows = Adjacency(np.array([0, 2, 2, 2]), np.array([1, 2], np.int32))
-        >>> graph = graph_of_rows(pa.array(list("abc"), pa.large_string()), rows)
-        >>> config = EvaluationConfig(share=0.5)
-        >>> found = since_newest(graph, np.array([7.0, 3.0]), np.arange(3, dtype=np.int32), config)
+        >>> from raypipe.graph.follow_graph import graph_of
+        >>> given = np.array([7.0, 3.0]), np.arange(3, dtype=np.int32), EvaluationConfig(share=0.5)
+        >>> found = since_newest(graph_of("ab ac"), *given)
         >>> found.past.graph.followees.row(0).tolist(), found.past.new.row(0).tolist()
         ([2], [1])
     """

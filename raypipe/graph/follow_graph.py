@@ -271,8 +271,7 @@ def absent_follows(
         which are left out.
 
     Example:
-        >>> frame = pd.DataFrame({"followerId": list("baac"), "followingId": list("abcb")})
-        >>> now, earlier = (build_graph([encode(part)])[0] for part in (frame, frame[:1]))
+        >>> now, earlier = graph_of("ba ab ac cb"), graph_of("ba")
         >>> new, unknown = absent_follows([now.followees], earlier.codes(now.ids), earlier)
         >>> new.row(earlier.code("a")).tolist(), len(new.codes), unknown
         ([1], 1, 2)
