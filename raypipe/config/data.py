@@ -300,7 +300,7 @@ class IntegrityConfig(Section):
         description="Followers without reputation that count, for each follower with reputation.",
     )
     new_unproven_votes: Decimal = Field(
-        0.02,
+        0.01,
         ge=0,
         le=1000,
         description="Of these, those that newly count a night, for each follower with reputation, "
