@@ -196,9 +196,8 @@ def parse_text(
     elif not dialect.folds:
         text, marks = csv_lines.without_marks(text)
         hidden = csv_lines.hide_line_ends(text, dialect.delimiter)
-        text, stand_ins = hidden.text, hidden.stand_ins
-        if hidden.rest is not None and not final:
-            text, rest = text[: hidden.rest], csv_lines.shown(text[hidden.rest :], stand_ins)
+        end = len(text) if final or hidden.rest is None else hidden.rest
+        text, rest, stand_ins = hidden.text[:end], text[end:], hidden.stand_ins
     if raw is None:
         text, broken, longest = csv_lines.without_broken(text, dialect.delimiter, width)
         raw = _arrow_csv(text, dialect, width, columns, max(PARSE_BYTES, longest))

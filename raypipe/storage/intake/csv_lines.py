@@ -99,13 +99,6 @@ def show_line_ends(values: pa.ChunkedArray, stand_ins: dict[bytes, bytes]) -> pa
     return values
 
 
-def shown(text: bytes, stand_ins: dict[bytes, bytes]) -> bytes:
-    """The text with line ends in place of the stand-ins."""
-    for line_end, stand_in in stand_ins.items():
-        text = text.replace(stand_in, line_end)
-    return text
-
-
 def without_marks(text: bytes) -> tuple[bytes, int]:
     """The text without byte order marks at the start of lines, and their number.
 

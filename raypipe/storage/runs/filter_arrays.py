@@ -66,10 +66,16 @@ def load_filters(run: Run) -> FilterArrays:
 @lru_cache(maxsize=4)
 def _mapped_filters(folder: Path, version: tuple[int, int]) -> FilterArrays:
     """Kept, since a server asks for them at every answer; the folder changes with its files."""
-    names = set(FilterArrays._fields)
-    if not is_file(folder / "shown.npy"):
-        names.remove("shown")
-    return FilterArrays(**{name: _load(folder / f"{name}.npy") for name in names})
+    arrays = {}
+    for name in FilterArrays._fields:
+        path = folder / f"{name}.npy"
+        if name == "shown" and not is_file(path):
+            continue
+        try:
+            arrays[name] = map_array(path)
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path}: cannot be read ({error}); run the night again") from None
+    return FilterArrays(**arrays)
 
 
 class Exclusion(NamedTuple):
@@ -130,10 +136,3 @@ def followees_in(run: Run, account: str) -> list[str]:
 def _mapped_followees(graph: Path, version: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
     indptr, codes = (map_array(graph / f"followees_{name}.npy") for name in ("indptr", "codes"))
     return indptr, codes
-
-
-def _load(path: Path) -> np.ndarray:
-    try:
-        return map_array(path)
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read ({error}); run the night again") from None

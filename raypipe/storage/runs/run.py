@@ -162,7 +162,11 @@ def load_run(path: Path) -> Run:
     except OSError as error:
         problem = f"has no readable manifest.json: {error.strerror or error}"
     except ValueError as error:
-        problem = f"has no readable manifest.json: {error}{_cure(error)}"
+        problem = f"has no readable manifest.json: {error}"
+        if "schema_version" in str(error):
+            problem += (
+                ": another raypipe wrote it; read it with that version, or run the night again"
+            )
     if manifest is None:
         return Run(path.name, path, None, problem)
     if mismatch := manifest_problem(manifest, path.name):
@@ -204,13 +208,6 @@ def manifest_problem(manifest: Manifest, run_id: str) -> str | None:
     if manifest.run != run_id:
         return f"has the manifest.json of {manifest.run}"
     return None
-
-
-def _cure(error: ValueError) -> str:
-    """The cure for a manifest of another schema version; empty for other errors."""
-    if "schema_version" not in str(error):
-        return ""
-    return ": another raypipe wrote it; read it with that version, or run the night again"
 
 
 def _sizes_after_erasing(path: Path, name: str) -> list[int]:
