@@ -198,15 +198,6 @@ def check_parameters(
     Example:
         >>> check_parameters("SVD", {"n_factors": 50}).n_epochs
         20
-        >>> check_parameters("svd++", {})  # doctest: +ELLIPSIS
-        Traceback (most recent call last):
-        ...
-        raypipe.errors.ConfigError: ...: unknown algorithm 'svd++' for ratings; did you mean SVDpp?
-        >>> check_parameters("SVD", {"n_factor": 50})
-        Traceback (most recent call last):
-        ...
-        raypipe.errors.ConfigError: sources.factors.parameters.n_factor: unknown key; did you mean \
-n_factors?
     """
     if algorithm not in ALGORITHMS:
         cure = did_you_mean(algorithm.replace("+", "p"), ALGORITHMS)

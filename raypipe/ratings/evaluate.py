@@ -35,15 +35,6 @@ def measure(config: RunConfig, data: FoldedRatings) -> Measured:
 
     Raises:
         ConfigError: an unknown algorithm for ratings, or invalid parameters.
-
-    Example:
-        >>> import pandas as pd
-        >>> from raypipe.config import load_config
-        >>> from raypipe.ratings.data import build_ratings, fold_ratings
-        >>> frame = pd.DataFrame({"userId": list("aabb"), "itemId": list("xyxy"), "rating": 4.0})
-        >>> data = fold_ratings(build_ratings(frame, (1, 5))[0], folds=2, seed=0)
-        >>> measure(load_config(None, {"sources.factors.algorithm": "BaselineOnly"}), data)
-        {'rmse': 0.0, 'mae': 0.0, 'fcp': None}
     """
     return _measure(_parameters_of(config), data, config.seed)
 

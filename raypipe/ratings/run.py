@@ -41,12 +41,7 @@ _SCHEMA = pa.schema(
 
 @dataclass(frozen=True)
 class RatingEvaluation:
-    """An evaluation on ratings.
-
-    Attributes:
-        result: means and folds of each algorithm.
-        quarantine: the invalid rows, in columns.QUARANTINE_SCHEMA.
-    """
+    """An evaluation on ratings, and the invalid rows, in columns.QUARANTINE_SCHEMA."""
 
     result: records.RatingResult
     quarantine: pa.Table

@@ -84,19 +84,6 @@ class FollowObjective(Objective):
 
         Raises:
             ConfigError: follows do not have this metric, or neither high nor low values are better.
-
-        Example:
-            >>> from raypipe.config import load_config
-            >>> FOLLOWS.goals(RunConfig()).picks
-            Goal(metric='ndcg@20', more=True)
-            >>> with_rmse = FOLLOWS.goals(load_config(None, {"sweep.objective": "rmse"}))
-            >>> with_rmse.picks.metric, with_rmse.misled.metric
-            ('ndcg@20', 'rmse')
-            >>> FOLLOWS.goals(load_config(None, {"sweep.objective": "recal@50"}))
-            Traceback (most recent call last):
-            ...
-            raypipe.errors.ConfigError: sweep.objective: follows have no 'recal@50'; did you mean \
-recall@20? Metrics are recall, precision, ndcg, map, mrr, hit_rate, lengths those of evaluation.k
         """
         lengths, asked = config.evaluation.k, config.sweep.objective
         default = f"ndcg@{lengths[-1]}"

@@ -34,16 +34,6 @@ class RatingObjective(Objective):
 
         Raises:
             ConfigError: ratings cannot have such a metric.
-
-        Example:
-            >>> from raypipe.config import load_config
-            >>> RATINGS.goals(RunConfig()).picks
-            Goal(metric='rmse', more=False)
-            >>> RATINGS.goals(load_config(None, {"sweep.objective": "ndcg@10"}))
-            Traceback (most recent call last):
-            ...
-            raypipe.errors.ConfigError: sweep.objective: ratings have no 'ndcg@10'; known: rmse, \
-mae, fcp
         """
         name = config.sweep.objective or next(iter(MEASURES))
         if name not in MEASURES:

@@ -29,15 +29,6 @@ class Record(AbstractContextManager["Record"]):
     Attributes:
         began: number to settings, for every trial that started.
         ended: number to result, for every trial that ended.
-
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with Record(Path(folder), {"data": "abc"}) as record:
-        ...         record.begin(0, {"sources.similar.neighbours": 10})
-        ...     with Record(Path(folder), {"data": "abc"}) as record:
-        ...         record.began
-        {0: {'sources.similar.neighbours': 10}}
     """
 
     def __init__(self, folder: Path, about: dict[str, Any]) -> None:

@@ -58,13 +58,7 @@ class Checked(NamedTuple):
 
 
 class Sweep(NamedTuple):
-    """The result of a sweep.
-
-    Attributes:
-        folder: folder of the sweep.
-        result: content of ``sweep.json``.
-        new: False if the sweep was finished before.
-    """
+    """A finished sweep; ``new`` is False if it was finished before."""
 
     folder: Path
     result: records.SweepResult

@@ -53,11 +53,6 @@ def parse_space(sweep: SweepConfig) -> tuple[Dimension, ...]:
     Example:
         >>> parse_space(SweepConfig(space={"sources.similar.neighbours": {"int": [10, 50]}}))
         (Dimension(key='sources.similar.neighbours', kind='int', values=(10, 50), log=False),)
-        >>> parse_space(SweepConfig())
-        Traceback (most recent call last):
-        ...
-        raypipe.errors.ConfigError: sweep.space: has no points; expected at least one parameter, \
-as sources.factors.parameters.n_factors: {int: [20, 300]}
     """
     if not sweep.space:
         raise ConfigError(

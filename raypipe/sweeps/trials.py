@@ -17,12 +17,7 @@ STATES: tuple[State, ...] = ("finished", "stopped", "failed")
 
 
 class Goal(NamedTuple):
-    """The metric that a sweep optimizes.
-
-    Attributes:
-        metric: name of the metric.
-        more: True if higher values are better.
-    """
+    """The metric that a sweep optimizes; with ``more``, higher values are better."""
 
     metric: str
     more: bool
@@ -105,18 +100,7 @@ class Watch(Protocol):
 
 
 def best_trial(trials: Iterable[Trial], goal: Goal) -> Trial | None:
-    """The trial with the best value; of equal ones, the lowest number. None if none has a value.
-
-    Example:
-        >>> tried = [
-        ...     Trial(number, {}, "finished", (Report(None, {"rmse": rmse}),), 1.0)
-        ...     for number, rmse in enumerate([0.9, 0.8, 0.8])
-        ... ]
-        >>> best_trial(tried, Goal("rmse", more=False)).number
-        1
-        >>> best_trial(tried, Goal("rmse", more=True)).number
-        0
-    """
+    """The trial with the best value; of equal ones, the lowest number. None if none has a value."""
     losses = [(trial.loss(goal), trial) for trial in trials if trial.state != "failed"]
     ranked = [(loss, trial.number, trial) for loss, trial in losses if loss is not None]
     return min(ranked, key=lambda found: found[:2])[2] if ranked else None

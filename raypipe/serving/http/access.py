@@ -12,7 +12,7 @@ import json
 import secrets
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -47,33 +47,25 @@ class Denied(Problem):
     """A request that is not allowed: status 401, 403 or 429."""
 
 
-@dataclass
 class Access:
     """The tokens of a file, and the requests of each subject.
 
     Args:
         path: the file; None: everybody may do everything.
         rate: requests a second of one subject, in each worker; twice as many at once.
+
+    Raises:
+        ConfigError: the file cannot be read, or a line is no token.
     """
 
-    path: Path | None
-    rate: float
-    _file: str = ""
-    _state: tuple[int, int] | None = None
-    _callers: dict[str, Caller] = field(default_factory=dict)
-    _budgets: dict[str, tuple[float, float]] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self._file = str(self.path)  # a path would be joined again at every request
-
-    def check_file(self) -> None:
-        """Check that the file can be read.
-
-        Raises:
-            ConfigError: it cannot, or a line is no token.
-        """
-        if self.path is not None:
-            self._reload(self.path)
+    def __init__(self, path: Path | None, rate: float) -> None:
+        self.path, self.rate = path, rate
+        self._file = str(path)  # a path would be joined again at every request
+        self._state: tuple[int, int] | None = None
+        self._callers: dict[str, Caller] = {}
+        self._budgets: dict[str, tuple[float, float]] = {}
+        if path is not None:
+            self._reload(path)
 
     def caller(self, token: str | None) -> Caller:
         """Who holds a token.

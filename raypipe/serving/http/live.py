@@ -7,7 +7,6 @@ that have begun finish with the run that they began with.
 import logging
 import sys
 import threading
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -58,7 +57,6 @@ class Now(NamedTuple):
         return f'"{self.served.run.id}.{self.seq}"'
 
 
-@dataclass
 class Live:
     """The published run and the feedback since it.
 
@@ -68,11 +66,8 @@ class Live:
         maps: folder of mapped lists.
     """
 
-    store: RunStore
-    url: str | None
-    maps: Path
-
-    def __post_init__(self) -> None:
+    def __init__(self, store: RunStore, url: str | None, maps: Path) -> None:
+        self.store, self.url, self.maps = store, url, maps
         self._pointer = str(self.store.root / "CURRENT.json")
         self._manifest = ""  # of the served run, which is written again when an account is erased
         self.served: Served | None = None  # what was answered from last

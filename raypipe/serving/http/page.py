@@ -22,7 +22,7 @@ from raypipe.errors import UnknownAccountError
 from raypipe.serving.explanation import explain_to_account
 from raypipe.serving.http.access import ANYBODY, Denied, Scope
 from raypipe.serving.http.api_page import routes_in
-from raypipe.serving.http.problems import Problem, problem_of
+from raypipe.serving.http.problems import Problem
 from raypipe.serving.http.requests import COOKIE, caller_of, check_request, sent_of, unquoted
 from raypipe.serving.reports.html import report_html
 from raypipe.serving.reports.runs import night_report
@@ -88,9 +88,8 @@ def router_of(server: Server) -> APIRouter:
     return router
 
 
-def error_page(error: Exception) -> Response:
+def error_page(problem: Problem) -> Response:
     """What a browser sees instead of a problem body; without a token, the way to the login."""
-    problem = problem_of(error)
     if problem.status == 401:
         return RedirectResponse("/login", 303, headers=_HEADERS)
     return _page("problem.html", problem.status, problem=problem)

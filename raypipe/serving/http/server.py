@@ -72,7 +72,6 @@ class Server:
     def __init__(self, settings: ServeSettings) -> None:
         store = RunStore(settings.runs_dir)
         self.access = Access(settings.tokens, settings.rate)
-        self.access.check_file()
         self.live = Live(store, settings.feedback, settings.maps or settings.runs_dir / FOLDER)
         self.metrics = Metrics()
         self.names = Names(settings.names)
@@ -177,18 +176,14 @@ def _routes(server: Server, settings: ServeSettings) -> FastAPI:
         app.include_router(router)
 
     async def failed(request: Request, error: Exception) -> Response:
-        if page.wants_page(request):
-            return page.error_page(error)
-        return _response(*problem_answer(problem_of(error)))
-
-    async def refused(request: Request, error: Exception) -> Response:
-        if not isinstance(error, HTTPException):
-            raise error
-        problem = Problem(error.status_code, str(error.detail))
+        if isinstance(error, HTTPException):
+            problem = Problem(error.status_code, str(error.detail))
+        else:
+            problem = problem_of(error)
         if page.wants_page(request):
             return page.error_page(problem)
         answer = _response(*problem_answer(problem))
-        if error.status_code == 405:
+        if isinstance(error, HTTPException) and error.status_code == 405:
             answer.headers["allow"] = ", ".join(sorted(_methods(routers, request.scope)))
         return answer
 
@@ -197,9 +192,8 @@ def _routes(server: Server, settings: ServeSettings) -> FastAPI:
         where = ".".join(str(part) for part in found.get("loc", ()))
         return _response(*problem_answer(Problem(422, f"{where}: {found.get('msg', 'invalid')}")))
 
-    for kind in (Problem, RaypipeError):
+    for kind in (Problem, RaypipeError, HTTPException):
         app.add_exception_handler(kind, failed)
-    app.add_exception_handler(HTTPException, refused)
     app.add_exception_handler(RequestValidationError, invalid)
     return app
 

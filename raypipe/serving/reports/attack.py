@@ -18,11 +18,7 @@ _LEGEND = (
 
 
 def attack_report(result: AttackResult, folder: str) -> Report:
-    """The report of an experiment: a table for each strategy.
-
-    Args:
-        folder: folder of the files.
-    """
+    """The report of an experiment with its files in a folder: a table for each strategy."""
     by_strategy: dict[str, dict[tuple[str, int, int], list[AttackRow]]] = {}
     for row in result.attacks:
         cases = by_strategy.setdefault(row.strategy, {})

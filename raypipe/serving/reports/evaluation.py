@@ -19,11 +19,7 @@ _BESIDE = ("recall", "hit_rate")
 
 
 def evaluation_report(result: EvaluationResult, folder: str) -> Report:
-    """The report of an evaluation.
-
-    Args:
-        folder: folder of the files.
-    """
+    """The report of an evaluation with its files in a folder."""
     found: list[Content] = [_split(result), _metrics(result), *_claims(result), *_segments(result)]
     found += [*_leaders(result), *gains(result)]
     found += [

@@ -5,11 +5,7 @@ from raypipe.storage.ratings import RatingCounts, RatingPlan, RatingResult
 
 
 def rating_report(result: RatingResult, folder: str) -> Report:
-    """Means by algorithm, values by fold, and counts of the input rows.
-
-    Args:
-        folder: folder of the files.
-    """
+    """Means by algorithm, values by fold, counts of the input rows, and the folder of the files."""
     metrics, first = result.metrics, result.metrics[0]
     return (
         Table(
