@@ -40,11 +40,10 @@ def config_check(
 
     from raypipe.cli.output.terminal import print_answer
     from raypipe.config.user_code import load_user_code
+    from raypipe.pipeline.load import check_config
     from raypipe.ratings.run import chosen_algorithms
     from raypipe.recommend.audience import read_accounts
-    from raypipe.recommend.blend.training import check_blend
     from raypipe.recommend.filters.inputs import check_filters
-    from raypipe.recommend.models.algorithms import check_factors
     from raypipe.recommend.sources.registry import sources_of
     from raypipe.storage.intake.inputs import open_inputs
     from raypipe.storage.intake.read import check_files
@@ -53,8 +52,7 @@ def config_check(
     inputs = open_inputs(resolved.input)
     check_files(inputs)
     if resolved.input.kind == "follows":
-        check_factors(resolved)
-        check_blend(resolved)
+        check_config(resolved)
         check_filters(resolved, RunStore(runs_dir))
         sources_of(resolved)  # imports the sources of sources.custom
     elif resolved.sources.factors.trained:

@@ -15,8 +15,7 @@ if TYPE_CHECKING:  # this module imports SQLAlchemy
     from raypipe.storage.feedback.store import Answer, FeedbackStore
 
 RequestId = Annotated[
-    str | None,
-    typer.Option(metavar="ID", help="A unique id; the same request again counts once."),
+    str | None, typer.Option(metavar="ID", help="A unique id; the same request again counts once.")
 ]
 
 

@@ -155,7 +155,7 @@ def plan(
     from raypipe.compute.engines import cpus_here
     from raypipe.graph.degree_table import grown, read_degrees
     from raypipe.pipeline.plan import plan_degrees, plan_night
-    from raypipe.serving.reports.plans import plan_report
+    from raypipe.serving.reports.runs import plan_report
 
     cpus = cpus or cpus_here()
     with Bars() as bars:

@@ -2,7 +2,6 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -101,27 +100,17 @@ def reserve_of(shards: Iterable[Tables], accounts: int) -> Reserve:
     return Reserve(np.concatenate([[0], np.cumsum(counts)]), *arrays)
 
 
-class ListCounts(NamedTuple):
-    """Entries of lists, and candidates that were excluded from them.
-
-    Attributes:
-        accounts: number of accounts with at least one recommendation.
-        recommendations: by source.
-        excluded: by source and reason.
-    """
-
-    accounts: int
-    recommendations: dict[str, int]
-    excluded: dict[str, dict[str, int]]
-
-
 def count_lists(
     shards: Iterable[Tables], ladder: tuple[Tier, ...], sources: Sequence[str]
-) -> ListCounts:
-    """Recommendations and excluded candidates of each source on the ladder.
+) -> tuple[int, dict[str, int], dict[str, dict[str, int]]]:
+    """Entries of lists, and candidates that were excluded from them.
 
     Args:
         sources: names by index.
+
+    Returns:
+        Number of accounts with at least one recommendation; of each source on the ladder, the
+        recommendations, and the excluded candidates by reason.
     """
     used = {name for tier in ladder for name in tier.sources}
     recommended = np.zeros(len(sources), np.int64)
@@ -134,8 +123,5 @@ def count_lists(
         for row in tables["excluded"].to_pylist():
             excluded[row[SOURCE]][row["reason"]] += row["candidates"]
     by_source = zip(sources, recommended.tolist(), strict=True)
-    return ListCounts(
-        accounts,
-        {name: count for name, count in by_source if name in used},
-        {name: dict(excluded[name]) for name in sources if name in used},
-    )
+    recommendations = {name: count for name, count in by_source if name in used}
+    return accounts, recommendations, {n: dict(excluded[n]) for n in sources if n in used}

@@ -25,7 +25,6 @@ from raypipe.pipeline.checkpoints import Shard, cut_once, decide_once, shard_nam
 from raypipe.pipeline.cost.sample import (
     Cost,
     cut_shards,
-    estimate_cost,
     measure_cost,
     reason_of_blocks,
 )
@@ -39,6 +38,7 @@ from raypipe.recommend.filters.readers import digest_of_files
 from raypipe.recommend.negative_feedback import rejections_of
 from raypipe.recommend.shard import recommend_shard
 from raypipe.recommend.sources.registry import digest_of_custom_sources, sources_of
+from raypipe.recommend.work_estimate import estimate_ns
 from raypipe.storage.intake.inputs import InputFiles, digest_of_inputs, open_inputs
 from raypipe.storage.intake.spellings import unknown_ids
 from raypipe.storage.records import EntriesRecord, FactorRecord, SimilarityRecord, WalkRecord
@@ -200,7 +200,8 @@ def plan_shards(night: Night, prepared: Prepared, run_on: Callable[[float], Runn
     config, _, staging, stages = night
     context = prepared.context
     with stages.stage("plan"):
-        run_shards, cpus, why_cluster = run_on(estimate_cost(context))
+        # Rates of another machine: right within a factor of about two.
+        run_shards, cpus, why_cluster = run_on(float(estimate_ns(context).sum()) * 1e-9)
         stages.progress.say(why_cluster)
         cost = measure_cost(context, config.seed)
         cut = partial(cut_shards, cost, cpus, config.shards, prepared.shard_accounts)

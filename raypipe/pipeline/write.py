@@ -176,16 +176,17 @@ def run_facts(
 
 def _counts(config: RunConfig, made: Computed, parts: Parts, at_the_gate: int) -> records.RunCounts:
     ladder = made.prepared.context.lists.ladder
-    lists = count_lists(made.shards.every(), ladder, tuple(sources_of(config)))
+    names = tuple(sources_of(config))
+    with_lists, recommendations, excluded = count_lists(made.shards.every(), ladder, names)
     return records.RunCounts(
         rows=records.RowCounts(**made.loaded.rows),
         graph=made.loaded.statistics.counts,
         lines_not_rows=made.loaded.lines_not_rows,
         audience=len(made.plan.cost.accounts),
-        with_lists=lists.accounts,
+        with_lists=with_lists,
         neighbours=sum(part.rows for part in parts["neighbours"]),
-        recommendations=lists.recommendations,
-        excluded=lists.excluded,
+        recommendations=recommendations,
+        excluded=excluded,
         filters=made.filters.filters.counts,
         checked_at_the_gate=at_the_gate,
         shards=len(made.plan.shards),
@@ -197,17 +198,13 @@ def _predicted_and_actual(
 ) -> tuple[records.SecondsRecord, records.SecondsRecord]:
     """Seconds as predicted before the shards ran, and as measured."""
     seconds = {stage.stage: stage.seconds for stage in stages}
-    total = sum(seconds.values())
-    before = total - seconds["recommend"] - seconds["write"]
+    before = sum(seconds.values()) - seconds["recommend"] - seconds["write"]
 
-    def record(recommend: float, write: float, total: float) -> records.SecondsRecord:
+    def record(recommend: float, write: float) -> records.SecondsRecord:
         return records.SecondsRecord(
             recommend_seconds=round(recommend, 3),
             write_seconds=round(write, 3),
-            total_seconds=round(total, 3),
+            total_seconds=round(before + recommend + write, 3),
         )
 
-    return (
-        record(recommend, write, before + recommend + write),
-        record(seconds["recommend"], seconds["write"], total),
-    )
+    return record(recommend, write), record(seconds["recommend"], seconds["write"])

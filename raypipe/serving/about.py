@@ -12,7 +12,6 @@ from raypipe.recommend.filters.codes import FilterReason
 from raypipe.recommend.filters.registry import specs_of
 from raypipe.serving.explanation import FEWEST
 from raypipe.serving.whole_run import WholeRun
-from raypipe.storage.runs.filter_arrays import FilterArrays
 from raypipe.storage.runs.labels import load_reputation, load_suspects
 from raypipe.storage.runs.run import Run
 
@@ -77,7 +76,8 @@ def about_account(run: Run, account: str) -> About:
     code = graph.code(account)
     followers, bounds = len(graph.followers.row(code)), whole.config.integrity
     drawn = chances(graph.tie_rule.positions, graph.fingerprint)
-    suspects = load_suspects(run)
+    suspects, filters = load_suspects(run), whole.filters
+    against = np.isin(filters.excluded_reasons, _AGAINST) & (filters.excluded_codes == code)
     mine = suspects.filter(pa.array(np.asarray(suspects[ACCOUNT]) == account)).to_pylist()
     return About(
         account,
@@ -89,7 +89,7 @@ def about_account(run: Run, account: str) -> About:
         float(np.mean(reputation > reputation[code])),
         tuple(Suspicion(row[DETECTOR], row[SCORE], row[EVIDENCE]) for row in mine),
         _shown_to_nobody(whole, code, followers),
-        _excluded_by(whole.filters, code),
+        rounded_down(int(np.count_nonzero(against))),
     )
 
 
@@ -114,8 +114,3 @@ def _shown_to_nobody(whole: WholeRun, code: int, followers: int) -> tuple[str, .
     if followers < fewest:
         words.append(f"it has {followers:,} followers, but candidates.min_followers is {fewest:,}")
     return tuple(words)
-
-
-def _excluded_by(filters: FilterArrays, code: int) -> int:
-    against = np.isin(filters.excluded_reasons, _AGAINST) & (filters.excluded_codes == code)
-    return rounded_down(int(np.count_nonzero(against)))

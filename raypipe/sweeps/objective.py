@@ -98,7 +98,7 @@ class Objective(ABC):
         """Whether a key has an effect on a trial with these settings."""
         algorithm = settings.get(ALGORITHM, config.sources.factors.named)
         if key.startswith(PARAMETERS):
-            return parameter(key) in self.fields(algorithm)
+            return key.removeprefix(PARAMETERS).partition(".")[0] in self.fields(algorithm)
         return algorithm == NO_MODEL or key not in self.without_model
 
     def check_space(self, config: RunConfig, space: Sequence[Dimension]) -> None:
@@ -180,16 +180,6 @@ def algorithms_of(config: RunConfig, space: Iterable[Dimension]) -> tuple[str, .
     """
     named = (dimension.values for dimension in space if dimension.key == ALGORITHM)
     return tuple(map(str, next(named, (config.sources.factors.named,))))
-
-
-def parameter(key: str) -> str:
-    """The name of the algorithm parameter that a key belongs to.
-
-    Example:
-        >>> parameter("sources.factors.parameters.sim_options.name")
-        'sim_options'
-    """
-    return key.removeprefix(PARAMETERS).partition(".")[0]
 
 
 def reports_of_trial(

@@ -6,12 +6,7 @@ from typing import Any
 
 from rich.console import Console
 
-from raypipe.cli.output.terminal import (
-    print_facts,
-    print_json,
-    print_line,
-    print_table,
-)
+from raypipe.cli.output.terminal import print_facts, print_json, print_line, print_table
 from raypipe.serving.reports.cells import cell_text, shown
 from raypipe.serving.reports.content import Content, Facts, Table
 

@@ -35,14 +35,6 @@ SHARD_SECONDS = 2.0
 _BUILDING_SHARE = 0.1
 
 
-def estimate_cost(context: ShardContext) -> float:
-    """Seconds of one CPU for the lists of a night, from rates measured on another machine.
-
-    Takes no time, and is accurate within a factor of about two.
-    """
-    return float(estimate_ns(context).sum()) * 1e-9
-
-
 def write_seconds(accounts: int, config: RunConfig) -> float:
     """Seconds in which the driver writes full lists of this number of accounts.
 

@@ -13,7 +13,7 @@ from raypipe.columns import ACCOUNT, RANK
 from raypipe.errors import RunError, UnknownAccountError
 from raypipe.serving.http.live import Live, Now, Served
 from raypipe.serving.http.problems import Problem
-from raypipe.serving.lookup import Lookup, Recommendation
+from raypipe.serving.lookup import Recommendation
 
 _RANK = b'{"%s":%%d,' % RANK.encode()
 
@@ -104,7 +104,9 @@ def made_bytes(live: Live, now: Now, asked: Asked) -> bytes:
     except UnknownAccountError:
         if asked.fallback != "popular":
             raise Problem(404, f"account {asked.account!r} is not in the run") from None
-        rows = _newcomer(lookup)
+        from raypipe.serving.newcomer import recommend_newcomer
+
+        rows = recommend_newcomer(lookup, ()).rows
     if asked.source is not None:
         rows = [row for row in rows if row.source == asked.source]
     start = 0 if after is None else _start(rows, after)
@@ -129,12 +131,6 @@ def _start(rows: list[Recommendation], after: Cursor) -> int:
         if row.candidate == after.candidate:
             return index + 1
     return max(0, after.rank - 1)
-
-
-def _newcomer(lookup: Lookup) -> list[Recommendation]:
-    from raypipe.serving.newcomer import recommend_newcomer
-
-    return recommend_newcomer(lookup, ()).rows
 
 
 def _inside(row: Recommendation) -> bytes:

@@ -6,9 +6,11 @@ puts the answer into the page.
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 from urllib.parse import parse_qs, quote, urlencode
 
 from fastapi import APIRouter, Request
@@ -21,7 +23,6 @@ from pydantic import AfterValidator
 from raypipe.errors import UnknownAccountError
 from raypipe.serving.explanation import explain_to_account
 from raypipe.serving.http.access import ANYBODY, Denied, Scope
-from raypipe.serving.http.api_page import routes_in
 from raypipe.serving.http.problems import Problem
 from raypipe.serving.http.requests import COOKIE, caller_of, check_request, sent_of, unquoted
 from raypipe.serving.reports.html import report_html
@@ -118,6 +119,50 @@ def _add_files(router: APIRouter) -> None:
         return Response(content[name], media_type=_STATIC[name], headers=headers)
 
 
+class Route(NamedTuple):
+    """A route, as people read it.
+
+    Attributes:
+        words: what it does.
+        parameters: as in the document.
+        body, answer: names of the fields of the JSON that is sent, and that is answered.
+    """
+
+    method: str
+    path: str
+    words: str
+    parameters: list[dict[str, Any]]
+    body: list[str]
+    answer: list[str]
+
+
+def routes_in(document: dict[str, Any]) -> list[Route]:
+    """The routes of an OpenAPI document, in its order.
+
+    Example:
+        >>> routes_in({"paths": {"/livez": {"get": {"description": "It lives."}}}})[0][:3]
+        ('GET', '/livez', 'It lives.')
+    """
+    schemas = document.get("components", {}).get("schemas", {})
+
+    def fields(part: object) -> list[str]:
+        named = re.search(r"#/components/schemas/(\w+)", json.dumps(part))
+        return list(schemas[named[1]].get("properties", {})) if named else []
+
+    return [
+        Route(
+            method.upper(),
+            path,
+            route.get("description", ""),
+            route.get("parameters", []),
+            fields(route.get("requestBody")),
+            fields(route.get("responses", {}).get("200")),
+        )
+        for path, methods in document["paths"].items()
+        for method, route in methods.items()
+    ]
+
+
 def _add_docs(router: APIRouter) -> None:
     @router.get("/docs")
     def docs(request: Request) -> Response:
@@ -187,14 +232,13 @@ def _add_account(router: APIRouter, server: Server) -> None:
     @router.get("/accounts/{account}")
     def account_page(request: Request, account: Id) -> Response:
         check(request, "read", account)
-        rows, cold = [], False
+        lookup, cold = live.lookup(live.now().served, account), False
         try:
-            rows = live.lookup(live.now().served, account).recommendations()
+            rows = lookup.recommendations()
         except UnknownAccountError:
             from raypipe.serving.newcomer import recommend_newcomer
 
-            cold = True
-            rows = recommend_newcomer(live.lookup(live.now().served, account), ()).rows
+            rows, cold = recommend_newcomer(lookup, ()).rows, True
         values = of_account(account, "", request.query_params)
         return _page("account.html", rows=rows, cold=cold, **values)
 

@@ -1,11 +1,12 @@
-"""A finished run: seconds and memory by stage, counts, filters, and what decided the lists."""
+"""A finished run, or the plan of one: seconds and memory, counts, and what decided the lists."""
 
 from typing import Any
 
 from raypipe.recommend.filters.registry import count_words
-from raypipe.serving.reports.content import Content, Facts, Line, Report, Table
+from raypipe.serving.reports.content import Content, Facts, Line, Report, Table, Value, numbers
 from raypipe.serving.reports.ladder import ladder_report
 from raypipe.serving.reports.lists import statistics_report
+from raypipe.storage.plans import Plan
 from raypipe.storage.records import FactorRecord, RecallRecord, SimilarityRecord
 from raypipe.storage.runs.compare import Side, changes_between, in_words
 from raypipe.storage.runs.manifest import ChangeRecord, GuardRecord, Manifest
@@ -85,6 +86,33 @@ def night_report(run: Run, before: Run | None) -> Report:
         changes = diff_report(found, before.id, run.id)
     own = run_report(run.manifest, str(run.path))
     return (*changes, *own, *statistics_report(run.statistics(), "graph", {}))
+
+
+def plan_report(plan: Plan) -> Report:
+    """Counts, seconds by stage, memory by part, the costliest hubs."""
+    memory = {name.replace("_", " "): size for name, size in plan.memory_bytes.items()}
+    found: list[Content] = [
+        Facts(numbers(plan.counts.model_dump())),
+        Table(
+            ("stage", "seconds"), numbers(plan.seconds), f"{plan.nodes} nodes of {plan.cpus} CPUs"
+        ),
+    ]
+    if plan.column_blocks:
+        blocks = f"similarity: in column blocks: {plan.column_blocks}, built by each shard"
+        found.append(Line(blocks))
+    found += [
+        Table(
+            ("memory of a node", "MB"),
+            tuple((name, Value(size, "megabytes")) for name, size in memory.items()),
+        ),
+        Table(
+            ("costliest", "followers", "share of co-follow pairs"),
+            tuple(
+                (hub.accountId, hub.followers, hub.share_of_co_follow_pairs) for hub in plan.hubs
+            ),
+        ),
+    ]
+    return (*found, *similarity_report(plan.similarity), *factor_report(plan.factors))
 
 
 def _identity(manifest: Manifest) -> Report:
