@@ -25,8 +25,12 @@ def check_layout(
         width: number of values in the header, or in the first row.
         folds: whether blanks and tabs are one delimiter.
     """
-    mark = config.comment
-    lines = [line for line in _whole_lines(head) if not (mark and line.startswith(mark.encode()))]
+    spans = list(islice(find_lines(head), _SAMPLE))
+    if len(spans) > 1 and spans[-1][1] == len(head):
+        spans.pop()  # it may go on
+    lines = [head[start:stop] for start, stop in spans]
+    if config.comment:
+        lines = [line for line in lines if not line.startswith(config.comment.encode())]
     if not lines or folds:
         return
     line = lines[0].decode("utf-8", "replace")
@@ -57,9 +61,3 @@ def check_layout(
                 f"{path}: a value holds a list, as {shown(value.decode('utf-8', 'replace'))}; "
                 "write one follow on each row (DataFrame.explode)"
             )
-
-
-def _whole_lines(head: bytes) -> list[bytes]:
-    spans = list(islice(find_lines(head), _SAMPLE))
-    lines = [head[start:stop] for start, stop in spans]
-    return lines[:-1] if len(lines) > 1 and spans[-1][1] == len(head) else lines
