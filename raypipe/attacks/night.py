@@ -139,7 +139,8 @@ def shown(ground: Ground, made: Made, earlier: Night | None = None) -> Night:
     votes = earlier.votes.padded(made.graph.accounts).counted
     codes = np.full_like(earlier.codes, -1)
     for strategy, lists in enumerate(made.codes):
-        before = Before(rows_of(earlier.codes[strategy]), listed, votes, drawn)
+        of_night = earlier.codes[strategy]
+        before = Before(rows_of(of_night), of_night[:, 0], listed, votes, drawn)
         kept = admitted(lists, np.zeros_like(lists, "u1"), n, before, ids[accounts], config)
         codes[strategy] = np.where(kept < 0, -1, np.take_along_axis(lists, kept, axis=1))
     return Night(codes, made.votes)

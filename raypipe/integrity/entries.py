@@ -1,4 +1,4 @@
-"""New entries: an account newly enters few lists a night, relative to who followed it before.
+"""New entries: an account newly enters few lists a night, and is newly first in few.
 
 docs/attacks.md has the bound as a formula.
 """
@@ -10,7 +10,7 @@ import numpy as np
 from raypipe.config import IntegrityConfig
 from raypipe.kernels.arrays import Flags, Indices, Offsets
 from raypipe.kernels.csr import Adjacency
-from raypipe.kernels.entries import admit
+from raypipe.kernels.entries import admit, limit_firsts
 from raypipe.kernels.splitmix import hash_numbers
 
 #: Accounts with fewer votes enter lists more slowly: by this part of the rate, (numerator,
@@ -23,12 +23,14 @@ class Before(NamedTuple):
 
     Attributes:
         lists: the candidates in the list of each of m accounts, ascending.
+        firsts: int32[m], the first candidate in the list of each account; -1: there is none now.
         listed: bool[m], the accounts that had a list.
         votes: int64[n], the followers of each account that counted.
         chances: uint32[n], from :func:`chances`.
     """
 
     lists: Adjacency
+    firsts: Indices
     listed: Flags
     votes: Offsets
     chances: np.ndarray
@@ -78,6 +80,21 @@ def more_entries(votes: Offsets, chances: np.ndarray, config: IntegrityConfig) -
     return np.where(votes > 0, found, 0)
 
 
+def more_firsts(votes: Offsets, config: IntegrityConfig) -> Offsets:
+    """int64[n]: the lists in which each account may newly be first tonight, beyond those it leaves.
+
+        1 + floor(new_entries_per_follower * votes)
+
+    with votes, else 0. Few votes need no slower rate here: such accounts are in few lists.
+
+    Example:
+        >>> more_firsts(np.array([0, 3, 40]), IntegrityConfig()).tolist()
+        [0, 1, 3]
+    """
+    numerator, denominator = config.entries_fraction
+    return np.where(votes > 0, 1 + votes * numerator // denominator, 0)
+
+
 def admitted(
     codes: Indices,
     sources: np.ndarray,
@@ -97,7 +114,9 @@ def admitted(
     order = np.argsort(ids, kind="stable")
     more = more_entries(before.votes, before.chances, config)
     limit = n if limit is None else limit
-    return admit(codes, sources, n, before.lists, before.listed, order, more, limit)
+    positions = admit(codes, sources, n, before.lists, before.listed, order, more, limit)
+    firsts = before.firsts, before.listed, order, more_firsts(before.votes, config), before.votes
+    return limit_firsts(codes, positions, *firsts)
 
 
 def rows_of(codes: Indices) -> Adjacency:

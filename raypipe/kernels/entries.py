@@ -1,4 +1,4 @@
-"""New entries: which candidates may newly enter the lists of a night, and what comes instead."""
+"""New entries and first places: which candidates may have them tonight, and what comes instead."""
 
 import numpy as np
 
@@ -94,3 +94,61 @@ def _room(
                 if codes[i, rank] >= 0 and not is_new[i, rank]:
                     room[codes[i, rank]] -= 1
     return room
+
+
+@kernel
+def limit_firsts(
+    codes: Indices,
+    positions: Indices,
+    firsts: Indices,
+    listed: Flags,
+    order: Integers,
+    more: Offsets,
+    votes: Offsets,
+) -> Indices:
+    """int32[m, n]: ``positions``, with another entry in the first place of some lists.
+
+    A candidate may be first in at most ``more`` lists more than before. Where it would be first in
+    others, the next entry that may takes the place; if none may, the one with the most votes does.
+
+    Args:
+        codes: int32[m, w], as for :func:`admit`.
+        positions: int32[m, n], from :func:`admit`.
+        firsts: int32[m], the first candidate of each list before; -1: there was none.
+        listed: bool[m], the accounts that had a list before; only these count and change.
+        order: int64[m], the accounts in the order of their claims.
+        more: int64[accounts].
+        votes: int64[accounts].
+
+    Example:
+        >>> codes = np.array([[2, 1], [2, 1]], np.int32)
+        >>> positions, firsts = np.array([[0, 1], [0, 1]], np.int32), np.array([1, 1], np.int32)
+        >>> more, votes = np.array([0, 0, 1]), np.array([9, 9, 9])
+        >>> limit_firsts(codes, positions, firsts, np.ones(2, bool), np.arange(2), more, votes)
+        array([[0, 1],
+               [1, 0]], dtype=int32)
+    """
+    room, limited = more.copy(), positions.copy()
+    is_new = np.zeros(len(firsts), dtype=np.bool_)
+    for i in range(len(firsts)):
+        if listed[i] and positions[i, 0] >= 0:
+            is_new[i] = codes[i, positions[i, 0]] != firsts[i]
+        if listed[i] and firsts[i] >= 0 and (is_new[i] or positions[i, 0] < 0):
+            room[firsts[i]] += 1
+    for i in order:
+        if not is_new[i]:
+            continue
+        chosen, most = -1, -1
+        for rank in range(positions.shape[1]):
+            if positions[i, rank] >= 0 and chosen < 0:
+                code = codes[i, positions[i, rank]]
+                if room[code] > 0:
+                    chosen = rank
+                elif most < 0 or votes[code] > votes[codes[i, positions[i, most]]]:
+                    most = rank
+        if chosen < 0:
+            chosen = most
+        room[codes[i, positions[i, chosen]]] -= 1
+        limited[i, 1 : chosen + 1] = positions[i, :chosen]
+        limited[i, 0] = positions[i, chosen]
+    return limited

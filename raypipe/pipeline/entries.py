@@ -101,14 +101,16 @@ def limit_entries(
     kept = (positions >= 0) & (positions < finished.length)
     filled = int(np.count_nonzero(positions >= finished.length))
     held = int(had.sum() - kept.sum())
+    moved = int(np.count_nonzero((positions[:, 1:2] >= 0) & (positions[:, 1:2] < positions[:, :1])))
     record = EntriesRecord(
         run=earlier.id,
         held_back=held,
         refilled=filled,
+        moved=moved,
         why=f"{held:,} new entries beyond those since run {earlier.id} were held back, "
-        f"{filled:,} others took their place",
+        f"{filled:,} others took their place; {moved:,} lists have another first entry",
     )
-    return finished._replace(positions=positions if held else None), record
+    return finished._replace(positions=positions if held or moved else None), record
 
 
 def _lists_of(finished: FinishedShards, reserve: int) -> tuple[np.ndarray, np.ndarray]:
@@ -134,16 +136,18 @@ def _starts(table: pa.Table, audience: np.ndarray) -> np.ndarray:
 def _before(run: Run, graph: FollowGraph, votes: EarlierVotes, audience: np.ndarray) -> Before:
     """The lists of an earlier run, by the account indices of tonight."""
     every, pairs = np.arange(graph.accounts, dtype=np.int32), []
-    listed = np.zeros(graph.accounts, np.bool_)
+    listed, firsts = np.zeros(graph.accounts, np.bool_), np.full(graph.accounts, -1, np.int32)
     for part in run.manifest.parts["recommendations"]:
-        table = read_parquet(run.path / part.file, [ACCOUNT, CANDIDATE])
+        table = read_parquet(run.path / part.file, [ACCOUNT, CANDIDATE, RANK])
         rows, columns = (
             graph.codes(table[name].combine_chunks()).astype(np.int32)
             for name in (ACCOUNT, CANDIDATE)
         )
         listed[rows[rows >= 0]] = True
         known = (rows >= 0) & (columns >= 0)
+        first = known & (table[RANK].to_numpy() == 1)
+        firsts[rows[first]] = columns[first]
         pairs.append(Pairs(rows[known], columns[known], every))
     lists = take(adjacency(pairs, graph.accounts)[0], audience)
     drawn = chances(graph.tie_rule.positions, votes.fingerprint)
-    return Before(lists, listed[audience], votes.counted, drawn)
+    return Before(lists, firsts[audience], listed[audience], votes.counted, drawn)

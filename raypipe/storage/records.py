@@ -17,11 +17,13 @@ class EntriesRecord(Contract):
         run: the earlier run since which entries are new; None: no limit in this night.
         held_back: entries beyond the limit.
         refilled: candidates that took their place.
+        moved: lists in which another entry took the first place, as that one is new in too many.
     """
 
     run: str | None = None
     held_back: int = 0
     refilled: int = 0
+    moved: int = 0
     why: str
 
 

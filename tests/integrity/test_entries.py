@@ -1,4 +1,4 @@
-"""New entries: no account is in more lists than before and the limit, and lists stay in order."""
+"""No account is in more lists than before and the limit, or at rank 1 of more lists."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from raypipe.config import IntegrityConfig
-from raypipe.integrity.entries import Before, admitted, chances, more_entries, rows_of
+from raypipe.integrity.entries import Before, admitted, chances, more_entries, more_firsts, rows_of
 
 N, R = 3, 3
 
@@ -31,7 +31,7 @@ def admit(before, codes, votes, listed, **keys):
     codes = np.array(codes, np.int32)
     earlier = np.array(before, np.int32)[:, :N]
     drawn = np.array(keys.pop("chances", [0] * len(votes)), np.uint32)
-    night = Before(rows_of(earlier), np.array(listed), np.array(votes), drawn)
+    night = Before(rows_of(earlier), earlier[:, 0], np.array(listed), np.array(votes), drawn)
     limit = keys.pop("limit", None)
     config = IntegrityConfig(**keys)
     ids = np.arange(len(codes), dtype=np.uint32)
@@ -57,7 +57,8 @@ def test_no_account_is_in_more_lists_than_before_and_the_limit(given_nights, bas
     assert all(now[code] <= old[code] + more[code] for code in now if code >= 0)
     for row, (whole, new) in enumerate(zip(made, positions, strict=True)):
         kept = new[new >= 0].tolist()
-        assert kept == sorted({*kept})
+        assert sorted(kept) == sorted({*kept})
+        assert kept[1:] == sorted(kept[1:])
         assert (new[len(kept) :] == -1).all()
         assert len(kept) <= (whole[:N] >= 0).sum()
         if not listed[row]:
@@ -66,10 +67,46 @@ def test_no_account_is_in_more_lists_than_before_and_the_limit(given_nights, bas
         assert stayed <= {*shown[row].tolist()}
 
 
+@given(nights(), st.integers(0, 1), st.sampled_from([0.0, 0.1, 1.0]), drawn)
+def test_no_account_is_first_in_more_lists_than_before_and_the_limit(
+    given_nights, base, rate, chance
+):
+    before, codes, votes, listed = given_nights
+    keys = {"new_entries": base, "new_entries_per_follower": rate, "chances": chance}
+    earlier, _, positions, shown, _ = admit(before, codes, votes, listed, **keys)
+    keys.pop("chances")
+    more = more_firsts(np.array(votes), IntegrityConfig(**keys))
+    room = {code: int(limit) for code, limit in enumerate(more)}
+    firsts = earlier[:, 0].tolist()
+    lists = [
+        [codes[i][at] for at in sorted(new[new >= 0].tolist())] for i, new in enumerate(positions)
+    ]
+    new = [
+        had and row and row[0] != first
+        for had, row, first in zip(listed, lists, firsts, strict=True)
+    ]
+    for had, row, first, is_new in zip(listed, lists, firsts, new, strict=True):
+        if had and first >= 0 and (is_new or not row):
+            room[first] += 1
+    for is_new, row in zip(new, lists, strict=True):
+        if is_new:
+            allowed = [code for code in row if room[code] > 0]
+            first = allowed[0] if allowed else max(row, key=lambda code: votes[code])
+            room[first] -= 1
+            row.insert(0, row.pop(row.index(first)))
+    assert [[code for code in row if code >= 0] for row in shown.tolist()] == lists
+    old, now = count(earlier[:, :1], listed), count(shown[:, :1], listed)
+    for code in now.keys() - {-1}:
+        mine = [row for row, is_new in zip(lists, new, strict=True) if is_new and row[0] == code]
+        most = any(votes[code] == max(votes[one] for one in row) for row in mine)
+        assert most or now[code] <= old[code] + more[code]
+
+
 @given(nights())
 def test_lists_below_the_limit_stay_as_they_are(given_nights):
     before, codes, _, listed = given_nights
-    _, made, _, shown, _ = admit(before, codes, [30] * 20, listed, new_entries=9)
+    keys = {"new_entries": 9, "new_entries_per_follower": 1}
+    _, made, _, shown, _ = admit(before, codes, [30] * 20, listed, **keys)
     assert shown.tolist() == made[:, :N].tolist()
 
 
@@ -82,7 +119,7 @@ def test_accounts_without_votes_enter_only_what_they_leave(given_nights):
 
 
 def test_the_best_ranks_are_kept_and_the_reserve_takes_the_other_places():
-    before = [[15, 16, 17], [15, 16, 17], [15, 16, 17]]
+    before = [[15, 16, 17], [15, 16, 17], [16, 15, 17]]
     codes = [[16, 10, 17, 12, 15, 13], [10, 16, 17, 15, -1, -1], [16, 17, 10, -1, -1, -1]]
     votes = [0] * 10 + [10] * 10
     keys = {"new_entries": 1, "new_entries_per_follower": 0.0}
@@ -90,8 +127,22 @@ def test_the_best_ranks_are_kept_and_the_reserve_takes_the_other_places():
     assert shown.tolist() == [[16, 17, 12], [10, 16, 17], [16, 17, -1]]
 
 
+def test_the_first_place_goes_to_the_next_that_may_have_it_or_to_the_most_votes():
+    before = [[15, 16, 17]] * 4
+    codes = [[16, 15, 17, -1, -1, -1], [16, 17, 15, -1, -1, -1], *[[16, 17, -1, -1, -1, -1]] * 2]
+    votes = [0] * 15 + [0, 10, 20, 0, 0]  # 16 and 17 may newly be first in one list each
+    keys = {"new_entries": 0, "new_entries_per_follower": 0.0}
+    *_, shown, _ = admit(before, codes, votes, [True] * 4, **keys)
+    assert shown.tolist() == [[16, 15, 17], [17, 16, 15], [17, 16, -1], [17, 16, -1]]
+
+
+def test_the_formula_of_first_places():
+    config = IntegrityConfig(new_entries=7, new_entries_per_follower=0.25)
+    assert more_firsts(np.array([0, 1, 4, 11]), config).tolist() == [0, 1, 2, 3]
+
+
 def test_no_source_fills_up_more_than_its_share():
-    before = [[15, 16, 17]] * 2
+    before = [[15, 16, 17], [16, 15, 17]]
     codes = [[16, 10, 17, 12, 15, 13], [10, 16, 17, 12, 15, 13]]
     *_, shown, _ = admit(before, codes, [0] * 10 + [1] * 10, [True] * 2, new_entries=0, limit=1)
     assert shown.tolist() == [[16, 17, -1], [16, 17, -1]]

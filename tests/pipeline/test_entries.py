@@ -55,6 +55,7 @@ def test_an_account_is_in_at_most_as_many_lists_as_before_and_the_limit(tmp_path
     record = second.manifest.entries
     assert record.run == first.id
     assert record.held_back > record.refilled > 0
+    assert record.moved > 0
     had = {account for account, _ in lists_of(first)}
     old, new = (
         Counter(one for account, one in lists_of(run) if account in had) for run in (first, second)
@@ -65,7 +66,7 @@ def test_an_account_is_in_at_most_as_many_lists_as_before_and_the_limit(tmp_path
     table = second.table("recommendations").to_pandas()
     for _, part in table.groupby("accountId"):
         assert part["rank"].tolist() == [*range(1, len(part) + 1)]
-        assert part["score"].is_monotonic_decreasing
+        assert part["score"][1:].is_monotonic_decreasing  # another one may stand first
     free = night(tmp_path / "free", rows, DATES[0], integrity__bounds=False)
     assert free.manifest.entries is None
     every = {(row.accountId, row.candidateId): row for row in free.table("recommendations")
