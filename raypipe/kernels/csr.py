@@ -84,6 +84,7 @@ def adjacency(parts: Sequence[Pairs], n: int) -> tuple[Adjacency, int, int]:
     return by_row, self_pairs, pairs - kept
 
 
+@kernel
 def transpose(rows: Adjacency) -> Adjacency:
     """The same pairs by column: row ``j`` holds every ``i`` whose row holds ``j``, ascending.
 
@@ -92,11 +93,15 @@ def transpose(rows: Adjacency) -> Adjacency:
         >>> transpose(rows).codes.tolist()
         [0, 0]
     """
-    turned = Adjacency(
-        starts_of(count(rows.codes, len(rows.indptr) - 1)), np.empty(len(rows.codes), np.int32)
-    )
-    turn(*rows, *turned)
-    return turned
+    indptr, codes = rows
+    turned_indptr = np.zeros(len(indptr), dtype=np.int64)
+    for code in codes:
+        turned_indptr[code + 1] += 1
+    for i in range(1, len(indptr)):
+        turned_indptr[i] += turned_indptr[i - 1]
+    turned = np.empty(len(codes), dtype=np.int32)
+    turn(indptr, codes, turned_indptr, turned)
+    return Adjacency(turned_indptr, turned)
 
 
 def starts_of(lengths: Integers) -> Offsets:
