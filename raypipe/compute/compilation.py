@@ -43,7 +43,20 @@ class _Compilations(event.Listener):
 
 @contextmanager
 def compilations_reported(progress: Progress) -> Iterator[None]:
-    """Report when this process starts to compile kernels and, at the end, the total seconds."""
+    """Report when this process starts to compile kernels and, at the end, the total seconds.
+
+    Example:
+        >>> from numba import njit
+        >>> from raypipe.compute.progress import Silent
+        >>> class Printed(Silent):
+        ...     def say(self, text):
+        ...         print(text.partition(",")[0].partition(" in ")[0])
+        >>> with compilations_reported(Printed()):
+        ...     njit(lambda number: number + 1)(0)
+        kernels: compiling
+        1
+        kernels: compiled
+    """
     listener = _Compilations(progress)
     event.register(_COMPILE, listener)  # type: ignore[no-untyped-call]
     try:

@@ -101,6 +101,14 @@ def submission_id(job: Job, attempt: int = 1) -> str:
     """The job id: kind, date, and a digest of the config and the results folder.
 
     Equal jobs have equal ids.
+
+    Example:
+        >>> job = job_of("run", "2026-03-01", RunConfig(), "/data")
+        >>> again = job_of("run", "2026-03-01", RunConfig(frames="modin"), "/data")
+        >>> submission_id(job) == submission_id(again)
+        True
+        >>> submission_id(job, 2) == submission_id(job) + "-2"
+        True
     """
     digest = hashlib.sha256(f"{job.config.digest()}\n{job.results}".encode()).hexdigest()[:8]
     return f"{job.kind}-{job.date}-{digest}" + (f"-{attempt}" if attempt > 1 else "")
@@ -162,7 +170,13 @@ def check_address(address: str | None) -> str:
 
 
 def warning(address: str, token: str | None) -> str | None:
-    """A warning if the job server may be reachable by others and is used without a token."""
+    """A warning if the job server may be reachable by others and is used without a token.
+
+    Example:
+        >>> warning("http://127.0.0.1:8265", None)
+        >>> warning("http://ray.example.com:8265", None)[:58]
+        'http://ray.example.com:8265: used without a token; anyone '
+    """
     if token or urlsplit(address).hostname in _LOOPBACK:
         return None
     return (

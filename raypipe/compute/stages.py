@@ -28,6 +28,14 @@ class Stages:
 
     Memory is that of this process and its descendants (a local Ray and its workers). Pages that
     several processes share are divided among them (PSS on Linux, USS elsewhere).
+
+    Example:
+        >>> from raypipe.compute.progress import Silent
+        >>> stages = Stages(Silent())
+        >>> with stages.stage("read"):
+        ...     pass
+        >>> [stage.stage for stage in stages.measured]
+        ['read']
     """
 
     def __init__(self, progress: Progress) -> None:

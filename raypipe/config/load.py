@@ -83,6 +83,14 @@ def parse_setting(text: str) -> tuple[str, Any]:
 
     Raises:
         ConfigError: there is no key, no ``=``, or the value is not YAML.
+
+    Example:
+        >>> parse_setting("sources.similar.threshold=0.2")
+        ('sources.similar.threshold', 0.2)
+        >>> parse_setting("input.carry=[since, trust]")
+        ('input.carry', ['since', 'trust'])
+        >>> parse_setting("input.comment=#")
+        ('input.comment', '#')
     """
     key, equals, value = text.partition("=")
     if not equals or not key.strip():

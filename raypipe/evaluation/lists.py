@@ -64,6 +64,14 @@ def check_sources(names: Sequence[str], config: RunConfig) -> tuple[str, ...]:
 
     Raises:
         ConfigError: there is no such source, or this config does not have it.
+
+    Example:
+        >>> check_sources(["popular", "similar+popular", "popular"], RunConfig())
+        ('popular', 'similar+popular')
+        >>> check_sources(["similr"], RunConfig())
+        Traceback (most recent call last):
+        ...
+        raypipe.errors.ConfigError: no source 'similr'; did you mean similar?
     """
     known, available = tuple(sources_of(config)), measurable(config)
     for name in names:

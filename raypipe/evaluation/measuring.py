@@ -291,6 +291,19 @@ def measure(
 
     Args:
         model: of ``split.train``; None: the source needs none.
+
+    Example:
+        >>> import pandas as pd
+        >>> from raypipe.config import load_config
+        >>> from raypipe.evaluation.splits import split_follows
+        >>> from raypipe.graph.follow_graph import build_graph, encode
+        >>> frame = pd.DataFrame({"followerId": list("aabb"), "followingId": list("xyxy")})
+        >>> graph, _ = build_graph([encode(frame)])
+        >>> config = load_config(None, {"evaluation.k": [1], "evaluation.min_follows": 2})
+        >>> held_out, accounts = np.array([False, True, False, False]), np.arange(4, dtype=np.int32)
+        >>> split = split_follows(graph, held_out, accounts, config.evaluation, config.seed)
+        >>> measure(config, split, "popular")["ndcg@1"]
+        1.0
     """
     measures = measure_lists(measuring_of(split, config, [source], model))
     of_all = measures.values[0][:, measures.of_all]

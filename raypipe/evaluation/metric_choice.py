@@ -105,6 +105,15 @@ def values_by_account(
 
     Returns:
         float64[m] by name, as ``recall@10``; ordered by metric, then by length.
+
+    Example:
+        >>> test = Adjacency(np.array([0, 1]), np.array([2], dtype=np.int32))
+        >>> lists = np.array([[1, 2]], dtype=np.int32)
+        >>> popularity = Popularity(np.array([0, 3, 1]), following=4)
+        >>> chosen = choose_metrics(["recall", "novelty"])
+        >>> values_by_account(lists, test, popularity, chosen, [1, 2])
+        {'recall@1': array([0.]), 'recall@2': array([1.]), 'novelty@1': array([0.4150375]), \
+'novelty@2': array([1.20751875])}
     """
     data: dict[str, tuple[Any, ...]] = {
         "hits": (find_hits(codes, test), test.degrees),

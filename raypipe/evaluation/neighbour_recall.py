@@ -99,6 +99,13 @@ def shares_found(exact: Neighbours, found: Neighbours) -> np.ndarray:
 
     Args:
         exact, found: of the same accounts; all scores are true similarities.
+
+    Example:
+        >>> def lists(*scores):
+        ...     counts = np.count_nonzero(scores, axis=1)
+        ...     return Neighbours(counts, None, None, np.array(scores))
+        >>> shares_found(lists([0.9, 0.5], [0.0, 0.0]), lists([0.5, 0.4], [0.0, 0.0])).tolist()
+        [0.5]
     """
     has = exact.counts > 0
     counts = exact.counts[has]
@@ -119,6 +126,12 @@ def interval(mean: float, size: int, fraction: float) -> tuple[float, float]:
     Source:
         Wilson (1927), "Probable inference, the law of succession, and statistical inference",
         JASA 22; for the fraction, Cochran (1977), "Sampling Techniques", section 2.6.
+
+    Example:
+        >>> [round(bound, 3) for bound in interval(0.9, 100, 0.0)]
+        [0.826, 0.945]
+        >>> interval(0.9, 100, 1.0)
+        (0.9, 0.9)
     """
     share = NormalDist().inv_cdf(0.975) ** 2 * (1 - fraction) / size
     centre = (mean + share / 2) / (1 + share)

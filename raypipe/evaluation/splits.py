@@ -70,6 +70,15 @@ def hold_out_share(
     Args:
         share: (numerator, denominator), below 1.
         min_follows: accounts with fewer follows keep all of them; at least 2.
+
+    Example:
+        >>> import pandas as pd
+        >>> from raypipe.graph.follow_graph import build_graph, encode
+        >>> frame = pd.DataFrame({"followerId": list("aaaab"), "followingId": list("bcdea")})
+        >>> graph, _ = build_graph([encode(frame)])
+        >>> held = hold_out_share(graph, (1, 2), 2, seed=0)
+        >>> int(held[:4].sum()), bool(held[4])
+        (2, False)
     """
     follows = graph.followees.degrees
     counts = np.where(follows >= min_follows, held_out_of(follows, share), 0)
@@ -118,6 +127,14 @@ def hold_out_rejections(
 
     Returns:
         The negative feedback, and the held-out rejections.
+
+    Example:
+        >>> from raypipe.graph.follow_graph import build_graph
+        >>> graph, _ = build_graph([], list("abcde"))
+        >>> rejected = Adjacency(np.array([0, 3, 4, 4, 4, 4]), np.array([1, 2, 3, 4], np.int32))
+        >>> feedback, held_out = hold_out_rejections(rejected, graph, (1, 2), seed=0)
+        >>> held_out.degrees.tolist(), feedback.rows.degrees.tolist()
+        ([1, 0, 0, 0, 0], [2, 1, 0, 0, 0])
     """
     rejections = rejections_of(rejected, graph)
     counts = rejections.rows.degrees
@@ -230,6 +247,19 @@ def split_follows(
 
     Raises:
         InputError: no account can be measured.
+
+    Example:
+        >>> import pandas as pd
+        >>> from raypipe.graph.follow_graph import build_graph, encode
+        >>> frame = pd.DataFrame({"followerId": list("aab"), "followingId": list("bca")})
+        >>> graph, _ = build_graph([encode(frame)])
+        >>> held = np.array([False, True, False])
+        >>> audience = np.arange(3, dtype=np.int32)
+        >>> split = split_follows(graph, held, audience, EvaluationConfig(min_follows=2), seed=0)
+        >>> split.train.follows, split.test.row(0).tolist(), split.accounts.tolist()
+        (2, [2], [0])
+        >>> split.record.accounts.too_few_follows, split.record.accounts.without_follows
+        (1, 1)
     """
     train, test = with_follows(graph, ~held), subset(graph.followees, held)
     return split_of(train, test, audience, config, seed)

@@ -44,6 +44,13 @@ def encode_timed(part: pd.DataFrame) -> TimedFollows:
     """Encode one row partition and parse its times, in the process that holds the partition.
 
     ``storage.intake.times`` says what a time is.
+
+    Example:
+        >>> part = pd.DataFrame({"followerId": ["a", "b"], "followingId": ["b", "c"]})
+        >>> encode_timed(part.assign(timestamp=["17", "x"]))[1:]
+        (array([17., nan]), 'numbers', 'x')
+        >>> encode_timed(part.assign(timestamp=["1970-01-01", "1970-01-02T00:00:01Z"])).times
+        array([    0., 86401.])
     """
     column = part[TIMESTAMP]
     times, kind = times_of(pa.array(column.astype("string") if column.dtype == object else column))
@@ -82,6 +89,13 @@ def first_times(graph: FollowGraph, parts: Sequence[TimedFollows]) -> np.ndarray
     Raises:
         InputError: a time cannot be parsed, some times are numbers and others dates, or numbers
             are in several units.
+
+    Example:
+        >>> from raypipe.graph.follow_graph import build_graph
+        >>> frame = pd.DataFrame({"followerId": list("aa"), "followingId": list("bb")})
+        >>> part = encode_timed(frame.assign(timestamp=[9, 4]))
+        >>> first_times(build_graph([part.follows])[0], [part]).tolist()
+        [4.0]
     """
     _check(parts)
     first = np.full(graph.follows, np.inf)

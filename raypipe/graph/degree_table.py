@@ -191,6 +191,14 @@ def grown(degrees: Degrees, accounts: int) -> Degrees:
 
     Raises:
         ConfigError: fewer accounts than the network has, or more than int32 codes can number.
+
+    Example:
+        >>> small = Degrees(distribution([0, 2], [50, 50]), distribution([0, 10], [90, 10]))
+        >>> large = grown(small, 400)
+        >>> large.accounts, large.follows, large.co_follow_pairs
+        (400, 400, 8000)
+        >>> large.of_followers
+        Distribution(numbers=array([ 0, 20]), accounts=array([380,  20]))
     """
     if not degrees.accounts <= accounts <= _MOST:
         raise ConfigError(

@@ -183,6 +183,12 @@ def with_follows(graph: FollowGraph, keep: Flags) -> FollowGraph:
 
     Args:
         keep: bool[follows], in the order of ``graph.followees.codes``.
+
+    Example:
+        >>> graph = graph_of("ba bc ab")
+        >>> less = with_follows(graph, np.array([True, True, False]))
+        >>> less.ids.to_pylist(), less.follows, less.followers.degrees.tolist()
+        (['a', 'b', 'c'], 2, [1, 1, 0])
     """
     return graph_of_rows(graph.ids, subset(graph.followees, keep))
 
@@ -242,6 +248,12 @@ def with_more(
         followers, followees: codes of both ends of the new follows; new accounts have the codes
             after those of the graph.
         keep: bool[follows], the follows of the graph that remain; None: all.
+
+    Example:
+        >>> graph, _ = build_graph([], list("ab"))
+        >>> more = with_more(graph, ["c"], np.array([2, 0]), np.array([0, 2]))
+        >>> more.ids.to_pylist(), more.followees.degrees.tolist()
+        (['a', 'b', 'c'], [1, 0, 1])
     """
     rows = np.repeat(np.arange(graph.accounts), graph.followees.degrees)
     codes = graph.followees.codes

@@ -39,6 +39,12 @@ def members_in(members: Words, codes: Indices, found: Indices) -> Int:
 
     Args:
         found: int32[...], with room for all codes.
+
+    Example:
+        >>> members, found = empty_set(100), np.empty(3, np.int32)
+        >>> insert(members, np.array([70], np.int32))
+        >>> members_in(members, np.array([6, 70, 71], np.int32), found), found[0].item()
+        (1, 70)
     """
     count = np.uint64(0)  # unsigned: no index can be negative, which would be handled
     for code in codes:

@@ -34,6 +34,12 @@ def products(factors: Floats32, candidate_factors: Floats32, candidates: Adjacen
     Args:
         factors: float32[m, d].
         candidate_factors: float32[n, d].
+
+    Example:
+        >>> factors = np.array([[1, 2], [3, 4]], np.float32)
+        >>> candidates = Adjacency(np.array([0, 2]), np.array([0, 1], np.int32))
+        >>> products(factors[1:], factors, candidates).tolist()
+        [11.0, 25.0]
     """
     indptr, codes = candidates
     width = factors.shape[1]

@@ -19,7 +19,15 @@ CANDIDATES = 2
 
 
 def without_hubs(followees: Adjacency, is_hub: Flags) -> tuple[Adjacency, Adjacency]:
-    """Followees and followers of every account, without the follows of hubs."""
+    """Followees and followers of every account, without the follows of hubs.
+
+    Example:
+        >>> import numpy as np
+        >>> followees = Adjacency(np.array([0, 2, 3, 3]), np.array([1, 2, 2], np.int32))
+        >>> capped, _ = without_hubs(followees, np.array([False, False, True]))
+        >>> capped.row(0).tolist(), capped.row(1).tolist()
+        ([1], [])
+    """
     capped = subset(followees, ~is_hub[followees.codes])
     return capped, transpose(capped)
 
@@ -39,6 +47,15 @@ def capped_neighbours(
     Args:
         index: of the graph that :func:`without_hubs` returned.
         followees: of every account, whole.
+
+    Example:
+        >>> import numpy as np
+        >>> from raypipe.kernels.similarity_index import build_index
+        >>> followees = Adjacency(np.array([0, 2, 4, 5, 5]), np.array([1, 3, 1, 3, 3], np.int32))
+        >>> index = build_index(*without_hubs(followees, np.arange(4) == 3))
+        >>> near = capped_neighbours(index, followees, np.array([0, 2]), 5, (1, 10))
+        >>> near.codes[:, 0].tolist(), near.scores[:, 0].tolist()
+        ([1, -1], [1.0, 0.0])
     """
     candidates = neighbours_in(index, rows, CANDIDATES * k, threshold)
     return best_candidates(followees, rows, candidates, k, threshold)

@@ -74,7 +74,15 @@ class Asked(NamedTuple):
 def neighbours_in(
     index: SimilarityIndex | ColumnBlocks, accounts: Integers, k: int, threshold: tuple[int, int]
 ) -> Neighbours:
-    """The lists of `top_neighbours`, from one index or with one block in memory at a time."""
+    """The lists of `top_neighbours`, from one index or with one block in memory at a time.
+
+    Example:
+        >>> followees = Adjacency(np.array([0, 1, 3, 3]), np.array([2, 0, 2], dtype=np.int32))
+        >>> index = ColumnBlocks(followees, (np.array([0]), np.array([1])))
+        >>> near = neighbours_in(index, np.array([0]), 10, (1, 10))
+        >>> near.codes[0, : near.counts[0]].tolist(), near.scores[0, 0].item()
+        ([1], 0.5)
+    """
     if not isinstance(index, ColumnBlocks):
         return top_neighbours(index, accounts, k, threshold)
     followees, blocks = index
@@ -191,6 +199,14 @@ def unite(indptr: Offsets, accounts: Integers, one: Neighbours, other: Neighbour
     Args:
         indptr: int64[n + 1] of the followees: sizes of the follow sets.
         one, other: lists of the m accounts, both of maximum length k.
+
+    Example:
+        >>> def lists(codes, overlaps):
+        ...     scores = np.array([overlaps]) / 3
+        ...     return Neighbours(np.array([2]), np.array([codes]), np.array([overlaps]), scores)
+        >>> sizes = np.array([0, 2, 4, 6, 8, 10])
+        >>> unite(sizes, np.array([0]), lists([1, 3], [1, 1]), lists([2, 4], [1, 1])).codes.tolist()
+        [[1, 2]]
     """
     k = one.codes.shape[1]
     union = no_neighbours(len(accounts), k)
@@ -230,6 +246,12 @@ def build_block(followees: Adjacency, rows: Indices) -> Block:
 
     Args:
         rows: int32[r], codes, ascending, without repeats; at least one of them has follows.
+
+    Example:
+        >>> followees = Adjacency(np.array([0, 1, 2, 3]), np.array([2, 2, 0], dtype=np.int32))
+        >>> block = build_block(followees, np.array([1, 2], dtype=np.int32))
+        >>> block.searched.group_of.tolist(), block.rank_of.tolist()
+        ([0, 1], [0, -1, 1])
     """
     indptr, indices = followees
     starts, stops = indptr[rows], indptr[rows + 1]

@@ -163,13 +163,25 @@ def subset(rows: Adjacency, keep: Flags) -> Adjacency:
 
     Args:
         keep: bool[number of follows], in the order of ``rows.codes``.
+
+    Example:
+        >>> rows = Adjacency(np.array([0, 2, 3]), np.array([5, 7, 5], dtype=np.int32))
+        >>> kept = subset(rows, np.array([False, True, True]))
+        >>> kept.row(0).tolist(), kept.row(1).tolist()
+        ([7], [5])
     """
     before = np.concatenate([[0], np.cumsum(keep, dtype=np.int64)])
     return Adjacency(before[rows.indptr], rows.codes[keep])
 
 
 def take(rows: Adjacency, selected: Integers) -> Adjacency:
-    """The selected rows, in the order of ``selected``."""
+    """The selected rows, in the order of ``selected``.
+
+    Example:
+        >>> rows = Adjacency(np.array([0, 2, 2, 3]), np.array([5, 7, 5], dtype=np.int32))
+        >>> take(rows, np.array([2, 0])).codes.tolist()
+        [5, 5, 7]
+    """
     lengths = rows.degrees_of(selected)
     indptr = np.concatenate([[0], np.cumsum(lengths)])
     at = np.arange(indptr[-1]) + np.repeat(rows.indptr[selected] - indptr[:-1], lengths)
@@ -178,7 +190,14 @@ def take(rows: Adjacency, selected: Integers) -> Adjacency:
 
 @kernel
 def find(rows: Adjacency, pairs: Pairs) -> Offsets:
-    """int64[pairs]: position of each pair in ``rows.codes``; -1 where it is absent."""
+    """int64[pairs]: position of each pair in ``rows.codes``; -1 where it is absent.
+
+    Example:
+        >>> rows = Adjacency(np.array([0, 2, 3]), np.array([0, 1, 1], dtype=np.int32))
+        >>> wanted = Pairs(np.array([0, 1, 0]), np.array([1, 0, 1]), np.array([0, 1]))
+        >>> find(rows, wanted).tolist()
+        [1, -1, 1]
+    """
     indptr, codes = rows
     found = np.full(len(pairs.rows), -1, dtype=np.int64)
     for i in range(len(found)):

@@ -21,6 +21,13 @@ def best_candidates(
     Args:
         followees: of every account, whole.
         candidates: of these accounts; only ``counts`` and ``codes`` are read.
+
+    Example:
+        >>> followees = Adjacency(np.array([0, 2, 3, 5]), np.array([0, 1, 0, 0, 1], np.int32))
+        >>> candidates = Neighbours(np.array([2]), np.array([[1, 2]], np.int32), None, None)
+        >>> near = best_candidates(followees, np.array([0]), candidates, 5, (1, 10))
+        >>> near.codes[0, :2].tolist(), near.scores[0, :2].tolist()
+        ([2, 1], [1.0, 0.5])
     """
     (indptr, codes), (p, q) = followees, threshold
     found = no_neighbours(len(rows), k)
@@ -46,6 +53,13 @@ def best_of_all(
 
     The lists of `top_neighbours`, without an index, for a few accounts: one step for each of their
     co-follow pairs, and 8 bytes of memory per account of the graph.
+
+    Example:
+        >>> followees = Adjacency(np.array([0, 1, 3, 3]), np.array([2, 0, 2], np.int32))
+        >>> followers = Adjacency(np.array([0, 1, 1, 3]), np.array([1, 0, 1], np.int32))
+        >>> near = best_of_all(followees, followers, np.array([0]), 5, (1, 10))
+        >>> near.codes[0, : near.counts[0]].tolist(), near.scores[0, 0].item()
+        ([1], 0.5)
     """
     (indptr, codes), (t_indptr, t_codes), (p, q) = followees, followers, threshold
     found = no_neighbours(len(rows), k)

@@ -40,6 +40,12 @@ def densest_block(rows: Adjacency, weights: Offsets) -> Block:
     Source:
         Charikar (2000), "Greedy approximation algorithms for finding dense components in a graph";
         Hooi, Song, Beutel, Shah, Shin and Faloutsos (2016), FRAUDAR.
+
+    Example:
+        >>> rows = Adjacency(np.array([0, 2, 4, 5, 5]), np.array([2, 3, 2, 3, 0], np.int32))
+        >>> block = densest_block(rows, np.full(4, 10))
+        >>> block.followers.nonzero()[0].tolist(), block.followees.nonzero()[0].tolist()
+        ([0, 1], [2, 3])
     """
     n, rows = len(weights), frozen(rows)
     kept, weight = _peel(rows, transpose(rows), weights)

@@ -62,6 +62,13 @@ def draw_part(
         share: share of the followers that are among the g accounts.
         leaders: int64, accounts to search for, ascending, more than ``twins`` apart.
         twins: number of accounts after each leader that are made similar to it.
+
+    Example:
+        >>> sizes, rng = np.full(1000, 3, dtype=np.int32), np.random.default_rng(0)
+        >>> part = draw_part(
+        ...     sizes, 0, np.array([60]), np.array([50]), 1.0, np.array([7]), 2, rng)
+        >>> np.diff(part.searched.list_ptr)[part.rows.row(7)].tolist()
+        [60, 60, 60]
     """
     accounts, codes = _follow_sets(sizes, followers, followees, leaders, twins, rng)
     hubs = np.arange(min(HUBS, followees.sum()))

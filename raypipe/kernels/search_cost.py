@@ -23,6 +23,14 @@ def estimated_ns(index: SimilarityIndex, threshold: tuple[int, int] = (1, 10)) -
 
     Lists are assumed to hold groups of each size in the same proportions as the whole graph.
     Members of a group share its search, and so its cost.
+
+    Example:
+        >>> from raypipe.kernels.csr import Adjacency, transpose
+        >>> from raypipe.kernels.similarity_index import build_index
+        >>> followees = Adjacency(np.array([0, 1, 2, 2]), np.array([2, 2], dtype=np.int32))
+        >>> cost = estimated_ns(build_index(followees, transpose(followees)))
+        >>> bool(cost[0] == cost[1] > cost[2])
+        True
     """
     p, q = threshold
     sizes = index.sizes.astype(np.int64)

@@ -69,6 +69,12 @@ def build_index(followees: Adjacency, followers: Adjacency) -> SimilarityIndex:
 
     Raises:
         ValueError: the two sides differ in the number of accounts or follows.
+
+    Example:
+        >>> followees = Adjacency(np.array([0, 1, 2, 2]), np.array([2, 2], dtype=np.int32))
+        >>> followers = Adjacency(np.array([0, 0, 0, 2]), np.array([0, 1], dtype=np.int32))
+        >>> build_index(followees, followers).group_of.tolist()
+        [0, 0, -1]
     """
     if [len(array) for array in followees] != [len(array) for array in followers]:
         raise ValueError("the graph and its transpose differ in accounts or follows")

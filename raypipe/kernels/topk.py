@@ -44,6 +44,15 @@ def best_of_rows(
 
     Args:
         keep: bool[c], False for a candidate that must not be chosen.
+
+    Example:
+        >>> candidates = Candidates(np.array([0, 4]), np.array([7, 3, 5, 1], dtype=np.int32),
+        ...                         np.array([0.5, 0.5, 0.9, 0.9]))
+        >>> rule = TieRule(np.array([9, 4, 0, 8, 0, 0, 0, 6], np.int32), np.arange(8, dtype="u4"))
+        >>> keep, accounts = np.array([True, True, True, False]), np.array([0])
+        >>> best = best_of_rows(candidates, keep, 2, accounts, rule)
+        >>> best.counts.tolist(), best.codes.tolist()
+        ([2], [[5, 3]])
     """
     indptr, codes, scores = candidates
     m, longest = len(indptr) - 1, 0
@@ -130,6 +139,12 @@ def fill_up(lists: BestLists, more: BestLists) -> BestLists:
 
     Args:
         more: lists of the same accounts, of the same maximum length n.
+
+    Example:
+        >>> def one(count, codes):
+        ...     return BestLists(np.array([count]), np.array([codes], np.int32), np.zeros((1, 3)))
+        >>> fill_up(one(1, [4, -1, -1]), one(3, [9, 4, 2])).codes.tolist()
+        [[4, 9, 2]]
     """
     counts, codes, scores = lists.counts.copy(), lists.codes.copy(), lists.scores.copy()
     n = codes.shape[1]

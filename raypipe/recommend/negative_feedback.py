@@ -47,6 +47,15 @@ def rejections_of(
     Args:
         rejected: the accounts that each account of the graph has rejected.
         shown: int64[n]; None: unknown.
+
+    Example:
+        >>> import pandas as pd
+        >>> from raypipe.graph.follow_graph import build_graph, encode
+        >>> frame = pd.DataFrame({"followerId": ["a"], "followingId": ["b"]})
+        >>> graph, _ = build_graph([encode(frame)], ["c"])
+        >>> rejected = Adjacency(np.array([0, 2, 2, 2]), np.array([1, 2], np.int32))
+        >>> rejections_of(rejected, graph).rows.codes.tolist()
+        [2]
     """
     every = np.arange(graph.accounts, dtype=np.int32)
     accounts = np.repeat(every, rejected.degrees)

@@ -89,6 +89,16 @@ def best_of_blend(
         indices: int[S], of these sources.
         n: maximum length of a list, and of the reserve that follows a full list.
         limit: maximum number of candidates from one source in each.
+
+    Example:
+        >>> from raypipe.kernels.candidate_union import unite
+        >>> codes = np.array([[[7, 3]], [[5, 7]]], dtype=np.int32)
+        >>> union = unite(np.array([[2], [2]]), codes, np.ones((2, 1, 2)), 8)
+        >>> sources = np.array([0, 4])
+        >>> scores, rule = np.array([0.9, 0.5, 0.7]), TieRule(*np.zeros((2, 8), np.uint64))
+        >>> lists = best_of_blend(union, scores, sources, (3, 0), (1, 0), np.array([0]), rule)
+        >>> lists.codes.tolist(), lists.sources.tolist()
+        ([[7, 5, -1]], [[0, 4, 0]])
     """
     leading = np.argmin(union.ranks, axis=1).astype(np.int32)
     candidates = Candidates(union.indptr, union.codes, scores)

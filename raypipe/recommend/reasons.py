@@ -78,6 +78,19 @@ def reasons_of(
     Args:
         codes: int32[m, n], the lists.
         globally_excluded: [n], other than 0 for accounts that are shown to nobody.
+
+    Example:
+        >>> from raypipe.graph.follow_graph import graph_of
+        >>> from raypipe.kernels.tanimoto import no_neighbours
+        >>> graph = graph_of("ab ac bd cd dx")
+        >>> nobody = Adjacency(np.zeros(6, np.int64), np.empty(0, np.int32))
+        >>> a, d, x = graph.codes(list("adx"))
+        >>> asked = Asked(np.array([a]), np.array([a]), graph.followees, nobody)
+        >>> lists = np.array([2]), np.array([[d, x]], np.int32)
+        >>> sides = graph.followees, graph.followers
+        >>> reasons = reasons_of(asked, *lists, no_neighbours(1, 0), *sides, np.zeros(5, np.uint8))
+        >>> sentences(reasons, graph.ids).to_pylist()
+        ['followed by b and c, whom you follow', 'popular']
     """
     ties = ties_of(asked, counts, codes, near, followees, followers, globally_excluded)
     holds = (ties.follows, ties.common > 0, ties.by_near, ties.by_followers)

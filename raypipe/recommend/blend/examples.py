@@ -39,6 +39,12 @@ def is_example(
         accounts, codes: int32[c], account index and candidate index.
         followed: bool[c], True for held-out follows.
         length: maximum number of candidates of a source.
+
+    Example:
+        >>> codes, followed = np.arange(1, 1001), np.arange(1000) < 10
+        >>> kept = is_example(np.zeros(1000, int), codes, followed, 50, seed=0)
+        >>> bool(kept[:10].all()), 100 < int(kept[10:].sum()) < 200
+        (True, True)
     """
     share = NEGATIVES * min(1.0, FEW / length)
     below = np.uint64(share * 2.0**64)

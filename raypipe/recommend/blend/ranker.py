@@ -50,7 +50,17 @@ def save_ranker(ranker: Ranker, path: Path) -> None:
 
 
 def load_ranker(path: Path) -> Ranker:
-    """Read a saved ranker."""
+    """Read a saved ranker.
+
+    Example:
+        >>> import tempfile
+        >>> stump = Trees(*(np.array(part) for part in ([0], [0], [.5], [-1], [-2], [.1, .2])))
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     path = Path(folder, "ranker.json")
+        ...     save_ranker(Ranker(stump, ("a",), np.array([1.0]), {}), path)
+        ...     load_ranker(path).trees.leaves.tolist()
+        [0.1, 0.2]
+    """
     values = read_json(path)
     trees = Trees._make(
         np.array(values["trees"][name], _TYPES.get(name, np.int32)) for name in Trees._fields

@@ -40,7 +40,21 @@ def no_exclusions(n: int) -> Exclusions:
 
 
 def exclusions_of(filters: Filters) -> Exclusions:
-    """The filters of a night as one table: each pair once, with the first reason that holds."""
+    """The filters of a night as one table: each pair once, with the first reason that holds.
+
+    Example:
+        >>> from raypipe.recommend.filters.inputs import Filters
+        >>> from raypipe.recommend.filters.readers import AccountMask, PairRows
+        >>> from raypipe.recommend.filters.registry import FILTERS
+        >>> one = Adjacency(np.array([0, 1, 1, 1]), np.array([2], np.int32))
+        >>> bots = AccountMask(np.array([False, True, False]))
+        >>> filters = Filters(3, FILTERS, {"rejections": PairRows(one, one), "bots": bots})
+        >>> found = exclusions_of(filters)
+        >>> found.rows.row(0).tolist(), [FilterReason(reason).name for reason in found.reasons]
+        ([2], ['REJECTED'])
+        >>> [FilterReason(reason).name for reason in found.globally_excluded]
+        ['ELIGIBLE', 'BOT', 'ELIGIBLE']
+    """
     n = filters.accounts
     keys, reasons = [np.empty(0, np.int64)], [np.empty(0, np.uint8)]
     for spec, pairs in filters.pairs:

@@ -226,6 +226,13 @@ def resting(impressions: pa.Table, date: str, times: int, rest: int) -> pa.Table
 
     Args:
         impressions: columns accountId, candidateId and night (date32), a row for each.
+
+    Example:
+        >>> import pyarrow as pa
+        >>> nights = pa.array([20_511, 20_513], pa.int32()).cast(pa.date32())  # 2026-02-27, 03-01
+        >>> shown = pa.table({"accountId": ["a", "a"], "candidateId": ["b", "b"], "night": nights})
+        >>> [resting(shown, f"2026-03-0{day}", 2, 3).num_rows for day in (1, 4, 5)]
+        [1, 1, 0]
     """
     import numpy as np
 

@@ -220,6 +220,17 @@ def check_memory(
 
     Raises:
         TooLargeError: it does not fit; says what would.
+
+    Example:
+        >>> parameters = svd.SvdParameters()
+        >>> check_memory(  # doctest: +NORMALIZE_WHITESPACE
+        ...     "SVD", parameters, 10_000_000, 500_000_000, 8e9
+        ... )
+        Traceback (most recent call last):
+        ...
+        raypipe.errors.TooLargeError: SVD: training on 500,000,000 follows of 10,000,000
+          accounts needs about 16.3GB, but 8.0GB are free; lower
+          sources.factors.parameters.n_factors, or use a larger machine
     """
     needed = ALGORITHMS[name].training_bytes(accounts, follows, parameters)
     if needed <= available:

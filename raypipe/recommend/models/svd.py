@@ -81,6 +81,14 @@ def train_svd(
     Source:
         Koren, Bell, Volinsky (2009), "Matrix factorization techniques for recommender systems";
         sampled zeros: Pan et al. (2008), "One-class collaborative filtering", ICDM.
+
+    Example:
+        >>> from raypipe.graph.follow_graph import graph_of
+        >>> graph = graph_of("ax ay bx by cx")
+        >>> found = train_svd(graph, SvdParameters(n_factors=2, n_epochs=300), seed=0)
+        >>> a, c, x, y = (graph.code(account) for account in "acxy")
+        >>> bool(found.account_factors[a] @ found.followee_factors[y] > 0.5)
+        True
     """
     *_, (_, factors) = svd_by_epoch(graph, parameters, seed, [parameters.n_epochs], rejections)
     return factors
