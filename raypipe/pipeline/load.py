@@ -144,8 +144,21 @@ def load(
     notices = intake.notices + _notices_of_ids(graph, accounts, config)
     for notice in notices:
         stages.progress.say(notice.text)
-    found = graph, standing, votes, chosen, rows, intake.quarantine, statistics
-    return Loaded(*found, engine, why_frames, intake.lines_not_rows, notices, inactive, earlier)
+    return Loaded(
+        graph=graph,
+        standing=standing,
+        votes=votes,
+        audience=chosen,
+        rows=rows,
+        quarantine=intake.quarantine,
+        statistics=statistics,
+        engine=engine,
+        why_frames=why_frames,
+        lines_not_rows=intake.lines_not_rows,
+        notices=notices,
+        inactive=inactive,
+        earlier=earlier,
+    )
 
 
 class NightFilters(NamedTuple):

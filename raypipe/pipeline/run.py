@@ -97,8 +97,17 @@ def _make_run(night: steps.Night, published: Run | None) -> RunFacts:
         def run_on(seconds: float) -> Runner:
             return runner(night.config, loaded.engine, seconds, stack, warm_up)
 
-        read = checked.accounts, checked.inputs, stages, stack, checked.bounds
-        loaded = load(config, *read, staging.scratch, checked.filters, checked.night_before)
+        loaded = load(
+            config,
+            checked.accounts,
+            checked.inputs,
+            stages,
+            stack,
+            checked.bounds,
+            scratch=staging.scratch,
+            filters=checked.filters,
+            night_before=checked.night_before,
+        )
         guard.check_network(config, published, loaded.graph)
         checked.inputs.check_unchanged()  # before a checkpoint is kept under the old digest
         config = settle_model_of(loaded.graph, config, stages.progress.say)
