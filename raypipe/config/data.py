@@ -320,6 +320,19 @@ class IntegrityConfig(Section):
         "it for fewer than 10. Parts of a list are rounded by chance.",
     )
 
+    lost_entries: Decimal = Field(
+        0.01,
+        ge=0,
+        le=1,
+        description="Share of its lists that an account may leave a night beyond 5 lists and those "
+        "that it enters, while it is still among the candidates after the list. 1: no limit.",
+    )
+
+    @property
+    def lost_fraction(self) -> tuple[int, int]:
+        """``lost_entries`` as written, as an exact (numerator, denominator)."""
+        return as_written(self.lost_entries)
+
     @property
     def entries_fraction(self) -> tuple[int, int]:
         """``new_entries_per_follower`` as written, as an exact (numerator, denominator)."""

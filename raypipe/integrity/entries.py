@@ -1,4 +1,4 @@
-"""New entries: an account newly enters few lists a night, and is newly first in few.
+"""Lists change slowly: an account enters and leaves few a night, and is newly first in few.
 
 docs/attacks.md has the bound as a formula.
 """
@@ -10,12 +10,14 @@ import numpy as np
 from raypipe.config import IntegrityConfig
 from raypipe.kernels.arrays import Flags, Indices, Offsets
 from raypipe.kernels.csr import Adjacency
-from raypipe.kernels.entries import admit, limit_firsts
+from raypipe.kernels.entries import admit, keep_entries, limit_firsts
 from raypipe.kernels.splitmix import hash_numbers
 
 #: Accounts with fewer votes enter lists more slowly: by this part of the rate, (numerator,
 #: denominator), and without ``new_entries``. Many fakes get few followers each.
 ESTABLISHED, SLOWER = 10, (2, 5)
+#: Lists that any account may leave a night.
+LEAVES = 5
 
 
 class Before(NamedTuple):
@@ -95,6 +97,22 @@ def more_firsts(votes: Offsets, config: IntegrityConfig) -> Offsets:
     return np.where(votes > 0, 1 + votes * numerator // denominator, 0)
 
 
+def fewer_entries(lists: Offsets, config: IntegrityConfig) -> Offsets:
+    """int64[n]: the lists that each account may leave tonight beyond those that it enters.
+
+        LEAVES + floor(lost_entries * lists)
+
+    Args:
+        lists: int64[n], the lists in which each account was.
+
+    Example:
+        >>> fewer_entries(np.array([0, 99, 1000]), IntegrityConfig()).tolist()
+        [5, 5, 15]
+    """
+    numerator, denominator = config.lost_fraction
+    return LEAVES + lists * numerator // denominator
+
+
 def admitted(
     codes: Indices,
     sources: np.ndarray,
@@ -115,6 +133,9 @@ def admitted(
     more = more_entries(before.votes, before.chances, config)
     limit = n if limit is None else limit
     positions = admit(codes, sources, n, before.lists, before.listed, order, more, limit)
+    lists = np.bincount(before.lists.codes, minlength=len(more))
+    given = before.lists, before.listed, order, fewer_entries(lists, config), limit
+    positions = keep_entries(codes, sources, positions, *given)
     firsts = before.firsts, before.listed, order, more_firsts(before.votes, config), before.votes
     return limit_firsts(codes, positions, *firsts)
 

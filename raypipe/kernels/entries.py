@@ -1,4 +1,4 @@
-"""New entries and first places: which candidates may have them tonight, and what comes instead."""
+"""How far the lists of a night may differ from those before: who enters, leaves, and is first."""
 
 import numpy as np
 
@@ -94,6 +94,115 @@ def _room(
                 if codes[i, rank] >= 0 and not is_new[i, rank]:
                     room[codes[i, rank]] -= 1
     return room
+
+
+@kernel
+def keep_entries(
+    codes: Indices,
+    sources: Bytes,
+    positions: Indices,
+    before: Adjacency,
+    listed: Flags,
+    order: Integers,
+    fewer: Offsets,
+    limit: int,
+) -> Indices:
+    """int32[m, n]: ``positions``, with some candidates that would leave too many lists.
+
+    A candidate may be in at most ``fewer`` lists less than before. Beyond that, it stays in lists
+    that it would leave for the reserve: where it has the best ranks, in a free place or in that of
+    the last new entry that may leave. Lists that it leaves altogether, as one followed since then,
+    cannot keep it.
+
+    Args:
+        codes, sources, before, listed, order, limit: as for :func:`admit`.
+        positions: int32[m, n], from :func:`admit`.
+        fewer: int64[accounts].
+
+    Example:
+        >>> codes, before = np.array([[7, 5]], np.int32), Adjacency(np.array([0, 1]), np.array([5]))
+        >>> given = np.zeros((1, 2), "u1"), np.array([[0]], np.int32), before, np.ones(1, bool)
+        >>> [
+        ...     keep_entries(codes, *given, np.arange(1), np.full(8, fewer), 9).tolist()
+        ...     for fewer in (0, 1)
+        ... ]
+        [[[1]], [[0]]]
+    """
+    kept, net = positions.copy(), _net_entries(codes, positions, before, listed, len(fewer))
+    for at in range(positions.shape[1], codes.shape[1]):
+        for i in order:
+            code = codes[i, at]
+            if not listed[i] or code < 0 or net[code] >= -fewer[code]:
+                continue
+            row = before.codes[before.indptr[i] : before.indptr[i + 1]]
+            if not contains(row, code) or np.any(kept[i] == at):
+                continue
+            place = _place_for(
+                codes[i], sources[i], kept[i], row, sources[i, at], limit, net, fewer
+            )
+            if place < 0:
+                continue
+            if kept[i, place] >= 0:
+                net[codes[i, kept[i, place]]] -= 1
+            net[code] += 1
+            _put(kept[i], place, at)
+    return kept
+
+
+@kernel
+def _net_entries(
+    codes: Indices, positions: Indices, before: Adjacency, listed: Flags, accounts: int
+) -> Offsets:
+    """int64[accounts]: the lists that each candidate enters less those that it leaves."""
+    net = np.zeros(accounts, dtype=np.int64)
+    for i in range(len(listed)):
+        if listed[i]:
+            for code in before.codes[before.indptr[i] : before.indptr[i + 1]]:
+                net[code] -= 1
+            for at in positions[i]:
+                if at >= 0:
+                    net[codes[i, at]] += 1
+    return net
+
+
+@kernel
+def _put(row: Indices, place: int, at: int) -> None:
+    """Replace the position at a place; the positions stay ascending, with -1 at the end."""
+    while place > 0 and row[place - 1] > at:
+        row[place] = row[place - 1]
+        place -= 1
+    while place + 1 < len(row) and 0 <= row[place + 1] < at:
+        row[place] = row[place + 1]
+        place += 1
+    row[place] = at
+
+
+@kernel
+def _place_for(
+    codes: Indices,
+    sources: Bytes,
+    kept: Indices,
+    before: Indices,
+    source: int,
+    limit: int,
+    net: Offsets,
+    fewer: Offsets,
+) -> int:
+    """The first free place of a list, else that of the last new entry that may leave; -1: none."""
+    n, place, wanted, of_source = len(kept), -1, 0, 0
+    for rank in range(n):
+        wanted += codes[rank] >= 0
+        of_source += kept[rank] >= 0 and sources[kept[rank]] == source
+    for rank in range(n):
+        if kept[rank] < 0:
+            if rank < wanted and of_source < limit:
+                return rank
+            break
+        code = codes[kept[rank]]
+        fits = of_source - (sources[kept[rank]] == source) < limit
+        if fits and net[code] > -fewer[code] and not contains(before, code):
+            place = rank
+    return place
 
 
 @kernel

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -65,6 +66,47 @@ def test_no_account_is_in_more_lists_than_before_and_the_limit(given_nights, bas
             assert shown[row].tolist() == whole[:N].tolist()
         stayed = {*whole[:N].tolist()} & {*earlier[row].tolist()} - {-1}
         assert stayed <= {*shown[row].tolist()}
+
+
+@given(nights(), st.sampled_from([0.0, 0.5, 1.0]), st.integers(0, 1), st.data())
+def test_no_account_leaves_more_lists_than_the_limit_while_it_may_stay(
+    given_nights, share, leaves, data
+):
+    before, codes, votes, listed = given_nights
+    limit = data.draw(st.integers(1, N))
+    with patch("raypipe.integrity.entries.LEAVES", leaves):
+        keys = {"new_entries": 9, "lost_entries": share, "limit": limit}
+        earlier, made, positions, shown, _ = admit(before, codes, votes, listed, **keys)
+    old, now = count(earlier, listed), count(shown, listed)
+
+    def may_leave(code):
+        return now[code] - old[code] > -leaves - int(share * old[code])
+
+    for row, whole, had, new, at in zip(earlier, made, listed, shown, positions, strict=True):
+        of_source = Counter(whole[at[at >= 0]] % 2)
+        for code in {*row.tolist()} & {*whole[N:].tolist()} - {*new.tolist(), -1}:
+            if had and now[code] - old[code] < -leaves - int(share * old[code]):
+                assert (new >= 0).sum() == (whole[:N] >= 0).sum() or of_source[code % 2] >= limit
+                for other in {*new.tolist()} - {*row.tolist(), -1}:
+                    fits = of_source[code % 2] - (other % 2 == code % 2) < limit
+                    assert not (fits and may_leave(other))
+    for whole, new in zip(made, positions, strict=True):
+        assert sorted(new[new >= 0].tolist()) == sorted({*new[new >= 0].tolist()})
+        assert (new >= 0).sum() <= (whole[:N] >= 0).sum()
+
+
+def test_who_would_leave_too_many_lists_stays_in_those_with_the_best_ranks():
+    before = [[10, 11, 12]] * 3
+    codes = [[11, 12, 15, 10, -1, -1], [11, 12, 15, 16, 10, -1], [11, 15, 16, 12, 10, -1]]
+    votes, keys = [99] * 20, {"new_entries": 9, "lost_entries": 0.0}
+    shown = {}
+    for leaves in (0, 1, 2, 3):
+        with patch("raypipe.integrity.entries.LEAVES", leaves):
+            shown[leaves] = admit(before, codes, votes, [True] * 3, **keys)[3].tolist()
+    assert shown[3] == [row[:N] for row in codes]
+    assert shown[2] == [[11, 12, 10], [11, 12, 15], [11, 15, 16]]
+    assert shown[1] == [[11, 12, 10], [11, 12, 10], [11, 15, 16]]
+    assert shown[0] == [[11, 12, 10], [11, 12, 10], [11, 12, 10]]
 
 
 @given(nights(), st.integers(0, 1), st.sampled_from([0.0, 0.1, 1.0]), drawn)
