@@ -10,14 +10,15 @@ import numpy as np
 from raypipe.config import IntegrityConfig
 from raypipe.kernels.arrays import Flags, Indices, Offsets
 from raypipe.kernels.csr import Adjacency
-from raypipe.kernels.entries import admit, keep_entries, limit_firsts
+from raypipe.kernels.entries import admit, keep_entries, keep_firsts, limit_firsts
 from raypipe.kernels.splitmix import hash_numbers
 
 #: Accounts with fewer votes enter lists more slowly: by this part of the rate, (numerator,
 #: denominator), and without ``new_entries``. Many fakes get few followers each.
 ESTABLISHED, SLOWER = 10, (2, 5)
-#: Lists that any account may leave a night.
-LEAVES = 5
+#: Lists that any account may leave a night. It may stop being first in as many, or in a thousandth
+#: of all lists.
+LEAVES, LISTS = 5, 1000
 
 
 class Before(NamedTuple):
@@ -132,12 +133,14 @@ def admitted(
     order = np.argsort(ids, kind="stable")
     more = more_entries(before.votes, before.chances, config)
     limit = n if limit is None else limit
-    positions = admit(codes, sources, n, before.lists, before.listed, order, more, limit)
-    lists = np.bincount(before.lists.codes, minlength=len(more))
-    given = before.lists, before.listed, order, fewer_entries(lists, config), limit
-    positions = keep_entries(codes, sources, positions, *given)
-    firsts = before.firsts, before.listed, order, more_firsts(before.votes, config), before.votes
-    return limit_firsts(codes, positions, *firsts)
+    rows, firsts, listed, votes = before.lists, before.firsts, before.listed, before.votes
+    positions = admit(codes, sources, n, rows, listed, order, more, limit)
+    fewer = fewer_entries(np.bincount(rows.codes, minlength=len(votes)), config)
+    positions = keep_entries(codes, sources, positions, rows, listed, order, fewer, limit)
+    more = more_firsts(votes, config)
+    positions = limit_firsts(codes, positions, firsts, listed, order, more, votes)
+    fewer_firsts = max(LEAVES, int(listed.sum()) // LISTS)
+    return keep_firsts(codes, positions, firsts, listed, order, len(votes), fewer_firsts)
 
 
 def rows_of(codes: Indices) -> Adjacency:

@@ -258,6 +258,58 @@ def limit_firsts(
         if chosen < 0:
             chosen = most
         room[codes[i, positions[i, chosen]]] -= 1
-        limited[i, 1 : chosen + 1] = positions[i, :chosen]
-        limited[i, 0] = positions[i, chosen]
+        _to_front(limited[i], chosen)
     return limited
+
+
+@kernel
+def keep_firsts(
+    codes: Indices,
+    positions: Indices,
+    firsts: Indices,
+    listed: Flags,
+    order: Integers,
+    accounts: int,
+    fewer: int,
+) -> Indices:
+    """int32[m, n]: ``positions``, with the first entry of before in the first place of some lists.
+
+    A candidate may be first in at most ``fewer`` lists less than before. Beyond that, it stays
+    first in lists that still have it, where the new first entry may give the place back.
+
+    Args:
+        codes, positions, firsts, listed, order: as for :func:`limit_firsts`.
+        accounts: number of accounts; all codes are below.
+
+    Example:
+        >>> codes, firsts = np.array([[2, 1]], np.int32), np.array([1], np.int32)
+        >>> given = np.array([[0, 1]], np.int32), firsts, np.ones(1, bool), np.arange(1), 3
+        >>> [keep_firsts(codes, *given, fewer).tolist() for fewer in (0, 1)]
+        [[[1, 0]], [[0, 1]]]
+    """
+    kept, net = positions.copy(), np.zeros(accounts, dtype=np.int64)
+    for i in range(len(firsts)):
+        if listed[i] and firsts[i] >= 0:
+            net[firsts[i]] -= 1
+        if listed[i] and positions[i, 0] >= 0:
+            net[codes[i, positions[i, 0]]] += 1
+    for i in order:
+        earlier = firsts[i]
+        if not listed[i] or earlier < 0 or kept[i, 0] < 0 or net[earlier] >= -fewer:
+            continue
+        first = codes[i, kept[i, 0]]
+        for rank in range(1, kept.shape[1]):
+            if kept[i, rank] >= 0 and codes[i, kept[i, rank]] == earlier and net[first] > -fewer:
+                net[earlier] += 1
+                net[first] -= 1
+                _to_front(kept[i], rank)
+                break
+    return kept
+
+
+@kernel
+def _to_front(row: Indices, rank: int) -> None:
+    moved = row[rank]
+    for place in range(rank, 0, -1):
+        row[place] = row[place - 1]
+    row[0] = moved

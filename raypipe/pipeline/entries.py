@@ -1,7 +1,7 @@
 """The limit on new entries: one pass over the lists of all shards, before they are written."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -91,6 +91,9 @@ def limit_entries(
     if earlier.config().recommendations.per_account < finished.length:
         why = f"no limit, as the lists of run {earlier.id} are shorter"
         return finished, EntriesRecord(why=why)
+    if _strategy(earlier.config()) != _strategy(config):
+        why = f"no limit, as the config of run {earlier.id} has other sources or another blend"
+        return finished, EntriesRecord(why=why)
     codes, sources = _lists_of(finished, config.recommendations.reserve)
     before = _before(earlier, graph, votes, finished.audience)
     ids = graph.tie_rule.positions[finished.audience]
@@ -111,6 +114,16 @@ def limit_entries(
         f"{filled:,} others took their place; {moved:,} lists have another first entry",
     )
     return finished._replace(positions=positions if held or moved else None), record
+
+
+def _strategy(config: RunConfig) -> dict[str, Any]:
+    """What the config says of how lists are made.
+
+    The factor model is left out: ``auto`` depends on the follows, and they must lift no limit.
+    """
+    return config.model_dump(
+        include={"sources", "blend", "ladder", "candidates"}, exclude={"sources": {"factors"}}
+    )
 
 
 def _lists_of(finished: FinishedShards, reserve: int) -> tuple[np.ndarray, np.ndarray]:

@@ -30,7 +30,7 @@ def nights(accounts=6, candidates=5):
 
 def admit(before, codes, votes, listed, **keys):
     codes = np.array(codes, np.int32)
-    earlier = np.array(before, np.int32)[:, :N]
+    earlier = np.where(np.array(listed)[:, None], np.array(before, np.int32)[:, :N], -1)
     drawn = np.array(keys.pop("chances", [0] * len(votes)), np.uint32)
     night = Before(rows_of(earlier), earlier[:, 0], np.array(listed), np.array(votes), drawn)
     limit = keys.pop("limit", None)
@@ -96,7 +96,7 @@ def test_no_account_leaves_more_lists_than_the_limit_while_it_may_stay(
 
 
 def test_who_would_leave_too_many_lists_stays_in_those_with_the_best_ranks():
-    before = [[10, 11, 12]] * 3
+    before = [[11, 10, 12]] * 3
     codes = [[11, 12, 15, 10, -1, -1], [11, 12, 15, 16, 10, -1], [11, 15, 16, 12, 10, -1]]
     votes, keys = [99] * 20, {"new_entries": 9, "lost_entries": 0.0}
     shown = {}
@@ -115,7 +115,8 @@ def test_no_account_is_first_in_more_lists_than_before_and_the_limit(
 ):
     before, codes, votes, listed = given_nights
     keys = {"new_entries": base, "new_entries_per_follower": rate, "chances": chance}
-    earlier, _, positions, shown, _ = admit(before, codes, votes, listed, **keys)
+    with patch("raypipe.integrity.entries.LEAVES", 99):
+        earlier, _, positions, shown, _ = admit(before, codes, votes, listed, **keys)
     keys.pop("chances")
     more = more_firsts(np.array(votes), IntegrityConfig(**keys))
     room = {code: int(limit) for code, limit in enumerate(more)}
@@ -167,6 +168,44 @@ def test_the_best_ranks_are_kept_and_the_reserve_takes_the_other_places():
     keys = {"new_entries": 1, "new_entries_per_follower": 0.0}
     *_, shown, _ = admit(before, codes, votes, [True] * 3, **keys)
     assert shown.tolist() == [[16, 17, 12], [10, 16, 17], [16, 17, -1]]
+
+
+@given(nights(), st.integers(0, 2))
+def test_no_account_is_first_in_fewer_lists_than_the_limit_while_it_may_stay(given_nights, leaves):
+    before, codes, votes, listed = given_nights
+    with patch("raypipe.integrity.entries.LEAVES", leaves):
+        earlier, _, _, shown, _ = admit(before, codes, votes, listed, new_entries=9)
+    old, now = count(earlier[:, :1], listed), count(shown[:, :1], listed)
+    for had, row, new in zip(listed, earlier.tolist(), shown.tolist(), strict=True):
+        if had and row[0] in {*new[1:]} - {-1} and now[row[0]] - old[row[0]] < -leaves:
+            assert now[new[0]] - old[new[0]] <= -leaves
+
+
+def test_who_would_be_first_in_too_few_lists_stays_first():
+    before = [[10, 11, 12]] * 4
+    codes = [[11, 10, 12, -1, -1, -1], [12, 11, 10, -1, -1, -1], [11, 12, -1, -1, -1, -1]]
+    codes.append([10, 11, 12, -1, -1, -1])
+    keys = {"new_entries": 9, "new_entries_per_follower": 9}
+    firsts = {}
+    for leaves in (0, 1, 2, 3):
+        with patch("raypipe.integrity.entries.LEAVES", leaves):
+            shown = admit(before, codes, [99] * 20, [True] * 4, **keys)[3].tolist()
+        firsts[leaves] = [row[0] for row in shown]
+    assert firsts == {
+        3: [11, 12, 11, 10],
+        2: [10, 12, 11, 10],
+        1: [10, 10, 11, 10],
+        0: [10, 10, 11, 10],  # it has left the third list
+    }
+
+
+def test_nobody_gives_back_a_first_place_that_it_needs():
+    before = [[10, 11, 12], [10, 11, 12], [11, 10, 12]]
+    codes = [[11, 10, 12, -1, -1, -1], [11, 10, 12, -1, -1, -1], [12, 10, 11, -1, -1, -1]]
+    keys = {"new_entries": 9, "new_entries_per_follower": 9}
+    with patch("raypipe.integrity.entries.LEAVES", 0):
+        shown = admit(before, codes, [99] * 20, [True] * 3, **keys)[3]
+    assert shown[:, 0].tolist() == [10, 11, 12]  # 11 is first in one list, as before
 
 
 def test_the_first_place_goes_to_the_next_that_may_have_it_or_to_the_most_votes():

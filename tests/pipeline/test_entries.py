@@ -111,6 +111,15 @@ def test_longer_lists_than_before_have_no_limit(tmp_path, rows):
     assert "are shorter" in longer.manifest.entries.why
 
 
+def test_another_strategy_in_the_config_has_no_limit(tmp_path, rows):
+    first = night(tmp_path, rows, DATES[0])
+    second = night(tmp_path, rows, DATES[1], sources__popular__weight=3.0, seed=7)
+    assert second.manifest.entries.run is None
+    assert f"the config of run {first.id} has other sources" in second.manifest.entries.why
+    third = night(tmp_path, rows, "2026-03-03", sources__popular__weight=3.0, seed=8)
+    assert third.manifest.entries.run == second.id
+
+
 def test_another_night_of_the_same_follows_changes_nothing(tmp_path, rows):
     first, second = (night(tmp_path, rows, date, integrity__new_entries=0) for date in DATES)
     assert second.manifest.entries.held_back == 0
