@@ -113,10 +113,10 @@ def test_longer_lists_than_before_have_no_limit(tmp_path, rows):
 
 def test_another_strategy_in_the_config_has_no_limit(tmp_path, rows):
     first = night(tmp_path, rows, DATES[0])
-    second = night(tmp_path, rows, DATES[1], sources__popular__weight=3.0, seed=7)
+    second = night(tmp_path, rows, DATES[1], sources__two_hop__weight=0.9, seed=7)
     assert second.manifest.entries.run is None
     assert f"the config of run {first.id} has other sources" in second.manifest.entries.why
-    third = night(tmp_path, rows, "2026-03-03", sources__popular__weight=3.0, seed=8)
+    third = night(tmp_path, rows, "2026-03-03", sources__two_hop__weight=0.9, seed=8)
     assert third.manifest.entries.run == second.id
 
 
