@@ -1,4 +1,4 @@
-"""The limit on new entries: one pass over the lists of all shards, before they are written."""
+"""The limits on how lists change: one pass over those of all shards, before they are written."""
 
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -20,7 +20,7 @@ from raypipe.storage.runs.staging import Staging
 
 
 class FinishedShards(NamedTuple):
-    """The tables of all shards, with the limit on new entries applied.
+    """The tables of all shards, with the limits on how lists change applied.
 
     Attributes:
         staging: holds them as they were made.
@@ -68,7 +68,7 @@ def limit_entries(
     earlier: Run | None,
     finished: FinishedShards,
 ) -> tuple[FinishedShards, EntriesRecord | None]:
-    """Admit new entries, as :func:`raypipe.integrity.entries.more_entries` allows.
+    """Change the lists no further than :func:`raypipe.integrity.entries.admitted` allows.
 
     The result depends on the lists and the earlier run only, so a run that is started again after a
     kill gives the same bytes. Memory: 4 bytes for each entry and candidate of a reserve, three
@@ -110,8 +110,8 @@ def limit_entries(
         held_back=held,
         refilled=filled,
         moved=moved,
-        why=f"{held:,} new entries beyond those since run {earlier.id} were held back, "
-        f"{filled:,} others took their place; {moved:,} lists have another first entry",
+        why=f"since run {earlier.id}, {held:,} new ones were held back, {filled:,} others took "
+        f"their place, {moved:,} lists have another first one",
     )
     return finished._replace(positions=positions if held or moved else None), record
 

@@ -229,7 +229,7 @@ def recommend(night: Night, context: ShardContext, plan: ShardPlan) -> None:
 def limit_new_entries(
     night: Night, loaded: Loaded, plan: ShardPlan
 ) -> tuple[FinishedShards, EntriesRecord | None]:
-    """Hold back new entries beyond what followers of the night before allow."""
+    """Hold back changes since the night before beyond the limits."""
     config, checked, staging, stages = night
     length = config.recommendations.per_account
     finished = FinishedShards(staging, plan.shards, loaded.audience, length)

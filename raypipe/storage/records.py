@@ -11,13 +11,13 @@ from raypipe.storage.contract import Contract, Result
 
 
 class EntriesRecord(Contract):
-    """The limit on new entries in one night.
+    """The limits on how lists change in one night.
 
     Attributes:
         run: the earlier run since which entries are new; None: no limit in this night.
-        held_back: entries beyond the limit.
+        held_back: new entries that were not let in, or gave way to earlier ones.
         refilled: candidates that took their place.
-        moved: lists in which another entry took the first place, as that one is new in too many.
+        moved: lists with another first entry, as the made one would have been a change too many.
     """
 
     run: str | None = None
