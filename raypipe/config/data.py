@@ -319,7 +319,6 @@ class IntegrityConfig(Section):
         description="Further lists for each follower that counted in the run before; two fifths of "
         "it for fewer than 10. Parts of a list are rounded by chance.",
     )
-
     lost_entries: Decimal = Field(
         0.01,
         ge=0,

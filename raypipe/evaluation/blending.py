@@ -102,7 +102,7 @@ def gather_examples(
     Args:
         parts: of one metric at one length; an account that is in several is in one fold.
         further: each makes another hold-out; its accounts are not measured.
-        work: is told the estimated seconds that are done: those of the blend for the examples of
+        work: receives the estimated seconds that are done: those of the blend for the examples of
             each round, and once more for the lists.
     """
     seed, position = parts[0].seed, _positions(parts)

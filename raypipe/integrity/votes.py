@@ -91,7 +91,7 @@ class EarlierVotes(NamedTuple):
         return self._replace(counted=counted, unproven=unproven)
 
     def padded(self, n: int) -> EarlierVotes:
-        """The same for n accounts, of which the last ones are new."""
+        """The same for n accounts; the last ones are new, and have no votes."""
         new = (0, n - len(self.counted))
         counted, unproven = np.pad(self.counted, new), np.pad(self.unproven, new)
         return self._replace(counted=counted, unproven=unproven)

@@ -88,10 +88,11 @@ def limit_entries(
         return finished, None
     if earlier is None or votes is None:
         return finished, EntriesRecord(why="no limit in the first night")
-    if earlier.config().recommendations.per_account < finished.length:
+    of_earlier = earlier.config()
+    if of_earlier.recommendations.per_account < finished.length:
         why = f"no limit, as the lists of run {earlier.id} are shorter"
         return finished, EntriesRecord(why=why)
-    if _strategy(earlier.config()) != _strategy(config):
+    if _strategy(of_earlier) != _strategy(config):
         why = f"no limit, as the config of run {earlier.id} has other sources or another blend"
         return finished, EntriesRecord(why=why)
     codes, sources = _lists_of(finished, config.recommendations.reserve)

@@ -164,6 +164,6 @@ def _common_type(name: str, found: set[pa.DataType]) -> pa.DataType:
 def _can_be_text(kind: pa.DataType) -> bool:
     try:
         pa.array([], kind).cast(pa.large_string())
-    except pa.ArrowNotImplementedError:
+    except pa.ArrowNotImplementedError:  # such as a list: Arrow has no text for it
         return False
     return True
